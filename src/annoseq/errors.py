@@ -1,0 +1,77 @@
+"""Every error that annoseq raises on purpose.
+
+    AnnoseqError
+    ├── OptionError        an option or a configuration value makes no sense
+    ├── TableError         a table cannot be read, or lacks what was asked of it
+    ├── MarkupError        an annotated text is not well formed
+    ├── MismatchError      an annotated text without its tags is another text
+    ├── PairsError         rows that cannot be used, named
+    ├── DatasetError       a prepared dataset is missing, damaged, or does not fit
+    ├── ModelError         a model folder is missing, damaged, or of another version
+    ├── TrainingError      training cannot start, go on, or be resumed
+    └── OutputError        something cannot be written
+
+A message says what was found, where, what was expected, and what to do. It never
+quotes the user's text: that is theirs to show.
+"""
+
+from __future__ import annotations
+
+
+class AnnoseqError(Exception):
+    """Root of every error that bad input, options or files can cause."""
+
+
+class OptionError(AnnoseqError, ValueError):
+    """An option or a configuration value makes no sense."""
+
+
+class TableError(AnnoseqError, ValueError):
+    """A table cannot be read, or lacks what was asked of it."""
+
+
+class MarkupError(AnnoseqError, ValueError):
+    """An annotated text is not well formed.
+
+    `at` counts characters (code points) of the annotated text from 0.
+    """
+
+    def __init__(self, problem: str, *, at: int, hint: str) -> None:
+        super().__init__(f"{problem}, at character {at}. {hint}")
+        self.at = at
+
+
+class MismatchError(AnnoseqError, ValueError):
+    """An annotated text without its tags is not the original text.
+
+    `at` is where they part: a character of the original, `at_annotated` of the
+    annotated text with its tags removed.
+    """
+
+    def __init__(self, *, at: int, at_annotated: int) -> None:
+        super().__init__(
+            f"the annotated text without its tags differs from the original at character {at}. "
+            "Make them the same but for the tags."
+        )
+        self.at = at
+        self.at_annotated = at_annotated
+
+
+class PairsError(AnnoseqError, ValueError):
+    """Rows that cannot be used: the first few are named, and all are counted."""
+
+
+class DatasetError(AnnoseqError, ValueError):
+    """A prepared dataset is missing, damaged, or does not fit what it is used with."""
+
+
+class ModelError(AnnoseqError, ValueError):
+    """A model folder is missing, damaged, or of another version."""
+
+
+class TrainingError(AnnoseqError, RuntimeError):
+    """Training cannot start, go on, or be resumed."""
+
+
+class OutputError(AnnoseqError, OSError):
+    """Something cannot be written, or is there already."""

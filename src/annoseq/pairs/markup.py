@@ -1,0 +1,245 @@
+r"""Inline markup to character spans, and back.
+
+An annotated text is the original text plus tags: `{{LABEL}}` opens a span and
+`{{/LABEL}}` closes the innermost open one. Text that looks like a tag is told from
+a tag by a backslash after its braces: the original `{{X}}` is written `{{\X}}` in
+annotated text, `{{\X}}` is written `{{\\X}}`, and so on. Because the escape lies
+inside the braces, nothing that stands before or after a tag can change what it means.
+`docs/markup.md` is the grammar for users.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from annoseq.errors import MarkupError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+LABEL_PATTERN = r"[^\s{}\\/][^\s{}\\]*"
+"""A label: no white space, braces or backslash, and no slash in front. Read by `re` and by the
+segmentation's regular expressions alike."""
+
+_LABEL = re.compile(LABEL_PATTERN)
+_TAG = re.compile(r"\{\{(?P<close>/?)(?P<label>" + LABEL_PATTERN + r")\}\}")
+_TAG_LIKE = re.compile(r"\{\{(?P<escape>\\*)(?P<tag>/?" + LABEL_PATTERN + r")\}\}")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """A labelled piece of the original text: `text[start:end]`, end excluded."""
+
+    start: int
+    end: int
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A tag as it stands in an annotated text, at character `at`."""
+
+    label: str
+    closes: bool
+    at: int
+
+    def __str__(self) -> str:
+        return closing(self.label) if self.closes else opening(self.label)
+
+
+def opening(label: str) -> str:
+    """Write the tag that opens a span."""
+    return "{{" + label + "}}"
+
+
+def closing(label: str) -> str:
+    """Write the tag that closes a span."""
+    return "{{/" + label + "}}"
+
+
+def is_label(text: str) -> bool:
+    """Tell whether `text` can stand in a tag."""
+    return _LABEL.fullmatch(text) is not None
+
+
+def has_tag_like(text: str) -> bool:
+    """Tell whether an original text holds something that its annotated text must escape."""
+    return _TAG_LIKE.search(text) is not None
+
+
+def escape(text: str) -> str:
+    r"""Write original text so that nothing in it reads as a tag.
+
+    >>> print(escape("Dear {{NAME}}"))
+    Dear {{\NAME}}
+    """
+    return _TAG_LIKE.sub(r"{{\\\g<escape>\g<tag>}}", text)
+
+
+def unescape(text: str) -> str:
+    r"""Undo `escape`.
+
+    >>> unescape(r"Dear {{\NAME}}")
+    'Dear {{NAME}}'
+    """
+    return _TAG_LIKE.sub(lambda found: "{{" + found["escape"][1:] + found["tag"] + "}}", text)
+
+
+def strip_tags(annotated: str) -> str:
+    """Remove every tag, well nested or not, and undo the escapes.
+
+    >>> strip_tags("Dr. {{NAME}}Ames{{/NAME}}:")
+    'Dr. Ames:'
+    """
+    return "".join(unescape(piece) for piece in scan(annotated) if isinstance(piece, str))
+
+
+def scan(annotated: str) -> Iterator[str | Tag]:
+    """Cut annotated text into tags and the (still escaped) text between them.
+
+    >>> [str(piece) for piece in scan("{{A}}x{{/A}}")]
+    ['{{A}}', 'x', '{{/A}}']
+    """
+    cursor = 0
+    for found in _TAG.finditer(annotated):
+        if found.start() > cursor:
+            yield annotated[cursor : found.start()]
+        yield Tag(found["label"], bool(found["close"]), found.start())
+        cursor = found.end()
+    if cursor < len(annotated):
+        yield annotated[cursor:]
+
+
+def parse(annotated: str) -> tuple[str, list[Span]]:
+    """Split annotated text into the original text and its spans, in opening order.
+
+    Offsets count Unicode code points of the returned text, so `text[span.start:span.end]`
+    is always the marked piece. Nested tags are kept; crossing tags are an error, because
+    no tree can hold them.
+
+    >>> parse("Dr. {{NAME}}Ames{{/NAME}}:")
+    ('Dr. Ames:', [Span(start=4, end=8, label='NAME')])
+
+    Raises:
+        MarkupError: a tag closes what is not open, is left open, or encloses nothing.
+    """
+    pieces: list[str] = []
+    nesting = Nesting()
+    length = 0
+    for piece in scan(annotated):
+        if isinstance(piece, Tag):
+            nesting.take(piece, length)
+        else:
+            pieces.append(unescape(piece))
+            length += len(pieces[-1])
+    return "".join(pieces), nesting.spans()
+
+
+def render(text: str, spans: Iterable[Span]) -> str:
+    """Write a text with its spans as annotated text: the inverse of `parse`.
+
+    Spans that cover the same piece are nested in the order given, the first outside.
+
+    >>> render("Dr. Ames:", [Span(4, 8, "NAME")])
+    'Dr. {{NAME}}Ames{{/NAME}}:'
+
+    Raises:
+        MarkupError: a span is empty, lies outside the text, crosses another, or has a
+            label that cannot stand in a tag.
+    """
+    pieces: list[str] = []
+    opened: list[Span] = []
+    cursor = 0
+
+    def copy_until(end: int) -> None:
+        nonlocal cursor
+        pieces.append(escape(text[cursor:end]))
+        cursor = end
+
+    def close_until(place: int) -> None:
+        while opened and opened[-1].end <= place:
+            span = opened.pop()
+            copy_until(span.end)
+            pieces.append(closing(span.label))
+
+    for span in sorted(spans, key=lambda span: (span.start, -span.end)):
+        close_until(span.start)
+        _check(span, length=len(text), inside=opened[-1] if opened else None)
+        copy_until(span.start)
+        pieces.append(opening(span.label))
+        opened.append(span)
+    close_until(len(text))
+    copy_until(len(text))
+    return "".join(pieces)
+
+
+def _check(span: Span, *, length: int, inside: Span | None) -> None:
+    if not is_label(span.label):
+        raise MarkupError(
+            f"a span has the label {span.label!r}, which cannot stand in a tag",
+            at=span.start,
+            hint="Use a label without white space, braces and backslashes.",
+        )
+    if not 0 <= span.start < span.end <= length:
+        raise MarkupError(
+            f"a {span.label} span from {span.start} to {span.end} is empty or outside the text",
+            at=span.start,
+            hint=f"Use 0 <= start < end <= {length}.",
+        )
+    if inside is not None and span.end > inside.end:
+        raise MarkupError(
+            f"a {span.label} span from {span.start} to {span.end} crosses a {inside.label} span "
+            f"from {inside.start} to {inside.end}",
+            at=span.start,
+            hint="Let one span lie inside the other, or let them be apart.",
+        )
+
+
+class Nesting:
+    """Collects the spans of well-nested tags, each met at a place in the original text."""
+
+    def __init__(self) -> None:
+        self._opened: list[tuple[int, int, Tag]] = []  # order of opening, start, tag
+        self._found: list[tuple[int, Span]] = []  # order of opening, span
+        self._count = 0
+
+    def take(self, tag: Tag, place: int) -> None:
+        """Open or close a span at `place`, a character of the original text.
+
+        Raises:
+            MarkupError: the tag closes what is not open, or encloses nothing.
+        """
+        if not tag.closes:
+            self._opened.append((self._count, place, tag))
+            self._count += 1
+            return
+        if not self._opened or self._opened[-1][2].label != tag.label:
+            expected = closing(self._opened[-1][2].label) if self._opened else "no closing tag"
+            raise MarkupError(
+                f"found {tag} where {expected} was expected",
+                at=tag.at,
+                hint="Close tags in the reverse of the order they were opened.",
+            )
+        order, start, _ = self._opened.pop()
+        if start >= place:
+            raise MarkupError(
+                f"{opening(tag.label)} and {tag} enclose nothing",
+                at=tag.at,
+                hint="Remove both tags, or move them around a piece of text.",
+            )
+        self._found.append((order, Span(start, place, tag.label)))
+
+    def spans(self) -> list[Span]:
+        """Return the spans in opening order.
+
+        Raises:
+            MarkupError: a tag was never closed.
+        """
+        if self._opened:
+            tag = self._opened[-1][2]
+            raise MarkupError(
+                f"{tag} is never closed", at=tag.at, hint=f"Add {closing(tag.label)}."
+            )
+        return [span for _, span in sorted(self._found)]

@@ -1,0 +1,1 @@
+"""Tokens with offsets, vocabularies, datasets, and batches of like length."""

@@ -1,0 +1,57 @@
+r"""How text is cut into tokens: one rule, for both sides of a pair.
+
+A token is a run of letters, a single digit, a single punctuation mark or other symbol, each
+with its combining marks and with the one space before it; any other white space is a token
+of its own. The tokens of a text, joined, are the text. Anything coarser cuts through spans
+that people annotate: `\w+|[^\w\s]+` cuts 14 % of those in ASQ-PHI.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokenizers import Regex
+from tokenizers.pre_tokenizers import PreTokenizer, Split
+
+from annoseq.pairs.markup import LABEL_PATTERN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from annoseq.pairs.markup import Span
+
+_TOKEN = r" ?\p{L}[\p{L}\p{M}]*| ?[^\s\p{L}]\p{M}*|\s"
+_TAG = r" ?\{\{/?" + LABEL_PATTERN + r"\}\}"
+
+
+def segmentation(*, keeps_tags: bool = False) -> PreTokenizer:
+    """Build the rule for the `tokenizers` library; `keeps_tags` makes an inline tag one token."""
+    pattern = f"{_TAG}|{_TOKEN}" if keeps_tags else _TOKEN
+    return Split(Regex(pattern), behavior="isolated")
+
+
+def core_start(text: str, start: int, end: int) -> int:
+    """Return where the token `text[start:end]` begins when the space before it is left out."""
+    return start + (end - start > 1 and text[start] == " ")
+
+
+def cut_spans(text: str, spans: Iterable[Span]) -> list[Span]:
+    """Return the spans that begin or end within a token, so that no tags between tokens fit them.
+
+    White space at a span's edge counts as outside of it.
+
+    >>> from annoseq.pairs.markup import Span
+    >>> cut_spans("Ames, 31y", [Span(0, 2, "NAME"), Span(6, 8, "AGE")])
+    [Span(start=0, end=2, label='NAME')]
+    """
+    offsets = [place for _, place in segmentation().pre_tokenize_str(text)]
+    starts = {core_start(text, start, end) for start, end in offsets}
+    ends = {end for _, end in offsets}
+    return [span for span in spans if not _fits(text, span, starts, ends)]
+
+
+def _fits(text: str, span: Span, starts: set[int], ends: set[int]) -> bool:
+    marked = text[span.start : span.end]
+    start = span.start + len(marked) - len(marked.lstrip())
+    end = span.end - (len(marked) - len(marked.rstrip()))
+    return start < end and start in starts and end in ends
