@@ -6,7 +6,6 @@ that no reader ever meets half a result and a failure leaves what was there.
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from contextlib import contextmanager
@@ -43,7 +42,7 @@ def replacing(path: Path, *, overwrite: bool) -> Iterator[Path]:
         folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
         try:
             yield folder / path.name
-            os.replace(folder / path.name, path)
+            (folder / path.name).replace(path)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -63,7 +62,12 @@ def replacing_folder(path: Path, *, overwrite: bool) -> Iterator[Path]:
             yield shelter / "new"
             if path.exists():
                 path.rename(shelter / "old")
-            (shelter / "new").rename(path)
+            try:
+                (shelter / "new").rename(path)
+            except BaseException:
+                if (shelter / "old").exists():
+                    (shelter / "old").rename(path)
+                raise
         finally:
             shutil.rmtree(shelter, ignore_errors=True)
 

@@ -1,1 +1,1 @@
-"""Tables in and out, markup and spans, the pair doctor, splits, the sample corpus."""
+"""Tables in and out, markup and spans, splits, the sample corpus."""

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from annoseq.errors import MismatchError
+from annoseq.errors import MarkupError, MismatchError, PairsError
 from annoseq.pairs.markup import Nesting, Span, Tag, parse, scan, unescape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from annoseq.pairs.pair import Pair
+
+_NAMED = 5
+"""How many unusable rows an error names; all are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +45,40 @@ def align(text: str, annotated: str) -> Alignment:
     return Alignment(_align_padded(text, annotated), is_padded=True)
 
 
+def align_pairs(pairs: Sequence[Pair]) -> list[list[Span]]:
+    """Find the spans of every pair.
+
+    Raises:
+        PairsError: names the first rows whose target is not their source plus tags.
+    """
+    problems = find_unusable(pairs)
+    if problems:
+        listed = [f"  row {row}: {error}" for row, error in list(problems.items())[:_NAMED]]
+        if len(problems) > _NAMED:
+            listed.append(f"  and {len(problems) - _NAMED} more")
+        raise PairsError(
+            "\n".join(
+                [
+                    f"{len(problems)} of {len(pairs)} rows cannot be used:",
+                    *listed,
+                    "Mend them (`annoseq check` shows each), or leave them out with --skip-bad.",
+                ]
+            )
+        )
+    return [align(pair.source, pair.target).spans for pair in pairs]
+
+
+def find_unusable(pairs: Iterable[Pair]) -> dict[int, MarkupError | MismatchError]:
+    """Return by its number what is wrong with each row that is not its source plus tags."""
+    problems: dict[int, MarkupError | MismatchError] = {}
+    for pair in pairs:
+        try:
+            align(pair.source, pair.target)
+        except (MarkupError, MismatchError) as error:
+            problems[pair.row] = error
+    return problems
+
+
 def _align_padded(text: str, annotated: str) -> list[Span]:
     """Walk both texts; where tags stand, the original may have less white space.
 
@@ -46,7 +89,8 @@ def _align_padded(text: str, annotated: str) -> list[Span]:
     place = consumed = 0  # characters of the original, of the annotated text without its tags
     for core, gap, tags in _cores_and_gaps(annotated):
         if not text.startswith(core, place):
-            common = len(os.path.commonprefix([core, text[place : place + len(core)]]))
+            other = text[place : place + len(core)]
+            common = len(os.path.commonprefix([core, other]))  # noqa: RUF071 - characters are meant
             raise MismatchError(at=place + common, at_annotated=consumed + common)
         place += len(core)
         consumed += len(core)

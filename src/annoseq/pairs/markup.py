@@ -19,9 +19,9 @@ from annoseq.errors import MarkupError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-LABEL_PATTERN = r"[^\s{}\\/][^\s{}\\]*"
+LABEL_PATTERN = r"[^\s\x1c-\x1f{}\\/][^\s\x1c-\x1f{}\\]*"
 """A label: no white space, braces or backslash, and no slash in front. Read by `re` and by the
-segmentation's regular expressions alike."""
+segmentation's regular expressions alike (U+001C to U+001F are white space to `re` only)."""
 
 _LABEL = re.compile(LABEL_PATTERN)
 _TAG = re.compile(r"\{\{(?P<close>/?)(?P<label>" + LABEL_PATTERN + r")\}\}")

@@ -8,6 +8,7 @@ that people annotate: `\w+|[^\w\s]+` cuts 14 % of those in ASQ-PHI.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from tokenizers import Regex
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
     from annoseq.pairs.markup import Span
 
-_TOKEN = r" ?\p{L}[\p{L}\p{M}]*| ?[^\s\p{L}]\p{M}*|\s"
+# To Python, the separators U+001C to U+001F are white space; to the `tokenizers` library not.
+_SPACE = r"\s\x1c-\x1f"
+_TOKEN = rf" ?\p{{L}}[\p{{L}}\p{{M}}]*| ?[^{_SPACE}\p{{L}}]\p{{M}}*|[{_SPACE}]"
 _TAG = r" ?\{\{/?" + LABEL_PATTERN + r"\}\}"
 
 
@@ -28,6 +31,11 @@ def segmentation(*, keeps_tags: bool = False) -> PreTokenizer:
     """Build the rule for the `tokenizers` library; `keeps_tags` makes an inline tag one token."""
     pattern = f"{_TAG}|{_TOKEN}" if keeps_tags else _TOKEN
     return Split(Regex(pattern), behavior="isolated")
+
+
+@cache
+def _plain() -> PreTokenizer:
+    return segmentation()  # building it takes three times as long as cutting a row with it
 
 
 def core_start(text: str, start: int, end: int) -> int:
@@ -44,7 +52,7 @@ def cut_spans(text: str, spans: Iterable[Span]) -> list[Span]:
     >>> cut_spans("Ames, 31y", [Span(0, 2, "NAME"), Span(6, 8, "AGE")])
     [Span(start=0, end=2, label='NAME')]
     """
-    offsets = [place for _, place in segmentation().pre_tokenize_str(text)]
+    offsets = [place for _, place in _plain().pre_tokenize_str(text)]
     starts = {core_start(text, start, end) for start, end in offsets}
     ends = {end for _, end in offsets}
     return [span for span in spans if not _fits(text, span, starts, ends)]

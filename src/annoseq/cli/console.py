@@ -1,0 +1,15 @@
+"""Where a command's words go: results to standard output, remarks to standard error."""
+
+from __future__ import annotations
+
+import sys
+
+
+def say(message: str) -> None:
+    """Print a result."""
+    print(message, flush=True)  # noqa: T201
+
+
+def note(message: str) -> None:
+    """Print a remark, which a pipe does not carry on."""
+    print(message, file=sys.stderr, flush=True)  # noqa: T201

@@ -1,0 +1,79 @@
+"""From what a command was given to a dataset."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from annoseq.cli.console import note
+from annoseq.errors import OptionError
+from annoseq.pairs.pairs import Pairs, read_pairs
+from annoseq.text.dataset import Dataset
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from annoseq.config import ColumnsConfig, DataConfig
+    from annoseq.pairs.rows import TableFormat
+    from annoseq.text.codec import Codec
+
+
+def read(path: Path, columns: ColumnsConfig, *, input_format: TableFormat | None = None) -> Pairs:
+    """Read a table of pairs by the options of the command line."""
+    return read_pairs(
+        path,
+        source=columns.source,
+        target=columns.target,
+        document=columns.document,
+        offset=columns.offset,
+        format=input_format,
+    )
+
+
+def open_dataset(
+    path: Path,
+    *,
+    columns: ColumnsConfig,
+    config: DataConfig,
+    valid: Path | None = None,
+    input_format: TableFormat | None = None,
+    skip_bad: bool = False,
+    codec: Codec | None = None,
+) -> Dataset:
+    """Load prepared data, or prepare a table of pairs, and tell what was made of it.
+
+    Raises:
+        OptionError: options about preparing were given with data that are prepared already.
+    """
+    if path.is_dir():
+        given = {*columns.model_fields_set, *config.model_fields_set} | ({"valid"} if valid else set())
+        if given:
+            option = "--" + min(given).replace("_", "-")
+            raise OptionError(
+                f"{path} is prepared data, for which {option} was decided by `annoseq prepare`. "
+                f"Leave {option} off, or prepare the data again."
+            )
+        dataset = Dataset.load(path)
+    else:
+        dataset = Dataset.from_pairs(
+            read(path, columns, input_format=input_format),
+            valid=None if valid is None else read(valid, columns),
+            config=config,
+            codec=codec,
+            skip_bad=skip_bad,
+        )
+    describe(dataset)
+    return dataset
+
+
+def describe(dataset: Dataset) -> None:
+    """Print the sizes of a dataset, and what it could not take as it was."""
+    codec = dataset.codec
+    note(
+        f"{codec.task}: {len(dataset.train):,} training and {len(dataset.valid):,} validation rows; "
+        f"vocabularies of {len(codec.source):,} and {len(codec.target):,} tokens"
+        + (f"; {len(codec.labels)} labels" if codec.task == "annotate" else "")
+    )
+    if dataset.skipped:
+        note(f"{len(dataset.skipped):,} rows cannot be used and were left out (--skip-bad)")
+    if misfits := dataset.train.misfits + dataset.valid.misfits:
+        note(f"{misfits:,} spans end within a token and were widened; `annoseq check` lists them")

@@ -1,0 +1,69 @@
+"""`annoseq find-lr`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from annoseq.cli.console import note, say
+from annoseq.cli.data import open_dataset
+from annoseq.cli.options import (
+    Batching,
+    Columns,
+    Data,
+    DataPath,
+    Device,
+    InputFormat,
+    Network,
+    Overwrite,
+    SkipBad,
+    Training,
+    ValidPath,
+)
+from annoseq.config import (
+    BatchConfig,
+    ColumnsConfig,
+    DataConfig,
+    DeviceConfig,
+    GruConfig,
+    TrainingConfig,
+)
+from annoseq.files import refuse_existing
+from annoseq.training.learner import Learner
+
+
+def find_lr(
+    pairs: DataPath,
+    /,
+    *,
+    plot: Annotated[Path | None, Parameter(help="Picture to write (.png, .svg, .pdf).")] = None,
+    valid: ValidPath = None,
+    skip_bad: SkipBad = False,
+    overwrite: Overwrite = False,
+    input_format: InputFormat = None,
+    columns: Columns = ColumnsConfig(),
+    data: Data = DataConfig(),
+    network: Network = GruConfig(),
+    training: Training = TrainingConfig(),
+    batching: Batching = BatchConfig(),
+    device: Device = DeviceConfig(),
+) -> None:
+    """Run the range test and print the suggestion."""
+    if plot:
+        refuse_existing(plot, overwrite=overwrite)
+    dataset = open_dataset(
+        pairs,
+        columns=columns,
+        config=data,
+        valid=valid,
+        input_format=input_format,
+        skip_bad=skip_bad,
+    )
+    learner = Learner(dataset, model=network, training=training, batching=batching, device=device)
+    finding = learner.lr_find()
+    say(f"suggested --max-lr {finding.suggestion:.2e}")
+    if plot:
+        finding.plot(plot, overwrite=overwrite)
+        note(f"wrote {plot}")

@@ -1,0 +1,51 @@
+"""`annoseq prepare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from annoseq.cli.console import note
+from annoseq.cli.data import open_dataset
+from annoseq.cli.options import (
+    Columns,
+    Data,
+    InputFormat,
+    Overwrite,
+    PairsPath,
+    SkipBad,
+    ValidPath,
+)
+from annoseq.config import ColumnsConfig, DataConfig
+from annoseq.errors import OptionError
+from annoseq.files import refuse_existing
+
+
+def prepare(
+    pairs: PairsPath,
+    /,
+    *,
+    out: Annotated[Path, Parameter(help="Folder to write.")],
+    valid: ValidPath = None,
+    skip_bad: SkipBad = False,
+    overwrite: Overwrite = False,
+    input_format: InputFormat = None,
+    columns: Columns = ColumnsConfig(),
+    data: Data = DataConfig(),
+) -> None:
+    """Prepare pairs and save them."""
+    if pairs.is_dir():
+        raise OptionError(f"{pairs} is a folder. Give a table of pairs.")
+    refuse_existing(out, overwrite=overwrite)
+    dataset = open_dataset(
+        pairs,
+        columns=columns,
+        config=data,
+        valid=valid,
+        input_format=input_format,
+        skip_bad=skip_bad,
+    )
+    dataset.save(out, overwrite=overwrite)
+    note(f"saved {out}; next: annoseq train {out} --out model")

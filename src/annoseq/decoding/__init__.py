@@ -1,0 +1,1 @@
+"""How a model's scores become an output. Knows nothing about networks or text."""

@@ -1,0 +1,66 @@
+"""Where the arithmetic is done, in which precision, and how much memory it took."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+
+from annoseq.config import DeviceConfig
+from annoseq.errors import OptionError
+
+_DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
+
+
+@dataclass(frozen=True)
+class Compute:
+    """A device and the precision of the network's arithmetic on it."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+    @classmethod
+    def choose(cls, config: DeviceConfig | None = None) -> Compute:
+        """Take the device asked for, or the accelerator where there is one, or the CPU.
+
+        Raises:
+            OptionError: the device is not there, or the precision does not go with it.
+        """
+        config = config or DeviceConfig()
+        accelerator = torch.accelerator.current_accelerator(check_available=True)
+        device = torch.device(config.device) if config.device != "auto" else accelerator
+        device = device or torch.device("cpu")
+        if device.type != "cpu" and (accelerator is None or accelerator.type != device.type):
+            raise OptionError(
+                f"--device {config.device} was asked for, but torch finds "
+                f"{accelerator or 'no accelerator'} here. Use --device auto, or install a build "
+                "of torch for that device."
+            )
+        if config.precision == "auto":
+            has_bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
+            return cls(device, torch.bfloat16 if has_bfloat16 else torch.float32)
+        if device.type == "cpu" and config.precision != "float32":
+            raise OptionError(
+                f"--precision {config.precision} needs a GPU; the CPU computes in float32 here."
+            )
+        return cls(device, _DTYPES[config.precision])
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """Return the context in which the network runs."""
+        return torch.autocast(
+            self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32
+        )
+
+    def scaler(self) -> torch.amp.GradScaler:
+        """Return the gradient scaler that float16 needs; for other precisions it does nothing."""
+        return torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
+
+    def peak_memory(self) -> int:
+        """Return the most bytes used so far: of the GPU, or of this process on the CPU."""
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.device)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,1 @@
+"""Scores, and predictions over a whole set."""

@@ -1,0 +1,161 @@
+"""Predictions over a whole set: input, target and output side by side, and their accuracy."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, overload
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from annoseq.decoding.greedy import greedy
+from annoseq.errors import OptionError
+from annoseq.evaluation.accuracy import Accuracy, measure
+from annoseq.files import replacing
+from annoseq.progress import progress
+from annoseq.text.batches import collate, longest_first
+from annoseq.text.vocabulary import END, PAD
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+
+    from annoseq.config import BatchConfig
+    from annoseq.devices import Compute
+    from annoseq.models.gru import Gru
+    from annoseq.text.codec import Codec, Example
+    from annoseq.text.part import Part
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a model wrote for a row, beside what it read and what it should have written."""
+
+    row: int
+    source: str
+    target: str
+    output: str
+
+    @property
+    def is_exact(self) -> bool:
+        """Tell whether the output is the target, character for character."""
+        return self.output == self.target
+
+
+class Predictions(Sequence[Prediction]):
+    """The predictions of a set in its order, and the accuracy over all of them."""
+
+    def __init__(self, predictions: Sequence[Prediction], accuracy: Accuracy) -> None:
+        self._predictions = list(predictions)
+        self.accuracy = accuracy
+
+    def __len__(self) -> int:
+        return len(self._predictions)
+
+    @overload
+    def __getitem__(self, index: int) -> Prediction: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Prediction]: ...
+    def __getitem__(self, index: int | slice) -> Prediction | Sequence[Prediction]:
+        return self._predictions[index]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a table with the columns source, target and output, indexed by row."""
+        import pandas as pd
+
+        return pd.DataFrame([asdict(one) for one in self]).set_index("row")
+
+    def show(self, rows: int = 10, *, console: Console | None = None) -> None:
+        """Print the first rows, input, target and output side by side."""
+        table = Table(show_lines=True)
+        table.add_column("row", justify="right")
+        for name in ("source", "target", "output"):
+            table.add_column(name, ratio=1)
+        for one in self[:rows]:
+            style = "green" if one.is_exact else ""
+            table.add_row(
+                str(one.row), Text(one.source), Text(one.target), Text(one.output, style=style)
+            )
+        (console or Console()).print(table)
+
+    def write(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write all rows as CSV or JSONL, as the file's suffix says.
+
+        Raises:
+            OptionError: another suffix.
+            OutputError: the file exists already, or cannot be written.
+        """
+        path = Path(path)
+        if path.suffix not in {".csv", ".jsonl"}:
+            raise OptionError(f"{path}: predictions are written as .csv or .jsonl.")
+        rows = [asdict(one) for one in self]
+        with (
+            replacing(path, overwrite=overwrite) as new,
+            new.open("w", encoding="utf-8", newline="") as file,
+        ):
+            if path.suffix == ".jsonl":
+                file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+                return
+            table = csv.DictWriter(file, ["row", "source", "target", "output"], lineterminator="\n")
+            table.writeheader()
+            table.writerows(rows)
+
+
+def predict(
+    model: Gru, part: Part, codec: Codec, *, compute: Compute, batching: BatchConfig
+) -> Predictions:
+    """Let a model write freely for every row of a part, and compare with the targets."""
+    accuracy = Accuracy()
+    outputs: dict[int, str] = {}
+    with progress("predicting", total=len(part)) as advance:
+        for rows, output, target in write_freely(
+            model, part.examples, codec, compute=compute, batching=batching
+        ):
+            accuracy += measure(output, target)
+            outputs |= zip(rows, decode_rows(output, codec), strict=True)
+            advance(len(rows))
+    return Predictions(
+        [
+            Prediction(pair.row, pair.source, reference, outputs[index])
+            for index, (pair, reference) in enumerate(zip(part.pairs, part.references, strict=True))
+        ],
+        accuracy,
+    )
+
+
+def write_freely(
+    model: Gru,
+    examples: Sequence[Example],
+    codec: Codec,
+    *,
+    compute: Compute,
+    batching: BatchConfig,
+) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
+    """Yield batch by batch the rows, the ids written for them (B, O), and the targets (B, T)."""
+    model.to(compute.device).eval()
+    for rows in longest_first(examples, batching):
+        batch = collate(rows, examples)
+        assert batch.target is not None
+        limits = codec.output_limits(batch.source_lengths).to(compute.device)
+        with compute.autocast():
+            output = greedy(model, batch.to(compute.device), limits=limits)
+        yield batch.rows, output.cpu(), batch.target
+
+
+def decode_rows(output: torch.Tensor, codec: Codec) -> list[str]:
+    """Write the ids of each row, up to its end, as text."""
+    return [codec.decode(_until_end(ids)) for ids in output.tolist()]
+
+
+def _until_end(ids: Sequence[int]) -> Iterator[int]:
+    for id_ in ids:
+        if id_ in {END, PAD}:
+            return
+        yield id_

@@ -1,0 +1,134 @@
+"""A trained model as a folder.
+
+    model/
+    ├── config.json          settings, task, fingerprint of the data, checksums of the files
+    ├── weights.safetensors  tied weights once
+    ├── source.json          vocabularies, as the tokenizers library writes them
+    ├── target.json
+    ├── labels.json
+    └── card.md              what the model is, for people
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_model, save_model
+
+from annoseq._version import __version__
+from annoseq.config import BatchConfig, DataConfig, GruConfig, Task, TrainingConfig
+from annoseq.errors import ModelError
+from annoseq.files import replacing_folder
+from annoseq.models.build import build_model
+from annoseq.models.gru import Gru
+from annoseq.text.codec import FILES, Codec
+
+CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = "config.json", "weights.safetensors", "card.md"
+
+
+class ModelConfig(BaseModel):
+    """All that is known of a model besides its weights and vocabularies.
+
+    `fingerprint` is that of the pairs before their split; `epochs` counts all that it was trained.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal[1] = 1
+    annoseq: str = __version__
+    task: Task
+    growth: float
+    fingerprint: str
+    data: DataConfig
+    network: Literal["gru"] = "gru"
+    model: GruConfig
+    training: TrainingConfig
+    batching: BatchConfig
+    epochs: int
+    files: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A network, the codec that it was trained with, and its configuration."""
+
+    network: Gru
+    codec: Codec
+    config: ModelConfig
+
+    def save(self, folder: str | Path, *, card: str, overwrite: bool = False) -> None:
+        """Write the model folder.
+
+        Raises:
+            OutputError: the folder exists already, or cannot be written.
+        """
+        with replacing_folder(Path(folder), overwrite=overwrite) as new:
+            save_model(self.network, str(new / WEIGHTS_FILE))
+            self.codec.save(new)
+            (new / CARD_FILE).write_text(card, encoding="utf-8")
+            files = {name: _checksum(new / name) for name in (WEIGHTS_FILE, *FILES)}
+            config = self.config.model_copy(update={"files": files})
+            (new / CONFIG_FILE).write_text(config.model_dump_json(indent=1), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> TrainedModel:
+        """Read a model folder.
+
+        Raises:
+            ModelError: a file is missing or damaged, or another version wrote it.
+        """
+        folder = Path(folder)
+        config = _read_config(folder)
+        for name, checksum in config.files.items():
+            if _checksum(folder / name) != checksum:
+                raise ModelError(
+                    f"{folder}: {name} is not the file that was saved with this model. "
+                    "Copy the whole folder again, or train again."
+                )
+        try:
+            codec = Codec.load(folder, task=config.task, growth=config.growth)
+            network = build_model(
+                config.model, source_size=len(codec.source), target_size=len(codec.target), seed=0
+            )
+            load_model(network, folder / WEIGHTS_FILE)
+        except (ValueError, SafetensorError, RuntimeError) as error:
+            raise ModelError(f"{folder}: damaged: {error}. Train again.") from error
+        return cls(network, codec, config)
+
+
+def _read_config(folder: Path) -> ModelConfig:
+    if not folder.is_dir():
+        raise ModelError(
+            f"{folder}: there is no such folder. Give the folder that `annoseq train --out` wrote."
+        )
+    try:
+        config = ModelConfig.model_validate_json(_read(folder / CONFIG_FILE))
+    except ValidationError as error:
+        fault = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(map(str, fault["loc"])) or "the whole file"
+        raise ModelError(
+            f"{folder}: {CONFIG_FILE} is damaged or of another version ({where}: {fault['msg']}); "
+            f"this is annoseq {__version__}. Use the version that wrote it, or train again."
+        ) from error
+    if missing := {WEIGHTS_FILE, *FILES} - set(config.files):
+        raise ModelError(f"{folder}: {CONFIG_FILE} does not list {sorted(missing)}. Train again.")
+    return config
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(
+            f"{path.parent}: {path.name} cannot be read: {error.strerror}. "
+            "Is this a folder that `annoseq train --out` wrote?"
+        ) from error
+
+
+def _checksum(path: Path) -> str:
+    return hashlib.sha256(_read(path)).hexdigest()

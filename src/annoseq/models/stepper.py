@@ -1,0 +1,31 @@
+"""The contract of a model that writes token by token.
+
+Decoding is written once against it and never asks which network it has.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from annoseq.text.batches import Batch
+
+State = TypeVar("State")
+
+
+class Stepper(Protocol[State]):
+    """Reads a batch, then takes one token a step and scores the next."""
+
+    def start(self, batch: Batch) -> State:
+        """Read the sources. No token has been written yet."""
+        ...
+
+    def step(self, state: State, last: Tensor) -> State:
+        """Write the token `last` (B,) of every row; the first is the begin symbol."""
+        ...
+
+    def scores(self, state: State) -> Tensor:
+        """Return the log-probabilities (B, V) of the next token."""
+        ...

@@ -1,0 +1,111 @@
+"""Rows of JSONL tables: one JSON object per line. Blank lines are skipped."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from annoseq.errors import TableError
+from annoseq.pairs.lines import Lines
+from annoseq.pairs.rows import Row
+
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import IO
+
+    from annoseq.pairs.rows import Wanted
+
+_KINDS = {
+    str: "a text",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    type(None): "null",
+    list: "a list",
+    tuple: "an object",
+}
+
+# Objects become tuples of (name, value), so that a name written twice can be seen.
+_decoder = json.JSONDecoder(object_pairs_hook=tuple)
+
+
+def read_jsonl(stream: io.BufferedReader, name: str, wanted: Wanted) -> Iterator[Row]:
+    """Read the wanted columns, one row at a time.
+
+    Row 1 settles which of the optional columns the table has.
+
+    Raises:
+        TableError: the table is not UTF-8, a line is not a JSON object, a column is missing
+            or doubled, or a value is not a text.
+    """
+    lines = Lines(stream, name, row=1)
+    expected: list[str] | None = None
+    for line in lines:
+        if not line.strip(" \t\r\n"):
+            continue
+        place = lines.place()
+        pairs = _parsed(line, place)
+        columns = wanted.found_in([column for column, _ in pairs], place=place)
+        expected = columns if expected is None else expected
+        if columns != expected:
+            odd = sorted(set(columns) ^ set(expected))[0]
+            raise TableError(
+                f"{place}: the column {odd!r} is in this row or in row 1, but not in both. "
+                "Give it to every row or to none."
+            )
+        values = dict(pairs)
+        texts = {c: _text(values[c], c, wanted, place=place) for c in columns}
+        yield Row(lines.row, texts)
+        lines.row += 1
+
+
+def write_jsonl(
+    rows: Iterable[Sequence[str | int]], stream: IO[bytes], columns: Sequence[str]
+) -> None:
+    """Write one JSON object per row, in UTF-8."""
+    for row in rows:
+        record = dict(zip(columns, row, strict=True))
+        stream.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
+
+
+def _parsed(line: str, place: str) -> tuple[tuple[str, object], ...]:
+    try:
+        found = _decoder.decode(line)
+    except json.JSONDecodeError as error:
+        raise TableError(
+            f"{place}: this is not valid JSON: the fault is at character {error.pos}. "
+            "Write one JSON object per line."
+        ) from error
+    except ValueError as error:  # Python's limit on the digits of a whole number
+        raise TableError(
+            f"{place}: a number has too many digits. Write it as text, in double quotes."
+        ) from error
+    except RecursionError as error:
+        raise TableError(f"{place}: the JSON is nested too deeply. Flatten it.") from error
+    if not isinstance(found, tuple):
+        raise TableError(
+            f"{place}: found {_KINDS[type(found)]} where a JSON object was expected. "
+            "Write one JSON object per line."
+        )
+    return found
+
+
+def _text(value: object, column: str, wanted: Wanted, *, place: str) -> str:
+    is_text = column in wanted.texts
+    if type(value) is int and not is_text:
+        return str(value)
+    if not isinstance(value, str):
+        expected = "a text" if is_text else "a text or a whole number"
+        raise TableError(
+            f"{place}: column {column!r} holds {_KINDS[type(value)]} where {expected} was "
+            "expected. Write texts in double quotes."
+        )
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise TableError(
+            f"{place}: column {column!r} holds a lone surrogate, which is half a character. "
+            "Write the character whole."
+        ) from error
+    return value

@@ -1,0 +1,183 @@
+"""Pairs, split and in ids: what a learner learns from.
+
+A prepared dataset is a folder of JSON and Parquet, nothing that can run code:
+
+    data/
+    ├── config.json      settings, task, fingerprint of the pairs
+    ├── source.json      vocabularies, as the tokenizers library writes them
+    ├── target.json
+    ├── labels.json
+    ├── train.parquet    the pairs and their ids
+    └── valid.parquet
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from annoseq._version import __version__
+from annoseq.config import BatchConfig, DataConfig, Task
+from annoseq.errors import DatasetError
+from annoseq.files import replacing_folder
+from annoseq.pairs.alignment import find_unusable
+from annoseq.pairs.pairs import Pairs
+from annoseq.pairs.split import split_rows
+from annoseq.pairs.tasks import infer_task
+from annoseq.text.batches import Batch, collate, shuffled
+from annoseq.text.codec import Codec
+from annoseq.text.part import Part
+from annoseq.text.view import show_examples
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from annoseq.pairs.pair import Pair
+
+FORMAT: Literal[1] = 1
+"""Raised when a folder written by an older version can no longer be read."""
+
+
+class _Config(BaseModel):
+    """What `config.json` of a prepared dataset holds."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: Literal[1]
+    annoseq: str
+    task: Task
+    growth: float
+    fingerprint: str
+    skipped: tuple[int, ...]
+    data: DataConfig
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Training and validation rows, and the codec that the training rows gave.
+
+    `fingerprint` is that of the pairs before the split; `skipped` are the numbers of the rows
+    that could not be used.
+    """
+
+    train: Part
+    valid: Part
+    codec: Codec
+    config: DataConfig
+    fingerprint: str
+    skipped: tuple[int, ...] = ()
+
+    @classmethod
+    def from_pairs(
+        cls,
+        pairs: Pairs,
+        *,
+        valid: Pairs | None = None,
+        config: DataConfig | None = None,
+        codec: Codec | None = None,
+        skip_bad: bool = False,
+    ) -> Dataset:
+        """Split pairs and turn them into ids.
+
+        `valid` stands in for a split where it is given. With a `codec` (a trained model's) no
+        new vocabularies are built. `skip_bad` leaves out rows that cannot be used.
+
+        Raises:
+            PairsError: rows that cannot be used, or too few rows to split.
+        """
+        config = config or DataConfig()
+        fingerprint = pairs.fingerprint()
+        task = codec.task if codec else infer_task(pairs) if config.task == "auto" else config.task
+        skipped: list[int] = []
+        if skip_bad and task == "annotate":
+            pairs, skipped = _without_unusable(pairs)
+            valid = valid if valid is None else _without_unusable(valid)[0]
+        train_pairs, valid_pairs = _split(pairs, valid, config)
+        codec = codec or Codec.fit(train_pairs, task=task, config=config)
+        return cls(
+            train=Part.encode(train_pairs, codec),
+            valid=Part.encode(valid_pairs, codec),
+            codec=codec,
+            config=config,
+            fingerprint=fingerprint,
+            skipped=tuple(skipped),
+        )
+
+    def one_batch(self, *, batching: BatchConfig | None = None) -> Batch:
+        """Return a training batch: the first of an epoch, with the longest row."""
+        rows = shuffled(self.train.examples, batching or BatchConfig(), seed="one")[0]
+        return collate(rows, self.train.examples)
+
+    def show_batch(self, rows: int = 5, *, console: Console | None = None) -> None:
+        """Print some training rows as the model sees them, tokens apart and unknown ones marked."""
+        batches = shuffled(self.train.examples, BatchConfig(batch_size=rows), seed="show")
+        pairs = [self.train.pairs[row] for row in batches[-1]]
+        show_examples(pairs, self.codec, console=console)
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
+        """Write a prepared dataset, which `load` and `annoseq train` read.
+
+        Raises:
+            OutputError: the folder exists already, or cannot be written.
+        """
+        config = _Config(
+            format=FORMAT,
+            annoseq=__version__,
+            task=self.codec.task,
+            growth=self.codec.growth,
+            fingerprint=self.fingerprint,
+            skipped=self.skipped,
+            data=self.config,
+        )
+        with replacing_folder(Path(folder), overwrite=overwrite) as new:
+            (new / "config.json").write_text(config.model_dump_json(indent=1), encoding="utf-8")
+            self.codec.save(new)
+            self.train.write(new / "train.parquet")
+            self.valid.write(new / "valid.parquet")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Dataset:
+        """Read a prepared dataset.
+
+        Raises:
+            DatasetError: a file is missing or damaged, or another version wrote it.
+        """
+        folder = Path(folder)
+        try:
+            config = _Config.model_validate_json((folder / "config.json").read_bytes())
+            codec = Codec.load(folder, task=config.task, growth=config.growth)
+            train, valid = (Part.read(folder / f"{name}.parquet") for name in ("train", "valid"))
+        except ValidationError as error:
+            fault = error.errors(include_input=False)[0]
+            where = ".".join(map(str, fault["loc"]))
+            raise DatasetError(
+                f"{folder}: config.json is damaged or of another version ({where}: {fault['msg']}; "
+                f"this is annoseq {__version__}). Prepare the data again with `annoseq prepare`."
+            ) from error
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            name = Path(error.filename).name + ": " if isinstance(error, OSError) else ""
+            raise DatasetError(
+                f"{folder}: {name}{reason}. Prepare the data again with `annoseq prepare`."
+            ) from error
+        return cls(train, valid, codec, config.data, config.fingerprint, config.skipped)
+
+
+def _without_unusable(pairs: Pairs) -> tuple[Pairs, list[int]]:
+    bad = find_unusable(pairs)
+    return Pairs([pair for pair in pairs if pair.row not in bad], name=pairs.name), list(bad)
+
+
+def _split(
+    pairs: Pairs, valid: Pairs | None, config: DataConfig
+) -> tuple[Sequence[Pair], Sequence[Pair]]:
+    if valid is not None:
+        return pairs, valid
+    parts = split_rows(pairs, share=config.valid_share, by=config.split_by, seed=config.split_seed)
+    train, validation = ([pairs[row] for row in part] for part in parts)
+    return train, validation

@@ -1,0 +1,93 @@
+"""One part of a dataset, the training or the validation rows, in memory and as a Parquet file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from annoseq.pairs.pair import Pair
+from annoseq.text.codec import Codec, Example
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Part:
+    """Pairs and, in the same order, their ids and the texts that a perfect model writes.
+
+    `misfits` counts spans that end within a token, which the model sees widened to all of it.
+    """
+
+    pairs: Sequence[Pair]
+    examples: Sequence[Example]
+    references: Sequence[str]
+    misfits: int
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    @classmethod
+    def encode(cls, pairs: Sequence[Pair], codec: Codec) -> Part:
+        """Turn pairs into ids.
+
+        Raises:
+            PairsError: in the annotate task, rows whose target is not their source plus tags.
+        """
+        examples: list[Example] = []
+        references: list[str] = []
+        misfits = 0
+        for pair, row in zip(pairs, codec.tokenize(pairs), strict=True):
+            examples.append(codec.encode(row))
+            # The same string twice is kept once.
+            references.append(pair.target if row.reference == pair.target else row.reference)
+            misfits += row.misfits
+        return cls(list(pairs), examples, references, misfits)
+
+    def write(self, path: Path) -> None:
+        """Write the rows as Parquet."""
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        ids = pa.list_(pa.int32())
+        table = pa.table(
+            {
+                "row": pa.array([pair.row for pair in self.pairs], pa.int64()),
+                "document": pa.array([pair.document for pair in self.pairs], pa.string()),
+                "start": pa.array([pair.start for pair in self.pairs], pa.int64()),
+                "source": pa.array([pair.source for pair in self.pairs], pa.string()),
+                "target": pa.array([pair.target for pair in self.pairs], pa.string()),
+                "reference": pa.array(self.references, pa.string()),
+                "source_ids": pa.array([example.source for example in self.examples], ids),
+                "target_ids": pa.array([example.target for example in self.examples], ids),
+            },
+            metadata={"misfits": str(self.misfits)},
+        )
+        parquet.write_table(table, path)
+
+    @classmethod
+    def read(cls, path: Path) -> Part:
+        """Read what `write` wrote.
+
+        Raises:
+            OSError: the file cannot be read.
+            ValueError: the file is not what `write` wrote.
+        """
+        from pyarrow import ArrowException, parquet
+
+        try:
+            table = parquet.read_table(path)
+            columns = table.to_pydict()
+            pairs = [
+                Pair(source, target, row, document, start)
+                for source, target, row, document, start in zip(
+                    *(columns[name] for name in ("source", "target", "row", "document", "start")),
+                    strict=True,
+                )
+            ]
+            ids = zip(columns["source_ids"], columns["target_ids"], strict=True)
+            misfits = int(table.schema.metadata[b"misfits"])
+        except (ArrowException, KeyError, TypeError) as error:
+            raise ValueError(f"{path.name} is not a part of a prepared dataset") from error
+        return cls(pairs, [Example(*row) for row in ids], columns["reference"], misfits)

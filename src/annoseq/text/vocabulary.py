@@ -1,0 +1,99 @@
+"""A vocabulary: tokens to ids and back, kept in a file that the `tokenizers` library reads.
+
+The four special symbols are words that the segmentation can never cut from a text, and they
+are not registered as added tokens: a literal `<pad>` in a note is three ordinary tokens.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+
+from annoseq.text.segmentation import segmentation
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from tokenizers.pre_tokenizers import PreTokenizer
+
+SPECIALS = ("<pad>", "<unk>", "<bos>", "<eos>")
+PAD, UNKNOWN, BEGIN, END = range(len(SPECIALS))
+
+
+class Tokens(NamedTuple):
+    """A text's tokens, and for each the half-open piece of the text that it is."""
+
+    tokens: list[str]
+    offsets: list[tuple[int, int]]
+
+
+class Vocabulary:
+    """The tokens of one side, each with its id.
+
+    `reserved` tokens (the tags) come right after the special symbols; then the tokens by
+    falling count, equal counts in code point order.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._cut_by: PreTokenizer = tokenizer.pre_tokenizer
+        self.ids: Mapping[str, int] = tokenizer.get_vocab(with_added_tokens=False)
+        self.tokens: Sequence[str] = sorted(self.ids, key=self.ids.__getitem__)
+
+    @classmethod
+    def build(
+        cls,
+        counts: Counter[str],
+        *,
+        cut_by: PreTokenizer,
+        reserved: Iterable[str] = (),
+        max_size: int,
+        min_frequency: int,
+    ) -> Vocabulary:
+        """Keep the most frequent tokens that were counted at least `min_frequency` times."""
+        fixed = [*SPECIALS, *reserved]
+        known = set(fixed)
+        frequent = [
+            token
+            for token, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+            if count >= min_frequency and token not in known
+        ]
+        words = (fixed + frequent)[: max(max_size, len(fixed))]
+        model = WordLevel({word: id_ for id_, word in enumerate(words)}, unk_token=SPECIALS[UNKNOWN])
+        tokenizer = Tokenizer(model)
+        tokenizer.pre_tokenizer = cut_by
+        return cls(tokenizer)
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def cut(self, text: str) -> Tokens:
+        """Cut a text into tokens; joined, they are the text."""
+        pieces = self._cut_by.pre_tokenize_str(text)
+        return Tokens([token for token, _ in pieces], [offsets for _, offsets in pieces])
+
+    def look_up(self, tokens: Iterable[str]) -> list[int]:
+        """Return the ids of tokens, `UNKNOWN` for those that the vocabulary lacks."""
+        return [self.ids.get(token, UNKNOWN) for token in tokens]
+
+    def to_json(self) -> str:
+        """Write the vocabulary and its segmentation as the `tokenizers` library does."""
+        return str(self._tokenizer.to_str(pretty=True))
+
+    @classmethod
+    def from_json(cls, text: str) -> Vocabulary:
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: the text is not a tokenizer, or not one of ours.
+        """
+        try:
+            vocabulary = cls(Tokenizer.from_str(text))
+        except Exception as error:  # noqa: BLE001 - the library raises bare Exception
+            raise ValueError(f"not a tokenizer file: {error}") from error
+        if tuple(vocabulary.tokens[: len(SPECIALS)]) != SPECIALS:
+            raise ValueError(f"the first tokens are not {', '.join(SPECIALS)}")
+        return vocabulary

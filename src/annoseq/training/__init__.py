@@ -1,0 +1,1 @@
+"""The learner: learning-rate finder, one-cycle training, checkpoints, plots."""

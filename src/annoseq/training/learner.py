@@ -1,0 +1,252 @@
+"""The learner: trains a network on a dataset, the fastai way.
+
+learner = Learner(dataset)
+learner.lr_find().plot("lr.png")
+learner.fit_one_cycle(5, 1e-3)
+learner.predictions().show()
+learner.save("model/")
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from annoseq.config import BatchConfig, DeviceConfig, GruConfig, TrainingConfig
+from annoseq.devices import Compute
+from annoseq.errors import DatasetError
+from annoseq.evaluation.predictions import Predictions, predict
+from annoseq.models.build import build_model
+from annoseq.models.folder import ModelConfig, TrainedModel
+from annoseq.training.card import write_card
+from annoseq.training.checkpoint import read_checkpoint, write_checkpoint
+from annoseq.training.loop import OneCycle, Trainer, range_test
+from annoseq.training.randomness import Randomness
+from annoseq.training.recorder import Epoch, LrFinding, Recorder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from annoseq.evaluation.accuracy import Accuracy
+    from annoseq.text.dataset import Dataset
+
+
+class Learner:
+    """A network with fresh weights and the dataset that it learns from.
+
+    Two learners with the same settings have the same weights, and what one draws at random the
+    other does not notice. `epochs` counts what the weights have been trained for.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        *,
+        model: GruConfig | None = None,
+        training: TrainingConfig | None = None,
+        batching: BatchConfig | None = None,
+        device: DeviceConfig | None = None,
+    ) -> None:
+        self.dataset = dataset
+        self.model_config = model or GruConfig()
+        self.config = training or TrainingConfig()
+        self.batching = batching or BatchConfig()
+        self.compute = Compute.choose(device)
+        self.recorder = Recorder()
+        self.epochs = 0
+        self.network = build_model(
+            self.model_config,
+            source_size=len(dataset.codec.source),
+            target_size=len(dataset.codec.target),
+            seed=self.config.seed,
+        ).to(self.compute.device)
+        self._randomness = Randomness(self.config.seed, self.compute.device)
+        self._trainer = Trainer(
+            self.network, dataset.train.examples, self.config, self.batching, self.compute
+        )
+
+    def lr_find(
+        self, *, start_lr: float = 1e-7, end_lr: float = 10.0, steps: int = 100
+    ) -> LrFinding:
+        """Run an LR range test (Smith 2017, "Cyclical learning rates", section 3.3).
+
+        The rate grows exponentially from `start_lr` to `end_lr` over `steps` batches; the test
+        stops early when the loss has diverged. Weights and randomness are afterwards what they
+        were.
+        """
+        growth = (end_lr / start_lr) ** (1 / (steps - 1))
+        rates = [start_lr * growth**step for step in range(steps)]
+        weights = {name: value.clone() for name, value in self.network.state_dict().items()}
+        try:
+            with self._randomness.use(keep=False):
+                losses = range_test(self._trainer, rates)
+        finally:
+            self.network.load_state_dict(weights)
+        return LrFinding(rates[: len(losses)], losses)
+
+    def fit_one_cycle(
+        self,
+        epochs: int | None = None,
+        max_lr: float | None = None,
+        *,
+        checkpoint: str | Path | None = None,
+        resume: bool = False,
+        report: Callable[[str], None] = print,
+    ) -> None:
+        """Train by the one-cycle policy (Smith 2018, arXiv:1803.09820), as fastai v1 had it.
+
+        Called again, it trains the same weights for more epochs. The state after every epoch
+        is written to `checkpoint`; `resume` goes on from there, if all else is as it was.
+
+        Raises:
+            TrainingError: there is nothing to resume, or the loss is no longer a number.
+        """
+        epochs, max_lr = epochs or self.config.epochs, max_lr or self.config.max_lr
+        plan = self._plan(epochs, max_lr)
+        path = None if checkpoint is None else Path(checkpoint)
+        run = OneCycle(self._trainer, first=self.epochs, epochs=epochs, max_lr=max_lr)
+        report(Epoch.header())
+        if resume and path:
+            self._restore(read_checkpoint(path, plan=plan), run)
+            for row in self.recorder.epochs:
+                report(str(row))
+        while True:
+            if path:
+                write_checkpoint(path, plan=plan, state=self._state(run))
+            if run.epoch == run.end:
+                return
+            report(str(self._epoch(run)))
+
+    def validate(self) -> tuple[float, Accuracy]:
+        """Return padded loss and accuracy on the validation rows, as training reports them."""
+        return self._trainer.validate(self.dataset.valid.examples)
+
+    def predictions(self, part: Literal["valid", "train"] = "valid") -> Predictions:
+        """Write freely for every row of a part, each to its own end."""
+        rows = self.dataset.valid if part == "valid" else self.dataset.train
+        return predict(
+            self.network, rows, self.dataset.codec, compute=self.compute, batching=self.batching
+        )
+
+    def show_results(self, rows: int = 10) -> None:
+        """Print predictions for validation rows beside their targets."""
+        self.predictions().show(rows)
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
+        """Write a model folder, which `Annotator.load` and `Learner.load` read.
+
+        Raises:
+            OutputError: the folder exists already, or cannot be written.
+        """
+        codec = self.dataset.codec
+        config = ModelConfig(
+            task=codec.task,
+            growth=codec.growth,
+            fingerprint=self.dataset.fingerprint,
+            data=self.dataset.config,
+            model=self.model_config,
+            training=self.config,
+            batching=self.batching,
+            epochs=self.epochs,
+        )
+        card = write_card(config, self.dataset, self.recorder)
+        TrainedModel(self.network, codec, config).save(folder, card=card, overwrite=overwrite)
+
+    @classmethod
+    def load(
+        cls,
+        folder: str | Path,
+        dataset: Dataset,
+        *,
+        training: TrainingConfig | None = None,
+        batching: BatchConfig | None = None,
+        device: DeviceConfig | None = None,
+    ) -> Learner:
+        """Take up a trained model for more epochs.
+
+        The dataset must have the model's vocabularies: `Dataset.from_pairs(pairs, codec=...)`.
+
+        Raises:
+            ModelError: the folder is damaged.
+            DatasetError: the dataset has other vocabularies than the model.
+        """
+        model = TrainedModel.load(folder)
+        return cls.from_model(model, dataset, training=training, batching=batching, device=device)
+
+    @classmethod
+    def from_model(
+        cls,
+        model: TrainedModel,
+        dataset: Dataset,
+        *,
+        training: TrainingConfig | None = None,
+        batching: BatchConfig | None = None,
+        device: DeviceConfig | None = None,
+    ) -> Learner:
+        """Take up a model that is in memory; see `load`."""
+        if model.codec.signature() != dataset.codec.signature():
+            raise DatasetError(
+                "the data were prepared with other vocabularies than the model's. "
+                "Give the table of pairs, so that it is prepared with the model's own."
+            )
+        learner = cls(
+            dataset,
+            model=model.config.model,
+            training=training or model.config.training,
+            batching=batching or model.config.batching,
+            device=device,
+        )
+        learner.network.load_state_dict(model.network.state_dict())
+        learner.epochs = model.config.epochs
+        return learner
+
+    def _epoch(self, run: OneCycle) -> Epoch:
+        """Train for one epoch and validate; return the row of the table."""
+        start = time.perf_counter()
+        with self._randomness.use():
+            rates, losses = run.train_epoch()
+        trained = time.perf_counter()
+        self.epochs = run.epoch
+        valid_loss, accuracy = self.validate()
+        row = Epoch(
+            epoch=self.epochs,
+            train_loss=sum(losses) / len(losses),
+            valid_loss=valid_loss,
+            **accuracy.values(),
+            pairs_per_second=len(self.dataset.train) / (trained - start),
+            time=time.perf_counter() - start,
+        )
+        self.recorder.add(row, rates=rates, losses=losses)
+        return row
+
+    def _plan(self, epochs: int, max_lr: float) -> dict[str, Any]:
+        """Return all that decides a run, so that a resumed one is the same run."""
+        return {
+            "epochs": epochs,
+            "max_lr": max_lr,
+            "epochs trained before": self.epochs,
+            "pairs": self.dataset.fingerprint,
+            "training rows": len(self.dataset.train),
+            "vocabularies": self.dataset.codec.signature(),
+            "model": self.model_config.model_dump(),
+            "weight_decay": self.config.weight_decay,
+            "seed": self.config.seed,
+            "batching": self.batching.model_dump(),
+            "precision": str(self.compute.dtype),
+        }
+
+    def _state(self, run: OneCycle) -> dict[str, Any]:
+        return {
+            "run": run.state(),
+            "network": self.network.state_dict(),
+            "randomness": self._randomness.states,
+            "recorder": self.recorder.state(),
+        }
+
+    def _restore(self, state: dict[str, Any], run: OneCycle) -> None:
+        run.restore(state["run"])
+        self.network.load_state_dict(state["network"])
+        self._randomness.states = state["randomness"]
+        self.recorder = Recorder.from_state(state["recorder"])
+        self.epochs = run.epoch

@@ -1,0 +1,155 @@
+"""What happened in training, as numbers and as pictures."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from annoseq.files import replacing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """A row of the table that training prints.
+
+    The validation figures are of a decoder fed its own output up to the target's length.
+    `pairs_per_second` is the speed of training alone, `time` the seconds of all.
+    """
+
+    epoch: int
+    train_loss: float
+    valid_loss: float
+    padded_accuracy: float
+    token_accuracy: float
+    exact_match: float
+    pairs_per_second: float
+    time: float
+
+    @staticmethod
+    def header() -> str:
+        """Return the heading of the table."""
+        return (
+            "epoch  train_loss  valid_loss  padded_accuracy  token_accuracy  exact_match   time"
+        )
+
+    def __str__(self) -> str:
+        minutes, seconds = divmod(round(self.time), 60)
+        return (
+            f"{self.epoch:5d}  {self.train_loss:10.4f}  {self.valid_loss:10.4f}"
+            f"  {self.padded_accuracy:15.4f}  {self.token_accuracy:14.4f}"
+            f"  {self.exact_match:11.4f}  {minutes:02d}:{seconds:02d}"
+        )
+
+
+@dataclass
+class Recorder:
+    """Rate and loss of every step, and the table of epochs."""
+
+    rates: list[float] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    epochs: list[Epoch] = field(default_factory=list)
+
+    def add(self, row: Epoch, *, rates: list[float], losses: list[float]) -> None:
+        """Record an epoch and its steps."""
+        self.epochs.append(row)
+        self.rates += rates
+        self.losses += losses
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the table of epochs."""
+        import pandas as pd
+
+        return pd.DataFrame([asdict(row) for row in self.epochs]).set_index("epoch")
+
+    def plot(self, path: str | Path | None = None, *, overwrite: bool = False) -> Figure:
+        """Draw loss and learning rate over the steps, and the accuracies over the epochs."""
+        figure, (losses, rates, accuracies) = _subplots(3)
+        steps = range(1, len(self.losses) + 1)
+        losses.plot(steps, self.losses, linewidth=0.5, alpha=0.4, color="C0")
+        losses.plot(steps, smooth(self.losses), color="C0", label="training, smoothed")
+        ends = [len(self.losses) * (i + 1) / len(self.epochs) for i in range(len(self.epochs))]
+        losses.plot(ends, [row.valid_loss for row in self.epochs], "o-", color="C1", label="valid")
+        losses.set(xlabel="step", ylabel="padded loss")
+        losses.legend()
+        rates.plot(steps, self.rates)
+        rates.set(xlabel="step", ylabel="learning rate")
+        for name in ("padded_accuracy", "token_accuracy", "exact_match"):
+            values = [getattr(row, name) for row in self.epochs]
+            accuracies.plot(range(1, len(values) + 1), values, "o-", label=name)
+        accuracies.set(xlabel="epoch", ylabel="validation", ylim=(0, 1))
+        accuracies.legend()
+        return _finish(figure, path, overwrite=overwrite)
+
+    def state(self) -> dict[str, Any]:
+        """Return all of it as plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Recorder:
+        """Take back what `state` returned."""
+        epochs = [Epoch(**row) for row in state["epochs"]]
+        return cls(list(state["rates"]), list(state["losses"]), epochs)
+
+
+@dataclass(frozen=True)
+class LrFinding:
+    """Losses of an LR range test: `losses[i]` was met at rate `rates[i]`."""
+
+    rates: list[float]
+    losses: list[float]
+
+    @property
+    def suggestion(self) -> float:
+        """The rate at which the smoothed loss falls fastest, as fastai v1 suggests it.
+
+        The first ten steps and the last five are too noisy to count.
+        """
+        smoothed = smooth(self.losses)
+        first, last = (10, -5) if len(smoothed) > 20 else (0, None)
+        slopes = np.gradient(smoothed)[first:last]
+        return self.rates[first + int(slopes.argmin())]
+
+    def plot(self, path: str | Path | None = None, *, overwrite: bool = False) -> Figure:
+        """Draw smoothed loss against learning rate, with the suggestion."""
+        figure, (axes,) = _subplots(1)
+        axes.plot(self.rates, self.losses, linewidth=0.5, alpha=0.4, color="C0")
+        axes.plot(self.rates, smooth(self.losses), color="C0")
+        axes.axvline(self.suggestion, color="C1", label=f"suggestion {self.suggestion:.1e}")
+        axes.set(xscale="log", xlabel="learning rate", ylabel="padded loss")
+        axes.legend()
+        return _finish(figure, path, overwrite=overwrite)
+
+
+def smooth(values: Sequence[float], *, beta: float = 0.98) -> list[float]:
+    """Return the exponential moving average, corrected for its start as Adam's is."""
+    smoothed = []
+    average = 0.0
+    for count, value in enumerate(values, start=1):
+        average = beta * average + (1 - beta) * value
+        smoothed.append(average / (1 - beta**count))
+    return smoothed
+
+
+def _subplots(columns: int) -> tuple[Figure, Any]:
+    import matplotlib.pyplot as plt
+
+    size = (5.5 * columns, 4)
+    figure, axes = plt.subplots(1, columns, squeeze=False, figsize=size, layout="constrained")
+    plt.close(figure)  # a notebook shows the returned figure; nothing else need hold it
+    return figure, axes[0]
+
+
+def _finish(figure: Figure, path: str | Path | None, *, overwrite: bool) -> Figure:
+    if path is not None:
+        with replacing(Path(path), overwrite=overwrite) as new:
+            figure.savefig(new, dpi=120)
+    return figure
