@@ -45,7 +45,9 @@ def open_dataset(
         OptionError: options about preparing were given with data that are prepared already.
     """
     if path.is_dir():
-        given = {*columns.model_fields_set, *config.model_fields_set} | ({"valid"} if valid else set())
+        given = {*columns.model_fields_set, *config.model_fields_set} | (
+            {"valid"} if valid else set()
+        )
         if given:
             option = "--" + min(given).replace("_", "-")
             raise OptionError(

@@ -43,9 +43,7 @@ def evaluate(
     json_path: Annotated[
         Path | None, Parameter(name="--json", help="Scores to write as JSON.")
     ] = None,
-    out: Annotated[
-        Path | None, Parameter(help="Predictions to write (.csv, .jsonl).")
-    ] = None,
+    out: Annotated[Path | None, Parameter(help="Predictions to write (.csv, .jsonl).")] = None,
     show: Annotated[int, Parameter(help="Predictions to show beside their targets.")] = 0,
     part: Annotated[
         Literal["auto", "all", "valid", "train"],

@@ -26,7 +26,9 @@ Device = Annotated[DeviceConfig, Parameter(name="*", group="Device")]
 InputFormat = Annotated[
     Literal["csv", "tsv", "jsonl", "parquet"] | None,
     Parameter(
-        name="--input-format", help="Format of the table, where its name does not tell.", group="Table"
+        name="--input-format",
+        help="Format of the table, where its name does not tell.",
+        group="Table",
     ),
 ]
 PairsPath = Annotated[
@@ -43,6 +45,8 @@ ValidPath = Annotated[
 ]
 SkipBad = Annotated[
     bool,
-    Parameter(help="Leave out the rows that cannot be used, and count them.", negative="", group="Data"),
+    Parameter(
+        help="Leave out the rows that cannot be used, and count them.", negative="", group="Data"
+    ),
 ]
 Overwrite = Annotated[bool, Parameter(help="Replace what is there already.", negative="")]

@@ -1,12 +1,12 @@
 """A trained model as a folder.
 
-    model/
-    ├── config.json          settings, task, fingerprint of the data, checksums of the files
-    ├── weights.safetensors  tied weights once
-    ├── source.json          vocabularies, as the tokenizers library writes them
-    ├── target.json
-    ├── labels.json
-    └── card.md              what the model is, for people
+model/
+├── config.json          settings, task, fingerprint of the data, checksums of the files
+├── weights.safetensors  tied weights once
+├── source.json          vocabularies, as the tokenizers library writes them
+├── target.json
+├── labels.json
+└── card.md              what the model is, for people
 """
 
 from __future__ import annotations

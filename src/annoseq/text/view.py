@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 _VISIBLE = str.maketrans({" ": "·", "\n": "⏎", "\r": "␍", "\t": "⇥"})
 
 
-def show_examples(
-    pairs: Sequence[Pair], codec: Codec, *, console: Console | None = None
-) -> None:
+def show_examples(pairs: Sequence[Pair], codec: Codec, *, console: Console | None = None) -> None:
     """Print the tokens of pairs; `·` is the space that a token carries, `<unk:...>` an unknown."""
     table = Table(show_lines=True)
     table.add_column("row", justify="right")

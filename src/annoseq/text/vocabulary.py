@@ -62,7 +62,9 @@ class Vocabulary:
             if count >= min_frequency and token not in known
         ]
         words = (fixed + frequent)[: max(max_size, len(fixed))]
-        model = WordLevel({word: id_ for id_, word in enumerate(words)}, unk_token=SPECIALS[UNKNOWN])
+        model = WordLevel(
+            {word: id_ for id_, word in enumerate(words)}, unk_token=SPECIALS[UNKNOWN]
+        )
         tokenizer = Tokenizer(model)
         tokenizer.pre_tokenizer = cut_by
         return cls(tokenizer)

@@ -37,9 +37,7 @@ class Epoch:
     @staticmethod
     def header() -> str:
         """Return the heading of the table."""
-        return (
-            "epoch  train_loss  valid_loss  padded_accuracy  token_accuracy  exact_match   time"
-        )
+        return "epoch  train_loss  valid_loss  padded_accuracy  token_accuracy  exact_match   time"
 
     def __str__(self) -> str:
         minutes, seconds = divmod(round(self.time), 60)

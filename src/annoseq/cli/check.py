@@ -1,0 +1,69 @@
+"""`annoseq check`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from annoseq.cli.console import say
+from annoseq.cli.data import read
+from annoseq.cli.options import Columns, InputFormat, PairsPath, ValidPath
+from annoseq.config import ColumnsConfig, DataConfig
+from annoseq.doctor.examination import diagnose
+from annoseq.doctor.view import show
+from annoseq.errors import PairsError
+from annoseq.pairs.split import split_rows
+
+if TYPE_CHECKING:
+    from annoseq.pairs.pairs import Pairs
+
+
+def check(
+    pairs: PairsPath,
+    /,
+    *,
+    valid: ValidPath = None,
+    task: Annotated[
+        Literal["auto", "annotate", "translate"], Parameter(help="What the pairs are for.")
+    ] = "auto",
+    rows: Annotated[int, Parameter(help="Rows to show of each kind of finding.")] = 5,
+    head: Annotated[int, Parameter(help="First rows to show.")] = 0,
+    tail: Annotated[int, Parameter(help="Last rows to show.")] = 0,
+    json_output: Annotated[
+        bool, Parameter(name="--json", help="Print the findings as JSON.", negative="")
+    ] = False,
+    input_format: InputFormat = None,
+    columns: Columns = ColumnsConfig(),
+) -> None:
+    """Examine every row; exit with 2 if there is one that cannot be used."""
+    table = read(pairs, columns, input_format=input_format)
+    diagnosis = diagnose(
+        table,
+        task=None if task == "auto" else task,
+        valid=None if valid is None else read(valid, columns),
+        split=None if valid is not None else _default_split(table),
+    )
+    if json_output:
+        say(diagnosis.to_json())
+    else:
+        for some in (table[:head], table[len(table) - tail :]):
+            if some:
+                say(some.to_frame().to_string() + "\n")
+        show(diagnosis, Console(), rows=rows)
+    if not diagnosis.is_healthy:
+        sys.exit(2)
+
+
+def _default_split(table: Pairs) -> tuple[list[int], list[int]] | None:
+    """Return the split that training would make, if there is one."""
+    config = DataConfig()
+    try:
+        return split_rows(
+            table, share=config.valid_share, by=config.split_by, seed=config.split_seed
+        )
+    except PairsError:
+        return None
