@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import resource
 import sys
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 
 from annoseq.config import DeviceConfig
 from annoseq.errors import OptionError
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 

@@ -52,7 +52,7 @@ def _fail(message: str, *, code: int) -> None:
 
 
 def _explain(error: CycloptsError) -> str:
-    from pydantic import ValidationError  # noqa: PLC0415 - slow to import, and --help needs none
+    from pydantic import ValidationError
 
     cause = error.__cause__
     if not isinstance(cause, ValidationError):

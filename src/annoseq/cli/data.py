@@ -71,8 +71,8 @@ def describe(dataset: Dataset) -> None:
     """Print the sizes of a dataset, and what it could not take as it was."""
     codec = dataset.codec
     note(
-        f"{codec.task}: {len(dataset.train):,} training and {len(dataset.valid):,} validation rows; "
-        f"vocabularies of {len(codec.source):,} and {len(codec.target):,} tokens"
+        f"{codec.task}: {len(dataset.train):,} training and {len(dataset.valid):,} validation "
+        f"rows; vocabularies of {len(codec.source):,} and {len(codec.target):,} tokens"
         + (f"; {len(codec.labels)} labels" if codec.task == "annotate" else "")
     )
     if dataset.skipped:

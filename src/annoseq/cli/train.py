@@ -78,13 +78,10 @@ def train(
         valid=valid,
         input_format=input_format,
         skip_bad=skip_bad,
-        codec=base and base.codec,
+        codec=None if base is None else base.codec,
     )
-    settings = {"training": training, "batching": batching, "device": device}
-    learner = (
-        Learner(dataset, model=network, **settings)
-        if base is None
-        else Learner.from_model(base, dataset, **settings)
+    learner = Learner(
+        dataset, base=base, model=network, training=training, batching=batching, device=device
     )
     try:
         learner.fit_one_cycle(checkpoint=checkpoint, resume=resume, report=say)

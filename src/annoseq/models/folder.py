@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
@@ -25,8 +25,10 @@ from annoseq.config import BatchConfig, DataConfig, GruConfig, Task, TrainingCon
 from annoseq.errors import ModelError
 from annoseq.files import replacing_folder
 from annoseq.models.build import build_model
-from annoseq.models.gru import Gru
 from annoseq.text.codec import FILES, Codec
+
+if TYPE_CHECKING:
+    from annoseq.models.gru import Gru
 
 CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = "config.json", "weights.safetensors", "card.md"
 

@@ -72,7 +72,7 @@ class Pairs(Sequence[Pair]):
 
     def to_frame(self) -> pd.DataFrame:
         """Return a data frame with one row per pair, indexed by its row in the table."""
-        import pandas as pd  # noqa: PLC0415  (slow import)
+        import pandas as pd
 
         columns: dict[str, list[str] | list[str | None] | list[int | None]] = {
             "source": [pair.source for pair in self._pairs],

@@ -85,7 +85,7 @@ def write_rows(
     with replacing(path, overwrite=overwrite) as new, _created(new, is_packed=is_packed) as stream:
         checked = _checked(rows, list(columns), name=str(path))
         if chosen == "parquet":
-            from annoseq.pairs.parquet_rows import write_parquet  # noqa: PLC0415  (slow import)
+            from annoseq.pairs.parquet_rows import write_parquet
 
             write_parquet(checked, stream, columns)
         elif chosen == "jsonl":
@@ -108,7 +108,7 @@ def _reader(
     stream: io.BufferedReader, name: str, wanted: Wanted, chosen: TableFormat
 ) -> Iterator[Row]:
     if chosen == "parquet":
-        from annoseq.pairs.parquet_rows import read_parquet  # noqa: PLC0415  (slow import)
+        from annoseq.pairs.parquet_rows import read_parquet
 
         return read_parquet(stream, name, wanted)
     if chosen == "jsonl":

@@ -75,9 +75,8 @@ class Codec:
         labels: tuple[str, ...] = ()
         if task == "annotate":
             labels = tuple(sorted({span.label for row in align_pairs(pairs) for span in row}))
-        sizes = {"max_size": config.max_vocab, "min_frequency": config.min_frequency}
         cut_by = segmentation(keeps_tags=task == "translate")
-        nothing = Vocabulary.build(Counter(), cut_by=cut_by, **sizes)
+        nothing = Vocabulary.build(Counter(), cut_by=cut_by, config=config)
         source, target = Counter[str](), Counter[str]()
         growth = 0.0
         for row in cls(task, nothing, nothing, labels, growth).tokenize(pairs):
@@ -86,8 +85,8 @@ class Codec:
             growth = max(growth, (len(row.target) + 1) / (len(row.source) + 1))
         return cls(
             task,
-            Vocabulary.build(source, cut_by=cut_by, **sizes),
-            Vocabulary.build(target, cut_by=cut_by, reserved=_tag_tokens(labels), **sizes),
+            Vocabulary.build(source, cut_by=cut_by, config=config),
+            Vocabulary.build(target, cut_by=cut_by, reserved=_tag_tokens(labels), config=config),
             labels,
             growth,
         )

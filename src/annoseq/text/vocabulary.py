@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
-from annoseq.text.segmentation import segmentation
-
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Iterable, Mapping, Sequence
 
     from tokenizers.pre_tokenizers import PreTokenizer
+
+    from annoseq.config import DataConfig
 
 SPECIALS = ("<pad>", "<unk>", "<bos>", "<eos>")
 PAD, UNKNOWN, BEGIN, END = range(len(SPECIALS))
@@ -50,8 +50,7 @@ class Vocabulary:
         *,
         cut_by: PreTokenizer,
         reserved: Iterable[str] = (),
-        max_size: int,
-        min_frequency: int,
+        config: DataConfig,
     ) -> Vocabulary:
         """Keep the most frequent tokens that were counted at least `min_frequency` times."""
         fixed = [*SPECIALS, *reserved]
@@ -59,9 +58,9 @@ class Vocabulary:
         frequent = [
             token
             for token, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-            if count >= min_frequency and token not in known
+            if count >= config.min_frequency and token not in known
         ]
-        words = (fixed + frequent)[: max(max_size, len(fixed))]
+        words = (fixed + frequent)[: max(config.max_vocab, len(fixed))]
         model = WordLevel(
             {word: id_ for id_, word in enumerate(words)}, unk_token=SPECIALS[UNKNOWN]
         )
@@ -94,7 +93,7 @@ class Vocabulary:
         """
         try:
             vocabulary = cls(Tokenizer.from_str(text))
-        except Exception as error:  # noqa: BLE001 - the library raises bare Exception
+        except Exception as error:
             raise ValueError(f"not a tokenizer file: {error}") from error
         if tuple(vocabulary.tokens[: len(SPECIALS)]) != SPECIALS:
             raise ValueError(f"the first tokens are not {', '.join(SPECIALS)}")

@@ -10,6 +10,7 @@ learner.save("model/")
 from __future__ import annotations
 
 import time
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from annoseq.evaluation.accuracy import Accuracy
+    from annoseq.models.gru import Gru
     from annoseq.text.dataset import Dataset
 
 
@@ -36,31 +38,32 @@ class Learner:
     """A network with fresh weights and the dataset that it learns from.
 
     Two learners with the same settings have the same weights, and what one draws at random the
-    other does not notice. `epochs` counts what the weights have been trained for.
+    other does not notice. A `base` model's weights are taken over instead, to train them for
+    more epochs; `epochs` counts all that the weights have been trained for.
+
+    Raises:
+        DatasetError: the dataset has other vocabularies than the base model.
+        OptionError: the device is not there.
     """
 
     def __init__(
         self,
         dataset: Dataset,
         *,
+        base: TrainedModel | None = None,
         model: GruConfig | None = None,
         training: TrainingConfig | None = None,
         batching: BatchConfig | None = None,
         device: DeviceConfig | None = None,
     ) -> None:
         self.dataset = dataset
-        self.model_config = model or GruConfig()
-        self.config = training or TrainingConfig()
-        self.batching = batching or BatchConfig()
+        self.model_config = base.config.model if base else model or GruConfig()
+        self.config = training or (base.config.training if base else TrainingConfig())
+        self.batching = batching or (base.config.batching if base else BatchConfig())
         self.compute = Compute.choose(device)
         self.recorder = Recorder()
-        self.epochs = 0
-        self.network = build_model(
-            self.model_config,
-            source_size=len(dataset.codec.source),
-            target_size=len(dataset.codec.target),
-            seed=self.config.seed,
-        ).to(self.compute.device)
+        self.epochs = base.config.epochs if base else 0
+        self.network = self._network(base).to(self.compute.device)
         self._randomness = Randomness(self.config.seed, self.compute.device)
         self._trainer = Trainer(
             self.network, dataset.train.examples, self.config, self.batching, self.compute
@@ -172,34 +175,19 @@ class Learner:
             DatasetError: the dataset has other vocabularies than the model.
         """
         model = TrainedModel.load(folder)
-        return cls.from_model(model, dataset, training=training, batching=batching, device=device)
+        return cls(dataset, base=model, training=training, batching=batching, device=device)
 
-    @classmethod
-    def from_model(
-        cls,
-        model: TrainedModel,
-        dataset: Dataset,
-        *,
-        training: TrainingConfig | None = None,
-        batching: BatchConfig | None = None,
-        device: DeviceConfig | None = None,
-    ) -> Learner:
-        """Take up a model that is in memory; see `load`."""
-        if model.codec.signature() != dataset.codec.signature():
+    def _network(self, base: TrainedModel | None) -> Gru:
+        codec = self.dataset.codec
+        if base is None:
+            sizes = {"source_size": len(codec.source), "target_size": len(codec.target)}
+            return build_model(self.model_config, **sizes, seed=self.config.seed)
+        if base.codec.signature() != codec.signature():
             raise DatasetError(
                 "the data were prepared with other vocabularies than the model's. "
                 "Give the table of pairs, so that it is prepared with the model's own."
             )
-        learner = cls(
-            dataset,
-            model=model.config.model,
-            training=training or model.config.training,
-            batching=batching or model.config.batching,
-            device=device,
-        )
-        learner.network.load_state_dict(model.network.state_dict())
-        learner.epochs = model.config.epochs
-        return learner
+        return deepcopy(base.network)
 
     def _epoch(self, run: OneCycle) -> Epoch:
         """Train for one epoch and validate; return the row of the table."""

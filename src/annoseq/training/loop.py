@@ -60,14 +60,14 @@ class Trainer:
         optimizer.zero_grad(set_to_none=True)
         with self.compute.autocast():
             loss = padded_loss(self.network(batch), batch.target)
-        scaler.scale(loss).backward()
+        scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         scaler.step(optimizer)
         scaler.update()
         return loss.detach()
 
     @torch.inference_mode()
     def validate(self, examples: Sequence[Example]) -> tuple[float, Accuracy]:
-        """Return padded loss and accuracy of a decoder fed its own output to the target's length."""
+        """Return padded loss and accuracy; the decoder is fed its own output."""
         accuracy, loss, positions = Accuracy(), 0.0, 0
         self.network.eval()
         with progress("validating", total=len(examples)) as advance:
@@ -133,7 +133,7 @@ class OneCycle:
         title = f"epoch {self.epoch + 1}/{self.end}"
         with progress(title, total=len(self.trainer.examples)) as advance:
             for rows in self.trainer.order(self.epoch):
-                rates.append(self.schedule.get_last_lr()[0])
+                rates.append(float(self.schedule.get_last_lr()[0]))
                 losses.append(self.trainer.step(rows, self.optimizer, self.scaler))
                 self.schedule.step()
                 advance(len(rows))

@@ -45,7 +45,7 @@ def sample_pairs(rows: int, *, seed: int) -> Iterator[Pair]:
 
 
 def _pairs(rows: int, seed: int) -> Iterator[Pair]:
-    from faker import Faker  # noqa: PLC0415  takes 0.3 s, and most users never come here
+    from faker import Faker
 
     faker = Faker("en_US")
     faker.seed_instance(seed)
