@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from annoseq._version import __version__
 
 if TYPE_CHECKING:
-    from annoseq.annotator import Annotation, Annotator
+    from annoseq.annotator.annotation import Annotation
+    from annoseq.annotator.annotator import Annotator
     from annoseq.config import BatchConfig, DataConfig, DeviceConfig, GruConfig, TrainingConfig
     from annoseq.doctor.examination import diagnose
     from annoseq.errors import AnnoseqError
@@ -50,8 +51,8 @@ __all__ = [
 
 _HOMES = {
     "AnnoseqError": "errors",
-    "Annotation": "annotator",
-    "Annotator": "annotator",
+    "Annotation": "annotator.annotation",
+    "Annotator": "annotator.annotator",
     "BatchConfig": "config",
     "DataConfig": "config",
     "Dataset": "text.dataset",

@@ -36,11 +36,14 @@ class Compute:
         accelerator = torch.accelerator.current_accelerator(check_available=True)
         device = torch.device(config.device) if config.device != "auto" else accelerator
         device = device or torch.device("cpu")
-        if device.type != "cpu" and (accelerator is None or accelerator.type != device.type):
+        found = torch.accelerator.device_count() if accelerator else 0
+        if device.type != "cpu" and (
+            accelerator is None or accelerator.type != device.type or (device.index or 0) >= found
+        ):
             raise OptionError(
                 f"--device {config.device} was asked for, but torch finds "
-                f"{accelerator or 'no accelerator'} here. Use --device auto, or install a build "
-                "of torch for that device."
+                f"{f'{found} x {accelerator}' if accelerator else 'no accelerator'} here. "
+                "Use --device auto, or install a build of torch for that device."
             )
         if config.precision == "auto":
             has_bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported()

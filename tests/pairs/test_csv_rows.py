@@ -24,7 +24,12 @@ THOROUGH = settings(max_examples=40, deadline=None)
 
 def read(data: bytes, columns: Sequence[str] = ("a", "b"), delimiter: str = ",") -> list[Row]:
     stream: Any = io.BufferedReader(io.BytesIO(data))
-    return list(read_csv(stream, "t.csv", Wanted(tuple(columns)), delimiter=delimiter))
+    rows: list[Row] = []
+    for row in read_csv(stream, "t.csv", Wanted(tuple(columns)), delimiter=delimiter):
+        if isinstance(row, TableError):
+            raise row
+        rows.append(row)
+    return rows
 
 
 def fields(data: bytes, delimiter: str = ",") -> list[tuple[str, ...]]:

@@ -17,7 +17,12 @@ WANTED = Wanted(("a", "b"), optional=("doc",))
 
 def read(data: bytes, wanted: Wanted = WANTED) -> list[Row]:
     stream: Any = io.BufferedReader(io.BytesIO(data))
-    return list(read_jsonl(stream, "t.jsonl", wanted))
+    rows: list[Row] = []
+    for row in read_jsonl(stream, "t.jsonl", wanted):
+        if isinstance(row, TableError):
+            raise row
+        rows.append(row)
+    return rows
 
 
 def message(data: bytes, wanted: Wanted = WANTED) -> str:

@@ -258,3 +258,23 @@ def test_compressed_parquet_is_not_written(tmp_path: Path) -> None:
 def test_reading_text_imports_no_slow_library() -> None:
     check = "import sys, annoseq.pairs.pairs; print({'pandas', 'pyarrow'} & {*sys.modules})"
     assert subprocess.check_output([sys.executable, "-c", check]) == b"set()\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("t.csv", b"a,b\n1,2\n3\n4,5\n", "t.csv: row 2 (line 3): found 1 field where the header"),
+        ("t.csv", b"a,b\n1,2\n\xff,3\n4,5\n", "t.csv: row 2 (line 3): found the byte 0xFF"),
+        ("t.jsonl", b'{"a":"1"}\n{"a":"\\ud800"}\n{"a":"4"}\n', "t.jsonl: row 2 (line 2): column"),
+        ("t.jsonl", b'{"a":"1"}\nnothing\n{"a":"4"}\n', "t.jsonl: row 2 (line 2): this is not"),
+        ("t.jsonl", b'{"a":"1"}\n{"a":"\xff"}\n{"a":"4"}\n', "t.jsonl: row 2 (line 2): found the"),
+    ],
+)
+def test_a_bad_row_can_be_told_and_left_out(
+    tmp_path: Path, name: str, data: bytes, message: str
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    told: list[TableError] = []
+    rows = list(read_rows(tmp_path / name, columns=["a"], on_bad=told.append))
+    assert [(row.number, row.values["a"]) for row in rows] == [(1, "1"), (3, "4")]
+    assert [str(error).startswith(f"{tmp_path}/{message}") for error in told] == [True]

@@ -8,6 +8,7 @@ import sys
 from cyclopts import App, CycloptsError
 
 from annoseq._version import __version__
+from annoseq.cli.explain import explain
 from annoseq.errors import AnnoseqError
 
 app = App(
@@ -29,21 +30,33 @@ for _name, _help in {
     _module = _name.replace("-", "_")
     app.command(f"annoseq.cli.{_module}:{_module}", name=_name, help=_help)
 
+_BROKEN_PIPE = 141
+"""What a shell reports of a program that ends because nobody reads its output."""
+
 
 def main() -> None:
     """Run the command line: exit code 0, 2 for bad input or options, 130 when interrupted."""
     try:
-        app(exit_on_error=False, print_error=False, result_action="return_value")
+        # cyclopts takes a bare - for an option; as a path, ./- is the same, and is - again.
+        words = ["./-" if word == "-" else word for word in sys.argv[1:]]
+        app(words, exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
     except CycloptsError as error:
-        _fail(_explain(error), code=2)
+        _fail(explain(error), code=2)
     except AnnoseqError as error:
         _fail(str(error), code=2)
-    except KeyboardInterrupt:
-        _fail("interrupted", code=130)
+    except KeyboardInterrupt as interrupt:
+        _fail(str(interrupt) or "interrupted", code=130)
     except BrokenPipeError:
-        # The reader of our output went away: say nothing more, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+        _drop_output()
+        sys.exit(_BROKEN_PIPE)
+    except OSError as error:
+        # Files have been explained where they are opened: what remains is our own output.
+        _drop_output()
+        _fail(f"standard output cannot be written: {error.strerror}. Nothing follows.", code=2)
+    except SystemExit as end:
+        # `rich` ends the program with 1 where its reader went away, and nothing else does.
+        sys.exit(_BROKEN_PIPE if end.code == 1 else end.code)
 
 
 def _fail(message: str, *, code: int) -> None:
@@ -51,12 +64,6 @@ def _fail(message: str, *, code: int) -> None:
     sys.exit(code)
 
 
-def _explain(error: CycloptsError) -> str:
-    from pydantic import ValidationError
-
-    cause = error.__cause__
-    if not isinstance(cause, ValidationError):
-        return str(error)
-    fault = cause.errors()[0]
-    option = "-".join(str(part) for part in fault["loc"]).replace("_", "-")
-    return f"--{option}: found {fault['input']!r}. {fault['msg']}."
+def _drop_output() -> None:
+    """Keep Python from trying at exit to write what could not be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from annoseq.cli.console import say
 from annoseq.cli.data import read
-from annoseq.cli.options import Columns, InputFormat, PairsPath, ValidPath
+from annoseq.cli.options import Columns, InputFormat, PairsPath, ValidPath, at_least
 from annoseq.config import ColumnsConfig, DataConfig
 from annoseq.doctor.examination import diagnose
+from annoseq.doctor.excerpts import visible
 from annoseq.doctor.view import show
 from annoseq.errors import PairsError
 from annoseq.pairs.split import split_rows
@@ -29,9 +32,11 @@ def check(
     task: Annotated[
         Literal["auto", "annotate", "translate"], Parameter(help="What the pairs are for.")
     ] = "auto",
-    rows: Annotated[int, Parameter(help="Rows to show of each kind of finding.")] = 5,
-    head: Annotated[int, Parameter(help="First rows to show.")] = 0,
-    tail: Annotated[int, Parameter(help="Last rows to show.")] = 0,
+    rows: Annotated[
+        int, Parameter(help="Rows to show of each kind of finding.", validator=at_least(0))
+    ] = 5,
+    head: Annotated[int, Parameter(help="First rows to show.", validator=at_least(0))] = 0,
+    tail: Annotated[int, Parameter(help="Last rows to show.", validator=at_least(0))] = 0,
     json_output: Annotated[
         bool, Parameter(name="--json", help="Print the findings as JSON.", negative="")
     ] = False,
@@ -51,10 +56,20 @@ def check(
     else:
         for some in (table[:head], table[len(table) - tail :]):
             if some:
-                say(some.to_frame().to_string() + "\n")
+                Console().print(_side_by_side(some))
         show(diagnosis, Console(), rows=rows)
     if not diagnosis.is_healthy:
         sys.exit(2)
+
+
+def _side_by_side(pairs: Pairs) -> Table:
+    table = Table(show_lines=True)
+    table.add_column("row", justify="right")
+    for name in ("source", "target"):
+        table.add_column(name, ratio=1, overflow="fold")
+    for pair in pairs:
+        table.add_row(str(pair.row), Text(visible(pair.source)), Text(visible(pair.target)))
+    return table
 
 
 def _default_split(table: Pairs) -> tuple[list[int], list[int]] | None:

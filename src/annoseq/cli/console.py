@@ -13,3 +13,8 @@ def say(message: str) -> None:
 def note(message: str) -> None:
     """Print a remark, which a pipe does not carry on."""
     print(message, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def is_watched() -> bool:
+    """Tell whether somebody sees the progress bar."""
+    return sys.stderr.isatty()

@@ -45,10 +45,9 @@ def open_dataset(
         OptionError: options about preparing were given with data that are prepared already.
     """
     if path.is_dir():
-        given = {*columns.model_fields_set, *config.model_fields_set} | (
-            {"valid"} if valid else set()
-        )
-        if given:
+        given = {*columns.model_fields_set, *config.model_fields_set}
+        others = {"valid": valid, "input_format": input_format, "skip_bad": skip_bad}
+        if given := given.union(name for name, value in others.items() if value):
             option = "--" + min(given).replace("_", "-")
             raise OptionError(
                 f"{path} is prepared data, for which {option} was decided by `annoseq prepare`. "

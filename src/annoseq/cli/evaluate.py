@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from annoseq._version import __version__
-from annoseq.annotator import Annotator
+from annoseq.annotator.annotator import Annotator
 from annoseq.cli.console import note, say
 from annoseq.cli.data import read
 from annoseq.cli.options import (
@@ -20,19 +20,28 @@ from annoseq.cli.options import (
     ModelPath,
     Overwrite,
     PairsPath,
+    SkipBad,
+    at_least,
 )
 from annoseq.config import BatchConfig, ColumnsConfig, DeviceConfig
+from annoseq.errors import OptionError
 from annoseq.evaluation.predictions import predict
-from annoseq.files import refuse_existing, replacing
+from annoseq.files import rehearse, replacing
+from annoseq.pairs.alignment import align_pairs, find_unusable
+from annoseq.pairs.pairs import fingerprint
 from annoseq.pairs.split import split_rows
+from annoseq.pairs.tables import table_format
 from annoseq.text.part import Part
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from annoseq.config import Task
     from annoseq.models.folder import ModelConfig
     from annoseq.pairs.pair import Pair
     from annoseq.pairs.pairs import Pairs
+
+PartName = Literal["auto", "all", "valid", "train"]
 
 
 def evaluate(
@@ -43,15 +52,20 @@ def evaluate(
     json_path: Annotated[
         Path | None, Parameter(name="--json", help="Scores to write as JSON.")
     ] = None,
-    out: Annotated[Path | None, Parameter(help="Predictions to write (.csv, .jsonl).")] = None,
-    show: Annotated[int, Parameter(help="Predictions to show beside their targets.")] = 0,
+    out: Annotated[
+        Path | None, Parameter(help="Table of predictions to write (.csv, .tsv, .jsonl, .parquet).")
+    ] = None,
+    show: Annotated[
+        int, Parameter(help="Predictions to show beside their targets.", validator=at_least(0))
+    ] = 0,
     part: Annotated[
-        Literal["auto", "all", "valid", "train"],
+        PartName,
         Parameter(
             help="Rows to score. auto: all, but of the table that the model was trained on only "
             "the rows kept for validation."
         ),
     ] = "auto",
+    skip_bad: SkipBad = False,
     overwrite: Overwrite = False,
     input_format: InputFormat = None,
     columns: Columns = ColumnsConfig(),
@@ -61,11 +75,13 @@ def evaluate(
     """Let a model write for every row, and compare with the targets."""
     for path in (json_path, out):
         if path:
-            refuse_existing(path, overwrite=overwrite)
+            rehearse(path, overwrite=overwrite)
+    if out:
+        table_format(out)  # known, or an error
     annotator = Annotator.load(model, device=device)
     trained = annotator.model
     table = read(pairs, columns, input_format=input_format)
-    chosen = _choose(table, trained.config, part)
+    part, chosen = _choose(table, trained.config, part=part, skip_bad=skip_bad)
     predictions = predict(
         trained.network,
         Part.encode(chosen, trained.codec),
@@ -92,16 +108,48 @@ def evaluate(
         predictions.write(out, overwrite=overwrite)
 
 
-def _choose(table: Pairs, config: ModelConfig, part: str) -> Sequence[Pair]:
-    """Pick the rows to score, and say so where they are not all."""
+def _usable(table: Pairs, *, task: Task, skip_bad: bool) -> Sequence[Pair]:
+    """Leave out the rows that cannot be used, or raise if there are any."""
+    if task == "translate":
+        return table
+    if not skip_bad:
+        align_pairs(table, name=table.name)
+        return table
+    bad = find_unusable(table)
+    if bad:
+        note(f"{len(bad):,} rows cannot be used and were left out (--skip-bad)")
+    return [pair for pair in table if pair.row not in bad]
+
+
+def _choose(
+    table: Pairs, config: ModelConfig, *, part: PartName, skip_bad: bool
+) -> tuple[PartName, Sequence[Pair]]:
+    """Pick the rows to score, and say so where they are not all.
+
+    Raises:
+        OptionError: the table does not have that part.
+        PairsError: rows cannot be used.
+    """
+    usable = _usable(table, task=config.task, skip_bad=skip_bad)
     is_training_table = table.fingerprint() == config.fingerprint
     if part == "all" or (part == "auto" and not is_training_table):
-        return table
+        return "all", usable
+    if not is_training_table:
+        raise OptionError(
+            f"--part {part}: {table.name} is not the table that the model was trained on. "
+            "Leave --part off to score all of its rows."
+        )
     data = config.data
-    rows = split_rows(table, share=data.valid_share, by=data.split_by, seed=data.split_seed)
-    kept = rows[0] if part == "train" else rows[1]
+    rows = split_rows(usable, share=data.valid_share, by=data.split_by, seed=data.split_seed)
+    train, valid = ([usable[row] for row in part_rows] for part_rows in rows)
+    if fingerprint(valid) != config.valid_fingerprint:
+        raise OptionError(
+            f"{table.name} is the table that the model was trained on, and its validation rows "
+            "are of another. Give that one, or score rows that it has seen with --part all."
+        )
+    kept = train if part == "train" else valid
     note(
         f"scoring {len(kept):,} of {len(table):,} rows of {table.name}: "
         + ("those the model was trained on" if part == "train" else "those kept for validation")
     )
-    return [table[row] for row in kept]
+    return ("train" if part == "train" else "valid"), kept

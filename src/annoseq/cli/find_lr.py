@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
-
 from annoseq.cli.console import note, say
 from annoseq.cli.data import open_dataset
 from annoseq.cli.options import (
@@ -18,6 +13,7 @@ from annoseq.cli.options import (
     InputFormat,
     Network,
     Overwrite,
+    Plot,
     SkipBad,
     Training,
     ValidPath,
@@ -30,7 +26,8 @@ from annoseq.config import (
     GruConfig,
     TrainingConfig,
 )
-from annoseq.files import refuse_existing
+from annoseq.devices import Compute
+from annoseq.files import rehearse
 from annoseq.training.learner import Learner
 
 
@@ -38,7 +35,7 @@ def find_lr(
     pairs: DataPath,
     /,
     *,
-    plot: Annotated[Path | None, Parameter(help="Picture to write (.png, .svg, .pdf).")] = None,
+    plot: Plot = None,
     valid: ValidPath = None,
     skip_bad: SkipBad = False,
     overwrite: Overwrite = False,
@@ -52,7 +49,8 @@ def find_lr(
 ) -> None:
     """Run the range test and print the suggestion."""
     if plot:
-        refuse_existing(plot, overwrite=overwrite)
+        rehearse(plot, overwrite=overwrite)
+    Compute.choose(device)  # before the table is read, which may take long
     dataset = open_dataset(
         pairs,
         columns=columns,

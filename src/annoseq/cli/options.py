@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,14 +14,35 @@ from annoseq.config import (
     DataConfig,
     DeviceConfig,
     GruConfig,
+    SearchConfig,
     TrainingConfig,
 )
+
+
+def at_least(least: int) -> Callable[[object, int], None]:
+    """Make a check that a number is not smaller."""
+
+    def check(_: object, number: int) -> None:
+        if number < least:
+            raise ValueError(f"Give a number of at least {least}.")
+
+    return check
+
+
+_PICTURES = (".png", ".svg", ".pdf")
+
+
+def _check_picture(_: object, path: Path | None) -> None:
+    if path and path.suffix.lower() not in _PICTURES:
+        raise ValueError(f"Use a name that ends in one of {', '.join(_PICTURES)}.")
+
 
 Columns = Annotated[ColumnsConfig, Parameter(name="*", group="Table")]
 Data = Annotated[DataConfig, Parameter(name="*", group="Data")]
 Network = Annotated[GruConfig, Parameter(name="gru", group="Network")]
 Training = Annotated[TrainingConfig, Parameter(name="*", group="Training")]
 Batching = Annotated[BatchConfig, Parameter(name="*", group="Batches")]
+Search = Annotated[SearchConfig, Parameter(name="*", group="Search")]
 Device = Annotated[DeviceConfig, Parameter(name="*", group="Device")]
 
 InputFormat = Annotated[
@@ -48,5 +70,9 @@ SkipBad = Annotated[
     Parameter(
         help="Leave out the rows that cannot be used, and count them.", negative="", group="Data"
     ),
+]
+Plot = Annotated[
+    Path | None,
+    Parameter(help="Picture of the curves to write (.png, .svg, .pdf).", validator=_check_picture),
 ]
 Overwrite = Annotated[bool, Parameter(help="Replace what is there already.", negative="")]

@@ -20,7 +20,7 @@ from annoseq.cli.options import (
 )
 from annoseq.config import ColumnsConfig, DataConfig
 from annoseq.errors import OptionError
-from annoseq.files import refuse_existing
+from annoseq.files import rehearse_folder
 
 
 def prepare(
@@ -38,7 +38,7 @@ def prepare(
     """Prepare pairs and save them."""
     if pairs.is_dir():
         raise OptionError(f"{pairs} is a folder. Give a table of pairs.")
-    refuse_existing(out, overwrite=overwrite)
+    rehearse_folder(out, overwrite=overwrite)
     dataset = open_dataset(
         pairs,
         columns=columns,

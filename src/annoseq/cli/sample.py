@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter, validators
+from cyclopts import Parameter
 
 from annoseq.cli.console import note
-from annoseq.cli.options import Overwrite
+from annoseq.cli.options import Overwrite, at_least
 from annoseq.pairs.pairs import write_pairs
 from annoseq.pairs.sample import sample_pairs
 
@@ -17,9 +17,7 @@ def sample(
     out: Annotated[Path, Parameter(help="Table to write (.csv, .tsv, .jsonl, .parquet).")],
     /,
     *,
-    rows: Annotated[
-        int, Parameter(help="Rows to write.", validator=validators.Number(gte=1))
-    ] = 4_000,
+    rows: Annotated[int, Parameter(help="Rows to write.", validator=at_least(1))] = 4_000,
     seed: Annotated[int, Parameter(help="Seed: the same seed gives the same corpus.")] = 42,
     overwrite: Overwrite = False,
 ) -> None:

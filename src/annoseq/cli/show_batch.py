@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from annoseq.cli.console import say
 from annoseq.cli.data import open_dataset
-from annoseq.cli.options import Columns, Data, DataPath, InputFormat, SkipBad, ValidPath
+from annoseq.cli.options import Columns, Data, DataPath, InputFormat, SkipBad, ValidPath, at_least
 from annoseq.config import ColumnsConfig, DataConfig
 
 
@@ -16,7 +16,7 @@ def show_batch(
     pairs: DataPath,
     /,
     *,
-    rows: Annotated[int, Parameter(help="Rows to show.")] = 5,
+    rows: Annotated[int, Parameter(help="Rows to show.", validator=at_least(1))] = 5,
     valid: ValidPath = None,
     skip_bad: SkipBad = False,
     input_format: InputFormat = None,

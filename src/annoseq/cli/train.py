@@ -18,6 +18,7 @@ from annoseq.cli.options import (
     InputFormat,
     Network,
     Overwrite,
+    Plot,
     SkipBad,
     Training,
     ValidPath,
@@ -30,9 +31,11 @@ from annoseq.config import (
     GruConfig,
     TrainingConfig,
 )
+from annoseq.devices import Compute
 from annoseq.errors import OptionError
-from annoseq.files import refuse_existing
+from annoseq.files import rehearse, rehearse_folder
 from annoseq.models.folder import TrainedModel
+from annoseq.pairs.sources import is_standard_input
 from annoseq.training.learner import Learner
 
 
@@ -48,7 +51,7 @@ def train(
     resume: Annotated[
         bool, Parameter(help="Go on with the interrupted training of --out.", negative="")
     ] = False,
-    plot: Annotated[Path | None, Parameter(help="Picture of loss and rate to write.")] = None,
+    plot: Plot = None,
     overwrite: Overwrite = False,
     valid: ValidPath = None,
     skip_bad: SkipBad = False,
@@ -61,16 +64,26 @@ def train(
     device: Device = DeviceConfig(),
 ) -> None:
     """Train a model and save it."""
+    rehearse_folder(out, overwrite=overwrite)
+    if plot:
+        rehearse(plot, overwrite=overwrite)
+    Compute.choose(device)  # before the table is read, which may take long
     checkpoint = out.with_name(f"{out.name}.training")
-    for path in (out, plot):
-        if path:
-            refuse_existing(path, overwrite=overwrite)
     if checkpoint.exists() and not (resume or overwrite):
         raise OptionError(
             f"{checkpoint} is an interrupted training. Add --resume to go on with it, "
             "or --overwrite to start again."
         )
-    base = None if go_on_from is None else TrainedModel.load(go_on_from)
+    if resume and not checkpoint.exists():
+        raise OptionError(
+            f"there is no interrupted training at {checkpoint}. Leave --resume off to begin one."
+        )
+    base = None
+    if go_on_from is not None:
+        _refuse_settled(network, data)
+        base = TrainedModel.load(go_on_from)
+        # The same rows are kept for validation as before, or the model would have seen them.
+        data = base.config.data.model_copy(update=data.model_dump(exclude_unset=True))
     dataset = open_dataset(
         pairs,
         columns=columns,
@@ -86,8 +99,9 @@ def train(
     try:
         learner.fit_one_cycle(checkpoint=checkpoint, resume=resume, report=say)
     except KeyboardInterrupt:
-        note(f"interrupted; add --resume to go on after epoch {learner.epochs}")
-        raise
+        raise KeyboardInterrupt(
+            f"interrupted. Add --resume to the same command to go on after epoch {learner.epochs}."
+        ) from None
     learner.save(out, overwrite=overwrite)
     checkpoint.unlink()
     if plot:
@@ -97,4 +111,21 @@ def train(
         f"{speed:,.0f} pairs/s, peak memory {learner.compute.peak_memory() / 1e9:.2f} GB "
         f"({learner.compute.device})"
     )
-    note(f"saved {out}; next: annoseq evaluate {out} {pairs} --show 10")
+    table = "PAIRS" if pairs.is_dir() or is_standard_input(pairs) else pairs
+    note(f"saved {out}; next: annoseq evaluate {out} {table} --show 10")
+
+
+def _refuse_settled(network: GruConfig, data: DataConfig) -> None:
+    """Raise if an option was given that the model to go on from has settled.
+
+    Raises:
+        OptionError: such an option was given.
+    """
+    settled = data.model_fields_set & {"task", "max_vocab", "min_frequency"}
+    names = [*settled, *(f"gru.{name}" for name in network.model_fields_set)]
+    if names:
+        option = "--" + min(names).replace("_", "-")
+        raise OptionError(
+            f"{option} was settled when the model of --go-on-from was first trained. "
+            f"Leave {option} off, or train a new model."
+        )

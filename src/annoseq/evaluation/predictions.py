@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, overload
 
 from rich.console import Console
@@ -14,15 +11,15 @@ from rich.table import Table
 from rich.text import Text
 
 from annoseq.decoding.greedy import greedy
-from annoseq.errors import OptionError
 from annoseq.evaluation.accuracy import Accuracy, measure
-from annoseq.files import replacing
+from annoseq.pairs.tables import write_rows
 from annoseq.progress import progress
 from annoseq.text.batches import collate, longest_first
 from annoseq.text.vocabulary import END, PAD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import pandas as pd
     import torch
@@ -70,7 +67,8 @@ class Predictions(Sequence[Prediction]):
         """Return a table with the columns source, target and output, indexed by row."""
         import pandas as pd
 
-        return pd.DataFrame([asdict(one) for one in self]).set_index("row")
+        columns = ["row", "source", "target", "output"]
+        return pd.DataFrame(map(astuple, self), columns=columns).set_index("row")
 
     def show(self, rows: int = 10, *, console: Console | None = None) -> None:
         """Print the first rows, input, target and output side by side."""
@@ -86,26 +84,15 @@ class Predictions(Sequence[Prediction]):
         (console or Console()).print(table)
 
     def write(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """Write all rows as CSV or JSONL, as the file's suffix says.
+        """Write all rows as a table, in the format of the file's suffix (.csv, .jsonl, ...).
 
         Raises:
-            OptionError: another suffix.
             OutputError: the file exists already, or cannot be written.
+            TableError: the suffix is not known.
         """
-        path = Path(path)
-        if path.suffix not in {".csv", ".jsonl"}:
-            raise OptionError(f"{path}: predictions are written as .csv or .jsonl.")
-        rows = [asdict(one) for one in self]
-        with (
-            replacing(path, overwrite=overwrite) as new,
-            new.open("w", encoding="utf-8", newline="") as file,
-        ):
-            if path.suffix == ".jsonl":
-                file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-                return
-            table = csv.DictWriter(file, ["row", "source", "target", "output"], lineterminator="\n")
-            table.writeheader()
-            table.writerows(rows)
+        columns = {"row": int, "source": str, "target": str, "output": str}
+        rows = (astuple(one) for one in self)
+        write_rows(rows, path, columns=columns, overwrite=overwrite)
 
 
 def predict(

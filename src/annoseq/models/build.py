@@ -14,6 +14,6 @@ if TYPE_CHECKING:
 
 def build_model(config: GruConfig, *, source_size: int, target_size: int, seed: int) -> Gru:
     """Build a network whose weights depend on `seed` and on nothing drawn before."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with torch.random.fork_rng(devices=[]):  # weights are drawn on the CPU
+        torch.default_generator.manual_seed(seed)
         return Gru(config, source_size=source_size, target_size=target_size)

@@ -25,6 +25,7 @@ from annoseq.config import BatchConfig, DataConfig, GruConfig, Task, TrainingCon
 from annoseq.errors import ModelError
 from annoseq.files import replacing_folder
 from annoseq.models.build import build_model
+from annoseq.text.bounds import Bounds
 from annoseq.text.codec import FILES, Codec
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = "config.json", "weights.safetensors", "ca
 class ModelConfig(BaseModel):
     """All that is known of a model besides its weights and vocabularies.
 
-    `fingerprint` is that of the pairs before their split; `epochs` counts all that it was trained.
+    `fingerprint` is that of the pairs before their split, `valid_fingerprint` that of the validation
+    pairs; `epochs` counts all that it was trained.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -44,8 +46,9 @@ class ModelConfig(BaseModel):
     format: Literal[1] = 1
     annoseq: str = __version__
     task: Task
-    growth: float
+    bounds: Bounds
     fingerprint: str
+    valid_fingerprint: str = ""
     data: DataConfig
     network: Literal["gru"] = "gru"
     model: GruConfig
@@ -70,7 +73,7 @@ class TrainedModel:
             OutputError: the folder exists already, or cannot be written.
         """
         with replacing_folder(Path(folder), overwrite=overwrite) as new:
-            save_model(self.network, str(new / WEIGHTS_FILE))
+            _write_weights(self.network, new / WEIGHTS_FILE)
             self.codec.save(new)
             (new / CARD_FILE).write_text(card, encoding="utf-8")
             files = {name: _checksum(new / name) for name in (WEIGHTS_FILE, *FILES)}
@@ -93,14 +96,26 @@ class TrainedModel:
                     "Copy the whole folder again, or train again."
                 )
         try:
-            codec = Codec.load(folder, task=config.task, growth=config.growth)
+            codec = Codec.load(folder, task=config.task, bounds=config.bounds)
             network = build_model(
                 config.model, source_size=len(codec.source), target_size=len(codec.target), seed=0
             )
             load_model(network, folder / WEIGHTS_FILE)
-        except (ValueError, SafetensorError, RuntimeError) as error:
+        except (ValueError, SafetensorError) as error:
             raise ModelError(f"{folder}: damaged: {error}. Train again.") from error
+        except RuntimeError as error:  # torch names every tensor, on a line each
+            raise ModelError(
+                f"{folder}: damaged: {WEIGHTS_FILE} is not of the network that {CONFIG_FILE} "
+                "describes. Train again."
+            ) from error
         return cls(network, codec, config)
+
+
+def _write_weights(network: Gru, path: Path) -> None:
+    try:
+        save_model(network, str(path))
+    except SafetensorError as error:  # what a full disk is to safetensors
+        raise OSError(str(error)) from error
 
 
 def _read_config(folder: Path) -> ModelConfig:

@@ -78,9 +78,17 @@ class Gru(nn.Module):
         top, hidden = self.decoder(embedded, state.hidden)
         return GruState(hidden, top.squeeze(1))
 
-    def scores(self, state: GruState) -> Tensor:
-        """Return the log-probabilities (B, V) of the next token."""
-        return self._logits(state.top).log_softmax(-1)
+    def scores(self, state: GruState, columns: Tensor | None = None) -> Tensor:
+        """Return the log-probabilities (B, V) of the next token, or the logits of `columns`."""
+        if columns is None:
+            return self._logits(state.top).log_softmax(-1)
+        top = self.output_dropout(state.top).unsqueeze(2)  # (B, E, 1)
+        weight, bias = self.output.weight[columns], self.output.bias[columns]  # (B, K, E), (B, K)
+        return torch.baddbmm(bias.unsqueeze(2), weight, top).squeeze(2)
+
+    def select(self, state: GruState, rows: Tensor) -> GruState:
+        """Take the rows (B',) of a state."""
+        return GruState(state.hidden[:, rows], state.top[rows])
 
     def forward(self, batch: Batch) -> Tensor:
         """Return the logits (B, T, V) of a decoder fed its own best tokens, as in training.

@@ -26,6 +26,15 @@ class Stepper(Protocol[State]):
         """Write the token `last` (B,) of every row; the first is the begin symbol."""
         ...
 
-    def scores(self, state: State) -> Tensor:
-        """Return the log-probabilities (B, V) of the next token."""
+    def scores(self, state: State, columns: Tensor | None = None) -> Tensor:
+        """Return the log-probabilities (B, V) of the next token.
+
+        With `columns` (B, K), only the scores (B, K) of these tokens: their log-probabilities
+        plus a number that is the same for a whole row, so that whoever chooses among them need
+        not have the others computed.
+        """
+        ...
+
+    def select(self, state: State, rows: Tensor) -> State:
+        """Take the rows (B',) of a state, in any order, any of them more than once."""
         ...

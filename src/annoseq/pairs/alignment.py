@@ -45,21 +45,22 @@ def align(text: str, annotated: str) -> Alignment:
     return Alignment(_align_padded(text, annotated), is_padded=True)
 
 
-def align_pairs(pairs: Sequence[Pair]) -> list[list[Span]]:
-    """Find the spans of every pair.
+def align_pairs(pairs: Sequence[Pair], *, name: str = "") -> list[list[Span]]:
+    """Find the spans of every pair; `name` is their table's, for the message.
 
     Raises:
         PairsError: names the first rows whose target is not their source plus tags.
     """
     problems = find_unusable(pairs)
     if problems:
+        place = f"{name}: " if name else ""
         listed = [f"  row {row}: {error}" for row, error in list(problems.items())[:_NAMED]]
         if len(problems) > _NAMED:
             listed.append(f"  and {len(problems) - _NAMED} more")
         raise PairsError(
             "\n".join(
                 [
-                    f"{len(problems)} of {len(pairs)} rows cannot be used:",
+                    f"{place}{len(problems)} of {len(pairs)} rows cannot be used:",
                     *listed,
                     "Mend them (`annoseq check` shows each), or leave them out with --skip-bad.",
                 ]

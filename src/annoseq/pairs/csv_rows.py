@@ -26,12 +26,13 @@ if TYPE_CHECKING:
 
 def read_csv(
     stream: io.BufferedReader, name: str, wanted: Wanted, *, delimiter: str
-) -> Iterator[Row]:
+) -> Iterator[Row | TableError]:
     """Read the wanted columns, one row at a time.
 
+    A row that is not UTF-8, or has too many or too few fields, is yielded as an error.
+
     Raises:
-        TableError: the table is not UTF-8 or not well-formed, a row has too many or too few
-            fields, or a column is missing or doubled.
+        TableError: the table is not well-formed, or a column is missing or doubled.
     """
     lines = Lines(stream, name, row=0)
     hidden = _CarriageReturns(lines)
@@ -39,16 +40,21 @@ def read_csv(
     _, header = next(records, (0, None))
     if header is None:
         return
+    if fault := lines.take_fault():
+        raise fault
     header = [hidden.restored(column) for column in header]
     hidden.end_header()
     columns = [(c, header.index(c)) for c in wanted.found_in(header, place=name)]
     for first_line, fields in records:
-        if len(fields) != len(header):
-            raise TableError(
+        if fault := lines.take_fault():
+            yield fault
+        elif len(fields) != len(header):
+            yield TableError(
                 f"{lines.place(first_line)}: found {_fields(len(fields))} where the header has "
                 f"{len(header)}. Put quotes around fields that hold delimiters or line breaks."
             )
-        yield Row(lines.row, {c: hidden.restored(fields[at]) for c, at in columns})
+        else:
+            yield Row(lines.row, {c: hidden.restored(fields[at]) for c, at in columns})
 
 
 def write_csv(
@@ -85,6 +91,8 @@ def _records(
         try:
             fields = next(reader, None)
         except csv.Error as error:
+            if fault := lines.take_fault():
+                raise fault from error
             raise TableError(f"{lines.place(first_line)}: {_explained(error)}") from error
         if fields is None:
             return

@@ -30,34 +30,42 @@ _KINDS = {
 _decoder = json.JSONDecoder(object_pairs_hook=tuple)
 
 
-def read_jsonl(stream: io.BufferedReader, name: str, wanted: Wanted) -> Iterator[Row]:
+def read_jsonl(stream: io.BufferedReader, name: str, wanted: Wanted) -> Iterator[Row | TableError]:
     """Read the wanted columns, one row at a time.
 
-    Row 1 settles which of the optional columns the table has.
-
-    Raises:
-        TableError: the table is not UTF-8, a line is not a JSON object, a column is missing
-            or doubled, or a value is not a text.
+    The first good row settles which of the optional columns the table has. A line that is not
+    UTF-8 or not a JSON object, lacks or doubles a column, or has a value that is not a text is
+    yielded as an error.
     """
     lines = Lines(stream, name, row=1)
     expected: list[str] | None = None
     for line in lines:
         if not line.strip(" \t\r\n"):
             continue
-        place = lines.place()
-        pairs = _parsed(line, place)
-        columns = wanted.found_in([column for column, _ in pairs], place=place)
-        expected = columns if expected is None else expected
-        if columns != expected:
-            odd = sorted(set(columns) ^ set(expected))[0]
-            raise TableError(
-                f"{place}: the column {odd!r} is in this row or in row 1, but not in both. "
-                "Give it to every row or to none."
-            )
-        values = dict(pairs)
-        texts = {c: _text(values[c], c, wanted, place=place) for c in columns}
-        yield Row(lines.row, texts)
+        try:
+            if fault := lines.take_fault():
+                raise fault
+            row = _row(line, lines, wanted, expected)
+        except TableError as error:
+            yield error
+        else:
+            expected = list(row.values)
+            yield row
         lines.row += 1
+
+
+def _row(line: str, lines: Lines, wanted: Wanted, expected: list[str] | None) -> Row:
+    place = lines.place()
+    pairs = _parsed(line, place)
+    columns = wanted.found_in([column for column, _ in pairs], place=place)
+    if expected is not None and columns != expected:
+        odd = sorted(set(columns) ^ set(expected))[0]
+        raise TableError(
+            f"{place}: the column {odd!r} is in this row or in row 1, but not in both. "
+            "Give it to every row or to none."
+        )
+    values = dict(pairs)
+    return Row(lines.row, {c: _text(values[c], c, wanted, place=place) for c in columns})
 
 
 def write_jsonl(

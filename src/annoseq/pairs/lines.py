@@ -20,7 +20,8 @@ class Lines:
     Only LF ends a line: no UTF-8 character holds that byte, and carriage returns may be data.
     Each line is decoded by itself, so an error's place is exact however far into the file it is.
     `row` is kept by the table's reader: the row being read from 1, 0 for the header.
-    `number` is how many lines were read.
+    `number` is how many lines were read. A line that is not UTF-8 is passed on with its bad bytes
+    as lone surrogates, and waits as a fault for the reader to `take`.
     """
 
     def __init__(self, stream: io.BufferedReader, name: str, *, row: int) -> None:
@@ -28,6 +29,7 @@ class Lines:
         self._name = name
         self.row = row
         self.number = 0
+        self._fault: TableError | None = None
 
     def __iter__(self) -> Iterator[str]:
         offset = 0
@@ -36,9 +38,15 @@ class Lines:
             try:
                 text = line.decode()
             except UnicodeDecodeError as error:
-                raise self._not_utf8(line, error.start, offset) from error
+                self._fault = self._fault or self._not_utf8(line, error.start, offset)
+                text = line.decode(errors="surrogateescape")
             offset += len(line)
             yield text.removeprefix("\ufeff") if self.number == 1 else text
+
+    def take_fault(self) -> TableError | None:
+        """Return what is wrong with the lines read since the last call, if anything."""
+        fault, self._fault = self._fault, None
+        return fault
 
     def place(self, line: int | None = None) -> str:
         """Name the table, the row being read, and `line` (the last one read if not given)."""

@@ -11,7 +11,7 @@ inside the braces, nothing that stands before or after a tag can change what it 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from annoseq.errors import MarkupError
@@ -35,6 +35,8 @@ class Span:
     start: int
     end: int
     label: str
+    score: float | None = field(default=None, compare=False, repr=False)
+    """The probability that a model gave it, if one did."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,18 +85,23 @@ class Pairs(Sequence[Pair]):
         return pd.DataFrame(columns, index=pd.Index([p.row for p in self._pairs], name="row"))
 
     def fingerprint(self) -> str:
-        """Return the SHA-256 of all sources, targets and documents, in hexadecimal.
+        """Return the SHA-256 of all sources, targets and documents, in hexadecimal."""
+        return fingerprint(self._pairs)
 
-        Each is hashed with its length in front, so that no two different tables run together
-        into the same bytes.
-        """
-        digest = hashlib.sha256()
-        for pair in self._pairs:
-            for text in (pair.source, pair.target, pair.document):
-                data = b"" if text is None else text.encode("utf-8", "surrogatepass")
-                digest.update((-1 if text is None else len(data)).to_bytes(8, "big", signed=True))
-                digest.update(data)
-        return digest.hexdigest()
+
+def fingerprint(pairs: Iterable[Pair]) -> str:
+    """Return the SHA-256 of all sources, targets and documents, in hexadecimal.
+
+    Each is hashed with its length in front, so that no two different tables run together
+    into the same bytes.
+    """
+    digest = hashlib.sha256()
+    for pair in pairs:
+        for text in (pair.source, pair.target, pair.document):
+            data = b"" if text is None else text.encode("utf-8", "surrogatepass")
+            digest.update((-1 if text is None else len(data)).to_bytes(8, "big", signed=True))
+            digest.update(data)
+    return digest.hexdigest()
 
 
 def read_pairs(

@@ -23,14 +23,17 @@ _GROUP_ROWS = 10_000
 _READ_AHEAD = 1 << 20  # bytes: without it pyarrow loads a row group's columns whole
 
 
-def read_parquet(stream: io.BufferedReader, name: str, wanted: Wanted) -> Iterator[Row]:
+def read_parquet(
+    stream: io.BufferedReader, name: str, wanted: Wanted
+) -> Iterator[Row | TableError]:
     """Read the wanted columns, one row at a time.
 
     A plain file is read piece by piece; a pipe or a compressed file is first read into memory.
+    A row with a value that is null or not UTF-8 is yielded as an error.
 
     Raises:
-        TableError: this is no readable Parquet file, a column is missing, doubled or of the
-            wrong type, or a value is null or not UTF-8.
+        TableError: this is no readable Parquet file, or a column is missing, doubled or of the
+            wrong type.
     """
     is_plain_file = isinstance(stream.raw, io.FileIO) and stream.seekable()
     data = stream if is_plain_file else io.BytesIO(stream.read())
@@ -78,28 +81,33 @@ def _check_type(found: Any, column: str, wanted: Wanted, *, name: str) -> None:
     )
 
 
-def _batch_rows(batch: Any, columns: list[str], *, first: int, name: str) -> Iterator[Row]:
+def _batch_rows(
+    batch: Any, columns: list[str], *, first: int, name: str
+) -> Iterator[Row | TableError]:
     arrays = [batch.column(batch.schema.get_field_index(column)) for column in columns]
-    fields = [_values(a, c, first=first, name=name) for a, c in zip(arrays, columns, strict=True)]
-    for number, values in enumerate(zip(*fields, strict=True), first):
-        yield Row(number, dict(zip(columns, values, strict=True)))
-
-
-def _values(array: Any, column: str, *, first: int, name: str) -> list[str]:
-    """Return a column's values as text, or say which row has none."""
-    values: list[str] = []
-    for number, value in enumerate(array, first):
+    for number, values in enumerate(zip(*arrays, strict=True), first):
+        place = f"{name}: row {number}"
         try:
-            found = value.as_py()
-        except UnicodeDecodeError as error:
-            raise TableError(
-                f"{name}: row {number}: column {column!r} holds text that is not UTF-8. "
-                "Write it again as UTF-8 strings."
-            ) from error
-        if found is None:
-            raise TableError(
-                f"{name}: row {number}: column {column!r} is null where a value was expected. "
-                "Fill it, or leave the row out."
+            named = zip(columns, values, strict=True)
+            yield Row(
+                number, {column: _text(value, column, place=place) for column, value in named}
             )
-        values.append(str(found))
-    return values
+        except TableError as error:
+            yield error
+
+
+def _text(value: Any, column: str, *, place: str) -> str:
+    """Return a value as text, or say that there is none."""
+    try:
+        found = value.as_py()
+    except UnicodeDecodeError as error:
+        raise TableError(
+            f"{place}: column {column!r} holds text that is not UTF-8. "
+            "Write it again as UTF-8 strings."
+        ) from error
+    if found is None:
+        raise TableError(
+            f"{place}: column {column!r} is null where a value was expected. "
+            "Fill it, or leave the row out."
+        )
+    return str(found)

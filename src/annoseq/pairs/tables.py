@@ -20,10 +20,10 @@ from annoseq.pairs.sources import is_standard_input, open_source, source_name
 
 if TYPE_CHECKING:
     import io
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import IO
 
-__all__ = ["Row", "TableFormat", "read_rows", "write_rows"]
+__all__ = ["Row", "TableFormat", "read_rows", "table_format", "write_rows"]
 
 _SUFFIXES: dict[str, TableFormat] = {
     ".csv": "csv",
@@ -42,22 +42,24 @@ def read_rows(
     keys: Sequence[str] = (),
     optional: Sequence[str] = (),
     format: TableFormat | None = None,  # noqa: A002
+    on_bad: Callable[[TableError], None] | None = None,
 ) -> Iterator[Row]:
     """Read columns of a table, one row at a time.
 
     `source` is a file, compressed with gzip or not, or `-` for standard input, which is CSV
     unless `format` says otherwise. `columns` must be there and hold texts; so must `keys`, which
     may also hold whole numbers (in JSONL and Parquet, which tell them from text); `optional` ones
-    are like `keys`, but are left out of every row where the table does not have them.
+    are like `keys`, but are left out of every row where the table does not have them. With
+    `on_bad`, a row that cannot be read is told to it and left out; the others keep their numbers.
 
     Raises:
         OptionError: `format` is none of the known ones.
         TableError: the table cannot be read, has no rows, lacks a column, or has a row that
             is not well-formed (most are raised when that row is reached).
     """
-    chosen = "csv" if is_standard_input(source) and format is None else _format(source, format)
+    chosen = "csv" if is_standard_input(source) and format is None else table_format(source, format)
     wanted = Wanted(tuple(columns), tuple(keys), tuple(optional))
-    return _rows(source, wanted, chosen)
+    return _rows(source, wanted, chosen, on_bad)
 
 
 def write_rows(
@@ -78,7 +80,7 @@ def write_rows(
         TableError: the suffix is not known, or a text cannot be written as UTF-8.
     """
     path = Path(path)
-    chosen = _format(path, format)
+    chosen = table_format(path, format)
     is_packed = path.suffix.lower() == ".gz"
     if chosen == "parquet" and is_packed:
         raise TableError(f"{path}: Parquet compresses by itself. Leave .gz off.")
@@ -94,19 +96,30 @@ def write_rows(
             write_csv(checked, stream, list(columns), delimiter=_DELIMITERS[chosen])
 
 
-def _rows(source: str | Path, wanted: Wanted, chosen: TableFormat) -> Iterator[Row]:
+def _rows(
+    source: str | Path,
+    wanted: Wanted,
+    chosen: TableFormat,
+    on_bad: Callable[[TableError], None] | None,
+) -> Iterator[Row]:
     name = source_name(source)
-    row = None
+    is_empty = True
     with open_source(source) as stream:
         for row in _reader(stream, name, wanted, chosen):
-            yield row
-    if row is None:
+            is_empty = False
+            if isinstance(row, Row):
+                yield row
+            elif on_bad:
+                on_bad(row)
+            else:
+                raise row
+    if is_empty:
         raise TableError(f"{name}: the table has no rows. Give it at least one.")
 
 
 def _reader(
     stream: io.BufferedReader, name: str, wanted: Wanted, chosen: TableFormat
-) -> Iterator[Row]:
+) -> Iterator[Row | TableError]:
     if chosen == "parquet":
         from annoseq.pairs.parquet_rows import read_parquet
 
@@ -116,8 +129,13 @@ def _reader(
     return read_csv(stream, name, wanted, delimiter=_DELIMITERS[chosen])
 
 
-def _format(path: str | Path, named: TableFormat | None) -> TableFormat:
-    """Return the format that is named, or else the one that the suffix stands for."""
+def table_format(path: str | Path, named: TableFormat | None = None) -> TableFormat:
+    """Return the format that is named, or else the one that the suffix stands for.
+
+    Raises:
+        OptionError: the named format is none of the known ones.
+        TableError: the suffix is not known, or `path` is a folder.
+    """
     known = ", ".join(get_args(TableFormat))
     if named is not None:
         if named not in get_args(TableFormat):

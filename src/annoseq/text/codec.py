@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from annoseq.pairs.alignment import align_pairs
 from annoseq.pairs.markup import closing, opening, render
-from annoseq.text.segmentation import segmentation
+from annoseq.text.bounds import Bounds
+from annoseq.text.segmentation import segmentation, tighten
 from annoseq.text.tagging import cover, join_tagged, tagged_tokens
 from annoseq.text.vocabulary import SPECIALS, Vocabulary
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from annoseq.config import DataConfig, Task
     from annoseq.pairs.pair import Pair
+    from annoseq.text.tagging import Cover
 
 SOURCE_FILE, TARGET_FILE, LABELS_FILE = "source.json", "target.json", "labels.json"
 FILES = (SOURCE_FILE, TARGET_FILE, LABELS_FILE)
@@ -30,14 +33,16 @@ FILES = (SOURCE_FILE, TARGET_FILE, LABELS_FILE)
 class TokenPair(NamedTuple):
     """A pair in tokens.
 
-    `reference` is the text that a perfect model writes: the pair's target, in the annotate task
-    with tight tags. `misfits` counts spans that end within a token.
+    `reference` is the pair's target, in the annotate task with tight tags: the text that a perfect
+    model writes, but for the spans that end within a token, which `misfits` counts. `covers` are
+    the tokens of the spans, in opening order.
     """
 
     source: list[str]
     target: list[str]
     reference: str
     misfits: int = 0
+    covers: Sequence[Cover] = ()
 
 
 class Example(NamedTuple):
@@ -49,17 +54,13 @@ class Example(NamedTuple):
 
 @dataclass(frozen=True)
 class Codec:
-    """Both vocabularies and what the training pairs taught about the output.
-
-    `growth` is the largest ratio of target length to source length among the training pairs,
-    each counted with its end symbol: no output may be longer than that allows.
-    """
+    """Both vocabularies, and what the training pairs say about outputs."""
 
     task: Task
     source: Vocabulary
     target: Vocabulary
     labels: tuple[str, ...]
-    growth: float
+    bounds: Bounds
     _tags: frozenset[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -77,23 +78,27 @@ class Codec:
             labels = tuple(sorted({span.label for row in align_pairs(pairs) for span in row}))
         cut_by = segmentation(keeps_tags=task == "translate")
         nothing = Vocabulary.build(Counter(), cut_by=cut_by, config=config)
+        plain = cls(task, nothing, nothing, labels, Bounds())
         source, target = Counter[str](), Counter[str]()
-        growth = 0.0
-        for row in cls(task, nothing, nothing, labels, growth).tokenize(pairs):
-            source.update(row.source)
-            target.update(row.target)
-            growth = max(growth, (len(row.target) + 1) / (len(row.source) + 1))
+
+        def counted() -> Iterator[TokenPair]:
+            for row in plain.tokenize(pairs):
+                source.update(row.source)
+                target.update(row.target)
+                yield row
+
+        bounds = Bounds.measure(counted())
         return cls(
             task,
             Vocabulary.build(source, cut_by=cut_by, config=config),
             Vocabulary.build(target, cut_by=cut_by, reserved=_tag_tokens(labels), config=config),
             labels,
-            growth,
+            bounds,
         )
 
     def output_limits(self, source_lengths: Tensor) -> Tensor:
         """Return the most tokens that outputs may have (B,); all lengths count the end symbol."""
-        return (source_lengths * self.growth).ceil().long()
+        return (source_lengths * self.bounds.growth).ceil().long()
 
     def tokenize(self, pairs: Sequence[Pair]) -> Iterator[TokenPair]:
         """Cut pairs into tokens, one after the other.
@@ -112,8 +117,9 @@ class Codec:
         for pair, spans in zip(pairs, align_pairs(pairs), strict=True):
             tokens, offsets = self.source.cut(pair.source)
             covers, misfits = cover(pair.source, offsets, spans)
-            reference = render(pair.source, spans)
-            yield TokenPair(tokens, tagged_tokens(tokens, covers), reference, misfits)
+            reference = render(pair.source, [tighten(pair.source, span) for span in spans])
+            target = tagged_tokens(tokens, covers)
+            yield TokenPair(tokens, target, reference, misfits, covers)
 
     def encode(self, row: TokenPair) -> Example:
         """Turn tokens into ids."""
@@ -141,23 +147,41 @@ class Codec:
         (folder / LABELS_FILE).write_text(labels + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path, *, task: Task, growth: float) -> Codec:
+    def load(cls, folder: Path, *, task: Task, bounds: Bounds) -> Codec:
         """Read what `save` wrote.
 
         Raises:
             OSError: a file cannot be read.
             ValueError: a file is not what `save` wrote.
         """
-        source = Vocabulary.from_json((folder / SOURCE_FILE).read_text(encoding="utf-8"))
-        target = Vocabulary.from_json((folder / TARGET_FILE).read_text(encoding="utf-8"))
-        labels = tuple(json.loads((folder / LABELS_FILE).read_text(encoding="utf-8")))
+        with _named(SOURCE_FILE):
+            source = Vocabulary.from_json((folder / SOURCE_FILE).read_text(encoding="utf-8"))
+        with _named(TARGET_FILE):
+            target = Vocabulary.from_json((folder / TARGET_FILE).read_text(encoding="utf-8"))
+        with _named(LABELS_FILE):
+            labels = _parse_labels((folder / LABELS_FILE).read_text(encoding="utf-8"))
         tags = list(_tag_tokens(labels))
         if target.tokens[len(SPECIALS) : len(SPECIALS) + len(tags)] != tags:
             raise ValueError(f"{LABELS_FILE} does not fit {TARGET_FILE}")
-        return cls(task, source, target, labels, growth)
+        return cls(task, source, target, labels, bounds)
 
 
 def _tag_tokens(labels: Iterable[str]) -> Iterator[str]:
     for label in labels:
         yield opening(label)
         yield closing(label)
+
+
+def _parse_labels(text: str) -> tuple[str, ...]:
+    labels = json.loads(text)
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise ValueError("not a list of labels")
+    return tuple(labels)
+
+
+@contextmanager
+def _named(file: str) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from error

@@ -21,13 +21,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from annoseq._version import __version__
 from annoseq.config import BatchConfig, DataConfig, Task
-from annoseq.errors import DatasetError
+from annoseq.errors import DatasetError, OptionError, PairsError
 from annoseq.files import replacing_folder
-from annoseq.pairs.alignment import find_unusable
+from annoseq.pairs.alignment import align_pairs, find_unusable
 from annoseq.pairs.pairs import Pairs
 from annoseq.pairs.split import split_rows
 from annoseq.pairs.tasks import infer_task
 from annoseq.text.batches import Batch, collate, shuffled
+from annoseq.text.bounds import Bounds
 from annoseq.text.codec import Codec
 from annoseq.text.part import Part
 from annoseq.text.view import show_examples
@@ -51,7 +52,7 @@ class _Config(BaseModel):
     format: Literal[1]
     annoseq: str
     task: Task
-    growth: float
+    bounds: Bounds
     fingerprint: str
     skipped: tuple[int, ...]
     data: DataConfig
@@ -62,7 +63,7 @@ class Dataset:
     """Training and validation rows, and the codec that the training rows gave.
 
     `fingerprint` is that of the pairs before the split; `skipped` are the numbers of the rows
-    that could not be used.
+    that could not be used, those of a table of validation pairs last.
     """
 
     train: Part
@@ -96,7 +97,13 @@ class Dataset:
         skipped: list[int] = []
         if skip_bad and task == "annotate":
             pairs, skipped = _without_unusable(pairs)
-            valid = valid if valid is None else _without_unusable(valid)[0]
+            if valid is not None:
+                valid, skipped_valid = _without_unusable(valid)
+                skipped += skipped_valid
+        elif task == "annotate":
+            for table in (pairs, valid):  # every bad row of a table is named at once
+                if table is not None:
+                    align_pairs(table, name=table.name)
         train_pairs, valid_pairs = _split(pairs, valid, config)
         codec = codec or Codec.fit(train_pairs, task=task, config=config)
         return cls(
@@ -114,9 +121,15 @@ class Dataset:
         return collate(rows, self.train.examples)
 
     def show_batch(self, rows: int = 5, *, console: Console | None = None) -> None:
-        """Print some training rows as the model sees them, tokens apart and unknown ones marked."""
+        """Print some training rows as the model sees them, tokens apart and unknown ones marked.
+
+        Raises:
+            OptionError: `rows` is not at least 1.
+        """
+        if rows < 1:
+            raise OptionError(f"{rows} rows were asked for. Ask for 1 or more.")
         batches = shuffled(self.train.examples, BatchConfig(batch_size=rows), seed="show")
-        pairs = [self.train.pairs[row] for row in batches[-1]]
+        pairs = [self.train.pairs[row] for row in max(reversed(batches), key=len)]
         show_examples(pairs, self.codec, console=console)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
@@ -129,7 +142,7 @@ class Dataset:
             format=FORMAT,
             annoseq=__version__,
             task=self.codec.task,
-            growth=self.codec.growth,
+            bounds=self.codec.bounds,
             fingerprint=self.fingerprint,
             skipped=self.skipped,
             data=self.config,
@@ -149,12 +162,13 @@ class Dataset:
         """
         folder = Path(folder)
         try:
-            config = _Config.model_validate_json((folder / "config.json").read_bytes())
-            codec = Codec.load(folder, task=config.task, growth=config.growth)
+            content = (folder / "config.json").read_bytes()
+            config = _Config.model_validate_json(content, strict=True)
+            codec = Codec.load(folder, task=config.task, bounds=config.bounds)
             train, valid = (Part.read(folder / f"{name}.parquet") for name in ("train", "valid"))
         except ValidationError as error:
             fault = error.errors(include_input=False)[0]
-            where = ".".join(map(str, fault["loc"]))
+            where = ".".join(map(str, fault["loc"])) or "the whole file"
             raise DatasetError(
                 f"{folder}: config.json is damaged or of another version ({where}: {fault['msg']}; "
                 f"this is annoseq {__version__}). Prepare the data again with `annoseq prepare`."
@@ -170,7 +184,12 @@ class Dataset:
 
 def _without_unusable(pairs: Pairs) -> tuple[Pairs, list[int]]:
     bad = find_unusable(pairs)
-    return Pairs([pair for pair in pairs if pair.row not in bad], name=pairs.name), list(bad)
+    usable = [pair for pair in pairs if pair.row not in bad]
+    if not usable:
+        raise PairsError(
+            f"{pairs.name}: none of its {len(pairs)} rows can be used. `annoseq check` shows why."
+        )
+    return Pairs(usable, name=pairs.name), list(bad)
 
 
 def _split(

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+_PAIR_COLUMNS = ("source", "target", "row", "document", "start")
+
 
 @dataclass(frozen=True)
 class Part:
@@ -64,7 +66,7 @@ class Part:
             },
             metadata={"misfits": str(self.misfits)},
         )
-        parquet.write_table(table, path)
+        parquet.write_table(table, path, write_page_checksum=True)
 
     @classmethod
     def read(cls, path: Path) -> Part:
@@ -76,18 +78,19 @@ class Part:
         """
         from pyarrow import ArrowException, parquet
 
-        try:
-            table = parquet.read_table(path)
-            columns = table.to_pydict()
-            pairs = [
-                Pair(source, target, row, document, start)
-                for source, target, row, document, start in zip(
-                    *(columns[name] for name in ("source", "target", "row", "document", "start")),
-                    strict=True,
-                )
-            ]
-            ids = zip(columns["source_ids"], columns["target_ids"], strict=True)
-            misfits = int(table.schema.metadata[b"misfits"])
-        except (ArrowException, KeyError, TypeError) as error:
-            raise ValueError(f"{path.name} is not a part of a prepared dataset") from error
-        return cls(pairs, [Example(*row) for row in ids], columns["reference"], misfits)
+        with path.open("rb") as stream:
+            try:
+                table = parquet.read_table(stream, page_checksum_verification=True)
+                columns = table.to_pydict()
+                pairs = [
+                    Pair(source, target, row, document, start)
+                    for source, target, row, document, start in zip(
+                        *(columns[name] for name in _PAIR_COLUMNS), strict=True
+                    )
+                ]
+                ids = zip(columns["source_ids"], columns["target_ids"], strict=True)
+                examples = [Example(*row) for row in ids]
+                misfits = int(table.schema.metadata[b"misfits"])
+                return cls(pairs, examples, columns["reference"], misfits)
+            except (ArrowException, OSError, KeyError, TypeError) as error:
+                raise ValueError(f"{path.name} is not a part of a prepared dataset") from error

@@ -14,12 +14,10 @@ from typing import TYPE_CHECKING
 from tokenizers import Regex
 from tokenizers.pre_tokenizers import PreTokenizer, Split
 
-from annoseq.pairs.markup import LABEL_PATTERN
+from annoseq.pairs.markup import LABEL_PATTERN, Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from annoseq.pairs.markup import Span
 
 # To Python, the separators U+001C to U+001F are white space; to the `tokenizers` library not.
 _SPACE = r"\s\x1c-\x1f"
@@ -43,12 +41,23 @@ def core_start(text: str, start: int, end: int) -> int:
     return start + (end - start > 1 and text[start] == " ")
 
 
+def tighten(text: str, span: Span) -> Span:
+    """Leave out the white space at a span's edges; a span of white space alone stays as it is.
+
+    >>> tighten("Dr. Ames ", Span(3, 9, "NAME"))
+    Span(start=4, end=8, label='NAME')
+    """
+    marked = text[span.start : span.end]
+    start = span.start + len(marked) - len(marked.lstrip())
+    end = span.end - (len(marked) - len(marked.rstrip()))
+    return Span(start, end, span.label) if start < end else span
+
+
 def cut_spans(text: str, spans: Iterable[Span]) -> list[Span]:
     """Return the spans that begin or end within a token, so that no tags between tokens fit them.
 
     White space at a span's edge counts as outside of it.
 
-    >>> from annoseq.pairs.markup import Span
     >>> cut_spans("Ames, 31y", [Span(0, 2, "NAME"), Span(6, 8, "AGE")])
     [Span(start=0, end=2, label='NAME')]
     """
@@ -59,7 +68,6 @@ def cut_spans(text: str, spans: Iterable[Span]) -> list[Span]:
 
 
 def _fits(text: str, span: Span, starts: set[int], ends: set[int]) -> bool:
-    marked = text[span.start : span.end]
-    start = span.start + len(marked) - len(marked.lstrip())
-    end = span.end - (len(marked) - len(marked.rstrip()))
-    return start < end and start in starts and end in ends
+    tight = tighten(text, span)
+    is_blank = text[span.start : span.end].isspace()
+    return not is_blank and tight.start in starts and tight.end in ends

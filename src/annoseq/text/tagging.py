@@ -46,6 +46,8 @@ def cover(
         fits = first < last and cores[first] >= span.start and ends[last - 1] <= span.end
         misfits += not fits
         first = _apart(first, last, found)
+        while first < last and blank[first]:
+            first += 1
         if first < last:
             found.append(Cover(first, last, span.label))
     return found, misfits

@@ -24,8 +24,8 @@ def show_examples(pairs: Sequence[Pair], codec: Codec, *, console: Console | Non
     """Print the tokens of pairs; `·` is the space that a token carries, `<unk:...>` an unknown."""
     table = Table(show_lines=True)
     table.add_column("row", justify="right")
-    table.add_column("source", ratio=1)
-    table.add_column("target", ratio=1)
+    table.add_column("source", ratio=1, overflow="fold")
+    table.add_column("target", ratio=1, overflow="fold")
     for pair, row in zip(pairs, codec.tokenize(pairs), strict=True):
         table.add_row(
             str(pair.row), _marked(row.source, codec.source), _marked(row.target, codec.target)

@@ -92,9 +92,14 @@ class Vocabulary:
             ValueError: the text is not a tokenizer, or not one of ours.
         """
         try:
-            vocabulary = cls(Tokenizer.from_str(text))
+            tokenizer = Tokenizer.from_str(text)
         except Exception as error:
             raise ValueError(f"not a tokenizer file: {error}") from error
+        if tokenizer.pre_tokenizer is None:
+            raise ValueError("the tokenizer has no rule that cuts a text into tokens")
+        vocabulary = cls(tokenizer)
         if tuple(vocabulary.tokens[: len(SPECIALS)]) != SPECIALS:
             raise ValueError(f"the first tokens are not {', '.join(SPECIALS)}")
+        if sorted(vocabulary.ids.values()) != list(range(len(vocabulary))):
+            raise ValueError("the ids of the tokens do not run from 0 without a gap")
         return vocabulary

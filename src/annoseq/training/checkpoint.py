@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,11 +14,16 @@ from annoseq.files import replacing
 if TYPE_CHECKING:
     from pathlib import Path
 
+_CHECKSUM = hashlib.sha256().digest_size
+
 
 def write_checkpoint(path: Path, *, plan: dict[str, Any], state: dict[str, Any]) -> None:
     """Write a state and the plan it belongs to; what was there stays until it is complete."""
+    packed = io.BytesIO()  # on a full disk torch's own writer raises a RuntimeError
+    torch.save({"plan": plan, "state": state}, packed)
     with replacing(path, overwrite=True) as new:
-        torch.save({"plan": plan, "state": state}, new)
+        # torch loads a file with a flipped byte, so the checksum goes in front.
+        new.write_bytes(hashlib.sha256(packed.getbuffer()).digest() + packed.getbuffer())
 
 
 def read_checkpoint(path: Path, *, plan: dict[str, Any]) -> dict[str, Any]:
@@ -28,7 +35,11 @@ def read_checkpoint(path: Path, *, plan: dict[str, Any]) -> dict[str, Any]:
     if not path.exists():
         raise TrainingError(f"there is no interrupted training at {path}. Start without --resume.")
     try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
+        content = path.read_bytes()
+        checksum, packed = content[:_CHECKSUM], content[_CHECKSUM:]
+        if hashlib.sha256(packed).digest() != checksum:
+            raise ValueError("the checksum does not fit")
+        saved = torch.load(io.BytesIO(packed), map_location="cpu", weights_only=True)
         begun, state = saved["plan"], saved["state"]
     except Exception as error:  # torch raises many kinds for a damaged file
         raise TrainingError(

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from annoseq.config import BatchConfig, DeviceConfig, GruConfig, TrainingConfig
 from annoseq.devices import Compute
-from annoseq.errors import DatasetError
+from annoseq.errors import DatasetError, OptionError, TrainingError
 from annoseq.evaluation.predictions import Predictions, predict
 from annoseq.models.build import build_model
 from annoseq.models.folder import ModelConfig, TrainedModel
+from annoseq.pairs.pairs import fingerprint
 from annoseq.training.card import write_card
 from annoseq.training.checkpoint import read_checkpoint, write_checkpoint
 from annoseq.training.loop import OneCycle, Trainer, range_test
@@ -77,7 +78,16 @@ class Learner:
         The rate grows exponentially from `start_lr` to `end_lr` over `steps` batches; the test
         stops early when the loss has diverged. Weights and randomness are afterwards what they
         were.
+
+        Raises:
+            OptionError: fewer than two steps, or rates that do not grow from above 0.
+            TrainingError: the loss diverged before there was a curve.
         """
+        if steps < 2 or not 0 < start_lr < end_lr:
+            raise OptionError(
+                f"a range test of {steps} steps from {start_lr} to {end_lr} was asked for. "
+                "Give at least 2 steps, and rates that grow from above 0."
+            )
         growth = (end_lr / start_lr) ** (1 / (steps - 1))
         rates = [start_lr * growth**step for step in range(steps)]
         weights = {name: value.clone() for name, value in self.network.state_dict().items()}
@@ -86,6 +96,10 @@ class Learner:
                 losses = range_test(self._trainer, rates)
         finally:
             self.network.load_state_dict(weights)
+        if len(losses) < 2:
+            raise TrainingError(
+                f"the loss diverged at once, at a rate of {start_lr}. Start from a lower rate."
+            )
         return LrFinding(rates[: len(losses)], losses)
 
     def fit_one_cycle(
@@ -103,9 +117,19 @@ class Learner:
         is written to `checkpoint`; `resume` goes on from there, if all else is as it was.
 
         Raises:
+            OptionError: no epoch, no rate, or no checkpoint to resume from is given.
             TrainingError: there is nothing to resume, or the loss is no longer a number.
+            OutputError: the checkpoint cannot be written.
         """
-        epochs, max_lr = epochs or self.config.epochs, max_lr or self.config.max_lr
+        epochs = self.config.epochs if epochs is None else epochs
+        max_lr = self.config.max_lr if max_lr is None else max_lr
+        if epochs < 1 or not max_lr > 0:
+            raise OptionError(
+                f"{epochs} epochs at a rate of {max_lr} were asked for. "
+                "Give at least 1 epoch, and a rate above 0."
+            )
+        if resume and checkpoint is None:
+            raise OptionError("resume needs a checkpoint. Give the path that it was written to.")
         plan = self._plan(epochs, max_lr)
         path = None if checkpoint is None else Path(checkpoint)
         run = OneCycle(self._trainer, first=self.epochs, epochs=epochs, max_lr=max_lr)
@@ -114,12 +138,13 @@ class Learner:
             self._restore(read_checkpoint(path, plan=plan), run)
             for row in self.recorder.epochs:
                 report(str(row))
-        while True:
+        elif path:
+            write_checkpoint(path, plan=plan, state=self._state(run))
+        while run.epoch < run.end:
+            row = self._epoch(run)
             if path:
                 write_checkpoint(path, plan=plan, state=self._state(run))
-            if run.epoch == run.end:
-                return
-            report(str(self._epoch(run)))
+            report(str(row))
 
     def validate(self) -> tuple[float, Accuracy]:
         """Return padded loss and accuracy on the validation rows, as training reports them."""
@@ -145,8 +170,9 @@ class Learner:
         codec = self.dataset.codec
         config = ModelConfig(
             task=codec.task,
-            growth=codec.growth,
+            bounds=codec.bounds,
             fingerprint=self.dataset.fingerprint,
+            valid_fingerprint=fingerprint(self.dataset.valid.pairs),
             data=self.dataset.config,
             model=self.model_config,
             training=self.config,
@@ -215,6 +241,7 @@ class Learner:
             "max_lr": max_lr,
             "epochs trained before": self.epochs,
             "pairs": self.dataset.fingerprint,
+            "data": self.dataset.config.model_dump(),
             "training rows": len(self.dataset.train),
             "vocabularies": self.dataset.codec.signature(),
             "model": self.model_config.model_dump(),

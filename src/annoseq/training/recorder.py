@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +66,8 @@ class Recorder:
         """Return the table of epochs."""
         import pandas as pd
 
-        return pd.DataFrame([asdict(row) for row in self.epochs]).set_index("epoch")
+        columns = [column.name for column in fields(Epoch)]
+        return pd.DataFrame(map(asdict, self.epochs), columns=columns).set_index("epoch")
 
     def plot(self, path: str | Path | None = None, *, overwrite: bool = False) -> Figure:
         """Draw loss and learning rate over the steps, and the accuracies over the epochs."""

@@ -1,0 +1,202 @@
+"""Every search, free and faithful, over the notebook's GRU: what it does to the text, and how fast.
+
+The network is annoseq's `gru` (the notebook's, without its faults), trained for so many minutes
+on MEDDOCAN's short training rows and asked for the short dev rows. The results replace the
+marked part of `docs/decoding.md`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import shlex
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from annoseq.annotator.annotator import Annotator
+from annoseq.config import DeviceConfig, SearchConfig
+from annoseq.errors import AnnoseqError, OptionError
+from annoseq.evaluation.spans import SpanScore, score_spans
+from annoseq.files import replacing
+from annoseq.pairs.alignment import align_pairs
+from annoseq.pairs.pairs import Pairs, read_pairs
+from annoseq.text.dataset import Dataset
+from annoseq.text.segmentation import segmentation
+from annoseq.training.learner import Learner
+from benchmarks.measure import describe_machine, markdown_table
+from benchmarks.meddocan import FOLDER
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from annoseq.annotator.annotation import Annotation
+
+REPORT = Path(__file__).resolve().parents[1] / "docs" / "decoding.md"
+BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+MAX_LR = 5e-3
+SEARCHES = {
+    "free, greedy": SearchConfig(free=True),
+    "free, beam 5": SearchConfig(free=True, search="beam", beam_size=5),
+    "free, top-k 10": SearchConfig(free=True, search="top-k", k=10),
+    "free, nucleus 0.9": SearchConfig(free=True, search="nucleus", p=0.9),
+    "faithful, greedy": SearchConfig(),
+    "faithful, beam 5": SearchConfig(search="beam", beam_size=5),
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a search made of the dev rows."""
+
+    rows: int
+    changed: int
+    malformed: int
+    spans: SpanScore
+    seconds: float
+
+    def cells(self) -> list[str]:
+        """Return the cells of the table."""
+        return [
+            f"{self.changed / self.rows:.1%}",
+            f"{self.malformed / self.rows:.1%}",
+            f"{self.spans.f1:.3f}",
+            f"{self.rows / self.seconds:,.0f}",
+        ]
+
+
+def short_pairs(path: Path, *, max_tokens: int, first: int | None) -> Pairs:
+    """Read the rows of up to `max_tokens` tokens.
+
+    Raises:
+        TableError: the table cannot be read.
+        OptionError: no row is that short.
+    """
+    rule = segmentation()
+    pairs = read_pairs(path)
+    kept = [one for one in pairs if len(rule.pre_tokenize_str(one.source)) <= max_tokens][:first]
+    if not kept:
+        raise OptionError(f"{path}: no row has up to {max_tokens} tokens. Raise --max-tokens.")
+    return Pairs(kept, name=pairs.name)
+
+
+def train(dataset: Dataset, *, minutes: float, folder: Path) -> str:
+    """Train for about `minutes`, save the model, and say what was done."""
+    probe = Learner(dataset)
+    start = time.perf_counter()
+    probe.fit_one_cycle(1, MAX_LR, report=_note)
+    epochs = max(1, round(minutes * 60 / (time.perf_counter() - start)))
+    learner = Learner(dataset)
+    start = time.perf_counter()
+    learner.fit_one_cycle(epochs, MAX_LR, report=_note)
+    learner.save(folder, overwrite=True)
+    minutes = (time.perf_counter() - start) / 60
+    return f"{epochs} epochs at a highest rate of {MAX_LR:g} in {minutes:.1f} minutes, seed 42"
+
+
+def run(annotator: Annotator, pairs: Pairs, search: SearchConfig) -> Result:
+    """Annotate the sources of pairs and compare with their targets."""
+    texts = [pair.source for pair in pairs]
+    annotator.annotate(texts[:64], search=search)  # warm
+    start = time.perf_counter()
+    annotations = annotator.annotate(texts, search=search)
+    seconds = time.perf_counter() - start
+    score = SpanScore()
+    for annotation, gold in zip(annotations, align_pairs(pairs), strict=True):
+        score += score_spans(annotation.spans or (), gold)
+    return Result(
+        rows=len(texts),
+        changed=sum(one.is_changed for one in annotations),
+        malformed=sum(_is_malformed(one) for one in annotations),
+        spans=score,
+        seconds=seconds,
+    )
+
+
+def _is_malformed(annotation: Annotation) -> bool:
+    return annotation.problem is not None and annotation.problem.startswith("malformed")
+
+
+def report(results: dict[str, Result], facts: dict[str, str]) -> str:
+    """Write the results as Markdown."""
+    head = ["search", "text changed", "malformed", "span F1", "lines/s"]
+    table = markdown_table(head, [[name, *one.cells()] for name, one in results.items()])
+    ratio = results["free, greedy"].seconds / results["faithful, greedy"].seconds
+    listed = "\n".join(f"- {name}: {value}" for name, value in facts.items())
+    return (
+        f"{table}\n\nFaithful greedy search took 1/{ratio:.1f} of the time of free greedy search on "
+        f"the same rows in the same run.\n\n{listed}"
+    )
+
+
+def _note(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=FOLDER, help="folder of MEDDOCAN's pairs")
+    parser.add_argument("--model", type=Path, help="model folder: used if there, else written")
+    parser.add_argument("--minutes", type=float, default=20, help="of training")
+    parser.add_argument("--max-tokens", type=int, default=60, help="longest row")
+    parser.add_argument("--rows", type=int, help="first rows of each table only")
+    parser.add_argument("--threads", type=int, help="of torch")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--report", type=Path, default=REPORT, help="Markdown file to change")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Train unless there is a model, run every search, and rewrite the report."""
+    options = _arguments(argv)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    try:
+        _run(options, argv)
+    except AnnoseqError as error:
+        sys.exit(f"benchmarks.decoding: {error}")
+
+
+def _run(options: argparse.Namespace, argv: Sequence[str] | None) -> None:
+    limits = {"max_tokens": options.max_tokens, "first": options.rows}
+    train_pairs, dev = (
+        short_pairs(options.data / f"{name}.csv", **limits) for name in ("train", "dev")
+    )
+    folder = options.model or Path("decoding-model")
+    trained = f"{folder.name}, as it was there"
+    if not folder.exists():
+        dataset = Dataset.from_pairs(train_pairs, valid=dev)
+        trained = train(dataset, minutes=options.minutes, folder=folder)
+    annotator = Annotator.load(folder, device=DeviceConfig(device=options.device))
+    results: dict[str, Result] = {}
+    for name, search in SEARCHES.items():
+        results[name] = run(annotator, dev, search)
+        _note(f"{name}: {', '.join(results[name].cells())}")
+    facts = {
+        "data": f"MEDDOCAN, rows of up to {options.max_tokens} tokens: {len(train_pairs):,} "
+        f"training, {len(dev):,} dev",
+        "training": trained,
+        "vocabulary": f"{len(annotator.model.codec.target):,} target tokens",
+        **describe_machine(annotator.compute.device),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "command": shlex.join(["python", "-m", "benchmarks.decoding", *(argv or sys.argv[1:])]),
+    }
+    written = report(results, facts)
+    print(written)
+    _replace(options.report, written)
+
+
+def _replace(path: Path, results: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    with replacing(path, overwrite=True) as new:
+        new.write_text(f"{before}{BEGIN}\n\n{results}\n\n{END}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

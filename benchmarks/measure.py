@@ -1,0 +1,137 @@
+"""What every benchmark needs: the machine in words, the peak of memory, and its report."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import platform
+import resource
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import torch
+
+from annoseq.files import replacing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_SAMPLED_EVERY = 0.005
+"""Seconds. A training step on a CPU takes hundreds of milliseconds, its widest part tens."""
+
+
+def describe_machine(device: torch.device) -> dict[str, str]:
+    """Return what a speed depends on besides the program: processor, cores, threads, versions."""
+    facts = {
+        "processor": f"{_processor()}, {_cores()} cores for this process",
+        "threads of torch": str(torch.get_num_threads()),
+        "versions": f"torch {torch.__version__}, Python {platform.python_version()}",
+    }
+    if device.type == "cuda":
+        facts["GPU"] = torch.cuda.get_device_name(device)
+    return facts
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _cores() -> int:
+    allowed = getattr(os, "sched_getaffinity", None)  # Linux has it
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
+
+
+class PeakMemory:
+    """How far the memory rises within a block above what it was at its beginning.
+
+    On a CPU this is the resident set, sampled in a thread; on a GPU what torch has allocated
+    there. Where a system does not tell the resident set, its highest so far stands in, and the
+    rise is understated.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._is_over = threading.Event()
+        self._sampler = threading.Thread(target=self._sample, daemon=True)
+        self._peak = 0
+        self.baseline = 0
+
+    @property
+    def above_baseline(self) -> int:
+        """The rise in bytes."""
+        return max(0, self._peak - self.baseline)
+
+    def __enter__(self) -> Self:
+        _return_freed_memory()
+        if self._device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self._device)
+            self.baseline = torch.cuda.memory_allocated(self._device)
+        else:
+            self.baseline = _resident()
+            self._sampler.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._device.type == "cuda":
+            self._peak = torch.cuda.max_memory_allocated(self._device)
+        else:
+            self._is_over.set()
+            self._sampler.join()
+
+    def _sample(self) -> None:
+        while True:
+            self._peak = max(self._peak, _resident())
+            if self._is_over.wait(_SAMPLED_EVERY):
+                return
+
+
+def _resident() -> int:
+    try:
+        pages = int(Path("/proc/self/statm").read_bytes().split()[1])
+    except OSError:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+    return pages * resource.getpagesize()
+
+
+def _return_freed_memory() -> None:
+    """Give back what was freed, which a model could fill without the resident set rising."""
+    gc.collect()
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, musl does not
+        if trim is not None:
+            trim(0)
+
+
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Write a table; the first column is aligned left, the others right.
+
+    >>> print(markdown_table(["what", "value"], [["pairs/s", "61.2"]]))
+    | what | value |
+    | --- | ---: |
+    | pairs/s | 61.2 |
+    """
+    rule = ["---", *["---:"] * (len(head) - 1)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *rows))
+
+
+def write_report(
+    path: Path, *, title: str, about: str, tables: Sequence[str], facts: Mapping[str, str]
+) -> None:
+    """Replace a benchmark's last results.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    listed = "\n".join(f"- {name}: {value}" for name, value in facts.items())
+    text = "\n\n".join([f"# {title}", about, *tables, listed])
+    with replacing(path, overwrite=True) as new:
+        new.write_text(text + "\n", encoding="utf-8")

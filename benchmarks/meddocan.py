@@ -1,0 +1,69 @@
+"""MEDDOCAN's rows in ids: clinical text in Spanish with personal data annotated.
+
+CC BY 4.0. Marimon et al. 2019, "Automatic De-identification of Medical Texts in Spanish: the
+MEDDOCAN Track", IberLEF@SEPLN.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from annoseq.errors import OptionError, TableError
+from annoseq.pairs.pairs import read_pairs
+from annoseq.text.dataset import Dataset
+
+if TYPE_CHECKING:
+    from annoseq.text.codec import Example
+
+FOLDER = Path(__file__).resolve().parents[2] / "shared" / "data" / "meddocan" / "pairs"
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The examples that are short enough, and what the report says about them."""
+
+    train: list[Example]
+    dev: list[Example]
+    source_size: int
+    target_size: int
+    facts: dict[str, str]
+
+
+def load_rows(
+    folder: Path, *, max_tokens: int, at_least: int = 1, first: int | None = None
+) -> Rows:
+    """Read train.csv and dev.csv; the vocabularies are those of all rows of train.csv.
+
+    `first` keeps only so many rows of each table; `at_least` so many must be left for training.
+
+    Raises:
+        AnnoseqError: the files are missing or cannot be used, or there are too few rows.
+    """
+    for name in ("train.csv", "dev.csv"):
+        if not (folder / name).is_file():
+            raise TableError(
+                f"{folder}: there is no {name}. This benchmark needs MEDDOCAN's train.csv and "
+                "dev.csv with the columns orig_text and annotated_text. Name their folder "
+                "with --data."
+            )
+    train, dev = (read_pairs(folder / f"{name}.csv")[:first] for name in ("train", "dev"))
+    dataset = Dataset.from_pairs(train, valid=dev)
+    parts = [
+        [example for example in part.examples if len(example.source) <= max_tokens]
+        for part in (dataset.train, dataset.valid)
+    ]
+    if len(parts[0]) < at_least or not parts[1]:
+        raise OptionError(
+            f"{len(parts[0])} training and {len(parts[1])} dev rows have up to {max_tokens} "
+            f"tokens; {at_least} and 1 are needed. Raise --max-tokens or --rows."
+        )
+    source_size, target_size = len(dataset.codec.source), len(dataset.codec.target)
+    facts = {
+        f"{name} rows": f"{len(part):,} of {len(pairs):,}, those of up to {max_tokens} source "
+        f"tokens (SHA-256 of all: {pairs.fingerprint()[:12]})"
+        for name, part, pairs in (("train", parts[0], train), ("dev", parts[1], dev))
+    }
+    facts["vocabulary"] = f"{source_size:,} source, {target_size:,} target tokens"
+    return Rows(parts[0], parts[1], source_size, target_size, facts)

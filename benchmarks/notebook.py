@@ -1,0 +1,369 @@
+"""The 2019 notebook's training step and greedy prediction, literally, in plain PyTorch.
+
+This is the baseline that stronger models are measured against, so it is kept as it is, faults
+included. The network is `Seq2SeqRNN` of the fastai v1 lesson that the notebook grew from: the
+encoder reads the padding, the decoder begins with the unknown symbol, is fed its own best token
+and nothing else, and its output weights are assigned, not tied. Rows are batched as fastai's
+`Seq2SeqDataBunch` did it. Nothing of annoseq's models is used: only rows, ids and one score.
+
+Four things differ, none of them to the baseline's disadvantage. Sequences close with an end
+symbol instead of opening with one that begins, so that targets are those of annoseq's models. In
+training the decoder stops at the batch's own target length, not at a limit. The embeddings are
+random, of fastText's scale, because no vectors are at hand. The rate is constant: a one-cycle
+schedule would have to know beforehand how many steps there is time for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import random
+import shlex
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from annoseq.config import DeviceConfig
+from annoseq.devices import Compute
+from annoseq.errors import AnnoseqError, OptionError
+from annoseq.evaluation.accuracy import Accuracy, measure
+from annoseq.text.batches import collate
+from annoseq.text.vocabulary import PAD, UNKNOWN
+from benchmarks.measure import PeakMemory, describe_machine, markdown_table, write_report
+from benchmarks.meddocan import FOLDER, load_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from annoseq.text.codec import Example
+
+REPORT = Path(__file__).with_suffix(".md")
+EMBEDDING, HIDDEN, LAYERS = 300, 256, 2
+BATCH_SIZE = 64
+LEARNING_RATE = 1e-3
+WARM_UP = 3
+"""First steps, which no speed counts: on a GPU they load and choose kernels."""
+
+
+class NotebookModel(nn.Module):
+    """The lesson's `Seq2SeqRNN`; its names are kept."""
+
+    def __init__(self, source_size: int, target_size: int) -> None:
+        super().__init__()
+        self.emb_enc = nn.Embedding(source_size, EMBEDDING, padding_idx=PAD)
+        self.emb_enc_drop = nn.Dropout(0.15)
+        self.gru_enc = nn.GRU(EMBEDDING, HIDDEN, LAYERS, dropout=0.25, batch_first=True)
+        self.out_enc = nn.Linear(HIDDEN, EMBEDDING, bias=False)
+        self.emb_dec = nn.Embedding(target_size, EMBEDDING, padding_idx=PAD)
+        self.gru_dec = nn.GRU(EMBEDDING, EMBEDDING, LAYERS, dropout=0.1, batch_first=True)
+        self.out_drop = nn.Dropout(0.35)
+        self.out = nn.Linear(EMBEDDING, target_size)
+        # torch's own N(0, 1) is worse: a loss of 9.7 instead of 3.9 after 26 steps on MEDDOCAN.
+        for embedding in (self.emb_enc, self.emb_dec):
+            nn.init.normal_(embedding.weight, std=EMBEDDING**-0.5)
+            nn.init.zeros_(embedding.weight[PAD])
+        # Two parameters, each with its own gradient and its own step of the optimiser. On a CPU
+        # they share their numbers, which are stepped twice; moved to a GPU, they part ways.
+        self.out.weight.data = self.emb_dec.weight.data
+
+    def forward(self, source: Tensor, *, length: int, stops_at_padding: bool = False) -> Tensor:
+        """Read `source` (B, S) and return the logits (B, O, V) of at most `length` steps."""
+        hidden = source.new_zeros(LAYERS, len(source), HIDDEN, dtype=torch.float32)
+        _, hidden = self.gru_enc(self.emb_enc_drop(self.emb_enc(source)), hidden)
+        hidden = self.out_enc(hidden)  # (L, B, E)
+        last = torch.full_like(source[:, 0], UNKNOWN)  # the notebook's bos_idx=0 is its xxunk
+        outputs: list[Tensor] = []
+        for _ in range(length):
+            top, hidden = self.gru_dec(self.emb_dec(last).unsqueeze(1), hidden)
+            outputs.append(self.out(self.out_drop(top[:, 0])))  # (B, V)
+            last = outputs[-1].max(1)[1]
+            if stops_at_padding and bool((last == PAD).all()):
+                break
+        return torch.stack(outputs, dim=1)
+
+
+def seq2seq_loss(output: Tensor, target: Tensor) -> Tensor:
+    """Return the mean cross-entropy of logits (B, O, V) over the padded rectangle.
+
+    The shorter side is padded, the logits with the number that is the padding's id, as in fastai.
+    """
+    missing = target.shape[1] - output.shape[1]
+    output = F.pad(output, (0, 0, 0, max(0, missing)), value=PAD)
+    target = F.pad(target, (0, max(0, -missing)), value=PAD)
+    return F.cross_entropy(output.flatten(0, 1), target.flatten())
+
+
+def seq2seq_acc(output: Tensor, target: Tensor) -> float:
+    """Return the share of the padded rectangle where ids (B, O) and targets (B, T) agree."""
+    missing = target.shape[1] - output.shape[1]
+    output = F.pad(output, (0, max(0, missing)), value=PAD)
+    target = F.pad(target, (0, max(0, -missing)), value=PAD)
+    return (output == target).float().mean().item()
+
+
+def make_optimizer(model: NotebookModel) -> torch.optim.Optimizer:
+    """Return fastai v1's default: Adam with betas .9 and .99, all weights decayed by .01."""
+    return torch.optim.AdamW(
+        model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.99), weight_decay=0.01
+    )
+
+
+def train_step(
+    model: NotebookModel, optimizer: torch.optim.Optimizer, source: Tensor, target: Tensor
+) -> float:
+    """Take one step on ids (B, S) and (B, T), and return the loss before it."""
+    loss = seq2seq_loss(model(source, length=target.shape[1]), target)
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    optimizer.zero_grad()
+    return loss.item()
+
+
+@torch.no_grad()
+def predict(model: NotebookModel, source: Tensor, *, limit: int) -> Tensor:
+    """Return the best ids (B, O), until every row's is padding or there are `limit`."""
+    output: Tensor = model(source, length=limit, stops_at_padding=True)
+    return output.argmax(2)
+
+
+def sortish_batches(examples: Sequence[Example], generator: random.Random) -> Iterator[list[int]]:
+    """Yield an epoch of full batches in the order of fastai's `SortishSampler(bs=bs // 2)`.
+
+    Shuffled rows are sorted by source length in pools of 50 chunks, and the chunks shuffled, the
+    longest first. A chunk is half a batch; the rows left over are dropped.
+    """
+    rows = list(range(len(examples)))
+    generator.shuffle(rows)
+    chunk, pool = BATCH_SIZE // 2, BATCH_SIZE // 2 * 50
+    pools = [rows[start : start + pool] for start in range(0, len(rows), pool)]
+    rows = [row for each in pools for row in by_length(examples, each)]
+    chunks = [rows[start : start + chunk] for start in range(0, len(rows), chunk)]
+    longest = max(range(len(chunks)), key=lambda i: len(examples[chunks[i][0]].source))
+    chunks[0], chunks[longest] = chunks[longest], chunks[0]
+    others = chunks[1:]
+    generator.shuffle(others)
+    rows = [row for each in (chunks[0], *others) for row in each]
+    for start in range(0, len(rows) - BATCH_SIZE + 1, BATCH_SIZE):
+        yield rows[start : start + BATCH_SIZE]
+
+
+def by_length(examples: Sequence[Example], rows: Sequence[int]) -> list[int]:
+    """Sort rows by source length, the longest first, as fastai's `SortSampler` did."""
+    return sorted(rows, key=lambda row: -len(examples[row].source))
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What was trained; the speeds leave out the first steps."""
+
+    steps: int
+    epochs: float
+    seconds: float
+    pairs_per_second: float
+    tokens_per_second: float
+    first_loss: float
+    last_loss: float
+
+
+def train(
+    model: NotebookModel,
+    examples: Sequence[Example],
+    *,
+    seconds: float,
+    max_steps: int | None = None,
+    seed: int,
+    device: torch.device,
+) -> Training:
+    """Train for `seconds`, or `max_steps` if those are over first. Target padding is no token."""
+    optimizer = make_optimizer(model.train())
+    generator = random.Random(seed)
+    losses: list[float] = []
+    pairs = tokens = 0
+    began = counted_from = time.perf_counter()
+    batches: Iterator[list[int]] = iter(())
+    while len(losses) != max_steps and time.perf_counter() - began < seconds:
+        rows = next(batches, None)
+        if rows is None:
+            batches = sortish_batches(examples, generator)
+            rows = next(batches)
+        batch = collate(rows, examples).to(device)
+        assert batch.target is not None
+        losses.append(train_step(model, optimizer, batch.source, batch.target))
+        pairs += len(rows)
+        tokens += sum(len(examples[row].target) + 1 for row in rows)
+        if len(losses) == WARM_UP:
+            pairs, tokens, counted_from = 0, 0, time.perf_counter()
+    ended = time.perf_counter()
+    return Training(
+        steps=len(losses),
+        epochs=len(losses) * BATCH_SIZE / len(examples),
+        seconds=ended - began,
+        pairs_per_second=pairs / (ended - counted_from),
+        tokens_per_second=tokens / (ended - counted_from),
+        first_loss=losses[0],
+        last_loss=losses[-1],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Greedy prediction of the dev rows.
+
+    `accuracy` is annoseq's own score; `padded_accuracy` is fastai's, the mean over batches.
+    """
+
+    lines_per_second: float
+    padded_accuracy: float
+    accuracy: Accuracy
+
+
+def predict_all(
+    model: NotebookModel, examples: Sequence[Example], *, limit: int, device: torch.device
+) -> Prediction:
+    """Predict every example in batches of like length, and score what comes out."""
+    model.eval()
+    rows = by_length(examples, range(len(examples)))
+    accuracy, agreeing, seconds = Accuracy(), 0.0, 0.0
+    for start in range(0, len(rows), BATCH_SIZE):
+        began = time.perf_counter()
+        batch = collate(rows[start : start + BATCH_SIZE], examples)
+        output = predict(model, batch.source.to(device), limit=limit).cpu()
+        seconds += time.perf_counter() - began
+        assert batch.target is not None
+        accuracy += measure(output, batch.target)
+        agreeing += seq2seq_acc(output, batch.target) * len(batch.rows)
+    return Prediction(len(rows) / seconds, agreeing / len(rows), accuracy)
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.notebook",
+        description="Measure the 2019 notebook's training loop and greedy prediction.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--minutes", type=float, default=3.0, help="training time")
+    add("--steps", type=int, help="stop training after this many steps, if that is sooner")
+    add("--data", type=Path, default=FOLDER, help="folder of train.csv and dev.csv")
+    add("--rows", type=int, help="use only this many first rows of each table")
+    add("--max-tokens", type=int, default=60, help="leave out rows with a longer source")
+    add("--seed", type=int, default=42, help="seed of weights, dropout and the order of rows")
+    add("--threads", type=int, help="threads of torch, which chooses where this is not given")
+    add("--device", default="cpu", help="cpu, cuda, cuda:1, or auto")
+    add("--out", type=Path, default=REPORT, help="Markdown file that the results replace")
+    options = parser.parse_args(arguments)
+    for name in ("minutes", "steps", "rows", "max_tokens", "threads"):
+        value = getattr(options, name)
+        if value is not None and value <= 0:
+            parser.error(f"--{name.replace('_', '-')} {value}: a number above 0 was expected")
+    return options
+
+
+def run(options: argparse.Namespace) -> tuple[Training, Prediction, PeakMemory, dict[str, str]]:
+    """Load the rows, then train and predict with the memory watched.
+
+    Raises:
+        AnnoseqError: the data or the device cannot be used.
+    """
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    device = _device(options.device)
+    rows = load_rows(
+        options.data, max_tokens=options.max_tokens, at_least=BATCH_SIZE, first=options.rows
+    )
+    torch.manual_seed(options.seed)
+    with PeakMemory(device) as memory:
+        model = NotebookModel(rows.source_size, rows.target_size).to(device)
+        training = train(
+            model,
+            rows.train,
+            seconds=options.minutes * 60,
+            max_steps=options.steps,
+            seed=options.seed,
+            device=device,
+        )
+    limit = max(len(example.target) for example in rows.train) + 1
+    prediction = predict_all(model, rows.dev, limit=limit, device=device)
+    facts = {
+        **rows.facts,
+        "batch": f"{BATCH_SIZE} rows",
+        "output limit": f"{limit} tokens, the longest training target",
+        "seed": str(options.seed),
+        **describe_machine(device),
+    }
+    return training, prediction, memory, facts
+
+
+def _device(name: str) -> torch.device:
+    try:
+        config = DeviceConfig(device=name)
+    except ValueError as error:
+        raise OptionError(
+            f"--device {name}: cpu, cuda, cuda:1, mps or auto was expected."
+        ) from error
+    return Compute.choose(config).device
+
+
+def results(training: Training, prediction: Prediction, memory: PeakMemory) -> str:
+    """Write the figures as a table."""
+    values = prediction.accuracy.values()
+    rows = [
+        ["training, pairs/s", f"{training.pairs_per_second:,.1f}"],
+        ["training, target tokens/s (padding not counted)", f"{training.tokens_per_second:,.0f}"],
+        ["peak memory above the baseline, training", f"{memory.above_baseline / 2**20:,.0f} MiB"],
+        ["greedy prediction, lines/s", f"{prediction.lines_per_second:,.1f}"],
+        ["training time", f"{training.seconds:,.0f} s"],
+        ["steps", f"{training.steps:,}"],
+        ["epochs", f"{training.epochs:.2f}"],
+        ["loss of the first and the last step", f"{training.first_loss:.3f}, "
+         f"{training.last_loss:.3f}"],
+        ["dev, token accuracy, free-running", f"{values['token_accuracy']:.4f}"],
+        ["dev, padded accuracy (the notebook's), free-running",
+         f"{prediction.padded_accuracy:.4f}"],
+        ["dev, exact match, free-running", f"{values['exact_match']:.4f}"],
+    ]  # fmt: skip
+    return markdown_table(["figure", "value"], rows)
+
+
+ABOUT = f"""\
+The 2019 notebook's training step and greedy prediction, literally, in plain PyTorch: the encoder
+reads the padding, no teacher forcing, output weights assigned instead of tied, AdamW at a constant
+rate of {LEARNING_RATE:g}, random embeddings of fastText's scale. `benchmarks/notebook.py` says
+what differs from the notebook. The speeds leave out the first {WARM_UP} steps. The baseline of
+memory is the process with torch imported and the rows in ids, before there is a model. How fast
+it predicts depends on how well it is trained: a batch goes on until all of its rows have
+written padding."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark, print its table, and replace its report."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = parse_arguments(given)
+    command = shlex.join(["python", "-m", "benchmarks.notebook", *given])
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    try:
+        training, prediction, memory, facts = run(options)
+        table = results(training, prediction, memory)
+        print(table)
+        write_report(
+            options.out,
+            title="The notebook's loop on MEDDOCAN",
+            about=ABOUT,
+            tables=[table],
+            facts={**facts, "date": today, "command": f"`{command}`"},
+        )
+    except AnnoseqError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""Texts to annotate, one after the other: from a table, a file, a folder or standard input."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from annoseq.errors import OptionError, TableError
+from annoseq.pairs.sources import is_standard_input, open_source, source_name
+from annoseq.pairs.tables import read_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from annoseq.pairs.rows import TableFormat
+
+InputFormat = Literal["text", "csv", "tsv", "jsonl", "parquet"]
+
+
+class Text(NamedTuple):
+    """A text and what it is called: its row's number, or its file's path in the folder."""
+
+    id: str
+    text: str
+
+
+def is_text_input(source: Path, format_: InputFormat | None) -> bool:
+    """Tell whether `source` is whole texts (a .txt file, a folder of them, a pipe), not a table."""
+    if format_ is not None:
+        return format_ == "text"
+    return is_standard_input(source) or source.is_dir() or source.suffix.lower() == ".txt"
+
+
+def read_texts(
+    source: Path,
+    *,
+    column: str,
+    format_: InputFormat | None = None,
+    on_bad: Callable[[TableError], None] | None = None,
+) -> Iterator[Text]:
+    """Read texts lazily.
+
+    A folder's `.txt` files come in the order of their paths. With `on_bad`, a row or file that
+    cannot be read is told to it and left out.
+
+    Raises:
+        TableError: a row or a file cannot be read.
+        OptionError: a folder without `.txt` files.
+    """
+    if not is_text_input(source, format_):
+        table = _table_format(format_)
+        for row in read_rows(source, columns=[column], format=table, on_bad=on_bad):
+            yield Text(str(row.number), row.values[column])
+        return
+    for path, name in _text_files(source):
+        try:
+            yield Text(name, _read_text(path))
+        except TableError as error:
+            if on_bad is None:
+                raise
+            on_bad(error)
+
+
+def count_texts(source: Path, *, column: str, format_: InputFormat | None = None) -> int | None:
+    """Count the texts of a source that can be read twice, for a progress bar."""
+    if is_standard_input(source):
+        return None
+    if is_text_input(source, format_):
+        return len(_text_files(source))
+    bad: list[TableError] = []
+    table = _table_format(format_)
+    rows = read_rows(source, columns=[column], format=table, on_bad=bad.append)
+    return sum(1 for _ in rows) + len(bad)
+
+
+def _table_format(format_: InputFormat | None) -> TableFormat | None:
+    return None if format_ == "text" else format_
+
+
+def _text_files(source: Path) -> list[tuple[Path, str]]:
+    if not source.is_dir():
+        return [(source, source_name(source))]
+    found = sorted(path for path in source.rglob("*.txt") if path.is_file())
+    if not found:
+        raise OptionError(f"{source}: there is no .txt file in this folder or below it.")
+    return [(path, path.relative_to(source).as_posix()) for path in found]
+
+
+def _read_text(path: Path) -> str:
+    """Read a whole text as it is: line ends and a byte order mark are part of it."""
+    name = source_name(path)
+    with open_source(path) as stream:
+        data = stream.read()
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise TableError(
+            f"{name}: found the byte 0x{data[error.start]:02X} at offset {error.start}, which is "
+            "not UTF-8 text. Save the text as UTF-8."
+        ) from error

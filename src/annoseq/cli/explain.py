@@ -1,0 +1,95 @@
+"""What is wrong with a command line, in the words of every other message.
+
+Found, where, what to give instead. Only the wording is ours: cyclopts and pydantic find the faults.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, get_args, get_origin
+
+from cyclopts import (
+    CoercionError,
+    CycloptsError,
+    MissingArgumentError,
+    RepeatArgumentError,
+    UnusedCliTokensError,
+    ValidationError,
+)
+
+if TYPE_CHECKING:
+    import pydantic
+    from cyclopts import Argument
+
+_WANTED = {
+    "greater_than": "Give a number above {gt:g}.",
+    "greater_than_equal": "Give a number of at least {ge:g}.",
+    "less_than": "Give a number below {lt:g}.",
+    "literal_error": "Give {expected}.",
+    "finite_number": "Give a finite number.",
+    "int_parsing": "Give a whole number.",
+    "float_parsing": "Give a number.",
+}
+_TYPES = {int: "a whole number", float: "a number", bool: "nothing, or =true or =false"}
+
+
+def explain(error: CycloptsError) -> str:
+    """Say what was found on the command line, and what to give instead."""
+    import pydantic  # which `annoseq --help` does without
+
+    if isinstance(error.__cause__, pydantic.ValidationError):
+        return _setting(error, error.__cause__)
+    if isinstance(error, (CoercionError, ValidationError)) and error.argument is not None:
+        return _value(error, error.argument)
+    match error:
+        case MissingArgumentError():
+            fault = _missing(error)
+        case RepeatArgumentError():
+            fault = f"{error.token.keyword} is given more than once. Give it once."
+        case UnusedCliTokensError():
+            unused = " ".join(map(repr, error.unused_tokens or ()))
+            fault = f"found {unused}, which is one argument too many."
+        case _:
+            fault = str(error)
+    return f"{fault} See `{' '.join(['annoseq', *(error.command_chain or ())])} --help`."
+
+
+def _value(error: CoercionError | ValidationError, argument: Argument) -> str:
+    """Explain a value that an option does not take."""
+    if isinstance(error, ValidationError):
+        return f"{argument.name}: found {argument.tokens[0].value!r}. {error.exception_message}"
+    found = f"found {error.token.value!r}. " if error.token else ""
+    return f"{argument.name}: {found}Give {_kind(error.target_type)}."
+
+
+def _setting(error: CycloptsError, cause: pydantic.ValidationError) -> str:
+    """Explain a value that a section of the settings does not take."""
+    fault = cause.errors(include_url=False)[0]
+    if fault["type"] == "value_error":  # a validator of ours, which names the options
+        return f"{fault['msg'].removeprefix('Value error, ')}."
+    found = f"found {fault['input']!r}."
+    settings = [] if error.argument is None else error.argument.children
+    for setting in settings:
+        if setting.keys == fault["loc"]:
+            known = _WANTED.get(fault["type"])
+            wanted = (
+                known.format(**fault.get("ctx", {})) if known else f"Give {setting.parameter.help}"
+            )
+            return f"{setting.name}: {found} {wanted}"
+    names = ", ".join(setting.name for setting in settings)
+    return f"{_name(error)}: {found} Give one of its settings: {names}."
+
+
+def _missing(error: MissingArgumentError) -> str:
+    wanted = (error.argument.parameter.help if error.argument else None) or ""
+    fault = f"{error.keyword} has no value" if error.keyword else f"{_name(error)} is missing"
+    return f"{fault}: {wanted[:1].lower()}{wanted[1:]}"
+
+
+def _kind(target: type | None) -> str:
+    if get_origin(target) is Literal:
+        return "one of " + ", ".join(map(str, get_args(target)))
+    return _TYPES.get(target, "another value") if target else "another value"
+
+
+def _name(error: CycloptsError) -> str:
+    return error.argument.name if error.argument else "the command line"

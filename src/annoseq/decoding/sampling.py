@@ -1,0 +1,103 @@
+"""Searches that follow one output a row: greedy, and random by temperature, top-k and nucleus."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+
+from annoseq.decoding.hypothesis import Hypothesis
+from annoseq.text.vocabulary import BEGIN, END, PAD
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import Tensor
+
+    from annoseq.models.stepper import State, Stepper
+    from annoseq.text.batches import Batch
+
+
+class Choose(Protocol):
+    """Picks the next symbol (B,) of the open `rows` from scores (B, V), at step `length`."""
+
+    def __call__(self, scores: Tensor, *, rows: Tensor, length: int) -> Tensor:
+        """Pick one symbol for every open row."""
+        ...
+
+
+def most_likely(scores: Tensor, *, rows: Tensor, length: int) -> Tensor:
+    """Pick the most likely symbol: greedy search."""
+    del rows, length
+    return scores.argmax(-1)
+
+
+class Draw:
+    """Draws from the filtered distribution, with random numbers that belong to each row.
+
+    The numbers come from `seeds`, one a row, so that what is drawn for a row depends neither on
+    the batch it is in nor on how many rows there are. The draw inverts the cumulative
+    distribution: one uniform number a step.
+    """
+
+    def __init__(
+        self, seeds: Sequence[str], *, steps: int, filters: Sequence[Callable[[Tensor], Tensor]]
+    ) -> None:
+        self._filters = filters
+        self._uniform = torch.stack([_uniform(seed, steps) for seed in seeds])  # (B, steps)
+
+    def __call__(self, scores: Tensor, *, rows: Tensor, length: int) -> Tensor:
+        """Pick a symbol (B,) for the open `rows`."""
+        for keep in self._filters:
+            scores = keep(scores)
+        mass = scores.double().softmax(-1).cumsum(-1)  # (B, V)
+        drawn = self._uniform[rows.cpu(), length].to(mass).unsqueeze(1) * mass[:, -1:]
+        # The first symbol whose cumulative mass exceeds the number: never one without mass.
+        return torch.searchsorted(mass, drawn, right=True).squeeze(1)
+
+
+def _uniform(seed: str, steps: int) -> Tensor:
+    digest = hashlib.sha256(seed.encode()).digest()
+    generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+    return torch.rand(steps, generator=generator, dtype=torch.double)
+
+
+@torch.inference_mode()
+def follow(
+    stepper: Stepper[State], batch: Batch, *, limits: Tensor, choose: Choose
+) -> list[Hypothesis]:
+    """Write one output for every row, choosing each symbol by `choose`.
+
+    A row ends with the end symbol, with padding, which the notebook's loss teaches as an ending
+    too, or after its limit (B,) of symbols. Rows that have ended leave the batch.
+    """
+    count, device = len(batch.rows), batch.source.device
+    longest = int(limits.max())
+    ids = torch.full((count, longest), PAD, device=device)
+    log_probs = torch.zeros((count, longest), device=device)
+    rows = torch.arange(count, device=device)
+    limits = limits.to(device)
+    state = stepper.start(batch)
+    last = torch.full((count,), BEGIN, device=device)
+    for length in range(longest):
+        state = stepper.step(state, last)
+        scores = stepper.scores(state)
+        last = choose(scores, rows=rows, length=length)
+        ids[rows, length] = last
+        log_probs[rows, length] = scores.gather(1, last.unsqueeze(1)).squeeze(1).float()
+        is_open = (last != END) & (last != PAD) & (limits[rows] > length + 1)
+        if not is_open.all():
+            kept = is_open.nonzero().squeeze(1)
+            if not len(kept):
+                break
+            rows, last, state = rows[kept], last[kept], stepper.select(state, kept)
+    return list(map(to_hypothesis, ids.tolist(), log_probs.tolist()))
+
+
+def to_hypothesis(ids: Sequence[int], log_probs: Sequence[float]) -> Hypothesis:
+    """Cut a padded row of symbols at its end."""
+    for length, id_ in enumerate(ids):
+        if id_ in {END, PAD}:
+            return Hypothesis(tuple(ids[:length]), tuple(log_probs[: length + 1]), has_ended=True)
+    return Hypothesis(tuple(ids), tuple(log_probs), has_ended=False)

@@ -1,0 +1,109 @@
+"""Runs commands as a user would, in this process or in one of their own."""
+
+from __future__ import annotations
+
+import io
+import os
+import resource
+import subprocess
+import sys
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from annoseq.cli import main
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TINY = ("--gru.embedding", "8", "--gru.hidden", "8", "--epochs", "1", "--device", "cpu")
+SECRET = "Xanthippe"
+"""A name in the texts of bad tables, which no message may quote."""
+
+
+class Result(NamedTuple):
+    """What a command left behind: its exit code, standard output and standard error."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run(*arguments: object, stdin: bytes = b"") -> Result:
+    """Run a command in this process."""
+    out, err = _stream(), _stream()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", ["annoseq", *map(str, arguments)])
+        patch.setattr(sys, "stdin", _stream(stdin))
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else -1
+    return Result(code, _read(out), _read(err))
+
+
+def start(*arguments: object, **options: object) -> subprocess.Popen[str]:
+    """Start a command in a process of its own, its output piped."""
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+    return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
+        [sys.executable, "-c", "from annoseq.cli import main; main()", *map(str, arguments)],
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        **streams,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> Result:
+    """Wait for a command to end."""
+    out, err = process.communicate(timeout=120)
+    return Result(process.returncode, out, err)
+
+
+def refusal(result: Result) -> str:
+    """Return the one line that a command refuses with, after checking that it did it properly."""
+    message = long_refusal(result)
+    assert "\n" not in message
+    return message
+
+
+def long_refusal(result: Result) -> str:
+    """Return what a command refuses with, which may name rows on lines of their own."""
+    assert result.code == 2, result
+    assert result.out == ""
+    assert "Traceback" not in result.err
+    assert SECRET not in result.err
+    assert result.err.endswith("\n")
+    remarks, mark, message = result.err.rpartition("annoseq: ")
+    assert mark
+    assert remarks == "" or remarks.startswith(("annotate: ", "translate: "))
+    return message.removesuffix("\n")
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    """Return the content of every file below a folder."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+@contextmanager
+def full_disk(*, room: int) -> Iterator[None]:
+    """Let no file grow beyond `room` bytes, which fails as a full disk does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def _stream(content: bytes = b"") -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(content), encoding="utf-8", newline="")
+
+
+def _read(stream: io.TextIOWrapper) -> str:
+    stream.flush()
+    stream.seek(0)
+    return stream.read()

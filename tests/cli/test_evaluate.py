@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from annoseq._version import __version__
+from annoseq.pairs.pairs import read_pairs
+from annoseq.pairs.tables import read_rows
+from tests.cli.command import TINY, long_refusal, refusal, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAMES = ["padded_accuracy", "token_accuracy", "exact_match", "rows"]
+
+
+@pytest.fixture(scope="module")
+def other(shelf: Path) -> Path:
+    """Return a table that the model was not trained on."""
+    path = shelf / "other.csv"
+    run("sample", path, "--rows", 12, "--seed", 9)
+    return path
+
+
+def test_scores_are_printed_and_written(model: Path, other: Path, tmp_path: Path) -> None:
+    path = tmp_path / "scores.json"
+    result = run("evaluate", model, other, "--json", path)
+    assert (result.code, result.err) == (0, "")
+    printed = dict(line.split() for line in result.out.splitlines())
+    written = json.loads(path.read_text())
+    assert list(printed) == NAMES
+    assert {name: float(value) for name, value in printed.items()} == {
+        name: pytest.approx(written[name], abs=5e-5) for name in NAMES
+    }
+    assert (written["rows"], written["part"]) == (12, "all")
+    assert __version__ in written["signature"]
+
+
+def test_of_the_training_table_only_the_kept_rows_are_scored(
+    model: Path, table: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "scores.json"
+    result = run("evaluate", model, table, "--json", path)
+    assert result.err == f"scoring 7 of 40 rows of {table}: those kept for validation\n"
+    written = json.loads(path.read_text())
+    assert (written["rows"], written["part"]) == (7, "valid")
+
+
+@pytest.mark.parametrize(("part", "rows"), [("all", 40), ("train", 33), ("valid", 7)])
+def test_a_part_may_be_chosen(part: str, rows: int, model: Path, table: Path) -> None:
+    result = run("evaluate", model, table, "--part", part)
+    assert result.out.splitlines()[-1].split() == ["rows", str(rows)]
+    assert ("the model was trained on" in result.err) == (part == "train")
+
+
+@pytest.mark.parametrize("part", ["train", "valid"])
+def test_another_table_has_no_such_part(part: str, model: Path, other: Path) -> None:
+    assert refusal(run("evaluate", model, other, "--part", part)) == (
+        f"--part {part}: {other} is not the table that the model was trained on. "
+        "Leave --part off to score all of its rows."
+    )
+
+
+def test_a_model_with_its_own_validation_table_knows_all_of_the_other(
+    table: Path, other: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "model"
+    run("train", table, "--valid", other, "--out", model, *TINY)
+    assert refusal(run("evaluate", model, table)) == (
+        f"{table} is the table that the model was trained on, and its validation rows are of "
+        "another. Give that one, or score rows that it has seen with --part all."
+    )
+    assert run("evaluate", model, other).err == ""
+    assert run("evaluate", model, table, "--part", "all").code == 0
+
+
+def test_rows_left_out_in_training_do_not_move_the_split(table: Path, tmp_path: Path) -> None:
+    broken, model, out = (tmp_path / name for name in ("broken.csv", "model", "out.jsonl"))
+    header, *rows = table.read_text().splitlines()
+    bad = '"z","1","Dr. Ames","Dr. {{NAME}}Ames"'
+    broken.write_text("\n".join([header, *rows[:9], bad, bad, *rows[9:]]) + "\n")
+    split = ("--split-by", "row", "--valid-share", "0.3")
+    trained = run("train", broken, "--out", model, "--skip-bad", *split, *TINY)
+    assert "28 training and 12 validation rows" in trained.err
+    message = long_refusal(run("evaluate", model, broken))
+    assert message.startswith(f"{broken}: 2 of 42 rows cannot be used:\n  row 10: ")
+    result = run("evaluate", model, broken, "--skip-bad", "--out", out)
+    assert result.err.splitlines() == [
+        "2 rows cannot be used and were left out (--skip-bad)",
+        f"scoring 12 of 42 rows of {broken}: those kept for validation",
+    ]
+    assert len(list(read_rows(out, columns=["source"], keys=["row"]))) == 12
+
+
+def test_predictions_are_shown_beside_their_targets(model: Path, other: Path) -> None:
+    shown = run("evaluate", model, other, "--show", 2).out
+    assert all(name in shown for name in ("row", "source", "target", "output"))
+    assert [n for n in range(1, 13) if f"│ {n:3d} │" in shown] == [1, 2]
+    assert "│" not in run("evaluate", model, other, "--show", 0).out
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_predictions_are_written(suffix: str, model: Path, other: Path, tmp_path: Path) -> None:
+    out = tmp_path / f"predictions{suffix}"
+    assert run("evaluate", model, other, "--out", out).code == 0
+    rows = list(read_rows(out, columns=["source", "target", "output"], keys=["row"]))
+    assert [(int(row.values["row"]), row.values["source"]) for row in rows] == [
+        (pair.row, pair.source) for pair in read_pairs(other)
+    ]
+
+
+def test_a_translator_is_scored(other: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    columns = ("--source", "annotated_text", "--target", "orig_text")
+    run("train", other, "--out", model, *columns, *TINY)
+    result = run("evaluate", model, other, *columns)
+    assert result.code == 0
+    assert "those kept for validation" in result.err
+    whole = run("evaluate", model, other, "--part", "all")  # the columns the other way round
+    assert whole.code == 0

@@ -1,0 +1,92 @@
+"""In processes of their own: pipes, standard input, what is imported."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.cli.command import finish, refusal, run, start
+
+_LOADED = """
+import sys
+from annoseq.cli import main
+sys.argv = ["annoseq", "--help"]
+main()
+print(*sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr)
+"""
+
+
+def test_help_loads_nothing_slow() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _LOADED], capture_output=True, text=True, check=True
+    )
+    slow = {"torch", "pandas", "pyarrow", "numpy", "matplotlib", "faker", "tokenizers", "pydantic"}
+    assert slow.isdisjoint(done.stderr.split())
+    assert "Commands" in done.stdout
+
+
+def test_a_reader_that_goes_away_is_no_error(table: Path) -> None:
+    command = start("check", table, "--head", 40)
+    assert command.stdout is not None
+    assert command.stderr is not None
+    command.stdout.readline()
+    command.stdout.close()
+    assert command.stderr.read() == ""
+    command.stderr.close()
+    assert command.wait(timeout=120) in {0, 141}  # 0 if all of it was in the pipe by then
+
+
+def test_a_reader_that_is_gone_from_the_start_is_no_error(model: Path, table: Path) -> None:
+    command = start("annotate", model, table)
+    assert command.stdout is not None
+    assert command.stderr is not None
+    command.stdout.close()
+    assert "Traceback" not in command.stderr.read()
+    command.stderr.close()
+    assert command.wait(timeout=120) == 141
+
+
+def test_output_that_cannot_be_written_is_explained(table: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        result = finish(start("check", table, stdout=full))
+    assert result.code == 2
+    assert result.err == (
+        "annoseq: standard output cannot be written: No space left on device. Nothing follows.\n"
+    )
+
+
+def test_training_says_little_in_a_pipe(table: Path, tmp_path: Path) -> None:
+    arguments = ["--gru.embedding", "8", "--gru.hidden", "8", "--epochs", "2", "--device", "cpu"]
+    with table.open("rb") as stdin:
+        command = start("train", "-", "--out", tmp_path / "model", *arguments, stdin=stdin)
+        result = finish(command)
+    assert result.code == 0
+    epochs, speed = result.out.splitlines()[:-1], result.out.splitlines()[-1]
+    assert [line.split()[0] for line in epochs] == ["epoch", "1", "2"]
+    assert "pairs/s, peak memory" in speed
+    assert result.err.splitlines() == [
+        "annotate: 33 training and 7 validation rows; vocabularies of 56 and 76 tokens; 10 labels",
+        f"saved {tmp_path / 'model'}; next: annoseq evaluate {tmp_path / 'model'} PAIRS --show 10",
+    ]
+
+
+def test_standard_input_is_a_table(table: Path) -> None:
+    result = run("check", "-", "--json", stdin=table.read_bytes())
+    assert result.code == 0
+    assert json.loads(result.out)["name"] == "standard input"
+
+
+def test_standard_input_of_another_format(tmp_path: Path) -> None:
+    rows = tmp_path / "pairs.jsonl"
+    assert run("sample", rows, "--rows", 20).code == 0
+    content = rows.read_bytes()
+    assert json.loads(run("check", "-", "--json", "--input-format", "jsonl", stdin=content).out)
+    message = refusal(run("check", "-", stdin=content))
+    assert message.startswith("standard input: ")
+
+
+def test_empty_standard_input_is_refused() -> None:
+    message = refusal(run("check", "-"))
+    assert message == "standard input: the table has no rows. Give it at least one."

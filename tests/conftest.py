@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+# The networks of the tests are so small that a second thread costs more than it brings. torch
+# reads this when it is imported, and commands that tests start inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from annoseq.models.folder import TrainedModel
+    from annoseq.pairs.pairs import Pairs
+    from annoseq.text.dataset import Dataset
+
+
+@pytest.fixture(scope="session")
+def sample() -> Pairs:
+    """Sixty pairs of the sample corpus."""
+    from annoseq.pairs.pairs import Pairs
+    from annoseq.pairs.sample import sample_pairs
+
+    return Pairs(sample_pairs(60, seed=1), name="sample")
+
+
+@pytest.fixture(scope="session")
+def dataset(sample: Pairs) -> Dataset:
+    """The sample, split and in ids. It cannot change, so all tests share it."""
+    from annoseq.text.dataset import Dataset
+
+    return Dataset.from_pairs(sample)
+
+
+@pytest.fixture(scope="session")
+def model_folder(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of the sample that was trained for two epochs. To be read, not changed."""
+    from tests.tiny import tiny_learner
+
+    learner = tiny_learner(dataset)
+    learner.fit_one_cycle(2, 1e-2, report=lambda line: None)
+    folder = tmp_path_factory.mktemp("trained") / "model"
+    learner.save(folder)
+    return folder
+
+
+@pytest.fixture
+def trained(model_folder: Path) -> TrainedModel:
+    """The model of `model_folder`, loaded anew for every test."""
+    from annoseq.models.folder import TrainedModel
+
+    return TrainedModel.load(model_folder)

@@ -1,0 +1,19 @@
+"""What a program imports, seen in an interpreter of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+HEAVY = {"torch", "pandas", "pyarrow", "tokenizers", "matplotlib", "faker", "numpy", "safetensors"}
+"""Top-level modules that take long to import."""
+
+
+def imported_by(program: str) -> set[str]:
+    """Run a program in a new interpreter; return the top-level modules that it imported."""
+    report = "import sys, json\nprint(json.dumps([*sys.modules]), file=sys.stderr)"
+    ran = subprocess.run(
+        [sys.executable, "-c", f"{program}\n{report}"], capture_output=True, check=True, text=True
+    )
+    return {name.partition(".")[0] for name in json.loads(ran.stderr)}

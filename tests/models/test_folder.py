@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from annoseq._version import __version__
+from annoseq.devices import Compute
+from annoseq.errors import ModelError, OutputError
+from annoseq.evaluation.predictions import predict
+from annoseq.models.folder import TrainedModel
+from tests.limits import largest_file
+from tests.tiny import BATCHING, same_weights, tiny_learner
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from annoseq.text.dataset import Dataset
+
+FILES = ["card.md", "config.json", "labels.json", "source.json", "target.json"]
+
+
+@pytest.fixture
+def folder(model_folder: Path, tmp_path: Path) -> Path:
+    """A copy of the trained model, to be damaged."""
+    return shutil.copytree(model_folder, tmp_path / "model")
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def fault(folder: Path) -> str:
+    """Return the message with which loading fails."""
+    with pytest.raises(ModelError) as caught:
+        TrainedModel.load(folder)
+    return str(caught.value)
+
+
+def edit_config(folder: Path, **changes: Any) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def replace_file(folder: Path, name: str, content: bytes) -> None:
+    """Replace a file and its checksum, as damage cannot but a person could."""
+    (folder / name).write_bytes(content)
+    files = json.loads((folder / "config.json").read_text())["files"]
+    edit_config(folder, files=files | {name: hashlib.sha256(content).hexdigest()})
+
+
+def test_a_loaded_model_predicts_the_same(dataset: Dataset, tmp_path: Path) -> None:
+    learner = tiny_learner(dataset)
+    learner.fit_one_cycle(1, 1e-2, report=lambda line: None)
+    learner.save(tmp_path / "model")
+    loaded = TrainedModel.load(tmp_path / "model")
+    assert same_weights(loaded.network, learner.network)
+    assert loaded.codec.signature() == dataset.codec.signature()
+    ours = predict(
+        loaded.network, dataset.valid, loaded.codec, compute=Compute.choose(), batching=BATCHING
+    )
+    assert list(ours) == list(learner.predictions())
+    assert ours.accuracy == learner.predictions().accuracy
+    batch = dataset.one_batch()
+    assert torch.equal(loaded.network.eval()(batch), learner.network.eval()(batch))
+
+
+def test_the_folder_holds_json_and_safetensors_only(model_folder: Path) -> None:
+    assert names(model_folder) == [*FILES, "weights.safetensors"]
+    for name in FILES[1:]:
+        assert json.loads((model_folder / name).read_text(encoding="utf-8"))
+
+
+def test_the_tied_weight_is_stored_once(model_folder: Path, dataset: Dataset) -> None:
+    size = len(dataset.codec.target)
+    with safe_open(str(model_folder / "weights.safetensors"), "pt") as weights:  # type: ignore[no-untyped-call]
+        tied = [name for name in weights.keys() if weights.get_tensor(name).shape == (size, 16)]  # noqa: SIM118
+    assert len(tied) == 1
+    network = TrainedModel.load(model_folder).network
+    assert network.output.weight is network.target_embedding.weight
+
+
+def test_the_config_tells_what_was_trained(trained: TrainedModel, dataset: Dataset) -> None:
+    config = trained.config
+    assert (config.annoseq, config.task, config.epochs) == (__version__, "annotate", 2)
+    assert config.fingerprint == dataset.fingerprint
+    assert (config.model.embedding, config.model.hidden, config.batching.batch_size) == (16, 16, 16)
+
+
+def test_no_such_folder(tmp_path: Path) -> None:
+    path = tmp_path / "nowhere"
+    expected = f"{path}: there is no such folder. Give the folder that `annoseq train --out` wrote."
+    assert fault(path) == expected
+    path.write_text("a file")
+    assert fault(path) == expected
+
+
+@pytest.mark.parametrize(
+    "name", ["config.json", "weights.safetensors", "source.json", "target.json", "labels.json"]
+)
+def test_a_missing_file(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    assert fault(folder) == (
+        f"{folder}: {name} cannot be read: No such file or directory. "
+        "Is this a folder that `annoseq train --out` wrote?"
+    )
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "source.json", "target.json"])
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "emptied"])
+def test_a_damaged_file(folder: Path, name: str, damage: str) -> None:
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / name).write_bytes(
+        {"flipped": bytes(content), "truncated": bytes(content[:-1]), "emptied": b""}[damage]
+    )
+    assert fault(folder) == (
+        f"{folder}: {name} is not the file that was saved with this model. "
+        "Copy the whole folder again, or train again."
+    )
+
+
+def test_another_format(folder: Path) -> None:
+    edit_config(folder, format=2, annoseq="9.0.0")
+    assert fault(folder) == (
+        f"{folder}: config.json is damaged or of another version (format: Input should be 1); "
+        f"this is annoseq {__version__}. Use the version that wrote it, or train again."
+    )
+
+
+def test_an_unknown_setting(folder: Path) -> None:
+    edit_config(folder, beams=4)
+    assert fault(folder) == (
+        f"{folder}: config.json is damaged or of another version "
+        f"(beams: Extra inputs are not permitted); "
+        f"this is annoseq {__version__}. Use the version that wrote it, or train again."
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00\xff\xfe", b"{", b"[1, 2]", b"null"])
+def test_a_config_that_is_none(folder: Path, content: bytes) -> None:
+    (folder / "config.json").write_bytes(content)
+    message = fault(folder)
+    opening = f"{folder}: config.json is damaged or of another version (the whole file: "
+    assert message.startswith(opening)
+    assert message.endswith(
+        f"); this is annoseq {__version__}. Use the version that wrote it, or train again."
+    )
+    assert "\n" not in message
+
+
+def test_a_config_that_does_not_list_a_file(folder: Path) -> None:
+    files = json.loads((folder / "config.json").read_text())["files"]
+    del files["weights.safetensors"]
+    edit_config(folder, files=files)
+    assert fault(folder) == (
+        f"{folder}: config.json does not list ['weights.safetensors']. Train again."
+    )
+
+
+def test_sizes_that_are_not_those_of_the_weights(folder: Path) -> None:
+    model = json.loads((folder / "config.json").read_text())["model"]
+    edit_config(folder, model=model | {"hidden": 17})
+    assert fault(folder) == (
+        f"{folder}: damaged: weights.safetensors is not of the network that config.json "
+        "describes. Train again."
+    )
+
+
+def test_weights_that_are_none(folder: Path) -> None:
+    replace_file(folder, "weights.safetensors", b"not weights at all")
+    message = fault(folder)
+    assert message.startswith(f"{folder}: damaged: ")
+    assert message.endswith(". Train again.")
+    assert "\n" not in message
+
+
+def test_vocabularies_that_are_none(folder: Path) -> None:
+    replace_file(folder, "target.json", b"{}")
+    message = fault(folder)
+    assert message.startswith(f"{folder}: damaged: target.json: not a tokenizer file: ")
+    assert message.endswith(". Train again.")
+
+
+def test_an_existing_folder_is_kept(trained: TrainedModel, tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    trained.save(path, card="the old one")
+    with pytest.raises(OutputError) as caught:
+        trained.save(path, card="the new one")
+    assert str(caught.value) == (
+        f"{path} exists already. Choose another name, or add --overwrite to replace it."
+    )
+    assert (path / "card.md").read_text() == "the old one"
+    trained.save(path, card="the new one", overwrite=True)
+    assert (path / "card.md").read_text() == "the new one"
+    assert names(path) == [*FILES, "weights.safetensors"]
+
+
+def test_a_full_disk_leaves_nothing_half_written(trained: TrainedModel, tmp_path: Path) -> None:
+    new, old = tmp_path / "new", tmp_path / "old"
+    trained.save(old, card="the old one")
+    for path in (new, old):
+        with largest_file(9_000), pytest.raises(OutputError) as caught:
+            trained.save(path, card="x", overwrite=True)
+        message = str(caught.value)
+        assert message.startswith(f"{path} cannot be written: ")
+        assert "File too large" in message
+        assert message.endswith(
+            "Nothing was changed; choose a folder that exists, is writable and has room."
+        )
+    assert names(tmp_path) == ["old"]
+    assert (old / "card.md").read_text() == "the old one"
+    assert TrainedModel.load(old).config.epochs == 2

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from annoseq.errors import OutputError
+from annoseq.training.recorder import Epoch, LrFinding, Recorder, smooth
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def epoch(number: int, *, time: float = 61.6) -> Epoch:
+    return Epoch(number, 1.23456, 2.0, 0.5, 0.25, 0.125, 100.0, time)
+
+
+def recorder() -> Recorder:
+    found = Recorder()
+    for number in (1, 2):
+        found.add(epoch(number), rates=[0.1, 0.2], losses=[3.0, 2.0])
+    return found
+
+
+def test_a_row_stands_under_its_heading() -> None:
+    heading, row = Epoch.header(), str(epoch(3))
+    assert row.split() == ["3", "1.2346", "2.0000", "0.5000", "0.2500", "0.1250", "01:02"]
+    assert len(row) == len(heading)
+    ends = [heading.index(name) + len(name) for name in heading.split()]
+    assert all(row[:end].rstrip() == row[:end] for end in ends)
+
+
+def test_steps_and_epochs_add_up() -> None:
+    found = recorder()
+    assert (found.rates, found.losses) == ([0.1, 0.2, 0.1, 0.2], [3.0, 2.0, 3.0, 2.0])
+    frame = found.to_frame()
+    assert list(frame.index) == [1, 2]
+    assert list(frame["valid_loss"]) == [2.0, 2.0]
+
+
+def test_nothing_recorded_is_an_empty_table_and_an_empty_picture(tmp_path: Path) -> None:
+    frame = Recorder().to_frame()
+    assert len(frame) == 0
+    assert "token_accuracy" in frame.columns
+    Recorder().plot(tmp_path / "empty.png")
+    assert is_png(tmp_path / "empty.png")
+
+
+def test_its_state_is_plain_and_comes_back() -> None:
+    state = recorder().state()
+    assert all(isinstance(value, list) for value in state.values())
+    assert Recorder.from_state(state) == recorder()
+
+
+def naive_smooth(values: list[float], beta: float) -> list[float]:
+    """The mean of all values so far, each weighted by beta to the power of its age."""
+    return [
+        float(np.average(values[: end + 1], weights=[beta ** (end - i) for i in range(end + 1)]))
+        for end in range(len(values))
+    ]
+
+
+def test_smoothing_is_a_weighted_mean_of_what_was() -> None:
+    values = [5.0, 1.0, 4.0, 2.0, 8.0]
+    assert smooth(values, beta=0.7) == pytest.approx(naive_smooth(values, 0.7))
+    assert smooth([3.0] * 50) == pytest.approx([3.0] * 50)
+    assert smooth([]) == []
+
+
+def curve(*, steps: int = 100) -> LrFinding:
+    """A loss that falls fastest at a rate of 1e-3 and grows from 1e-1 on."""
+    rates = [10 ** (-7 + 8 * step / (steps - 1)) for step in range(steps)]
+    logs = np.log10(rates)
+    losses = 4 - 2 / (1 + np.exp(-3 * (logs + 3))) + np.maximum(0, logs + 1) ** 2
+    return LrFinding(rates, losses.tolist())
+
+
+def test_the_suggestion_is_where_the_loss_falls_fastest() -> None:
+    # Smoothing lags behind the loss, by about half a decade here.
+    assert 1e-3 <= curve().suggestion <= 1e-2
+
+
+def test_the_ends_of_the_curve_do_not_count() -> None:
+    finding = curve()
+    losses = [4.5, *finding.losses[1:-4], -99.0, -99.0, -99.0, -99.0]
+    assert 1e-3 <= LrFinding(finding.rates, losses).suggestion <= 1e-2
+
+
+def test_a_short_curve_has_a_suggestion_too() -> None:
+    assert LrFinding([1.0, 2.0, 3.0], [5.0, 4.9, 1.0]).suggestion in {2.0, 3.0}
+
+
+def is_png(path: Path) -> bool:
+    with Image.open(path) as image:
+        image.load()
+        return image.format == "PNG" and min(image.size) > 100
+
+
+def test_plots_are_pictures(tmp_path: Path) -> None:
+    figure = recorder().plot(tmp_path / "training.png")
+    assert is_png(tmp_path / "training.png")
+    assert [axes.get_ylabel() for axes in figure.axes] == [
+        "padded loss",
+        "learning rate",
+        "validation",
+    ]
+    figure = curve().plot(tmp_path / "lr.png")
+    assert is_png(tmp_path / "lr.png")
+    (axes,) = figure.axes
+    assert (axes.get_xscale(), axes.get_xlabel()) == ("log", "learning rate")
+    (label,) = (text.get_text() for text in axes.get_legend().get_texts())  # type: ignore[union-attr]
+    assert label == f"suggestion {curve().suggestion:.1e}"
+
+
+def test_a_plot_without_a_path_is_only_returned() -> None:
+    import matplotlib.pyplot as plt
+
+    assert len(recorder().plot().axes) == 3
+    assert plt.get_fignums() == []
+
+
+def test_an_existing_picture_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "lr.png"
+    path.write_text("mine")
+    with pytest.raises(OutputError) as caught:
+        curve().plot(path)
+    assert str(caught.value) == (
+        f"{path} exists already. Choose another name, or add --overwrite to replace it."
+    )
+    assert path.read_text() == "mine"
+    curve().plot(path, overwrite=True)
+    assert is_png(path)

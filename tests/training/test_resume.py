@@ -1,0 +1,256 @@
+"""An interrupted training, resumed, ends as if it had never been interrupted."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from annoseq.cli import main
+from annoseq.config import BatchConfig, DataConfig, TrainingConfig
+from annoseq.errors import OptionError, OutputError, TrainingError
+from annoseq.pairs.pairs import write_pairs
+from annoseq.pairs.sample import sample_pairs
+from annoseq.text.dataset import Dataset
+from annoseq.training.learner import Learner
+from tests.tiny import BATCHING, TINY, same_weights, tiny_learner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from annoseq.pairs.pairs import Pairs
+
+
+class Interruption:
+    """A report that stops training as Ctrl-C does, after `epochs` of them."""
+
+    def __init__(self, epochs: int) -> None:
+        self.left = epochs + 1  # the heading is reported too
+
+    def __call__(self, line: str) -> None:
+        self.left -= 1
+        if not self.left:
+            raise KeyboardInterrupt
+
+
+def silent(line: str) -> None:
+    pass
+
+
+def begin(learner: Learner, checkpoint: Path, *, until: int = 2) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        learner.fit_one_cycle(4, 1e-2, checkpoint=checkpoint, report=Interruption(until))
+
+
+def table(learner: Learner) -> list[tuple[float, ...]]:
+    """Return the epochs without their times."""
+    return [
+        (row.epoch, row.train_loss, row.valid_loss, row.padded_accuracy, row.exact_match)
+        for row in learner.recorder.epochs
+    ]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(dataset: Dataset) -> Learner:
+    learner = tiny_learner(dataset)
+    learner.fit_one_cycle(4, 1e-2, report=silent)
+    return learner
+
+
+@pytest.mark.parametrize("until", [1, 2, 4])
+def test_it_ends_as_if_it_had_not_been_interrupted(
+    dataset: Dataset, tmp_path: Path, uninterrupted: Learner, until: int
+) -> None:
+    begin(tiny_learner(dataset), tmp_path / "m.training", until=until)
+    resumed = tiny_learner(dataset)
+    lines: list[str] = []
+    resumed.fit_one_cycle(
+        4, 1e-2, checkpoint=tmp_path / "m.training", resume=True, report=lines.append
+    )
+    assert same_weights(resumed.network, uninterrupted.network)
+    assert table(resumed) == table(uninterrupted)
+    assert resumed.recorder.rates == uninterrupted.recorder.rates
+    assert resumed.recorder.losses == uninterrupted.recorder.losses
+    assert resumed.epochs == 4
+    assert lines[1:] == [str(row) for row in resumed.recorder.epochs]
+
+
+def test_an_epoch_that_was_reported_is_not_trained_again(dataset: Dataset, tmp_path: Path) -> None:
+    begin(tiny_learner(dataset), tmp_path / "m.training", until=2)
+    resumed = tiny_learner(dataset)
+    seen: list[int] = []
+
+    def report(line: str) -> None:
+        seen.append(resumed.epochs)
+
+    resumed.fit_one_cycle(4, 1e-2, checkpoint=tmp_path / "m.training", resume=True, report=report)
+    assert seen == [0, 2, 2, 3, 4]
+
+
+def test_a_checkpoint_does_not_change_the_run(
+    dataset: Dataset, tmp_path: Path, uninterrupted: Learner
+) -> None:
+    learner = tiny_learner(dataset)
+    learner.fit_one_cycle(4, 1e-2, checkpoint=tmp_path / "m.training", report=silent)
+    assert same_weights(learner.network, uninterrupted.network)
+
+
+def test_more_epochs_can_be_interrupted_too(dataset: Dataset, tmp_path: Path) -> None:
+    """The second cycle goes on from the first one's weights, table and randomness."""
+    whole, resumed = tiny_learner(dataset), tiny_learner(dataset)
+    for learner in (whole, resumed):
+        learner.fit_one_cycle(1, 1e-2, report=silent)
+    whole.fit_one_cycle(4, 1e-2, report=silent)
+    interrupted = tiny_learner(dataset)
+    interrupted.fit_one_cycle(1, 1e-2, report=silent)
+    begin(interrupted, tmp_path / "m.training")
+    resumed.fit_one_cycle(4, 1e-2, checkpoint=tmp_path / "m.training", resume=True, report=silent)
+    assert same_weights(resumed.network, whole.network)
+    assert table(resumed) == table(whole)
+    assert resumed.epochs == 5
+
+
+def other_model(dataset: Dataset) -> Learner:
+    return tiny_learner(dataset, model=TINY.model_copy(update={"hidden": 8}))
+
+
+def other_seed(dataset: Dataset) -> Learner:
+    return tiny_learner(dataset, seed=1)
+
+
+def other_decay(dataset: Dataset) -> Learner:
+    training = TrainingConfig(weight_decay=0.5)
+    return Learner(dataset, model=TINY, training=training, batching=BATCHING)
+
+
+def other_batches(dataset: Dataset) -> Learner:
+    return Learner(dataset, model=TINY, batching=BatchConfig(batch_size=3))
+
+
+def further_epochs(dataset: Dataset) -> Learner:
+    learner = tiny_learner(dataset)
+    learner.epochs = 3
+    return learner
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (other_model, "model {'embedding': 16, 'hidden': 16, "),
+        (other_seed, "seed 42, and now it is 1. "),
+        (other_decay, "weight_decay 0.01, and now it is 0.5. "),
+        (other_batches, "batching {'batch_size': 16, "),
+        (further_epochs, "epochs trained before 0, and now it is 3. "),
+    ],
+)
+def test_other_settings_are_refused(
+    dataset: Dataset, tmp_path: Path, make: Callable[[Dataset], Learner], named: str
+) -> None:
+    path = tmp_path / "m.training"
+    begin(tiny_learner(dataset), path, until=1)
+    assert refusal(make(dataset), path).startswith(f"{path} was begun with {named}")
+
+
+def refusal(learner: Learner, path: Path, *, epochs: int = 4, max_lr: float = 1e-2) -> str:
+    with pytest.raises(TrainingError) as caught:
+        learner.fit_one_cycle(epochs, max_lr, checkpoint=path, resume=True, report=silent)
+    message = str(caught.value)
+    assert message.endswith(
+        ". Resume with the same data and options, or delete it and start again."
+    )
+    return message
+
+
+def test_other_epochs_or_another_rate_are_refused(dataset: Dataset, tmp_path: Path) -> None:
+    path = tmp_path / "m.training"
+    begin(tiny_learner(dataset), path, until=1)
+    learner = tiny_learner(dataset)
+    assert f"{path} was begun with epochs 4, and now it is 5" in refusal(learner, path, epochs=5)
+    assert "max_lr 0.01, and now it is 0.1" in refusal(learner, path, max_lr=0.1)
+
+
+@pytest.mark.parametrize(
+    ("rows", "config", "named"),
+    [
+        (slice(0, 59), DataConfig(), "pairs "),
+        (slice(None), DataConfig(valid_share=0.5), "data {'task': 'auto', 'valid_share': 0.2, "),
+        (slice(None), DataConfig(split_seed=1), "data {'task': 'auto', 'valid_share': 0.2, "),
+    ],
+)
+def test_other_data_are_refused(
+    sample: Pairs, dataset: Dataset, tmp_path: Path, rows: slice, config: DataConfig, named: str
+) -> None:
+    path = tmp_path / "m.training"
+    begin(tiny_learner(dataset), path, until=1)
+    others = Dataset.from_pairs(sample[rows], config=config)
+    assert refusal(tiny_learner(others), path).startswith(f"{path} was begun with {named}")
+
+
+def test_there_is_nothing_to_resume(dataset: Dataset, tmp_path: Path) -> None:
+    learner, path = tiny_learner(dataset), tmp_path / "m.training"
+    with pytest.raises(TrainingError) as caught:
+        learner.fit_one_cycle(4, checkpoint=path, resume=True, report=silent)
+    assert str(caught.value) == (
+        f"there is no interrupted training at {path}. Start without --resume."
+    )
+    with pytest.raises(OptionError) as refused:
+        learner.fit_one_cycle(4, resume=True, report=silent)
+    assert str(refused.value) == (
+        "resume needs a checkpoint. Give the path that it was written to."
+    )
+    assert learner.epochs == 0
+
+
+def test_a_damaged_checkpoint_is_refused(dataset: Dataset, tmp_path: Path) -> None:
+    path = tmp_path / "m.training"
+    begin(tiny_learner(dataset), path, until=1)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(TrainingError) as caught:
+        tiny_learner(dataset).fit_one_cycle(4, 1e-2, checkpoint=path, resume=True, report=silent)
+    assert str(caught.value) == (
+        f"{path} is damaged and cannot be resumed. Delete it and start without --resume."
+    )
+
+
+def test_a_checkpoint_that_cannot_be_written_fails_before_training(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    learner, path = tiny_learner(dataset), tmp_path / "nowhere" / "m.training"
+    with pytest.raises(OutputError) as caught:
+        learner.fit_one_cycle(1, checkpoint=path, report=silent)
+    assert str(caught.value).startswith(f"{path} cannot be written: No such file or directory.")
+    assert learner.epochs == 0
+
+
+def test_a_killed_command_is_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_pairs(sample_pairs(80, seed=1), tmp_path / "pairs.csv", overwrite=False)
+
+    def command(out: str, *more: str) -> list[str]:
+        options = ["--epochs", "40", "--batch-size", "16", "--device", "cpu"]
+        network = ["--gru.embedding", "16", "--gru.hidden", "16"]
+        return ["train", "pairs.csv", "--out", out, *options, *network, *more]
+
+    program = str(Path(sys.executable).with_name("annoseq"))
+    with subprocess.Popen(
+        [program, *command("killed")], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        while not process.stdout.readline().startswith("    3 "):
+            assert process.poll() is None
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    assert (tmp_path / "killed.training").exists()
+    assert not (tmp_path / "killed").exists()
+
+    monkeypatch.chdir(tmp_path)
+    for arguments in (command("killed", "--resume"), command("whole")):
+        monkeypatch.setattr(sys, "argv", ["annoseq", *arguments])
+        main()
+    weights = [tmp_path / out / "weights.safetensors" for out in ("killed", "whole")]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+    assert not (tmp_path / "killed.training").exists()
+    assert not (tmp_path / "whole.training").exists()
