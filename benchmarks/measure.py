@@ -24,9 +24,13 @@ _SAMPLED_EVERY = 0.005
 
 
 def describe_machine(device: torch.device) -> dict[str, str]:
-    """Return what a speed depends on besides the program: processor, cores, threads, versions."""
+    """Return what a speed depends on besides the program: processor, load, threads, versions.
+
+    Call it first: the load is that of other processes as long as this one has done nothing.
+    """
     facts = {
         "processor": f"{_processor()}, {_cores()} cores for this process",
+        "load": f"{os.getloadavg()[0]:.1f} processes in the minute before",
         "threads of torch": str(torch.get_num_threads()),
         "versions": f"torch {torch.__version__}, Python {platform.python_version()}",
     }

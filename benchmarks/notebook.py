@@ -94,8 +94,10 @@ def seq2seq_loss(output: Tensor, target: Tensor) -> Tensor:
     The shorter side is padded, the logits with the number that is the padding's id, as in fastai.
     """
     missing = target.shape[1] - output.shape[1]
-    output = F.pad(output, (0, 0, 0, max(0, missing)), value=PAD)
-    target = F.pad(target, (0, max(0, -missing)), value=PAD)
+    if missing > 0:  # padding by nothing would copy the logits, which the notebook does not
+        output = F.pad(output, (0, 0, 0, missing), value=PAD)
+    elif missing < 0:
+        target = F.pad(target, (0, -missing), value=PAD)
     return F.cross_entropy(output.flatten(0, 1), target.flatten())
 
 
@@ -160,13 +162,18 @@ def by_length(examples: Sequence[Example], rows: Sequence[int]) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What was trained; the speeds leave out the first steps."""
+    """What was trained; the speeds leave out the first steps.
+
+    `cores` is the processor time taken in a second: less than there are threads where other
+    processes wanted the machine, too.
+    """
 
     steps: int
     epochs: float
     seconds: float
     pairs_per_second: float
     tokens_per_second: float
+    cores: float
     first_loss: float
     last_loss: float
 
@@ -186,6 +193,7 @@ def train(
     losses: list[float] = []
     pairs = tokens = 0
     began = counted_from = time.perf_counter()
+    worked = time.process_time()
     batches: Iterator[list[int]] = iter(())
     while len(losses) != max_steps and time.perf_counter() - began < seconds:
         rows = next(batches, None)
@@ -206,6 +214,7 @@ def train(
         seconds=ended - began,
         pairs_per_second=pairs / (ended - counted_from),
         tokens_per_second=tokens / (ended - counted_from),
+        cores=(time.process_time() - worked) / (ended - began),
         first_loss=losses[0],
         last_loss=losses[-1],
     )
@@ -275,6 +284,7 @@ def run(options: argparse.Namespace) -> tuple[Training, Prediction, PeakMemory, 
     if options.threads:
         torch.set_num_threads(options.threads)
     device = _device(options.device)
+    machine = describe_machine(device)
     rows = load_rows(
         options.data, max_tokens=options.max_tokens, at_least=BATCH_SIZE, first=options.rows
     )
@@ -296,7 +306,7 @@ def run(options: argparse.Namespace) -> tuple[Training, Prediction, PeakMemory, 
         "batch": f"{BATCH_SIZE} rows",
         "output limit": f"{limit} tokens, the longest training target",
         "seed": str(options.seed),
-        **describe_machine(device),
+        **machine,
     }
     return training, prediction, memory, facts
 
@@ -320,6 +330,7 @@ def results(training: Training, prediction: Prediction, memory: PeakMemory) -> s
         ["peak memory above the baseline, training", f"{memory.above_baseline / 2**20:,.0f} MiB"],
         ["greedy prediction, lines/s", f"{prediction.lines_per_second:,.1f}"],
         ["training time", f"{training.seconds:,.0f} s"],
+        ["training, processor seconds per second", f"{training.cores:.2f}"],
         ["steps", f"{training.steps:,}"],
         ["epochs", f"{training.epochs:.2f}"],
         ["loss of the first and the last step", f"{training.first_loss:.3f}, "

@@ -1,15 +1,166 @@
+"""What the documentation says can be typed, followed and run."""
+
 from __future__ import annotations
 
+import ast
 import doctest
+import re
+import shlex
+import textwrap
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-DOCS = Path(__file__).parents[1] / "docs"
+import annoseq
+from annoseq.cli import app
+from tests.cli.command import TINY, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("notebooks/*.md")])
+ids = [page.relative_to(ROOT).as_posix() for page in PAGES]
+
+FEWER_ROWS = ("--rows 4000", "--rows 24")
+"""In blocks marked `console`, the first is replaced by the second."""
+SMALLER = {"find-lr": TINY[:4], "train": TINY[:4]}
+"""What is added to these commands in blocks marked `console`."""
+SMALL_LEARNER = ("Learner(dataset)", "Learner(dataset, model=GruConfig(embedding=8, hidden=8))")
+"""In blocks marked `python`, the first is replaced by the second."""
+
+_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
+_INLINE = re.compile(r"`([^`\n]+)`")
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_OPTION = re.compile(r"(?<![\w-])--[a-z][\w.-]*")
+_COMMAND = re.compile(r"(?<!from )\bannoseq ([a-z][a-z-]*)(.*)")
+
+
+def blocks(page: Path, kind: str) -> list[str]:
+    """Return the fenced blocks of a kind."""
+    text = page.read_text(encoding="utf-8")
+    return [body for language, body in _FENCE.findall(text) if language == kind]
+
+
+def code(page: Path) -> Iterator[str]:
+    """Yield every line of a page's code that a reader could type: fenced, or in the prose."""
+    text = page.read_text(encoding="utf-8")
+    for language, body in _FENCE.findall(text):
+        if language == "text":  # of a transcript the commands alone, not their output
+            yield from (line for line in body.splitlines() if line.startswith("$ "))
+        else:
+            yield from body.splitlines()
+    yield from _INLINE.findall(_FENCE.sub("", text))
+
+
+@cache
+def options(verb: str) -> frozenset[str]:
+    """Return the options that a command takes."""
+    found = {name for one in app[verb].assemble_argument_collection() for name in one.names}
+    return frozenset(found | {"--help", "--version"})
+
+
+def verbs() -> set[str]:
+    return {name for name in app if not name.startswith("-")}
+
+
+def slug(heading: str) -> str:
+    """Return the anchor that a heading gets."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def headings(page: Path) -> list[str]:
+    text = _FENCE.sub("", page.read_text(encoding="utf-8"))
+    return re.findall(r"^#+ (.+)$", text, re.M)
 
 
 @pytest.mark.parametrize("name", ["markup.md"])
 def test_the_examples_of_a_page_are_true(name: str) -> None:
-    failed, tried = doctest.testfile(str(DOCS / name), module_relative=False, encoding="utf-8")
+    path = str(ROOT / "docs" / name)
+    failed, tried = doctest.testfile(path, module_relative=False, encoding="utf-8")
     assert tried > 0
     assert failed == 0
+
+
+def test_the_commands_and_the_python_lines_of_the_readme_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = [line for block in blocks(README, "console") for line in block.splitlines()]
+    commands = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
+    for command in commands:
+        program, verb, *arguments = shlex.split(command.replace(*FEWER_ROWS))
+        assert program == "annoseq"
+        result = run(verb, *arguments, *SMALLER.get(verb, ()))
+        assert (command, result.code) == (command, 0), result.err
+    assert {shlex.split(command)[1] for command in commands} == verbs() - {"prepare"}
+    names = {"GruConfig": annoseq.GruConfig}
+    for block in blocks(README, "python"):
+        assert SMALL_LEARNER[0] in block
+        exec(compile(block.replace(*SMALL_LEARNER), str(README), "exec"), names)
+    made = {"pairs.csv", "lr.png", "curves.png", "model", "scores.json", "annotated.jsonl"}
+    assert {path.name for path in tmp_path.iterdir()} >= made | {"notes-model", "losses.png"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_python_in_the_documentation_imports_what_there_is(page: Path) -> None:
+    for block in blocks(page, "python"):
+        for node in ast.walk(ast.parse(textwrap.dedent(block))):
+            if isinstance(node, ast.ImportFrom) and node.module == "annoseq":
+                assert {alias.name for alias in node.names} <= set(annoseq.__all__)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_relative_links_resolve(page: Path) -> None:
+    links = _LINK.findall(_FENCE.sub("", page.read_text(encoding="utf-8")))
+    for link in links:
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = page if not path else page.parent / path
+        assert target.exists(), link
+        if anchor:
+            assert anchor in map(slug, headings(target)), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_commands_and_options_exist(page: Path) -> None:
+    every = frozenset().union(*map(options, verbs()))
+    for line in code(page):
+        for verb, rest in _COMMAND.findall(line):
+            assert verb in verbs(), line
+            assert set(_OPTION.findall(rest)) <= options(verb), line
+        if line.startswith("--"):
+            assert set(_OPTION.findall(line)) <= every, line
+
+
+def test_the_readme_has_a_row_for_every_command() -> None:
+    rows = re.findall(r"^\| `annoseq ([a-z-]+)` \|", README.read_text(encoding="utf-8"), re.M)
+    assert sorted(rows) == sorted(verbs())
+
+
+def test_make_targets_exist() -> None:
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
+    for page in PAGES:
+        for line in code(page):
+            assert set(re.findall(r"^make ([\w-]+)", line)) <= targets, line
+
+
+def test_the_map_names_files_and_rooms_that_are_there() -> None:
+    page = ROOT / "docs" / "architecture.md"
+    source = ROOT / "src" / "annoseq"
+    named = {line for line in code(page) if re.fullmatch(r"[\w/]+(\.py|/)", line)}
+    named -= {"src/annoseq/"}
+    elsewhere = {name for name in named if name.startswith(("tests/", "benchmarks/"))}
+    assert [name for name in sorted(named - elsewhere) if not (source / name).exists()] == []
+    assert [name for name in sorted(elsewhere) if not (ROOT / name).exists()] == []
+    rooms = {path.name for path in source.iterdir() if (path / "__init__.py").exists()}
+    assert rooms - set(headings(page)) == set()
+
+
+def test_the_changelog_speaks_of_this_version() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert annoseq.__version__ in text

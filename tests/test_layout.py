@@ -88,7 +88,7 @@ def test_a_module_imports_from_its_own_room_or_from_rooms_above(module: str) -> 
             {"annoseq.text.codec"},
         ),
         (
-            "decoding/greedy.py",
+            "decoding/beam.py",
             "if TYPE_CHECKING:\n    import annoseq.training.learner",
             {"annoseq.training.learner"},
         ),

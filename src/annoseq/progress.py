@@ -46,7 +46,7 @@ def progress(description: str, *, total: int | None) -> Iterator[Callable[[int],
         TimeRemainingColumn(),
         console=console,
         transient=True,
-        disable=not (console.is_terminal or console.is_jupyter),
+        disable=not console.is_terminal,  # a notebook would need ipywidgets
     )
     with bar:
         task = bar.add_task(description, total=total)

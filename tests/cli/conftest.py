@@ -44,6 +44,17 @@ def data(shelf: Path, table: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def short(shelf: Path) -> Path:
+    """Return short pairs, prepared, which a range test is soon done with."""
+    table, path = shelf / "short.csv", shelf / "short"
+    names = ["Ames", "Bond", "Cole", "Dale", "Earl", "Ford"]
+    rows = [f"Dr. {name},Dr. {{{{NAME}}}}{name}{{{{/NAME}}}}" for name in names]
+    table.write_text("\n".join(["orig_text,annotated_text", *rows]) + "\n")
+    assert run("prepare", table, "--out", path).code == 0
+    return path
+
+
+@pytest.fixture(scope="session")
 def model(shelf: Path, table: Path) -> Path:
     """Return a model of the table."""
     path = shelf / "model"

@@ -14,7 +14,7 @@ def test_every_row_becomes_a_line_of_json_in_order(model: Path, table: Path) -> 
     result = run("annotate", model, table)
     assert result.code == 0
     lines = [json.loads(line) for line in result.out.splitlines()]
-    assert [(line["id"], line["text"]) for line in lines] == [
+    assert [(int(line["id"]), line["text"]) for line in lines] == [
         (pair.row, pair.source) for pair in read_pairs(table)
     ]
     assert all(isinstance(line["annotated"], str) and "spans" in line for line in lines)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 HEADER = "orig_text,annotated_text\n"
 ROW = f"Dr. {SECRET},Dr. {{{{NAME}}}}{SECRET}{{{{/NAME}}}}\n"
 FAR = 20_000  # rows, a megabyte: past the first block of every reader
-VERBS = "check show-batch prepare find-lr train annotate evaluate".split()
+VERBS = ["check", "show-batch", "prepare", "find-lr", "train", "evaluate"]
 
 
 class Bad(NamedTuple):
@@ -94,7 +94,7 @@ def command(verb: str, table: Path, *, model: Path, out: Path) -> tuple[object, 
         "prepare": (table, "--out", out / "data"),
         "find-lr": (table, "--plot", out / "lr.png"),
         "train": (table, "--out", out / "model", "--plot", out / "lr.png", *TINY),
-        "annotate": (model, table, "--out", out / "out.jsonl"),
+        "annotate": (model, table),
         "evaluate": (model, table, "--json", out / "scores.json", "--out", out / "out.csv"),
     }
     return (verb, *options[verb])
@@ -107,15 +107,13 @@ def test_a_bad_table_is_refused(kind: str, verb: str, model: Path, tmp_path: Pat
     table, out = tmp_path / bad.name, tmp_path / "out"
     table.write_bytes(bad.content)
     out.mkdir()
-    if verb == "annotate" and not bad.name.endswith((".csv", ".gz", ".parquet")):
-        pytest.skip("annotate reads more kinds of input")
     message = refusal(run(*command(verb, table, model=model, out=out)))
     assert message.startswith(f"{table}: {bad.message}")
     assert message.endswith(".")
     assert snapshot(out) == {}
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", [*VERBS, "annotate"])
 def test_a_missing_table_is_refused(verb: str, model: Path, tmp_path: Path) -> None:
     table = tmp_path / "absent.csv"
     message = refusal(run(*command(verb, table, model=model, out=tmp_path)))
@@ -146,7 +144,7 @@ def test_one_row_cannot_be_split(verb: str, model: Path, tmp_path: Path) -> None
     out.mkdir()
     message = refusal(run(*command(verb, table, model=model, out=out)))
     assert message == (
-        f"{table}: a split needs at least 2 rows, and there is 1. "
+        "a split needs at least 2 rows, and the pairs have 1. "
         "Add rows, or give validation pairs with --valid."
     )
     assert snapshot(out) == {}
@@ -168,3 +166,8 @@ def test_the_columns_that_there_are_are_listed(table: Path) -> None:
     )
     message = refusal(run("check", table, "--document", "patient"))
     assert "there is no column 'patient'" in message
+
+
+def test_a_column_to_annotate_must_be_there(model: Path, table: Path) -> None:
+    message = refusal(run("annotate", model, table, "--column", "note"))
+    assert message.startswith(f"{table}: there is no column 'note'. Its columns are 'doc_id', ")

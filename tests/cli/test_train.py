@@ -84,9 +84,9 @@ def test_prepared_data_are_not_prepared_again(data: Path, tmp_path: Path) -> Non
     assert message == f"{data} is a folder. Give a table of pairs."
 
 
-def test_find_lr_suggests_a_rate_and_draws_the_curve(data: Path, tmp_path: Path) -> None:
+def test_find_lr_suggests_a_rate_and_draws_the_curve(short: Path, tmp_path: Path) -> None:
     plot = tmp_path / "lr.png"
-    result = run("find-lr", data, "--plot", plot, "--gru.hidden", 8, "--gru.embedding", 8)
+    result = run("find-lr", short, "--plot", plot, "--gru.hidden", 8, "--gru.embedding", 8)
     assert result.code == 0
     found = re.fullmatch(r"suggested --max-lr (\S+)\n", result.out)
     assert found

@@ -16,9 +16,8 @@ def naive(output: list[list[int]], target: list[list[int]]) -> Accuracy:
     width = max(len(output[0]), len(target[0]))
     agreeing = right = wanted = exact = 0
     for written, reference in zip(output, target, strict=True):
-        if END in written:
-            written = written[: written.index(END) + 1]
-        ours = written + [PAD] * (width - len(written))
+        length = written.index(END) + 1 if END in written else len(written)
+        ours = written[:length] + [PAD] * (width - length)
         theirs = reference + [PAD] * (width - len(reference))
         agreeing += sum(one == other for one, other in zip(ours, theirs, strict=True))
         wanted += sum(token != PAD for token in theirs)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from io import StringIO
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +17,8 @@ from annoseq.text.vocabulary import END, PAD
 from tests.scripted import Scripted, as_network
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from annoseq.models.folder import TrainedModel
     from annoseq.text.dataset import Dataset
 

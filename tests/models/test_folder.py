@@ -78,7 +78,7 @@ def test_the_folder_holds_json_and_safetensors_only(model_folder: Path) -> None:
 
 def test_the_tied_weight_is_stored_once(model_folder: Path, dataset: Dataset) -> None:
     size = len(dataset.codec.target)
-    with safe_open(str(model_folder / "weights.safetensors"), "pt") as weights:  # type: ignore[no-untyped-call]
+    with safe_open(str(model_folder / "weights.safetensors"), "pt") as weights:
         tied = [name for name in weights.keys() if weights.get_tensor(name).shape == (size, 16)]  # noqa: SIM118
     assert len(tied) == 1
     network = TrainedModel.load(model_folder).network

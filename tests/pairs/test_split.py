@@ -111,19 +111,19 @@ def test_a_share_must_be_a_share(share: float) -> None:
             ["a"],
             "row",
             "a split needs at least 2 rows, and the pairs have 1. "
-            "Add rows, or name a file of validation pairs.",
+            "Add rows, or give validation pairs with --valid.",
         ),
         (
             [None, None],
             "document",
             "the pairs have no documents to split by. "
-            "Name the column that holds them with --document, or split by row.",
+            "Name the column that holds them with --document, or split by row (--split-by row).",
         ),
         (
             ["a", "a"],
             "document",
             "all rows are of one document, so that a split by document leaves one part empty. "
-            "Add documents, split by row, or name a file of validation pairs.",
+            "Add documents, split by row (--split-by row), or give validation pairs with --valid.",
         ),
     ],
 )

@@ -85,7 +85,7 @@ def test_a_row_of_the_table_tells_the_truth(dataset: Dataset) -> None:
     assert row.train_loss == pytest.approx(
         sum(learner.recorder.losses) / len(learner.recorder.losses)
     )
-    assert 0 < row.pairs_per_second
+    assert row.pairs_per_second > 0
     assert len(dataset.train) / row.pairs_per_second <= row.time
 
 

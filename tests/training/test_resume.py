@@ -182,10 +182,10 @@ def test_other_epochs_or_another_rate_are_refused(dataset: Dataset, tmp_path: Pa
     ],
 )
 def test_other_data_are_refused(
-    sample: Pairs, dataset: Dataset, tmp_path: Path, rows: slice, config: DataConfig, named: str
+    sample: Pairs, tmp_path: Path, rows: slice, config: DataConfig, named: str
 ) -> None:
     path = tmp_path / "m.training"
-    begin(tiny_learner(dataset), path, until=1)
+    begin(tiny_learner(Dataset.from_pairs(sample)), path, until=1)
     others = Dataset.from_pairs(sample[rows], config=config)
     assert refusal(tiny_learner(others), path).startswith(f"{path} was begun with {named}")
 

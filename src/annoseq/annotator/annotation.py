@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp
 from typing import TYPE_CHECKING, Any
 
 from annoseq.errors import MarkupError
 from annoseq.pairs.markup import Span, parse, render, strip_tags
-from annoseq.text.segmentation import core_start
+from annoseq.text.segmentation import tighten
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,15 +80,19 @@ def from_edits(
     score: float,
     windows: int,
 ) -> Annotation:
-    """Assemble an annotation from the text's own characters: whatever is found, they are kept."""
+    """Assemble an annotation from the text's own characters: whatever is found, they are kept.
+
+    White space that the vocabulary lacks is to the model a word as any other: it is left out at
+    the edges of spans, and so is a span of nothing else.
+    """
+    tight = (
+        (tighten(text, Span(offsets[first][0], offsets[last - 1][1], labels[label])), score)
+        for first, last, label, score in spans
+    )
     found = tuple(
-        Span(
-            core_start(text, *offsets[first]),
-            offsets[last - 1][1],
-            labels[label],
-            score=exp(log_probability),
-        )
-        for first, last, label, log_probability in spans
+        replace(span, score=exp(log_probability))
+        for span, log_probability in tight
+        if not text[span.start : span.end].isspace()
     )
     return Annotation(text, render(text, found), found, score, windows)
 

@@ -16,7 +16,6 @@ from annoseq.cli.options import Columns, InputFormat, PairsPath, ValidPath, at_l
 from annoseq.config import ColumnsConfig, DataConfig
 from annoseq.doctor.examination import diagnose
 from annoseq.doctor.excerpts import visible
-from annoseq.doctor.view import show
 from annoseq.errors import PairsError
 from annoseq.pairs.split import split_rows
 
@@ -57,7 +56,7 @@ def check(
         for some in (table[:head], table[len(table) - tail :]):
             if some:
                 Console().print(_side_by_side(some))
-        show(diagnosis, Console(), rows=rows)
+        diagnosis.show(rows=rows)
     if not diagnosis.is_healthy:
         sys.exit(2)
 

@@ -17,14 +17,14 @@ that its vocabulary lacks has the probability of the unknown symbol.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Generic
+from typing import TYPE_CHECKING, Generic, NamedTuple
 
 import torch
 
 from annoseq.decoding.windows import TokenSpan
 from annoseq.models.stepper import State
 from annoseq.pairs.markup import closing, opening
-from annoseq.text.vocabulary import END, PAD, SPECIALS
+from annoseq.text.vocabulary import PAD, SPECIALS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -83,26 +83,32 @@ class Edits:
         return (source_lengths - 1) * (1 + 2 * self.depth) + 1
 
 
+_PAST, _TRAILING, _BLANK, _CONTENT = range(4)
+"""What comes next: the end of the source, white space after which there is nothing else, other
+white space, or anything else."""
+
+
+class _Sources(NamedTuple):
+    """What the sources of a batch become, (B * S,), and what kind of token each position is."""
+
+    copies: Tensor
+    kinds: Tensor
+
+
 @dataclass(frozen=True)
 class FaithfulState(Generic[State]):
     """Where every row stands.
 
-    `inner` is the wrapped stepper's state. `copies` and `blanks` (B, S) are what the source's
-    tokens become and which are white space, `length` (B,) its tokens, `content` (B,) those up to
-    the last that is not white space. `copied` (B,) tokens are written; `opened` (B, depth) holds
-    the labels of the `open_count` (B,) open tags, and `has_content` (B,) tells whether the last
-    symbol was a token that a tag may close after.
+    `inner` is the wrapped stepper's state. `place` (B,) is where the next token stands in
+    `sources`, which all rows share. `opened` (B, depth + 1) holds the labels of the open tags,
+    the innermost first, then -1; `may_close` (B,) tells whether a tag may close here.
     """
 
     inner: State
-    copies: Tensor
-    blanks: Tensor
-    length: Tensor
-    content: Tensor
-    copied: Tensor
+    sources: _Sources
+    place: Tensor
     opened: Tensor
-    open_count: Tensor
-    has_content: Tensor
+    may_close: Tensor
 
 
 class Faithful(Generic[State]):
@@ -111,111 +117,92 @@ class Faithful(Generic[State]):
     def __init__(self, stepper: Stepper[State], edits: Edits) -> None:
         self._stepper = stepper
         self._edits = edits
+        device = edits.opening.device
+        self._specials = torch.arange(len(SPECIALS), device=device)
+        self._closing = torch.cat([edits.closing, self._specials[[PAD]]])  # [-1]: none is open
+        labels = torch.arange(len(edits.opening), device=device)
+        self._alone = labels.masked_fill(edits.nests_in_itself, len(labels))  # not in themselves
+        self._slots = torch.arange(edits.depth + 1, device=device)
 
     def start(self, batch: Batch) -> FaithfulState[State]:
         """Read the sources; nothing is copied or open yet."""
-        edits, count, device = self._edits, len(batch.rows), batch.source.device
-        length = batch.source_lengths.to(device) - 1  # without the end symbol
-        places = torch.arange(batch.source.shape[1], device=device)
-        blanks = edits.is_blank[batch.source]
-        has_content = ~blanks & (places < length.unsqueeze(1))  # (B, S)
-        nothing = torch.zeros(count, dtype=torch.long, device=device)
+        edits, device = self._edits, batch.source.device
+        count, width = batch.source.shape
+        places = torch.arange(width, device=device)
+        is_left = places < (batch.source_lengths.to(device) - 1).unsqueeze(1)  # (B, S)
+        is_content = is_left & ~edits.is_blank[batch.source]
+        content = ((places + 1) * is_content).amax(1, keepdim=True)  # tokens up to the last such
+        kinds = is_left.long() + (is_left & (places < content)) + is_content
         return FaithfulState(
             inner=self._stepper.start(batch),
-            copies=edits.copy_of[batch.source],
-            blanks=blanks,
-            length=length,
-            content=((places + 1) * has_content).amax(1),
-            copied=nothing,
-            opened=torch.full((count, edits.depth), -1, device=device),
-            open_count=nothing,
-            has_content=nothing.bool(),
+            sources=_Sources(edits.copy_of[batch.source].flatten(), kinds.flatten()),
+            place=torch.arange(count, device=device) * width,
+            opened=torch.full((count, edits.depth + 1), -1, device=device),
+            may_close=torch.zeros(count, dtype=torch.bool, device=device),
         )
 
     def step(self, state: FaithfulState[State], last: Tensor) -> FaithfulState[State]:
         """Do the edit `last` (B,) and feed what it writes to the wrapped stepper."""
         copies, closes, opens = last == COPY, last == CLOSE, last >= OPEN
-        written = torch.where(copies, self._next(state, state.copies), last)
-        written = torch.where(closes, self._closing(state), written)
-        label = (last - OPEN).clamp(min=0)
-        if len(self._edits.opening):
-            written = torch.where(opens, self._edits.opening[label], written)
-        slots = torch.arange(self._edits.depth, device=last.device)
-        is_top = slots == state.open_count.unsqueeze(1) - closes.unsqueeze(1).long()  # (B, depth)
-        opened = torch.where(is_top & opens.unsqueeze(1), label.unsqueeze(1), state.opened)
-        opened = opened.masked_fill(is_top & closes.unsqueeze(1), -1)
-        is_content = copies & ~self._next(state, state.blanks)
+        written = self._writes(state).gather(1, last.unsqueeze(1)).squeeze(1)
+        # The open tags move down one slot for a new one, or up one over the one that closes.
+        label = (last - OPEN).unsqueeze(1)
+        extended = torch.cat([label, state.opened, torch.full_like(label, -1)], dim=1)
+        moved = (1 + closes.long() - opens.long()).unsqueeze(1) + self._slots  # (B, depth + 1)
+        is_content = copies & (state.sources.kinds[state.place] == _CONTENT)
         return replace(
             state,
             inner=self._stepper.step(state.inner, written),
-            copied=state.copied + copies,
-            opened=opened,
-            open_count=state.open_count + opens.long() - closes.long(),
+            place=state.place + copies,
+            opened=extended.gather(1, moved),
             # A tag that has just closed may be followed by another that closes.
-            has_content=is_content | (closes & state.has_content),
+            may_close=is_content | (closes & state.may_close),
         )
 
     def scores(self, state: FaithfulState[State], columns: Tensor | None = None) -> Tensor:
         """Return the log-probabilities (B, edits) of the next edit, -inf for the impossible."""
-        columns_asked = torch.cat(
-            [
-                torch.full_like(state.copied, END).unsqueeze(1),
-                self._next(state, state.copies).unsqueeze(1),
-                self._closing(state).unsqueeze(1),
-                self._edits.opening.expand(len(state.copied), -1),
-            ],
-            dim=1,
-        )  # (B, 3 + labels)
-        allowed = self._allowed(state)
-        scores = self._stepper.scores(state.inner, columns_asked).float()
-        scores = scores.masked_fill(~allowed, -torch.inf).log_softmax(1)
-        never = scores.new_full((len(scores), END), -torch.inf)
-        scores = torch.cat([never, scores], dim=1)
+        scores = self._stepper.scores(state.inner, self._writes(state)).float()
+        # A network whose numbers overflow may choose badly, but among what is possible.
+        scores = scores.nan_to_num().masked_fill(~self._allowed(state), -torch.inf)
+        scores = scores.log_softmax(1)
         return scores if columns is None else scores.gather(1, columns)
 
     def select(self, state: FaithfulState[State], rows: Tensor) -> FaithfulState[State]:
         """Take some rows, in any order, any of them more than once."""
-        tables = {
-            name: getattr(state, name)[rows]
-            for name in (
-                "copies",
-                "blanks",
-                "length",
-                "content",
-                "copied",
-                "opened",
-                "open_count",
-                "has_content",
-            )
-        }
-        return FaithfulState(inner=self._stepper.select(state.inner, rows), **tables)
+        return replace(
+            state,
+            inner=self._stepper.select(state.inner, rows),
+            place=state.place[rows],
+            opened=state.opened[rows],
+            may_close=state.may_close[rows],
+        )
+
+    def _writes(self, state: FaithfulState[State]) -> Tensor:
+        """Return the token that each edit writes, (B, edits)."""
+        count = len(state.place)
+        return torch.cat(
+            [
+                self._specials.expand(count, -1),
+                state.sources.copies[state.place].unsqueeze(1),
+                self._closing[state.opened[:, 0]].unsqueeze(1),
+                self._edits.opening.expand(count, -1),
+            ],
+            dim=1,
+        )
 
     def _allowed(self, state: FaithfulState[State]) -> Tensor:
-        """Tell which of end, copy, close and the opening tags are possible, (B, 3 + labels)."""
-        is_open = state.open_count > 0
-        is_left = state.copied < state.length
-        is_blank = self._next(state, state.blanks)
-        ends = ~is_left & ~is_open
-        copies = is_left & ~(is_open & is_blank & (state.copied >= state.content))
-        closes = is_open & state.has_content
-        opens = is_left & ~is_blank & (state.open_count < self._edits.depth)
-        labels = torch.arange(len(self._edits.opening), device=is_open.device)
-        is_inside = (state.opened.unsqueeze(2) == labels).any(1)  # (B, labels)
-        may_open = opens.unsqueeze(1) & (~is_inside | self._edits.nests_in_itself)
-        return torch.cat([torch.stack([ends, copies, closes], dim=1), may_open], dim=1)
-
-    def _next(self, state: FaithfulState[State], table: Tensor) -> Tensor:
-        """Return the entry (B,) of `table` (B, S) at the next token; past the end, the last."""
-        place = state.copied.clamp(max=table.shape[1] - 1).unsqueeze(1)
-        return table.gather(1, place).squeeze(1)
-
-    def _closing(self, state: FaithfulState[State]) -> Tensor:
-        """Return the id (B,) of the tag that closes the innermost open one, or padding."""
-        if not self._edits.depth:
-            return torch.full_like(state.copied, PAD)
-        top = (state.open_count - 1).clamp(min=0).unsqueeze(1)
-        label = state.opened.gather(1, top).squeeze(1)
-        return torch.where(label >= 0, self._edits.closing[label.clamp(min=0)], PAD)
+        """Tell which edits are possible, (B, edits)."""
+        kind = state.sources.kinds[state.place]
+        is_open = state.opened[:, 0] >= 0
+        has_room = (state.opened[:, : self._edits.depth] < 0).any(1)
+        opens = (kind == _CONTENT) & has_room
+        is_inside = (state.opened.unsqueeze(2) == self._alone).any(1)  # (B, labels)
+        never = torch.zeros_like(opens)
+        ends = (kind == _PAST) & ~is_open
+        copies = kind > is_open  # into an open tag no trailing white space
+        closes = is_open & state.may_close
+        single = torch.stack([never, never, never, ends, copies, closes], dim=1)
+        return torch.cat([single, opens.unsqueeze(1) & ~is_inside], dim=1)
 
 
 def edited_spans(ids: tuple[int, ...], log_probs: tuple[float, ...]) -> list[TokenSpan]:

@@ -19,7 +19,8 @@ def soften(scores: Tensor, temperature: float) -> Tensor:
     >>> soften(torch.tensor([[0.8, 0.2]]).log(), 0.5).softmax(-1)
     tensor([[0.9412, 0.0588]])
     """
-    return scores / temperature
+    # The best becomes 0, so that however small a temperature makes not all of them infinite.
+    return (scores - scores.amax(-1, keepdim=True)) / temperature
 
 
 def keep_top_k(scores: Tensor, k: int) -> Tensor:

@@ -49,9 +49,10 @@ class Draw:
 
     def __call__(self, scores: Tensor, *, rows: Tensor, length: int) -> Tensor:
         """Pick a symbol (B,) for the open `rows`."""
+        scores = scores.double()
         for keep in self._filters:
             scores = keep(scores)
-        mass = scores.double().softmax(-1).cumsum(-1)  # (B, V)
+        mass = scores.softmax(-1).cumsum(-1)  # (B, V)
         drawn = self._uniform[rows.cpu(), length].to(mass).unsqueeze(1) * mass[:, -1:]
         # The first symbol whose cumulative mass exceeds the number: never one without mass.
         return torch.searchsorted(mass, drawn, right=True).squeeze(1)
@@ -63,14 +64,27 @@ def _uniform(seed: str, steps: int) -> Tensor:
     return torch.rand(steps, generator=generator, dtype=torch.double)
 
 
-@torch.inference_mode()
 def follow(
     stepper: Stepper[State], batch: Batch, *, limits: Tensor, choose: Choose
 ) -> list[Hypothesis]:
-    """Write one output for every row, choosing each symbol by `choose`.
+    """Write one output for every row, choosing each symbol by `choose`; see `write`."""
+    ids, log_probs = write(stepper, batch, limits=limits, choose=choose)
+    # What follows a limit is padding that nobody chose.
+    return [
+        to_hypothesis(row[:limit], some[:limit])
+        for row, some, limit in zip(ids.tolist(), log_probs.tolist(), limits.tolist(), strict=True)
+    ]
+
+
+@torch.inference_mode()
+def write(
+    stepper: Stepper[State], batch: Batch, *, limits: Tensor, choose: Choose
+) -> tuple[Tensor, Tensor]:
+    """Write ids (B, O) until every row has ended; return them and their log-probabilities (B, O).
 
     A row ends with the end symbol, with padding, which the notebook's loss teaches as an ending
-    too, or after its limit (B,) of symbols. Rows that have ended leave the batch.
+    too, or after its limit (B,) of symbols; from there on it holds padding only. Rows that have
+    ended leave the batch.
     """
     count, device = len(batch.rows), batch.source.device
     longest = int(limits.max())
@@ -80,19 +94,19 @@ def follow(
     limits = limits.to(device)
     state = stepper.start(batch)
     last = torch.full((count,), BEGIN, device=device)
-    for length in range(longest):
+    length = 0
+    while len(rows):
         state = stepper.step(state, last)
         scores = stepper.scores(state)
         last = choose(scores, rows=rows, length=length)
         ids[rows, length] = last
         log_probs[rows, length] = scores.gather(1, last.unsqueeze(1)).squeeze(1).float()
-        is_open = (last != END) & (last != PAD) & (limits[rows] > length + 1)
+        length += 1
+        is_open = (last != END) & (last != PAD) & (limits[rows] > length)
         if not is_open.all():
             kept = is_open.nonzero().squeeze(1)
-            if not len(kept):
-                break
             rows, last, state = rows[kept], last[kept], stepper.select(state, kept)
-    return list(map(to_hypothesis, ids.tolist(), log_probs.tolist()))
+    return ids[:, :length], log_probs[:, :length]
 
 
 def to_hypothesis(ids: Sequence[int], log_probs: Sequence[float]) -> Hypothesis:

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from annoseq.pairs.tasks import Task
 
 Severity = Literal["error", "warning", "note"]
@@ -87,6 +89,14 @@ class Diagnosis:
     def is_healthy(self) -> bool:
         """Whether there is no error; warnings and notes may be there."""
         return not any(finding.severity == "error" for finding in self.findings)
+
+    def show(self, console: Console | None = None, *, rows: int = 5) -> None:
+        """Print it, with the first `rows` rows of each kind of finding."""
+        from rich.console import Console
+
+        from annoseq.doctor.view import show
+
+        show(self, console or Console(), rows=rows)
 
     def to_json(self) -> str:
         """Write everything as one JSON object."""

@@ -77,7 +77,7 @@ ACROSS = Kind(
     "across",
     "warning",
     "validation rows whose source is also in training",
-    "Scores on them flatter the model: split by document, or remove the repeated rows.",
+    "Scores on them flatter the model: remove the repeated rows, or score them apart.",
 )
 DUPLICATE = Kind("duplicate", "note", "identical pairs", "They count as often as they occur.")
 BLANK = Kind(

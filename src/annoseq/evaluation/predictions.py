@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from annoseq.decoding.greedy import greedy
+from annoseq.decoding.sampling import most_likely, write
 from annoseq.evaluation.accuracy import Accuracy, measure
 from annoseq.pairs.tables import write_rows
 from annoseq.progress import progress
@@ -75,7 +75,7 @@ class Predictions(Sequence[Prediction]):
         table = Table(show_lines=True)
         table.add_column("row", justify="right")
         for name in ("source", "target", "output"):
-            table.add_column(name, ratio=1)
+            table.add_column(name, ratio=1, overflow="fold")
         for one in self[:rows]:
             style = "green" if one.is_exact else ""
             table.add_row(
@@ -130,9 +130,9 @@ def write_freely(
     for rows in longest_first(examples, batching):
         batch = collate(rows, examples)
         assert batch.target is not None
-        limits = codec.output_limits(batch.source_lengths).to(compute.device)
+        limits = codec.output_limits(batch.source_lengths)
         with compute.autocast():
-            output = greedy(model, batch.to(compute.device), limits=limits)
+            output, _ = write(model, batch.to(compute.device), limits=limits, choose=most_likely)
         yield batch.rows, output.cpu(), batch.target
 
 

@@ -37,8 +37,8 @@ CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = "config.json", "weights.safetensors", "ca
 class ModelConfig(BaseModel):
     """All that is known of a model besides its weights and vocabularies.
 
-    `fingerprint` is that of the pairs before their split, `valid_fingerprint` that of the validation
-    pairs; `epochs` counts all that it was trained.
+    `fingerprint` is that of the pairs before their split, `valid_fingerprint` that of those kept
+    for validation; `epochs` counts all that it was trained.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

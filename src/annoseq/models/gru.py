@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
@@ -82,9 +83,10 @@ class Gru(nn.Module):
         """Return the log-probabilities (B, V) of the next token, or the logits of `columns`."""
         if columns is None:
             return self._logits(state.top).log_softmax(-1)
-        top = self.output_dropout(state.top).unsqueeze(2)  # (B, E, 1)
-        weight, bias = self.output.weight[columns], self.output.bias[columns]  # (B, K, E), (B, K)
-        return torch.baddbmm(bias.unsqueeze(2), weight, top).squeeze(2)
+        # Rows ask for much the same tags: each column is taken out of the weights once.
+        asked, places = columns.unique(return_inverse=True)  # (U,), (B, K)
+        weight, bias = self.output.weight[asked], self.output.bias[asked]
+        return F.linear(self.output_dropout(state.top), weight, bias).gather(1, places)
 
     def select(self, state: GruState, rows: Tensor) -> GruState:
         """Take the rows (B',) of a state."""

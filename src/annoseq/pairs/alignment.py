@@ -51,7 +51,7 @@ def align_pairs(pairs: Sequence[Pair], *, name: str = "") -> list[list[Span]]:
     Raises:
         PairsError: names the first rows whose target is not their source plus tags.
     """
-    problems = find_unusable(pairs)
+    spans, problems = _align_all(pairs)
     if problems:
         place = f"{name}: " if name else ""
         listed = [f"  row {row}: {error}" for row, error in list(problems.items())[:_NAMED]]
@@ -66,18 +66,25 @@ def align_pairs(pairs: Sequence[Pair], *, name: str = "") -> list[list[Span]]:
                 ]
             )
         )
-    return [align(pair.source, pair.target).spans for pair in pairs]
+    return spans
 
 
 def find_unusable(pairs: Iterable[Pair]) -> dict[int, MarkupError | MismatchError]:
     """Return by its number what is wrong with each row that is not its source plus tags."""
+    return _align_all(pairs)[1]
+
+
+def _align_all(
+    pairs: Iterable[Pair],
+) -> tuple[list[list[Span]], dict[int, MarkupError | MismatchError]]:
+    spans: list[list[Span]] = []
     problems: dict[int, MarkupError | MismatchError] = {}
     for pair in pairs:
         try:
-            align(pair.source, pair.target)
+            spans.append(align(pair.source, pair.target).spans)
         except (MarkupError, MismatchError) as error:
             problems[pair.row] = error
-    return problems
+    return spans, problems
 
 
 def _align_padded(text: str, annotated: str) -> list[Span]:

@@ -41,7 +41,7 @@ def split_rows(
     if len(pairs) < 2:
         raise PairsError(
             f"a split needs at least 2 rows, and the pairs have {len(pairs)}. "
-            "Add rows, or name a file of validation pairs."
+            "Add rows, or give validation pairs with --valid."
         )
     groups = _groups(pairs, by)
     chosen = _choose(groups, wanted=share * len(pairs), seed=seed)
@@ -68,12 +68,12 @@ def _refuse(*, named: int, groups: int) -> None:
     if not named:
         raise PairsError(
             "the pairs have no documents to split by. "
-            "Name the column that holds them with --document, or split by row."
+            "Name the column that holds them with --document, or split by row (--split-by row)."
         )
     if groups < 2:
         raise PairsError(
             "all rows are of one document, so that a split by document leaves one part empty. "
-            "Add documents, split by row, or name a file of validation pairs."
+            "Add documents, split by row (--split-by row), or give validation pairs with --valid."
         )
 
 

@@ -133,9 +133,10 @@ class Learner:
         plan = self._plan(epochs, max_lr)
         path = None if checkpoint is None else Path(checkpoint)
         run = OneCycle(self._trainer, first=self.epochs, epochs=epochs, max_lr=max_lr)
+        saved = read_checkpoint(path, plan=plan) if resume and path else None
         report(Epoch.header())
-        if resume and path:
-            self._restore(read_checkpoint(path, plan=plan), run)
+        if saved is not None:
+            self._restore(saved, run)
             for row in self.recorder.epochs:
                 report(str(row))
         elif path:

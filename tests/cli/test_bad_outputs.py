@@ -1,0 +1,143 @@
+"""An output that cannot be written, or is there already, is refused and leaves no trace."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import TINY, full_disk, refusal, run, snapshot
+
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "sample": ("sample", "OUT.csv", "--rows", "5"),
+    "prepare": ("prepare", "TABLE", "--out", "OUT"),
+    "find-lr": ("find-lr", "DATA", "--plot", "OUT.png", *TINY),
+    "train": ("train", "DATA", "--out", "OUT", *TINY),
+    "train --plot": ("train", "DATA", "--out", "MODEL.new", "--plot", "OUT.png", *TINY),
+    "evaluate --json": ("evaluate", "MODEL", "TABLE", "--json", "OUT.json"),
+    "evaluate --out": ("evaluate", "MODEL", "TABLE", "--out", "OUT.csv"),
+    "evaluate --out parquet": ("evaluate", "MODEL", "TABLE", "--out", "OUT.parquet"),
+}
+every_command = pytest.mark.parametrize("name", COMMANDS)
+
+
+@pytest.fixture
+def places(table: Path, short: Path, model: Path, tmp_path: Path) -> dict[str, Path]:
+    """Return copies of what commands read, all in one folder."""
+    shutil.copy(table, tmp_path / "pairs.csv")
+    shutil.copytree(short, tmp_path / "data")
+    shutil.copytree(model, tmp_path / "model")
+    return {
+        name: tmp_path / path
+        for name, path in {"TABLE": "pairs.csv", "DATA": "data", "MODEL": "model"}.items()
+    }
+
+
+def words(name: str, places: dict[str, Path], out: Path) -> list[str]:
+    """Fill the places into a command, which is to write at `out` (and a suffix)."""
+    found = []
+    for word in COMMANDS[name]:
+        stem, dot, suffix = word.partition(".")
+        known = {**places, "OUT": out}.get(stem)
+        found.append(f"{known}{dot}{suffix}" if known else word)
+    return found
+
+
+def target(name: str, out: Path) -> Path:
+    """Return where a command writes."""
+    return Path(next(word for word in words(name, {}, out) if word.startswith(str(out))))
+
+
+@every_command
+def test_what_is_there_is_kept(name: str, places: dict[str, Path], tmp_path: Path) -> None:
+    path = target(name, tmp_path / "out")
+    path.write_text("mine")
+    before = snapshot(tmp_path)
+    assert refusal(run(*words(name, places, tmp_path / "out"))) == (
+        f"{path} exists already. Choose another name, or add --overwrite to replace it."
+    )
+    assert snapshot(tmp_path) == before
+
+
+@every_command
+def test_what_is_there_is_replaced_when_asked(
+    name: str, places: dict[str, Path], tmp_path: Path
+) -> None:
+    path = target(name, tmp_path / "out")
+    if path.suffix:
+        path.write_text("old")
+    else:
+        path.mkdir()
+        (path / "config.json").write_text("old")
+    result = run(*words(name, places, tmp_path / "out"), "--overwrite")
+    assert result.code == 0
+    content = path if path.suffix else path / "config.json"
+    assert len(content.read_bytes()) > len("old")
+
+
+@pytest.mark.parametrize("name", ["prepare", "train"])
+def test_the_work_of_others_is_not_replaced(
+    name: str, places: dict[str, Path], tmp_path: Path
+) -> None:
+    thesis = tmp_path / "out"
+    thesis.mkdir()
+    (thesis / "chapter.tex").write_text("mine")
+    before = snapshot(tmp_path)
+    for path in (thesis, places["TABLE"]):
+        assert refusal(run(*words(name, places, path), "--overwrite")) == (
+            f"{path} was not written by annoseq, so that --overwrite does not replace it. "
+            "Choose another name, or remove it first."
+        )
+    assert snapshot(tmp_path) == before
+
+
+@every_command
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        ("absent", "No such file or directory"),
+        ("pairs.csv", "Not a directory"),
+        ("/proc/self", ""),  # read-only, for root too
+    ],
+)
+def test_a_place_that_cannot_be_written(
+    place: str, reason: str, name: str, places: dict[str, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / place / "out"
+    before = snapshot(tmp_path)
+    message = refusal(run(*words(name, places, out)))
+    assert message.startswith(f"{target(name, out)} cannot be written: {reason}")
+    assert message.endswith(
+        ". Nothing was changed; choose a folder that exists, is writable and has room."
+    )
+    assert snapshot(tmp_path) == before
+
+
+@pytest.mark.parametrize("out", [".", "..", "/"])
+def test_a_folder_without_a_name_of_its_own(out: str, data: Path) -> None:
+    message = refusal(run("train", data, "--out", out, "--overwrite", *TINY))
+    assert message == f"{out} has no name of its own. Name a file or folder within it."
+
+
+@every_command
+def test_a_full_disk(name: str, places: dict[str, Path], tmp_path: Path) -> None:
+    before = snapshot(tmp_path)
+    with full_disk(room=60):
+        result = run(*words(name, places, tmp_path / "out"))
+    assert result.code == 2
+    assert "Traceback" not in result.err
+    message = result.err.splitlines()[-1]
+    assert message.startswith("annoseq: ")
+    assert " cannot be written: File too large. Nothing was changed; " in message
+    assert snapshot(tmp_path) == before
+
+
+def test_a_table_of_predictions_of_an_unknown_kind(
+    model: Path, table: Path, tmp_path: Path
+) -> None:
+    message = refusal(run("evaluate", model, table, "--out", tmp_path / "out.xlsx"))
+    assert message.startswith(f"{tmp_path / 'out.xlsx'}: the suffix '.xlsx' stands for no known")
+    message = refusal(run("sample", tmp_path / "out.xlsx"))
+    assert message.startswith(f"{tmp_path / 'out.xlsx'}: the suffix '.xlsx' stands for no known")
+    assert snapshot(tmp_path) == {}

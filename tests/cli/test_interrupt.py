@@ -1,0 +1,92 @@
+"""Training that is cut short goes on where it was, and ends as if it had not been."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.command import TINY, Result, refusal, run, snapshot, start
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TRAINING = (*TINY[:4], "--device", "cpu", "--epochs", "30")
+
+
+def cut_short(data: Path, out: Path, *, by: signal.Signals) -> Result:
+    """Begin to train in a process of its own, and send it a signal after the second epoch."""
+    command = start("train", data, "--out", out, *TRAINING)
+    assert command.stdout is not None
+    seen = [command.stdout.readline() for _ in range(3)]
+    command.send_signal(by)
+    rest, err = command.communicate(timeout=60)
+    return Result(command.returncode, "".join(seen) + rest, err)
+
+
+@pytest.fixture(scope="module")
+def whole(data: Path, shelf: Path) -> Path:
+    """Return a model whose training was not cut short."""
+    out = shelf / "whole"
+    assert run("train", data, "--out", out, *TRAINING).code == 0
+    return out
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGKILL])
+def test_training_goes_on_where_it_was(
+    by: signal.Signals, data: Path, whole: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "model"
+    cut = cut_short(data, out, by=by)
+    assert "Traceback" not in cut.err
+    assert not out.exists()
+    if by == signal.SIGINT:
+        assert cut.code == 130
+        done = len(cut.out.splitlines()) - 1
+        message = cut.err.splitlines()[-1]
+        assert message in {
+            f"annoseq: interrupted. Add --resume to the same command to go on after epoch {epoch}."
+            for epoch in (done, done + 1)  # an epoch may be done, and not yet printed
+        }
+        assert [path.name for path in tmp_path.iterdir()] == ["model.training"]
+    assert refusal(run("train", data, "--out", out, *TRAINING)) == (
+        f"{out}.training is an interrupted training. Add --resume to go on with it, "
+        "or --overwrite to start again."
+    )
+    result = run("train", data, "--out", out, *TRAINING, "--resume")
+    assert result.code == 0
+    epochs = [line.split()[0] for line in result.out.splitlines()[1:-1]]
+    assert epochs == [str(epoch) for epoch in range(1, 31)]
+    assert snapshot(out)["weights.safetensors"] == snapshot(whole)["weights.safetensors"]
+    assert not out.with_name("model.training").exists()
+
+
+def test_a_training_is_resumed_with_the_same_options_only(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    cut_short(data, out, by=signal.SIGKILL)
+    before = snapshot(tmp_path)
+    message = refusal(run("train", data, "--out", out, *TRAINING, "--resume", "--max-lr", "0.5"))
+    assert message == (
+        f"{out}.training was begun with max_lr 0.001, and now it is 0.5. "
+        "Resume with the same data and options, or delete it and start again."
+    )
+    assert snapshot(tmp_path) == before
+
+
+def test_there_must_be_something_to_resume(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    assert refusal(run("train", data, "--out", out, *TINY, "--resume")) == (
+        f"there is no interrupted training at {out}.training. Leave --resume off to begin one."
+    )
+
+
+def test_a_checkpoint_that_is_none_is_refused(data: Path, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "model.training"
+    checkpoint.write_text("not a checkpoint")
+    assert refusal(run("train", data, "--out", tmp_path / "model", *TINY, "--resume")) == (
+        f"{checkpoint} is damaged and cannot be resumed. Delete it and start without --resume."
+    )
+    result = run("train", data, "--out", tmp_path / "model", *TINY, "--overwrite")
+    assert result.code == 0
+    assert not checkpoint.exists()

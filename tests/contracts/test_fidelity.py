@@ -1,0 +1,95 @@
+"""Not a character changes, with any weights and any text."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scripts.fuzz_fidelity import fuzz
+
+from annoseq.annotator.annotator import Annotator
+from tests.fidelity import (
+    HARD,
+    MODELS,
+    SEARCHES,
+    annotate,
+    hard_texts,
+    random_annotator,
+    violations,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+every_model = pytest.mark.parametrize("model", MODELS)
+every_search = pytest.mark.parametrize("search", SEARCHES)
+
+_characters = st.characters(exclude_categories=["Cs"])
+_pieces = st.sampled_from(HARD) | _characters
+_texts = st.lists(_pieces, max_size=20).map("".join)
+_long_texts = st.builds(
+    lambda piece, times, rest: piece * times + rest, _texts, st.integers(1, 60), _texts
+)
+
+
+def check(model: str, search: str, texts: Sequence[str]) -> None:
+    found = annotate(model, search, texts)
+    assert [one.text for one in found] == list(texts)
+    wrong = {text: violations(model, text, one) for text, one in zip(texts, found, strict=True)}
+    assert {text: problems for text, problems in wrong.items() if problems} == {}
+
+
+@every_model
+@every_search
+@settings(max_examples=15, deadline=None)
+@given(texts=st.lists(_texts | _long_texts, max_size=12))
+def test_any_text_is_kept(model: str, search: str, texts: list[str]) -> None:
+    check(model, search, texts)
+
+
+@every_model
+@every_search
+def test_hard_texts_are_kept(model: str, search: str) -> None:
+    check(model, search, list(hard_texts(300, seed=f"{model} {search}")))
+
+
+@every_search
+def test_the_random_models_do_annotate(search: str) -> None:
+    """Without spans, and without windows, the tests above would prove little."""
+    texts = list(hard_texts(300, seed=search))
+    for model, deepest in {"flat": 1, "nested": 3}.items():
+        assert random_annotator(model).model.codec.bounds.depth == deepest
+        found = annotate(model, search, texts)
+        assert sum(len(one.spans or ()) for one in found) > 100
+        assert max(one.windows for one in found) > 5
+        if SEARCHES[search].n_best > 1 or SEARCHES[search].samples > 1:
+            assert any(one.alternatives[0].spans != one.spans for one in found if one.text)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf, 1e38])
+@every_search
+def test_weights_that_have_overflown_change_nothing(value: float, search: str) -> None:
+    """One word whose embedding is spoilt spoils all that comes after it, open tags too."""
+    sound = random_annotator("nested", seed=1)
+    codec, network = sound.model.codec, random_annotator.__wrapped__("nested", seed=1).model.network
+    with torch.no_grad():
+        network.target_embedding.weight[codec.target.ids[" Ames"]] = value
+    annotator = Annotator(type(sound.model)(network, codec, sound.model.config))
+    texts = ["Dr. Ames, 31y\n", " Ames", "Dr Dr Dr Ames Dr Ames 31 31"]
+    found = annotator.annotate(texts, search=SEARCHES[search])
+    kept = [
+        problem
+        for text, one in zip(texts, found, strict=True)
+        for problem in violations("nested", text, one)
+    ]
+    assert kept == []
+
+
+@pytest.mark.slow
+def test_a_million_hard_texts_are_kept() -> None:
+    count = int(os.environ.get("ANNOSEQ_FUZZ_TEXTS", "1_000_000"))
+    assert fuzz(count, seed=1, report=print) == (count, 0)

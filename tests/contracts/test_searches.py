@@ -1,0 +1,291 @@
+"""What holds for every search over every stepper."""
+
+from __future__ import annotations
+
+from collections import Counter
+from math import exp, log, sqrt
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from annoseq.config import SearchConfig
+from annoseq.decoding.beam import beam_search
+from annoseq.decoding.search import search
+from annoseq.text.vocabulary import BEGIN, END, PAD
+from tests.contracts.steppers import (
+    CASES,
+    NETWORKS,
+    ROWS,
+    Case,
+    Recording,
+    Table,
+    as_ids,
+    best_first,
+    every_output,
+    log_probs_of,
+    shown,
+)
+from tests.tiny import SIZE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from annoseq.decoding.hypothesis import Hypothesis
+    from annoseq.text.codec import Example
+
+THOROUGH = settings(max_examples=60, deadline=None)
+FALSE_ALARM = 1e-6
+GREEDY = SearchConfig()
+SAMPLE = SearchConfig(search="sample", samples=3, seed=5)
+SEARCHES = {
+    "greedy": GREEDY,
+    "beam": SearchConfig(search="beam", beam_size=4, n_best=3),
+    "sample": SAMPLE,
+    "top-k": SearchConfig(search="top-k", k=3, temperature=1.5, samples=2),
+    "nucleus": SearchConfig(search="nucleus", p=0.7, samples=2),
+}
+
+every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+every_search = pytest.mark.parametrize("config", SEARCHES.values(), ids=SEARCHES)
+
+
+def run(
+    case: Case, config: SearchConfig, rows: Sequence[Example] = ROWS, *, wider: int = 0
+) -> list[list[Hypothesis]]:
+    """Search with names that belong to the rows, wherever they stand."""
+    batch, limits = case.batch(rows, wider=wider)
+    names = [str(row.source) for row in rows]
+    return search(case.stepper, batch, config, limits=limits, names=names)
+
+
+@every_case
+@every_search
+def test_every_row_gets_as_many_outputs_as_were_asked_for(case: Case, config: SearchConfig) -> None:
+    rows = [row for row in ROWS if row.source]  # there is but one way to copy nothing
+    expected = config.n_best if config.search == "beam" else config.samples
+    assert [len(some) for some in run(case, config, rows)] == [expected] * len(rows)
+
+
+@every_case
+def test_a_beam_of_one_is_greedy(case: Case) -> None:
+    alone = run(case, SearchConfig(search="beam", beam_size=1))
+    greedy = run(case, GREEDY)
+    assert as_ids(alone) == as_ids(greedy)
+    for (one,), (other,) in zip(alone, greedy, strict=True):
+        assert one.log_probs == pytest.approx(other.log_probs, abs=1e-6)
+        assert one.has_ended is other.has_ended
+
+
+@every_case
+@every_search
+def test_neither_the_order_nor_the_size_of_a_batch_nor_padding_matter(
+    case: Case, config: SearchConfig
+) -> None:
+    """So a seed repeats, whatever the batch size."""
+    found = run(case, config)
+    alone = [run(case, config, [row])[0] for row in ROWS]
+    backwards = run(case, config, ROWS[::-1])[::-1]
+    wider = run(case, config, wider=4)
+    for others in (alone, backwards, wider):
+        assert as_ids(others) == as_ids(found)
+        for some, same in zip(others, found, strict=True):
+            for one, other in zip(some, same, strict=True):
+                assert one.log_probs == pytest.approx(other.log_probs, abs=1e-5)
+
+
+@every_case
+def test_another_seed_draws_something_else(case: Case) -> None:
+    again, other = run(case, SAMPLE), run(case, SAMPLE.model_copy(update={"seed": 6}))
+    assert run(case, SAMPLE) == again != other
+    assert len({one.ids for one in again[0]}) > 1
+
+
+@every_case
+@pytest.mark.parametrize("temperature", [1e-5, 1e-30, 1e-300])
+def test_without_temperature_a_draw_is_greedy(case: Case, temperature: float) -> None:
+    cold = SearchConfig(search="sample", temperature=temperature)
+    assert as_ids(run(case, cold)) == as_ids(run(case, GREEDY))
+
+
+@every_case
+@pytest.mark.parametrize(
+    "config",
+    [
+        SearchConfig(search="top-k", k=10**6, samples=3, seed=5),
+        SearchConfig(search="nucleus", p=1, samples=3, seed=5),
+    ],
+)
+def test_filters_that_keep_everything_draw_what_plain_sampling_draws(
+    case: Case, config: SearchConfig
+) -> None:
+    assert run(case, config) == run(case, SAMPLE)
+
+
+@every_case
+@pytest.mark.parametrize(
+    "config", [SearchConfig(search="top-k", k=1), SearchConfig(search="nucleus", p=1e-9)]
+)
+def test_filters_that_keep_one_are_greedy(case: Case, config: SearchConfig) -> None:
+    assert as_ids(run(case, config)) == as_ids(run(case, GREEDY))
+
+
+@every_case
+def test_what_is_drawn_has_the_steppers_distribution(case: Case) -> None:
+    """By Hoeffding's inequality and a union bound it fails by chance once in a million times."""
+    limit, count = 2, 20_000
+    row, _ = case.batch(ROWS[:1])
+    expected: Counter[tuple[int, ...]] = Counter()
+    for ids, score in every_output(case.stepper, row, limit=limit):
+        expected[shown(ids)] += exp(score)  # type: ignore[assignment] # counts of probability
+    batch, _ = case.batch(ROWS[:1] * count)
+    found = search(
+        case.stepper,
+        batch,
+        SearchConfig(search="sample"),
+        limits=torch.full((count,), limit),
+        names=list(map(str, range(count))),
+    )
+    drawn = Counter(one.ids for (one,) in found)
+    assert sum(expected.values()) == pytest.approx(1, abs=1e-5)
+    assert drawn.keys() <= expected.keys()
+    margin = sqrt(log(2 * len(expected) / FALSE_ALARM) / (2 * count))
+    assert {
+        ids: drawn[ids] / count
+        for ids, share in expected.items()
+        if abs(drawn[ids] / count - share) > margin
+    } == {}
+
+
+@every_case
+@every_search
+def test_a_score_is_the_sum_of_the_steppers_log_probabilities(
+    case: Case, config: SearchConfig
+) -> None:
+    for row, some in zip(ROWS, run(case, config), strict=True):
+        batch, (limit,) = case.batch([row])
+        for one in some:
+            assert one.has_ended or len(one.ids) == limit
+            endings: list[list[int]] = [[END], [PAD]] if one.has_ended else [[]]
+            options = [log_probs_of(case.stepper, batch, [*one.ids, *end]) for end in endings]
+            assert pytest.approx(one.log_probs, abs=1e-5) in options
+            assert one.score == pytest.approx(sum(one.log_probs))
+
+
+@every_case
+@pytest.mark.parametrize(
+    "config", [GREEDY, SearchConfig(search="beam", beam_size=1), SearchConfig(search="sample")]
+)
+def test_rows_that_have_ended_leave_the_batch(case: Case, config: SearchConfig) -> None:
+    recording = Recording(case.stepper)
+    found = run(Case(recording, case.limits), config)
+    lengths = [len(one.log_probs) for (one,) in found]
+    assert [size for size in recording.sizes if size] == [
+        sum(length > step for length in lengths) for step in range(max(lengths))
+    ]
+    assert len(set(recording.sizes)) > 1
+
+
+@every_case
+@torch.inference_mode()
+def test_selecting_after_a_step_is_selecting_before_it(case: Case) -> None:
+    stepper = case.stepper
+    batch, _ = case.batch(ROWS)
+    chosen = torch.tensor([4, 0, 0, 3, 5])
+    state = stepper.step(stepper.start(batch), torch.full((len(ROWS),), BEGIN))
+    for _ in range(3):
+        last = stepper.scores(state).argmax(1)
+        after = stepper.select(stepper.step(state, last), chosen)
+        before = stepper.step(stepper.select(state, chosen), last[chosen])
+        torch.testing.assert_close(stepper.scores(after), stepper.scores(before))
+        state = stepper.step(state, last)
+        torch.testing.assert_close(stepper.scores(after), stepper.scores(state)[chosen])
+
+
+@pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
+@torch.inference_mode()
+def test_some_columns_have_their_scores_up_to_a_number_for_the_row(network: object) -> None:
+    case = next(case for case in CASES.values() if case.stepper is network)
+    batch, _ = case.batch(ROWS)
+    state = case.stepper.start(batch)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(3):
+        state = case.stepper.step(state, torch.randint(SIZE, (len(ROWS),), generator=generator))
+        columns = torch.randint(SIZE, (len(ROWS), 7), generator=generator)
+        scores = case.stepper.scores(state)
+        torch.testing.assert_close(scores.exp().sum(1), torch.ones(len(ROWS)))
+        differences = case.stepper.scores(state, columns) - scores.gather(1, columns)
+        torch.testing.assert_close(differences, differences[:, :1].expand(-1, 7))
+
+
+@THOROUGH
+@given(
+    seed=st.integers(0, 10**6),
+    alpha=st.sampled_from([0.0, 0.6, 1.0, 3.0]),
+    n_best=st.integers(1, 20),
+    spread=st.sampled_from([0.5, 2.0, 6.0]),
+)
+def test_a_wide_beam_finds_what_looking_at_everything_finds(
+    seed: int, alpha: float, n_best: int, spread: float
+) -> None:
+    table = Table(seed=seed, spread=spread)
+    limits = torch.tensor([4, 3, 1])
+    batch, _ = Case(table, lambda _: limits).batch(ROWS[:3])
+    found = beam_search(table, batch, limits=limits, beam_size=500, n_best=n_best, alpha=alpha)
+    for row, limit, some in zip(ROWS[:3], limits.tolist(), found, strict=True):
+        alone, _ = Case(table, lambda _: limits).batch([row])
+        everything = best_first(every_output(table, alone, limit=limit), alpha=alpha)[:n_best]
+        assert [one.score for one in some] == pytest.approx(
+            [score for _, score in everything], abs=1e-4
+        )
+        assert [one.ids for one in some] == [shown(ids) for ids, _ in everything]
+
+
+def patient_beam(
+    table: Table, row: Example, *, limit: int, beam_size: int, alpha: float
+) -> list[tuple[tuple[int, ...], float]]:
+    """Beam search over one row, in plain Python, which never stops before the beam is empty."""
+    batch, _ = Case(table, lambda lengths: lengths).batch([row])
+    source = table.start(batch)
+    open_: list[tuple[tuple[int, ...], float]] = [((), 0.0)]
+    ended: list[tuple[tuple[int, ...], float]] = []
+    while open_:
+        longer = []
+        for ids, score in open_:
+            state = source
+            for last in (BEGIN, *ids):
+                state = table.step(state, torch.tensor([last]))
+            scores = table.scores(state)[0].tolist()
+            longer += [((*ids, id_), score + one) for id_, one in enumerate(scores)]
+        longer.sort(key=lambda one: -one[1])
+        best = longer[: beam_size - len(ended)]
+        is_over = [ids[-1] in {END, PAD} or len(ids) == limit for ids, _ in best]
+        ended += [one for one, over in zip(best, is_over, strict=True) if over]
+        open_ = [one for one, over in zip(best, is_over, strict=True) if not over]
+    return best_first(ended, alpha=alpha)
+
+
+@THOROUGH
+@given(
+    seed=st.integers(0, 10**6),
+    alpha=st.sampled_from([0.0, 0.6, 1.0, 3.0]),
+    beam_size=st.integers(1, 7),
+    limit=st.integers(1, 9),
+    data=st.data(),
+)
+def test_stopping_early_changes_nothing(
+    seed: int, alpha: float, beam_size: int, limit: int, data: st.DataObject
+) -> None:
+    table, n_best = Table(seed=seed), data.draw(st.integers(1, beam_size))
+    recording = Recording(table)
+    limits = torch.full((3,), limit)
+    batch, _ = Case(table, lambda _: limits).batch(ROWS[:3])
+    found = beam_search(
+        recording, batch, limits=limits, beam_size=beam_size, n_best=n_best, alpha=alpha
+    )
+    for row, some in zip(ROWS[:3], found, strict=True):
+        expected = patient_beam(table, row, limit=limit, beam_size=beam_size, alpha=alpha)
+        assert [one.ids for one in some] == [shown(ids) for ids, _ in expected[:n_best]]
+    assert max(recording.sizes) <= 3 * beam_size

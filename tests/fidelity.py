@@ -1,0 +1,144 @@
+"""Models with random weights, texts that are hard to keep, and what must hold of annotations."""
+
+from __future__ import annotations
+
+import random
+from functools import cache
+from typing import TYPE_CHECKING
+
+import torch
+
+from annoseq.annotator.annotator import Annotator
+from annoseq.config import BatchConfig, DataConfig, GruConfig, SearchConfig, TrainingConfig
+from annoseq.decoding.windows import cut_windows
+from annoseq.errors import MarkupError
+from annoseq.models.build import build_model
+from annoseq.models.folder import ModelConfig, TrainedModel
+from annoseq.pairs.markup import Span, escape, parse, strip_tags
+from annoseq.pairs.pair import Pair
+from annoseq.pairs.pairs import Pairs
+from annoseq.text.dataset import Dataset
+from tests.pairs.strategies import ODD_PIECES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from annoseq.annotator.annotation import Annotation
+
+WORDS = ["Dr", ".", " Ames", ",", " 31", "y", " ", "\t", "{", "}", "/", "\\", " A", "\u0301"]
+HARD = [
+    *ODD_PIECES,
+    *WORDS,
+    *["\n", "\r", "\r\n", "\v", "\f", "\u2029", "\u3000", "\u200b", "\u200e", "\u202e", "\u2066"],
+    *["שלום", "مرحبا", "Zoë", "नमस्ते", "ภาษา", "漢字", "👩‍👩‍👧", "🏳️‍🌈", "👍🏽", "🇫🇷", "1️⃣"],
+    *["\x00", "\x07", "\x1b[0m", "\x7f", "\x9f", "\ufffd", "\ufffe", "\U0010ffff", "\U000e0001"],
+    *["<pad>", "<unk>", "<bos>", "<eos>", "{{NAME}}", "{{/NAME}}", "{{\\/NAME}}", "{{{{AGE}}}}"],
+]
+FLAT = [
+    "Dr.{{NAME}} Ames{{/NAME}}, {{AGE}}31{{/AGE}}y",
+    "{{NAME}}Zoë{{/NAME}}\t{} 👍🏽" + escape("{{A}}") + " \u0301",
+]
+NESTED = [
+    "Dr.{{A}}{{B}} Ames{{A}}, 31{{/A}}y{{/B}}\n{{/A}}",
+    "{{C}}{{B}}Dr{{/B}} Zoë{{/C}}\r\n 👍🏽{{A}}.{{/A}} \x00",
+]
+PLAIN = ["Dr. Ames, 31y", "Zoë\t{} 👍🏽 \u0301 \x00"]
+MODELS = {"flat": FLAT, "nested": NESTED, "without labels": PLAIN}
+SEARCHES = {
+    "greedy": SearchConfig(),
+    "beam": SearchConfig(search="beam", beam_size=3, n_best=3),
+    "sample": SearchConfig(search="sample", samples=2),
+    "hot sample": SearchConfig(search="sample", temperature=5),
+    "top-k": SearchConfig(search="top-k", k=2),
+    "nucleus": SearchConfig(search="nucleus", p=0.8),
+}
+BATCHING = BatchConfig(batch_size=512, batch_tokens=16_384)
+
+
+@cache
+def random_annotator(name: str, *, seed: int = 0) -> Annotator:
+    """Build a model that has never been trained and decides with conviction."""
+    targets = MODELS[name]
+    pairs = Pairs(
+        [Pair(strip_tags(target), target, row) for row, target in enumerate(targets, 1)], name=name
+    )
+    config = DataConfig(task="annotate", min_frequency=1)
+    codec = Dataset.from_pairs(pairs, valid=pairs, config=config).codec
+    shape = GruConfig(embedding=8, hidden=8, layers=1)
+    network = build_model(
+        shape, source_size=len(codec.source), target_size=len(codec.target), seed=seed
+    )
+    with torch.no_grad():
+        for weights in network.parameters():
+            weights *= 3
+    about = ModelConfig(
+        task="annotate",
+        bounds=codec.bounds,
+        fingerprint="none",
+        data=config,
+        model=shape,
+        training=TrainingConfig(),
+        batching=BatchConfig(),
+        epochs=0,
+    )
+    return Annotator(TrainedModel(network, codec, about))
+
+
+def hard_texts(count: int, *, seed: str) -> Iterator[str]:
+    """Yield texts of every Unicode scalar value, mostly short, one in 200 long."""
+    generator = random.Random(seed)
+    for _ in range(count):
+        pieces = int(generator.expovariate(1 / 6)) if generator.random() > 0.005 else 150
+        yield "".join(_piece(generator) for _ in range(pieces))
+
+
+def _piece(generator: random.Random) -> str:
+    if generator.random() < 0.8:
+        return generator.choice(HARD)
+    code = generator.randrange(0x110000 - 0x800)
+    return chr(code if code < 0xD800 else code + 0x800)
+
+
+def annotate(name: str, search: str, texts: Sequence[str]) -> list[Annotation]:
+    """Annotate texts by a random model, without a progress bar."""
+    return random_annotator(name).annotate(
+        texts, search=SEARCHES[search], batching=BATCHING, advance=lambda done: None
+    )
+
+
+def violations(name: str, text: str, found: Annotation) -> list[str]:
+    """Say what is wrong with the annotation of a text: nothing, whatever the weights."""
+    codec = random_annotator(name).model.codec
+    outputs = [found, *found.alternatives]
+    wrong = [problem for one in outputs for problem in _of_one(text, one)]
+    if found.windows != len(cut_windows(codec.source.cut(text).tokens, codec.bounds)):
+        wrong.append("another number of windows")
+    for one in outputs:
+        deepest = max((_depth(span, one.spans or ()) for span in one.spans or ()), default=0)
+        if deepest > codec.bounds.depth:
+            wrong.append("nested too deep")
+    return wrong
+
+
+def _of_one(text: str, found: Annotation) -> Iterator[str]:
+    if found.text != text:
+        yield "another text"
+    if strip_tags(found.annotated) != text:
+        yield "the text was changed"
+    try:
+        if parse(found.annotated) != (text, list(found.spans or ())):
+            yield "the spans are not those of the markup"
+    except MarkupError as error:
+        yield f"malformed: {error}"
+    for span in found.spans or ():
+        marked = text[span.start : span.end]
+        if not marked or marked != marked.strip():
+            yield "a span of white space, or with white space at its edge"
+        if span.score is None or not 0 <= span.score <= 1 + 1e-6:
+            yield "a span without a probability"
+    if found.problem is not None or not found.score <= 1e-6:
+        yield "a problem, or no log-probability"
+
+
+def _depth(span: Span, spans: Sequence[Span]) -> int:
+    return sum(other.start <= span.start and span.end <= other.end for other in spans)
