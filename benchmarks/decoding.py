@@ -25,6 +25,7 @@ from annoseq.evaluation.spans import SpanScore, score_spans
 from annoseq.files import replacing
 from annoseq.pairs.alignment import align_pairs
 from annoseq.pairs.pairs import Pairs, read_pairs
+from annoseq.text.batches import shuffled
 from annoseq.text.dataset import Dataset
 from annoseq.text.segmentation import segmentation
 from annoseq.training.learner import Learner
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
 REPORT = Path(__file__).resolve().parents[1] / "docs" / "decoding.md"
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 MAX_LR = 5e-3
+PROBED = 40
+"""Batches that tell how long an epoch takes."""
+VALIDATED = 1.15
+"""How much longer an epoch takes with its validation than without."""
 SEARCHES = {
     "free, greedy": SearchConfig(free=True),
     "free, beam 5": SearchConfig(free=True, search="beam", beam_size=5),
@@ -88,8 +93,10 @@ def train(dataset: Dataset, *, minutes: float, folder: Path) -> str:
     """Train for about `minutes`, save the model, and say what was done."""
     probe = Learner(dataset)
     start = time.perf_counter()
-    probe.fit_one_cycle(1, MAX_LR, report=_note)
-    epochs = max(1, round(minutes * 60 / (time.perf_counter() - start)))
+    finding = probe.lr_find(steps=PROBED)
+    batch_seconds = (time.perf_counter() - start) / len(finding.rates)
+    batches = len(shuffled(dataset.train.examples, probe.batching, seed="probe"))
+    epochs = max(1, round(minutes * 60 / (VALIDATED * batches * batch_seconds)))
     learner = Learner(dataset)
     start = time.perf_counter()
     learner.fit_one_cycle(epochs, MAX_LR, report=_note)

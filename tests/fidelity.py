@@ -70,7 +70,7 @@ def random_annotator(name: str, *, seed: int = 0) -> Annotator:
     )
     with torch.no_grad():
         for weights in network.parameters():
-            weights *= 3
+            weights.mul_(3)
     about = ModelConfig(
         task="annotate",
         bounds=codec.bounds,
@@ -93,10 +93,9 @@ def hard_texts(count: int, *, seed: str) -> Iterator[str]:
 
 
 def _piece(generator: random.Random) -> str:
-    if generator.random() < 0.8:
-        return generator.choice(HARD)
     code = generator.randrange(0x110000 - 0x800)
-    return chr(code if code < 0xD800 else code + 0x800)
+    any_character = chr(code if code < 0xD800 else code + 0x800)
+    return any_character if generator.random() < 0.2 else generator.choice(HARD)
 
 
 def annotate(name: str, search: str, texts: Sequence[str]) -> list[Annotation]:

@@ -111,6 +111,8 @@ class TrainingConfig(Section):
     """Times that the training rows are gone through."""
     max_lr: PositiveFloat = 1e-3
     """The highest learning rate of the one-cycle schedule; `annoseq find-lr` suggests one."""
+    clip_norm: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """Largest norm of the gradient, which a longer one is scaled to; 0 leaves it as it is."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     """Decoupled weight decay of AdamW."""
     seed: NonNegativeInt = 42

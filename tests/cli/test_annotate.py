@@ -1,37 +1,261 @@
+"""What a user does with `annoseq annotate`; see also the two files beside it."""
+
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from annoseq.pairs.markup import parse, strip_tags
 from annoseq.pairs.pairs import read_pairs
-from tests.cli.command import run
+from annoseq.pairs.tables import read_rows
+from tests.cli.command import TINY, run, snapshot
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.cli.command import Result
 
-def test_every_row_becomes_a_line_of_json_in_order(model: Path, table: Path) -> None:
-    result = run("annotate", model, table)
-    assert result.code == 0
-    lines = [json.loads(line) for line in result.out.splitlines()]
-    assert [(int(line["id"]), line["text"]) for line in lines] == [
-        (pair.row, pair.source) for pair in read_pairs(table)
-    ]
-    assert all(isinstance(line["annotated"], str) and "spans" in line for line in lines)
+NOTE = "\ufeffDear Dr. Ames:\r\n\r\nSeen 12 March.  {{NAME}}\rBye 👩‍⚕️".encode()
+NOTES = {"a.txt": NOTE, "empty.txt": b"", "sub/deep/b.txt": b"one\ntwo\n"}
+FIELDS = ["id", "text", "annotated", "spans", "score", "windows"]
 
 
-def test_a_file_holds_what_the_output_would(model: Path, table: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    """A folder of texts."""
+    folder = tmp_path / "notes"
+    for name, content in NOTES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def new(shelf: Path) -> Path:
+    """Return a table of eight texts that the model has not seen."""
+    path = shelf / "new.csv"
+    assert run("sample", path, "--rows", 8, "--seed", 5).code == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def translator(shelf: Path, table: Path) -> Path:
+    path = shelf / "translator"
+    columns = ("--source", "annotated_text", "--target", "orig_text")
+    assert run("train", table, "--out", path, *columns, *TINY).code == 0
+    return path
+
+
+def records(text: str) -> list[dict[str, Any]]:
+    lines = text.split("\n")
+    assert lines.pop() == ""
+    return [json.loads(line) for line in lines]
+
+
+def written(result: Result) -> list[dict[str, Any]]:
+    """Return the lines of standard output, after checking that nothing else was said."""
+    assert (result.code, result.err) == (0, "")
+    return records(result.out)
+
+
+def check_faithful(record: dict[str, Any]) -> None:
+    """Check what holds of every line, whatever the model."""
+    assert list(record)[:6] == FIELDS
+    text = record["text"]
+    for one in (record, *record.get("alternatives", [])):
+        assert strip_tags(one["annotated"]) == text
+        spans = one["spans"]
+        assert [(span["start"], span["end"], span["label"]) for span in spans] == [
+            (span.start, span.end, span.label) for span in parse(one["annotated"])[1]
+        ]
+        assert all(span["text"] == text[span["start"] : span["end"]] for span in spans)
+        assert all(0 < span["score"] <= 1 for span in spans)
+        assert one["score"] <= 0
+
+
+def test_every_row_becomes_a_line_in_order(model: Path, new: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    result = run("annotate", model, table, "--out", out)
-    assert (result.code, result.out) == (0, "")
-    assert out.read_text(encoding="utf-8") == run("annotate", model, table).out
+    result = run("annotate", model, new, "--column", "orig_text", "--out", out)
+    assert result == (0, "", "")
+    found = records(out.read_text(encoding="utf-8"))
+    assert [(one["id"], one["text"]) for one in found] == [
+        (str(pair.row), pair.source) for pair in read_pairs(new)
+    ]
+    for one in found:
+        check_faithful(one)
     assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
 
 
-def test_texts_survive(model: Path, tmp_path: Path) -> None:
-    texts = ["", " two  spaces ", "0012", "naïve 👩‍⚕️ NA", "a\r\nb\rc", 'say "{{NAME}}", {{\\X}}']
-    path = tmp_path / "texts.jsonl"
+def test_the_output_holds_what_a_file_would(model: Path, new: Path, tmp_path: Path) -> None:
+    for name in ("out.jsonl", "out.ndjson", "out.csv", "out"):
+        out = tmp_path / name
+        assert run("annotate", model, new, "--out", out) == (0, "", "")
+        format_ = "csv" if name == "out.csv" else "jsonl"
+        result = run("annotate", model, new, "--format", format_)
+        assert out.read_bytes().decode() == result.out
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "--search beam --beam-size 5 --n-best 3",
+        "--search top-k --k 10 --temperature 0.8 --seed 1",
+        "--search nucleus --p 0.9 --samples 3",
+        "--search sample",
+    ],
+)
+def test_every_search_keeps_the_text(options: str, model: Path, new: Path) -> None:
+    found = written(run("annotate", model, new, *options.split()))
+    assert len(found) == 8
+    for one in found:
+        check_faithful(one)
+    others = 2 if "3" in options else 0
+    assert {len(one.get("alternatives", [])) for one in found} == {others}
+
+
+def test_draws_differ_by_seed_and_repeat(model: Path, new: Path) -> None:
+    one, same, other = (
+        run("annotate", model, new, "--search", "sample", "--seed", seed).out for seed in (1, 1, 2)
+    )
+    assert one == same != other
+
+
+def test_free_writing_says_what_it_did_to_the_text(model: Path, new: Path, tmp_path: Path) -> None:
+    result = run("annotate", model, new, "--free")
+    found = records(result.out)
+    wrong = [one for one in found if "problem" in one]
+    for one in found:
+        assert list(one)[:6] == FIELDS
+        assert (one["spans"] is None) == (one in wrong)
+        assert ("problem" in one) == (one in wrong)
+        if one["spans"] is not None:
+            check_faithful(one)
+    assert wrong, "the model has learned its texts by heart: take a smaller one"
+    assert (
+        result.err
+        == f"{len(wrong)} of 8 outputs are not their text plus tags; `problem` says why\n"
+    )
+    path = tmp_path / "note.txt"
+    path.write_text(wrong[0]["text"])
+    result = run("annotate", model, path, "--free")
+    assert result.out == wrong[0]["annotated"]
+    assert result.err.endswith("text plus tags; --format jsonl says which\n")
+
+
+def test_a_folder_becomes_a_folder(model: Path, notes: Path, tmp_path: Path) -> None:
+    for name, options in {"asked": ("--format", "inline"), "guessed": ()}.items():
+        out = tmp_path / name
+        assert run("annotate", model, notes, "--out", out, *options) == (0, "", "")
+        found = snapshot(out)
+        assert found.keys() == NOTES.keys()
+        for path, content in NOTES.items():
+            assert strip_tags(found[path].decode()).encode() == content
+    assert snapshot(notes) == NOTES
+    assert {path.name for path in tmp_path.iterdir()} == {"notes", "asked", "guessed"}
+
+
+def test_a_folder_becomes_lines(model: Path, notes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    assert run("annotate", model, notes, "--out", out) == (0, "", "")
+    found = records(out.read_bytes().decode())
+    assert [(one["id"], one["text"].encode()) for one in found] == list(NOTES.items())
+    for one in found:
+        check_faithful(one)
+    assert written(run("annotate", model, notes)) == found
+
+
+def test_a_pipe_is_one_text(model: Path) -> None:
+    result = run("annotate", model, "-", stdin=NOTE)
+    assert (result.code, result.err) == (0, "")
+    assert strip_tags(result.out).encode() == NOTE
+    assert run("annotate", model, "-", "--input-format", "text", stdin=NOTE) == result
+    (found,) = written(run("annotate", model, "-", "--format", "jsonl", stdin=NOTE))
+    assert (found["id"], found["annotated"]) == ("standard input", result.out)
+
+
+def test_a_file_is_one_text(model: Path, notes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "annotated.txt"
+    assert run("annotate", model, notes / "a.txt", "--out", out) == (0, "", "")
+    assert out.read_bytes().decode() == run("annotate", model, "-", stdin=NOTE).out
+
+
+def test_nothing_in_gives_nothing_out(model: Path) -> None:
+    assert run("annotate", model, "-") == (0, "", "")
+    (found,) = written(run("annotate", model, "-", "--format", "jsonl"))
+    assert (found["text"], found["annotated"], found["spans"]) == ("", "", [])
+
+
+@pytest.mark.parametrize("format_", ["csv", "jsonl"])
+def test_a_pipe_is_a_table_where_that_is_said(format_: str, model: Path) -> None:
+    content = {
+        "csv": b'orig_text,n\n"Dr. Ames",1\n"",2\n',
+        "jsonl": b'{"orig_text": "Dr. Ames", "n": 1}\n{"orig_text": ""}\n',
+    }[format_]
+    found = written(run("annotate", model, "-", "--input-format", format_, stdin=content))
+    assert [(one["id"], one["text"]) for one in found] == [("1", "Dr. Ames"), ("2", "")]
+
+
+def test_texts_survive_and_csv_reads_back(model: Path, tmp_path: Path) -> None:
+    texts = [
+        "",
+        " two  spaces ",
+        "0012",
+        "naïve 👩‍⚕️ NA",
+        "a\r\nb\rc\r",
+        'say "{{NAME}}", {{\\X}}',
+        "\n",
+    ]
+    path, out = tmp_path / "texts.jsonl", tmp_path / "out.csv"
     path.write_text("".join(json.dumps({"note": text}) + "\n" for text in texts))
-    result = run("annotate", model, path, "--column", "note")
+    found = written(run("annotate", model, path, "--column", "note"))
+    assert [one["text"] for one in found] == texts
+    assert run("annotate", model, path, "--column", "note", "--out", out) == (0, "", "")
+    rows = list(read_rows(out, columns=["text", "annotated", "spans"], keys=["id"]))
+    assert [row.values["text"] for row in rows] == texts
+    assert [row.values["annotated"] for row in rows] == [one["annotated"] for one in found]
+    assert [json.loads(row.values["spans"]) for row in rows] == [one["spans"] for one in found]
+
+
+def test_a_long_text_is_read_to_its_end(model: Path) -> None:
+    text = "Dr. Ames saw her on 12 March. " * 100
+    (found,) = written(run("annotate", model, "-", "--format", "jsonl", stdin=text.encode()))
+    check_faithful(found)
+    assert found["text"] == text
+    assert found["windows"] > 1
+
+
+def test_a_translator_writes_other_texts(translator: Path, new: Path) -> None:
+    found = written(run("annotate", translator, new, "--column", "annotated_text"))
+    assert [one["text"] for one in found] == [pair.target for pair in read_pairs(new)]
+    for one in found:
+        assert list(one) == FIELDS
+        assert one["spans"] is None
+
+
+def test_what_cannot_be_read_is_left_out_and_counted(model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "new.jsonl"
+    good, bad = '{"orig_text": "Dr. Ames"}\n', '{"orig_text": "Dr. \\ud800"}\n'
+    path.write_text(good + bad * 7 + good)
+    result = run("annotate", model, path, "--skip-bad")
+    assert (result.code, [one["id"] for one in records(result.out)]) == (0, ["1", "9"])
+    told = result.err.splitlines()
+    assert told[0] == "7 could not be read and were left out (--skip-bad):"
+    assert [line.split(" (")[0] for line in told[1:6]] == [
+        f"  {path}: row {row}" for row in range(2, 7)
+    ]
+    assert told[6:] == ["  and 2 more"]
+
+
+def test_a_bad_text_of_a_folder_is_left_out(model: Path, notes: Path, tmp_path: Path) -> None:
+    (notes / "sub" / "bad.txt").write_bytes(b"x\xff")
+    out = tmp_path / "out"
+    result = run("annotate", model, notes, "--out", out, "--skip-bad")
     assert result.code == 0
-    assert [json.loads(line)["text"] for line in result.out.split("\n")[:-1]] == texts
+    assert result.err.splitlines() == [
+        "1 could not be read and were left out (--skip-bad):",
+        f"  {notes / 'sub' / 'bad.txt'}: found the byte 0xFF at offset 1, which is not UTF-8 text. "
+        "Save the text as UTF-8.",
+    ]
+    assert snapshot(out).keys() == NOTES.keys()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from annoseq._version import __version__
+from annoseq.pairs.markup import parse
 from annoseq.pairs.pairs import read_pairs
 from annoseq.pairs.tables import read_rows
 from tests.cli.command import TINY, long_refusal, refusal, run
@@ -13,7 +14,9 @@ from tests.cli.command import TINY, long_refusal, refusal, run
 if TYPE_CHECKING:
     from pathlib import Path
 
-NAMES = ["padded_accuracy", "token_accuracy", "exact_match", "rows"]
+FREE = ["padded_accuracy", "token_accuracy", "exact_match"]
+SPANS = ["span_precision", "span_recall", "span_f1"]
+NAMES = [*FREE, *SPANS, "rows"]
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +39,28 @@ def test_scores_are_printed_and_written(model: Path, other: Path, tmp_path: Path
     }
     assert (written["rows"], written["part"]) == (12, "all")
     assert __version__ in written["signature"]
+    assert written["decoding"] == {
+        **dict.fromkeys(FREE, "greedy, free"),
+        **dict.fromkeys(SPANS, "greedy, faithful"),
+    }
+
+
+def test_spans_are_those_that_annotate_finds(model: Path, other: Path, tmp_path: Path) -> None:
+    path = tmp_path / "scores.json"
+    assert run("evaluate", model, other, "--json", path).code == 0
+    lines = run("annotate", model, other).out.splitlines()
+    found = [
+        {(one["start"], one["end"], one["label"]) for one in json.loads(line)["spans"]}
+        for line in lines
+    ]
+    gold = [
+        {(one.start, one.end, one.label) for one in parse(pair.target)[1]}
+        for pair in read_pairs(other)
+    ]
+    correct = sum(len(one & two) for one, two in zip(found, gold, strict=True))
+    written = json.loads(path.read_text())
+    assert written["span_precision"] == correct / max(1, sum(map(len, found)))
+    assert written["span_recall"] == correct / sum(map(len, gold))
 
 
 def test_of_the_training_table_only_the_kept_rows_are_scored(
@@ -117,6 +142,7 @@ def test_a_translator_is_scored(other: Path, tmp_path: Path) -> None:
     run("train", other, "--out", model, *columns, *TINY)
     result = run("evaluate", model, other, *columns)
     assert result.code == 0
+    assert [line.split()[0] for line in result.out.splitlines()] == [*FREE, "rows"]
     assert "those kept for validation" in result.err
     whole = run("evaluate", model, other, "--part", "all")  # the columns the other way round
     assert whole.code == 0

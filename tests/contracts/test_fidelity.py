@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from copy import deepcopy
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -45,7 +47,7 @@ def check(model: str, search: str, texts: Sequence[str]) -> None:
 
 @every_model
 @every_search
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(texts=st.lists(_texts | _long_texts, max_size=12))
 def test_any_text_is_kept(model: str, search: str, texts: list[str]) -> None:
     check(model, search, texts)
@@ -65,7 +67,7 @@ def test_the_random_models_do_annotate(search: str) -> None:
         assert random_annotator(model).model.codec.bounds.depth == deepest
         found = annotate(model, search, texts)
         assert sum(len(one.spans or ()) for one in found) > 100
-        assert max(one.windows for one in found) > 5
+        assert max(one.windows for one in found) > 2
         if SEARCHES[search].n_best > 1 or SEARCHES[search].samples > 1:
             assert any(one.alternatives[0].spans != one.spans for one in found if one.text)
 
@@ -74,19 +76,14 @@ def test_the_random_models_do_annotate(search: str) -> None:
 @every_search
 def test_weights_that_have_overflown_change_nothing(value: float, search: str) -> None:
     """One word whose embedding is spoilt spoils all that comes after it, open tags too."""
-    sound = random_annotator("nested", seed=1)
-    codec, network = sound.model.codec, random_annotator.__wrapped__("nested", seed=1).model.network
+    model = random_annotator("nested").model
+    network = deepcopy(model.network)
     with torch.no_grad():
-        network.target_embedding.weight[codec.target.ids[" Ames"]] = value
-    annotator = Annotator(type(sound.model)(network, codec, sound.model.config))
+        network.target_embedding.weight[model.codec.target.ids[" Ames"]] = value
     texts = ["Dr. Ames, 31y\n", " Ames", "Dr Dr Dr Ames Dr Ames 31 31"]
-    found = annotator.annotate(texts, search=SEARCHES[search])
-    kept = [
-        problem
-        for text, one in zip(texts, found, strict=True)
-        for problem in violations("nested", text, one)
-    ]
-    assert kept == []
+    found = Annotator(replace(model, network=network)).annotate(texts, search=SEARCHES[search])
+    for text, one in zip(texts, found, strict=True):
+        assert violations("nested", text, one) == []
 
 
 @pytest.mark.slow

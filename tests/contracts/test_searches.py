@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from annoseq.decoding.hypothesis import Hypothesis
     from annoseq.text.codec import Example
 
-THOROUGH = settings(max_examples=60, deadline=None)
+THOROUGH = settings(max_examples=40, deadline=None)
 FALSE_ALARM = 1e-6
 GREEDY = SearchConfig()
 SAMPLE = SearchConfig(search="sample", samples=3, seed=5)
@@ -135,7 +135,7 @@ def test_filters_that_keep_one_are_greedy(case: Case, config: SearchConfig) -> N
 @every_case
 def test_what_is_drawn_has_the_steppers_distribution(case: Case) -> None:
     """By Hoeffding's inequality and a union bound it fails by chance once in a million times."""
-    limit, count = 2, 20_000
+    limit, count = 2, 12_000
     row, _ = case.batch(ROWS[:1])
     expected: Counter[tuple[int, ...]] = Counter()
     for ids, score in every_output(case.stepper, row, limit=limit):

@@ -1,131 +1,200 @@
-"""Greedy search, against a table that says what is likely."""
-
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 from torch import Tensor
 
-from annoseq.decoding.sampling import follow, most_likely, write
+from annoseq.decoding.filters import keep_top_k
+from annoseq.decoding.hypothesis import Hypothesis
+from annoseq.decoding.sampling import Draw, follow, most_likely, to_hypothesis, write
 from annoseq.text.batches import Batch, collate
 from annoseq.text.codec import Example
 from annoseq.text.vocabulary import BEGIN, END, PAD
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 A, B, C = 4, 5, 6
-
-
-class TableState(NamedTuple):
-    """Which rows of the table are left, and how many steps are taken."""
-
-    rows: list[int]
-    steps: int
+LIKED, OTHER = 0.7, 0.05
 
 
 @dataclass
-class Table:
+class Liking:
     """A stepper whose row `i` likes `best[i]` in turn, whatever it is fed.
 
-    `fed` records what it was fed, step by step.
+    `fed` records what it was fed, step by step. A state is the rows and the steps taken.
     """
 
     best: list[list[int]]
     fed: list[list[int]] = field(default_factory=list)
 
-    def start(self, batch: Batch) -> TableState:
-        return TableState(batch.rows, 0)
+    def start(self, batch: Batch) -> tuple[list[int], int]:
+        return batch.rows, 0
 
-    def step(self, state: TableState, last: Tensor) -> TableState:
-        assert len(last) == len(state.rows)
+    def step(self, state: tuple[list[int], int], last: Tensor) -> tuple[list[int], int]:
+        rows, steps = state
+        assert len(rows) == len(last)
         self.fed.append(last.tolist())
-        return TableState(state.rows, state.steps + 1)
+        return rows, steps + 1
 
-    def scores(self, state: TableState, columns: Tensor | None = None) -> Tensor:
+    def scores(self, state: tuple[list[int], int], columns: Tensor | None = None) -> Tensor:
         assert columns is None
-        probabilities = torch.full((len(state.rows), 7), 0.05)
-        for place, row in enumerate(state.rows):
-            probabilities[place, self.best[row][state.steps - 1]] = 0.7
+        rows, steps = state
+        probabilities = torch.full((len(rows), 7), OTHER)
+        for place, row in enumerate(rows):
+            probabilities[place, self.best[row][steps - 1]] = LIKED
         return probabilities.log()
 
-    def select(self, state: TableState, rows: Tensor) -> TableState:
-        return TableState([state.rows[place] for place in rows.tolist()], state.steps)
+    def select(self, state: tuple[list[int], int], rows: Tensor) -> tuple[list[int], int]:
+        return [state[0][row] for row in rows.tolist()], state[1]
 
 
-def batch_for(table: Table) -> Batch:
-    examples = [Example([A], [])] * len(table.best)
+def batch_of(stepper: Liking) -> Batch:
+    examples = [Example([A], [])] * len(stepper.best)
     return collate(range(len(examples)), examples)
 
 
-def greedy(table: Table, *, limits: list[int]) -> list[list[int]]:
-    ids, _ = write(table, batch_for(table), limits=torch.tensor(limits), choose=most_likely)
-    written: list[list[int]] = ids.tolist()
-    return written
+def written(stepper: Liking, *, limits: list[int]) -> list[list[int]]:
+    ids, log_probs = write(
+        stepper, batch_of(stepper), limits=torch.tensor(limits), choose=most_likely
+    )
+    assert ids.shape == log_probs.shape
+    found: list[list[int]] = ids.tolist()
+    return found
 
 
 def test_the_most_likely_tokens_are_written_and_fed_back() -> None:
-    table = Table([[A, B, C, END]])
-    assert greedy(table, limits=[9]) == [[A, B, C, END]]
-    assert table.fed == [[BEGIN], [A], [B], [C]]
+    stepper = Liking([[A, B, C, END]])
+    assert written(stepper, limits=[9]) == [[A, B, C, END]]
+    assert stepper.fed == [[BEGIN], [A], [B], [C]]
 
 
 def test_it_stops_when_all_rows_have_ended() -> None:
-    table = Table([[A, END, A, A, A], [END, B, B, B, B], [A, A, END, A, A]])
-    assert greedy(table, limits=[9, 9, 9]) == [[A, END, PAD], [END, PAD, PAD], [A, A, END]]
-    assert len(table.fed) == 3
+    stepper = Liking([[A, END], [END], [A, A, END]])
+    assert written(stepper, limits=[9, 9, 9]) == [[A, END, PAD], [END, PAD, PAD], [A, A, END]]
+    assert len(stepper.fed) == 3
 
 
-def test_padding_follows_an_end_and_a_row_that_ended_leaves_the_batch() -> None:
-    table = Table([[END, C, C], [A, B, END]])
-    assert greedy(table, limits=[9, 9]) == [[END, PAD, PAD], [A, B, END]]
-    assert table.fed == [[BEGIN, BEGIN], [A], [B]]
+def test_rows_that_have_ended_are_fed_nothing_more() -> None:
+    stepper = Liking([[END], [A, B, END], [B, END]])
+    assert written(stepper, limits=[9, 9, 9]) == [[END, PAD, PAD], [A, B, END], [B, END, PAD]]
+    assert stepper.fed == [[BEGIN, BEGIN, BEGIN], [A, B], [B]]
 
 
 def test_padding_is_an_ending_too() -> None:
-    assert greedy(Table([[A, PAD, A, A], [A, A, A, END]]), limits=[9, 9]) == [
-        [A, PAD, PAD, PAD],
-        [A, A, A, END],
-    ]
+    stepper = Liking([[A, PAD], [A, A, A, END]])
+    assert written(stepper, limits=[9, 9]) == [[A, PAD, PAD, PAD], [A, A, A, END]]
 
 
 def test_every_row_has_its_own_limit() -> None:
-    table = Table([[A] * 5, [B] * 5, [C] * 5])
-    assert greedy(table, limits=[1, 4, 2]) == [
+    stepper = Liking([[A] * 5, [B] * 5, [C] * 5])
+    assert written(stepper, limits=[1, 4, 2]) == [
         [A, PAD, PAD, PAD],
         [B, B, B, B],
         [C, C, PAD, PAD],
     ]
-    assert len(table.fed) == 4
+    assert len(stepper.fed) == 4
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
 def test_an_end_at_the_limit_is_written(limit: int) -> None:
     tokens = [A] * (limit - 1) + [END]
-    assert greedy(Table([tokens]), limits=[limit]) == [tokens]
+    assert written(Liking([tokens]), limits=[limit]) == [tokens]
 
 
 def test_of_equal_scores_the_first_is_taken() -> None:
-    class Undecided(Table):
-        def scores(self, state: TableState, columns: Tensor | None = None) -> Tensor:
+    class Undecided(Liking):
+        def scores(self, state: tuple[list[int], int], columns: Tensor | None = None) -> Tensor:
             return torch.tensor([[0.1, 0.0, 0.0, 0.3, 0.3, 0.3]]).log()
 
-    assert greedy(Undecided([[END]]), limits=[5]) == [[END]]
+    assert written(Undecided([[END]]), limits=[5]) == [[END]]
 
 
-def test_every_step_has_its_log_probability() -> None:
-    table = Table([[A, B, END], [END, C, C], [A, A, A]])
-    ids, log_probs = write(
-        table, batch_for(table), limits=torch.tensor([9, 9, 2]), choose=most_likely
-    )
-    assert ids.tolist() == [[A, B, END], [END, PAD, PAD], [A, A, PAD]]
-    taken = [[0.7, 0.7, 0.7], [0.7, 1.0, 1.0], [0.7, 0.7, 1.0]]
-    torch.testing.assert_close(log_probs.exp(), torch.tensor(taken))
+def test_outputs_have_the_log_probabilities_of_every_step() -> None:
+    """A row that reached its own limit has not ended, however long the others go on."""
+    stepper = Liking([[A, END], [B, B, B, B], [C, C, C, PAD]])
+    found = follow(stepper, batch_of(stepper), limits=torch.tensor([9, 2, 9]), choose=most_likely)
+    assert [(one.ids, one.has_ended) for one in found] == [
+        ((A,), True),
+        ((B, B), False),
+        ((C, C, C), True),
+    ]
+    liked = float(torch.tensor(LIKED).log())
+    assert [one.log_probs for one in found] == [
+        pytest.approx([liked] * 2),
+        pytest.approx([liked] * 2),
+        pytest.approx([liked] * 4),
+    ]
+    assert found[2].score == pytest.approx(4 * liked)
 
 
-def test_a_hypothesis_knows_whether_it_has_ended() -> None:
-    table = Table([[A, B, END], [END], [A, A, A], [A, PAD]])
-    found = follow(table, batch_for(table), limits=torch.tensor([9, 9, 2, 9]), choose=most_likely)
-    assert [one.ids for one in found] == [(A, B), (), (A, A), (A,)]
-    assert [one.has_ended for one in found] == [True, True, False, True]
-    assert [len(one.log_probs) for one in found] == [3, 1, 2, 2]
+@pytest.mark.parametrize(
+    ("ids", "expected"),
+    [
+        ([A, B], Hypothesis((A, B), (-1.0, -2.0), has_ended=False)),
+        ([A, END], Hypothesis((A,), (-1.0, -2.0), has_ended=True)),
+        ([PAD, B], Hypothesis((), (-1.0,), has_ended=True)),
+    ],
+)
+def test_a_hypothesis_is_cut_at_its_end(ids: list[int], expected: Hypothesis) -> None:
+    assert to_hypothesis(ids, [-1.0, -2.0]) == expected
+
+
+def draw(
+    seeds: Sequence[str], probabilities: list[float], *, length: int = 0, k: int = 99
+) -> list[int]:
+    """Draw a symbol for every seed from the same distribution."""
+    choose = Draw(seeds, steps=length + 1, filters=[partial(keep_top_k, k=k)])
+    scores = torch.tensor([probabilities] * len(seeds)).log()
+    found: list[int] = choose(scores, rows=torch.arange(len(seeds)), length=length).tolist()
+    return found
+
+
+SEEDS = [str(number) for number in range(200)]
+EVEN = [0.25] * 4
+
+
+def test_a_draw_depends_on_its_seed_and_step_alone() -> None:
+    """Neither on the other rows, nor on the most steps that any of them may take."""
+    first = draw(SEEDS, EVEN)
+    assert set(first) == {0, 1, 2, 3}
+    assert [draw([seed], EVEN)[0] for seed in SEEDS] == first
+    assert draw(SEEDS, EVEN, length=1) != first
+    for steps in (1, 2, 17, 300):
+        choose = Draw(SEEDS[:50], steps=steps, filters=[])
+        scores = torch.tensor([EVEN] * 50).log()
+        assert choose(scores, rows=torch.arange(50), length=0).tolist() == first[:50]
+
+
+def test_open_rows_keep_their_own_numbers() -> None:
+    choose = Draw(SEEDS, steps=1, filters=[])
+    scores = torch.tensor([EVEN] * 3).log()
+    rows = torch.tensor([7, 100, 150])
+    first = draw(SEEDS, EVEN)
+    assert choose(scores, rows=rows, length=0).tolist() == [first[7], first[100], first[150]]
+
+
+def test_what_is_masked_is_never_drawn() -> None:
+    assert set(draw(SEEDS, [0, 0.5, 0, 0.5, 0])) == {1, 3}
+    assert set(draw(SEEDS, [0.1, 0.2, 0.4, 0.3], k=2)) == {2, 3}
+    assert set(draw(SEEDS, [0, 0, 1, 0])) == {2}
+
+
+class Certain(Draw):
+    """Draws with numbers that a test chooses."""
+
+    def __init__(self, numbers: list[float]) -> None:
+        super().__init__([""], steps=1, filters=[])
+        self._uniform = torch.tensor([numbers], dtype=torch.double).T
+
+
+def test_a_number_picks_the_symbol_in_whose_share_it_lies() -> None:
+    edge = 1 - 2**-53  # the largest number that is ever drawn
+    numbers = [0, 0.2499, 0.25, 0.4999, 0.5, 0.75, edge]
+    scores = torch.tensor([[0, 0.25, 0.25, 0, 0.5, 0]] * len(numbers)).log()
+    found = Certain(numbers)(scores, rows=torch.arange(len(numbers)), length=0)
+    assert found.tolist() == [1, 1, 2, 2, 4, 4, 4]

@@ -177,7 +177,7 @@ class Annotator:
                 reading.offsets,
                 stitch(reading.windows, [_spans(one) for one in output]),
                 labels=self.model.codec.labels,
-                score=sum(one.score for one in output),
+                score=sum((one.score for one in output), 0.0),
                 windows=len(reading.windows),
             )
             for output in outputs

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from annoseq.errors import OptionError, TableError
 from annoseq.pairs.sources import is_standard_input, open_source, source_name
-from annoseq.pairs.tables import read_rows
+from annoseq.pairs.tables import read_rows, table_format
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,10 +25,25 @@ class Text(NamedTuple):
 
 
 def is_text_input(source: Path, format_: InputFormat | None) -> bool:
-    """Tell whether `source` is whole texts (a .txt file, a folder of them, a pipe), not a table."""
+    """Tell whether `source` is whole texts (a .txt file, a folder of them, a pipe), not a table.
+
+    Raises:
+        TableError: there is no such file or folder.
+        OptionError: neither `format_` nor the file's name tells.
+    """
     if format_ is not None:
         return format_ == "text"
-    return is_standard_input(source) or source.is_dir() or source.suffix.lower() == ".txt"
+    if is_standard_input(source) or source.is_dir() or source.suffix.lower() == ".txt":
+        return True
+    try:
+        table_format(source)
+    except TableError as error:
+        if not source.exists():
+            raise TableError(
+                f"{source}: there is no such file or folder. Check its name."
+            ) from error
+        raise OptionError(f"{error} If it is one whole text, add --input-format text.") from error
+    return False
 
 
 def read_texts(
@@ -45,7 +60,7 @@ def read_texts(
 
     Raises:
         TableError: a row or a file cannot be read.
-        OptionError: a folder without `.txt` files.
+        OptionError: a folder without `.txt` files, or a name that does not tell what it is.
     """
     if not is_text_input(source, format_):
         table = _table_format(format_)
@@ -54,7 +69,7 @@ def read_texts(
         return
     for path, name in _text_files(source):
         try:
-            yield Text(name, _read_text(path))
+            yield Text(_checked(name), _read_text(path))
         except TableError as error:
             if on_bad is None:
                 raise
@@ -67,10 +82,9 @@ def count_texts(source: Path, *, column: str, format_: InputFormat | None = None
         return None
     if is_text_input(source, format_):
         return len(_text_files(source))
-    bad: list[TableError] = []
     table = _table_format(format_)
-    rows = read_rows(source, columns=[column], format=table, on_bad=bad.append)
-    return sum(1 for _ in rows) + len(bad)
+    rows = read_rows(source, columns=[column], format=table, on_bad=lambda _: None)
+    return sum(1 for _ in rows)
 
 
 def _table_format(format_: InputFormat | None) -> TableFormat | None:
@@ -80,10 +94,20 @@ def _table_format(format_: InputFormat | None) -> TableFormat | None:
 def _text_files(source: Path) -> list[tuple[Path, str]]:
     if not source.is_dir():
         return [(source, source_name(source))]
-    found = sorted(path for path in source.rglob("*.txt") if path.is_file())
+    found = sorted(
+        path for path in source.rglob("*") if path.suffix.lower() == ".txt" and path.is_file()
+    )
     if not found:
         raise OptionError(f"{source}: there is no .txt file in this folder or below it.")
     return [(path, path.relative_to(source).as_posix()) for path in found]
+
+
+def _checked(name: str) -> str:
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise TableError(f"{name!r}: this file's name is not UTF-8. Rename the file.") from error
+    return name
 
 
 def _read_text(path: Path) -> str:

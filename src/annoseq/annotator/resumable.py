@@ -9,21 +9,29 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from annoseq.errors import OptionError, OutputError
-from annoseq.files import explained, refuse_existing, replacing
+from annoseq.files import explained, rehearse, replacing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 
+class Tally(NamedTuple):
+    """How many texts are done, how many of their outputs have a problem, and which texts."""
+
+    done: int = 0
+    problems: int = 0
+    digest: str = ""
+
+
 class ResumableOutput:
     """Takes chunks of (name, content); a file holds the contents, a folder a file for each name.
 
-    `plan` is all that decides the output: a run is resumed only under the same plan. `done` counts
-    the texts that are certain.
+    `plan` is all that decides the output, besides the texts: a run is resumed only under the same
+    plan. `tally` counts the texts that are certain.
 
     Raises:
         OptionError: there is an interrupted run and `resume` is False, or the other way round, or
@@ -47,14 +55,15 @@ class ResumableOutput:
         self._folder = path.with_name(f"{path.name}.partial")
         self._output, self._state = self._folder / "output", self._folder / "state.json"
         with explained(path):
+            self._spare_foreign()
             if resume:
-                self.done = self._resume()
+                self.tally = self._resume()
             else:
-                self.done = 0
-                self._begin(begin)
+                self.tally = Tally()
+                self._begin(begin.encode())
 
-    def add(self, chunk: Sequence[tuple[str, str]], *, done: int) -> None:
-        """Write a chunk for good; `done` texts are certain afterwards."""
+    def add(self, chunk: Sequence[tuple[str, str]], tally: Tally) -> None:
+        """Write a chunk for good; the texts of `tally` are certain afterwards."""
         with explained(self._path):
             if self._is_folder:
                 for name, content in chunk:
@@ -66,8 +75,8 @@ class ResumableOutput:
                     file.writelines(content.encode() for _, content in chunk)
                     file.flush()
                     os.fsync(file.fileno())
-            self.done = done
-            self._write_state()
+            self._write_state(tally, size=0 if self._is_folder else self._output.stat().st_size)
+        self.tally = tally
 
     def finish(self) -> None:
         """Put the complete output in its place."""
@@ -76,52 +85,82 @@ class ResumableOutput:
             self._output.replace(self._path)
             shutil.rmtree(self._folder)
 
-    def _begin(self, begin: str) -> None:
-        if self._folder.exists() and not self._overwrite:
+    def leave(self) -> bool:
+        """Stop before the end, and tell whether there is something to resume."""
+        if not self.tally.done:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        return bool(self.tally.done)
+
+    def _spare_foreign(self) -> None:
+        """Raise if something else has the name of the folder."""
+        is_empty = self._folder.is_dir() and not any(self._folder.iterdir())
+        if self._folder.exists() and not is_empty and not self._state.is_file():
+            raise OutputError(
+                f"{self._folder} was not written by annoseq, which needs this name until the "
+                "output is complete. Choose another name for --out, or move it."
+            )
+
+    def _begin(self, begin: bytes) -> None:
+        if self._state.exists() and not self._overwrite:
             raise OptionError(
                 f"{self._folder} is an interrupted run. Add --resume to go on with it, "
                 "or --overwrite to start again."
             )
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._folder.exists():
+            shutil.rmtree(self._folder)
         self._folder.mkdir()
-        if self._is_folder:
-            self._output.mkdir()
-        else:
-            self._output.write_bytes(begin.encode())
-        self._write_state()
+        try:
+            self._write_state(self.tally, size=len(begin))
+            if self._is_folder:
+                self._output.mkdir()
+            else:
+                self._output.write_bytes(begin)
+        except BaseException:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
 
-    def _resume(self) -> int:
+    def _resume(self) -> Tally:
         if not self._state.exists():
             raise OptionError(
-                f"there is no interrupted run at {self._folder}. Start without --resume."
+                f"there is no interrupted run at {self._folder}. Leave --resume off to begin one."
             )
         try:
             state = json.loads(self._state.read_text(encoding="utf-8"))
-            begun, done, size = dict(state["plan"]), int(state["done"]), int(state["bytes"])
+            begun, size = dict(state["plan"]), int(state["bytes"])
+            done, problems, digest = state["tally"]
+            tally = Tally(int(done), int(problems), str(digest))
         except (ValueError, KeyError, TypeError) as error:
             raise OptionError(
-                f"{self._state} is damaged. Delete {self._folder} and start again."
+                f"{self._state} is damaged and cannot be resumed. "
+                "Start again with --overwrite instead of --resume."
             ) from error
         for name, value in self._plan.items():
             if begun.get(name) != value:
                 raise OptionError(
-                    f"{self._folder} was begun with {name} {begun.get(name)!r}, not {value!r}. "
-                    "Resume with the same options, or add --overwrite without --resume."
+                    f"{self._folder} was begun with {name} {begun.get(name)!r}, and now it is "
+                    f"{value!r}. Resume with the same options, or start again with --overwrite "
+                    "instead of --resume."
                 )
+        if not self._output.exists() or (
+            not self._is_folder and self._output.stat().st_size < size
+        ):
+            raise OptionError(
+                f"{self._output} is not whole and cannot be resumed. "
+                "Start again with --overwrite instead of --resume."
+            )
         if not self._is_folder:
-            if self._output.stat().st_size < size:
-                raise OutputError(f"{self._output} was cut off. Delete {self._folder}.")
             os.truncate(self._output, size)
-        return done
+        return tally
 
-    def _write_state(self) -> None:
-        size = 0 if self._is_folder else self._output.stat().st_size
-        state = {"plan": self._plan, "done": self.done, "bytes": size}
+    def _write_state(self, tally: Tally, *, size: int) -> None:
+        state = {"plan": self._plan, "tally": tally, "bytes": size}
         with replacing(self._state, overwrite=True) as new:
             new.write_text(json.dumps(state), encoding="utf-8")
 
 
 def _refuse(path: Path, *, is_folder: bool, overwrite: bool) -> None:
-    if is_folder and path.exists():
+    with explained(path):
+        is_taken = path.exists() if is_folder else path.is_dir()
+    if is_taken:
         raise OutputError(f"{path} exists already. Choose another name, or remove it first.")
-    refuse_existing(path, overwrite=overwrite)
+    rehearse(path, overwrite=overwrite)

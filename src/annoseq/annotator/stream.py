@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from annoseq.annotator.formats import formatted
-from annoseq.progress import progress
+from annoseq.annotator.resumable import Tally
+from annoseq.errors import OptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from annoseq.annotator.annotator import Annotator
     from annoseq.annotator.formats import OutputFormat
@@ -18,12 +21,12 @@ if TYPE_CHECKING:
 
 
 class Output(Protocol):
-    """Takes what is written for each chunk of texts; `done` were taken before."""
+    """Takes what is written for each chunk of texts; `tally` is what was taken before."""
 
-    done: int
+    tally: Tally
 
-    def add(self, chunk: Sequence[tuple[str, str]], *, done: int) -> None:
-        """Take the (name, content) of some more texts, `done` in all."""
+    def add(self, chunk: Sequence[tuple[str, str]], tally: Tally) -> None:
+        """Take the (name, content) of some more texts; `tally` counts all."""
         ...
 
 
@@ -36,30 +39,40 @@ def annotate_stream(
     search: SearchConfig,
     batching: BatchConfig,
     chunk_size: int,
-    total: int | None = None,
-) -> int:
-    """Annotate texts in chunks, and return how many outputs have a problem.
+    advance: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Annotate texts in chunks.
 
-    The first `output.done` texts are passed over: they were written before.
+    The first `output.tally.done` texts are passed over: they were written before. `advance` is told
+    how many more are done.
+
+    Raises:
+        OptionError: those texts are others now.
     """
-    problems = 0
-    done = output.done
-    waiting = islice(texts, done, None)
-    with progress("annotating", total=total) as advance:
-        advance(done)
-        while chunk := list(islice(waiting, chunk_size)):
-            annotations = annotator.annotate(
-                [one.text for one in chunk],
-                search=search,
-                batching=batching,
-                first=done + 1,
-                advance=advance,
-            )
-            done += len(chunk)
-            problems += sum(one.problem is not None for one in annotations)
-            written = [
-                (text.id, formatted(text, one, format_))
-                for text, one in zip(chunk, annotations, strict=True)
-            ]
-            output.add(written, done=done)
-    return problems
+    done, problems, digest = output.tally
+    seen = hashlib.sha256()
+    for text in islice(texts, done):
+        seen.update(json.dumps(text).encode())
+    if done and seen.hexdigest() != digest:
+        raise OptionError(
+            f"the first {done:,} texts are not those that the interrupted run annotated. "
+            "Give it the same input, or start again with --overwrite instead of --resume."
+        )
+    advance(done)
+    while chunk := list(islice(texts, chunk_size)):
+        annotations = annotator.annotate(
+            [one.text for one in chunk],
+            search=search,
+            batching=batching,
+            first=done + 1,
+            advance=advance,
+        )
+        for text in chunk:
+            seen.update(json.dumps(text).encode())
+        done += len(chunk)
+        problems += sum(one.problem is not None for one in annotations)
+        written = [
+            (text.id, formatted(text, one, format_))
+            for text, one in zip(chunk, annotations, strict=True)
+        ]
+        output.add(written, Tally(done, problems, seen.hexdigest()))

@@ -24,7 +24,7 @@ for _name, _help in {
     "prepare": "Split pairs, build the vocabularies, and save all of it for training.",
     "find-lr": "Find a learning rate by a range test.",
     "train": "Train a model on a table of pairs or on prepared data.",
-    "annotate": "Annotate the texts of a table.",
+    "annotate": "Annotate the texts of a table, a folder, a file or a pipe.",
     "evaluate": "Score a model on a table of pairs.",
 }.items():
     _module = _name.replace("-", "_")

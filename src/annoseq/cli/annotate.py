@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter, validators
+from cyclopts import Parameter
 
 from annoseq.annotator.annotator import Annotator
 from annoseq.annotator.formats import OutputFormat, header
 from annoseq.annotator.inputs import InputFormat, count_texts, is_text_input, read_texts
-from annoseq.annotator.resumable import ResumableOutput
+from annoseq.annotator.resumable import ResumableOutput, Tally
 from annoseq.annotator.stream import annotate_stream
 from annoseq.cli.console import is_watched, note
-from annoseq.cli.options import Batching, Device, ModelPath, Overwrite, Search
-from annoseq.config import BatchConfig, ColumnsConfig, DeviceConfig, SearchConfig
+from annoseq.cli.options import Batching, Device, ModelPath, Overwrite, Search, at_least
+from annoseq.config import SOURCE_COLUMN, BatchConfig, DeviceConfig, SearchConfig
 from annoseq.errors import OptionError
+from annoseq.models.folder import WEIGHTS_FILE
+from annoseq.progress import progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from annoseq.annotator.stream import Output
     from annoseq.errors import TableError
 
 _NAMED = 5
+_BY_SUFFIX: dict[str, OutputFormat] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
 
 
 def annotate(
@@ -38,7 +41,9 @@ def annotate(
     ],
     /,
     *,
-    column: Annotated[str, Parameter(help="Column of the texts.")] = ColumnsConfig().source,
+    column: Annotated[
+        str | None, Parameter(help=f"Column of the texts of a table; by default {SOURCE_COLUMN}.")
+    ] = None,
     input_format: Annotated[
         InputFormat | None,
         Parameter(help="What the input is, where its name does not tell; a pipe is one text."),
@@ -51,7 +56,7 @@ def annotate(
         Parameter(
             name="--format",
             help="inline (annotated text alone), jsonl or csv; by default as --out's suffix says, "
-            "or jsonl for a table and inline for texts.",
+            "or else jsonl for a table, inline for a text, and inline for a folder with --out.",
         ),
     ] = None,
     resume: Annotated[
@@ -61,10 +66,7 @@ def annotate(
         bool, Parameter(help="Leave out what cannot be read, and count it.", negative="")
     ] = False,
     chunk_size: Annotated[
-        int,
-        Parameter(
-            help="Texts held in memory and written at once.", validator=validators.Number(gte=1)
-        ),
+        int, Parameter(help="Texts held in memory and written at once.", validator=at_least(1))
     ] = 1_000,
     overwrite: Overwrite = False,
     search: Search = SearchConfig(),
@@ -73,87 +75,149 @@ def annotate(
 ) -> None:
     """Annotate every text, in the order given."""
     is_text = is_text_input(texts, input_format)
-    chosen = _format(format_, out, is_text=is_text)
-    bad: list[TableError] = []
-    waiting = read_texts(
-        texts, column=column, format_=input_format, on_bad=bad.append if skip_bad else None
-    )
+    if is_text and column is not None:
+        raise OptionError("--column belongs to a table, and the input is text. Leave it off.")
     if out is None and resume:
         raise OptionError("--resume goes on with the interrupted run of --out. Give --out.")
+    column = column or SOURCE_COLUMN
+    chosen = _format(format_, out, texts, is_text=is_text)
     annotator = Annotator.load(model, device=device)
-    output: Output
+    output: _StandardOutput | ResumableOutput
     if out is None:
         output = _StandardOutput(header(chosen))
     else:
+        sections = (batching, device, search)
         output = ResumableOutput(
             out,
             plan={
-                "model": annotator.model.config.files["weights.safetensors"],
-                "input": str(texts),
+                "model": annotator.model.config.files[WEIGHTS_FILE][:12],
                 "column": None if is_text else column,
                 "format": chosen,
-                "search": search.model_dump(mode="json"),
+                "chunk_size": chunk_size,  # it decides the batches, and they the last digits
+                **{name: value for one in sections for name, value in one},
             },
-            is_folder=chosen == "inline" and texts.is_dir(),
+            is_folder=_is_folder(out, texts, chosen),
             resume=resume,
             overwrite=overwrite,
             begin=header(chosen),
         )
+    bad = _Bad()
+    waiting = read_texts(
+        texts, column=column, format_=input_format, on_bad=bad.take if skip_bad else None
+    )
+    # A bar among results on one terminal would garble both.
+    has_bar = is_watched() and not (out is None and sys.stdout.isatty())
     try:
-        problems = annotate_stream(
-            annotator,
-            waiting,
-            output,
-            format_=chosen,
-            search=search,
-            batching=batching,
-            chunk_size=chunk_size,
-            total=count_texts(texts, column=column, format_=input_format) if is_watched() else None,
-        )
-    except KeyboardInterrupt:
-        if out is not None:
-            note(f"interrupted after {output.done:,} texts; add --resume to go on")
+        total = count_texts(texts, column=column, format_=input_format) if has_bar else None
+        with progress("annotating", total=total) if has_bar else nullcontext(_ignore) as advance:
+            annotate_stream(
+                annotator,
+                waiting,
+                output,
+                format_=chosen,
+                search=search,
+                batching=batching,
+                chunk_size=chunk_size,
+                advance=advance,
+            )
+    except BaseException as error:
+        _explain_resuming(output, error)
         raise
     if isinstance(output, ResumableOutput):
         output.finish()
-    _tell(output.done, problems, bad)
+    _tell(output.tally, bad, chosen)
 
 
-def _format(given: OutputFormat | None, out: Path | None, *, is_text: bool) -> OutputFormat:
-    by_suffix: dict[str, Literal["jsonl", "csv"]] = {".jsonl": "jsonl", ".csv": "csv"}
-    if given is None and out is not None and out.suffix.lower() in by_suffix:
-        return by_suffix[out.suffix.lower()]
+def _format(
+    given: OutputFormat | None, out: Path | None, texts: Path, *, is_text: bool
+) -> OutputFormat:
+    """Choose what a user would guess, or raise where there is no telling."""
     if given == "inline" and not is_text:
         raise OptionError(
             "--format inline writes whole texts, and the input is a table. "
             "Use --format jsonl or csv."
         )
-    return given or ("inline" if is_text else "jsonl")
+    if given == "inline" and texts.is_dir() and out is None:
+        raise OptionError(
+            "--format inline writes a file for every text of a folder. "
+            "Name a folder with --out, or use --format jsonl or csv."
+        )
+    suffix = "" if out is None else out.suffix.lower()
+    if given or suffix in _BY_SUFFIX:
+        return given or _BY_SUFFIX[suffix]
+    if is_text:
+        return "jsonl" if texts.is_dir() and out is None else "inline"
+    if suffix:
+        raise OptionError(
+            f"--out {out}: its suffix stands for no format that is written here. "
+            "Use a name that ends in .jsonl or .csv, or add --format jsonl or csv."
+        )
+    return "jsonl"
+
+
+def _is_folder(out: Path, texts: Path, format_: OutputFormat) -> bool:
+    """Tell whether a file is written for every text.
+
+    Raises:
+        OptionError: the files would lie among those that are read.
+    """
+    if format_ != "inline" or not texts.is_dir():
+        return False
+    if out.resolve().is_relative_to(texts.resolve()):
+        raise OptionError(f"--out {out} is inside {texts}, which is read. Name a folder outside.")
+    return True
+
+
+def _explain_resuming(output: _StandardOutput | ResumableOutput, error: BaseException) -> None:
+    """Say how to go on after an error or an interrupt, or clear away what is of no use."""
+    if not isinstance(output, ResumableOutput) or not output.leave():
+        return
+    done = f"{output.tally.done:,} texts"
+    if isinstance(error, KeyboardInterrupt):
+        raise KeyboardInterrupt(
+            f"interrupted after {done}. Add --resume to the same command to go on."
+        ) from None
+    note(f"{done} are done. Add --resume to the same command to go on after them.")
+
+
+def _ignore(_: int) -> None:
+    """Show no progress."""
 
 
 class _StandardOutput:
     """Standard output, as it goes."""
 
     def __init__(self, begin: str) -> None:
-        self.done = 0
+        self.tally = Tally()
         sys.stdout.buffer.write(begin.encode())
 
-    def add(self, chunk: Sequence[tuple[str, str]], *, done: int) -> None:
+    def add(self, chunk: Sequence[tuple[str, str]], tally: Tally) -> None:
         sys.stdout.buffer.writelines(content.encode() for _, content in chunk)
         sys.stdout.buffer.flush()
-        self.done = done
+        self.tally = tally
 
 
-def _tell(done: int, problems: int, bad: Sequence[TableError]) -> None:
+class _Bad:
+    """Counts what could not be read, and keeps the first few."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first: list[TableError] = []
+
+    def take(self, error: TableError) -> None:
+        self.count += 1
+        if self.count <= _NAMED:
+            self.first.append(error)
+
+
+def _tell(tally: Tally, bad: _Bad, format_: OutputFormat) -> None:
     """Say what is not as it should be, and nothing else."""
-    if problems:
-        note(
-            f"{problems:,} of {done:,} outputs are not their text plus tags; "
-            "their lines say so under `problem`"
-        )
-    if bad:
-        note(f"{len(bad):,} could not be read and were left out (--skip-bad):")
-        for error in bad[:_NAMED]:
+    if tally.problems:
+        where = "--format jsonl says which" if format_ == "inline" else "`problem` says why"
+        note(f"{tally.problems:,} of {tally.done:,} outputs are not their text plus tags; {where}")
+    if bad.count:
+        note(f"{bad.count:,} could not be read and were left out (--skip-bad):")
+        for error in bad.first:
             note(f"  {error}")
-        if len(bad) > _NAMED:
-            note(f"  and {len(bad) - _NAMED:,} more")
+        if bad.count > _NAMED:
+            note(f"  and {bad.count - _NAMED:,} more")

@@ -26,6 +26,7 @@ from annoseq.cli.options import (
 from annoseq.config import BatchConfig, ColumnsConfig, DeviceConfig
 from annoseq.errors import OptionError
 from annoseq.evaluation.predictions import predict
+from annoseq.evaluation.spans import SpanScore, score_spans
 from annoseq.files import rehearse, replacing
 from annoseq.pairs.alignment import align_pairs, find_unusable
 from annoseq.pairs.pairs import fingerprint
@@ -72,7 +73,7 @@ def evaluate(
     batching: Batching = BatchConfig(),
     device: Device = DeviceConfig(),
 ) -> None:
-    """Let a model write for every row, and compare with the targets."""
+    """Let a model write for every row, and annotate it, and compare with the targets."""
     for path in (json_path, out):
         if path:
             rehearse(path, overwrite=overwrite)
@@ -92,6 +93,11 @@ def evaluate(
     if show:
         predictions.show(show)
     scores = predictions.accuracy.values()
+    decoding = dict.fromkeys(scores, "greedy, free")
+    if not annotator.is_translator:
+        spans = _score_spans(annotator, chosen, batching).values()
+        decoding |= dict.fromkeys(spans, "greedy, faithful")
+        scores |= spans
     for name, value in scores.items():
         say(f"{name:16} {value:.4f}")
     say(f"{'rows':16} {len(predictions)}")
@@ -100,12 +106,25 @@ def evaluate(
             **scores,
             "rows": len(predictions),
             "part": part,
-            "signature": f"greedy, free|batch {batching.batch_size}|annoseq {__version__}",
+            "decoding": decoding,
+            "signature": f"batch {batching.batch_size}|annoseq {__version__}",
         }
         with replacing(json_path, overwrite=overwrite) as new:
             new.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     if out:
         predictions.write(out, overwrite=overwrite)
+
+
+def _score_spans(annotator: Annotator, pairs: Sequence[Pair], batching: BatchConfig) -> SpanScore:
+    """Annotate by choosing among tags only, and compare the spans with those of the targets."""
+    found = annotator.annotate([pair.source for pair in pairs], batching=batching)
+    return sum(
+        (
+            score_spans(one.spans or (), gold)
+            for one, gold in zip(found, align_pairs(pairs), strict=True)
+        ),
+        SpanScore(),
+    )
 
 
 def _usable(table: Pairs, *, task: Task, skip_bad: bool) -> Sequence[Pair]:

@@ -24,6 +24,7 @@ _WANTED = {
     "greater_than": "Give a number above {gt:g}.",
     "greater_than_equal": "Give a number of at least {ge:g}.",
     "less_than": "Give a number below {lt:g}.",
+    "less_than_equal": "Give a number of at most {le:g}.",
     "literal_error": "Give {expected}.",
     "finite_number": "Give a finite number.",
     "int_parsing": "Give a whole number.",

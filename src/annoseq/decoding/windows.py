@@ -56,12 +56,9 @@ def cut_windows(tokens: Sequence[str], bounds: Bounds) -> list[Window]:
 
 
 def _pieces(tokens: Sequence[str], *, keeps_breaks: bool) -> Iterator[tuple[int, int]]:
-    if keeps_breaks:
-        yield (0, len(tokens))
-        return
     first = 0
     for place, token in enumerate(tokens):
-        if is_line_break(token):
+        if is_line_break(token) and not keeps_breaks:
             if first < place:
                 yield (first, place)
             first = place + 1

@@ -84,7 +84,7 @@ class Gru(nn.Module):
         if columns is None:
             return self._logits(state.top).log_softmax(-1)
         # Rows ask for much the same tags: each column is taken out of the weights once.
-        asked, places = columns.unique(return_inverse=True)  # (U,), (B, K)
+        asked, places = torch.unique(columns, return_inverse=True)  # (U,), (B, K)
         weight, bias = self.output.weight[asked], self.output.bias[asked]
         return F.linear(self.output_dropout(state.top), weight, bias).gather(1, places)
 

@@ -247,6 +247,7 @@ class Learner:
             "vocabularies": self.dataset.codec.signature(),
             "model": self.model_config.model_dump(),
             "weight_decay": self.config.weight_decay,
+            "clip_norm": self.config.clip_norm,
             "seed": self.config.seed,
             "batching": self.batching.model_dump(),
             "precision": str(self.compute.dtype),

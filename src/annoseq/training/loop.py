@@ -61,6 +61,9 @@ class Trainer:
         with self.compute.autocast():
             loss = padded_loss(self.network(batch), batch.target)
         scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        if self.config.clip_norm:
+            scaler.unscale_(optimizer)
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
         scaler.step(optimizer)
         scaler.update()
         return loss.detach()
