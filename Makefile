@@ -10,7 +10,7 @@ demo: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo.sh
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
@@ -27,7 +27,9 @@ fmt: $(READY)
 	$(BIN)/ruff format .
 
 bench: $(READY)
-	$(BIN)/python -m benchmarks.notebook
+	$(BIN)/python -m benchmarks.notebook --minutes 3
+	$(BIN)/python -m benchmarks.decoding --minutes 20
+	$(BIN)/python -m benchmarks.streaming
 
 dist: $(READY)
 	rm -rf dist
