@@ -51,7 +51,7 @@ def test_it_writes_short_training_pairs() -> None:
     )
     pairs = Pairs(islice(short, 40), name="short")
     assert len(pairs) == 40
-    assert learn(pairs, width=64, epochs=60, max_lr=1e-2, clip_norm=0) > 0.95
+    assert learn(pairs, width=64, epochs=100, max_lr=1e-2, clip_norm=0) > 0.95
 
 
 @pytest.mark.slow
