@@ -89,7 +89,7 @@ def test_tables_are_there(cells: list[Any], code: str) -> None:
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        ("show(diagnosis", ["Healthy", "DATE", "task annotate"]),
+        ("diagnosis.show(", ["Healthy", "DATE", "task annotate"]),
         ("len(dataset.train)", ["training rows", "validation rows", "target vocabulary"]),
         ("dataset.show_batch(", ["<unk:", "·"]),
         ("batch.target.shape", ["source (16, ", "target (16, "]),
