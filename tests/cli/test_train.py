@@ -239,5 +239,7 @@ def test_a_rate_that_is_far_too_high_is_told_from_a_model(data: Path, tmp_path: 
     assert result.err.splitlines()[-1].startswith(
         "annoseq: the loss is no longer a number in epoch "
     )
-    assert result.err.endswith("Train with a lower --max-lr; `annoseq find-lr` suggests one.\n")
+    assert result.err.endswith(
+        "--clip-norm 1, or with a lower --max-lr; `annoseq find-lr` suggests one.\n"
+    )
     assert not (tmp_path / "model").exists()

@@ -179,8 +179,8 @@ def test_a_loss_that_is_no_number_ends_training(dataset: Dataset, tmp_path: Path
     with pytest.raises(TrainingError) as caught:
         learner.fit_one_cycle(3, 1e38, checkpoint=checkpoint, report=lambda line: None)
     assert str(caught.value) == (
-        "the loss is no longer a number in epoch 1. "
-        "Train with a lower --max-lr; `annoseq find-lr` suggests one."
+        "the loss is no longer a number in epoch 1. Train with "
+        "--clip-norm 1, or with a lower --max-lr; `annoseq find-lr` suggests one."
     )
     assert learner.recorder.epochs == []
 

@@ -119,8 +119,8 @@ def test_a_loss_that_is_no_number_is_an_error() -> None:
     with pytest.raises(TrainingError) as caught:
         run.train_epoch()
     assert str(caught.value) == (
-        "the loss is no longer a number in epoch 3. "
-        "Train with a lower --max-lr; `annoseq find-lr` suggests one."
+        "the loss is no longer a number in epoch 3. Train with "
+        "--clip-norm 1, or with a lower --max-lr; `annoseq find-lr` suggests one."
     )
 
 

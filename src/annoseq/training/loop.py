@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _BETAS = (0.95, 0.99)
 _WARM_UP = 25
 """One cycle starts at this fraction of its highest rate, as in fastai v1."""
+_CHECKED = 20
+"""Steps between two looks at the loss: on a GPU each look waits for all steps before it."""
 _DIVERGED = 4
 """The LR range test stops at this many times the least loss."""
 
@@ -140,14 +142,19 @@ class OneCycle:
                 losses.append(self.trainer.step(rows, self.optimizer, self.scaler))
                 self.schedule.step()
                 advance(len(rows))
+                if len(losses) % _CHECKED == 0:
+                    self._check(losses[-1])
+        self._check(losses[-1])
         self.epoch += 1
-        values: list[float] = torch.stack(losses).tolist()
-        if not all(map(math.isfinite, values)):
+        return rates, torch.stack(losses).tolist()
+
+    def _check(self, loss: Tensor) -> None:
+        # A network whose loss was no number once has none but such losses from there on.
+        if not math.isfinite(loss):
             raise TrainingError(
-                f"the loss is no longer a number in epoch {self.epoch}. "
-                "Train with a lower --max-lr; `annoseq find-lr` suggests one."
+                f"the loss is no longer a number in epoch {self.epoch + 1}. Train with "
+                "--clip-norm 1, or with a lower --max-lr; `annoseq find-lr` suggests one."
             )
-        return rates, values
 
     def state(self) -> dict[str, Any]:
         """Return what the next epoch depends on, besides the weights and the random state."""
