@@ -96,8 +96,8 @@ class Gru(nn.Module):
         """Return the logits (B, T, V) of a decoder fed its own best tokens, as in training.
 
         No gradient passes through the choice of a token. So a first run without gradients finds
-        what to feed, and a second takes all of it in one call: twice as fast as learning step
-        by step, with the same gradients for the same tokens.
+        what to feed, and a second takes all of it in one call: faster than learning step by
+        step, with the same gradients for the same tokens.
         """
         assert batch.target is not None
         state = self.start(batch)
