@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from annoseq.errors import OptionError, TableError
-from annoseq.pairs.pairs import read_pairs
+from annoseq.pairs.pairs import Pairs, read_pairs
 from annoseq.text.dataset import Dataset
 
 if TYPE_CHECKING:
@@ -31,6 +31,22 @@ class Rows:
     facts: dict[str, str]
 
 
+def read_tables(folder: Path, *, first: int | None = None) -> tuple[Pairs, Pairs]:
+    """Read train.csv and dev.csv, or the `first` rows of each.
+
+    Raises:
+        TableError: a file is missing or cannot be read.
+    """
+    for name in ("train.csv", "dev.csv"):
+        if not (folder / name).is_file():
+            raise TableError(
+                f"{folder}: there is no {name}. This benchmark needs MEDDOCAN's train.csv and "
+                "dev.csv with the columns orig_text and annotated_text. Name their folder "
+                "with --data."
+            )
+    return read_pairs(folder / "train.csv")[:first], read_pairs(folder / "dev.csv")[:first]
+
+
 def load_rows(
     folder: Path, *, max_tokens: int, at_least: int = 1, first: int | None = None
 ) -> Rows:
@@ -41,14 +57,7 @@ def load_rows(
     Raises:
         AnnoseqError: the files are missing or cannot be used, or there are too few rows.
     """
-    for name in ("train.csv", "dev.csv"):
-        if not (folder / name).is_file():
-            raise TableError(
-                f"{folder}: there is no {name}. This benchmark needs MEDDOCAN's train.csv and "
-                "dev.csv with the columns orig_text and annotated_text. Name their folder "
-                "with --data."
-            )
-    train, dev = (read_pairs(folder / f"{name}.csv")[:first] for name in ("train", "dev"))
+    train, dev = read_tables(folder, first=first)
     dataset = Dataset.from_pairs(train, valid=dev)
     parts = [
         [example for example in part.examples if len(example.source) <= max_tokens]

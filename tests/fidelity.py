@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 import torch
 
 from annoseq.annotator.annotator import Annotator
-from annoseq.config import BatchConfig, DataConfig, GruConfig, SearchConfig, TrainingConfig
+from annoseq.config import (
+    BatchConfig,
+    DataConfig,
+    GruConfig,
+    NetworkConfig,
+    SearchConfig,
+    TrainingConfig,
+)
 from annoseq.decoding.windows import cut_windows
 from annoseq.errors import MarkupError
 from annoseq.models.build import build_model
@@ -43,7 +50,7 @@ NESTED = [
     "{{C}}{{B}}Dr{{/B}} Zoë{{/C}}\r\n 👍🏽{{A}}.{{/A}} \x00",
 ]
 PLAIN = ["Dr. Ames, 31y", "Zoë\t{} 👍🏽 \u0301 \x00"]
-MODELS = {"flat": FLAT, "nested": NESTED, "without labels": PLAIN}
+MODELS = {"flat": FLAT, "nested": NESTED, "without labels": PLAIN, "in pieces": NESTED}
 SEARCHES = {
     "greedy": SearchConfig(),
     "beam": SearchConfig(search="beam", beam_size=3, n_best=3),
@@ -63,11 +70,11 @@ def random_annotator(name: str, *, seed: int = 0) -> Annotator:
         [Pair(strip_tags(target), target, row) for row, target in enumerate(targets, 1)], name=name
     )
     config = DataConfig(task="annotate", min_frequency=1)
+    if name == "in pieces":
+        config = DataConfig(task="annotate", min_frequency=9, tokens="bpe")  # all in characters
     codec = Dataset.from_pairs(pairs, valid=pairs, config=config).codec
-    shape = GruConfig(embedding=8, hidden=8, layers=1)
-    network = build_model(
-        shape, source_size=len(codec.source), target_size=len(codec.target), seed=seed
-    )
+    shape = NetworkConfig.of(GruConfig(embedding=8, hidden=8, layers=1))
+    network = build_model(shape, codec, seed=seed)
     with torch.no_grad():
         for weights in network.parameters():
             weights.mul_(3)
@@ -76,7 +83,7 @@ def random_annotator(name: str, *, seed: int = 0) -> Annotator:
         bounds=codec.bounds,
         fingerprint="none",
         data=config,
-        model=shape,
+        network=shape,
         training=TrainingConfig(),
         batching=BatchConfig(),
         epochs=0,

@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from annoseq.models.gru import Gru
+    from annoseq.models.network import AnyNetwork
     from annoseq.text.batches import Batch
 
 
@@ -48,6 +48,6 @@ class Scripted(nn.Module):
         return ScriptState(state.script[rows], state.written)
 
 
-def as_network(scripted: Scripted) -> Gru:
-    """Let it stand where the GRU is asked for by name; decoding asks for a stepper only."""
-    return cast("Gru", scripted)
+def as_network(scripted: Scripted) -> AnyNetwork:
+    """Let it stand where a network is asked for; decoding asks for a stepper only."""
+    return cast("AnyNetwork", scripted)

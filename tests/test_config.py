@@ -4,7 +4,17 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from annoseq import config
-from annoseq.config import BatchConfig, DataConfig, DeviceConfig, GruConfig, Section, TrainingConfig
+from annoseq.config import (
+    AttentionConfig,
+    BatchConfig,
+    DataConfig,
+    DeviceConfig,
+    GruConfig,
+    NetworkConfig,
+    Section,
+    TrainingConfig,
+    TransformerConfig,
+)
 
 SECTIONS = [
     kind
@@ -22,7 +32,13 @@ def test_every_setting_has_a_default_and_one_sentence_of_help(section: type[Sect
         assert field.description.endswith(".")
 
 
-@pytest.mark.parametrize("section", [DataConfig, GruConfig, BatchConfig, TrainingConfig])
+@pytest.mark.parametrize(
+    "section",
+    [
+        *(DataConfig, GruConfig, AttentionConfig, TransformerConfig, NetworkConfig),
+        *(BatchConfig, TrainingConfig),
+    ],
+)
 def test_what_a_model_folder_holds_survives_its_file(section: type[Section]) -> None:
     assert section.model_validate_json(section().model_dump_json(), strict=True) == section()
 
@@ -54,6 +70,14 @@ def test_a_setting_does_not_change(section: type[Section]) -> None:
         (GruConfig, "output_dropout", 0.0),
         (TrainingConfig, "weight_decay", 0.0),
         (TrainingConfig, "seed", 0),
+        (TrainingConfig, "teacher_forcing", 0.0),
+        (TrainingConfig, "teacher_forcing", 1.0),
+        (TrainingConfig, "teacher_forcing", "falling"),
+        (TrainingConfig, "label_smoothing", 0.0),
+        (TrainingConfig, "label_smoothing", 0.99),
+        (TrainingConfig, "early_stopping", 0),
+        (TrainingConfig, "clip_norm", 0.0),
+        (AttentionConfig, "dropout", 0.0),
         (BatchConfig, "batch_tokens", 1),
     ],
 )
@@ -86,6 +110,16 @@ def test_a_value_at_the_edge_is_taken(
         (TrainingConfig, "max_lr", "fast"),
         (TrainingConfig, "seed", -1),
         (TrainingConfig, "weight_decay", -0.01),
+        (TrainingConfig, "forcing_end_epoch", 0),
+        (TrainingConfig, "label_smoothing", 1.0),
+        (TrainingConfig, "label_smoothing", -0.1),
+        (TrainingConfig, "early_stopping", -1),
+        (TrainingConfig, "keep", "first"),
+        (TrainingConfig, "loss", "padding"),
+        (TrainingConfig, "clip_norm", float("inf")),
+        (AttentionConfig, "hidden", 0),
+        (AttentionConfig, "dropout", 1.0),
+        (NetworkConfig, "model", "lstm"),
         (BatchConfig, "batch_size", 0),
         (BatchConfig, "batch_tokens", 0),
     ],
@@ -96,6 +130,89 @@ def test_a_value_that_makes_no_sense_is_refused_by_name(
     with pytest.raises(ValidationError) as caught:
         section.model_validate({name: value})
     assert [fault["loc"] for fault in caught.value.errors()] == [(name,)]
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1, "rising", float("nan")])
+def test_teacher_forcing_is_a_probability_or_one_of_two_words(value: float | str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        TrainingConfig.model_validate({"teacher_forcing": value})
+    assert {fault["loc"][0] for fault in caught.value.errors()} == {"teacher_forcing"}
+
+
+def test_an_end_of_forcing_belongs_to_falling_forcing() -> None:
+    falling = TrainingConfig(teacher_forcing="falling", forcing_end_epoch=3)
+    assert falling.forcing_end_epoch == 3
+    with pytest.raises(ValidationError) as caught:
+        TrainingConfig(teacher_forcing=0.5, forcing_end_epoch=3)
+    assert caught.value.errors()[0]["msg"].endswith(
+        "--forcing-end-epoch belongs to --teacher-forcing falling, and teacher forcing is 0.5"
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "forcing", "loss"),
+    [("gru", 0.0, "padded"), ("attention", 1.0, "token"), ("transformer", 1.0, "token")],
+)
+def test_what_is_left_open_is_settled_by_the_model(model: str, forcing: float, loss: str) -> None:
+    settled = TrainingConfig(epochs=7).settled(model=model)
+    assert (settled.teacher_forcing, settled.loss, settled.epochs) == (forcing, loss, 7)
+    assert settled.settled(model="gru") == settled.settled(model="attention") == settled
+    given = TrainingConfig(teacher_forcing="falling", loss="token", forcing_end_epoch=2)
+    assert given.settled(model=model) == given
+    assert TrainingConfig(loss="token").settled(model=model).loss == "token"
+
+
+@pytest.mark.parametrize(
+    ("section", "model"),
+    [
+        (GruConfig(hidden=4), "gru"),
+        (AttentionConfig(hidden=4), "attention"),
+        (TransformerConfig(heads=2), "transformer"),
+    ],
+)
+def test_the_settings_of_a_network_are_a_choice_of_it(
+    section: GruConfig | AttentionConfig | TransformerConfig, model: str
+) -> None:
+    config = NetworkConfig.of(section)
+    assert config.model == model
+    assert config.chosen == section
+    assert NetworkConfig.of(config) is config
+    assert config.model_dump() == {"model": model, model: section.model_dump()}
+    assert NetworkConfig.model_validate_json(config.model_dump_json(), strict=True) == config
+    assert NetworkConfig.model_validate(config.model_dump()) == config
+
+
+def test_without_a_choice_it_is_the_notebooks_network() -> None:
+    assert NetworkConfig.of(None) == NetworkConfig() == NetworkConfig.of(GruConfig())
+
+
+def test_the_options_that_were_given_are_named() -> None:
+    assert NetworkConfig().options_given() == []
+    given = NetworkConfig.model_validate({"model": "gru", "gru": {"layers": 1, "hidden": 4}})
+    assert given.options_given() == ["model", "gru.hidden", "gru.layers"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"model": "attention", "gru": {"hidden": 4}},
+            "--gru.hidden belongs to --model gru, and the model is attention",
+        ),
+        (
+            {"attention": {"layers": 2}},
+            "--attention.layers belongs to --model attention, and the model is gru",
+        ),
+        (
+            {"model": "attention", "gru": {"output_dropout": 0.1}, "attention": {"hidden": 4}},
+            "--gru.output-dropout belongs to --model gru, and the model is attention",
+        ),
+    ],
+)
+def test_an_option_of_another_network_is_refused(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        NetworkConfig.model_validate(settings)
+    assert caught.value.errors()[0]["msg"] == f"Value error, {message}"
 
 
 def test_the_defaults_are_the_notebooks() -> None:

@@ -92,3 +92,70 @@ def test_peak_memory_is_in_bytes_and_never_falls() -> None:
     assert 10**7 < before < 10**12  # Python with torch is larger than 10 MB
     block = bytearray(b"x" * 10**8)
     assert compute.peak_memory() >= max(before, len(block))
+
+
+def start_as(monkeypatch: pytest.MonkeyPatch, *, local_rank: int, processes: int = 2) -> None:
+    """Say what torchrun says to a process that it starts."""
+    variables = {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": "1",
+        "RANK": local_rank,
+        "LOCAL_RANK": local_rank,
+        "WORLD_SIZE": processes,
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, str(value))
+
+
+def with_gpus(monkeypatch: pytest.MonkeyPatch, count: int, *, kind: str = "cuda") -> None:
+    """Let torch find some GPUs that are not there."""
+    gpu = torch.device(kind)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available=False: gpu)
+    monkeypatch.setattr(torch.accelerator, "device_count", lambda: count)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+
+
+@pytest.mark.parametrize("device", ["auto", "cuda"])
+def test_each_of_several_processes_takes_a_gpu_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, device: str
+) -> None:
+    with_gpus(monkeypatch, 2)
+    start_as(monkeypatch, local_rank=1)
+    chosen = Compute.choose(DeviceConfig(device=device))
+    assert chosen == Compute(torch.device("cuda", 1), torch.bfloat16)
+
+
+def test_several_processes_can_use_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    start_as(monkeypatch, local_rank=1)
+    assert Compute.choose(CPU).device == torch.device("cpu")
+
+
+@pytest.mark.parametrize(("device", "kind"), [("cuda:1", "cuda"), ("mps", "mps"), ("auto", "mps")])
+def test_several_processes_do_not_share_a_device(
+    monkeypatch: pytest.MonkeyPatch, device: str, kind: str
+) -> None:
+    with_gpus(monkeypatch, 2, kind=kind)
+    start_as(monkeypatch, local_rank=0)
+    with pytest.raises(OptionError) as caught:
+        Compute.choose(DeviceConfig(device=device))
+    named = "cuda:1" if device == "cuda:1" else "mps"
+    assert str(caught.value) == (
+        f"several processes cannot train on the one device {named}. Use --device cuda, of which "
+        "each takes its own, or --device cpu, or start one process."
+    )
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_gpus(monkeypatch, 1)
+    start_as(monkeypatch, local_rank=1)
+    with pytest.raises(OptionError) as caught:
+        Compute.choose()
+    assert str(caught.value) == (
+        "process 2 of this machine needs a GPU of its own, but torch finds 1. Start as many "
+        "processes as there are GPUs: torchrun --nproc-per-node gpu."
+    )
+
+
+def test_compiling_is_a_setting() -> None:
+    assert not Compute.choose(CPU).compiles
+    assert Compute.choose(DeviceConfig(device="cpu", compile=True)).compiles

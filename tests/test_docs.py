@@ -58,8 +58,12 @@ def code(page: Path) -> Iterator[str]:
 
 @cache
 def options(verb: str) -> frozenset[str]:
-    """Return the options that a command takes."""
-    found = {name for one in app[verb].assemble_argument_collection() for name in one.names}
+    """Return the options that a command takes, or any of the commands below it."""
+    group = app[verb]
+    below = [group[name] for name in group if not name.startswith("-")]
+    commands = [command for command in (group, *below) if command.default_command]
+    arguments = [one for command in commands for one in command.assemble_argument_collection()]
+    found = {name for one in arguments for name in one.names}
     return frozenset(found | {"--help", "--version"})
 
 

@@ -14,7 +14,7 @@ MODULES = sorted(path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*
 LONGEST_FILE = 350
 
 ROOMS = [
-    {"errors", "config", "files", "progress", "_version"},
+    {"errors", "config", "files", "launch", "progress", "_version"},
     {"pairs"},
     {"text"},
     {"doctor"},
@@ -24,7 +24,7 @@ ROOMS = [
     {"evaluation"},
     {"training"},
     {"annotator"},
-    {"cli"},
+    {"cli", "__main__"},
 ]
 FLOORS = {name: floor for floor, names in enumerate(ROOMS) for name in names}
 

@@ -5,17 +5,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+import torch.nn.functional as F
 from hypothesis import strategies as st
 
-from annoseq.config import BatchConfig, GruConfig, TrainingConfig
-from annoseq.models.build import build_model
+from annoseq.config import (
+    AttentionConfig,
+    BatchConfig,
+    GruConfig,
+    NetworkConfig,
+    TrainingConfig,
+    TransformerConfig,
+)
+from annoseq.models.build import build_network
+from annoseq.text.batches import Batch, collate
 from annoseq.text.codec import Example
+from annoseq.text.vocabulary import PAD
 from annoseq.training.learner import Learner
 
 if TYPE_CHECKING:
-    from torch import nn
+    from collections.abc import Sequence
 
-    from annoseq.models.gru import Gru
+    from torch import Tensor, nn
+
+    from annoseq.config import AnyNetworkConfig
+    from annoseq.models.network import AnyNetwork
     from annoseq.text.dataset import Dataset
 
 TINY = GruConfig(embedding=16, hidden=16)
@@ -28,6 +41,12 @@ STILL = GruConfig(
     output_dropout=0,
 )
 """Tiny, and without dropout."""
+TINY_ATTENTION = AttentionConfig(embedding=16, hidden=8)
+STILL_ATTENTION = AttentionConfig(embedding=16, hidden=8, dropout=0)
+TINY_TRANSFORMER = TransformerConfig(
+    embedding=16, heads=2, encoder_layers=1, decoder_layers=2, feed_forward=32
+)
+STILL_TRANSFORMER = TINY_TRANSFORMER.model_copy(update={"dropout": 0.0})
 BATCHING = BatchConfig(batch_size=16)
 
 SIZE = 12
@@ -37,13 +56,35 @@ examples = st.lists(st.builds(Example, _ids, _ids), min_size=1, max_size=6)
 """Some rows in ids, the empty one among them."""
 
 
-def tiny_network(config: GruConfig = TINY, *, seed: int = 0) -> Gru:
-    return build_model(config, source_size=SIZE, target_size=SIZE, seed=seed)
+def tiny_network(
+    config: AnyNetworkConfig = TINY, *, copies: Sequence[int] | None = None, seed: int = 0
+) -> AnyNetwork:
+    return build_network(
+        NetworkConfig.of(config), source_size=SIZE, target_size=SIZE, copies=copies, seed=seed
+    )
 
 
-def tiny_learner(dataset: Dataset, *, model: GruConfig = TINY, seed: int = 42) -> Learner:
-    training = TrainingConfig(seed=seed)
+def tiny_learner(
+    dataset: Dataset,
+    *,
+    model: AnyNetworkConfig = TINY,
+    training: TrainingConfig | None = None,
+    seed: int = 42,
+) -> Learner:
+    training = training or TrainingConfig(seed=seed)
     return Learner(dataset, model=model, training=training, batching=BATCHING)
+
+
+def batch_of(rows: Sequence[Example], *, wider: int = 0) -> Batch:
+    """Put rows into a batch, with `wider` more columns of padding on the source's side."""
+    batch = collate(range(len(rows)), rows)
+    wide = F.pad(batch.source, (0, wider), value=PAD)
+    return Batch(batch.rows, wide, batch.source_lengths, batch.target)
+
+
+def target_of(batch: Batch) -> Tensor:
+    assert batch.target is not None
+    return batch.target
 
 
 def same_weights(one: nn.Module, other: nn.Module) -> bool:

@@ -15,7 +15,16 @@ from annoseq._version import __version__
 if TYPE_CHECKING:
     from annoseq.annotator.annotation import Annotation
     from annoseq.annotator.annotator import Annotator
-    from annoseq.config import BatchConfig, DataConfig, DeviceConfig, GruConfig, TrainingConfig
+    from annoseq.config import (
+        AttentionConfig,
+        BatchConfig,
+        DataConfig,
+        DeviceConfig,
+        GruConfig,
+        NetworkConfig,
+        TrainingConfig,
+        TransformerConfig,
+    )
     from annoseq.doctor.examination import diagnose
     from annoseq.errors import AnnoseqError
     from annoseq.pairs.markup import Span, parse, render, strip_tags
@@ -29,16 +38,19 @@ __all__ = [
     "AnnoseqError",
     "Annotation",
     "Annotator",
+    "AttentionConfig",
     "BatchConfig",
     "DataConfig",
     "Dataset",
     "DeviceConfig",
     "GruConfig",
     "Learner",
+    "NetworkConfig",
     "Pair",
     "Pairs",
     "Span",
     "TrainingConfig",
+    "TransformerConfig",
     "__version__",
     "diagnose",
     "parse",
@@ -53,16 +65,19 @@ _HOMES = {
     "AnnoseqError": "errors",
     "Annotation": "annotator.annotation",
     "Annotator": "annotator.annotator",
+    "AttentionConfig": "config",
     "BatchConfig": "config",
     "DataConfig": "config",
     "Dataset": "text.dataset",
     "DeviceConfig": "config",
     "GruConfig": "config",
     "Learner": "training.learner",
+    "NetworkConfig": "config",
     "Pair": "pairs.pair",
     "Pairs": "pairs.pairs",
     "Span": "pairs.markup",
     "TrainingConfig": "config",
+    "TransformerConfig": "config",
     "diagnose": "doctor.examination",
     "parse": "pairs.markup",
     "read_pairs": "pairs.pairs",

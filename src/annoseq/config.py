@@ -6,7 +6,7 @@ fields. A file with an unknown field, or a value of another type, is an error.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -15,11 +15,15 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    SerializerFunctionWrapHandler,
+    model_serializer,
     model_validator,
 )
 
 Share = Annotated[float, Field(gt=0, lt=1)]
-Dropout = Annotated[float, Field(ge=0, lt=1)]
+Share0 = Annotated[float, Field(ge=0, lt=1)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Dropout = Share0
 Task = Literal["annotate", "translate"]
 DeviceName = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
 
@@ -60,10 +64,15 @@ class DataConfig(Section):
     """Split rows or whole documents; auto keeps documents whole where the table has them."""
     split_seed: int = 42
     """Seed of the split. The same seed gives the same split on every machine."""
+    tokens: Literal["word", "bpe"] = "word"
+    """word (rare words are unknown), or bpe (words in pieces, which spell any word)."""
     max_vocab: Annotated[int, Field(ge=8)] = 60_000
-    """Largest size of each of the two vocabularies, special symbols counted."""
+    """Largest size of each of the two vocabularies of words, special symbols counted."""
+    bpe_vocab: Annotated[int, Field(ge=512)] = 8_000
+    """Size of the one vocabulary of pieces, where the pairs have as many; both sides share it."""
     min_frequency: PositiveInt = 2
-    """A token seen fewer times than this in training is unknown to the model."""
+    """A word seen fewer times than this in training is unknown to the model; with pieces, two that
+    are seen side by side fewer times than this are not merged."""
 
 
 class GruConfig(Section):
@@ -85,6 +94,107 @@ class GruConfig(Section):
     """Dropout before the output layer."""
 
 
+class AttentionConfig(Section):
+    """A bidirectional GRU encoder, and a GRU decoder that attends to it (Luong et al. 2015)."""
+
+    embedding: PositiveInt = 256
+    """Width of the embeddings and of the decoder."""
+    hidden: PositiveInt = 192
+    """Width of the encoder's hidden state, in each direction."""
+    layers: PositiveInt = 1
+    """GRU layers, in the encoder and in the decoder."""
+    dropout: Dropout = 0.2
+    """Dropout on the embeddings, between layers and before the output layer."""
+
+
+class TransformerConfig(Section):
+    """A transformer encoder-decoder (Vaswani et al. 2017) with rotary positions."""
+
+    embedding: PositiveInt = 256
+    """Width of the embeddings and of every layer; each head takes an even share of it."""
+    heads: PositiveInt = 4
+    """Heads of every attention."""
+    encoder_layers: PositiveInt = 3
+    """Layers that read the source."""
+    decoder_layers: PositiveInt = 2
+    """Layers that write the target."""
+    feed_forward: PositiveInt = 1024
+    """Width between the two feed-forward matrices of a layer."""
+    dropout: Dropout = 0.1
+    """Dropout on the embeddings, on what every layer adds, and before the output layer."""
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> Self:
+        if self.embedding % (2 * self.heads):
+            raise ValueError(
+                f"an embedding of {self.embedding} cannot be shared out among {self.heads} heads: "
+                "it must be a multiple of twice their number"
+            )
+        return self
+
+
+class NetworkConfig(Section):
+    """Which network, and its sizes."""
+
+    model: Literal["gru", "attention", "transformer"] = "gru"
+    """gru (the notebook's), attention (a GRU that looks back at the source), transformer."""
+    gru: GruConfig = GruConfig()
+    """Sizes of the notebook's network."""
+    attention: AttentionConfig = AttentionConfig()
+    """Sizes of the network with attention."""
+    transformer: TransformerConfig = TransformerConfig()
+    """Sizes of the transformer."""
+
+    @classmethod
+    def of(cls, config: AnyNetworkConfig | NetworkConfig | None) -> NetworkConfig:
+        """Take the settings of one network for a choice of it."""
+        match config:
+            case GruConfig():
+                return cls(model="gru", gru=config)
+            case AttentionConfig():
+                return cls(model="attention", attention=config)
+            case TransformerConfig():
+                return cls(model="transformer", transformer=config)
+        return config or cls()
+
+    @property
+    def chosen(self) -> AnyNetworkConfig:
+        """The settings of the chosen network."""
+        match self.model:
+            case "gru":
+                return self.gru
+            case "attention":
+                return self.attention
+            case "transformer":
+                return self.transformer
+
+    def options_given(self) -> list[str]:
+        """Return the names of the options that were given, such as `gru.hidden`."""
+        given = [name for name in ("model",) if name in self.model_fields_set]
+        for section in sorted(self.model_fields_set - {"model"}):
+            fields = getattr(self, section).model_fields_set
+            given += [f"{section}.{field}" for field in sorted(fields)]
+        return given
+
+    @model_validator(mode="after")
+    def _options_belong_to_the_network(self) -> Self:
+        for option in self.options_given():
+            section = option.partition(".")[0]
+            if section not in {"model", self.model}:
+                raise ValueError(
+                    f"--{option.replace('_', '-')} belongs to --model {section}, "
+                    f"and the model is {self.model}"
+                )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_the_others(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in dump(self).items() if name in {"model", self.model}}
+
+
+AnyNetworkConfig = GruConfig | AttentionConfig | TransformerConfig
+
+
 class BatchConfig(Section):
     """How rows are put together."""
 
@@ -102,6 +212,8 @@ class DeviceConfig(Section):
     """cpu, cuda, cuda:1, mps, or auto: the accelerator where there is one."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Arithmetic of the network; auto is bfloat16 on a GPU that has it, else float32."""
+    compile: bool = False
+    """Compile the network by torch.compile, which takes a minute or so; for training alone."""
 
 
 class TrainingConfig(Section):
@@ -111,12 +223,45 @@ class TrainingConfig(Section):
     """Times that the training rows are gone through."""
     max_lr: PositiveFloat = 1e-3
     """The highest learning rate of the one-cycle schedule; `annoseq find-lr` suggests one."""
+    teacher_forcing: Probability | Literal["auto", "falling"] = "auto"
+    """How likely the decoder is fed the target's token and not its own in training; falling: from
+    1 down to 0 over the epochs; auto: 0 for gru, as in the notebook, and 1 for the others."""
+    forcing_end_epoch: PositiveInt | None = None
+    """The epoch in which falling teacher forcing reaches 0; by default the last."""
+    loss: Literal["auto", "padded", "token"] = "auto"
+    """padded (the notebook's, which learns to write padding), token (the target's tokens only),
+    auto: padded for gru, token for the others."""
+    label_smoothing: Share0 = 0.0
+    """Share of the probability to spread evenly over the vocabulary (Szegedy et al. 2016)."""
     clip_norm: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """Largest norm of the gradient, which a longer one is scaled to; 0 leaves it as it is."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    """Decoupled weight decay of AdamW."""
+    """Decoupled weight decay of AdamW; biases and normalisation are left alone."""
+    early_stopping: NonNegativeInt = 0
+    """Stop after this many epochs without a better token accuracy; 0 never stops early."""
+    keep: Literal["best", "last"] = "best"
+    """Whose weights to keep: those of the epoch with the best token accuracy, or of the last."""
     seed: NonNegativeInt = 42
     """Seed of the weights, the order of rows and dropout; a CPU run repeats bit for bit."""
+
+    @model_validator(mode="after")
+    def _end_belongs_to_falling(self) -> Self:
+        if self.forcing_end_epoch and self.teacher_forcing != "falling":
+            raise ValueError(
+                "--forcing-end-epoch belongs to --teacher-forcing falling, "
+                f"and teacher forcing is {self.teacher_forcing}"
+            )
+        return self
+
+    def settled(self, *, model: str) -> Self:
+        """Put what a model is usually trained with for `auto`."""
+        is_notebooks = model == "gru"
+        settled: dict[str, object] = {}
+        if self.teacher_forcing == "auto":
+            settled["teacher_forcing"] = 0.0 if is_notebooks else 1.0
+        if self.loss == "auto":
+            settled["loss"] = "padded" if is_notebooks else "token"
+        return self.model_copy(update=settled)
 
 
 class SearchConfig(Section):
@@ -171,3 +316,27 @@ _BELONGS: dict[str, tuple[str, ...]] = {
     "samples": _DRAWS,
     "seed": _DRAWS,
 }
+
+
+class SweepConfig(Section):
+    """Which runs a sweep makes, and how many at once."""
+
+    search: bool = False
+    """Let Optuna choose the runs, from lists and from ranges (1e-4:1e-2), instead of making one for
+    every combination."""
+    trials: PositiveInt = 20
+    """Runs of a search in all, those before --resume counted."""
+    prune: bool = True
+    """End a run of a search that falls behind the median of the others."""
+    workers: PositiveInt = 1
+    """Runs at the same time, each in a process of its own; they share the cores among them."""
+
+    @model_validator(mode="after")
+    def _options_belong_to_a_search(self) -> Self:
+        for name in sorted(self.model_fields_set & {"trials", "prune"}):
+            if not self.search:
+                option = "--no-prune" if name == "prune" and not self.prune else f"--{name}"
+                raise ValueError(
+                    f"{option} belongs to a search. Add --search, or leave {option} off"
+                )
+        return self

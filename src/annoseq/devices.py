@@ -11,6 +11,7 @@ import torch
 
 from annoseq.config import DeviceConfig
 from annoseq.errors import OptionError
+from annoseq.launch import launched
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -20,14 +21,17 @@ _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torc
 
 @dataclass(frozen=True)
 class Compute:
-    """A device and the precision of the network's arithmetic on it."""
+    """A device, the precision of the network's arithmetic on it, and whether it is compiled."""
 
     device: torch.device
     dtype: torch.dtype
+    compiles: bool = False
 
     @classmethod
     def choose(cls, config: DeviceConfig | None = None) -> Compute:
         """Take the device asked for, or the accelerator where there is one, or the CPU.
+
+        Of several processes that a launcher started, each takes a GPU of its own.
 
         Raises:
             OptionError: the device is not there, or the precision does not go with it.
@@ -37,6 +41,8 @@ class Compute:
         device = torch.device(config.device) if config.device != "auto" else accelerator
         device = device or torch.device("cpu")
         found = torch.accelerator.device_count() if accelerator else 0
+        if launched().processes > 1:
+            device = _own_device(device, found=found)
         if device.type != "cpu" and (
             accelerator is None or accelerator.type != device.type or (device.index or 0) >= found
         ):
@@ -47,12 +53,13 @@ class Compute:
             )
         if config.precision == "auto":
             has_bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
-            return cls(device, torch.bfloat16 if has_bfloat16 else torch.float32)
+            dtype = torch.bfloat16 if has_bfloat16 else torch.float32
+            return cls(device, dtype, config.compile)
         if device.type == "cpu" and config.precision != "float32":
             raise OptionError(
                 f"--precision {config.precision} needs a GPU; the CPU computes in float32 here."
             )
-        return cls(device, _DTYPES[config.precision])
+        return cls(device, _DTYPES[config.precision], config.compile)
 
     def autocast(self) -> AbstractContextManager[None]:
         """Return the context in which the network runs."""
@@ -70,3 +77,25 @@ class Compute:
             return torch.cuda.max_memory_allocated(self.device)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _own_device(device: torch.device, *, found: int) -> torch.device:
+    """Return the device of this process, where a launcher started several.
+
+    Raises:
+        OptionError: the processes would have to share a device.
+    """
+    if device.type == "cpu":
+        return device
+    own = launched().local_rank
+    if str(device) != "cuda":
+        raise OptionError(
+            f"several processes cannot train on the one device {device}. Use --device cuda, of "
+            "which each takes its own, or --device cpu, or start one process."
+        )
+    if own >= found:
+        raise OptionError(
+            f"process {own + 1} of this machine needs a GPU of its own, but torch finds {found}. "
+            "Start as many processes as there are GPUs: torchrun --nproc-per-node gpu."
+        )
+    return torch.device("cuda", own)

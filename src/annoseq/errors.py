@@ -8,7 +8,9 @@
     ├── PairsError         rows that cannot be used, named
     ├── DatasetError       a prepared dataset is missing, damaged, or does not fit
     ├── ModelError         a model folder is missing, damaged, or of another version
+    ├── VectorsError       a file of word vectors cannot be read, made, or does not fit
     ├── TrainingError      training cannot start, go on, or be resumed
+    │   └── DivergenceError    the loss is no longer a number
     └── OutputError        something cannot be written
 
 A message says what was found, where, what was expected, and what to do. It never
@@ -69,8 +71,16 @@ class ModelError(AnnoseqError, ValueError):
     """A model folder is missing, damaged, or of another version."""
 
 
+class VectorsError(AnnoseqError, ValueError):
+    """A file of word vectors cannot be read, cannot be made, or does not fit."""
+
+
 class TrainingError(AnnoseqError, RuntimeError):
     """Training cannot start, go on, or be resumed."""
+
+
+class DivergenceError(TrainingError):
+    """The loss is no longer a number."""
 
 
 class OutputError(AnnoseqError, OSError):

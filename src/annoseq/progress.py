@@ -17,6 +17,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from annoseq.launch import launched
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -46,7 +48,8 @@ def progress(description: str, *, total: int | None) -> Iterator[Callable[[int],
         TimeRemainingColumn(),
         console=console,
         transient=True,
-        disable=not console.is_terminal,  # a notebook would need ipywidgets
+        # A notebook would need ipywidgets.
+        disable=not (console.is_terminal and launched().is_main),
     )
     with bar:
         task = bar.add_task(description, total=total)

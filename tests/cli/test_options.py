@@ -39,7 +39,46 @@ MESSAGES = {
         "--device: found 'tpu'. "
         "Give cpu, cuda, cuda:1, mps, or auto: the accelerator where there is one."
     ),
-    "train P --out M --model nope": "--model: found 'nope'. Give one of gru.",
+    "train P --out M --model nope": (
+        "--model: found 'nope'. Give 'gru', 'attention' or 'transformer'."
+    ),
+    "train P --out M --model attention --gru.hidden 4": (
+        "--gru.hidden belongs to --model gru, and the model is attention."
+    ),
+    "train P --out M --attention.hidden 4": (
+        "--attention.hidden belongs to --model attention, and the model is gru."
+    ),
+    "find-lr P --model attention --gru.embedding-dropout 0.1": (
+        "--gru.embedding-dropout belongs to --model gru, and the model is attention."
+    ),
+    "train P --out M --model attention --attention.hidden 0": (
+        "--attention.hidden: found '0'. Give a number above 0."
+    ),
+    "train P --out M --attention 5": (
+        "--attention: found '5'. Give one of its settings: --attention.embedding, "
+        "--attention.hidden, --attention.layers, --attention.dropout."
+    ),
+    "train P --out M --teacher-forcing 1.5": (
+        "--teacher-forcing: found '1.5'. Give a number of at most 1, or 'auto' or 'falling'."
+    ),
+    "train P --out M --teacher-forcing -0.1": (
+        "--teacher-forcing: found '-0.1'. Give a number of at least 0, or 'auto' or 'falling'."
+    ),
+    "train P --out M --teacher-forcing rising": (
+        "--teacher-forcing: found 'rising'. Give a number, or 'auto' or 'falling'."
+    ),
+    "train P --out M --forcing-end-epoch 3": (
+        "--forcing-end-epoch belongs to --teacher-forcing falling, and teacher forcing is auto."
+    ),
+    "train P --out M --teacher-forcing falling --forcing-end-epoch 0": (
+        "--forcing-end-epoch: found '0'. Give a number above 0."
+    ),
+    "train P --out M --loss sum": "--loss: found 'sum'. Give 'auto', 'padded' or 'token'.",
+    "train P --out M --label-smoothing 1": "--label-smoothing: found '1'. Give a number below 1.",
+    "train P --out M --early-stopping -1": (
+        "--early-stopping: found '-1'. Give a number of at least 0."
+    ),
+    "train P --out M --keep worst": "--keep: found 'worst'. Give 'best' or 'last'.",
     "train P --out M --task guess": (
         "--task: found 'guess'. Give 'auto', 'annotate' or 'translate'."
     ),

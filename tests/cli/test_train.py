@@ -44,7 +44,7 @@ def test_train_writes_a_model_folder_that_is_complete(model: Path) -> None:
     assert snapshot(model).keys() == MODEL_FILES
     assert not model.with_name("model.training").exists()
     config = json.loads((model / "config.json").read_text())
-    assert config["model"]["hidden"] == 8
+    assert config["network"]["gru"]["hidden"] == 8
     assert config["epochs"] == 1
 
 
@@ -112,6 +112,7 @@ def test_train_prints_the_table_of_epochs_and_draws_the_curves(data: Path, tmp_p
     )
     header, *epochs, speed = result.out.splitlines()
     assert header == Epoch.header()
+    epochs = [line for line in epochs if not line.startswith("kept ")]
     assert [line.split()[0] for line in epochs] == ["1", "2", "3"]
     assert re.fullmatch(r"[\d,]+ pairs/s, peak memory \d+\.\d\d GB \(cpu\)", speed)
     assert plot.read_bytes().startswith(PNG)
@@ -122,10 +123,10 @@ def test_training_goes_on_from_a_model(table: Path, model: Path, tmp_path: Path)
     out = tmp_path / "more"
     result = run("train", table, "--out", out, "--go-on-from", model, "--epochs", 2)
     assert result.code == 0
-    assert [line.split()[0] for line in result.out.splitlines()[1:-1]] == ["2", "3"]
+    assert [line.split()[0] for line in result.out.splitlines()[1:3]] == ["2", "3"]
     assert snapshot(model) == before
     config = json.loads((out / "config.json").read_text())
-    assert (config["epochs"], config["model"]["hidden"]) == (3, 8)
+    assert (config["epochs"], config["network"]["gru"]["hidden"]) == (3, 8)
 
 
 def test_training_that_goes_on_keeps_the_validation_rows(table: Path, tmp_path: Path) -> None:
@@ -136,15 +137,63 @@ def test_training_that_goes_on_keeps_the_validation_rows(table: Path, tmp_path: 
     assert (one.data, one.valid_fingerprint) == (other.data, other.valid_fingerprint)
 
 
-@pytest.mark.parametrize("option", ["--gru.hidden", "--max-vocab", "--min-frequency"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--gru.hidden", 9),
+        ("--model", "gru"),
+        ("--model", "attention"),
+        ("--attention.hidden", 9, "--model", "attention"),
+        ("--max-vocab", 9),
+        ("--min-frequency", 9),
+        ("--tokens", "bpe"),
+        ("--bpe-vocab", 600),
+        ("--task", "translate"),
+    ],
+)
 def test_training_that_goes_on_cannot_change_what_is_settled(
-    option: str, table: Path, model: Path, tmp_path: Path
+    options: tuple[object, ...], table: Path, model: Path, tmp_path: Path
 ) -> None:
-    arguments = ("--out", tmp_path / "more", "--go-on-from", model, option, 9)
+    option = options[0]
+    arguments = ("--out", tmp_path / "more", "--go-on-from", model, *options)
     assert refusal(run("train", table, *arguments)) == (
         f"{option} was settled when the model of --go-on-from was first trained. "
         f"Leave {option} off, or train a new model."
     )
+
+
+ATTENTION = (
+    *("--model", "attention", "--attention.embedding", 8, "--attention.hidden", 8),
+    *("--device", "cpu"),
+)
+
+
+def test_attention_is_trained_goes_on_and_annotates(table: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    options = ("--teacher-forcing", "falling", "--label-smoothing", 0.1, "--epochs", 2)
+    assert run("train", table, "--out", first, *ATTENTION, *options).code == 0
+    config = json.loads((first / "config.json").read_text())
+    assert config["network"].keys() == {"model", "attention"}
+    training = config["training"]
+    assert (training["teacher_forcing"], training["loss"]) == ("falling", "token")
+    more = ("--go-on-from", first, "--epochs", 1, "--keep", "last", "--teacher-forcing", 0.5)
+    assert run("train", table, "--out", second, *more).code == 0
+    config = json.loads((second / "config.json").read_text())
+    assert (config["epochs"], config["network"]["model"]) == (3, "attention")
+    assert run("annotate", second, table, "--out", tmp_path / "out.jsonl").code == 0
+    lines = (tmp_path / "out.jsonl").read_text().splitlines()
+    assert len(lines) == 40
+
+
+def test_training_stops_early_when_asked(data: Path, tmp_path: Path) -> None:
+    """At next to no rate nothing gets better."""
+    options = ("--epochs", 5, "--max-lr", "1e-12", "--early-stopping", 2)
+    result = run("train", data, "--out", tmp_path / "model", *TINY[:4], *options)
+    _, *epochs, stopped, kept, _ = result.out.splitlines()
+    assert [line.split()[0] for line in epochs] == ["1", "2", "3"]
+    assert stopped == "stopped: no better token accuracy since epoch 1"
+    assert kept == "kept the weights of epoch 1"
+    assert json.loads((tmp_path / "model" / "config.json").read_text())["epochs"] == 3
 
 
 def test_a_table_of_validation_pairs_stands_in_for_a_split(table: Path, tmp_path: Path) -> None:

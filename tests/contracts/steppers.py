@@ -9,25 +9,32 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from annoseq.decoding.faithful import Edits, Faithful
-from annoseq.text.batches import Batch, collate
 from annoseq.text.codec import Example
 from annoseq.text.vocabulary import BEGIN, END, PAD, UNKNOWN
-from tests.tiny import SIZE, STILL, tiny_network
+from tests.tiny import (
+    SIZE,
+    STILL,
+    STILL_ATTENTION,
+    STILL_TRANSFORMER,
+    batch_of,
+    tiny_network,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from annoseq.decoding.hypothesis import Hypothesis
     from annoseq.models.stepper import Stepper
+    from annoseq.text.batches import Batch
 
-BLANK = SIZE - 1
+BLANK, PIECE = SIZE - 1, SIZE - 2
 EDITS = Edits(
     copy_of=torch.tensor([0, 1, 2, 3, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, 8, 9, 10, 11]),
     is_blank=torch.arange(SIZE) == BLANK,
+    continues=torch.arange(SIZE) == PIECE,
     opening=torch.tensor([4, 6]),
     closing=torch.tensor([5, 7]),
     nests_in_itself=torch.tensor([True, False]),
@@ -116,9 +123,8 @@ class Case:
 
     def batch(self, rows: Sequence[Example], *, wider: int = 0) -> tuple[Batch, Tensor]:
         """Return a batch, padded by `wider` more than it must be, and the rows' limits."""
-        batch = collate(range(len(rows)), rows)
-        wide = F.pad(batch.source, (0, wider), value=PAD)
-        return Batch(batch.rows, wide, batch.source_lengths), self.limits(batch.source_lengths)
+        batch = batch_of(rows, wider=wider)
+        return batch, self.limits(batch.source_lengths)
 
 
 def _twice(lengths: Tensor) -> Tensor:
@@ -127,6 +133,8 @@ def _twice(lengths: Tensor) -> Tensor:
 
 NETWORKS = {
     "gru": tiny_network(STILL, seed=3).eval(),
+    "attention": tiny_network(STILL_ATTENTION, seed=3).eval(),
+    "transformer": tiny_network(STILL_TRANSFORMER, seed=3).eval(),
 }
 CASES = {
     "table": Case(Table(), _twice),

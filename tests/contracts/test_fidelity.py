@@ -63,7 +63,7 @@ def test_hard_texts_are_kept(model: str, search: str) -> None:
 def test_the_random_models_do_annotate(search: str) -> None:
     """Without spans, and without windows, the tests above would prove little."""
     texts = list(hard_texts(300, seed=search))
-    for model, deepest in {"flat": 1, "nested": 3}.items():
+    for model, deepest in {"flat": 1, "nested": 3, "in pieces": 3}.items():
         assert random_annotator(model).model.codec.bounds.depth == deepest
         found = annotate(model, search, texts)
         assert sum(len(one.spans or ()) for one in found) > 100
@@ -79,7 +79,7 @@ def test_weights_that_have_overflown_change_nothing(value: float, search: str) -
     model = random_annotator("nested").model
     network = deepcopy(model.network)
     with torch.no_grad():
-        network.target_embedding.weight[model.codec.target.ids[" Ames"]] = value
+        network.target.embedding.weight[model.codec.target.ids[" Ames"]] = value
     texts = ["Dr. Ames, 31y\n", " Ames", "Dr Dr Dr Ames Dr Ames 31 31"]
     found = Annotator(replace(model, network=network)).annotate(texts, search=SEARCHES[search])
     for text, one in zip(texts, found, strict=True):

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from annoseq.config import DataConfig
 from annoseq.decoding.faithful import CLOSE, COPY, OPEN, Edits, Faithful, edited_spans
 from annoseq.decoding.sampling import follow, most_likely
 from annoseq.decoding.windows import TokenSpan
@@ -18,7 +19,8 @@ from annoseq.text.batches import collate
 from annoseq.text.bounds import Bounds
 from annoseq.text.codec import Codec, Example
 from annoseq.text.vocabulary import BEGIN, END, UNKNOWN
-from tests.contracts.steppers import BLANK, EDITS, Table
+from tests.contracts.steppers import BLANK, EDITS, PIECE, Table
+from tests.text.tables import LETTERS
 from tests.tiny import SIZE, STILL, tiny_network
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ WORD, OTHER = 8, 9
 NETWORK = tiny_network(STILL, seed=1).eval()
 
 THOROUGH = settings(max_examples=150, deadline=None)
-_sources = st.lists(st.sampled_from([WORD, OTHER, BLANK, UNKNOWN, 5]), max_size=7)
+_sources = st.lists(st.sampled_from([WORD, OTHER, BLANK, PIECE, UNKNOWN, 5]), max_size=7)
 _edits = st.builds(
     lambda self_nesting, depth: replace(
         EDITS, nests_in_itself=torch.tensor(self_nesting), depth=depth
@@ -95,6 +97,16 @@ def possible(edits: Sequence[int], source: Sequence[int], *, tables: Edits = EDI
         ([WORD, BLANK, BLANK, WORD], [A, COPY, COPY], {COPY}),
         ([WORD, BLANK, BLANK], [A, COPY], {CLOSE}),
         ([WORD, BLANK, BLANK], [A, COPY, CLOSE, COPY], {COPY}),
+        # A word in pieces is whole, but for what is before the window.
+        ([WORD, PIECE, WORD], [COPY], {COPY}),
+        ([WORD, PIECE, WORD], [A, COPY], {COPY}),
+        ([WORD, PIECE, WORD], [A, COPY, COPY], {COPY, CLOSE, A, B}),
+        ([WORD, PIECE], [A, B, COPY], {COPY}),
+        ([WORD, PIECE], [A, B, COPY, COPY], {CLOSE}),
+        ([PIECE, WORD], [], {COPY}),
+        ([PIECE, WORD], [COPY], {COPY, A, B}),
+        ([WORD, BLANK, PIECE], [A, COPY], {COPY, CLOSE}),
+        ([WORD, BLANK, PIECE], [A, COPY, COPY], {COPY}),
     ],
 )
 def test_what_is_possible(source: list[int], edits: list[int], expected: set[int]) -> None:
@@ -201,6 +213,7 @@ def test_a_random_walk_meets_no_dead_end_and_keeps_the_rules(
     for first, last, _, _ in edited_spans(tuple(edits[:-1]), (0.0,) * len(edits)):
         assert 0 <= first < last <= len(source)
         assert BLANK not in {source[first], source[last - 1]}
+        assert PIECE not in {source[first], *source[last : last + 1]}
 
 
 @THOROUGH
@@ -228,6 +241,7 @@ def test_tables_are_those_of_the_codec(dataset: Dataset) -> None:
     edits = Edits.of(Codec("annotate", codec.source, codec.target, codec.labels, bounds))
     for id_, token in enumerate(codec.source.tokens):
         assert edits.is_blank[id_] == token.isspace()
+        assert not edits.continues[id_]
         assert edits.copy_of[id_] == codec.target.ids.get(token, UNKNOWN)
     tags = [
         (codec.target.tokens[one], codec.target.tokens[other])
@@ -237,6 +251,17 @@ def test_tables_are_those_of_the_codec(dataset: Dataset) -> None:
     assert edits.nests_in_itself.tolist() == [True] + [False] * (len(codec.labels) - 1)
     assert edits.depth == 3
     assert edits.to(torch.device("cpu")) == replace(edits)
+
+
+def test_the_pieces_of_a_codec_are_told_apart() -> None:
+    config = DataConfig(tokens="bpe", min_frequency=2, bpe_vocab=512)
+    codec = Codec.fit(LETTERS, task="annotate", config=config)
+    edits = Edits.of(codec)
+    assert torch.equal(edits.copy_of, torch.arange(len(codec.source)))
+    ids = codec.source.look_up(["\x1f\n", "\x1f ", " ", "\x1f", "\x1f.", "<0x41>", "e"])
+    assert UNKNOWN not in ids
+    assert edits.is_blank[ids].tolist() == [True, True, False, False, False, False, False]
+    assert edits.continues[ids].tolist() == [False, False, False, False, False, True, True]
 
 
 LOGS = tuple(-(2.0**place) for place in range(12))

@@ -1,20 +1,99 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
 import torch
 
-from tests.tiny import same_weights, tiny_network
+from annoseq.config import DataConfig, NetworkConfig
+from annoseq.models.attention import Attention
+from annoseq.models.build import build_model
+from annoseq.models.gru import Gru
+from annoseq.pairs.pair import Pair
+from annoseq.pairs.pairs import Pairs
+from annoseq.text.codec import Codec
+from annoseq.text.vocabulary import UNKNOWN
+from tests.tiny import TINY, TINY_ATTENTION, same_weights, tiny_network
+
+if TYPE_CHECKING:
+    from annoseq.config import AnyNetworkConfig
+    from annoseq.text.dataset import Dataset
+
+ATTENTION, GRU = NetworkConfig.of(TINY_ATTENTION), NetworkConfig.of(TINY)
+every_network = pytest.mark.parametrize("config", [TINY, TINY_ATTENTION])
 
 
-def test_weights_depend_on_the_seed_alone() -> None:
+@every_network
+def test_weights_depend_on_the_seed_alone(config: AnyNetworkConfig) -> None:
     torch.manual_seed(1)
-    one = tiny_network(seed=5)
+    one = tiny_network(config, seed=5)
     torch.manual_seed(2)
     torch.rand(3)
-    assert same_weights(one, tiny_network(seed=5))
-    assert not same_weights(one, tiny_network(seed=6))
+    assert same_weights(one, tiny_network(config, seed=5))
+    assert not same_weights(one, tiny_network(config, seed=6))
 
 
-def test_what_others_draw_is_not_disturbed() -> None:
+@every_network
+def test_what_others_draw_is_not_disturbed(config: AnyNetworkConfig) -> None:
     before = torch.get_rng_state()
-    tiny_network(seed=5)
+    tiny_network(config, seed=5)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_network_is_the_one_that_was_chosen(dataset: Dataset) -> None:
+    codec = dataset.codec
+    for config, kind in ((GRU, Gru), (ATTENTION, Attention)):
+        network = build_model(config, codec, seed=0)
+        assert isinstance(network, kind)
+        assert network.target.embedding.num_embeddings == len(codec.target)
+
+
+def translation(*pairs: tuple[str, str]) -> Codec:
+    """Return the codec of a few pairs of texts, every word of which is known."""
+    rows = [Pair(source, target, row) for row, (source, target) in enumerate(pairs, 1)]
+    config = DataConfig(min_frequency=1)
+    return Codec.fit(Pairs(rows, name="texts"), task="translate", config=config)
+
+
+def test_annotating_shares_the_embeddings_of_both_sides(dataset: Dataset) -> None:
+    codec = dataset.codec
+    network = build_model(ATTENTION, codec, seed=0)
+    assert isinstance(network, Attention)
+    assert network.source.table is network.target.embedding
+    assert network.source.copies is not None
+    found = [codec.target.tokens[id_] for id_ in network.source.copies.tolist()]
+    unknown = codec.target.tokens[UNKNOWN]
+    assert [
+        (one, other)
+        for one, other in zip(codec.source.tokens, found, strict=True)
+        if other not in {one, unknown}
+    ] == []
+    assert found.count(unknown) <= 0.1 * len(found)
+
+
+def test_another_language_has_embeddings_of_its_own() -> None:
+    codec = translation(("un deux trois quatre cinq", "one two three four five"))
+    network = build_model(ATTENTION, codec, seed=0)
+    assert isinstance(network, Attention)
+    assert network.source.copies is None
+    assert network.source.table.num_embeddings == len(codec.source)
+
+
+@pytest.mark.parametrize(("foreign", "are_shared"), [(2, True), (6, False)])
+def test_embeddings_are_shared_where_nine_in_ten_tokens_are(foreign: int, are_shared: bool) -> None:
+    words = [f" {chr(97 + i)}{chr(97 + j)}" for i in range(6) for j in range(6)]
+    others = [f" x{chr(97 + i)}" for i in range(foreign)]
+    codec = translation(("".join(words + others), "".join(words)))
+    network = build_model(ATTENTION, codec, seed=0)
+    assert isinstance(network, Attention)
+    assert (network.source.table is network.target.embedding) is are_shared
+
+
+def test_the_notebooks_network_shares_none(dataset: Dataset) -> None:
+    same = replace(dataset.codec, source=dataset.codec.target)
+    for codec in (dataset.codec, same):
+        network = build_model(GRU, codec, seed=0)
+        assert isinstance(network, Gru)
+        assert network.source.table is not network.target.embedding
+        assert network.source.table.num_embeddings == len(codec.source)

@@ -10,16 +10,20 @@ import torch
 from safetensors import safe_open
 
 from annoseq._version import __version__
+from annoseq.config import NetworkConfig
 from annoseq.devices import Compute
 from annoseq.errors import ModelError, OutputError
 from annoseq.evaluation.predictions import predict
+from annoseq.models.attention import Attention
 from annoseq.models.folder import TrainedModel
+from annoseq.text.vocabulary import BEGIN
 from tests.limits import largest_file
-from tests.tiny import BATCHING, same_weights, tiny_learner
+from tests.tiny import BATCHING, TINY, TINY_ATTENTION, same_weights, tiny_learner
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from annoseq.config import AnyNetworkConfig
     from annoseq.text.dataset import Dataset
 
 FILES = ["card.md", "config.json", "labels.json", "source.json", "target.json"]
@@ -29,6 +33,14 @@ FILES = ["card.md", "config.json", "labels.json", "source.json", "target.json"]
 def folder(model_folder: Path, tmp_path: Path) -> Path:
     """A copy of the trained model, to be damaged."""
     return shutil.copytree(model_folder, tmp_path / "model")
+
+
+@pytest.fixture(scope="module")
+def attention_folder(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network with attention and fresh weights, saved."""
+    folder = tmp_path_factory.mktemp("untrained") / "model"
+    tiny_learner(dataset, model=TINY_ATTENTION).save(folder)
+    return folder
 
 
 def names(folder: Path) -> list[str]:
@@ -54,8 +66,11 @@ def replace_file(folder: Path, name: str, content: bytes) -> None:
     edit_config(folder, files=files | {name: hashlib.sha256(content).hexdigest()})
 
 
-def test_a_loaded_model_predicts_the_same(dataset: Dataset, tmp_path: Path) -> None:
-    learner = tiny_learner(dataset)
+@pytest.mark.parametrize("model", [TINY, TINY_ATTENTION])
+def test_a_loaded_model_predicts_the_same(
+    model: AnyNetworkConfig, dataset: Dataset, tmp_path: Path
+) -> None:
+    learner = tiny_learner(dataset, model=model)
     learner.fit_one_cycle(1, 1e-2, report=lambda line: None)
     learner.save(tmp_path / "model")
     loaded = TrainedModel.load(tmp_path / "model")
@@ -67,7 +82,12 @@ def test_a_loaded_model_predicts_the_same(dataset: Dataset, tmp_path: Path) -> N
     assert list(ours) == list(learner.predictions())
     assert ours.accuracy == learner.predictions().accuracy
     batch = dataset.one_batch()
-    assert torch.equal(loaded.network.eval()(batch), learner.network.eval()(batch))
+    begin = torch.full((len(batch.source),), BEGIN)
+    scores, saved_scores = (
+        network.eval().scores(network.step(network.start(batch), begin))
+        for network in (loaded.network, learner.network)
+    )
+    assert torch.equal(scores, saved_scores)
 
 
 def test_the_folder_holds_json_and_safetensors_only(model_folder: Path) -> None:
@@ -82,14 +102,56 @@ def test_the_tied_weight_is_stored_once(model_folder: Path, dataset: Dataset) ->
         tied = [name for name in weights.keys() if weights.get_tensor(name).shape == (size, 16)]  # noqa: SIM118
     assert len(tied) == 1
     network = TrainedModel.load(model_folder).network
-    assert network.output.weight is network.target_embedding.weight
+    assert network.target.output.weight is network.target.embedding.weight
+
+
+def test_shared_embeddings_are_stored_once(attention_folder: Path, dataset: Dataset) -> None:
+    sizes = {len(dataset.codec.source), len(dataset.codec.target)}
+    with safe_open(str(attention_folder / "weights.safetensors"), "pt") as weights:
+        shapes = [weights.get_slice(name).get_shape() for name in weights.keys()]  # noqa: SIM118
+    assert [shape for shape in shapes if shape[0] in sizes and shape[1:]] == [
+        [len(dataset.codec.target), 16]
+    ]
+    network = TrainedModel.load(attention_folder).network
+    assert isinstance(network, Attention)
+    assert network.source.table is network.target.embedding
+
+
+def test_the_config_holds_the_settings_of_the_chosen_network_only(
+    model_folder: Path, attention_folder: Path
+) -> None:
+    for folder, name in ((model_folder, "gru"), (attention_folder, "attention")):
+        network = json.loads((folder / "config.json").read_text())["network"]
+        assert network.keys() == {"model", name}
+        assert network["model"] == name
+        assert network[name]["embedding"] == 16
+        assert TrainedModel.load(folder).config.network.model == name
+    assert TrainedModel.load(attention_folder).config.network == NetworkConfig.of(TINY_ATTENTION)
+
+
+def test_the_same_model_is_the_same_files(attention_folder: Path, tmp_path: Path) -> None:
+    loaded = TrainedModel.load(attention_folder)
+    for copy in range(5):
+        again = tmp_path / str(copy)
+        loaded.save(again, card="")
+        for name in ("config.json", "weights.safetensors", "source.json", "target.json"):
+            assert (again / name).read_bytes() == (attention_folder / name).read_bytes()
+
+
+def test_the_config_leaves_no_choice_to_be_made_again(
+    model_folder: Path, attention_folder: Path
+) -> None:
+    for folder, forcing, loss in ((model_folder, 0.0, "padded"), (attention_folder, 1.0, "token")):
+        training = json.loads((folder / "config.json").read_text())["training"]
+        assert (training["teacher_forcing"], training["loss"]) == (forcing, loss)
 
 
 def test_the_config_tells_what_was_trained(trained: TrainedModel, dataset: Dataset) -> None:
     config = trained.config
     assert (config.annoseq, config.task, config.epochs) == (__version__, "annotate", 2)
     assert config.fingerprint == dataset.fingerprint
-    assert (config.model.embedding, config.model.hidden, config.batching.batch_size) == (16, 16, 16)
+    gru = config.network.gru
+    assert (gru.embedding, gru.hidden, config.batching.batch_size) == (16, 16, 16)
 
 
 def test_no_such_folder(tmp_path: Path) -> None:
@@ -163,9 +225,36 @@ def test_a_config_that_does_not_list_a_file(folder: Path) -> None:
     )
 
 
-def test_sizes_that_are_not_those_of_the_weights(folder: Path) -> None:
-    model = json.loads((folder / "config.json").read_text())["model"]
-    edit_config(folder, model=model | {"hidden": 17})
+@pytest.mark.parametrize("name", ["lstm", "Gru", "", None, 3])
+def test_a_network_that_is_not_known(folder: Path, name: object) -> None:
+    network = json.loads((folder / "config.json").read_text())["network"]
+    edit_config(folder, network=network | {"model": name})
+    message = fault(folder)
+    opening = f"{folder}: config.json is damaged or of another version (network.model: Input "
+    assert message.startswith(opening)
+    assert message.endswith(
+        f"); this is annoseq {__version__}. Use the version that wrote it, or train again."
+    )
+    assert "\n" not in message
+
+
+def test_settings_of_a_network_that_was_not_chosen(folder: Path) -> None:
+    network = json.loads((folder / "config.json").read_text())["network"]
+    edit_config(folder, network=network | {"attention": {"hidden": 8}})
+    assert fault(folder) == (
+        f"{folder}: config.json is damaged or of another version "
+        "(network: Value error, --attention.hidden belongs to --model attention, "
+        f"and the model is gru); "
+        f"this is annoseq {__version__}. Use the version that wrote it, or train again."
+    )
+
+
+@pytest.mark.parametrize("changed", [{"gru": {"hidden": 17}}, {"model": "attention"}, {}])
+def test_a_network_that_is_not_that_of_the_weights(
+    folder: Path, changed: dict[str, object]
+) -> None:
+    network = {"model": "gru"} | changed
+    edit_config(folder, network=network)
     assert fault(folder) == (
         f"{folder}: damaged: weights.safetensors is not of the network that config.json "
         "describes. Train again."

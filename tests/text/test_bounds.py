@@ -41,3 +41,12 @@ def test_how_spans_lie_in_one_another(
 
 def test_line_breaks_are_tokens_of_their_own() -> None:
     assert [token for token in ["\n", "\r", " ", "a", "\t"] if is_line_break(token)] == ["\n", "\r"]
+
+
+def test_lengths_are_counted_in_pieces() -> None:
+    pairs = pairs_of(("Ames said:\n", "{{A}}Ames{{/A}} said:\n"))
+    config = EVERYTHING.model_copy(update={"tokens": "bpe", "min_frequency": 9})
+    bounds = Codec.fit(pairs, task="annotate", config=config).bounds
+    assert bounds == Bounds(
+        growth=16 / 14, longest_source=13, has_line_breaks=True, longest_span=5, depth=1
+    )

@@ -8,7 +8,7 @@ from tokenizers import Regex
 from tokenizers.pre_tokenizers import Split
 
 from annoseq.pairs.markup import LABEL_PATTERN, Span, Tag, is_label, render, scan
-from annoseq.text.segmentation import core_start, cut_spans, segmentation
+from annoseq.text.segmentation import core_start, cut_spans, is_tag, segmentation
 from tests.pairs.strategies import annotated_texts, texts
 
 THOROUGH = settings(max_examples=250, deadline=None)
@@ -92,3 +92,11 @@ def test_both_regular_expression_engines_read_labels_alike() -> None:
 )
 def test_spans_that_are_cut(text: str, span: Span, is_cut: bool) -> None:
     assert cut_spans(text, [span]) == ([span] if is_cut else [])
+
+
+def test_tags_are_told_from_other_tokens() -> None:
+    text = "a {{X}}b{{/X}} {{\\X}} {{ X}}{}{{/}} {{Y:Z}}"
+    found = tokens(text, keeps_tags=True)
+    assert "".join(found) == text
+    assert [token for token in found if is_tag(token)] == [" {{X}}", "{{/X}}", " {{Y:Z}}"]
+    assert not any(map(is_tag, tokens(text)))

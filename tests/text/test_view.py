@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from annoseq.config import DataConfig
 from annoseq.text.codec import Codec
 from annoseq.text.view import show_examples
 from tests.text.tables import EVERYTHING, LETTERS, pairs_of
@@ -15,12 +16,12 @@ if TYPE_CHECKING:
 CODEC = Codec.fit(LETTERS, task="annotate", config=EVERYTHING)
 
 
-def shown(*pairs: Pair, width: int = 120, colors: bool = False) -> str:
+def shown(*pairs: Pair, codec: Codec = CODEC, width: int = 120, colors: bool = False) -> str:
     file = io.StringIO()
     console = Console(
         file=file, width=width, force_terminal=colors, color_system="standard" if colors else None
     )
-    show_examples(pairs, CODEC, console=console)
+    show_examples(pairs, codec, console=console)
     return file.getvalue()
 
 
@@ -48,6 +49,15 @@ def test_unknown_tokens_are_marked_and_named() -> None:
     assert cells(output, 2) == "Dear <unk:·Zoe>"
     assert cells(output, 3) == "Dear {{NAME}} <unk:·Zoe> {{/NAME}}"
     assert "\x1b[1;31m<unk:·Zoe>" in shown(pair, colors=True)
+
+
+def test_the_pieces_of_a_word_are_joined() -> None:
+    config = DataConfig(tokens="bpe", min_frequency=3)
+    pieces = Codec.fit(LETTERS, task="annotate", config=config)
+    (pair,) = pairs_of(("Dr. Zoe, Call\n", "Dr. {{NAME}}Zoe{{/NAME}}, Call\n"))
+    output = shown(pair, codec=pieces, width=200)
+    assert cells(output, 2) == "|D|r . ·|<0x5A>|o|e |, ·|C|a|l|l ⏎"
+    assert cells(output, 3) == "|D|r . {{NAME}} ·|<0x5A>|o|e {{/NAME}} |, ·|C|a|l|l ⏎"
 
 
 def test_a_long_token_is_folded_never_cut() -> None:

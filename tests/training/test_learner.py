@@ -1,11 +1,17 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 import torch
 
-from annoseq.config import BatchConfig, DataConfig, GruConfig, TrainingConfig
+from annoseq.config import (
+    AttentionConfig,
+    BatchConfig,
+    DataConfig,
+    GruConfig,
+    TrainingConfig,
+)
 from annoseq.errors import DatasetError, ModelError, OptionError, OutputError, TrainingError
 from annoseq.models.folder import TrainedModel
 from annoseq.pairs.pairs import Pairs
@@ -13,7 +19,15 @@ from annoseq.pairs.sample import sample_pairs
 from annoseq.text.dataset import Dataset
 from annoseq.training.learner import Learner
 from annoseq.training.recorder import Epoch
-from tests.tiny import BATCHING, STILL, TINY, same_weights, tiny_learner
+from tests.tiny import (
+    BATCHING,
+    STILL,
+    STILL_ATTENTION,
+    TINY,
+    TINY_ATTENTION,
+    same_weights,
+    tiny_learner,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,7 +83,7 @@ def test_what_others_draw_is_not_disturbed_and_does_not_disturb(dataset: Dataset
 
 
 def test_reports_are_the_heading_and_a_row_for_each_epoch(dataset: Dataset) -> None:
-    learner = tiny_learner(dataset)
+    learner = tiny_learner(dataset, training=TrainingConfig(keep="last"))
     lines = fit(learner)
     assert lines == [Epoch.header(), *map(str, learner.recorder.epochs)]
     assert [row.epoch for row in learner.recorder.epochs] == [1, 2]
@@ -120,7 +134,9 @@ def test_a_saved_model_goes_on_as_it_would_have(dataset: Dataset, tmp_path: Path
     at_once.save(tmp_path / "model")
     loaded = Learner.load(tmp_path / "model", dataset)
     assert same_weights(loaded.network, at_once.network)
-    assert (loaded.epochs, loaded.model_config, loaded.batching) == (2, STILL, BATCHING)
+    assert (loaded.epochs, loaded.batching) == (2, BATCHING)
+    assert (loaded.model_config, loaded.config) == (at_once.model_config, at_once.config)
+    assert loaded.model_config.chosen == STILL
     fit(at_once)
     fit(loaded)
     assert loaded.epochs == 4
@@ -152,7 +168,44 @@ def test_settings_come_from_the_base_unless_they_are_given(
     assert Learner(dataset, base=trained).config == trained.config.training
     training, batching = TrainingConfig(seed=7), BatchConfig(batch_size=3)
     learner = Learner(dataset, base=trained, training=training, batching=batching)
-    assert (learner.config, learner.batching, learner.model_config) == (training, batching, TINY)
+    assert learner.config == training.settled(model="gru")
+    assert (learner.batching, learner.model_config.chosen) == (batching, TINY)
+
+
+def test_what_is_left_open_is_settled_by_the_network(dataset: Dataset) -> None:
+    for model, forcing, loss in ((TINY, 0.0, "padded"), (TINY_ATTENTION, 1.0, "token")):
+        config = tiny_learner(dataset, model=model).config
+        assert (config.teacher_forcing, config.loss) == (forcing, loss)
+    training = TrainingConfig(teacher_forcing="falling", loss="padded")
+    config = tiny_learner(dataset, model=TINY_ATTENTION, training=training).config
+    assert (config.teacher_forcing, config.loss) == ("falling", "padded")
+
+
+@pytest.mark.parametrize("teacher_forcing", [0.0, 0.5, 1.0, "falling"])
+def test_attention_trains_with_any_forcing(
+    dataset: Dataset, teacher_forcing: float | Literal["falling"]
+) -> None:
+    training = TrainingConfig(teacher_forcing=teacher_forcing, label_smoothing=0.1, keep="last")
+    learner, again = (
+        tiny_learner(dataset, model=TINY_ATTENTION, training=training) for _ in range(2)
+    )
+    fit(learner)
+    fit(again)
+    assert same_weights(learner.network, again.network)
+    first, last = learner.recorder.epochs
+    assert last.train_loss < first.train_loss
+    assert len(learner.predictions()) == len(dataset.valid)
+
+
+def test_attention_goes_on_after_it_was_saved(dataset: Dataset, tmp_path: Path) -> None:
+    at_once = tiny_learner(dataset, model=STILL_ATTENTION)
+    fit(at_once)
+    at_once.save(tmp_path / "model")
+    loaded = Learner.load(tmp_path / "model", dataset)
+    assert loaded.config == at_once.config
+    fit(at_once)
+    fit(loaded)
+    assert same_weights(loaded.network, at_once.network)
 
 
 def test_epochs_and_rate_default_to_the_settings(dataset: Dataset) -> None:
@@ -190,7 +243,8 @@ def test_finding_a_rate_leaves_no_trace(dataset: Dataset) -> None:
     finding = learner.lr_find(steps=12)
     assert same_weights(learner.network, other.network)
     assert learner.recorder.losses == []
-    assert learner.network.output.weight is learner.network.target_embedding.weight
+    target = learner.network.target
+    assert target.output.weight is target.embedding.weight
     fit(learner)
     fit(other)
     assert same_weights(learner.network, other.network)
@@ -254,7 +308,7 @@ def test_a_saved_model_has_a_card(model_folder: Path, dataset: Dataset) -> None:
     assert f"- **training rows**: {len(dataset.train)}\n" in card
     assert f"- **data fingerprint**: {dataset.fingerprint}\n" in card
     assert "- **network**: gru, 2 epochs\n" in card
-    assert "## Validation after the last epoch" in card
+    assert "## Validation after epoch " in card
     assert not any(pair.source in card for pair in dataset.train.pairs if len(pair.source) > 20)
 
 
@@ -274,9 +328,13 @@ def test_a_damaged_model_is_not_taken_up(dataset: Dataset, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("layers", [1, 3])
 def test_any_size_trains(dataset: Dataset, layers: int) -> None:
-    learner = tiny_learner(dataset, model=GruConfig(embedding=6, hidden=10, layers=layers))
-    fit(learner, 1)
-    assert learner.epochs == 1
+    for model in (
+        GruConfig(embedding=6, hidden=10, layers=layers),
+        AttentionConfig(embedding=6, hidden=10, layers=layers),
+    ):
+        learner = tiny_learner(dataset, model=model)
+        fit(learner, 1)
+        assert learner.epochs == 1
 
 
 def test_two_rows_are_enough() -> None:

@@ -6,27 +6,31 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
-from annoseq.config import BatchConfig, TrainingConfig
+from annoseq.config import BatchConfig, NetworkConfig, TrainingConfig
 from annoseq.devices import Compute
 from annoseq.errors import TrainingError
 from annoseq.evaluation.accuracy import measure
 from annoseq.evaluation.losses import padded_loss
 from annoseq.text.batches import collate
 from annoseq.text.codec import Example
+from annoseq.training.forcing import tokens_to_feed
 from annoseq.training.loop import OneCycle, Trainer, range_test
-from tests.tiny import SIZE, STILL, tiny_network
+from annoseq.training.objective import Objective
+from tests.tiny import SIZE, STILL, STILL_ATTENTION, tiny_network
 
 if TYPE_CHECKING:
-    from annoseq.config import GruConfig
+    from annoseq.config import AnyNetworkConfig
 
 ROWS = [Example([4 + i % 3, 5, 6][: 1 + i % 3], [7 + i % 4] * (1 + i % 2)) for i in range(10)]
 
 
-def trainer(*, batch_size: int = 5, config: GruConfig = STILL, **training: Any) -> Trainer:
+def trainer(*, batch_size: int = 5, network: AnyNetworkConfig = STILL, **training: Any) -> Trainer:
+    model = NetworkConfig.of(network).model
+    config = TrainingConfig(**training).settled(model=model)
     return Trainer(
-        tiny_network(config),
+        Objective(tiny_network(network), config),
         ROWS,
-        TrainingConfig(**training),
+        config,
         BatchConfig(batch_size=batch_size),
         Compute.choose(),
     )
@@ -66,19 +70,40 @@ def test_the_optimizer_is_adamw_over_every_weight_once() -> None:
     ours = trainer(weight_decay=0.03)
     optimizer = ours.optimizer(1e-3)
     assert isinstance(optimizer, torch.optim.AdamW)
-    (group,) = optimizer.param_groups
-    assert (group["lr"], group["weight_decay"], group["betas"]) == (1e-3, 0.03, (0.95, 0.99))
-    assert len(group["params"]) == len(set(map(id, group["params"])))
-    assert sum(p.numel() for p in group["params"]) == sum(
-        p.numel() for p in ours.network.parameters()
-    )
-    assert trainer().optimizer(1).param_groups[0]["weight_decay"] == 0.01
+    assert [group["lr"] for group in optimizer.param_groups] == [1e-3, 1e-3]
+    assert [group["betas"] for group in optimizer.param_groups] == [(0.95, 0.99)] * 2
+    weights = [one for group in optimizer.param_groups for one in group["params"]]
+    assert len(weights) == len(set(map(id, weights)))
+    assert set(map(id, weights)) == set(map(id, ours.objective.network.parameters()))
+
+
+@pytest.mark.parametrize("network", [STILL, STILL_ATTENTION])
+def test_biases_are_not_decayed(network: AnyNetworkConfig) -> None:
+    ours = trainer(network=network, weight_decay=0.03)
+    decayed, left_alone = ours.optimizer(1e-3).param_groups
+    assert (decayed["weight_decay"], left_alone["weight_decay"]) == (0.03, 0.0)
+    names = {id(one): name for name, one in ours.objective.network.named_parameters()}
+    assert all("bias" in names[id(one)] for one in left_alone["params"])
+    assert not any("bias" in names[id(one)] for one in decayed["params"])
+    assert [group["weight_decay"] for group in trainer().optimizer(1).param_groups] == [0.01, 0.0]
+
+
+def test_decay_shrinks_what_it_should_and_nothing_else() -> None:
+    """Without a gradient, AdamW does nothing but decay."""
+    ours = trainer(weight_decay=0.5)
+    before = {name: one.detach().clone() for name, one in ours.objective.named_parameters()}
+    optimizer = ours.optimizer(0.1)
+    for one in ours.objective.parameters():
+        one.grad = torch.zeros_like(one)
+    optimizer.step()
+    for name, one in ours.objective.named_parameters():
+        torch.testing.assert_close(one.detach(), before[name] * (1 if "bias" in name else 0.95))
 
 
 def test_a_step_lowers_the_loss_of_its_batch() -> None:
     ours = trainer()
     optimizer, scaler = ours.optimizer(1e-2), ours.compute.scaler()
-    losses = [float(ours.step([0, 1, 2], optimizer, scaler)) for _ in range(30)]
+    losses = [float(ours.step([0, 1, 2], optimizer, scaler, forcing=0)) for _ in range(30)]
     assert losses[0] == pytest.approx(log(SIZE), rel=0.2)
     assert losses[-1] < losses[0] / 2
 
@@ -101,7 +126,7 @@ def test_a_second_cycle_counts_on() -> None:
     assert (run.epoch, run.end) == (5, 10)
     optimizer, scaler = other.optimizer(0), other.compute.scaler()
     expected, first = (
-        [float(other.step(rows, optimizer, scaler)) for rows in other.order(epoch)]
+        [float(other.step(rows, optimizer, scaler, forcing=0)) for rows in other.order(epoch)]
         for epoch in (5, 0)
     )
     assert run.train_epoch()[1] == expected != first
@@ -124,22 +149,111 @@ def test_a_loss_that_is_no_number_is_an_error() -> None:
     )
 
 
+class Forcings:
+    """An objective that notes how likely the target was fed."""
+
+    def __init__(self, ours: Trainer) -> None:
+        self.seen: list[float] = []
+        ours.objective.register_forward_pre_hook(
+            lambda _module, _args, options: self.seen.append(options["forcing"]), with_kwargs=True
+        )
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, [0.0, 0.0, 0.0, 0.0]),
+        ({"network": STILL_ATTENTION}, [1.0, 1.0, 1.0, 1.0]),
+        ({"teacher_forcing": 0.25}, [0.25, 0.25, 0.25, 0.25]),
+        ({"teacher_forcing": "falling"}, [1, 2 / 3, 1 / 3, 0]),
+        ({"teacher_forcing": "falling", "forcing_end_epoch": 3}, [1, 0.5, 0, 0]),
+    ],
+)
+@pytest.mark.parametrize("first", [0, 7])
+def test_an_epoch_is_forced_as_its_place_in_the_run_says(
+    settings: dict[str, Any], expected: list[float], first: int
+) -> None:
+    ours = trainer(**settings)
+    forcings, run = Forcings(ours), OneCycle(ours, first=first, epochs=4, max_lr=1e-3)
+    for _ in range(4):
+        run.train_epoch()
+    assert len(forcings.seen) == 8  # of two batches each
+    assert forcings.seen[::2] == forcings.seen[1::2] == pytest.approx(expected)
+
+
+def test_a_range_test_is_forced_as_the_first_epoch() -> None:
+    for settings, expected in (({}, 0.0), ({"teacher_forcing": "falling"}, 1.0)):
+        ours = trainer(**settings)
+        forcings = Forcings(ours)
+        range_test(ours, [1e-3] * 3)
+        assert forcings.seen == [expected] * 3
+
+
+def test_a_range_test_sets_the_rate_of_every_weight() -> None:
+    """At next to no rate no weight changes, decayed or not; at a high one all do."""
+    for rate, is_changed in ((1e-30, False), (1e-2, True)):
+        ours = trainer()
+        before = [one.detach().clone() for one in ours.objective.parameters()]
+        range_test(ours, [rate] * 2)
+        changed = [
+            not torch.allclose(one, other, rtol=0, atol=1e-20)
+            for one, other in zip(before, ours.objective.parameters(), strict=True)
+        ]
+        assert changed == [is_changed] * len(changed)
+
+
+def test_a_long_gradient_is_scaled_down_when_asked() -> None:
+    def moved(**training: Any) -> float:
+        ours = trainer(**training)
+        optimizer = torch.optim.SGD(ours.objective.parameters(), 1.0)
+        before = [one.detach().clone() for one in ours.objective.parameters()]
+        ours.step([0, 1, 2], optimizer, ours.compute.scaler(), forcing=1)
+        steps = [
+            (one.detach() - other).flatten()
+            for one, other in zip(ours.objective.parameters(), before, strict=True)
+        ]
+        return float(torch.cat(steps).norm())
+
+    assert moved(clip_norm=1e-3) == pytest.approx(1e-3, rel=1e-2)
+    assert moved(clip_norm=1e3) == moved() > 0.01
+
+
 def test_validation_is_weighted_by_positions() -> None:
     ours = trainer(batch_size=1)
     loss, accuracy = ours.validate(ROWS)
-    ours.network.eval()
+    ours.objective.eval()
+    network = ours.objective.network
     total, positions = 0.0, 0
     summed = measure(torch.empty(0, 1), torch.empty(0, 1))
     for row in range(len(ROWS)):
         batch = collate([row], ROWS)
         assert batch.target is not None
         with torch.no_grad():
-            logits = ours.network(batch)
+            state = network.start(batch)
+            fed = tokens_to_feed(network, state, batch.target, forcing=0)
+            logits = network.target.logits(network.decode(state, fed))
         total += float(padded_loss(logits, batch.target)) * batch.target.numel()
         positions += batch.target.numel()
         summed += measure(logits.argmax(-1), batch.target)
     assert loss == pytest.approx(total / positions, rel=1e-5)
     assert accuracy == summed
+
+
+@pytest.mark.parametrize("forcing", [0.0, 1.0])
+def test_validation_runs_freely_and_without_smoothing_however_it_is_trained(
+    forcing: float,
+) -> None:
+    plain = trainer(network=STILL_ATTENTION).validate(ROWS)
+    ours = trainer(network=STILL_ATTENTION, teacher_forcing=forcing, label_smoothing=0.3)
+    assert ours.validate(ROWS) == plain
+
+
+def test_the_loss_over_tokens_does_not_depend_on_the_batch_size() -> None:
+    for loss, depends in (("token", False), ("padded", True)):
+        alone, together = (
+            trainer(batch_size=size, loss=loss).validate(ROWS)[0] for size in (1, 10)
+        )
+        assert (alone != pytest.approx(together, rel=1e-5)) is depends
 
 
 def test_a_range_test_stops_when_the_loss_diverges() -> None:

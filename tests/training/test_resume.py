@@ -17,7 +17,7 @@ from annoseq.pairs.pairs import write_pairs
 from annoseq.pairs.sample import sample_pairs
 from annoseq.text.dataset import Dataset
 from annoseq.training.learner import Learner
-from tests.tiny import BATCHING, TINY, same_weights, tiny_learner
+from tests.tiny import TINY, TINY_ATTENTION, same_weights, tiny_learner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +52,24 @@ def table(learner: Learner) -> list[tuple[float, ...]]:
         (row.epoch, row.train_loss, row.valid_loss, row.padded_accuracy, row.exact_match)
         for row in learner.recorder.epochs
     ]
+
+
+FALLING = TrainingConfig(teacher_forcing="falling", label_smoothing=0.1)
+
+
+@pytest.mark.parametrize("until", [1, 3])
+def test_attention_under_falling_forcing_ends_as_if_it_had_not_been_interrupted(
+    dataset: Dataset, tmp_path: Path, until: int
+) -> None:
+    whole, interrupted, resumed = (
+        tiny_learner(dataset, model=TINY_ATTENTION, training=FALLING) for _ in range(3)
+    )
+    whole.fit_one_cycle(4, 1e-2, report=silent)
+    begin(interrupted, tmp_path / "m.training", until=until)
+    resumed.fit_one_cycle(4, 1e-2, checkpoint=tmp_path / "m.training", resume=True, report=silent)
+    assert same_weights(resumed.network, whole.network)
+    assert table(resumed) == table(whole)
+    assert resumed.recorder.losses == whole.recorder.losses
 
 
 @pytest.fixture(scope="module")
@@ -114,8 +132,12 @@ def test_more_epochs_can_be_interrupted_too(dataset: Dataset, tmp_path: Path) ->
     assert resumed.epochs == 5
 
 
-def other_model(dataset: Dataset) -> Learner:
+def other_width(dataset: Dataset) -> Learner:
     return tiny_learner(dataset, model=TINY.model_copy(update={"hidden": 8}))
+
+
+def other_network(dataset: Dataset) -> Learner:
+    return tiny_learner(dataset, model=TINY_ATTENTION)
 
 
 def other_seed(dataset: Dataset) -> Learner:
@@ -123,8 +145,23 @@ def other_seed(dataset: Dataset) -> Learner:
 
 
 def other_decay(dataset: Dataset) -> Learner:
-    training = TrainingConfig(weight_decay=0.5)
-    return Learner(dataset, model=TINY, training=training, batching=BATCHING)
+    return tiny_learner(dataset, training=TrainingConfig(weight_decay=0.5))
+
+
+def other_forcing(dataset: Dataset) -> Learner:
+    return tiny_learner(dataset, training=TrainingConfig(teacher_forcing="falling"))
+
+
+def other_loss(dataset: Dataset) -> Learner:
+    return tiny_learner(dataset, training=TrainingConfig(loss="token"))
+
+
+def other_patience(dataset: Dataset) -> Learner:
+    return tiny_learner(dataset, training=TrainingConfig(early_stopping=3))
+
+
+def other_keep(dataset: Dataset) -> Learner:
+    return tiny_learner(dataset, training=TrainingConfig(keep="last"))
 
 
 def other_batches(dataset: Dataset) -> Learner:
@@ -140,9 +177,14 @@ def further_epochs(dataset: Dataset) -> Learner:
 @pytest.mark.parametrize(
     ("make", "named"),
     [
-        (other_model, "model {'embedding': 16, 'hidden': 16, "),
+        (other_width, "model {'model': 'gru', 'gru': {'embedding': 16, 'hidden': 16, "),
+        (other_network, "model {'model': 'gru', 'gru': {'embedding': 16, 'hidden': 16, "),
         (other_seed, "seed 42, and now it is 1. "),
         (other_decay, "weight_decay 0.01, and now it is 0.5. "),
+        (other_forcing, "teacher_forcing 0.0, and now it is falling. "),
+        (other_loss, "loss padded, and now it is token. "),
+        (other_patience, "early_stopping 0, and now it is 3. "),
+        (other_keep, "keep best, and now it is last. "),
         (other_batches, "batching {'batch_size': 16, "),
         (further_epochs, "epochs trained before 0, and now it is 3. "),
     ],

@@ -24,11 +24,19 @@ for _name, _help in {
     "prepare": "Split pairs, build the vocabularies, and save all of it for training.",
     "find-lr": "Find a learning rate by a range test.",
     "train": "Train a model on a table of pairs or on prepared data.",
+    "sweep": "Train with many settings and keep the best model.",
     "annotate": "Annotate the texts of a table, a folder, a file or a pipe.",
     "evaluate": "Score a model on a table of pairs.",
 }.items():
     _module = _name.replace("-", "_")
     app.command(f"annoseq.cli.{_module}:{_module}", name=_name, help=_help)
+_vectors = App(name="vectors", help="Train word vectors on the pairs' own text, or look at some.")
+for _name, _help in {
+    "train": "Train fastText vectors on the pairs' own text.",
+    "show": "Show words' vectors and their nearest neighbours.",
+}.items():
+    _vectors.command(f"annoseq.cli.vectors:{_name}", name=_name, help=_help)
+app.command(_vectors)
 
 _BROKEN_PIPE = 141
 """What a shell reports of a program that ends because nobody reads its output."""

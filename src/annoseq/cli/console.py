@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import sys
 
+from annoseq.launch import launched
+
 
 def say(message: str) -> None:
-    """Print a result."""
-    print(message, flush=True)  # noqa: T201
+    """Print a result, once where several processes work together."""
+    if launched().is_main:
+        print(message, flush=True)  # noqa: T201
 
 
 def note(message: str) -> None:
     """Print a remark, which a pipe does not carry on."""
-    print(message, file=sys.stderr, flush=True)  # noqa: T201
+    if launched().is_main:
+        print(message, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def is_watched() -> bool:

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from cyclopts import Argument
 
 _WANTED = {
-    "greater_than": "Give a number above {gt:g}.",
-    "greater_than_equal": "Give a number of at least {ge:g}.",
-    "less_than": "Give a number below {lt:g}.",
-    "less_than_equal": "Give a number of at most {le:g}.",
-    "literal_error": "Give {expected}.",
-    "finite_number": "Give a finite number.",
-    "int_parsing": "Give a whole number.",
-    "float_parsing": "Give a number.",
+    "greater_than": "a number above {gt:g}",
+    "greater_than_equal": "a number of at least {ge:g}",
+    "less_than": "a number below {lt:g}",
+    "less_than_equal": "a number of at most {le:g}",
+    "literal_error": "{expected}",
+    "finite_number": "a finite number",
+    "int_parsing": "a whole number",
+    "float_parsing": "a number",
 }
 _TYPES = {int: "a whole number", float: "a number", bool: "nothing, or =true or =false"}
 
@@ -64,18 +64,23 @@ def _value(error: CoercionError | ValidationError, argument: Argument) -> str:
 
 def _setting(error: CycloptsError, cause: pydantic.ValidationError) -> str:
     """Explain a value that a section of the settings does not take."""
-    fault = cause.errors(include_url=False)[0]
+    faults = cause.errors(include_url=False)
+    fault = faults[0]
     if fault["type"] == "value_error":  # a validator of ours, which names the options
         return f"{fault['msg'].removeprefix('Value error, ')}."
     found = f"found {fault['input']!r}."
     settings = [] if error.argument is None else error.argument.children
     for setting in settings:
-        if setting.keys == fault["loc"]:
-            known = _WANTED.get(fault["type"])
-            wanted = (
-                known.format(**fault.get("ctx", {})) if known else f"Give {setting.parameter.help}"
-            )
-            return f"{setting.name}: {found} {wanted}"
+        place = len(setting.keys)
+        if not setting.children and setting.keys == fault["loc"][:place]:
+            # A setting of several types has a fault for each, whose place goes on with the type.
+            known = [
+                _WANTED[one["type"]].format(**one.get("ctx", {}))
+                for one in faults
+                if one["loc"][:place] == setting.keys and one["type"] in _WANTED
+            ]
+            wanted = f"{', or '.join(known)}." if known else setting.parameter.help
+            return f"{setting.name}: {found} Give {wanted}"
     names = ", ".join(setting.name for setting in settings)
     return f"{_name(error)}: {found} Give one of its settings: {names}."
 

@@ -23,11 +23,12 @@ from annoseq.config import (
     ColumnsConfig,
     DataConfig,
     DeviceConfig,
-    GruConfig,
+    NetworkConfig,
     TrainingConfig,
 )
 from annoseq.devices import Compute
 from annoseq.files import rehearse
+from annoseq.launch import launched
 from annoseq.training.learner import Learner
 
 
@@ -42,13 +43,13 @@ def find_lr(
     input_format: InputFormat = None,
     columns: Columns = ColumnsConfig(),
     data: Data = DataConfig(),
-    network: Network = GruConfig(),
+    network: Network = NetworkConfig(),
     training: Training = TrainingConfig(),
     batching: Batching = BatchConfig(),
     device: Device = DeviceConfig(),
 ) -> None:
     """Run the range test and print the suggestion."""
-    if plot:
+    if plot and launched().is_main:
         rehearse(plot, overwrite=overwrite)
     Compute.choose(device)  # before the table is read, which may take long
     dataset = open_dataset(
@@ -61,7 +62,8 @@ def find_lr(
     )
     learner = Learner(dataset, model=network, training=training, batching=batching, device=device)
     finding = learner.lr_find()
+    learner.processes.leave()
     say(f"suggested --max-lr {finding.suggestion:.2e}")
-    if plot:
+    if plot and launched().is_main:
         finding.plot(plot, overwrite=overwrite)
         note(f"wrote {plot}")

@@ -13,7 +13,7 @@ from annoseq.config import (
     ColumnsConfig,
     DataConfig,
     DeviceConfig,
-    GruConfig,
+    NetworkConfig,
     SearchConfig,
     TrainingConfig,
 )
@@ -39,7 +39,7 @@ def _check_picture(_: object, path: Path | None) -> None:
 
 Columns = Annotated[ColumnsConfig, Parameter(name="*", group="Table")]
 Data = Annotated[DataConfig, Parameter(name="*", group="Data")]
-Network = Annotated[GruConfig, Parameter(name="gru", group="Network")]
+Network = Annotated[NetworkConfig, Parameter(name="*", group="Network")]
 Training = Annotated[TrainingConfig, Parameter(name="*", group="Training")]
 Batching = Annotated[BatchConfig, Parameter(name="*", group="Batches")]
 Search = Annotated[SearchConfig, Parameter(name="*", group="Search")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -28,12 +28,13 @@ from annoseq.config import (
     ColumnsConfig,
     DataConfig,
     DeviceConfig,
-    GruConfig,
+    NetworkConfig,
     TrainingConfig,
 )
 from annoseq.devices import Compute
 from annoseq.errors import OptionError
 from annoseq.files import rehearse, rehearse_folder
+from annoseq.launch import launched
 from annoseq.models.folder import TrainedModel
 from annoseq.pairs.sources import is_standard_input
 from annoseq.training.learner import Learner
@@ -44,7 +45,6 @@ def train(
     /,
     *,
     out: Annotated[Path, Parameter(help="Model folder to write.")],
-    model: Annotated[Literal["gru"], Parameter(help="Network to train.")] = "gru",
     go_on_from: Annotated[
         Path | None, Parameter(help="Model folder whose training goes on for more epochs.")
     ] = None,
@@ -58,15 +58,16 @@ def train(
     input_format: InputFormat = None,
     columns: Columns = ColumnsConfig(),
     data: Data = DataConfig(),
-    network: Network = GruConfig(),
+    network: Network = NetworkConfig(),
     training: Training = TrainingConfig(),
     batching: Batching = BatchConfig(),
     device: Device = DeviceConfig(),
 ) -> None:
     """Train a model and save it."""
-    rehearse_folder(out, overwrite=overwrite)
-    if plot:
-        rehearse(plot, overwrite=overwrite)
+    if launched().is_main:
+        rehearse_folder(out, overwrite=overwrite)
+        if plot:
+            rehearse(plot, overwrite=overwrite)
     Compute.choose(device)  # before the table is read, which may take long
     checkpoint = out.with_name(f"{out.name}.training")
     if checkpoint.exists() and not (resume or overwrite):
@@ -102,27 +103,35 @@ def train(
         raise KeyboardInterrupt(
             f"interrupted. Add --resume to the same command to go on after epoch {learner.epochs}."
         ) from None
-    learner.save(out, overwrite=overwrite)
-    checkpoint.unlink()
-    if plot:
-        learner.recorder.plot(plot, overwrite=overwrite)
+    if launched().is_main:
+        learner.save(out, overwrite=overwrite)
+        checkpoint.unlink()
+        if plot:
+            learner.recorder.plot(plot, overwrite=overwrite)
+    learner.processes.leave()
     speed = learner.recorder.epochs[-1].pairs_per_second
     say(
         f"{speed:,.0f} pairs/s, peak memory {learner.compute.peak_memory() / 1e9:.2f} GB "
-        f"({learner.compute.device})"
+        f"({_devices(learner)})"
     )
     table = "PAIRS" if pairs.is_dir() or is_standard_input(pairs) else pairs
     note(f"saved {out}; next: annoseq evaluate {out} {table} --show 10")
 
 
-def _refuse_settled(network: GruConfig, data: DataConfig) -> None:
+def _devices(learner: Learner) -> str:
+    count = learner.processes.count
+    return f"{learner.compute.device}" + (f", the first of {count} processes" if count > 1 else "")
+
+
+def _refuse_settled(network: NetworkConfig, data: DataConfig) -> None:
     """Raise if an option was given that the model to go on from has settled.
 
     Raises:
         OptionError: such an option was given.
     """
-    settled = data.model_fields_set & {"task", "max_vocab", "min_frequency"}
-    names = [*settled, *(f"gru.{name}" for name in network.model_fields_set)]
+    of_vocabularies = {"tokens", "max_vocab", "bpe_vocab", "min_frequency"}
+    settled = data.model_fields_set & {"task", *of_vocabularies}
+    names = [*settled, *network.options_given()]
     if names:
         option = "--" + min(names).replace("_", "-")
         raise OptionError(

@@ -7,6 +7,7 @@ end. At each step only those are possible that keep the output the source plus w
 - a tag opens before a token that is not white space, at most `depth` deep, and not inside its
   own label unless the training pairs nest it so;
 - it closes after a token that is not white space, so no span is empty;
+- it neither opens nor closes between the pieces of a word;
 - white space is copied into an open span only if more than white space follows;
 - the end comes when all is copied and closed.
 
@@ -44,12 +45,14 @@ class Edits:
     """What the automaton must know of the vocabularies and of the training pairs.
 
     `copy_of` (source vocabulary,) is the target id of every source id, `is_blank` (source
-    vocabulary,) whether it is white space; `opening` and `closing` (labels,) are the tags'
-    target ids; `nests_in_itself` (labels,) and `depth` bound how tags nest.
+    vocabulary,) whether it is white space, and `continues` (source vocabulary,) whether it goes on
+    with the word before it; `opening` and `closing` (labels,) are the tags' target ids;
+    `nests_in_itself` (labels,) and `depth` bound how tags nest.
     """
 
     copy_of: Tensor
     is_blank: Tensor
+    continues: Tensor
     opening: Tensor
     closing: Tensor
     nests_in_itself: Tensor
@@ -59,9 +62,11 @@ class Edits:
     def of(cls, codec: Codec) -> Edits:
         """Build the tables from a model's codec."""
         labels, target = codec.labels, codec.target
+        tokens, spelling = codec.source.tokens, codec.source.spelling
         return cls(
-            copy_of=torch.tensor(target.look_up(codec.source.tokens)),
-            is_blank=torch.tensor([token.isspace() for token in codec.source.tokens]),
+            copy_of=torch.tensor(target.look_up(tokens)),
+            is_blank=torch.tensor([spelling.is_blank(token) for token in tokens]),
+            continues=torch.tensor([spelling.continues(token) for token in tokens]),
             opening=torch.tensor(target.look_up(map(opening, labels)), dtype=torch.long),
             closing=torch.tensor(target.look_up(map(closing, labels)), dtype=torch.long),
             nests_in_itself=torch.tensor(
@@ -74,7 +79,10 @@ class Edits:
         """Copy the tables to a device."""
         tables = {
             name: getattr(self, name).to(device)
-            for name in ("copy_of", "is_blank", "opening", "closing", "nests_in_itself")
+            for name in (
+                *("copy_of", "is_blank", "continues"),
+                *("opening", "closing", "nests_in_itself"),
+            )
         }
         return replace(self, **tables)
 
@@ -83,9 +91,9 @@ class Edits:
         return (source_lengths - 1) * (1 + 2 * self.depth) + 1
 
 
-_PAST, _TRAILING, _BLANK, _CONTENT = range(4)
+_PAST, _TRAILING, _BLANK, _CONTENT, _CONTINUED = range(5)
 """What comes next: the end of the source, white space after which there is nothing else, other
-white space, or anything else."""
+white space, the beginning of a word, or a piece of a word that has begun."""
 
 
 class _Sources(NamedTuple):
@@ -132,7 +140,8 @@ class Faithful(Generic[State]):
         is_left = places < (batch.source_lengths.to(device) - 1).unsqueeze(1)  # (B, S)
         is_content = is_left & ~edits.is_blank[batch.source]
         content = ((places + 1) * is_content).amax(1, keepdim=True)  # tokens up to the last such
-        kinds = is_left.long() + (is_left & (places < content)) + is_content
+        is_continued = is_content & edits.continues[batch.source]
+        kinds = is_left.long() + (is_left & (places < content)) + is_content + is_continued
         return FaithfulState(
             inner=self._stepper.start(batch),
             sources=_Sources(edits.copy_of[batch.source].flatten(), kinds.flatten()),
@@ -149,7 +158,7 @@ class Faithful(Generic[State]):
         label = (last - OPEN).unsqueeze(1)
         extended = torch.cat([label, state.opened, torch.full_like(label, -1)], dim=1)
         moved = (1 + closes.long() - opens.long()).unsqueeze(1) + self._slots  # (B, depth + 1)
-        is_content = copies & (state.sources.kinds[state.place] == _CONTENT)
+        is_content = copies & (state.sources.kinds[state.place] >= _CONTENT)
         return replace(
             state,
             inner=self._stepper.step(state.inner, written),
@@ -200,7 +209,7 @@ class Faithful(Generic[State]):
         never = torch.zeros_like(opens)
         ends = (kind == _PAST) & ~is_open
         copies = kind > is_open  # into an open tag no trailing white space
-        closes = is_open & state.may_close
+        closes = is_open & state.may_close & (kind != _CONTINUED)
         single = torch.stack([never, never, never, ends, copies, closes], dim=1)
         return torch.cat([single, opens.unsqueeze(1) & ~is_inside], dim=1)
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from annoseq.config import BatchConfig
     from annoseq.devices import Compute
-    from annoseq.models.gru import Gru
+    from annoseq.models.network import AnyNetwork
     from annoseq.text.codec import Codec, Example
     from annoseq.text.part import Part
 
@@ -96,7 +96,7 @@ class Predictions(Sequence[Prediction]):
 
 
 def predict(
-    model: Gru, part: Part, codec: Codec, *, compute: Compute, batching: BatchConfig
+    model: AnyNetwork, part: Part, codec: Codec, *, compute: Compute, batching: BatchConfig
 ) -> Predictions:
     """Let a model write freely for every row of a part, and compare with the targets."""
     accuracy = Accuracy()
@@ -118,7 +118,7 @@ def predict(
 
 
 def write_freely(
-    model: Gru,
+    model: AnyNetwork,
     examples: Sequence[Example],
     codec: Codec,
     *,

@@ -6,14 +6,75 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from annoseq.config import AttentionConfig, GruConfig, TransformerConfig
+from annoseq.models.attention import Attention
 from annoseq.models.gru import Gru
+from annoseq.models.transformer import Transformer
+from annoseq.text.segmentation import is_tag
+from annoseq.text.vocabulary import UNKNOWN
 
 if TYPE_CHECKING:
-    from annoseq.config import GruConfig
+    from collections.abc import Sequence
+
+    from annoseq.config import NetworkConfig
+    from annoseq.models.network import AnyNetwork
+    from annoseq.text.codec import Codec
+    from annoseq.text.vocabulary import Vocabulary
+
+_SHARED = 0.9
+"""Embeddings are shared if this share of the source vocabulary is in the target's."""
 
 
-def build_model(config: GruConfig, *, source_size: int, target_size: int, seed: int) -> Gru:
+def build_model(config: NetworkConfig, codec: Codec, *, seed: int) -> AnyNetwork:
     """Build a network whose weights depend on `seed` and on nothing drawn before."""
+    copies = codec.target.look_up(codec.source.tokens)
+    known = sum(id_ != UNKNOWN for id_ in copies) / len(copies)
+    return build_network(
+        config,
+        source_size=len(codec.source),
+        target_size=len(codec.target),
+        copies=copies if known >= _SHARED else None,
+        source_tags=_tags(codec.source),
+        target_tags=_tags(codec.target),
+        seed=seed,
+    )
+
+
+def build_network(
+    config: NetworkConfig,
+    *,
+    source_size: int,
+    target_size: int,
+    copies: Sequence[int] | None = None,
+    source_tags: Sequence[int] = (),
+    target_tags: Sequence[int] = (),
+    seed: int,
+) -> AnyNetwork:
+    """Build a network for vocabularies of some sizes.
+
+    `copies` (source vocabulary,) are the target ids of the source tokens, if the two are to share
+    their embeddings, which the notebook's network does not; the tags of both sides are the ids
+    that stand for nothing on the other side.
+    """
     with torch.random.fork_rng(devices=[]):  # weights are drawn on the CPU
         torch.default_generator.manual_seed(seed)
-        return Gru(config, source_size=source_size, target_size=target_size)
+        match config.chosen:
+            case GruConfig() as gru:
+                return Gru(gru, source_size=source_size, target_size=target_size)
+            case AttentionConfig() as attention:
+                return Attention(
+                    attention, source_size=source_size, target_size=target_size, copies=copies
+                )
+            case TransformerConfig() as transformer:
+                return Transformer(
+                    transformer,
+                    source_size=source_size,
+                    target_size=target_size,
+                    copies=copies,
+                    source_tags=source_tags,
+                    target_tags=target_tags,
+                )
+
+
+def _tags(vocabulary: Vocabulary) -> list[int]:
+    return [id_ for id_, token in enumerate(vocabulary.tokens) if is_tag(token)]

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_model, save_model
+from safetensors.torch import load_model, save_file
 
 from annoseq._version import __version__
-from annoseq.config import BatchConfig, DataConfig, GruConfig, Task, TrainingConfig
+from annoseq.config import BatchConfig, DataConfig, NetworkConfig, Task, TrainingConfig
 from annoseq.errors import ModelError
 from annoseq.files import replacing_folder
 from annoseq.models.build import build_model
@@ -29,7 +29,7 @@ from annoseq.text.bounds import Bounds
 from annoseq.text.codec import FILES, Codec
 
 if TYPE_CHECKING:
-    from annoseq.models.gru import Gru
+    from annoseq.models.network import AnyNetwork
 
 CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = "config.json", "weights.safetensors", "card.md"
 
@@ -50,8 +50,7 @@ class ModelConfig(BaseModel):
     fingerprint: str
     valid_fingerprint: str = ""
     data: DataConfig
-    network: Literal["gru"] = "gru"
-    model: GruConfig
+    network: NetworkConfig
     training: TrainingConfig
     batching: BatchConfig
     epochs: int
@@ -62,7 +61,7 @@ class ModelConfig(BaseModel):
 class TrainedModel:
     """A network, the codec that it was trained with, and its configuration."""
 
-    network: Gru
+    network: AnyNetwork
     codec: Codec
     config: ModelConfig
 
@@ -97,9 +96,7 @@ class TrainedModel:
                 )
         try:
             codec = Codec.load(folder, task=config.task, bounds=config.bounds)
-            network = build_model(
-                config.model, source_size=len(codec.source), target_size=len(codec.target), seed=0
-            )
+            network = build_model(config.network, codec, seed=0)
             load_model(network, folder / WEIGHTS_FILE)
         except (ValueError, SafetensorError) as error:
             raise ModelError(f"{folder}: damaged: {error}. Train again.") from error
@@ -111,9 +108,13 @@ class TrainedModel:
         return cls(network, codec, config)
 
 
-def _write_weights(network: Gru, path: Path) -> None:
+def _write_weights(network: AnyNetwork, path: Path) -> None:
+    # save_model would write down which names share a tensor, in an order that changes.
+    unique = {name for name, _ in network.named_parameters()}
+    unique |= {name for name, _ in network.named_buffers()}
+    weights = {name: one for name, one in network.state_dict().items() if name in unique}
     try:
-        save_model(network, str(path))
+        save_file({name: one.contiguous() for name, one in weights.items()}, path)
     except SafetensorError as error:  # what a full disk is to safetensors
         raise OSError(str(error)) from error
 

@@ -48,8 +48,8 @@ class Bounds(Section):
 
 
 def is_line_break(token: str) -> bool:
-    """Tell whether a token ends a line."""
-    return token in {"\n", "\r"}
+    """Tell whether a token ends a line; a piece that does has a mark in front."""
+    return token.endswith(("\n", "\r"))
 
 
 def _nesting(covers: Sequence[Cover]) -> tuple[int, set[str]]:

@@ -6,13 +6,14 @@ import hashlib
 import json
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from annoseq.pairs.alignment import align_pairs
 from annoseq.pairs.markup import closing, opening, render
 from annoseq.text.bounds import Bounds
 from annoseq.text.segmentation import segmentation, tighten
+from annoseq.text.spelling import Pieces
 from annoseq.text.tagging import cover, join_tagged, tagged_tokens
 from annoseq.text.vocabulary import SPECIALS, Vocabulary
 
@@ -68,7 +69,7 @@ class Codec:
 
     @classmethod
     def fit(cls, pairs: Sequence[Pair], *, task: Task, config: DataConfig) -> Codec:
-        """Build the vocabularies from training pairs.
+        """Build the vocabularies from training pairs; of pieces there is one, for both sides.
 
         Raises:
             PairsError: in the annotate task, rows whose target is not their source plus tags.
@@ -88,10 +89,16 @@ class Codec:
                 yield row
 
         bounds = Bounds.measure(counted())
+        tags = list(_tag_tokens(labels))
+        if config.tokens == "bpe":
+            # The larger count, not the sum: a word that is copied has been seen once.
+            both = Vocabulary.learn(source | target, cut_by=cut_by, reserved=tags, config=config)
+            codec = cls(task, both, both, labels, bounds)
+            return replace(codec, bounds=Bounds.measure(codec.tokenize(pairs)))
         return cls(
             task,
             Vocabulary.build(source, cut_by=cut_by, config=config),
-            Vocabulary.build(target, cut_by=cut_by, reserved=_tag_tokens(labels), config=config),
+            Vocabulary.build(target, cut_by=cut_by, reserved=tags, config=config),
             labels,
             bounds,
         )
@@ -131,8 +138,8 @@ class Codec:
 
     def decode(self, ids: Iterable[int]) -> str:
         """Write target ids as text; a special symbol appears as it is named."""
-        tokens = [self.target.tokens[id_] for id_ in ids]
-        return join_tagged(tokens, tags=self._tags) if self.task == "annotate" else "".join(tokens)
+        words = self.target.spelling.join(self.target.tokens[id_] for id_ in ids)
+        return join_tagged(words, tags=self._tags) if self.task == "annotate" else "".join(words)
 
     def signature(self) -> str:
         """Return a checksum of everything that decides what an id means."""
@@ -160,6 +167,9 @@ class Codec:
             target = Vocabulary.from_json((folder / TARGET_FILE).read_text(encoding="utf-8"))
         with _named(LABELS_FILE):
             labels = _parse_labels((folder / LABELS_FILE).read_text(encoding="utf-8"))
+        in_pieces = any(isinstance(side.spelling, Pieces) for side in (source, target))
+        if in_pieces and source.to_json() != target.to_json():
+            raise ValueError(f"{SOURCE_FILE} does not fit {TARGET_FILE}")
         tags = list(_tag_tokens(labels))
         if target.tokens[len(SPECIALS) : len(SPECIALS) + len(tags)] != tags:
             raise ValueError(f"{LABELS_FILE} does not fit {TARGET_FILE}")

@@ -8,6 +8,7 @@ of its own. The tokens of a text, joined, are the text. Anything coarser, such a
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -23,12 +24,18 @@ if TYPE_CHECKING:
 _SPACE = r"\s\x1c-\x1f"
 _TOKEN = rf" ?\p{{L}}[\p{{L}}\p{{M}}]*| ?[^{_SPACE}\p{{L}}]\p{{M}}*|[{_SPACE}]"
 _TAG = r" ?\{\{/?" + LABEL_PATTERN + r"\}\}"
+_WHOLE_TAG = re.compile(_TAG)
 
 
 def segmentation(*, keeps_tags: bool = False) -> PreTokenizer:
     """Build the rule for the `tokenizers` library; `keeps_tags` makes an inline tag one token."""
     pattern = f"{_TAG}|{_TOKEN}" if keeps_tags else _TOKEN
     return Split(Regex(pattern), behavior="isolated")
+
+
+def is_tag(token: str) -> bool:
+    """Tell whether a token is an inline tag, with or without a space before it."""
+    return _WHOLE_TAG.fullmatch(token) is not None
 
 
 @cache

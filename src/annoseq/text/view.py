@@ -1,4 +1,4 @@
-"""Rows as the model sees them: tokens apart, unknown ones marked."""
+"""Rows as the model sees them: tokens apart, the pieces of a word joined, unknown ones marked."""
 
 from __future__ import annotations
 
@@ -17,11 +17,16 @@ if TYPE_CHECKING:
     from annoseq.text.codec import Codec
     from annoseq.text.vocabulary import Vocabulary
 
+_JOINT = "|"
 _VISIBLE = str.maketrans({" ": "·", "\n": "⏎", "\r": "␍", "\t": "⇥"})
 
 
 def show_examples(pairs: Sequence[Pair], codec: Codec, *, console: Console | None = None) -> None:
-    """Print the tokens of pairs; `·` is the space that a token carries, `<unk:...>` an unknown."""
+    """Print the tokens of pairs.
+
+    `·` is the space that a token carries, `<unk:...>` a token that the vocabulary lacks; where a
+    word is written in pieces, `|` stands between them, and in front where the first has no text.
+    """
     table = Table(show_lines=True)
     table.add_column("row", justify="right")
     table.add_column("source", ratio=1, overflow="fold")
@@ -36,10 +41,13 @@ def show_examples(pairs: Sequence[Pair], codec: Codec, *, console: Console | Non
 def _marked(tokens: Sequence[str], vocabulary: Vocabulary) -> Text:
     text = Text()
     for token, id_ in zip(tokens, vocabulary.look_up(tokens), strict=True):
-        visible = token.translate(_VISIBLE)
+        if vocabulary.spelling.continues(token):
+            text.append(_JOINT, style="dim")
+        elif text:
+            text.append(" ")
+        visible = vocabulary.spelling.visible(token).translate(_VISIBLE)
         if id_ == UNKNOWN:
             text.append(f"{SPECIALS[UNKNOWN][:-1]}:{visible}>", style="bold red")
         else:
             text.append(visible)
-        text.append(" ")
     return text

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from annoseq.models.folder import ModelConfig
     from annoseq.text.dataset import Dataset
-    from annoseq.training.recorder import Recorder
+    from annoseq.training.recorder import Epoch
 
 
-def write_card(config: ModelConfig, dataset: Dataset, recorder: Recorder) -> str:
-    """Write the card as Markdown."""
+def write_card(config: ModelConfig, dataset: Dataset, validated: Epoch | None) -> str:
+    """Write the card as Markdown; `validated` is the epoch whose weights the model has."""
     codec = dataset.codec
     facts = {
         "task": config.task,
-        "network": f"{config.network}, {config.epochs} epochs",
+        "network": f"{config.network.model}, {config.epochs} epochs",
         "training rows": f"{len(dataset.train):,}",
         "validation rows": f"{len(dataset.valid):,}",
         "labels": ", ".join(codec.labels) or "none",
@@ -39,17 +39,17 @@ def write_card(config: ModelConfig, dataset: Dataset, recorder: Recorder) -> str
         "The vocabularies (`source.json`, `target.json`) list words of the training texts: treat "
         "this folder as you treat those texts.",
     ]
-    if recorder.epochs:
-        last = recorder.epochs[-1]
+    if validated is not None:
+        scores = (validated.padded_accuracy, validated.token_accuracy, validated.exact_match)
         lines += [
             "",
-            "## Validation after the last epoch",
+            f"## Validation after epoch {validated.epoch}",
             "",
             "Measured on the rows kept from training, the decoder fed its own output. Padded "
             "accuracy counts padding, and flatters.",
             "",
             "| padded accuracy | token accuracy | exact match |",
             "|---|---|---|",
-            f"| {last.padded_accuracy:.4f} | {last.token_accuracy:.4f} | {last.exact_match:.4f} |",
+            "| " + " | ".join(f"{score:.4f}" for score in scores) + " |",
         ]
     return "\n".join(lines) + "\n"

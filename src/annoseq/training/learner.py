@@ -14,24 +14,28 @@ from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from annoseq.config import BatchConfig, DeviceConfig, GruConfig, TrainingConfig
+from annoseq.config import BatchConfig, DeviceConfig, NetworkConfig, TrainingConfig
 from annoseq.devices import Compute
 from annoseq.errors import DatasetError, OptionError, TrainingError
 from annoseq.evaluation.predictions import Predictions, predict
 from annoseq.models.build import build_model
 from annoseq.models.folder import ModelConfig, TrainedModel
 from annoseq.pairs.pairs import fingerprint
+from annoseq.training.best import Best
 from annoseq.training.card import write_card
 from annoseq.training.checkpoint import read_checkpoint, write_checkpoint
 from annoseq.training.loop import OneCycle, Trainer, range_test
+from annoseq.training.objective import Objective
+from annoseq.training.processes import Processes
 from annoseq.training.randomness import Randomness
 from annoseq.training.recorder import Epoch, LrFinding, Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from annoseq.config import AnyNetworkConfig
     from annoseq.evaluation.accuracy import Accuracy
-    from annoseq.models.gru import Gru
+    from annoseq.models.network import AnyNetwork
     from annoseq.text.dataset import Dataset
 
 
@@ -42,9 +46,14 @@ class Learner:
     other does not notice. A `base` model's weights are taken over instead, to train them for
     more epochs; `epochs` counts all that the weights have been trained for.
 
+    Started by torchrun, the learners of all processes are one: each must be made of the same
+    dataset and settings, and all must train and validate together. `processes.is_main` tells
+    which one prints, and is to save.
+
     Raises:
         DatasetError: the dataset has other vocabularies than the base model.
         OptionError: the device is not there.
+        TrainingError: the processes do not find each other.
     """
 
     def __init__(
@@ -52,22 +61,31 @@ class Learner:
         dataset: Dataset,
         *,
         base: TrainedModel | None = None,
-        model: GruConfig | None = None,
+        model: NetworkConfig | AnyNetworkConfig | None = None,
         training: TrainingConfig | None = None,
         batching: BatchConfig | None = None,
         device: DeviceConfig | None = None,
     ) -> None:
         self.dataset = dataset
-        self.model_config = base.config.model if base else model or GruConfig()
-        self.config = training or (base.config.training if base else TrainingConfig())
+        self.model_config = base.config.network if base else NetworkConfig.of(model)
+        training = training or (base.config.training if base else TrainingConfig())
+        self.config = training.settled(model=self.model_config.model)
         self.batching = batching or (base.config.batching if base else BatchConfig())
         self.compute = Compute.choose(device)
         self.recorder = Recorder()
         self.epochs = base.config.epochs if base else 0
         self.network = self._network(base).to(self.compute.device)
-        self._randomness = Randomness(self.config.seed, self.compute.device)
+        self.processes = Processes.join(self.compute.device)
+        self._randomness = Randomness(self.processes.seed(self.config.seed), self.compute.device)
+        self._best = Best()
+        self._validated: Epoch | None = None
         self._trainer = Trainer(
-            self.network, dataset.train.examples, self.config, self.batching, self.compute
+            Objective(self.network, self.config, compiles=self.compute.compiles),
+            dataset.train.examples,
+            self.config,
+            self.batching,
+            self.compute,
+            self.processes,
         )
 
     def lr_find(
@@ -110,11 +128,13 @@ class Learner:
         checkpoint: str | Path | None = None,
         resume: bool = False,
         report: Callable[[str], None] = print,
+        after_epoch: Callable[[Epoch], None] | None = None,
     ) -> None:
         """Train by the one-cycle policy (Smith 2018, arXiv:1803.09820), as fastai v1 had it.
 
         Called again, it trains the same weights for more epochs. The state after every epoch
         is written to `checkpoint`; `resume` goes on from there, if all else is as it was.
+        `after_epoch` is called with every epoch that is trained; what it raises ends training.
 
         Raises:
             OptionError: no epoch, no rate, or no checkpoint to resume from is given.
@@ -134,21 +154,45 @@ class Learner:
         path = None if checkpoint is None else Path(checkpoint)
         run = OneCycle(self._trainer, first=self.epochs, epochs=epochs, max_lr=max_lr)
         saved = read_checkpoint(path, plan=plan) if resume and path else None
+        self._best = Best()
+        report = self.processes.once(report)
         report(Epoch.header())
         if saved is not None:
             self._restore(saved, run)
             for row in self.recorder.epochs:
                 report(str(row))
         elif path:
-            write_checkpoint(path, plan=plan, state=self._state(run))
-        while run.epoch < run.end:
+            self._write(path, plan, run)
+        while run.epoch < run.end and not self._is_stale():
             row = self._epoch(run)
             if path:
-                write_checkpoint(path, plan=plan, state=self._state(run))
+                self._write(path, plan, run)
             report(str(row))
+            if after_epoch:
+                after_epoch(row)
+        if run.epoch < run.end:
+            report(f"stopped: no better token accuracy since epoch {self._best.epoch}")
+        self._go_back(report)
+
+    def _go_back(self, report: Callable[[str], None]) -> None:
+        """Take the weights of the best epoch of the run, if those are to be kept."""
+        if self.config.keep == "last":
+            return
+        best = self._best.epoch
+        self._validated = next(row for row in self.recorder.epochs if row.epoch == best)
+        if best < self.epochs:
+            self.network.load_state_dict(self._best.weights)
+            report(f"kept the weights of epoch {best}")
+
+    def _is_stale(self) -> bool:
+        waited = self.epochs - self._best.epoch
+        return self._best.epoch > 0 and 0 < self.config.early_stopping <= waited
 
     def validate(self) -> tuple[float, Accuracy]:
-        """Return padded loss and accuracy on the validation rows, as training reports them."""
+        """Return loss and accuracy on the validation rows, as training reports them.
+
+        Where there are several processes, all must call this.
+        """
         return self._trainer.validate(self.dataset.valid.examples)
 
     def predictions(self, part: Literal["valid", "train"] = "valid") -> Predictions:
@@ -175,12 +219,12 @@ class Learner:
             fingerprint=self.dataset.fingerprint,
             valid_fingerprint=fingerprint(self.dataset.valid.pairs),
             data=self.dataset.config,
-            model=self.model_config,
+            network=self.model_config,
             training=self.config,
             batching=self.batching,
             epochs=self.epochs,
         )
-        card = write_card(config, self.dataset, self.recorder)
+        card = write_card(config, self.dataset, self._validated)
         TrainedModel(self.network, codec, config).save(folder, card=card, overwrite=overwrite)
 
     @classmethod
@@ -204,11 +248,10 @@ class Learner:
         model = TrainedModel.load(folder)
         return cls(dataset, base=model, training=training, batching=batching, device=device)
 
-    def _network(self, base: TrainedModel | None) -> Gru:
+    def _network(self, base: TrainedModel | None) -> AnyNetwork:
         codec = self.dataset.codec
         if base is None:
-            sizes = {"source_size": len(codec.source), "target_size": len(codec.target)}
-            return build_model(self.model_config, **sizes, seed=self.config.seed)
+            return build_model(self.model_config, codec, seed=self.config.seed)
         if base.codec.signature() != codec.signature():
             raise DatasetError(
                 "the data were prepared with other vocabularies than the model's. "
@@ -233,6 +276,9 @@ class Learner:
             time=time.perf_counter() - start,
         )
         self.recorder.add(row, rates=rates, losses=losses)
+        self._validated = row
+        if self.config.keep == "best" or self.config.early_stopping:
+            self._best.offer(row.token_accuracy, epoch=self.epochs, network=self.network)
         return row
 
     def _plan(self, epochs: int, max_lr: float) -> dict[str, Any]:
@@ -246,24 +292,32 @@ class Learner:
             "training rows": len(self.dataset.train),
             "vocabularies": self.dataset.codec.signature(),
             "model": self.model_config.model_dump(),
-            "weight_decay": self.config.weight_decay,
-            "clip_norm": self.config.clip_norm,
-            "seed": self.config.seed,
+            **self.config.model_dump(exclude={"epochs", "max_lr"}),
             "batching": self.batching.model_dump(),
             "precision": str(self.compute.dtype),
+            "compile": self.compute.compiles,
+            "processes": self.processes.count,
         }
+
+    def _write(self, path: Path, plan: dict[str, Any], run: OneCycle) -> None:
+        state = self._state(run)  # to which every process adds its randomness
+        if self.processes.is_main:
+            write_checkpoint(path, plan=plan, state=state)
 
     def _state(self, run: OneCycle) -> dict[str, Any]:
         return {
             "run": run.state(),
             "network": self.network.state_dict(),
-            "randomness": self._randomness.states,
+            "randomness": self.processes.gather(self._randomness.states),
             "recorder": self.recorder.state(),
+            "best": self._best.state(),
         }
 
     def _restore(self, state: dict[str, Any], run: OneCycle) -> None:
         run.restore(state["run"])
         self.network.load_state_dict(state["network"])
-        self._randomness.states = state["randomness"]
+        self._randomness.states = state["randomness"][self.processes.rank]
         self.recorder = Recorder.from_state(state["recorder"])
+        self._best = Best(**state["best"])
+        self._validated = self.recorder.epochs[-1] if self.recorder.epochs else None
         self.epochs = run.epoch

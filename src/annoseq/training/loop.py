@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import warnings
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.optim.lr_scheduler import OneCycleLR
 
-from annoseq.errors import TrainingError
-from annoseq.evaluation.accuracy import Accuracy, measure
-from annoseq.evaluation.losses import padded_loss
+from annoseq.errors import DivergenceError, TrainingError
+from annoseq.evaluation.accuracy import Accuracy, Ratio, measure
 from annoseq.progress import progress
 from annoseq.text.batches import collate, longest_first, shuffled
+from annoseq.training.forcing import forcing_in
+from annoseq.training.processes import Processes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from annoseq.config import BatchConfig, TrainingConfig
     from annoseq.devices import Compute
-    from annoseq.models.gru import Gru
     from annoseq.text.codec import Example
+    from annoseq.training.objective import Objective
 
 _BETAS = (0.95, 0.99)
 _WARM_UP = 25
@@ -36,56 +39,101 @@ _DIVERGED = 4
 
 @dataclass
 class Trainer:
-    """A network, the rows that it learns from, and how."""
+    """What is learned, the rows that it is learned from, how, and with which other processes."""
 
-    network: Gru
+    objective: Objective
     examples: Sequence[Example]
     config: TrainingConfig
     batching: BatchConfig
     compute: Compute
+    processes: Processes = field(default_factory=Processes)
+    _module: nn.Module = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._module = self.processes.module(self.objective)
 
     def order(self, epoch: int) -> list[list[int]]:
         """Return the batches of an epoch, counted over all that the weights were trained for."""
         return shuffled(self.examples, self.batching, seed=f"{self.config.seed}-{epoch}")
 
     def optimizer(self, lr: float) -> torch.optim.AdamW:
-        """Make the notebook's optimizer: AdamW, weight decay not scaled by momentum."""
-        decay = self.config.weight_decay
-        return torch.optim.AdamW(self.network.parameters(), lr, _BETAS, weight_decay=decay)
+        """Make the notebook's optimizer: AdamW, weight decay not scaled by momentum.
+
+        Biases and the weights of normalisation, which have one dimension, are not decayed.
+        """
+        weights = list(self.objective.parameters())
+        groups: list[dict[str, Any]] = [
+            {"params": [one for one in weights if one.ndim > 1]},
+            {"params": [one for one in weights if one.ndim < 2], "weight_decay": 0.0},
+        ]
+        return torch.optim.AdamW(groups, lr, _BETAS, weight_decay=self.config.weight_decay)
 
     def step(
-        self, rows: list[int], optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler
+        self,
+        rows: list[int],
+        optimizer: torch.optim.Optimizer,
+        scaler: torch.amp.GradScaler,
+        *,
+        forcing: float,
     ) -> Tensor:
-        """Learn from one batch; return its loss."""
-        batch = collate(rows, self.examples).to(self.compute.device)
-        assert batch.target is not None
+        """Learn from one batch, of which every process takes a share; return the loss of all.
+
+        Raises:
+            TrainingError: the GPU's memory does not suffice.
+        """
+        share, counts = self.processes.share(collate(rows, self.examples))
         optimizer.zero_grad(set_to_none=True)
-        with self.compute.autocast():
-            loss = padded_loss(self.network(batch), batch.target)
-        scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        with self._enough_memory(rows):
+            with self.compute.autocast():
+                loss = self._module(share.to(self.compute.device), forcing=forcing)
+            mine, mean = self.processes.mean(loss, counts=counts)
+            scaler.scale(mine).backward()  # type: ignore[no-untyped-call]
         if self.config.clip_norm:
             scaler.unscale_(optimizer)
-            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
+            torch.nn.utils.clip_grad_norm_(self.objective.parameters(), self.config.clip_norm)
         scaler.step(optimizer)
         scaler.update()
-        return loss.detach()
+        return mean
 
     @torch.inference_mode()
     def validate(self, examples: Sequence[Example]) -> tuple[float, Accuracy]:
-        """Return padded loss and accuracy; the decoder is fed its own output."""
-        accuracy, loss, positions = Accuracy(), 0.0, 0
-        self.network.eval()
+        """Return loss and accuracy; the decoder is fed its own output.
+
+        Every process takes its share of every batch: where there are several, all must call this.
+        """
+        accuracy, total, positions = Accuracy(), 0.0, 0
+        self.objective.eval()
         with progress("validating", total=len(examples)) as advance:
             for rows in longest_first(examples, self.batching):
-                batch = collate(rows, examples).to(self.compute.device)
-                assert batch.target is not None
-                with self.compute.autocast():
-                    logits = self.network(batch)
-                    loss += float(padded_loss(logits, batch.target)) * batch.target.numel()
-                positions += batch.target.numel()
-                accuracy += measure(logits.argmax(-1), batch.target)
+                share, counts = self.processes.share(collate(rows, examples))
+                if counts:
+                    batch = share.to(self.compute.device)
+                    assert batch.target is not None
+                    with self._enough_memory(rows), self.compute.autocast():
+                        loss, output = self.objective.run_freely(batch)
+                    total += float(loss.total)
+                    positions += loss.positions
+                    accuracy += measure(output, batch.target)
                 advance(len(rows))
-        return loss / positions, accuracy
+        return self._over_all(total, positions, accuracy)
+
+    def _over_all(self, total: float, positions: int, accuracy: Accuracy) -> tuple[float, Accuracy]:
+        """Return the mean loss and the accuracy over the rows of all processes."""
+        counts = [count for ratio in astuple(accuracy) for count in ratio]
+        total, positions_of_all, *counts = self.processes.sum([total, positions, *counts])
+        hits, totals = map(int, counts[::2]), map(int, counts[1::2])
+        return total / positions_of_all, Accuracy(*map(Ratio, hits, totals))
+
+    @contextmanager
+    def _enough_memory(self, rows: Sequence[int]) -> Iterator[None]:
+        try:
+            yield
+        except torch.OutOfMemoryError as error:
+            raise TrainingError(
+                f"the memory of {self.compute.device} does not suffice for a batch of {len(rows)} "
+                f"rows. Lower --batch-tokens, which is {self.batching.batch_tokens:,}, or "
+                f"--batch-size, which is {self.batching.batch_size:,}."
+            ) from error
 
 
 def range_test(trainer: Trainer, rates: Sequence[float]) -> list[float]:
@@ -93,12 +141,14 @@ def range_test(trainer: Trainer, rates: Sequence[float]) -> list[float]:
     optimizer, scaler = trainer.optimizer(rates[0]), trainer.compute.scaler()
     losses: list[float] = []
     rows: list[list[int]] = []
-    trainer.network.train()
+    forcing = forcing_in(0, trainer.config, epochs=1)
+    trainer.objective.train()
     with progress("lr_find", total=len(rates)) as advance:
         for step, rate in enumerate(rates):
             rows = rows or trainer.order(epoch=step)
-            optimizer.param_groups[0]["lr"] = rate
-            loss = float(trainer.step(rows.pop(), optimizer, scaler))
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            loss = float(trainer.step(rows.pop(), optimizer, scaler, forcing=forcing))
             if not loss <= _DIVERGED * min(losses, default=loss):
                 break
             losses.append(loss)
@@ -115,7 +165,7 @@ class OneCycle:
 
     def __init__(self, trainer: Trainer, *, first: int, epochs: int, max_lr: float) -> None:
         self.trainer = trainer
-        self.epoch, self.end = first, first + epochs
+        self.first, self.epoch, self.end = first, first, first + epochs
         self.optimizer = trainer.optimizer(max_lr / _WARM_UP)
         self.scaler = trainer.compute.scaler()
         self.schedule = OneCycleLR(
@@ -130,17 +180,18 @@ class OneCycle:
         """Go through the rows once; return the rate and the loss of every step.
 
         Raises:
-            TrainingError: the loss is no longer a number.
+            DivergenceError: the loss is no longer a number.
         """
         rates: list[float] = []
         losses: list[Tensor] = []
-        self.trainer.network.train()
+        forcing = self._forcing()
+        self.trainer.objective.train()
         title = f"epoch {self.epoch + 1}/{self.end}"
         with progress(title, total=len(self.trainer.examples)) as advance:
             for rows in self.trainer.order(self.epoch):
                 rates.append(float(self.schedule.get_last_lr()[0]))
-                losses.append(self.trainer.step(rows, self.optimizer, self.scaler))
-                self.schedule.step()
+                losses.append(self.trainer.step(rows, self.optimizer, self.scaler, forcing=forcing))
+                self._next_rate()
                 advance(len(rows))
                 if len(losses) % _CHECKED == 0:
                     self._check(losses[-1])
@@ -148,10 +199,21 @@ class OneCycle:
         self.epoch += 1
         return rates, torch.stack(losses).tolist()
 
+    def _next_rate(self) -> None:
+        # float16's scaler leaves a step out where a gradient overflows, often the very first, and
+        # the schedule takes that for a mistake.
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step")
+            self.schedule.step()
+
+    def _forcing(self) -> float:
+        done, epochs = self.epoch - self.first, self.end - self.first
+        return forcing_in(done, self.trainer.config, epochs=epochs)
+
     def _check(self, loss: Tensor) -> None:
         # A network whose loss was no number once has none but such losses from there on.
         if not math.isfinite(loss):
-            raise TrainingError(
+            raise DivergenceError(
                 f"the loss is no longer a number in epoch {self.epoch + 1}. Train with "
                 "--clip-norm 1, or with a lower --max-lr; `annoseq find-lr` suggests one."
             )

@@ -1,0 +1,102 @@
+"""MEDDOCAN's pairs as eole's files hold them, and the judgement of what either side writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from annoseq.errors import MarkupError, OptionError
+from annoseq.evaluation.spans import SpanScore, score_spans
+from annoseq.pairs.alignment import align_pairs
+from annoseq.pairs.markup import closing, opening, parse, strip_tags
+from annoseq.pairs.pairs import Pairs
+from annoseq.text.segmentation import segmentation
+from annoseq.text.tagging import cover, join_tagged, tagged_tokens
+from benchmarks import eole_peer
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from annoseq.pairs.markup import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Pairs in word tokens, spelled as eole reads them."""
+
+    source: list[list[str]]
+    target: list[list[str]]
+
+    def count(self, rows: Sequence[int] | None = None) -> int:
+        """Return how many target tokens rows have, each with its end symbol."""
+        chosen = range(len(self.target)) if rows is None else rows
+        return sum(len(self.target[row]) + 1 for row in chosen)
+
+
+def spell(pairs: Pairs) -> Tokens:
+    """Cut pairs into word tokens, tags as tokens of their own, and spell them without spaces."""
+    rule = segmentation()
+    source: list[list[str]] = []
+    target: list[list[str]] = []
+    for pair, spans in zip(pairs, align_pairs(pairs), strict=True):
+        cut = rule.pre_tokenize_str(pair.source)
+        spelled = [eole_peer.write_token(token) for token, _ in cut]
+        covers, _ = cover(pair.source, [offsets for _, offsets in cut], spans)
+        source.append(spelled)
+        target.append(tagged_tokens(spelled, covers))
+    return Tokens(source, target)
+
+
+def unspell(tokens: Sequence[str], *, tags: Collection[str]) -> str:
+    """Join spelled tokens to annotated text, whether or not it is well nested."""
+    read = [token if token in tags else eole_peer.read_token(token) for token in tokens]
+    return join_tagged(read, tags=tags)
+
+
+def tags_of(pairs: Pairs) -> frozenset[str]:
+    """Return the tags of every label in pairs."""
+    labels = {span.label for spans in align_pairs(pairs) for span in spans}
+    return frozenset(tag for label in labels for tag in (opening(label), closing(label)))
+
+
+def choose_lines(pairs: Pairs, *, max_tokens: int, first: int) -> Pairs:
+    """Keep the first rows that have 1 to `max_tokens` word tokens.
+
+    Raises:
+        OptionError: there is none.
+    """
+    rule = segmentation()
+    kept = [one for one in pairs if 0 < len(rule.pre_tokenize_str(one.source)) <= max_tokens]
+    if not kept:
+        raise OptionError(f"no dev row has 1 to {max_tokens} tokens. Raise --max-tokens.")
+    return Pairs(kept[:first], name=pairs.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How outputs compare with pairs."""
+
+    rows: int
+    unchanged: int
+    malformed: int
+    exact: int
+    spans: SpanScore
+
+
+def judge(outputs: Sequence[str], pairs: Pairs) -> Quality:
+    """Compare annotated texts with the sources and targets of pairs, code point by code point.
+
+    Malformed outputs contribute no spans; those of others count where they lie in the output.
+    """
+    score = SpanScore()
+    unchanged = malformed = exact = 0
+    for output, pair, gold in zip(outputs, pairs, align_pairs(pairs), strict=True):
+        spans: list[Span] = []
+        try:
+            spans = parse(output)[1]
+        except MarkupError:
+            malformed += 1
+        unchanged += strip_tags(output) == pair.source
+        exact += output == pair.target
+        score += score_spans(spans, gold)
+    return Quality(len(pairs), unchanged, malformed, exact, score)

@@ -1,0 +1,259 @@
+"""Filling embeddings from a `.bin` of cc.en.300's shape, beside gensim's loader of the same file.
+
+The file is made for it: as many words and buckets as asked for, and random values. Each side runs
+in a process of its own, with nothing of the file in the system's cache, and reports its own peak
+(on Linux `VmHWM`, because what `getrusage` says of a child can be its parent's).
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import resource
+import shlex
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from annoseq.errors import AnnoseqError, OutputError
+from annoseq.text.vectors.fasttext_header import MAGIC, NEWEST_VERSION
+from benchmarks.measure import describe_machine, markdown_table, write_report
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import IO
+
+    from numpy.typing import NDArray
+
+REPORT = Path(__file__).with_suffix(".md")
+MOST_SECONDS, MOST_BYTES = 60, 1.5e9
+TOLERANCE = 1e-6
+NGRAM = 5
+"""Characters of an n-gram in cc.en.300 and its sisters: five, no more and no fewer."""
+_UNSEEN = 0.2
+"""Share of the words looked up that the file does not have."""
+_BLOCK = 1 << 16
+"""Rows of random values, written again and again."""
+_STATUS = """
+import json, pathlib, sys
+status = pathlib.Path("/proc/self/status").read_text().splitlines()
+peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) * 1024
+print(json.dumps({"peak": peak}))
+"""
+_OURS = """
+import sys
+from collections import Counter
+import numpy as np
+from annoseq.config import DataConfig
+from annoseq.text.segmentation import segmentation
+from annoseq.text.vectors.filling import fill
+from annoseq.text.vectors.reader import open_vectors
+from annoseq.text.vocabulary import Vocabulary
+vectors, words, out = sys.argv[1:]
+counts = Counter({" " + word: 2 for word in open(words).read().split()})
+vocabulary = Vocabulary.build(counts, cut_by=segmentation(), config=DataConfig())
+opened = open_vectors(vectors)
+filled = fill(vocabulary, opened, width=opened.width, seed=42)
+assert not filled.missing
+ids = [vocabulary.ids[token] for token in counts]
+np.save(out, filled.matrix[ids])
+"""
+_GENSIM = """
+import sys
+import numpy as np
+from gensim.models.fasttext import load_facebook_vectors
+vectors, words, out = sys.argv[1:]
+loaded = load_facebook_vectors(vectors)
+np.save(out, np.array([loaded[word] for word in open(words).read().split()]))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one process did; `peak` is in bytes, `matrix` its vectors (V, width)."""
+
+    name: str
+    seconds: float
+    cpu_seconds: float
+    peak: int
+    matrix: NDArray[np.float32]
+
+    def cells(self) -> list[str]:
+        """Return the cells of the table."""
+        return [
+            self.name,
+            f"{self.seconds:,.1f} s",
+            f"{self.cpu_seconds:,.1f} s",
+            f"{self.peak / 2**20:,.0f} MiB",
+        ]
+
+
+def make_words(count: int, *, seed: int) -> list[bytes]:
+    """Return so many different words of 4 to 12 letters."""
+    generator = np.random.default_rng(seed)
+    words: dict[bytes, None] = {}
+    while len(words) < count:
+        size = count - len(words) + 1_000
+        letters = generator.integers(ord("a"), ord("z") + 1, (size, 12), dtype=np.uint8)
+        lengths = generator.integers(4, 13, size).tolist()
+        words |= dict.fromkeys(
+            row[:length] for row, length in zip(map(bytes, letters), lengths, strict=True)
+        )
+    return list(words)[:count]
+
+
+def write_vectors(
+    path: Path, words: Sequence[bytes], *, buckets: int, width: int, seed: int
+) -> None:
+    """Write a `.bin` as fastText does; its output matrix is a hole in the file."""
+    arguments = [width, 5, 5, 5, 10, 1, 2, 1, buckets, NGRAM, NGRAM, 100]
+    with path.open("wb") as file:
+        file.write(MAGIC + struct.pack("<13id", NEWEST_VERSION, *arguments, 1e-5))
+        file.write(struct.pack("<3i2q", len(words), len(words), 0, len(words), -1))
+        file.writelines(word + b"\0" + struct.pack("<qb", 5, 0) for word in words)
+        _write_matrix(file, len(words) + buckets, width, seed=seed)
+        file.write(struct.pack("<?2q", False, len(words), width))
+        file.truncate(file.tell() + len(words) * width * 4)
+
+
+def _write_matrix(file: IO[bytes], rows: int, width: int, *, seed: int) -> None:
+    file.write(struct.pack("<?2q", False, rows, width))
+    block = np.random.default_rng(seed).standard_normal((_BLOCK, width), np.float32)
+    for first in range(0, rows, _BLOCK):
+        block[0] += 1  # so that no two blocks are the same
+        file.write(block[: rows - first].tobytes())
+
+
+def forget(path: Path) -> None:
+    """Drop a file from the system's cache."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(descriptor)
+
+
+def measure(name: str, program: str, vectors: Path, words: Path) -> Run:
+    """Look the words up in a process of its own.
+
+    Raises:
+        OutputError: the process failed; it has said why.
+    """
+    forget(vectors)
+    out = words.with_name("matrix.npy")
+    command = [sys.executable, "-c", program + _STATUS, str(vectors), str(words), str(out)]
+    start, cpu_start = time.perf_counter(), _cpu_of_children()
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    seconds, cpu_seconds = time.perf_counter() - start, _cpu_of_children() - cpu_start
+    if done.returncode:
+        raise OutputError(f"{name} failed with exit code {done.returncode}.")
+    peak = json.loads(done.stdout.splitlines()[-1])["peak"]
+    return Run(name, seconds, cpu_seconds, peak, np.load(out))
+
+
+def _cpu_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def results(ours: Run, peer: Run) -> tuple[str, bool]:
+    """Write the figures as a table, and what they say; tell whether all is as it must be."""
+    apart = float(np.abs(ours.matrix - peer.matrix).max())
+    holds = ours.seconds < MOST_SECONDS and ours.peak < MOST_BYTES and apart < TOLERANCE
+    table = markdown_table(
+        ["reader", "time", "CPU time", "peak memory"], [run.cells() for run in (ours, peer)]
+    )
+    verdict = "within" if holds else "NOT within"
+    return (
+        f"{table}\n\nannoseq is {verdict} {MOST_SECONDS} s, {MOST_BYTES / 1e9} GB, and "
+        f"{TOLERANCE:.0e} of gensim's vectors (the largest difference is {apart:.1e}). gensim "
+        f"takes {peer.cpu_seconds / ours.cpu_seconds:,.1f} times the CPU time and "
+        f"{peer.peak / ours.peak:,.1f} times the memory."
+    ), holds
+
+
+ABOUT = """\
+The embeddings of a vocabulary are filled from a `.bin` of fastText with random values. annoseq
+reads the rows that the words need, gensim (`load_facebook_vectors`) all of them. Each is a process
+of its own, Python and imports included, that begins with nothing of the file in the system's
+cache."""
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.vectors",
+        description="Fill embeddings from a large .bin, and load it with gensim.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--words", type=int, default=2_000_000, help="in the file")
+    add("--buckets", type=int, default=2_000_000, help="in the file")
+    add("--width", type=int, default=300, help="of the vectors")
+    add("--vocabulary", type=int, default=25_000, help="words to look up")
+    add("--seed", type=int, default=42, help="seed of the file")
+    add("--out", type=Path, default=REPORT, help="Markdown file that the results replace")
+    options = parser.parse_args(arguments)
+    if min(options.words, options.buckets, options.width, options.vocabulary) <= 0:
+        parser.error("--words, --buckets, --width, --vocabulary: numbers above 0 were expected")
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark, print its table, and replace its report."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = parse_arguments(given)
+    facts = describe_machine(torch.device("cpu"))
+    try:
+        with tempfile.TemporaryDirectory() as name:
+            vectors, listed = Path(name) / "vectors.bin", Path(name) / "words.txt"
+            unseen = int(options.vocabulary * _UNSEEN)
+            words = make_words(options.words + unseen, seed=options.seed)
+            known, rest = words[: options.words], words[options.words :]
+            write_vectors(
+                vectors, known, buckets=options.buckets, width=options.width, seed=options.seed
+            )
+            step = max(1, options.words // (options.vocabulary - unseen))
+            wanted = known[::step][: options.vocabulary - unseen] + rest
+            listed.write_bytes(b"\n".join(wanted))
+            size = vectors.stat().st_size
+            del words, known
+            ours = measure("annoseq", _OURS, vectors, listed)
+            peer = measure("gensim", _GENSIM, vectors, listed)
+        table, holds = results(ours, peer)
+        print(table)
+        write_report(
+            options.out,
+            title="Embeddings from a large file of vectors",
+            about=ABOUT,
+            tables=[table],
+            facts={
+                "file": f"{options.words:,} words, {options.buckets:,} buckets, "
+                f"{options.width} wide, n-grams of {NGRAM} characters, {size / 1e9:.2f} GB with "
+                "an output matrix that neither reads",
+                "vocabulary": f"{len(wanted):,} words, {len(rest):,} of them not in the file",
+                "seed": str(options.seed),
+                **facts,
+                "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+                "command": f"`{shlex.join(['python', '-m', 'benchmarks.vectors', *given])}`",
+            },
+        )
+    except AnnoseqError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0 if holds else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

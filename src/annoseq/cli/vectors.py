@@ -1,0 +1,145 @@
+"""`annoseq vectors train` and `annoseq vectors show`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from annoseq.cli.console import note, say
+from annoseq.cli.options import Columns, InputFormat, Overwrite, PairsPath, at_least
+from annoseq.config import ColumnsConfig
+from annoseq.errors import DatasetError, OptionError
+from annoseq.files import rehearse
+from annoseq.pairs.tasks import infer_task
+from annoseq.text.codec import SOURCE_FILE, TARGET_FILE
+from annoseq.text.vectors.neighbours import portray
+from annoseq.text.vectors.reader import open_vectors
+from annoseq.text.vectors.training import VectorsConfig, import_gensim, train_vectors
+from annoseq.text.vectors.words import word_of
+from annoseq.text.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from annoseq.text.vectors.neighbours import Portrait
+    from annoseq.text.vectors.rows import Vectors
+
+_DEFAULTS = VectorsConfig()
+
+
+def _check_name(_: object, path: Path) -> None:
+    if path.suffix != ".bin":
+        raise ValueError("Use a name that ends in .bin.")
+
+
+def train(
+    pairs: PairsPath,
+    /,
+    *,
+    out: Annotated[Path, Parameter(help="File to write, fastText's .bin.", validator=_check_name)],
+    task: Annotated[
+        Literal["auto", "annotate", "translate"],
+        Parameter(help="What the pairs are for: of translations both sides are read."),
+    ] = "auto",
+    overwrite: Overwrite = False,
+    input_format: InputFormat = None,
+    columns: Columns = ColumnsConfig(),
+    vectors: Annotated[VectorsConfig, Parameter(name="*", group="Vectors")] = _DEFAULTS,
+) -> None:
+    """Train fastText vectors on the pairs' own text."""
+    from annoseq.cli.data import read  # and torch with it, which `show` does without
+
+    import_gensim()  # before the table is read, which may take long
+    rehearse(out, overwrite=overwrite)
+    table = read(pairs, columns, input_format=input_format)
+    chosen = infer_task(table) if task == "auto" else task
+    words = train_vectors(table, out, task=chosen, config=vectors, overwrite=overwrite)
+    note(
+        f"wrote {out}: {words:,} words, {vectors.width} wide. It lists words of your text: "
+        "keep it as private as the text itself"
+    )
+
+
+def show(
+    vectors: Annotated[Path, Parameter(help="File of vectors (.bin, .vec, .vec.gz).")],
+    words: Annotated[tuple[str, ...], Parameter(help="Words to look up.")] = (),
+    /,
+    *,
+    vocabulary: Annotated[
+        Path | None,
+        Parameter(
+            help="Prepared data or a model folder, among whose words neighbours are searched for; "
+            "by default the file's own first words."
+        ),
+    ] = None,
+    missing: Annotated[
+        bool,
+        Parameter(help="List the words of --vocabulary that have no vector.", negative=""),
+    ] = False,
+    first: Annotated[
+        int,
+        Parameter(help="How many of the file's first words to search.", validator=at_least(1)),
+    ] = 20_000,
+    neighbours: Annotated[int, Parameter(help="Nearest words to show.", validator=at_least(0))] = 5,
+    head: Annotated[
+        int, Parameter(help="Values of each vector to show.", validator=at_least(0))
+    ] = 8,
+) -> None:
+    """Show words' vectors, their norms and their nearest neighbours by cosine."""
+    if missing and vocabulary is None:
+        raise OptionError("--missing needs the words to look for: add --vocabulary DATA.")
+    if not (words or missing):
+        raise OptionError("there are no words to show. Name some, or add --missing.")
+    file = open_vectors(vectors)
+    among = file.first_words(first) if vocabulary is None else _words_in(vocabulary)
+    if missing:
+        _list_missing(among, file)
+    if not words:
+        return
+    for portrait in portray(words, file, among=among, neighbours=neighbours):
+        say(_lines(portrait, head=head))
+
+
+def _list_missing(words: Sequence[str], vectors: Vectors) -> None:
+    known = vectors.rows(words).known
+    note(
+        f"of {len(words):,} words {known.count('seen'):,} have a vector, "
+        f"{known.count('composed'):,} are composed of subwords, "
+        f"{known.count('missing'):,} are missing:"
+    )
+    for word, kind in zip(words, known, strict=True):
+        if kind == "missing":
+            say(word)
+
+
+def _words_in(folder: Path) -> list[str]:
+    """Return the words of both vocabularies of prepared data or of a model."""
+    words: dict[str, None] = {}
+    for name in (SOURCE_FILE, TARGET_FILE):
+        try:
+            tokens = Vocabulary.from_json((folder / name).read_text(encoding="utf-8")).tokens
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            raise DatasetError(
+                f"{folder}: {name}: {reason}. "
+                "Give a folder that `annoseq prepare` or `annoseq train` wrote."
+            ) from error
+        words |= dict.fromkeys(word for word in map(word_of, tokens) if word is not None)
+    return list(words)
+
+
+def _lines(portrait: Portrait, *, head: int) -> str:
+    if portrait.known == "missing":
+        return f"{portrait.word}: missing, neither the word nor its subwords have a vector"
+    vector = portrait.vector
+    values = " ".join(f"{value:.4f}" for value in vector[:head].tolist())
+    rest = f" ... ({len(vector)} values)" if head < len(vector) else ""
+    lines = [f"{portrait.word}: {portrait.known}, norm {portrait.norm:.4f}"]
+    if head:
+        lines.append(f"  vector   {values}{rest}")
+    if portrait.neighbours:
+        nearest = ", ".join(f"{word} {cosine:.3f}" for word, cosine in portrait.neighbours)
+        lines.append(f"  nearest  {nearest}")
+    return "\n".join(lines)

@@ -1,0 +1,160 @@
+"""fastText's `.bin`: only the rows that are needed are read."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from annoseq.text.vectors.fasttext_dictionary import find_words, first_words
+from annoseq.text.vectors.fasttext_header import (
+    FLOAT_SIZE,
+    Header,
+    find_input_matrix,
+    read_header,
+)
+from annoseq.text.vectors.positioned import PositionedFile, damaged
+from annoseq.text.vectors.rows import LARGEST, Known, Rows
+from annoseq.text.vectors.subwords import subword_buckets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+_PARTS_AT_ONCE = 1 << 14
+"""Rows in memory at a time: 20 MB of 300 values each."""
+_SPARED_GAP = 1 << 12
+"""Bytes between two rows that are read along with them, instead of asking the system twice."""
+_LONGEST_READ = 1 << 22
+
+
+@dataclass(frozen=True)
+class FastTextFile:
+    """Word vectors with subwords, as fastText saves them."""
+
+    path: Path
+    header: Header
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Read the header.
+
+        Raises:
+            VectorsError: the file cannot be read, or is not a `.bin` of fastText.
+        """
+        with PositionedFile(path) as file:
+            return cls(path, read_header(file))
+
+    @property
+    def width(self) -> int:
+        """Values of a vector."""
+        return self.header.width
+
+    def rows(self, words: Sequence[str]) -> Rows:
+        """Return the mean of each word's own row, if it has one, and of the rows of its n-grams.
+
+        Raises:
+            VectorsError: the file is quantised, cut off or damaged.
+        """
+        encoded = [word.encode("utf-8", "surrogatepass") for word in words]
+        with PositionedFile(self.path) as file:
+            found, end = find_words(file, self.header, frozenset(encoded))
+            start = find_input_matrix(file, self.header, start=end)
+            own = [found.get(word) for word in encoded]
+            parts = self._parts(words, own)
+            matrix = self._means(file, start, len(words), parts)
+        counts = np.bincount(parts.words, minlength=len(words))
+        return Rows(matrix, [_known(row, int(n)) for row, n in zip(own, counts, strict=True)])
+
+    def first_words(self, limit: int) -> list[str]:
+        """Return the file's first words, which are its most frequent ones."""
+        with PositionedFile(self.path) as file:
+            words = first_words(file, self.header, limit)
+        return [word.decode("utf-8", "replace") for word in words]
+
+    def _parts(self, words: Sequence[str], own: Sequence[int | None]) -> _Parts:
+        header = self.header
+        rows, owners = array("q"), array("q")
+        for owner, (word, row) in enumerate(zip(words, own, strict=True)):
+            if row is not None:
+                rows.append(row)
+            rows.extend(
+                header.words + bucket
+                for bucket in subword_buckets(
+                    word,
+                    shortest=header.shortest,
+                    longest=header.longest,
+                    buckets=header.buckets,
+                )
+            )
+            owners.extend([owner] * (len(rows) - len(owners)))
+        return _Parts(np.array(rows, np.int64), np.array(owners, np.int64))
+
+    def _means(
+        self, file: PositionedFile, start: int, size: int, parts: _Parts
+    ) -> NDArray[np.float32]:
+        matrix = np.zeros((size, self.width), np.float32)
+        for rows, owners in parts.blocks():
+            wanted, places = np.unique(rows, return_inverse=True)
+            values = self._read(file, start, wanted)
+            order = np.argsort(owners, kind="stable")
+            firsts = np.flatnonzero(np.diff(owners[order], prepend=-1))
+            matrix[owners[order][firsts]] += np.add.reduceat(values[places[order]], firsts, axis=0)
+        counts = np.bincount(parts.words, minlength=size).clip(min=1)
+        matrix /= counts[:, None].astype(np.float32)
+        return matrix
+
+    def _read(
+        self, file: PositionedFile, start: int, wanted: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Read rows, (R, width), whose numbers rise; neighbours are read together."""
+        row_size = self.width * FLOAT_SIZE
+        values = np.empty((len(wanted), self.width), np.float32)
+        for first, last in _runs(wanted, row_size):
+            low, high = int(wanted[first]), int(wanted[last - 1])
+            data = file.read(
+                start + low * row_size, (high - low + 1) * row_size, what="its matrix of vectors"
+            )
+            block = np.frombuffer(data, "<f4").reshape(-1, self.width)
+            values[first:last] = block[wanted[first:last] - low]
+        is_good = (np.abs(values) <= LARGEST).all(axis=1)  # NaN is not
+        if not is_good.all():
+            row = int(wanted[is_good.argmin()]) + 1
+            raise damaged(
+                self.path, f"row {row} of its matrix holds no number or one above {LARGEST:.0e}"
+            )
+        return values
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """Which rows of the file make up which words, both (P,)."""
+
+    rows: NDArray[np.int64]
+    words: NDArray[np.int64]
+
+    def blocks(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Yield them in the order of the rows, so many at a time that memory is bounded."""
+        order = np.argsort(self.rows, kind="stable")
+        for first in range(0, len(order), _PARTS_AT_ONCE):
+            some = order[first : first + _PARTS_AT_ONCE]
+            yield self.rows[some], self.words[some]
+
+
+def _runs(wanted: NDArray[np.int64], row_size: int) -> Iterator[tuple[int, int]]:
+    """Yield the pieces `wanted[first:last]` that are worth one read each."""
+    gaps = (np.diff(wanted) - 1) * row_size
+    stretch = wanted // max(1, _LONGEST_READ // row_size)
+    cuts = np.flatnonzero((gaps > _SPARED_GAP) | (np.diff(stretch) > 0)) + 1
+    yield from pairwise([0, *cuts.tolist(), len(wanted)])
+
+
+def _known(row: int | None, parts: int) -> Known:
+    if row is not None:
+        return "seen"
+    return "composed" if parts else "missing"

@@ -1,0 +1,29 @@
+"""The best epoch of a run: its weights, and how long ago it was."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+@dataclass
+class Best:
+    """The highest value that was offered, and the weights of its epoch; of equals the first."""
+
+    value: float = float("-inf")
+    epoch: int = 0
+    weights: dict[str, Tensor] = field(default_factory=dict)
+
+    def offer(self, value: float, *, epoch: int, network: nn.Module) -> None:
+        """Take the weights if the value is higher than all before."""
+        if value > self.value:
+            self.value, self.epoch = value, epoch
+            self.weights = deepcopy(dict(network.state_dict()))  # which copies tied weights once
+
+    def state(self) -> dict[str, Any]:
+        """Return all of it as plain values."""
+        return {"value": self.value, "epoch": self.epoch, "weights": self.weights}

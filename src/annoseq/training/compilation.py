@@ -1,0 +1,45 @@
+"""Compiling what a network does, by torch's compiler."""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+import torch
+
+from annoseq.errors import TrainingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def compiled(
+    function: Callable[_P, _R], *, backend: str | Callable[..., object] = "inductor"
+) -> Callable[_P, _R]:
+    """Compile a function, when it is first called, for inputs of any shape.
+
+    What the compiler cannot take, such as a GRU and packed sequences, runs as it is.
+
+    Raises:
+        TrainingError: when called: there is no compiler here, or it fails.
+    """
+    from torch._dynamo.exc import TorchDynamoException  # slow to import
+
+    fast = torch.compile(function, dynamic=True, backend=backend)
+
+    @wraps(function)
+    def run(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        try:
+            return fast(*args, **kwargs)
+        except TorchDynamoException as error:
+            cause = getattr(error, "inner_exception", error)
+            reason = next(iter(str(cause).splitlines()), type(cause).__name__)
+            raise TrainingError(
+                f"--compile failed: {reason}. Leave it off, or install what torch compiles with: "
+                "a C++ compiler, and for GPUs Triton."
+            ) from error
+
+    return run

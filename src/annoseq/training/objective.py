@@ -1,0 +1,59 @@
+"""The loss of a batch as a module of its own: what several processes call to train together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from annoseq.evaluation.losses import Loss, output_loss
+from annoseq.training.compilation import compiled
+from annoseq.training.forcing import run_freely, tokens_to_feed
+
+if TYPE_CHECKING:
+    from annoseq.config import TrainingConfig
+    from annoseq.models.network import AnyNetwork
+    from annoseq.text.batches import Batch
+
+
+class Objective(nn.Module):
+    """A network and the loss that it is trained by.
+
+    With `compiles`, reading the sources and running over a whole target are compiled. The loss is
+    not: its chunks are three matrix products each, and the compiler would unroll their loop.
+    """
+
+    def __init__(
+        self, network: AnyNetwork, config: TrainingConfig, *, compiles: bool = False
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self._start = compiled(network.start) if compiles else network.start
+        self._decode = compiled(network.decode) if compiles else network.decode
+        self._counts_padding = config.loss == "padded"
+        self._label_smoothing = config.label_smoothing
+
+    def forward(self, batch: Batch, *, forcing: float) -> Loss:
+        """Return the loss of a batch whose target tokens are fed with the probability `forcing`."""
+        assert batch.target is not None
+        state = self._start(batch)
+        fed = tokens_to_feed(self.network, state, batch.target, forcing=forcing)
+        return self._loss(self._decode(state, fed), batch.target)
+
+    def run_freely(self, batch: Batch) -> tuple[Loss, Tensor]:
+        """Return the loss of a decoder fed its own output, without smoothing, and that output
+        (B, T), as long as the target.
+        """
+        assert batch.target is not None
+        fed, tops = run_freely(self.network, self.network.start(batch), batch.target)
+        return self._loss(tops, batch.target, smoothed=False), fed[:, 1:]
+
+    def _loss(self, top: Tensor, target: Tensor, *, smoothed: bool = True) -> Loss:
+        words = self.network.target
+        return output_loss(
+            words.dropout(top),
+            target,
+            words.output,
+            counts_padding=self._counts_padding,
+            label_smoothing=self._label_smoothing if smoothed else 0.0,
+        )

@@ -1,0 +1,135 @@
+"""What a sweep varies: values to try one by one, or ranges to draw from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING
+
+from annoseq.config import NetworkConfig
+from annoseq.errors import OptionError
+from annoseq.training.sweep.settings import Settings, Value, option, read_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_WIDE = 10
+"""A range whose ends are this many times apart, or more, is drawn from evenly in the logarithm."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Some values of a setting."""
+
+    values: tuple[Value, ...]
+
+    def __str__(self) -> str:
+        return ",".join(map(str, self.values))
+
+
+@dataclass(frozen=True)
+class Range:
+    """All values of a setting from `low` to `high`, both included."""
+
+    low: int | float
+    high: int | float
+
+    @property
+    def is_logarithmic(self) -> bool:
+        """Whether small and large values are as likely as each other."""
+        return 0 < self.low <= self.high / _WIDE
+
+    def __str__(self) -> str:
+        return f"{self.low}:{self.high}"
+
+
+@dataclass(frozen=True)
+class Space:
+    """The settings that were given, each with what it may be."""
+
+    axes: Mapping[str, Choice | Range]
+
+    @classmethod
+    def parse(cls, given: Mapping[str, str], *, ranges: bool) -> Space:
+        """Read lists (`5,10,20`) and, where `ranges` are drawn from, ranges (`1e-4:1e-2`).
+
+        Raises:
+            OptionError: a list or a range is not one, or a setting does not take its values.
+        """
+        space = cls({name: _parse(name, text) for name, text in given.items()})
+        for name, axis in space.axes.items():
+            if isinstance(axis, Range) and not ranges:
+                raise OptionError(
+                    f"{option(name)} {axis} is a range, which only --search draws from. "
+                    f"Add --search, or list the values: {option(name)} {axis.low},{axis.high}."
+                )
+        if not ranges:
+            space.grid()
+        return space
+
+    @property
+    def varied(self) -> list[str]:
+        """The names of the settings that differ between runs."""
+        return [
+            name
+            for name, axis in self.axes.items()
+            if isinstance(axis, Range) or len(axis.values) > 1
+        ]
+
+    @property
+    def models(self) -> tuple[Value, ...]:
+        """The networks that are trained."""
+        axis = self.axes.get("model")
+        default: Value = NetworkConfig().model
+        return axis.values if isinstance(axis, Choice) else (default,)
+
+    def of_model(self, model: Value) -> dict[str, Choice | Range]:
+        """Return what there is to choose for a network: not the options of the others."""
+        others = {f"{other}" for other in self.models if other != model}
+        axes = {
+            name: axis
+            for name, axis in self.axes.items()
+            if name != "model" and name.partition(".")[0] not in others
+        }
+        return {"model": Choice((model,)), **axes} if "model" in self.axes else axes
+
+    def grid(self) -> list[dict[str, Value]]:
+        """Return every combination; the last setting that was given changes fastest.
+
+        Raises:
+            OptionError: a combination is of values that do not go together.
+        """
+        found = [values for model in self.models for values in _combinations(self.of_model(model))]
+        for values in found:
+            Settings.of(values)
+        return found
+
+
+def _combinations(axes: Mapping[str, Choice | Range]) -> Iterator[dict[str, Value]]:
+    lists = [axis.values if isinstance(axis, Choice) else (axis.low,) for axis in axes.values()]
+    for values in product(*lists):
+        yield dict(zip(axes, values, strict=True))
+
+
+def _parse(name: str, text: str) -> Choice | Range:
+    if ":" in text:
+        return _range(name, text)
+    words = [word.strip() for word in text.split(",")]
+    if not all(words):
+        raise OptionError(
+            f"{option(name)}: found {text!r}, in which a value is missing. "
+            "Give values with commas between them."
+        )
+    values = tuple(read_value(name, word) for word in words)
+    if len(set(values)) < len(values):
+        raise OptionError(f"{option(name)}: found {text!r}, which has a value twice. Give it once.")
+    return Choice(values)
+
+
+def _range(name: str, text: str) -> Range:
+    low, high = (read_value(name, word.strip()) for word in text.split(":", 1))
+    if isinstance(low, str) or isinstance(high, str) or not low < high:
+        raise OptionError(
+            f"{option(name)}: found {text!r}. Give a range of numbers, the smaller one first."
+        )
+    return Range(low, high)

@@ -1,0 +1,105 @@
+"""One run of a sweep, from fresh weights to its place in the table."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from annoseq.errors import DivergenceError, OptionError, TrainingError
+from annoseq.training.learner import Learner
+from annoseq.training.sweep.run import Run, State
+from annoseq.training.sweep.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from annoseq.config import DeviceConfig
+    from annoseq.text.dataset import Dataset
+    from annoseq.training.recorder import Epoch
+    from annoseq.training.sweep.folder import SweepFolder
+    from annoseq.training.sweep.settings import Value
+    from annoseq.training.sweep.space import Space
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What all runs of a sweep share."""
+
+    dataset: Dataset
+    space: Space
+    folder: SweepFolder
+    device: DeviceConfig
+
+
+class HopelessRun(Exception):  # noqa: N818
+    """What a watcher of a run raises to end it: others were better at this point."""
+
+
+def carry_out(
+    sweep: Sweep,
+    number: int,
+    values: Mapping[str, Value],
+    *,
+    watch: Callable[[list[Epoch]], None] = lambda epochs: None,
+) -> Run:
+    """Train a run to its end, going on where it was interrupted, and put it in the folder.
+
+    `watch` sees all epochs so far after each.
+    """
+    try:
+        settings = Settings.of(values)
+    except OptionError:
+        run = Run(number, "impossible", dict(values), [])
+        sweep.folder.keep(run, None)
+        return run
+    learner = _learner(sweep, settings)
+    try:
+        state = _train(sweep, number, learner, watch)
+    except TrainingError:  # a checkpoint that cannot be used: a run is soon begun again
+        sweep.folder.checkpoint(number).unlink()
+        learner = _learner(sweep, settings)
+        state = _train(sweep, number, learner, watch)
+    epochs = learner.recorder.epochs
+    if state == "finished" and not math.isfinite(epochs[-1].valid_loss):
+        state = "diverged"  # by the very last step, which no later loss tells of
+    score = None
+    if state == "finished":
+        found = [row.token_accuracy for row in epochs]
+        score = max(found) if settings.training.keep == "best" else found[-1]
+    run = Run(number, state, dict(values), list(epochs), score)
+    sweep.folder.keep(run, learner)
+    return run
+
+
+def _learner(sweep: Sweep, settings: Settings) -> Learner:
+    return Learner(
+        sweep.dataset,
+        model=settings.network,
+        training=settings.training,
+        batching=settings.batching,
+        device=sweep.device,
+    )
+
+
+def _train(
+    sweep: Sweep, number: int, learner: Learner, watch: Callable[[list[Epoch]], None]
+) -> State:
+    checkpoint = sweep.folder.checkpoint(number)
+    try:
+        learner.fit_one_cycle(
+            checkpoint=checkpoint,
+            resume=checkpoint.exists(),
+            report=lambda line: None,
+            after_epoch=lambda row: watch(learner.recorder.epochs),
+        )
+    except DivergenceError:
+        return "diverged"
+    except HopelessRun:
+        return "pruned"
+    except torch.OutOfMemoryError:
+        torch.cuda.empty_cache()
+        return "out of memory"
+    return "finished"

@@ -1,0 +1,253 @@
+"""annoseq sweep."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shlex
+import signal
+from pathlib import Path
+
+import pytest
+
+from annoseq.models.folder import TrainedModel
+from tests.cli.command import Result, finish, refusal, run, snapshot, start
+from tests.test_docs import FEWER_ROWS, ROOT, blocks
+
+SMALL = ("--gru.embedding", "8", "--gru.hidden", "8", "--gru.layers", "1", "--device", "cpu")
+LISTS = ("--epochs", "1,2", "--max-lr", "1e-2,5e-2")
+RANGES = ("--search", "--trials", "3", "--max-lr", "1e-4:1e-1", "--batch-size", "16,32")
+FILES = {"best", "config.json", "runs", "runs.csv", "sweep.png"}
+
+
+@pytest.fixture(scope="module")
+def swept(short: Path, shelf: Path) -> tuple[Path, Result]:
+    """Return the folder of a sweep of four runs, and what it printed."""
+    out = shelf / "sweep"
+    return out, run("sweep", short, "--out", out, *LISTS, *SMALL)
+
+
+def rows_of(folder: Path) -> list[dict[str, str]]:
+    with (folder / "runs.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def without_times(folder: Path) -> list[dict[str, str]]:
+    return [{**row, "seconds": ""} for row in rows_of(folder)]
+
+
+def test_a_sweep_leaves_table_picture_and_the_best_model(swept: tuple[Path, Result]) -> None:
+    out, result = swept
+    assert result.code == 0
+    assert {path.name for path in out.iterdir()} == FILES
+    assert (out / "sweep.png").read_bytes().startswith(b"\x89PNG")
+    rows = rows_of(out)
+    assert sorted((row["epochs"], row["max_lr"]) for row in rows) == [
+        *(("1", "0.01"), ("1", "0.05"), ("2", "0.01"), ("2", "0.05"))
+    ]
+    bests = [float(row["best_accuracy"]) for row in rows]
+    assert bests == sorted(bests, reverse=True)
+    training = TrainedModel.load(out / "best").config.training
+    best = (str(training.epochs), str(training.max_lr))
+    assert best == (rows[0]["epochs"], rows[0]["max_lr"])
+
+
+def test_a_sweep_prints_a_line_for_each_run_and_the_table(swept: tuple[Path, Result]) -> None:
+    out, result = swept
+    *lines, heading, first, _, _, last = result.out.splitlines()
+    for number, line in enumerate(lines, start=1):
+        assert re.fullmatch(
+            rf"run {number} of 4 \(epochs [12], max_lr 0.0[15]\): finished after [12] epochs, "
+            r"best token accuracy \d\.\d{4} in epoch [12], \d s",
+            line,
+        )
+    assert len(lines) == 4
+    names = ["run", "epochs", "max_lr", "start", "end", "best"]
+    assert heading.split()[:6] == names
+    assert first.split()[0] == rows_of(out)[0]["run"]
+    assert last.split()[-1] == "finished"
+    assert result.err.splitlines()[1:] == [
+        "The best was chosen by these validation rows, so its figures flatter it a little.",
+        f"saved {out}/best; next: annoseq evaluate {out}/best PAIRS, with new pairs",
+    ]
+
+
+def test_the_best_model_is_that_of_its_run_alone(
+    swept: tuple[Path, Result], short: Path, tmp_path: Path
+) -> None:
+    row = rows_of(swept[0])[0]
+    training = ("--epochs", row["epochs"], "--max-lr", row["max_lr"])
+    assert run("train", short, "--out", tmp_path / "model", *training, *SMALL).code == 0
+    one, other = (snapshot(folder) for folder in (swept[0] / "best", tmp_path / "model"))
+    assert one["weights.safetensors"] == other["weights.safetensors"]
+
+
+def test_what_has_ended_is_not_made_again(swept: tuple[Path, Result], short: Path) -> None:
+    out, first = swept
+    before = without_times(out)
+    result = run("sweep", short, "--out", out, *LISTS, *SMALL, "--resume")
+    assert result.code == 0
+    assert result.out == "".join(first.out.splitlines(keepends=True)[4:])
+    assert without_times(out) == before
+
+
+def test_a_sweep_is_not_replaced_unless_asked(swept: tuple[Path, Result], short: Path) -> None:
+    out, _ = swept
+    assert refusal(run("sweep", short, "--out", out, *LISTS, *SMALL)) == (
+        f"{out} exists already. Add --resume if it is this sweep, interrupted; "
+        "choose another name, or add --overwrite to replace it."
+    )
+
+
+def test_another_sweep_is_not_resumed(swept: tuple[Path, Result], short: Path) -> None:
+    out, _ = swept
+    options = ("--epochs", "1,3", *LISTS[2:], *SMALL, "--resume")
+    assert refusal(run("sweep", short, "--out", out, *options)) == (
+        f"{out} was begun with --epochs 1,2, and now it is 1,3. "
+        "Resume with the same data and options, or choose another --out."
+    )
+
+
+def test_other_pairs_are_not_resumed(swept: tuple[Path, Result], data: Path) -> None:
+    out, _ = swept
+    message = refusal(run("sweep", data, "--out", out, *LISTS, *SMALL, "--resume"))
+    assert message.startswith(f"{out} was begun with pairs ")
+
+
+def test_there_must_be_a_sweep_to_resume(short: Path, tmp_path: Path) -> None:
+    out = tmp_path / "sweep"
+    assert refusal(run("sweep", short, "--out", out, *LISTS, *SMALL, "--resume")) == (
+        f"there is no sweep at {out}. Leave --resume off to begin one."
+    )
+    assert snapshot(tmp_path) == {}
+
+
+def test_a_run_that_diverges_does_not_end_the_sweep(short: Path, tmp_path: Path) -> None:
+    out = tmp_path / "sweep"
+    result = run("sweep", short, "--out", out, "--max-lr", "1e30,1e-2", "--epochs", 1, *SMALL)
+    assert result.code == 0
+    assert result.out.startswith("run 1 of 2 (max_lr 1e+30): diverged after 1 epochs, ")
+    assert [row["state"] for row in rows_of(out)] == ["finished", "diverged"]
+
+
+def test_a_search_draws_its_runs(short: Path, tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    out = tmp_path / "search"
+    result = run("sweep", short, "--out", out, *RANGES, "--epochs", 1, *SMALL)
+    assert result.code == 0
+    assert {path.name for path in out.iterdir()} == FILES | {"study.db"}
+    rates = [float(row["max_lr"]) for row in rows_of(out)]
+    assert len(set(rates)) == 3
+    assert all(1e-4 <= rate <= 1e-1 for rate in rates)
+    more = (*RANGES[:2], "4", *RANGES[3:], "--epochs", 1, *SMALL, "--resume")
+    result = run("sweep", short, "--out", out, *more)
+    assert result.out.startswith("run 4 of 4 (max_lr ")
+    assert len(rows_of(out)) == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (LISTS, "4 runs, 6 epochs in all\n"),
+        (("--model", "gru,attention", "--gru.hidden", "8,16"), "3 runs, 15 epochs in all\n"),
+        (RANGES, "3 runs, chosen from --max-lr, --batch-size\n"),
+    ],
+)
+def test_a_dry_run_counts(options: tuple[str, ...], expected: str, tmp_path: Path) -> None:
+    result = run("sweep", "pairs.csv", "--out", tmp_path / "sweep", *options, "--dry-run")
+    assert (result.code, result.out, result.err) == (0, expected, "")
+    assert snapshot(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--epochs 5,,10", "--epochs: found '5,,10', in which a value is missing. "),
+        ("--epochs 5,0", "--epochs: found '0'. Input should be greater than 0."),
+        ("--max-lr 1e-3,fast", "--max-lr: found 'fast'. Input should be a valid number"),
+        ("--max-lr 1e-4:1e-2", "--max-lr 0.0001:0.01 is a range, which only --search draws from"),
+        ("--search --max-lr 1e-2:1e-4", "--max-lr: found '1e-2:1e-4'. Give a range of numbers"),
+        ("--search", "--search has nothing to choose from. Give a range or a list, "),
+        ("--trials 5", "--trials belongs to a search. Add --search, or leave --trials off."),
+        ("--no-prune", "--no-prune belongs to a search. Add --search, or leave --no-prune off."),
+        ("--search --trials 0", "--trials: found '0'. Give a number above 0."),
+        ("--workers 0", "--workers: found '0'. Give a number above 0."),
+        ("--attention.hidden 8", "--attention.hidden belongs to --model attention, and the model"),
+        ("--resume --overwrite", "--resume goes on with what --overwrite removes. Give one of"),
+        ("--device cuda:77", "--device cuda:77 was asked for, but torch finds"),
+    ],
+)
+def test_bad_options_are_refused_in_a_line(options: str, message: str, tmp_path: Path) -> None:
+    result = run("sweep", "pairs.csv", "--out", tmp_path / "sweep", *options.split())
+    assert refusal(result).startswith(message)
+    assert snapshot(tmp_path) == {}
+
+
+def test_an_interrupted_sweep_keeps_what_has_ended(short: Path, tmp_path: Path) -> None:
+    out = tmp_path / "sweep"
+    lists = ("--epochs", "2,2000", "--max-lr", "1e-2")
+    command = start("sweep", short, "--out", out, *lists, *SMALL)
+    assert command.stdout is not None
+    assert command.stdout.readline().startswith("run 1 of 2 (epochs 2): finished")
+    command.send_signal(signal.SIGINT)
+    result = finish(command)
+    assert result.code == 130
+    assert result.err.endswith(
+        "annoseq: interrupted after 1 runs. Add --resume to the same command to go on.\n"
+    )
+    assert [row["epochs"] for row in rows_of(out)] == ["2"]
+    assert (out / "sweep.png").exists()
+    assert (out / "best" / "config.json").exists()
+
+
+@pytest.mark.slow  # every process imports torch
+@pytest.mark.parametrize("mode", [("--epochs", "1,2", "--max-lr", "1e-2,5e-2"), RANGES])
+def test_workers_share_the_runs(mode: tuple[str, ...], short: Path, tmp_path: Path) -> None:
+    out = tmp_path / "sweep"
+    result = finish(start("sweep", short, "--out", out, *mode, *SMALL, "--workers", 2))
+    assert result.code == 0, result.err
+    runs = [json.loads(path.read_text()) for path in (out / "runs").glob("*.json")]
+    numbers = sorted(one["number"] for one in runs)
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert len(numbers) == (3 if "--search" in mode else 4)
+    best = max(float(one["score"]) for one in runs)
+    assert float(rows_of(out)[0]["best_accuracy"]) == best
+    training = TrainedModel.load(out / "best").config.training
+    assert str(training.max_lr) == rows_of(out)[0]["max_lr"]
+
+
+@pytest.mark.slow
+def test_killed_workers_are_taken_over(short: Path, tmp_path: Path) -> None:
+    out = tmp_path / "sweep"
+    lists = ("--epochs", "2,60", "--max-lr", "1e-2,5e-2")
+    command = start("sweep", short, "--out", out, *lists, *SMALL, "--workers", 2)
+    assert command.stdout is not None
+    command.stdout.readline()
+    command.send_signal(signal.SIGINT)
+    assert finish(command).code == 130
+    again = run("sweep", short, "--out", out, *lists, *SMALL, "--resume")
+    assert again.code == 0
+    whole = tmp_path / "whole"
+    run("sweep", short, "--out", whole, *lists, *SMALL)
+    assert without_times(out) == without_times(whole)
+    one, other = (snapshot(folder / "best") for folder in (out, whole))
+    assert one["weights.safetensors"] == other["weights.safetensors"]
+
+
+def test_the_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("optuna")
+    monkeypatch.chdir(tmp_path)
+    lines = [
+        line for one in blocks(ROOT / "docs" / "sweep.md", "console") for line in one.splitlines()
+    ]
+    fewer = {"5,10,20": "1,2", "5:20": "1:2", "--trials 30": "--trials 3"}
+    for line in lines:
+        command = line.removeprefix("$ annoseq ").replace(*FEWER_ROWS)
+        for many, few in fewer.items():
+            command = command.replace(many, few)
+        verb, *arguments = shlex.split(command)
+        result = run(verb, *arguments, *(SMALL if verb == "sweep" else ()))
+        assert (command, result.code) == (command, 0), result.err
+    assert len(rows_of(Path("sweep"))) == 12
+    assert len(rows_of(Path("search"))) == 3

@@ -1,0 +1,80 @@
+"""Training on a GPU: skipped where there is none."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+
+from annoseq.config import DeviceConfig, TrainingConfig
+from annoseq.training.learner import Learner
+from tests.tiny import BATCHING, TINY, TINY_ATTENTION, TINY_TRANSFORMER
+
+if TYPE_CHECKING:
+    from annoseq.config import AnyNetworkConfig
+    from annoseq.text.dataset import Dataset
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+NETWORKS = pytest.mark.parametrize("model", [TINY, TINY_ATTENTION, TINY_TRANSFORMER])
+
+
+def trained(dataset: Dataset, model: AnyNetworkConfig, **device: object) -> Learner:
+    learner = Learner(
+        dataset,
+        model=model,
+        training=TrainingConfig(clip_norm=1.0, keep="last"),
+        batching=BATCHING,
+        device=DeviceConfig.model_validate({"device": "cuda", **device}),
+    )
+    learner.fit_one_cycle(4, 1e-2, report=lambda line: None)
+    return learner
+
+
+def check(learner: Learner) -> None:
+    """Check that it learned, on the GPU and in float32 weights, and can write."""
+    first, *_, last = learner.recorder.epochs
+    assert last.train_loss < first.train_loss
+    assert last.valid_loss < first.valid_loss
+    for weight in learner.network.parameters():
+        assert (weight.device.type, weight.dtype) == ("cuda", torch.float32)
+    assert len(learner.predictions()) == len(learner.dataset.valid)
+    assert learner.compute.peak_memory() > 0
+
+
+@NETWORKS
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+def test_every_precision_trains(dataset: Dataset, model: AnyNetworkConfig, precision: str) -> None:
+    if precision == "bfloat16" and not torch.cuda.is_bf16_supported():
+        pytest.skip("this GPU has no bfloat16")
+    check(trained(dataset, model, precision=precision))
+
+
+@NETWORKS
+def test_lower_precision_learns_much_the_same(dataset: Dataset, model: AnyNetworkConfig) -> None:
+    exact, rough = (trained(dataset, model, precision=name) for name in ("float32", "float16"))
+    ours, theirs = rough.recorder.epochs[-1], exact.recorder.epochs[-1]
+    assert ours.valid_loss == pytest.approx(theirs.valid_loss, rel=0.1)
+
+
+@NETWORKS
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # torch's compiler warns of torch's own code
+@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="needs Triton")
+def test_a_compiled_network_trains(dataset: Dataset, model: AnyNetworkConfig) -> None:
+    check(trained(dataset, model, compile=True))
+
+
+def test_memory_that_does_not_suffice_is_explained(dataset: Dataset) -> None:
+    from annoseq.errors import TrainingError
+
+    learner = Learner(dataset, model=TINY, device=DeviceConfig(device="cuda"))
+    torch.cuda.empty_cache()
+    torch.cuda.set_per_process_memory_fraction(1e-6)
+    try:
+        with pytest.raises(TrainingError, match="the memory of cuda does not suffice"):
+            learner.fit_one_cycle(1, report=lambda line: None)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from annoseq.models.folder import TrainedModel
+from annoseq.training.learner import Learner
+from annoseq.training.sweep.grid import run_grid
+from annoseq.training.sweep.settings import Settings
+from annoseq.training.sweep.trial import HopelessRun, Sweep, carry_out
+from tests.tiny import same_weights
+from tests.training.sweep.runs import VALUES, sweep_in
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from annoseq.text.dataset import Dataset
+    from annoseq.training.recorder import Epoch
+    from annoseq.training.sweep.run import Run
+    from annoseq.training.sweep.settings import Value
+
+THREE = {**VALUES, "epochs": 3, "max_lr": 0.05}
+
+
+@pytest.fixture
+def sweep(dataset: Dataset, tmp_path: Path) -> Sweep:
+    given = {"epochs": "1,2", "max_lr": "0.01,0.05"}
+    return sweep_in(tmp_path / "sweep", dataset, given, ranges=False)
+
+
+def files(sweep: Sweep) -> list[str]:
+    return sorted(path.name for path in (sweep.folder.path / "runs").iterdir())
+
+
+def timeless(run: Run) -> list[tuple[float, float, float]]:
+    return [(row.train_loss, row.valid_loss, row.token_accuracy) for row in run.epochs]
+
+
+def test_a_run_starts_from_fresh_weights_and_its_model_is_kept(
+    sweep: Sweep, dataset: Dataset
+) -> None:
+    carry_out(sweep, 1, {**VALUES, "epochs": 1})
+    run = carry_out(sweep, 2, THREE)
+    settings = Settings.of(THREE)
+    alone = Learner(
+        dataset, model=settings.network, training=settings.training, batching=settings.batching
+    )
+    alone.fit_one_cycle(report=lambda line: None)
+    found = [row.token_accuracy for row in alone.recorder.epochs]
+    assert [row.token_accuracy for row in run.epochs] == found
+    assert (run.state, run.score) == ("finished", max(found))
+    assert sweep.folder.runs()[0].number == 2
+    assert same_weights(TrainedModel.load(sweep.folder.best).network, alone.network)
+
+
+def test_a_worse_run_leaves_the_best_model_alone(sweep: Sweep) -> None:
+    carry_out(sweep, 1, THREE)
+    before = (sweep.folder.best / "config.json").read_bytes()
+    worse = carry_out(sweep, 2, {**VALUES, "epochs": 1, "max_lr": 1e-7})
+    assert worse.rank < sweep.folder.runs()[0].rank
+    assert (sweep.folder.best / "config.json").read_bytes() == before
+
+
+def test_the_last_epoch_decides_where_its_weights_are_kept(sweep: Sweep) -> None:
+    run = carry_out(sweep, 1, {**THREE, "keep": "last"})
+    assert run.score == run.epochs[-1].token_accuracy
+
+
+def test_an_interrupted_run_goes_on_from_its_last_epoch(sweep: Sweep) -> None:
+    def interrupt(epochs: list[Epoch]) -> None:
+        if len(epochs) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(sweep, 1, THREE, watch=interrupt)
+    assert files(sweep) == ["001.training"]
+    seen: list[int] = []
+    run = carry_out(sweep, 1, THREE, watch=lambda epochs: seen.append(len(epochs)))
+    assert seen == [3]
+    assert timeless(run) == timeless(carry_out(sweep, 2, THREE))
+    assert files(sweep) == ["001.json", "002.json", "lock"]
+
+
+def test_a_damaged_checkpoint_costs_no_more_than_its_run(sweep: Sweep) -> None:
+    sweep.folder.checkpoint(1).write_bytes(b"no checkpoint")
+    run = carry_out(sweep, 1, THREE)
+    assert (run.state, len(run.epochs)) == ("finished", 3)
+
+
+def test_a_run_that_diverges_is_a_row(sweep: Sweep) -> None:
+    run = carry_out(sweep, 1, {**THREE, "max_lr": 1e30})
+    assert (run.state, run.score) == ("diverged", None)
+    last = carry_out(sweep, 1, {**THREE, "max_lr": 1e30, "epochs": 1, "batch_size": 1000})
+    assert (last.state, last.score, len(last.epochs)) == ("diverged", None, 1)
+    assert not sweep.folder.best.exists()
+    assert files(sweep) == ["001.json", "lock"]
+
+
+def test_a_hopeless_run_is_a_row(sweep: Sweep) -> None:
+    def give_up(epochs: list[Epoch]) -> None:
+        raise HopelessRun
+
+    run = carry_out(sweep, 1, THREE, watch=give_up)
+    assert (run.state, run.score, len(run.epochs)) == ("pruned", None, 1)
+    assert not sweep.folder.best.exists()
+
+
+def test_settings_that_do_not_go_together_are_a_row(sweep: Sweep) -> None:
+    values: dict[str, Value] = {"model": "transformer", "transformer.embedding": 10}
+    run = carry_out(sweep, 1, values)
+    assert (run.state, run.epochs) == ("impossible", [])
+
+
+def test_a_grid_is_carried_out_once(sweep: Sweep) -> None:
+    runs: list[Run] = []
+    run_grid(sweep, report=runs.append)
+    assert [(run.settings["epochs"], run.settings["max_lr"]) for run in runs] == [
+        (1, 0.01),
+        (1, 0.05),
+        (2, 0.01),
+        (2, 0.05),
+    ]
+    assert [len(run.epochs) for run in runs] == [1, 1, 2, 2]
+    again: list[Run] = []
+    run_grid(sweep, report=again.append)
+    assert again == []
+
+
+def test_a_run_that_another_process_is_at_is_left_to_it(sweep: Sweep) -> None:
+    runs: list[Run] = []
+    with sweep.folder.claim(2):
+        run_grid(sweep, report=runs.append)
+    assert [run.number for run in runs] == [1, 3, 4]

@@ -1,0 +1,101 @@
+"""What a step does on other devices and in other precisions, as far as the CPU can show it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Never, cast
+
+import pytest
+import torch
+from torch import nn
+
+from annoseq.config import BatchConfig, NetworkConfig, TrainingConfig
+from annoseq.devices import Compute
+from annoseq.errors import TrainingError
+from annoseq.text.codec import Example
+from annoseq.training.loop import OneCycle, Trainer
+from annoseq.training.objective import Objective
+from tests.tiny import STILL, STILL_ATTENTION, tiny_network
+
+if TYPE_CHECKING:
+    from annoseq.config import AnyNetworkConfig
+
+ROWS = [Example([4 + i % 3, 5, 6][: 1 + i % 3], [7 + i % 4] * (1 + i % 2)) for i in range(10)]
+CPU = torch.device("cpu")
+
+
+def trainer(
+    dtype: torch.dtype = torch.float32, model: AnyNetworkConfig = STILL, **training: Any
+) -> Trainer:
+    config = TrainingConfig(**training).settled(model=NetworkConfig.of(model).model)
+    return Trainer(
+        Objective(tiny_network(model), config),
+        ROWS,
+        config,
+        BatchConfig(batch_size=5, batch_tokens=2_000),
+        Compute(CPU, dtype),
+    )
+
+
+@pytest.mark.parametrize("model", [STILL, STILL_ATTENTION])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_lower_precision_learns_much_the_same(dtype: torch.dtype, model: AnyNetworkConfig) -> None:
+    curves = []
+    for one in (torch.float32, dtype):
+        ours = trainer(one, model, clip_norm=1.0, label_smoothing=0.1)
+        run = OneCycle(ours, first=0, epochs=4, max_lr=1e-2)
+        curves.append([loss for _ in range(4) for loss in run.train_epoch()[1]])
+        assert all(weight.dtype == torch.float32 for weight in ours.objective.parameters())
+        assert run.scaler.is_enabled() == (one == torch.float16)
+    assert curves[0] != curves[1]
+    assert curves[0] == pytest.approx(curves[1], rel=0.05)
+
+
+@pytest.mark.parametrize("clip_norm", [0.0, 1.0])
+def test_a_step_whose_gradients_overflow_is_left_out(clip_norm: float) -> None:
+    ours = trainer(torch.float16, clip_norm=clip_norm)
+    run = OneCycle(ours, first=0, epochs=1, max_lr=1e-2)
+    run.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**127, backoff_factor=2.0**-111)
+    before = [weight.clone() for weight in ours.objective.parameters()]
+    changed = []
+    run.optimizer.register_step_post_hook(lambda *_: changed.append(True))
+    rates, losses = run.train_epoch()
+    assert len(rates) == len(losses) == 2
+    assert changed == [True]  # the first of the two was left out
+    after = [*ours.objective.parameters()]
+    assert not all(map(torch.equal, before, after))
+    assert all(weight.isfinite().all() for weight in after)
+
+
+class Greedy(nn.Module):
+    """An objective for which no memory suffices."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+
+    def forward(self, batch: object, *, forcing: float) -> Never:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    def run_freely(self, batch: object) -> Never:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
+def test_memory_that_does_not_suffice_is_explained() -> None:
+    likeness = trainer()
+    ours = Trainer(
+        cast("Objective", Greedy()),
+        ROWS,
+        likeness.config,
+        likeness.batching,
+        likeness.compute,
+    )
+    expected = (
+        "the memory of cpu does not suffice for a batch of 5 rows. Lower --batch-tokens, which is "
+        "2,000, or --batch-size, which is 5."
+    )
+    with pytest.raises(TrainingError) as training:
+        OneCycle(ours, first=0, epochs=1, max_lr=1e-3).train_epoch()
+    assert str(training.value) == expected
+    with pytest.raises(TrainingError) as validating:
+        ours.validate(ROWS)
+    assert str(validating.value) == expected
