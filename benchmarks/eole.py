@@ -25,7 +25,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from annoseq.annotator.annotator import Annotator
-from annoseq.config import BatchConfig, DataConfig, DeviceConfig, GruConfig, SearchConfig
+from annoseq.config import (
+    AttentionConfig,
+    BatchConfig,
+    DataConfig,
+    DeviceConfig,
+    SearchConfig,
+    TrainingConfig,
+)
 from annoseq.errors import AnnoseqError
 from annoseq.pairs.pairs import Pairs
 from annoseq.text.batches import shuffled
@@ -41,8 +48,14 @@ if TYPE_CHECKING:
 
 REPORT = Path(__file__).with_suffix(".md")
 CPU = DeviceConfig(device="cpu")
-OURS: dict[str, Any] = {"data": DataConfig(), "model": GruConfig(), "max_lr": 5e-3}
-"""The dataset's and the network's configuration and the highest rate of annoseq's side."""
+DATA = DataConfig(tokens="bpe", bpe_vocab=4_000, min_frequency=1)
+OURS: dict[str, Any] = {
+    "model": AttentionConfig(),
+    "training": TrainingConfig(max_lr=4e-3, clip_norm=1.0),
+    "batching": BatchConfig(batch_size=16),
+    "device": CPU,
+}
+"""How annoseq's side is trained."""
 PROBED = 40
 """Steps that tell annoseq's speed before the run is planned."""
 WATCHED = 64
@@ -238,14 +251,14 @@ def train_ours(train: Pairs, watched: Pairs, folder: Path, *, seconds: float, se
     A learner that is thrown away first takes some steps to tell how many epochs there is time
     for; that is not part of the training, but the validation after each epoch is.
     """
-    whole = Dataset.from_pairs(train, valid=watched, config=OURS["data"])
+    whole = Dataset.from_pairs(train, valid=watched, config=DATA)
     plan = Plan.fit(len(train), row_seconds=_row_seconds(whole), seconds=seconds)
     chosen = sorted(random.Random(seed).sample(range(len(train)), plan.rows))
     rows = Pairs([train[row] for row in chosen], name=train.name)
-    dataset = Dataset.from_pairs(rows, valid=watched, config=OURS["data"], codec=whole.codec)
-    learner = Learner(dataset, model=OURS["model"], device=CPU)
+    dataset = Dataset.from_pairs(rows, valid=watched, config=DATA, codec=whole.codec)
+    learner = Learner(dataset, **OURS)
     began = time.process_time()
-    learner.fit_one_cycle(plan.epochs, OURS["max_lr"], report=_note)
+    learner.fit_one_cycle(plan.epochs, report=_note)
     spent = time.process_time() - began
     learner.save(folder)
     story = f"{plan.epochs} epochs of {plan.rows:,} rows"
@@ -254,9 +267,9 @@ def train_ours(train: Pairs, watched: Pairs, folder: Path, *, seconds: float, se
 
 def _row_seconds(dataset: Dataset) -> float:
     """Return the processor seconds that a row takes to learn from, validation included."""
-    learner = Learner(dataset, model=OURS["model"], device=CPU)
+    learner = Learner(dataset, **OURS)
     began = time.process_time()
-    steps = len(learner.lr_find(end_lr=OURS["max_lr"], steps=PROBED).rates)
+    steps = len(learner.lr_find(end_lr=learner.config.max_lr, steps=PROBED).rates)
     step = (time.process_time() - began) / steps
     began = time.process_time()
     learner.validate()

@@ -16,9 +16,12 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     SerializerFunctionWrapHandler,
+    ValidationError,
     model_serializer,
     model_validator,
 )
+
+from annoseq.errors import OptionError
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Share0 = Annotated[float, Field(ge=0, lt=1)]
@@ -167,6 +170,27 @@ class NetworkConfig(Section):
                 return self.attention
             case "transformer":
                 return self.transformer
+
+    def with_embedding(self, width: int) -> Self:
+        """Make the embeddings of the chosen network `width` wide.
+
+        Raises:
+            OptionError: another width was given, or the network cannot have this one.
+        """
+        settings = self.chosen
+        if "embedding" in settings.model_fields_set and settings.embedding != width:
+            raise OptionError(
+                f"--{self.model}.embedding {settings.embedding} was given, and the vectors have "
+                f"{width} values. Leave --{self.model}.embedding off, or use other vectors."
+            )
+        try:
+            wide = type(settings).model_validate({**settings.model_dump(), "embedding": width})
+        except ValidationError as error:
+            reason = error.errors(include_input=False)[0]["msg"].removeprefix("Value error, ")
+            raise OptionError(
+                f"the vectors have {width} values, and the {self.model} cannot: {reason}."
+            ) from error
+        return self.model_copy(update={self.model: wide})
 
     def options_given(self) -> list[str]:
         """Return the names of the options that were given, such as `gru.hidden`."""

@@ -265,8 +265,8 @@ def test_both_sides_run_and_are_reported(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     small = GruConfig(embedding=8, hidden=8, layers=1)
-    for name, value in {"data": DataConfig(), "model": small, "max_lr": 1e-3}.items():
-        monkeypatch.setitem(OURS, name, value)
+    monkeypatch.setattr("benchmarks.eole.DATA", DataConfig())
+    monkeypatch.setitem(OURS, "model", small)
     monkeypatch.setattr("benchmarks.eole.PROBED", 2)
     given = ["--data", str(data), "--environment", str(environment), "--lines", "5"]
     out = tmp_path / "report.md"

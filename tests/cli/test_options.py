@@ -82,8 +82,8 @@ MESSAGES = {
     "train P --out M --task guess": (
         "--task: found 'guess'. Give 'auto', 'annotate' or 'translate'."
     ),
-    "train P --out M --nope": (
-        "Unknown option: --nope. Did you mean --model? See `annoseq train --help`."
+    "train P --out M --modle": (
+        "Unknown option: --modle. Did you mean --model? See `annoseq train --help`."
     ),
     "train P --out M --resume=later": (
         "--resume: found 'later'. Give nothing, or =true or =false."
@@ -111,7 +111,7 @@ MESSAGES = {
     "See `annoseq evaluate --help`.",
     "nope": (
         'Unknown command "nope". Available commands: sample, check, show-batch, prepare, find-lr, '
-        "train, annotate, evaluate. See `annoseq --help`."
+        "train, sweep, annotate, ... See `annoseq --help`."
     ),
 }
 

@@ -136,8 +136,8 @@ def test_it_is_torchs_cross_entropy(
     rows: int, length: int, seed: int, counts_padding: bool, label_smoothing: float
 ) -> None:
     one = setting(rows, length, seed=seed)
-    options = {"counts_padding": counts_padding, "label_smoothing": label_smoothing}
-    loss, expected = one.loss(**options), one.torchs(**options)
+    loss = one.loss(counts_padding=counts_padding, label_smoothing=label_smoothing)
+    expected = one.torchs(counts_padding=counts_padding, label_smoothing=label_smoothing)
     torch.testing.assert_close(loss.total, expected)
     torch.testing.assert_close(
         one.gradients(loss.total), one.gradients(expected), rtol=1e-4, atol=1e-6
@@ -263,11 +263,12 @@ def test_under_autocast_its_products_are_in_bfloat16_and_its_sum_is_not(
     assert not torch.equal(loss.total, one.loss(counts_padding=counts_padding).total)
 
 
-class Largest(TorchDispatchMode):
+class Largest(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Records the most elements that any tensor has that torch makes."""
 
-    elements = 0
-    calls = 0
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.elements = self.calls = 0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
         made = func(*args, **(kwargs or {}))
@@ -292,10 +293,12 @@ def test_the_scores_of_all_positions_are_never_in_memory() -> None:
 def test_what_is_saved_for_the_way_back_is_as_large_as_the_gradients() -> None:
     one = setting(8, 500, size=300, width=4)
     saved: list[Tensor] = []
-    with torch.autograd.graph.saved_tensors_hooks(
-        lambda tensor: saved.append(tensor) or tensor,  # type: ignore[func-returns-value]
-        lambda tensor: tensor,
-    ):
+
+    def save(tensor: Tensor) -> Tensor:
+        saved.append(tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
         one.loss(counts_padding=True)
     assert sum(tensor.numel() for tensor in saved) == sum(leaf.numel() for leaf in one.leaves)
 

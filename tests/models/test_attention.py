@@ -16,6 +16,10 @@ from tests.tiny import SIZE, STILL_ATTENTION, TINY_ATTENTION, batch_of, examples
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from torch import Tensor
+
+    from annoseq.models.attention import AttentionState
+
 ROWS = [Example([4, 5, 6, 7], [8, 9]), Example([5], [4, 4, 4, 7, 8]), Example([], [])]
 THOROUGH = settings(max_examples=40, deadline=None)
 
@@ -34,10 +38,17 @@ def attention(
     return network
 
 
+every_sharing = pytest.mark.parametrize(
+    "copies", [None, list(range(SIZE))], ids=["own embeddings", "shared"]
+)
+
+
 def test_a_state_holds_what_was_read_and_where_the_decoder_stands() -> None:
     network, batch = attention(), batch_of(ROWS)
     state = network.start(batch)
     assert state.keys.shape == state.values.shape == (3, 5, 16)
+    shared = attention(copies=list(range(SIZE))).start(batch)
+    assert (shared.keys.shape, shared.values.shape) == ((3, 5, 32), (3, 5, 16))
     assert state.is_padding.tolist() == (batch.source == PAD).tolist()
     assert state.hidden.shape == (1, 3, 16)
     assert state.top.shape == (3, 16)
@@ -55,51 +66,79 @@ def test_selected_rows_are_taken_of_every_part() -> None:
         assert torch.equal(part, whole[:, rows] if name == "hidden" else whole[rows]), name
 
 
+def outputs_of(network: Attention, state: AttentionState, fed: Tensor) -> Tensor:
+    outputs: Tensor = network.decoder(network.target(fed), state.hidden)[0]
+    return outputs
+
+
+@every_sharing
 @THOROUGH
 @given(rows=examples)
-def test_the_weights_sum_to_one_and_padding_has_none(rows: list[Example]) -> None:
-    network, batch = attention(), batch_of(rows, wider=2)
-    state = network.start(batch)
-    top, _ = network.decoder(network.target(target_of(batch)), state.hidden)
-    weights = network.weights(state, top)
-    assert weights.shape == (len(rows), *top.shape[1:2], batch.source.shape[1])
-    torch.testing.assert_close(weights.sum(-1), torch.ones(top.shape[:2]))
+def test_the_weights_sum_to_one_and_padding_has_none(
+    copies: list[int] | None, rows: list[Example]
+) -> None:
+    network, batch = attention(copies=copies), batch_of(rows, wider=2)
+    state, fed = network.start(batch), target_of(batch)
+    weights = network.weights(state, outputs_of(network, state, fed), fed)
+    assert weights.shape == (*fed.shape, batch.source.shape[1])
+    torch.testing.assert_close(weights.sum(-1), torch.ones(fed.shape))
     is_padding = (batch.source == PAD).unsqueeze(1).expand_as(weights)
     assert (weights[is_padding] == 0).all()
     assert (weights[~is_padding] > 0).all()
 
 
-def test_of_an_empty_source_its_end_is_looked_at() -> None:
-    network = attention()
+@every_sharing
+def test_of_an_empty_source_its_end_is_looked_at(copies: list[int] | None) -> None:
+    network = attention(copies=copies)
     batch = batch_of([Example([], []), Example([4, 5], [])])
     assert batch.source[0].tolist() == [END, PAD, PAD]
-    state = network.start(batch)
-    weights = network.weights(state, torch.randn(2, 4, 16))
+    weights = network.weights(
+        network.start(batch), torch.randn(2, 4, 16), torch.randint(4, SIZE, (2, 4))
+    )
     assert (weights[0] == torch.tensor([1.0, 0.0, 0.0])).all()
 
 
-@pytest.mark.parametrize("copies", [None, list(range(SIZE))])
+@every_sharing
 def test_it_is_the_formula_written_out(copies: list[int] | None) -> None:
-    """Equations 5 to 8 of Luong et al. 2015, row by row, token by token, without padding."""
+    """Token by token and without padding: Luong et al. 2015, and what helps to copy."""
     network, batch = attention(copies=copies), batch_of(ROWS)
-    fed = target_of(batch)
+    fed, words = target_of(batch), network.target.embedding.weight
     tops = network.decode(network.start(batch), fed)
     for row, example in enumerate(ROWS):
-        source = torch.tensor([[*example.source, END]])
-        embedded = network.source.table(source)
+        source = [*example.source, END]
+        embedded = network.source.table(torch.tensor([source]))
         encoded, last = network.encoder(embedded)
         hidden = torch.tanh(network.bridge(torch.cat([last[0], last[1]], dim=-1))).unsqueeze(0)
         for place, token in enumerate(fed[row]):
             out, hidden = network.decoder(network.target(token.view(1, 1)), hidden)
-            scores = [out[0, 0] @ network.key.weight @ one for one in encoded[0]]
-            shares = torch.stack(scores).softmax(0)
-            context = sum(
-                share * (network.value.weight @ one + word)
-                for share, one, word in zip(shares, encoded[0], embedded[0], strict=True)
-            )
-            assert isinstance(context, torch.Tensor)
-            expected = torch.tanh(network.combine(torch.cat([context, out[0, 0]])))
+            scores = []
+            for before, one in zip([BEGIN, *source], encoded[0], strict=False):
+                score = out[0, 0] @ network.key.weight @ one
+                if network.match_scale is not None:
+                    score = score + network.match_scale * (words[token] @ words[before])
+                scores.append(score)
+            context = torch.zeros(16)
+            for share, one, word in zip(
+                torch.stack(scores).softmax(0), encoded[0], embedded[0], strict=True
+            ):
+                context = context + share * (network.value.weight @ one + word)
+            combined = network.combine(torch.cat([context, out[0, 0]]))
+            expected = combined + network.copy_scale * context
             torch.testing.assert_close(tops[row, place], expected)
+
+
+def test_before_it_has_learned_anything_it_goes_on_with_the_source() -> None:
+    """Where embeddings are shared: it looks at what follows the token that was just written."""
+    wide = AttentionConfig(embedding=256, hidden=8, dropout=0)
+    network = attention(wide, size=40, copies=list(range(40)))
+    source = [9, 31, 12, 27, 18, 5, 33]
+    batch = batch_of([Example(source, source)])
+    fed = torch.tensor([[BEGIN, *source]])
+    state = network.start(batch)
+    weights = network.weights(state, outputs_of(network, state, fed), fed)
+    assert weights[0].argmax(-1).tolist() == list(range(8))
+    logits = network.target.logits(network.decode(state, fed))
+    assert logits[0].argmax(-1).tolist() == [*source, END]
 
 
 def test_the_source_is_read_both_ways() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 from math import cos, log, pi
 from typing import TYPE_CHECKING, Any
 
@@ -83,8 +85,9 @@ def test_biases_are_not_decayed(network: AnyNetworkConfig) -> None:
     decayed, left_alone = ours.optimizer(1e-3).param_groups
     assert (decayed["weight_decay"], left_alone["weight_decay"]) == (0.03, 0.0)
     names = {id(one): name for name, one in ours.objective.network.named_parameters()}
-    assert all("bias" in names[id(one)] for one in left_alone["params"])
-    assert not any("bias" in names[id(one)] for one in decayed["params"])
+    is_left_alone = re.compile("bias|scale").search
+    assert all(is_left_alone(names[id(one)]) for one in left_alone["params"])
+    assert not any(is_left_alone(names[id(one)]) for one in decayed["params"])
     assert [group["weight_decay"] for group in trainer().optimizer(1).param_groups] == [0.01, 0.0]
 
 
@@ -182,7 +185,8 @@ def test_an_epoch_is_forced_as_its_place_in_the_run_says(
 
 
 def test_a_range_test_is_forced_as_the_first_epoch() -> None:
-    for settings, expected in (({}, 0.0), ({"teacher_forcing": "falling"}, 1.0)):
+    falling: dict[str, Any] = {"teacher_forcing": "falling"}
+    for settings, expected in (({}, 0.0), (falling, 1.0)):
         ours = trainer(**settings)
         forcings = Forcings(ours)
         range_test(ours, [1e-3] * 3)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from annoseq.config import TrainingConfig
 from annoseq.evaluation.losses import padded_loss
@@ -122,8 +123,11 @@ def test_dropout_stands_before_the_output_too() -> None:
     """`output_loss` reads the weights only, so the objective must apply what is before them."""
     config = TINY_ATTENTION.model_copy(update={"dropout": 0.5})
     ours = objective(config, loss="token")
-    for place in (ours.network.source.dropout, ours.network.input_dropout):  # type: ignore[union-attr]
-        place.p = 0.0  # type: ignore[union-attr, assignment]
+    others = [one for one in ours.modules() if isinstance(one, nn.Dropout)]
+    others.remove(ours.network.target.dropout)
+    assert len(others) == 2
+    for place in others:
+        place.p = 0.0
     batch = batch_of(ROWS)
     one, other = (float(ours(batch, forcing=1.0).mean.detach()) for _ in range(2))
     assert one != other

@@ -96,11 +96,11 @@ def test_two_processes_have_the_loss_curve_and_the_weights_of_one(
 ) -> None:
     one, both = together.without_dropout(data, together.STILL_MODELS[model]), two[0][model]
     assert len(both["losses"]) == 10
-    assert both["losses"] == pytest.approx(one["losses"], rel=1e-4)
-    assert both["valid_losses"] == pytest.approx(one["valid_losses"], rel=1e-4)
+    assert both["losses"] == pytest.approx(one["losses"], rel=1e-5)
+    assert both["valid_losses"] == pytest.approx(one["valid_losses"], rel=1e-5)
     for ours, theirs in zip(both["accuracies"], one["accuracies"], strict=True):
         assert ours == pytest.approx(theirs, abs=0.01)  # an argmax may fall the other way
-    assert weights_differ(both, one) < 1e-3
+    assert weights_differ(both, one) < 1e-4
 
 
 def test_the_range_test_is_that_of_one_process(two: list[dict[str, Any]], data: Dataset) -> None:
@@ -149,7 +149,8 @@ def test_by_itself_a_process_changes_nothing() -> None:
     assert alone.module(module) is module
     total = torch.tensor(3.0, requires_grad=True)
     mine, mean = alone.mean(Loss(total, 2), counts=True)
-    assert (float(mine), float(mean), mean.requires_grad) == (1.5, 1.5, False)
+    assert (mine.tolist(), mean.tolist()) == (1.5, 1.5)
+    assert (mine.requires_grad, mean.requires_grad) == (True, False)
 
 
 @pytest.mark.parametrize(("rows", "processes"), [(7, 3), (3, 3), (2, 3), (1, 4)])

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from annoseq.config import ColumnsConfig, DataConfig
     from annoseq.pairs.rows import TableFormat
     from annoseq.text.codec import Codec
+    from annoseq.text.vectors.filling import Filled
 
 
 def read(path: Path, columns: ColumnsConfig, *, input_format: TableFormat | None = None) -> Pairs:
@@ -64,6 +65,12 @@ def open_dataset(
         )
     describe(dataset)
     return dataset
+
+
+def describe_vectors(found: Filled | None) -> None:
+    """Print for how many words of the target vocabulary there were vectors."""
+    if found is not None:
+        note(f"vectors: {found.summary()}")
 
 
 def describe(dataset: Dataset) -> None:

@@ -68,21 +68,27 @@ def _setting(error: CycloptsError, cause: pydantic.ValidationError) -> str:
     fault = faults[0]
     if fault["type"] == "value_error":  # a validator of ours, which names the options
         return f"{fault['msg'].removeprefix('Value error, ')}."
-    found = f"found {fault['input']!r}."
-    settings = [] if error.argument is None else error.argument.children
-    for setting in settings:
-        place = len(setting.keys)
-        if not setting.children and setting.keys == fault["loc"][:place]:
-            # A setting of several types has a fault for each, whose place goes on with the type.
-            known = [
-                _WANTED[one["type"]].format(**one.get("ctx", {}))
-                for one in faults
-                if one["loc"][:place] == setting.keys and one["type"] in _WANTED
-            ]
-            wanted = f"{', or '.join(known)}." if known else setting.parameter.help
-            return f"{setting.name}: {found} Give {wanted}"
-    names = ", ".join(setting.name for setting in settings)
-    return f"{_name(error)}: {found} Give one of its settings: {names}."
+    setting = _faulty(error.argument, fault["loc"])
+    name, found = setting.name if setting else "the command line", f"found {fault['input']!r}."
+    if setting is None or setting.children:
+        names = ", ".join(one.name for one in setting.children) if setting else ""
+        return f"{name}: {found} Give one of its settings: {names}."
+    # A setting of several types has a fault for each, whose place goes on with the type.
+    known = [
+        _WANTED[one["type"]].format(**one.get("ctx", {}))
+        for one in faults
+        if one["loc"][: len(setting.keys)] == setting.keys and one["type"] in _WANTED
+    ]
+    wanted = f"{', or '.join(known)}." if known else setting.parameter.help
+    return f"{name}: {found} Give {wanted}"
+
+
+def _faulty(argument: Argument | None, place: tuple[int | str, ...]) -> Argument | None:
+    """Find the setting at a place among the settings of settings."""
+    for one in argument.children if argument else ():
+        if one.keys == place[: len(one.keys)]:
+            return _faulty(one, place)
+    return argument
 
 
 def _missing(error: MissingArgumentError) -> str:

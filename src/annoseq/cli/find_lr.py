@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from annoseq.cli.console import note, say
-from annoseq.cli.data import open_dataset
+from annoseq.cli.data import describe_vectors, open_dataset
 from annoseq.cli.options import (
     Batching,
     Columns,
@@ -17,6 +17,7 @@ from annoseq.cli.options import (
     SkipBad,
     Training,
     ValidPath,
+    VectorsPath,
 )
 from annoseq.config import (
     BatchConfig,
@@ -44,6 +45,7 @@ def find_lr(
     columns: Columns = ColumnsConfig(),
     data: Data = DataConfig(),
     network: Network = NetworkConfig(),
+    vectors: VectorsPath = None,
     training: Training = TrainingConfig(),
     batching: Batching = BatchConfig(),
     device: Device = DeviceConfig(),
@@ -60,7 +62,15 @@ def find_lr(
         input_format=input_format,
         skip_bad=skip_bad,
     )
-    learner = Learner(dataset, model=network, training=training, batching=batching, device=device)
+    learner = Learner(
+        dataset,
+        model=network,
+        training=training,
+        batching=batching,
+        device=device,
+        vectors=vectors,
+    )
+    describe_vectors(learner.vectors)
     finding = learner.lr_find()
     learner.processes.leave()
     say(f"suggested --max-lr {finding.suggestion:.2e}")

@@ -65,6 +65,13 @@ ModelPath = Annotated[Path, Parameter(help="Folder that `annoseq train` wrote.")
 ValidPath = Annotated[
     Path | None, Parameter(help="Table of validation pairs, instead of a split.", group="Data")
 ]
+VectorsPath = Annotated[
+    Path | None,
+    Parameter(
+        help="Word vectors that the embeddings begin with (fastText's .bin, .vec, .vec.gz).",
+        group="Network",
+    ),
+]
 SkipBad = Annotated[
     bool,
     Parameter(

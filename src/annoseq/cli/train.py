@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from annoseq.cli.console import note, say
-from annoseq.cli.data import open_dataset
+from annoseq.cli.data import describe_vectors, open_dataset
 from annoseq.cli.options import (
     Batching,
     Columns,
@@ -22,6 +22,7 @@ from annoseq.cli.options import (
     SkipBad,
     Training,
     ValidPath,
+    VectorsPath,
 )
 from annoseq.config import (
     BatchConfig,
@@ -59,6 +60,7 @@ def train(
     columns: Columns = ColumnsConfig(),
     data: Data = DataConfig(),
     network: Network = NetworkConfig(),
+    vectors: VectorsPath = None,
     training: Training = TrainingConfig(),
     batching: Batching = BatchConfig(),
     device: Device = DeviceConfig(),
@@ -81,7 +83,7 @@ def train(
         )
     base = None
     if go_on_from is not None:
-        _refuse_settled(network, data)
+        _refuse_settled(network, data, vectors)
         base = TrainedModel.load(go_on_from)
         # The same rows are kept for validation as before, or the model would have seen them.
         data = base.config.data.model_copy(update=data.model_dump(exclude_unset=True))
@@ -95,8 +97,15 @@ def train(
         codec=None if base is None else base.codec,
     )
     learner = Learner(
-        dataset, base=base, model=network, training=training, batching=batching, device=device
+        dataset,
+        base=base,
+        model=network,
+        training=training,
+        batching=batching,
+        device=device,
+        vectors=vectors,
     )
+    describe_vectors(learner.vectors)
     try:
         learner.fit_one_cycle(checkpoint=checkpoint, resume=resume, report=say)
     except KeyboardInterrupt:
@@ -123,7 +132,7 @@ def _devices(learner: Learner) -> str:
     return f"{learner.compute.device}" + (f", the first of {count} processes" if count > 1 else "")
 
 
-def _refuse_settled(network: NetworkConfig, data: DataConfig) -> None:
+def _refuse_settled(network: NetworkConfig, data: DataConfig, vectors: Path | None) -> None:
     """Raise if an option was given that the model to go on from has settled.
 
     Raises:
@@ -131,7 +140,7 @@ def _refuse_settled(network: NetworkConfig, data: DataConfig) -> None:
     """
     of_vocabularies = {"tokens", "max_vocab", "bpe_vocab", "min_frequency"}
     settled = data.model_fields_set & {"task", *of_vocabularies}
-    names = [*settled, *network.options_given()]
+    names = [*settled, *network.options_given(), *(["vectors"] if vectors else [])]
     if names:
         option = "--" + min(names).replace("_", "-")
         raise OptionError(

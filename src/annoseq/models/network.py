@@ -9,13 +9,14 @@ from torch import Tensor, nn
 from annoseq.models.stepper import State
 
 if TYPE_CHECKING:
-    from annoseq.models.embeddings import TargetEmbedding
+    from annoseq.models.embeddings import SourceEmbedding, TargetEmbedding
     from annoseq.text.batches import Batch
 
 
 class Network(nn.Module, Generic[State]):
     """A `Stepper` that can also run over whole targets at once, which is how it learns."""
 
+    source: SourceEmbedding
     target: TargetEmbedding
 
     def start(self, batch: Batch) -> State:

@@ -13,7 +13,7 @@ A prepared dataset is a folder of JSON and Parquet, nothing that can run code:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -72,6 +72,7 @@ class Dataset:
     config: DataConfig
     fingerprint: str
     skipped: tuple[int, ...] = ()
+    folder: Path | None = field(default=None, compare=False)
 
     @classmethod
     def from_pairs(
@@ -179,7 +180,7 @@ class Dataset:
             raise DatasetError(
                 f"{folder}: {name}{reason}. Prepare the data again with `annoseq prepare`."
             ) from error
-        return cls(train, valid, codec, config.data, config.fingerprint, config.skipped)
+        return cls(train, valid, codec, config.data, config.fingerprint, config.skipped, folder)
 
 
 def _without_unusable(pairs: Pairs) -> tuple[Pairs, list[int]]:

@@ -80,7 +80,10 @@ class Part:
 
         with path.open("rb") as stream:
             try:
-                table = parquet.read_table(stream, page_checksum_verification=True)
+                # Arrow's threads, if still at work when the program ends, abort it.
+                table = parquet.read_table(
+                    stream, page_checksum_verification=True, use_threads=False, pre_buffer=False
+                )
                 columns = table.to_pydict()
                 pairs = [
                     Pair(source, target, row, document, start)

@@ -10,13 +10,12 @@ learner.save("model/")
 from __future__ import annotations
 
 import time
-from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from annoseq.config import BatchConfig, DeviceConfig, NetworkConfig, TrainingConfig
 from annoseq.devices import Compute
-from annoseq.errors import DatasetError, OptionError, TrainingError
+from annoseq.errors import OptionError, TrainingError
 from annoseq.evaluation.predictions import Predictions, predict
 from annoseq.models.build import build_model
 from annoseq.models.folder import ModelConfig, TrainedModel
@@ -24,6 +23,7 @@ from annoseq.pairs.pairs import fingerprint
 from annoseq.training.best import Best
 from annoseq.training.card import write_card
 from annoseq.training.checkpoint import read_checkpoint, write_checkpoint
+from annoseq.training.first_weights import from_vectors, take_over
 from annoseq.training.loop import OneCycle, Trainer, range_test
 from annoseq.training.objective import Objective
 from annoseq.training.processes import Processes
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from annoseq.evaluation.accuracy import Accuracy
     from annoseq.models.network import AnyNetwork
     from annoseq.text.dataset import Dataset
+    from annoseq.text.vectors.filling import Filled
 
 
 class Learner:
@@ -46,13 +47,17 @@ class Learner:
     other does not notice. A `base` model's weights are taken over instead, to train them for
     more epochs; `epochs` counts all that the weights have been trained for.
 
+    `vectors` is a file of word vectors (fastText's .bin, .vec or .vec.gz) that fills the
+    embeddings before training; `learner.vectors` then tells for which tokens it had one.
+
     Started by torchrun, the learners of all processes are one: each must be made of the same
     dataset and settings, and all must train and validate together. `processes.is_main` tells
     which one prints, and is to save.
 
     Raises:
         DatasetError: the dataset has other vocabularies than the base model.
-        OptionError: the device is not there.
+        OptionError: the device is not there, or the network cannot be as wide as the vectors.
+        VectorsError: the file of vectors cannot be read.
         TrainingError: the processes do not find each other.
     """
 
@@ -65,6 +70,7 @@ class Learner:
         training: TrainingConfig | None = None,
         batching: BatchConfig | None = None,
         device: DeviceConfig | None = None,
+        vectors: str | Path | None = None,
     ) -> None:
         self.dataset = dataset
         self.model_config = base.config.network if base else NetworkConfig.of(model)
@@ -74,7 +80,8 @@ class Learner:
         self.compute = Compute.choose(device)
         self.recorder = Recorder()
         self.epochs = base.config.epochs if base else 0
-        self.network = self._network(base).to(self.compute.device)
+        self.vectors: Filled | None = None
+        self.network = self._first_weights(base, vectors).to(self.compute.device)
         self.processes = Processes.join(self.compute.device)
         self._randomness = Randomness(self.processes.seed(self.config.seed), self.compute.device)
         self._best = Best()
@@ -248,16 +255,16 @@ class Learner:
         model = TrainedModel.load(folder)
         return cls(dataset, base=model, training=training, batching=batching, device=device)
 
-    def _network(self, base: TrainedModel | None) -> AnyNetwork:
-        codec = self.dataset.codec
-        if base is None:
-            return build_model(self.model_config, codec, seed=self.config.seed)
-        if base.codec.signature() != codec.signature():
-            raise DatasetError(
-                "the data were prepared with other vocabularies than the model's. "
-                "Give the table of pairs, so that it is prepared with the model's own."
-            )
-        return deepcopy(base.network)
+    def _first_weights(self, base: TrainedModel | None, vectors: str | Path | None) -> AnyNetwork:
+        codec, seed = self.dataset.codec, self.config.seed
+        if base is not None:
+            return take_over(base, codec)
+        if vectors is None:
+            return build_model(self.model_config, codec, seed=seed)
+        self.model_config, network, self.vectors = from_vectors(
+            self.model_config, self.dataset, vectors, seed=seed
+        )
+        return network
 
     def _epoch(self, run: OneCycle) -> Epoch:
         """Train for one epoch and validate; return the row of the table."""
@@ -292,6 +299,7 @@ class Learner:
             "training rows": len(self.dataset.train),
             "vocabularies": self.dataset.codec.signature(),
             "model": self.model_config.model_dump(),
+            "vectors": "" if self.vectors is None else self.vectors.checksum(),
             **self.config.model_dump(exclude={"epochs", "max_lr"}),
             "batching": self.batching.model_dump(),
             "precision": str(self.compute.dtype),

@@ -48,7 +48,7 @@ class Processes:
         if launched().processes == 1:
             return cls()
         # Importing it takes 3 s of CPU, which one process does not need.
-        from accelerate import PartialState  # type: ignore[import-untyped]
+        from accelerate import PartialState
 
         try:
             state = PartialState(cpu=device.type == "cpu")

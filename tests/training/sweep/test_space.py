@@ -119,3 +119,15 @@ def test_both_ends_of_a_range_must_be_values_of_the_setting() -> None:
         Space.parse({"epochs": "0:5"}, ranges=True)
     with pytest.raises(OptionError, match=r"--model: found 'gru:attention'\. Give a range of num"):
         Space.parse({"model": "gru:attention"}, ranges=True)
+
+
+def test_a_search_is_refused_where_no_values_go_together() -> None:
+    with pytest.raises(OptionError) as caught:
+        Space.parse({"attention.hidden": "8:16"}, ranges=True)
+    assert str(caught.value) == (
+        "--attention.hidden belongs to --model attention, and the model is gru."
+    )
+    given = {"model": "transformer", "transformer.embedding": "10,16", "transformer.heads": "4"}
+    assert Space.parse(given, ranges=True).varied == ["transformer.embedding"]
+    with pytest.raises(OptionError, match="an embedding of 10 cannot be shared out among 4 heads"):
+        Space.parse(given, ranges=False)

@@ -114,14 +114,20 @@ class FastTextFile:
     ) -> NDArray[np.float32]:
         """Read rows, (R, width), whose numbers rise; neighbours are read together."""
         row_size = self.width * FLOAT_SIZE
+        runs = list(_runs(wanted, row_size))
+        places = [
+            (start + low * row_size, (high - low + 1) * row_size)
+            for low, high in ((int(wanted[first]), int(wanted[last - 1])) for first, last in runs)
+        ]
+        # All at once: a hundred thousand reads that wait for the disk one by one take minutes
+        # where other programs keep the processor busy.
+        for place, size in places:
+            file.expect(place, size)
         values = np.empty((len(wanted), self.width), np.float32)
-        for first, last in _runs(wanted, row_size):
-            low, high = int(wanted[first]), int(wanted[last - 1])
-            data = file.read(
-                start + low * row_size, (high - low + 1) * row_size, what="its matrix of vectors"
-            )
+        for (first, last), (place, size) in zip(runs, places, strict=True):
+            data = file.read(place, size, what="its matrix of vectors")
             block = np.frombuffer(data, "<f4").reshape(-1, self.width)
-            values[first:last] = block[wanted[first:last] - low]
+            values[first:last] = block[wanted[first:last] - wanted[first]]
         is_good = (np.abs(values) <= LARGEST).all(axis=1)  # NaN is not
         if not is_good.all():
             row = int(wanted[is_good.argmin()]) + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,10 @@ class Filled:
     seen: int
     composed: int
     missing: tuple[str, ...]
+
+    def checksum(self) -> str:
+        """Return a checksum of the vectors."""
+        return hashlib.sha256(self.matrix.tobytes()).hexdigest()
 
     def summary(self) -> str:
         """Say how many words have vectors."""

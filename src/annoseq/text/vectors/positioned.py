@@ -73,6 +73,11 @@ class PositionedFile:
             raise VectorsError(f"{self.path}: the file is empty. Copy or download it again.")
         return facts.st_size
 
+    def expect(self, start: int, size: int) -> None:
+        """Ask the system to fetch what will be read soon, and do not wait for it."""
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(self._descriptor, start, size, os.POSIX_FADV_WILLNEED)
+
     def read_some(self, start: int, size: int) -> bytes:
         """Read up to `size` bytes; nothing at the end of the file."""
         with explained(self.path):

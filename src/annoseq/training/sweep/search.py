@@ -28,7 +28,7 @@ _STEPS = 20
 _WARM_UP = 6
 """Points before the first comparison: the rate rises in the first 30 % of a run."""
 _RUN = "run"
-"""The attribute of a trial that says which run it is; one that goes on with a run has its number."""
+"""The attribute of a trial that says which run it is, perhaps one that another trial began."""
 
 
 def import_optuna() -> ModuleType:

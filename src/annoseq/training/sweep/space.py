@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
 from typing import TYPE_CHECKING
 
 from annoseq.config import NetworkConfig
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _WIDE = 10
 """A range whose ends are this many times apart, or more, is drawn from evenly in the logarithm."""
+_TRIED = 100
+"""Combinations that are tried before a search is refused."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,9 @@ class Space:
                     f"{option(name)} {axis} is a range, which only --search draws from. "
                     f"Add --search, or list the values: {option(name)} {axis.low},{axis.high}."
                 )
-        if not ranges:
+        if ranges:
+            space.check()
+        else:
             space.grid()
         return space
 
@@ -103,6 +107,24 @@ class Space:
         for values in found:
             Settings.of(values)
         return found
+
+    def check(self) -> None:
+        """Raise unless some values go together for every network.
+
+        Raises:
+            OptionError: none of those tried do.
+        """
+        for model in self.models:
+            fault: OptionError | None = None
+            for values in islice(_combinations(self.of_model(model)), _TRIED):
+                try:
+                    Settings.of(values)
+                    break
+                except OptionError as error:
+                    fault = fault or error
+            else:
+                if fault:
+                    raise fault
 
 
 def _combinations(axes: Mapping[str, Choice | Range]) -> Iterator[dict[str, Value]]:

@@ -1,0 +1,90 @@
+"""Rows of MEDDOCAN as datasets, cut down to the short ones or to a few drawn by a seed."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from annoseq.errors import OptionError
+from annoseq.pairs.pairs import Pairs
+from annoseq.text.part import Part
+from annoseq.text.segmentation import segmentation
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from annoseq.pairs.pair import Pair
+    from annoseq.text.dataset import Dataset
+
+
+def word_lengths(pairs: Sequence[Pair]) -> list[int]:
+    """Count the word tokens of every source."""
+    rule = segmentation()
+    return [len(rule.pre_tokenize_str(pair.source)) for pair in pairs]
+
+
+def take(part: Part, rows: Sequence[int]) -> Part:
+    """Keep some rows, in the order that they are named."""
+    return Part(
+        [part.pairs[row] for row in rows],
+        [part.examples[row] for row in rows],
+        [part.references[row] for row in rows],
+        part.misfits,
+    )
+
+
+def keep_short(dataset: Dataset, *, max_tokens: int, at_least: int = 1) -> Dataset:
+    """Leave out rows of more than `max_tokens` source words; the vocabularies stay those of all.
+
+    Raises:
+        OptionError: fewer than `at_least` training rows, or no dev row, are left.
+    """
+    train, valid = (
+        take(part, [row for row, size in enumerate(word_lengths(part.pairs)) if size <= max_tokens])
+        for part in (dataset.train, dataset.valid)
+    )
+    if len(train) < at_least or not len(valid):
+        raise OptionError(
+            f"{len(train)} training and {len(valid)} dev rows have up to {max_tokens} tokens; "
+            f"{at_least} and 1 are needed. Raise --max-tokens or --rows."
+        )
+    return replace(dataset, train=train, valid=valid)
+
+
+def draw(size: int, rows: int, *, seed: int) -> list[int]:
+    """Choose so many of `size` rows, or all if there are no more, in their order."""
+    return sorted(random.Random(seed).sample(range(size), min(rows, size)))
+
+
+def draw_two(pairs: Pairs, sizes: tuple[int, int], *, max_tokens: int, seed: int) -> list[Pairs]:
+    """Draw two sets without a common row from the pairs of 1 to `max_tokens` source words.
+
+    Raises:
+        OptionError: there are not two such rows.
+    """
+    kept = [row for row, size in enumerate(word_lengths(pairs)) if 0 < size <= max_tokens]
+    if len(kept) < 2:
+        raise OptionError(
+            f"{len(kept)} dev rows have 1 to {max_tokens} tokens, and 2 are needed. "
+            "Raise --max-tokens or --rows."
+        )
+    random.Random(seed).shuffle(kept)
+    first = min(sizes[0], len(kept) - 1)
+    chosen = sorted(kept[:first]), sorted(kept[first : first + sizes[1]])
+    return [Pairs([pairs[row] for row in rows], name=pairs.name) for rows in chosen]
+
+
+def target_tokens(part: Part) -> int:
+    """Count the target tokens of all rows, each with its end symbol."""
+    return sum(len(example.target) + 1 for example in part.examples)
+
+
+def describe(dataset: Dataset, train: Pairs, dev: Pairs, *, max_tokens: int) -> dict[str, str]:
+    """Say which rows a report is about."""
+    parts = (("train", dataset.train, train), ("dev", dataset.valid, dev))
+    return {
+        f"{name} rows": f"{len(part):,} of {len(pairs):,}, of up to {max_tokens} source words "
+        f"(SHA-256 of all: {pairs.fingerprint()[:12]})"
+        for name, part, pairs in parts
+    }
