@@ -139,7 +139,7 @@ def eole_config(
             "rnn_type": "LSTM",
             "layers": 2,
             "hidden_size": 256,
-            "input_feed": 0,
+            "input_feed": 1,
             "share_embeddings": True,
             "share_decoder_embeddings": True,
             "embeddings": {"word_vec_size": 256},
@@ -312,6 +312,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--minutes", type=float, default=9.5, help="of processor time for each side's training")
     add("--lines", type=int, default=200, help="first dev rows of 1 to --max-tokens tokens")
     add("--max-tokens", type=int, default=100, help="leave out dev rows with a longer source")
+    add("--train-tokens", type=int, default=100, help="leave out longer training rows")
     add("--rows", type=int, help="use only this many first rows of each table")
     add("--data", type=Path, default=FOLDER, help="folder of train.csv and dev.csv")
     add("--environment", type=Path, default=default_environment(), help="eole's, made if missing")
@@ -323,7 +324,15 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--seed", type=int, default=42, help="of weights, dropout and the order of rows")
     add("--out", type=Path, default=REPORT, help="Markdown file that the results replace")
     options = parser.parse_args(arguments)
-    for name in ("minutes", "lines", "max_tokens", "rows", "learning_rate", "batch_tokens"):
+    for name in (
+        "minutes",
+        "lines",
+        "max_tokens",
+        "train_tokens",
+        "rows",
+        "learning_rate",
+        "batch_tokens",
+    ):
         value = getattr(options, name)
         if value is not None and value <= 0:
             parser.error(f"--{name.replace('_', '-')} {value}: a number above 0 was expected")
@@ -395,6 +404,7 @@ def _table(results: dict[str, Result]) -> str:
 
 def _run(options: argparse.Namespace) -> tuple[dict[str, Result], dict[str, str]]:
     train, dev = read_tables(options.data, first=options.rows)
+    train = choose_lines(train, max_tokens=options.train_tokens, first=len(train))
     lines = choose_lines(dev, max_tokens=options.max_tokens, first=options.lines)
     watched = Pairs(list(dev)[-WATCHED:], name=dev.name)
     seconds = options.minutes * 60
@@ -420,7 +430,8 @@ def _run(options: argparse.Namespace) -> tuple[dict[str, Result], dict[str, str]
                     train, watched, lines, Path(name) / "ours", seconds=seconds, seed=options.seed
                 )
     facts = {
-        "train rows": f"{len(train):,} (SHA-256: {train.fingerprint()[:12]})",
+        "train rows": f"{len(train):,} with 1 to {options.train_tokens} word tokens (SHA-256 of "
+        f"these: {train.fingerprint()[:12]})",
         "dev lines": f"the first {len(lines):,} of {len(dev):,} rows with 1 to "
         f"{options.max_tokens} word tokens (SHA-256 of all: {dev.fingerprint()[:12]})",
         "training": "; ".join(f"{side}: {one.trained.story}" for side, one in results.items()),

@@ -12,7 +12,7 @@ from annoseq.text.part import Part
 from annoseq.text.segmentation import segmentation
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
     from annoseq.pairs.pair import Pair
     from annoseq.text.dataset import Dataset

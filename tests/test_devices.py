@@ -154,8 +154,3 @@ def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -
         "process 2 of this machine needs a GPU of its own, but torch finds 1. Start as many "
         "processes as there are GPUs: torchrun --nproc-per-node gpu."
     )
-
-
-def test_compiling_is_a_setting() -> None:
-    assert not Compute.choose(CPU).compiles
-    assert Compute.choose(DeviceConfig(device="cpu", compile=True)).compiles

@@ -21,13 +21,15 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a C
 NETWORKS = pytest.mark.parametrize("model", [TINY, TINY_ATTENTION, TINY_TRANSFORMER])
 
 
-def trained(dataset: Dataset, model: AnyNetworkConfig, **device: object) -> Learner:
+def trained(
+    dataset: Dataset, model: AnyNetworkConfig, *, precision: str = "auto", compiles: bool = False
+) -> Learner:
     learner = Learner(
         dataset,
         model=model,
-        training=TrainingConfig(clip_norm=1.0, keep="last"),
+        training=TrainingConfig(clip_norm=1.0, keep="last", compile=compiles),
         batching=BATCHING,
-        device=DeviceConfig.model_validate({"device": "cuda", **device}),
+        device=DeviceConfig.model_validate({"device": "cuda", "precision": precision}),
     )
     learner.fit_one_cycle(4, 1e-2, report=lambda line: None)
     return learner
@@ -64,7 +66,7 @@ def test_lower_precision_learns_much_the_same(dataset: Dataset, model: AnyNetwor
 @pytest.mark.filterwarnings("ignore")  # torch's compiler warns of torch's own code
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="needs Triton")
 def test_a_compiled_network_trains(dataset: Dataset, model: AnyNetworkConfig) -> None:
-    check(trained(dataset, model, compile=True))
+    check(trained(dataset, model, compiles=True))
 
 
 def test_memory_that_does_not_suffice_is_explained(dataset: Dataset) -> None:

@@ -71,7 +71,7 @@ class DataConfig(Section):
     """word (rare words are unknown), or bpe (words in pieces, which spell any word)."""
     max_vocab: Annotated[int, Field(ge=8)] = 60_000
     """Largest size of each of the two vocabularies of words, special symbols counted."""
-    bpe_vocab: Annotated[int, Field(ge=512)] = 8_000
+    bpe_vocab: Annotated[int, Field(ge=512)] = 4_000
     """Size of the one vocabulary of pieces, where the pairs have as many; both sides share it."""
     min_frequency: PositiveInt = 2
     """A word seen fewer times than this in training is unknown to the model; with pieces, two that
@@ -236,8 +236,6 @@ class DeviceConfig(Section):
     """cpu, cuda, cuda:1, mps, or auto: the accelerator where there is one."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Arithmetic of the network; auto is bfloat16 on a GPU that has it, else float32."""
-    compile: bool = False
-    """Compile the network by torch.compile, which takes a minute or so; for training alone."""
 
 
 class TrainingConfig(Section):
@@ -265,6 +263,8 @@ class TrainingConfig(Section):
     """Stop after this many epochs without a better token accuracy; 0 never stops early."""
     keep: Literal["best", "last"] = "best"
     """Whose weights to keep: those of the epoch with the best token accuracy, or of the last."""
+    compile: bool = False
+    """Compile the network by torch.compile, which takes a minute or so."""
     seed: NonNegativeInt = 42
     """Seed of the weights, the order of rows and dropout; a CPU run repeats bit for bit."""
 

@@ -21,11 +21,10 @@ _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torc
 
 @dataclass(frozen=True)
 class Compute:
-    """A device, the precision of the network's arithmetic on it, and whether it is compiled."""
+    """A device and the precision of the network's arithmetic on it."""
 
     device: torch.device
     dtype: torch.dtype
-    compiles: bool = False
 
     @classmethod
     def choose(cls, config: DeviceConfig | None = None) -> Compute:
@@ -54,12 +53,12 @@ class Compute:
         if config.precision == "auto":
             has_bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
             dtype = torch.bfloat16 if has_bfloat16 else torch.float32
-            return cls(device, dtype, config.compile)
+            return cls(device, dtype)
         if device.type == "cpu" and config.precision != "float32":
             raise OptionError(
                 f"--precision {config.precision} needs a GPU; the CPU computes in float32 here."
             )
-        return cls(device, _DTYPES[config.precision], config.compile)
+        return cls(device, _DTYPES[config.precision])
 
     def autocast(self) -> AbstractContextManager[None]:
         """Return the context in which the network runs."""

@@ -61,7 +61,7 @@ def scripted(dataset: Dataset, script: Sequence[Sequence[int]]) -> Annotator:
         bounds=codec.bounds,
         fingerprint=dataset.fingerprint,
         data=dataset.config,
-        model=learner.model_config,
+        network=learner.model_config,
         training=learner.config,
         batching=learner.batching,
         epochs=0,

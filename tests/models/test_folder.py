@@ -109,7 +109,7 @@ def test_shared_embeddings_are_stored_once(attention_folder: Path, dataset: Data
     sizes = {len(dataset.codec.source), len(dataset.codec.target)}
     with safe_open(str(attention_folder / "weights.safetensors"), "pt") as weights:
         shapes = [weights.get_slice(name).get_shape() for name in weights.keys()]  # noqa: SIM118
-    assert [shape for shape in shapes if shape[0] in sizes and shape[1:]] == [
+    assert [shape for shape in shapes if shape[1:] and shape[0] in sizes] == [
         [len(dataset.codec.target), 16]
     ]
     network = TrainedModel.load(attention_folder).network

@@ -317,4 +317,4 @@ def test_the_padding_starts_at_zero_and_the_loss_near_that_of_a_guess(kind: Kind
     assert not network.target.embedding.weight[PAD].any()
     batch = batch_of([Example([4, 5], list(range(4, 200)))])
     loss = padded_loss(forced_logits(network, batch), target_of(batch))
-    assert loss.item() == pytest.approx(log(1000), rel=0.05)
+    assert loss.item() == pytest.approx(log(1000), rel=0.1)

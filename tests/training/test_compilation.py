@@ -63,11 +63,11 @@ def test_a_compiler_that_fails_is_a_clear_error() -> None:
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
 def test_a_compiled_objective_has_the_same_loss_and_gradients() -> None:
-    config = TrainingConfig().settled(model="attention")
     losses, gradients = [], []
     for compiles in (False, True):
         network = tiny_network(STILL_ATTENTION)
-        objective = Objective(network, config, compiles=compiles)
+        config = TrainingConfig(compile=compiles).settled(model="attention")
+        objective = Objective(network, config)
         for rows in (2, 3):
             loss = objective(batch_of([Example([4, 5], [6] * (rows + 1))] * rows), forcing=1.0)
             loss.mean.backward()

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-
 from math import cos, log, pi
 from typing import TYPE_CHECKING, Any
 

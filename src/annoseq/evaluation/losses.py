@@ -100,7 +100,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 if is_learning:
                     residual = logits.to(dtype)
                     grads[0][part] = residual @ low_weight
-                    grads[1] += residual.t() @ low_top[part]
+                    _add_product_(grads[1], residual.t(), low_top[part])
                     grads[2] += logits.sum(0)
         if is_learning:
             ctx.save_for_backward(*grads)
@@ -109,6 +109,14 @@ class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, ...]:
         return *(grad * outer[0] for grad in ctx.saved_tensors), None, None, None
+
+
+def _add_product_(total: Tensor, left: Tensor, right: Tensor) -> None:
+    """Add a matrix product, without a copy of it where all are of one precision."""
+    if left.dtype == total.dtype:
+        total.addmm_(left, right)
+    else:
+        total += left @ right
 
 
 def _cross_entropy_(logits: Tensor, target: Tensor, label_smoothing: float) -> Tensor:

@@ -87,7 +87,7 @@ class Learner:
         self._best = Best()
         self._validated: Epoch | None = None
         self._trainer = Trainer(
-            Objective(self.network, self.config, compiles=self.compute.compiles),
+            Objective(self.network, self.config),
             dataset.train.examples,
             self.config,
             self.batching,
@@ -303,7 +303,6 @@ class Learner:
             **self.config.model_dump(exclude={"epochs", "max_lr"}),
             "batching": self.batching.model_dump(),
             "precision": str(self.compute.dtype),
-            "compile": self.compute.compiles,
             "processes": self.processes.count,
         }
 

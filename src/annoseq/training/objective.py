@@ -19,17 +19,15 @@ if TYPE_CHECKING:
 class Objective(nn.Module):
     """A network and the loss that it is trained by.
 
-    With `compiles`, reading the sources and running over a whole target are compiled. The loss is
+    With `compile`, reading the sources and running over a whole target are compiled. The loss is
     not: its chunks are three matrix products each, and the compiler would unroll their loop.
     """
 
-    def __init__(
-        self, network: AnyNetwork, config: TrainingConfig, *, compiles: bool = False
-    ) -> None:
+    def __init__(self, network: AnyNetwork, config: TrainingConfig) -> None:
         super().__init__()
         self.network = network
-        self._start = compiled(network.start) if compiles else network.start
-        self._decode = compiled(network.decode) if compiles else network.decode
+        self._start = compiled(network.start) if config.compile else network.start
+        self._decode = compiled(network.decode) if config.compile else network.decode
         self._counts_padding = config.loss == "padded"
         self._label_smoothing = config.label_smoothing
 

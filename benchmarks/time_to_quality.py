@@ -1,0 +1,341 @@
+"""How much sooner the attention model is as good as the notebook's loop is after 20 minutes.
+
+Both sides learn from the same short rows of MEDDOCAN, with the same vocabularies of words, and both
+are judged by the token accuracy of what they write freely for the same dev rows. Judging is not
+part of either's time.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from annoseq.config import AttentionConfig, BatchConfig, DeviceConfig, TrainingConfig
+from annoseq.devices import Compute
+from annoseq.evaluation.accuracy import Accuracy, measure
+from annoseq.evaluation.predictions import write_freely
+from annoseq.files import replacing
+from annoseq.models.build import build_model
+from annoseq.text.batches import collate
+from annoseq.text.dataset import Dataset
+from annoseq.training.learner import Learner
+from annoseq.training.loop import OneCycle, Trainer
+from annoseq.training.objective import Objective
+from benchmarks.budget import EXPLAINED, PROBED, Plan, Stopwatch, note, one_core, row_seconds
+from benchmarks.command import guarded, made_by, make_parser, read_options
+from benchmarks.measure import describe_machine, markdown_table, write_report
+from benchmarks.meddocan import read_tables
+from benchmarks.notebook import (
+    BATCH_SIZE,
+    LEARNING_RATE,
+    NotebookModel,
+    make_optimizer,
+    predict_all,
+    sortish_batches,
+    train_step,
+)
+from benchmarks.subsets import describe, draw, keep_short, take
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator, Sequence
+
+REPORT = Path(__file__).with_suffix(".md")
+CPU = DeviceConfig(device="cpu")
+DEMANDED = 10
+"""So many times sooner the accuracy is to be reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """How well a model writes after some processor seconds of training."""
+
+    seconds: float
+    token_accuracy: float
+    exact_match: float
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """A side's training: its points in the order of time, the last at its end."""
+
+    points: list[Point]
+    steps: int
+    epochs: float
+
+    @property
+    def end(self) -> Point:
+        """The point at the end of training."""
+        return self.points[-1]
+
+    def reached(self, token_accuracy: float) -> float | None:
+        """Return the seconds of the first point that is so good, if there is one."""
+        good = (one.seconds for one in self.points if one.token_accuracy >= token_accuracy)
+        return next(good, None)
+
+
+@dataclass
+class Observer:
+    """Judges a model every so many seconds of its training."""
+
+    name: str
+    judge: Callable[[], Accuracy]
+    every: float
+    points: list[Point]
+
+    def look(self, watch: Stopwatch, *, is_over: bool = False) -> None:
+        """Judge if it is time, without the clock noticing."""
+        last = self.points[-1].seconds if self.points else 0.0
+        if not is_over and watch.seconds - last < self.every:
+            return
+        with watch.paused():
+            values = self.judge().values()
+            point = Point(watch.seconds, values["token_accuracy"], values["exact_match"])
+            self.points.append(point)
+            note(
+                f"{self.name}: {point.seconds:,.0f} s, token accuracy {point.token_accuracy:.4f}, "
+                f"exact match {point.exact_match:.4f}"
+            )
+
+
+def train_notebook(dataset: Dataset, *, seconds: float, every: float, seed: int) -> Course:
+    """Let the notebook's loop learn for so many seconds."""
+    examples, limit = dataset.train.examples, _longest_target(dataset)
+    device = torch.device("cpu")
+    torch.manual_seed(seed)
+    model = NotebookModel(len(dataset.codec.source), len(dataset.codec.target))
+    optimizer = make_optimizer(model)
+
+    def judge() -> Accuracy:
+        found = predict_all(model, dataset.valid.examples, limit=limit, device=device).accuracy
+        model.train()
+        return found
+
+    observer = Observer("the notebook's loop", judge, every, [])
+    batches = _endless(dataset, seed=seed)
+    model.train()
+    with Stopwatch() as watch:
+        for steps in count(1):
+            batch = collate(next(batches), examples)
+            assert batch.target is not None
+            train_step(model, optimizer, batch.source, batch.target)
+            if watch.seconds >= seconds:
+                break
+            observer.look(watch)
+        observer.look(watch, is_over=True)
+    return Course(observer.points, steps, steps * BATCH_SIZE / len(examples))
+
+
+def _endless(dataset: Dataset, *, seed: int) -> Iterator[list[int]]:
+    generator = random.Random(seed)
+    while True:
+        yield from sortish_batches(dataset.train.examples, generator)
+
+
+def _longest_target(dataset: Dataset) -> int:
+    return max(len(example.target) for example in dataset.train.examples) + 1
+
+
+def train_attention(
+    dataset: Dataset,
+    *,
+    seconds: float,
+    every: float,
+    max_lr: float,
+    seed: int,
+    model: AttentionConfig | None = None,
+) -> Course:
+    """Let the attention model learn by one cycle that is planned for so many seconds.
+
+    A learner that is thrown away first tells how many epochs there is time for.
+    """
+    batching = BatchConfig(batch_size=16)
+    config = TrainingConfig(max_lr=max_lr, clip_norm=1.0, seed=seed)
+    probe = Learner(
+        dataset, model=model or AttentionConfig(), training=config, batching=batching, device=CPU
+    )
+    speed = row_seconds(probe, max_lr=max_lr, validates=False)
+    plan = Plan.fit(len(dataset.train), row_seconds=speed, seconds=seconds)
+    rows = take(dataset.train, draw(len(dataset.train), plan.rows, seed=seed))
+    network = build_model(probe.model_config, dataset.codec, seed=seed)
+    compute = Compute.choose(CPU)
+
+    def judge() -> Accuracy:
+        written = write_freely(
+            network, dataset.valid.examples, dataset.codec, compute=compute, batching=BatchConfig()
+        )
+        found = sum((measure(output, target) for _, output, target in written), Accuracy())
+        network.train()
+        return found
+
+    torch.manual_seed(seed)
+    trainer = Trainer(
+        Objective(network, probe.config), rows.examples, probe.config, batching, compute
+    )
+    observer = Observer("attention", judge, every, [])
+    steps = follow(trainer, observer, epochs=plan.epochs, max_lr=max_lr)
+    return Course(observer.points, steps, plan.epochs * plan.rows / len(dataset.train))
+
+
+def follow(trainer: Trainer, observer: Observer, *, epochs: int, max_lr: float) -> int:
+    """Train by one cycle and let the observer look after every step; return their number."""
+    run = OneCycle(trainer, first=0, epochs=epochs, max_lr=max_lr)
+    batches = [rows for epoch in range(epochs) for rows in trainer.order(epoch)]
+    trainer.objective.train()
+    with Stopwatch() as watch, torch.enable_grad():
+        for number, rows in enumerate(batches, start=1):
+            trainer.step(rows, run.optimizer, run.scaler, forcing=1.0)
+            if number < len(batches):
+                run.schedule.step()
+                observer.look(watch)
+        observer.look(watch, is_over=True)
+    return len(batches)
+
+
+def results(notebook: Course, attention: Course) -> tuple[str, str]:
+    """Write the figures as a table, and what they say in a sentence."""
+    wanted = notebook.end.token_accuracy
+    reached = attention.reached(wanted)
+    sides = (notebook, attention)
+    head = ["figure", "the notebook's loop", "attention"]
+    rows = [
+        ["training, processor minutes", *(f"{one.end.seconds / 60:.2f}" for one in sides)],
+        ["steps", *(f"{one.steps:,}" for one in sides)],
+        ["epochs", *(f"{one.epochs:.2f}" for one in sides)],
+        ["token accuracy at the end", *(f"{one.end.token_accuracy:.4f}" for one in sides)],
+        ["exact match at the end", *(f"{one.end.exact_match:.4f}" for one in sides)],
+        [
+            f"token accuracy of {wanted:.4f} reached after",
+            f"{notebook.end.seconds:,.0f} s",
+            "never" if reached is None else f"{reached:,.0f} s",
+        ],
+    ]
+    if reached is None:
+        return markdown_table(head, rows), "The attention model did NOT reach the accuracy."
+    ratio = notebook.end.seconds / reached
+    demanded = f"at least {DEMANDED} were demanded"
+    return markdown_table(head, rows), f"That is **{ratio:,.1f} times** sooner; {demanded}."
+
+
+def course_table(name: str, course: Course) -> str:
+    """Write a side's points as a table."""
+    head = [f"{name}, processor seconds", "token accuracy", "exact match"]
+    rows = [
+        [f"{one.seconds:,.0f}", f"{one.token_accuracy:.4f}", f"{one.exact_match:.4f}"]
+        for one in course.points
+    ]
+    return markdown_table(head, rows)
+
+
+def plot(notebook: Course, attention: Course, path: Path) -> None:
+    """Draw token accuracy against processor seconds, which are on a logarithmic scale."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    plt.close(figure)
+    for name, course in (("the notebook's loop", notebook), ("attention", attention)):
+        seconds = [point.seconds for point in course.points]
+        axes.plot(seconds, [point.token_accuracy for point in course.points], "o-", label=name)
+    axes.axhline(notebook.end.token_accuracy, color="C0", linewidth=0.8, linestyle="--")
+    axes.set(
+        xscale="log", xlabel="processor seconds of training",
+        ylabel="dev token accuracy, free-running", ylim=(0, 1),
+    )  # fmt: skip
+    axes.legend()
+    with replacing(path, overwrite=True) as new:
+        figure.savefig(new, format="png", dpi=100)
+
+
+def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = make_parser(
+        "time_to_quality",
+        "Measure how much sooner attention is as good as the notebook's loop.",
+        report=REPORT,
+    )
+    add = parser.add_argument
+    add("--minutes", type=float, default=20, help="of processor time for the notebook's loop")
+    add("--ours-minutes", type=float, default=2, help="that the attention model's cycle is for")
+    add("--max-lr", type=float, default=3e-3, help="the attention model's highest rate")
+    add("--max-tokens", type=int, default=60, help="leave out rows with a longer source")
+    add("--dev-rows", type=int, default=1000, help="so many dev rows, drawn by the seed")
+    add("--every", type=float, default=120, help="seconds between looks at the notebook's loop")
+    add("--ours-every", type=float, default=15, help="seconds between looks at attention")
+    names = ("minutes", "ours_minutes", "max_lr", "max_tokens", "dev_rows", "every", "ours_every")
+    return read_options(parser, arguments, above_zero=names)
+
+
+ABOUT = f"""\
+The 2019 notebook's loop (batches of {BATCH_SIZE} rows, a constant rate of {LEARNING_RATE:g}) learns for so many
+minutes of processor time, and its token accuracy at the end is what the attention model (its default
+sizes, words as tokens, batches of 16 rows, gradients of norm 1 at most, a one-cycle
+schedule) has to reach. Both are judged by the same score of what they write freely and greedily for the same dev
+rows; judging is not counted, and of attention also not the {PROBED} steps that tell how many fit its
+cycle. {EXPLAINED}"""
+
+
+def run(options: argparse.Namespace) -> tuple[Course, Course, dict[str, str]]:
+    """Train and judge both sides.
+
+    Raises:
+        AnnoseqError: the data cannot be used.
+    """
+    facts = describe_machine(torch.device("cpu"))
+    train, dev = read_tables(options.data, first=options.rows)
+    whole = keep_short(
+        Dataset.from_pairs(train, valid=dev), max_tokens=options.max_tokens, at_least=BATCH_SIZE
+    )
+    chosen = draw(len(whole.valid), options.dev_rows, seed=options.seed)
+    dataset = replace(whole, valid=take(whole.valid, chosen))
+    notebook = train_notebook(
+        dataset, seconds=options.minutes * 60, every=options.every, seed=options.seed
+    )
+    attention = train_attention(
+        dataset,
+        seconds=options.ours_minutes * 60,
+        every=options.ours_every,
+        max_lr=options.max_lr,
+        seed=options.seed,
+    )
+    facts |= describe(dataset, train, dev, max_tokens=options.max_tokens) | {
+        "vocabulary": f"{len(dataset.codec.source):,} source, {len(dataset.codec.target):,} target "
+        "tokens",
+        "highest rate of attention": f"{options.max_lr:g}",
+        "seed": str(options.seed),
+    }
+    return notebook, attention, facts
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """Train both sides, print the table, and replace the report and its plot."""
+    arguments = list(sys.argv[1:] if given is None else given)
+    options = parse_arguments(arguments)
+
+    def work() -> None:
+        notebook, attention, facts = run(options)
+        table, sentence = results(notebook, attention)
+        print(f"{table}\n\n{sentence}")
+        picture = options.out.with_suffix(".png")
+        plot(notebook, attention, picture)
+        courses = [("the notebook's loop", notebook), ("attention", attention)]
+        shown = f"![token accuracy against processor seconds]({picture.name})"
+        write_report(
+            options.out,
+            title="Time to quality",
+            about=ABOUT,
+            tables=[table, sentence, shown, *(course_table(*one) for one in courses)],
+            facts=facts | made_by("time_to_quality", arguments),
+        )
+
+    with one_core(options.core):
+        return guarded(work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
