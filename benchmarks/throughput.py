@@ -13,7 +13,6 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,7 +53,7 @@ from benchmarks.subsets import describe, keep_short
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from annoseq.config import AnyNetworkConfig
     from annoseq.text.codec import Example
@@ -214,13 +213,14 @@ def count_operations(side: Side, *, steps: int) -> float:
 
 
 def _attention(query: object, key: object, value: object, *_: object, **__: object) -> int:
-    return int(sdpa_flop_count(query, key, value))
+    return int(sdpa_flop_count(query, key, value))  # type: ignore[no-untyped-call]
 
 
 def _attention_backward(
     grad: object, query: object, key: object, value: object, *_: object, **__: object
 ) -> int:
-    return int(sdpa_backward_flop_count(grad, query, key, value))
+    operations = sdpa_backward_flop_count(grad, query, key, value)  # type: ignore[no-untyped-call]
+    return int(operations)
 
 
 def watch_memory(name: str, dataset: Dataset, compute: Compute, *, seed: int) -> int:
@@ -363,15 +363,16 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 ABOUT = f"""\
-Target tokens that are learned from in a second, padding not counted: the 2019 notebook's loop, which
-feeds itself, beside annoseq's networks under full teacher forcing with the loss over tokens. `gru`
-is the notebook's own network: the same widths, vocabulary and batches of {BATCH_SIZE} rows. {{clock}}
-The sides take turns in one process; their first {WARM_UP} steps are left out. A token is a word or, with
-bpe, a piece, so pairs/s compare all. The operations of matrix products, forward and backward, are
-counted by torch's FlopCounterMode over {COUNTED} steps, those on padding included; their share is that of
-the rate of a product of two float32 matrices, measured in the same turns. The peak of memory is
-that of {REMEMBERED} steps, in a process for each side, above what the process had with torch imported and
-the rows in ids, before there was a model."""
+Target tokens that are learned from in a second, padding not counted: the 2019 notebook's loop,
+which feeds itself, beside annoseq's networks under full teacher forcing with the loss over tokens.
+`gru` is the notebook's own network: the same widths, vocabulary and batches of {BATCH_SIZE} rows.
+{{clock}}
+The sides take turns in one process; their first {WARM_UP} steps are left out. A token is a word or,
+with bpe, a piece; pairs/s compare all. The operations of matrix products, forward and backward,
+are counted by torch's FlopCounterMode over {COUNTED} steps, those on padding included; their share
+is that of the rate of a product of two float32 matrices, measured in the same turns. The peak of
+memory is that of {REMEMBERED} steps, in a process for each side, above what the process had with
+torch imported and the rows in ids, before there was a model."""
 
 
 def main(given: Sequence[str] | None = None) -> int:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import random
 import sys
 from dataclasses import dataclass, replace
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,6 +47,7 @@ if TYPE_CHECKING:
 
 REPORT = Path(__file__).with_suffix(".md")
 CPU = DeviceConfig(device="cpu")
+OURS, OURS_BATCHES = AttentionConfig(), BatchConfig(batch_size=16)
 DEMANDED = 10
 """So many times sooner the accuracy is to be reached."""
 
@@ -118,16 +118,15 @@ def train_notebook(dataset: Dataset, *, seconds: float, every: float, seed: int)
         return found
 
     observer = Observer("the notebook's loop", judge, every, [])
-    batches = _endless(dataset, seed=seed)
+    batches, steps = _endless(dataset, seed=seed), 0
     model.train()
     with Stopwatch() as watch:
-        for steps in count(1):
+        while watch.seconds < seconds:
+            observer.look(watch)
             batch = collate(next(batches), examples)
             assert batch.target is not None
             train_step(model, optimizer, batch.source, batch.target)
-            if watch.seconds >= seconds:
-                break
-            observer.look(watch)
+            steps += 1
         observer.look(watch, is_over=True)
     return Course(observer.points, steps, steps * BATCH_SIZE / len(examples))
 
@@ -149,17 +148,13 @@ def train_attention(
     every: float,
     max_lr: float,
     seed: int,
-    model: AttentionConfig | None = None,
 ) -> Course:
     """Let the attention model learn by one cycle that is planned for so many seconds.
 
     A learner that is thrown away first tells how many epochs there is time for.
     """
-    batching = BatchConfig(batch_size=16)
     config = TrainingConfig(max_lr=max_lr, clip_norm=1.0, seed=seed)
-    probe = Learner(
-        dataset, model=model or AttentionConfig(), training=config, batching=batching, device=CPU
-    )
+    probe = Learner(dataset, model=OURS, training=config, batching=OURS_BATCHES, device=CPU)
     speed = row_seconds(probe, max_lr=max_lr, validates=False)
     plan = Plan.fit(len(dataset.train), row_seconds=speed, seconds=seconds)
     rows = take(dataset.train, draw(len(dataset.train), plan.rows, seed=seed))
@@ -176,7 +171,7 @@ def train_attention(
 
     torch.manual_seed(seed)
     trainer = Trainer(
-        Objective(network, probe.config), rows.examples, probe.config, batching, compute
+        Objective(network, probe.config), rows.examples, probe.config, OURS_BATCHES, compute
     )
     observer = Observer("attention", judge, every, [])
     steps = follow(trainer, observer, epochs=plan.epochs, max_lr=max_lr)
@@ -188,7 +183,7 @@ def follow(trainer: Trainer, observer: Observer, *, epochs: int, max_lr: float) 
     run = OneCycle(trainer, first=0, epochs=epochs, max_lr=max_lr)
     batches = [rows for epoch in range(epochs) for rows in trainer.order(epoch)]
     trainer.objective.train()
-    with Stopwatch() as watch, torch.enable_grad():
+    with Stopwatch() as watch:
         for number, rows in enumerate(batches, start=1):
             trainer.step(rows, run.optimizer, run.scaler, forcing=1.0)
             if number < len(batches):
@@ -272,12 +267,12 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 ABOUT = f"""\
-The 2019 notebook's loop (batches of {BATCH_SIZE} rows, a constant rate of {LEARNING_RATE:g}) learns for so many
-minutes of processor time, and its token accuracy at the end is what the attention model (its default
-sizes, words as tokens, batches of 16 rows, gradients of norm 1 at most, a one-cycle
-schedule) has to reach. Both are judged by the same score of what they write freely and greedily for the same dev
-rows; judging is not counted, and of attention also not the {PROBED} steps that tell how many fit its
-cycle. {EXPLAINED}"""
+The 2019 notebook's loop (batches of {BATCH_SIZE} rows, a constant rate of {LEARNING_RATE:g}) learns
+for so many minutes of processor time, and its token accuracy at the end is what the attention model
+has to reach (its default sizes, words as tokens, batches of {OURS_BATCHES.batch_size} rows,
+gradients of norm 1 at most, a one-cycle schedule). Both are judged by the same score of what they
+write freely and greedily for the same dev rows; judging is not counted, nor are the {PROBED} steps
+that tell how many of attention's fit into its cycle. {EXPLAINED}"""
 
 
 def run(options: argparse.Namespace) -> tuple[Course, Course, dict[str, str]]:

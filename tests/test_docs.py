@@ -27,6 +27,8 @@ ids = [page.relative_to(ROOT).as_posix() for page in PAGES]
 
 FEWER_ROWS = ("--rows 4000", "--rows 24")
 """In blocks marked `console`, the first is replaced by the second."""
+ELSEWHERE = {"prepare", "sweep", "vectors"}
+"""Commands that the README names in its table, and other pages show."""
 SMALLER = {"find-lr": TINY[:4], "train": TINY[:4]}
 """What is added to these commands in blocks marked `console`."""
 SMALL_LEARNER = ("Learner(dataset)", "Learner(dataset, model=GruConfig(embedding=8, hidden=8))")
@@ -100,7 +102,7 @@ def test_the_commands_and_the_python_lines_of_the_readme_run(
         assert program == "annoseq"
         result = run(verb, *arguments, *SMALLER.get(verb, ()))
         assert (command, result.code) == (command, 0), result.err
-    assert {shlex.split(command)[1] for command in commands} == verbs() - {"prepare"}
+    assert {shlex.split(command)[1] for command in commands} == verbs() - ELSEWHERE
     names = {"GruConfig": annoseq.GruConfig}
     for block in blocks(README, "python"):
         assert SMALL_LEARNER[0] in block

@@ -193,7 +193,8 @@ def test_attention_trains_with_any_forcing(
     fit(again)
     assert same_weights(learner.network, again.network)
     first, last = learner.recorder.epochs
-    assert last.train_loss < first.train_loss
+    # Falling, the first epoch is fed the target and the last its own output, which is harder.
+    assert teacher_forcing == "falling" or last.train_loss < first.train_loss
     assert len(learner.predictions()) == len(dataset.valid)
 
 

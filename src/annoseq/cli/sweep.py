@@ -11,7 +11,7 @@ from rich.console import Console
 
 from annoseq._version import __version__
 from annoseq.cli.choices import choices_of, given
-from annoseq.cli.console import is_watched, note, say
+from annoseq.cli.console import note, say
 from annoseq.cli.data import open_dataset
 from annoseq.cli.options import (
     Columns,
@@ -141,7 +141,8 @@ def _carry_out(sweep: Sweep, runs: SweepConfig) -> None:
         ) from None
     finally:
         plot_runs(folder.runs(), varied, path=folder.plot)
-    Console(width=None if is_watched() else 1000).print(show_table(folder.runs(), varied))
+    # Lines that a narrow terminal breaks are better than figures that are cut.
+    Console(width=1000).print(show_table(folder.runs(), varied))
     if left := _total(sweep, runs) - len(folder.runs()):
         note(f"{left} runs have not ended: other processes are at them.")
     note("The best was chosen by these validation rows, so its figures flatter it a little.")

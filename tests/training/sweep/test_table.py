@@ -47,7 +47,7 @@ def test_the_terminal_shows_what_differs() -> None:
     console = Console(file=io.StringIO(), width=200)
     console.print(show_table(RUNS, ["max_lr"]))
     heading, first, second, third = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
-    names = ["run", "max_lr", "start", "end", "best", "best", "epoch", "last", "epoch", "exact"]
+    names = ["run", "max_lr", "start", "end", "best", "in", "epoch", "of", "exact"]
     assert heading.split() == [*names, "time", "state"]
     assert first.split() == [
         *("2", "0.002", "0.1000", "0.4000", "0.5000", "2", "3", "0.1250", "00:03", "finished")

@@ -70,17 +70,7 @@ def write_table(runs: Sequence[Run], path: Path) -> None:
 def show_table(runs: Sequence[Run], varied: Sequence[str]) -> Table:
     """Return a table for the terminal, with the settings that differ between the runs."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in (
-        "run",
-        *varied,
-        "start",
-        "end",
-        "best",
-        "best epoch",
-        "last epoch",
-        "exact",
-        "time",
-    ):
+    for name in ("run", *varied, "start", "end", "best", "in epoch", "of", "exact", "time"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("state", no_wrap=True)
     for place, run in enumerate(runs):

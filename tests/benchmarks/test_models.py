@@ -1,0 +1,108 @@
+"""Every model is run, or its results are joined; the figures are those of what was written."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from benchmarks.models import FIGURES, MODELS, bleu, main, word_accuracy, words_of
+
+from annoseq.pairs.pairs import write_pairs
+from annoseq.pairs.sample import sample_pairs
+from benchmarks import budget, models
+from tests.tiny import TINY_ATTENTION
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the options of a tiny run of two tiny models."""
+    for name, recipe in list(MODELS.items()):
+        monkeypatch.delitem(MODELS, name)
+        if name.startswith("attention"):
+            tiny = models.Recipe(recipe.data, TINY_ATTENTION, recipe.max_lr, recipe.batch_size)
+            monkeypatch.setitem(MODELS, name, tiny)
+    monkeypatch.setattr(budget, "PROBED", 3)
+    monkeypatch.setattr(models, "WATCHED", 4)
+    for seed, name in enumerate(("train.csv", "dev.csv")):
+        write_pairs(sample_pairs(40, seed=seed), tmp_path / name, overwrite=False)
+    options = {"--data": "", "--results": "results", "--out": "report.md"}
+    paths = [part for name, at in options.items() for part in (name, str(tmp_path / at))]
+    return ["--minutes", "0.001", "--dev-rows", "5", "--max-dev-tokens", "30", *paths]
+
+
+def test_models_run_alone_are_joined(
+    given: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = list(MODELS)
+    assert names == ["attention-word", "attention-bpe"]
+    assert main([*given, "--only", names[0]]) == 0
+    assert not (tmp_path / "report.md").exists()
+    assert main([*given, "--join"]) == 2
+    assert "there are no results of attention-bpe. Run --only" in capsys.readouterr().err
+    assert main([*given, "--only", names[1]]) == 0
+    assert main([*given, "--join"]) == 0
+    text = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert f"| figure | {' | '.join(names)} |" in text
+    assert all(f"\n| {figure} | " in text for figure in FIGURES)
+    assert "\n| faithful, texts changed | 0.0% | 0.0% |" in text
+    for fact in ("minutes: 0.001", "train rows: of 40", "dev rows: 5 of 40", "BLEU: ", "seed: 42",
+                 "training of attention-bpe: ", "processor", "date", "command"):  # fmt: skip
+        assert f"\n- {fact}" in text
+    assert "processor time of the process" in text
+    results = tmp_path / "results"
+    assert (results / "attention-word.model" / "weights.safetensors").exists()
+    kept = json.loads((results / "attention-word.json").read_text())
+    assert kept["result"]["trained"]["words"] > 0
+    kept["shared"]["seed"] = "1"
+    (results / "attention-word.json").write_text(json.dumps(kept))
+    assert main([*given, "--join"]) == 2
+    expected = "attention-word and attention-bpe were made with different seed. Run one"
+    assert expected in capsys.readouterr().err
+
+
+def test_all_run_one_after_the_other(
+    given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(MODELS, "attention-bpe")
+    (tmp_path / "results" / "attention-word.model").mkdir(parents=True)  # an older run's
+    assert main(given) == 0
+    assert "| attention-word |" in (tmp_path / "report.md").read_text(encoding="utf-8")
+
+
+def test_missing_data_is_said_in_a_line(
+    given: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*given, "--data", str(tmp_path / "none")]) == 2
+    message = capsys.readouterr().err
+    assert "there is no train.csv." in message
+    assert message.startswith("error: ")
+
+
+@pytest.mark.parametrize("name", ["--minutes", "--max-tokens", "--dev-rows", "--max-dev-tokens"])
+def test_a_number_must_be_above_0(name: str) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([name, "0"])
+    assert stop.value.code == 2
+
+
+def test_accuracy_counts_words_at_their_places() -> None:
+    assert words_of("Dr {{NAME}}Ana{{/NAME}}, 31") == [
+        "Dr", " {{NAME}}", "Ana", "{{/NAME}}", ",", " 3", "1",
+    ]  # fmt: skip
+    assert word_accuracy(["a b c"], ["a b c"]) == 1
+    assert word_accuracy(["a x c", ""], ["a b c", "d"]) == 3 / 6
+    assert word_accuracy(["b c"], ["a b c"]) == 0
+
+
+def test_bleu_has_its_signature_or_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("sacrebleu")
+    score, signature = bleu(["the cat sat on the mat"], ["the cat sat on the mat"])
+    assert score == pytest.approx(100)
+    assert "tok:13a" in signature
+    monkeypatch.setitem(sys.modules, "sacrebleu.metrics.bleu", None)
+    assert bleu(["a"], ["a"]) == (None, "sacrebleu is not installed")
