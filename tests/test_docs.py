@@ -31,6 +31,8 @@ ELSEWHERE = {"prepare", "sweep", "vectors"}
 """Commands that the README names in its table, and other pages show."""
 SMALLER = {"find-lr": TINY[:4], "train": TINY[:4]}
 """What is added to these commands in blocks marked `console`."""
+SMALL_ATTENTION = ("--attention.embedding", "8", "--attention.hidden", "8")
+"""The same where the network is another."""
 SMALL_LEARNER = ("Learner(dataset)", "Learner(dataset, model=GruConfig(embedding=8, hidden=8))")
 """In blocks marked `python`, the first is replaced by the second."""
 
@@ -100,14 +102,15 @@ def test_the_commands_and_the_python_lines_of_the_readme_run(
     for command in commands:
         program, verb, *arguments = shlex.split(command.replace(*FEWER_ROWS))
         assert program == "annoseq"
-        result = run(verb, *arguments, *SMALLER.get(verb, ()))
+        small = SMALL_ATTENTION if "attention" in arguments else SMALLER.get(verb, ())
+        result = run(verb, *arguments, *small)
         assert (command, result.code) == (command, 0), result.err
     assert {shlex.split(command)[1] for command in commands} == verbs() - ELSEWHERE
     names = {"GruConfig": annoseq.GruConfig}
     for block in blocks(README, "python"):
         assert SMALL_LEARNER[0] in block
         exec(compile(block.replace(*SMALL_LEARNER), str(README), "exec"), names)
-    made = {"pairs.csv", "lr.png", "curves.png", "model", "scores.json", "annotated.jsonl"}
+    made = {"pairs.csv", "lr.png", "curves.png", "model", "better", "scores.json", "annotated.jsonl"}
     assert {path.name for path in tmp_path.iterdir()} >= made | {"notes-model", "losses.png"}
 
 

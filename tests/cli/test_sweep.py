@@ -152,6 +152,7 @@ def test_a_search_draws_its_runs(short: Path, tmp_path: Path) -> None:
         (LISTS, "4 runs, 6 epochs in all\n"),
         (("--model", "gru,attention", "--gru.hidden", "8,16"), "3 runs, 15 epochs in all\n"),
         (RANGES, "3 runs, chosen from --max-lr, --batch-size\n"),
+        (("--compile", "--seed", "1,2,3"), "3 runs, 15 epochs in all\n"),
     ],
 )
 def test_a_dry_run_counts(options: tuple[str, ...], expected: str, tmp_path: Path) -> None:

@@ -14,13 +14,15 @@ from annoseq.config import Section
 
 
 def choices_of(section: type[Section]) -> type[Section]:
-    """Make a section with the same settings, each of which is text."""
+    """Make a section with the same settings, each of which is text, or a switch."""
     fields: dict[str, Any] = {}
     for name, field in section.model_fields.items():
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, Section):
             kind, default = choices_of(inner), choices_of(inner)()
             fields[name] = (kind, Field(default, description=field.description))
+        elif inner is bool:  # a switch is the same in every run
+            fields[name] = (bool, Field(field.get_default(), description=field.description))
         else:
             value = field.get_default()
             text = None if value is None else str(value)
@@ -38,5 +40,5 @@ def given(*sections: Section) -> dict[str, str]:
             if isinstance(value, Section):
                 found |= {f"{name}.{inner}": text for inner, text in given(value).items()}
             elif name in section.model_fields_set:
-                found[name] = value
+                found[name] = str(value)
     return found

@@ -47,6 +47,7 @@ def test_values_have_the_types_of_their_settings() -> None:
     assert isinstance(read_value("epochs", "5"), int)
     assert isinstance(read_value("max_lr", "1"), float)
     assert read_value("teacher_forcing", "0.5") == 0.5
+    assert read_value("compile", "True") is True
     assert read_value("teacher_forcing", "falling") == "falling"
     assert option("gru.encoder_dropout") == "--gru.encoder-dropout"
 

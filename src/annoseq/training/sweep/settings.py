@@ -57,8 +57,6 @@ def read_value(name: str, text: str) -> Value:
         OptionError: the setting does not take this value.
     """
     field = _section(name).model_fields[name.rpartition(".")[2]]
-    if field.annotation is bool:
-        raise OptionError(f"{option(name)} is the same in every run of a sweep.")
     kind: Any = Annotated[field.annotation, field]
     adapter: TypeAdapter[Value] = TypeAdapter(kind, config=ConfigDict(allow_inf_nan=False))
     try:
