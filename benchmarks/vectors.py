@@ -130,8 +130,8 @@ def _write_matrix(file: IO[bytes], rows: int, width: int, *, seed: int) -> None:
     file.write(struct.pack("<?2q", False, rows, width))
     block = np.random.default_rng(seed).standard_normal((_BLOCK, width), np.float32)
     for first in range(0, rows, _BLOCK):
-        block[0] += 1  # so that no two blocks are the same
         file.write(block[: rows - first].tobytes())
+        block = np.roll(block, 1)  # so that no two blocks are the same
 
 
 def forget(path: Path) -> None:

@@ -29,7 +29,7 @@ from annoseq.pairs.pairs import write_pairs
 from annoseq.pairs.sample import sample_pairs
 from annoseq.text.batches import collate
 from annoseq.text.codec import Example
-from benchmarks import throughput
+from benchmarks import notebook, throughput
 from tests.tiny import STILL, TINY, TINY_ATTENTION, TINY_TRANSFORMER
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         if config is not None:
             monkeypatch.setitem(SIDES, name, (data, networks[name.partition(",")[0]]))
     monkeypatch.setattr(throughput, "SQUARE", 64)
-    monkeypatch.setattr(throughput, "BATCH_SIZE", 16)
+    for module in (throughput, notebook):
+        monkeypatch.setattr(module, "BATCH_SIZE", 16)
     for name in ("COUNTED", "WARM_UP", "REMEMBERED"):
         monkeypatch.setattr(throughput, name, 1)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import wraps
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
 import torch
 
@@ -12,13 +12,13 @@ from annoseq.errors import TrainingError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_P = ParamSpec("_P")
+_Ts = TypeVarTuple("_Ts")
 _R = TypeVar("_R")
 
 
 def compiled(
-    function: Callable[_P, _R], *, backend: str | Callable[..., object] = "inductor"
-) -> Callable[_P, _R]:
+    function: Callable[[*_Ts], _R], *, backend: str | Callable[..., object] = "inductor"
+) -> Callable[[*_Ts], _R]:
     """Compile a function, when it is first called, for inputs of any shape.
 
     What the compiler cannot take, such as a GRU and packed sequences, runs as it is.
@@ -31,9 +31,9 @@ def compiled(
     fast = torch.compile(function, dynamic=True, backend=backend)
 
     @wraps(function)
-    def run(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+    def run(*args: *_Ts) -> _R:
         try:
-            return fast(*args, **kwargs)
+            return fast(*args)
         except TorchDynamoException as error:
             cause = getattr(error, "inner_exception", error)
             reason = next(iter(str(cause).splitlines()), type(cause).__name__)

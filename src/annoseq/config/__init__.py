@@ -1,0 +1,53 @@
+"""Every setting, its default and its help text, written once."""
+
+from __future__ import annotations
+
+from annoseq.config.data import (
+    DOCUMENT_COLUMN,
+    OFFSET_COLUMN,
+    SOURCE_COLUMN,
+    TARGET_COLUMN,
+    BatchConfig,
+    ColumnsConfig,
+    DataConfig,
+)
+from annoseq.config.networks import (
+    AnyNetworkConfig,
+    AttentionConfig,
+    GruConfig,
+    NetworkConfig,
+    TransformerConfig,
+)
+from annoseq.config.search import (
+    SearchConfig,
+)
+from annoseq.config.section import (
+    Section,
+    Task,
+)
+from annoseq.config.training import (
+    DeviceConfig,
+    SweepConfig,
+    TrainingConfig,
+)
+
+__all__ = [
+    "DOCUMENT_COLUMN",
+    "OFFSET_COLUMN",
+    "SOURCE_COLUMN",
+    "TARGET_COLUMN",
+    "AnyNetworkConfig",
+    "AttentionConfig",
+    "BatchConfig",
+    "ColumnsConfig",
+    "DataConfig",
+    "DeviceConfig",
+    "GruConfig",
+    "NetworkConfig",
+    "SearchConfig",
+    "Section",
+    "SweepConfig",
+    "Task",
+    "TrainingConfig",
+    "TransformerConfig",
+]

@@ -1,0 +1,92 @@
+"""How a model is trained, where, and how many are."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from annoseq.config.section import DeviceName, Probability, Section, Share0
+
+
+class DeviceConfig(Section):
+    """Where the arithmetic is done."""
+
+    device: DeviceName = "auto"
+    """cpu, cuda, cuda:1, mps, or auto: the accelerator where there is one."""
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Arithmetic of the network; auto is bfloat16 on a GPU that has it, else float32."""
+
+
+class TrainingConfig(Section):
+    """How a model is trained."""
+
+    epochs: PositiveInt = 5
+    """Times that the training rows are gone through."""
+    max_lr: PositiveFloat = 1e-3
+    """The highest learning rate of the one-cycle schedule; `annoseq find-lr` suggests one."""
+    teacher_forcing: Probability | Literal["auto", "falling"] = "auto"
+    """How likely the decoder is fed the target's token and not its own in training; falling: from
+    1 down to 0 over the epochs; auto: 0 for gru, as in the notebook, and 1 for the others."""
+    forcing_end_epoch: PositiveInt | None = None
+    """The epoch in which falling teacher forcing reaches 0; by default the last."""
+    loss: Literal["auto", "padded", "token"] = "auto"
+    """padded (the notebook's, which learns to write padding), token (the target's tokens only),
+    auto: padded for gru, token for the others."""
+    label_smoothing: Share0 = 0.0
+    """Share of the probability to spread evenly over the vocabulary (Szegedy et al. 2016)."""
+    clip_norm: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """Largest norm of the gradient, which a longer one is scaled to; 0 leaves it as it is."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    """Decoupled weight decay of AdamW; biases and normalisation are left alone."""
+    early_stopping: NonNegativeInt = 0
+    """Stop after this many epochs without a better token accuracy; 0 never stops early."""
+    keep: Literal["best", "last"] = "best"
+    """Whose weights to keep: those of the epoch with the best token accuracy, or of the last."""
+    compile: bool = False
+    """Compile the network by torch.compile, which takes a minute or so."""
+    seed: NonNegativeInt = 42
+    """Seed of the weights, the order of rows and dropout; a CPU run repeats bit for bit."""
+
+    @model_validator(mode="after")
+    def _end_belongs_to_falling(self) -> Self:
+        if self.forcing_end_epoch and self.teacher_forcing != "falling":
+            raise ValueError(
+                "--forcing-end-epoch belongs to --teacher-forcing falling, "
+                f"and teacher forcing is {self.teacher_forcing}"
+            )
+        return self
+
+    def settled(self, *, model: str) -> Self:
+        """Put what a model is usually trained with for `auto`."""
+        is_notebooks = model == "gru"
+        settled: dict[str, object] = {}
+        if self.teacher_forcing == "auto":
+            settled["teacher_forcing"] = 0.0 if is_notebooks else 1.0
+        if self.loss == "auto":
+            settled["loss"] = "padded" if is_notebooks else "token"
+        return self.model_copy(update=settled)
+
+
+class SweepConfig(Section):
+    """Which runs a sweep makes, and how many at once."""
+
+    search: bool = False
+    """Let Optuna choose the runs, from lists and from ranges (1e-4:1e-2), instead of making one for
+    every combination."""
+    trials: PositiveInt = 20
+    """Runs of a search in all, those before --resume counted."""
+    prune: bool = True
+    """End a run of a search that falls behind the median of the others."""
+    workers: PositiveInt = 1
+    """Runs at the same time, each in a process of its own; they share the cores among them."""
+
+    @model_validator(mode="after")
+    def _options_belong_to_a_search(self) -> Self:
+        for name in sorted(self.model_fields_set & {"trials", "prune"}):
+            if not self.search:
+                option = "--no-prune" if name == "prune" and not self.prune else f"--{name}"
+                raise ValueError(
+                    f"{option} belongs to a search. Add --search, or leave {option} off"
+                )
+        return self
