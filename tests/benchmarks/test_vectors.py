@@ -27,7 +27,7 @@ def test_a_short_run_writes_its_report(tmp_path: Path) -> None:
     )
     assert [name for name, _, _ in rows] == ["annoseq", "gensim"]
     assert all(20 < int(peak.replace(",", "")) < 1_000 for _, _, peak in rows)
-    assert "annoseq is within 60 s, 1.5 GB, and 1e-06 of gensim's vectors" in text
+    assert "annoseq is within 60 s, 1.5 GB, and 1e-05 of gensim's vectors" in text
     assert "50 words, 10 of them not in the file" in text
     for fact in ("file", "seed: 42", "processor", "versions: torch", "date", "command"):
         assert f"\n- {fact}" in text

@@ -252,3 +252,23 @@ def test_the_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.Monkey
         assert (command, result.code) == (command, 0), result.err
     assert len(rows_of(Path("sweep"))) == 12
     assert len(rows_of(Path("search"))) == 3
+
+
+def test_every_run_begins_with_the_vectors(short: Path, tmp_path: Path) -> None:
+    vectors, out = tmp_path / "v.vec", tmp_path / "sweep"
+    vectors.write_text("2 12\nDr" + " 1" * 12 + "\nAmes" + " 2" * 12 + "\n")
+    options = ("--gru.hidden", "8,10", "--epochs", 1, "--device", "cpu", "--vectors", vectors)
+    assert run("sweep", short, "--out", out, *options).code == 0
+    assert TrainedModel.load(out / "best").config.network.gru.embedding == 12
+    message = refusal(run("sweep", short, "--out", out, *options[:-2], "--resume"))
+    assert message.startswith(f"{out} was begun with --vectors v.vec, and now it is not given. ")
+
+
+def test_vectors_that_no_run_can_begin_with_are_refused_first(short: Path, tmp_path: Path) -> None:
+    vectors, out = tmp_path / "v.vec", tmp_path / "sweep"
+    vectors.write_text("1 4\nDr 1 1 1 1\n")
+    options = ("--gru.embedding", "4,8", "--vectors", vectors)
+    assert "8" in refusal(run("sweep", short, "--out", out, *options))
+    options = ("--gru.hidden", "4,8", "--vectors", tmp_path / "none.bin")
+    assert "none.bin" in refusal(run("sweep", short, "--out", out, *options))
+    assert not out.exists()

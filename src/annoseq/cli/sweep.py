@@ -22,6 +22,7 @@ from annoseq.cli.options import (
     Overwrite,
     SkipBad,
     ValidPath,
+    VectorsPath,
 )
 from annoseq.config import (
     BatchConfig,
@@ -35,6 +36,7 @@ from annoseq.config import (
 )
 from annoseq.devices import Compute
 from annoseq.errors import OptionError
+from annoseq.text.vectors.reader import open_vectors
 from annoseq.training.sweep.folder import SweepFolder
 from annoseq.training.sweep.grid import run_grid
 from annoseq.training.sweep.plot import plot_runs
@@ -88,6 +90,7 @@ def sweep(
     network: Annotated[
         NetworkChoices, Parameter(name="*", group="Network (lists: 128,256)")
     ] = _NETWORK,
+    vectors: VectorsPath = None,
     device: Device = DeviceConfig(),
 ) -> None:
     """Train with many settings, each from fresh weights, and keep the best model."""
@@ -104,6 +107,8 @@ def sweep(
     if dry_run:
         return _tell_size(space, runs)
     compute = Compute.choose(device)  # before the table is read, which may take long
+    if vectors:
+        _check_vectors(vectors, space, runs)
     folder = SweepFolder(out)
     if not resume:
         folder.rehearse(overwrite=overwrite)
@@ -116,11 +121,12 @@ def sweep(
         skip_bad=skip_bad,
     )
     plan = _plan(dataset, space, compute, is_search=runs.search)
+    plan["--vectors"] = vectors.name if vectors else "not given"
     if resume:
         folder.resume(plan)
     else:
         folder.begin(plan, overwrite=overwrite)
-    _carry_out(Sweep(dataset, space, folder, device), runs)
+    _carry_out(Sweep(dataset, space, folder, device, vectors), runs)
     return None
 
 
@@ -178,6 +184,13 @@ def _tell_size(space: Space, runs: SweepConfig) -> None:
     grid = space.grid()
     epochs = sum(Settings.of(values).training.epochs for values in grid)
     say(f"{len(grid)} runs, {epochs:,} epochs in all")
+
+
+def _check_vectors(vectors: Path, space: Space, runs: SweepConfig) -> None:
+    """Raise now if a run of a grid could not begin with these vectors."""
+    width = open_vectors(vectors).width
+    for values in [] if runs.search else space.grid():
+        Settings.of(values).network.with_embedding(width)
 
 
 def _plan(dataset: Dataset, space: Space, compute: Compute, *, is_search: bool) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from annoseq.training.sweep.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from annoseq.config import DeviceConfig
     from annoseq.text.dataset import Dataset
@@ -32,6 +33,7 @@ class Sweep:
     space: Space
     folder: SweepFolder
     device: DeviceConfig
+    vectors: Path | None = None
 
 
 class HopelessRun(Exception):  # noqa: N818
@@ -51,11 +53,11 @@ def carry_out(
     """
     try:
         settings = Settings.of(values)
+        learner = _learner(sweep, settings)
     except OptionError:
         run = Run(number, "impossible", dict(values), [])
         sweep.folder.keep(run, None)
         return run
-    learner = _learner(sweep, settings)
     try:
         state = _train(sweep, number, learner, watch)
     except TrainingError:  # a checkpoint that cannot be used: a run is soon begun again
@@ -81,6 +83,7 @@ def _learner(sweep: Sweep, settings: Settings) -> Learner:
         training=settings.training,
         batching=settings.batching,
         device=sweep.device,
+        vectors=sweep.vectors,
     )
 
 
