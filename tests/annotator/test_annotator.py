@@ -138,7 +138,7 @@ def test_an_unknown_word_shows_as_one(annotating: Dataset) -> None:
 
 def test_a_translation_has_no_spans_and_no_problem(translating: Dataset) -> None:
     assert translating.codec.task == "translate"
-    script = [ids(translating.codec, "uno", " dos"), ids(translating.codec, "{{uno}}", " :")]
+    script = [ids(translating.codec, "uno", " dos"), ids(translating.codec, " {{uno}}", ":")]
     annotator = scripted(translating, script)
     assert annotator.is_translator
     first, second = annotator.annotate(["one two", "one"])

@@ -70,7 +70,7 @@ def test_the_first_point_that_is_as_good_counts() -> None:
     attention = course((5, 0.3), (10, 0.4), (15, 0.9))
     table, sentence = results(notebook, attention)
     assert "| token accuracy of 0.4000 reached after | 120 s | 10 s |" in table
-    assert sentence == "That is **12.0 times** sooner; at least 10 were demanded."
+    assert sentence == "That is **12.0 times** sooner."
 
 
 def test_what_is_never_reached_is_said() -> None:

@@ -268,7 +268,10 @@ def test_vectors_that_no_run_can_begin_with_are_refused_first(short: Path, tmp_p
     vectors, out = tmp_path / "v.vec", tmp_path / "sweep"
     vectors.write_text("1 4\nDr 1 1 1 1\n")
     options = ("--gru.embedding", "4,8", "--vectors", vectors)
-    assert "8" in refusal(run("sweep", short, "--out", out, *options))
+    assert refusal(run("sweep", short, "--out", out, *options)) == (
+        "--gru.embedding 8 was given, and the vectors have 4 values. "
+        "Leave --gru.embedding off, or use other vectors."
+    )
     options = ("--gru.hidden", "4,8", "--vectors", tmp_path / "none.bin")
     assert "none.bin" in refusal(run("sweep", short, "--out", out, *options))
     assert not out.exists()

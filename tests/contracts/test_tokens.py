@@ -192,9 +192,9 @@ def test_tags_are_single_tokens_where_they_are_text(kind: str) -> None:
     codec = CODECS[kind, "translate"]
     (row,) = codec.tokenize(pairs_of((" {{NAME}}Wu{{/NAME}}", " Wu")))
     words = codec.source.spelling.join(row.source)
-    assert words == [" {{NAME}}", "Wu", "{{/NAME}}"]
+    assert words == ["{{NAME}}", " Wu", "{{/NAME}}"]
     assert [codec.source.spelling.visible(token) for token in (row.source[0], row.source[-1])] == [
-        *[" {{NAME}}", "{{/NAME}}"]
+        *["{{NAME}}", "{{/NAME}}"]
     ]
 
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from annoseq.config import AttentionConfig, NetworkConfig
 from annoseq.models.attention import Attention
 from annoseq.models.build import build_network
+from annoseq.models.positions import waves
 from annoseq.text.codec import Example
 from annoseq.text.vocabulary import BEGIN, END, PAD
 from tests.tiny import SIZE, STILL_ATTENTION, TINY_ATTENTION, batch_of, examples, target_of
@@ -29,10 +30,18 @@ def attention(
     *,
     size: int = SIZE,
     copies: Sequence[int] | None = None,
+    source_tags: Sequence[int] = (),
+    target_tags: Sequence[int] = (),
     seed: int = 0,
 ) -> Attention:
     network = build_network(
-        NetworkConfig.of(config), source_size=size, target_size=size, copies=copies, seed=seed
+        NetworkConfig.of(config),
+        source_size=size,
+        target_size=size,
+        copies=copies,
+        source_tags=source_tags,
+        target_tags=target_tags,
+        seed=seed,
     )
     assert isinstance(network, Attention)
     return network
@@ -48,7 +57,7 @@ def test_a_state_holds_what_was_read_and_where_the_decoder_stands() -> None:
     state = network.start(batch)
     assert state.keys.shape == state.values.shape == (3, 5, 16)
     shared = attention(copies=list(range(SIZE))).start(batch)
-    assert (shared.keys.shape, shared.values.shape) == ((3, 5, 32), (3, 5, 16))
+    assert (shared.keys.shape, shared.values.shape) == ((3, 5, 64), (3, 5, 16))
     assert state.is_padding.tolist() == (batch.source == PAD).tolist()
     assert state.hidden.shape == (1, 3, 16)
     assert state.top.shape == (3, 16)
@@ -56,6 +65,8 @@ def test_a_state_holds_what_was_read_and_where_the_decoder_stands() -> None:
     assert later.keys is state.keys
     assert later.values is state.values
     assert (later.hidden.shape, later.top.shape) == ((1, 3, 16), (3, 16))
+    assert (state.place.tolist(), later.place.tolist()) == ([0, 0, 0], [0, 0, 0])
+    assert network.step(later, torch.full((3,), 5)).place.tolist() == [1, 1, 1]
 
 
 def test_selected_rows_are_taken_of_every_part() -> None:
@@ -112,10 +123,16 @@ def test_it_is_the_formula_written_out(copies: list[int] | None) -> None:
         for place, token in enumerate(fed[row]):
             out, hidden = network.decoder(network.target(token.view(1, 1)), hidden)
             scores = []
-            for before, one in zip([BEGIN, *source], encoded[0], strict=False):
+            for number, (before, one) in enumerate(zip([BEGIN, *source], encoded[0], strict=False)):
                 score = out[0, 0] @ network.key.weight @ one
                 if network.match_scale is not None:
                     score = score + network.match_scale * (words[token] @ words[before])
+                if network.place_scale is not None:
+                    apart = torch.tensor(
+                        [number, int((network.target_steps[fed[row, : place + 1]]).sum())]
+                    )
+                    here, there = waves(apart)
+                    score = score + network.place_scale * (here @ there)
                 scores.append(score)
             context = torch.zeros(16)
             for share, one, word in zip(
@@ -199,3 +216,23 @@ def test_dropout_is_where_the_help_says() -> None:
     assert [place.p for place in places] == [0.4, 0.4, 0.4]
     assert (network.encoder.dropout, network.decoder.dropout) == (0.4, 0.4)
     assert attention(TINY_ATTENTION).encoder.dropout == 0
+
+
+def test_tags_are_passed_over_in_a_copy() -> None:
+    """Either side may have them, and tokens may be repeated."""
+    wide = AttentionConfig(embedding=256, hidden=8, dropout=0)
+    plain, tag, closing = [9, 31, 9, 9, 18, 31, 9, 33], 5, 6
+    tagged = [tag, 9, closing, 31, tag, tag, 9, 9, closing, 18, 31, 9, closing, tag, 33]
+    network = attention(
+        wide, size=40, copies=list(range(40)), source_tags=[tag, closing], target_tags=[]
+    )
+    state, fed = network.start(batch_of([Example(tagged, plain)])), torch.tensor([[BEGIN, *plain]])
+    found = network.weights(state, outputs_of(network, state, fed), fed)[0].argmax(-1)
+    assert [[*tagged, END][place] for place in found.tolist()] == [*plain, END]
+    assert (found.diff() > 0).all()
+    network = attention(
+        wide, size=40, copies=list(range(40)), source_tags=[], target_tags=[tag, closing]
+    )
+    state, fed = network.start(batch_of([Example(plain, tagged)])), torch.tensor([[BEGIN, *tagged]])
+    found = network.weights(state, outputs_of(network, state, fed), fed)[0].argmax(-1)
+    assert found.tolist() == [0, 0, 1, 1, 2, 2, 2, 3, 4, 4, 5, 6, 7, 7, 7, 8]

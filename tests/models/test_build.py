@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 import torch
@@ -97,3 +97,15 @@ def test_the_notebooks_network_shares_none(dataset: Dataset) -> None:
         assert isinstance(network, Gru)
         assert network.source.table is not network.target.embedding
         assert network.source.table.num_embeddings == len(codec.source)
+
+
+@pytest.mark.parametrize("tokens", ["word", "bpe"])
+def test_tags_of_a_translation_are_known_as_tags(tokens: Literal["word", "bpe"]) -> None:
+    """With a space before them or without, and whatever marks pieces carry."""
+    rows = [Pair("Dr {{A}}Wu{{/A}}.{{A}}Wu{{/A}}", "Dr Wu.Wu", 1)]
+    config = DataConfig(tokens=tokens, min_frequency=1)
+    codec = Codec.fit(Pairs(rows, name="texts"), task="translate", config=config)
+    network = build_model(ATTENTION, codec, seed=0)
+    assert isinstance(network, Attention)
+    stay = network.source_steps[torch.tensor(codec.encode_source(rows[0].source).source)] == 0
+    assert stay.sum() == 4

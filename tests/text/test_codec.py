@@ -49,7 +49,7 @@ def test_the_target_of_annotating_is_the_sources_own_tokens_and_tags() -> None:
 
 def test_translating_takes_tags_as_single_tokens_on_either_side() -> None:
     (row,) = TRANSLATE.tokenize(pairs_of(("to {{NAME}}Wu{{/NAME}}", "to Wu")))
-    assert row.source == ["to", " {{NAME}}", "Wu", "{{/NAME}}"]
+    assert row.source == ["to", "{{NAME}}", " Wu", "{{/NAME}}"]
     assert row.target == ["to", " Wu"]
     assert TRANSLATE.labels == ()
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from annoseq.pairs.markup import Span, closing, opening, parse, render
 from annoseq.text.segmentation import core_start, cut_spans, segmentation, tighten
-from annoseq.text.tagging import Cover, cover, join_tagged, tagged_tokens
+from annoseq.text.tagging import Cover, cover, join_tagged, move_spaces, tagged_tokens
 from tests.pairs.strategies import annotated_texts, labels, texts
 
 if TYPE_CHECKING:
@@ -131,3 +131,32 @@ def test_tokens_are_joined_though_they_are_not_well_nested(
 
 def test_only_tags_that_a_model_knows_are_tags() -> None:
     assert join_tagged(["{{A}}", "x", "{{B}}"], tags=["{{A}}"]) == r"{{A}}x{{\B}}"
+
+
+@pytest.mark.parametrize(
+    ("text", "moved"),
+    [
+        ("Dr. {{X}}Wu{{/X}}, 3", ["Dr", ".", "{{X}}", " Wu", "{{/X}}", ",", " 3"]),
+        ("{{X}}Wu{{/X}}", ["{{X}}", "Wu", "{{/X}}"]),
+        ("a {{X}}{{Y}}b", ["a", "{{X}}", "{{Y}}", " b"]),
+        ("a{{X}} b", ["a", " {{X}}", "b"]),
+        ("a {{X}} b", ["a", " {{X}}", " b"]),
+        ("a {{X}}\tb", ["a", " {{X}}", "\t", "b"]),
+        ("a {{X}}", ["a", " {{X}}"]),
+    ],
+)
+def test_a_word_carries_the_space_before_its_tags(text: str, moved: list[str]) -> None:
+    words = [word for word, _ in segmentation(keeps_tags=True).pre_tokenize_str(text)]
+    assert move_spaces(words) == moved
+    assert move_spaces(moved, back=True) == words
+
+
+_flagged = st.builds(
+    str.__add__, st.sampled_from(["", " "]), st.sampled_from(["{{X}}", "{{/X}}", "a", "7", "."])
+)
+
+
+@given(words=st.lists(_flagged | st.sampled_from([" ", "\t", "\n"]), max_size=12))
+def test_spaces_that_were_moved_can_be_moved_back(words: list[str]) -> None:
+    assert move_spaces(move_spaces(words), back=True) == words
+    assert move_spaces(move_spaces(words, back=True)) == words

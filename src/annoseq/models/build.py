@@ -63,7 +63,12 @@ def build_network(
                 return Gru(gru, source_size=source_size, target_size=target_size)
             case AttentionConfig() as attention:
                 return Attention(
-                    attention, source_size=source_size, target_size=target_size, copies=copies
+                    attention,
+                    source_size=source_size,
+                    target_size=target_size,
+                    copies=copies,
+                    source_tags=source_tags,
+                    target_tags=target_tags,
                 )
             case TransformerConfig() as transformer:
                 return Transformer(
@@ -77,4 +82,5 @@ def build_network(
 
 
 def _tags(vocabulary: Vocabulary) -> list[int]:
-    return [id_ for id_, token in enumerate(vocabulary.tokens) if is_tag(token)]
+    visible = map(vocabulary.spelling.visible, vocabulary.tokens)  # pieces carry marks
+    return [id_ for id_, token in enumerate(visible) if is_tag(token)]

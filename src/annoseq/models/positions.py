@@ -1,4 +1,4 @@
-"""Rotary positions: places that attention sees as differences, however far along they are.
+"""Positions: places that attention sees as differences, however far along they are.
 
 Su et al. 2021, "RoFormer: enhanced transformer with rotary position embedding", arXiv:2104.09864.
 Nothing is learned, and nothing ends at the longest training row.
@@ -6,12 +6,20 @@ Nothing is learned, and nothing ends at the longest training row.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from math import pi, sqrt
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
+from annoseq.text.vocabulary import BEGIN, END, PAD
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _BASE = 10_000.0
+
+WAVES = 16
 
 
 class Rotation(NamedTuple):
@@ -36,3 +44,22 @@ class Rotation(NamedTuple):
         cos, sin = self.cos.to(vectors.dtype), self.sin.to(vectors.dtype)
         first, second = vectors.chunk(2, dim=-1)
         return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
+
+
+def waves(places: Tensor) -> Tensor:
+    """Turn places (...) into vectors (..., 2 `WAVES`) of length 1, alike where places are near.
+
+    The product of two is 1 for the same place and 0.60 for neighbours. The shortest wave has two
+    tokens and the longest 200.
+    """
+    rates: Tensor = pi * 0.01 ** (torch.arange(WAVES, device=places.device) / (WAVES - 1))
+    angles = places.unsqueeze(-1) * rates
+    turned: Tensor = torch.cat([angles.cos(), angles.sin()], dim=-1)
+    return turned / sqrt(WAVES)
+
+
+def steps(size: int, tags: Sequence[int]) -> Tensor:
+    """Return how far each token of a vocabulary (V,) goes in the source: tags stay in place."""
+    far = torch.ones(size, dtype=torch.long)
+    far[[PAD, BEGIN, END, *tags]] = 0
+    return far

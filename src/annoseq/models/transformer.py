@@ -18,9 +18,8 @@ from torch import Tensor, nn
 
 from annoseq.models.embeddings import SourceEmbedding, TargetEmbedding
 from annoseq.models.network import Network
-from annoseq.models.positions import Rotation
+from annoseq.models.positions import Rotation, steps
 from annoseq.models.transformer_layers import DecoderLayer, EncoderLayer, Memory, Written
-from annoseq.text.vocabulary import BEGIN, END, PAD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,8 +75,8 @@ class Transformer(Network[TransformerState]):
         # What is fed comes through to the output, whose weights are the embeddings: with a norm
         # of 1 the first guess is the last token again, and the loss 13.9 for log V = 9.
         nn.init.constant_(self.decoder_norm.weight, width**-0.25)
-        self.register_buffer("source_steps", _steps(source_size, source_tags), persistent=False)
-        self.register_buffer("target_steps", _steps(target_size, target_tags), persistent=False)
+        self.register_buffer("source_steps", steps(source_size, source_tags), persistent=False)
+        self.register_buffer("target_steps", steps(target_size, target_tags), persistent=False)
 
     def start(self, batch: Batch) -> TransformerState:
         """Read the sources (B, S); the keys and values of all decoder layers in one product."""
@@ -85,8 +84,8 @@ class Transformer(Network[TransformerState]):
         lengths = batch.source_lengths.to(places.device).view(-1, 1, 1, 1)
         mask = places < lengths  # (B, 1, 1, S)
         rotation = Rotation.of(places, width=self.head_width)
-        steps = self.source_steps[batch.source]
-        source_rotation = self._source_rotation(steps.cumsum(1) - steps)  # counted before each
+        far = self.source_steps[batch.source]
+        source_rotation = self._source_rotation(far.cumsum(1) - far)  # counted before each
         encoded = self._enter(self.source(batch.source))
         for layer in self.encoder:
             encoded = layer(encoded, rotation, mask)
@@ -160,10 +159,3 @@ class Transformer(Network[TransformerState]):
         """Bring embeddings, whose rows have a length of about 1, to components of about 1."""
         entered: Tensor = self.dropout(embedded * sqrt(embedded.shape[-1]))
         return entered
-
-
-def _steps(size: int, tags: Sequence[int]) -> Tensor:
-    """Return how far each token of a vocabulary (V,) goes in the source: tags stay in place."""
-    steps = torch.ones(size, dtype=torch.long)
-    steps[[PAD, BEGIN, END, *tags]] = 0
-    return steps

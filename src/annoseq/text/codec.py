@@ -14,7 +14,7 @@ from annoseq.pairs.markup import closing, opening, render
 from annoseq.text.bounds import Bounds
 from annoseq.text.segmentation import segmentation, tighten
 from annoseq.text.spelling import Pieces
-from annoseq.text.tagging import cover, join_tagged, tagged_tokens
+from annoseq.text.tagging import cover, join_tagged, move_spaces, tagged_tokens
 from annoseq.text.vocabulary import SPECIALS, Vocabulary
 
 if TYPE_CHECKING:
@@ -117,8 +117,8 @@ class Codec:
             yield from self._tokenize_annotated(pairs)
             return
         for pair in pairs:
-            source, target = self.source.cut(pair.source), self.target.cut(pair.target)
-            yield TokenPair(source.tokens, target.tokens, pair.target)
+            source, target = _cut(self.source, pair.source), _cut(self.target, pair.target)
+            yield TokenPair(source, target, pair.target)
 
     def _tokenize_annotated(self, pairs: Sequence[Pair]) -> Iterator[TokenPair]:
         for pair, spans in zip(pairs, align_pairs(pairs), strict=True):
@@ -134,12 +134,15 @@ class Codec:
 
     def encode_source(self, text: str) -> Example:
         """Turn a text without a target into ids."""
-        return Example(self.source.look_up(self.source.cut(text).tokens), [])
+        cut = _cut(self.source, text) if self.task == "translate" else self.source.cut(text).tokens
+        return Example(self.source.look_up(cut), [])
 
     def decode(self, ids: Iterable[int]) -> str:
         """Write target ids as text; a special symbol appears as it is named."""
         words = self.target.spelling.join(self.target.tokens[id_] for id_ in ids)
-        return join_tagged(words, tags=self._tags) if self.task == "annotate" else "".join(words)
+        if self.task == "annotate":
+            return join_tagged(words, tags=self._tags)
+        return "".join(move_spaces(words, back=True))
 
     def signature(self) -> str:
         """Return a checksum of everything that decides what an id means."""
@@ -174,6 +177,10 @@ class Codec:
         if target.tokens[len(SPECIALS) : len(SPECIALS) + len(tags)] != tags:
             raise ValueError(f"{LABELS_FILE} does not fit {TARGET_FILE}")
         return cls(task, source, target, labels, bounds)
+
+
+def _cut(vocabulary: Vocabulary, text: str) -> list[str]:
+    return vocabulary.spell(move_spaces(vocabulary.words(text)))
 
 
 def _tag_tokens(labels: Iterable[str]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
 from annoseq.pairs.markup import Span, closing, escape, opening
-from annoseq.text.segmentation import core_start
+from annoseq.text.segmentation import core_start, is_tag
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -102,3 +102,35 @@ def join_tagged(tokens: Iterable[str], *, tags: Collection[str]) -> str:
         else:
             text += token
     return "".join([*pieces, escape(text), waiting])
+
+
+def move_spaces(words: Sequence[str], *, back: bool = False) -> list[str]:
+    """Let the word after opening tags carry the space that stands before them, or move it `back`.
+
+    So a word is the same token inside of tags and without them. No two texts become alike: a
+    space that does follow the tags goes before them.
+
+    >>> move_spaces(["Dr", ".", " {{X}}", "Ames", "{{/X}}"])
+    ['Dr', '.', '{{X}}', ' Ames', '{{/X}}']
+    >>> move_spaces(["Dr", ".", "{{X}}", " Ames", "{{/X}}"], back=True)
+    ['Dr', '.', ' {{X}}', 'Ames', '{{/X}}']
+    """
+    moved = list(words)
+    first = 0  # of the opening tags in front of a word
+    for place, word in enumerate(words):
+        if _opens(word):
+            continue
+        if first < place and not (word.isspace() or is_tag(word)):
+            run = words[first : place + 1]
+            spaced = [one.startswith(" ") for one in run]
+            spaced = [spaced[-1], *spaced[:-1]] if back else [*spaced[1:], spaced[0]]
+            moved[first : place + 1] = [
+                " " * has_space + one.removeprefix(" ")
+                for has_space, one in zip(spaced, run, strict=True)
+            ]
+        first = place + 1
+    return moved
+
+
+def _opens(word: str) -> bool:
+    return is_tag(word) and not word.lstrip().startswith("{{/")

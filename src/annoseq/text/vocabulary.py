@@ -110,6 +110,14 @@ class Vocabulary:
             offsets += [place] * len(written)
         return Tokens(tokens, offsets)
 
+    def words(self, text: str) -> list[str]:
+        """Cut a text into words; joined, they are the text."""
+        return [word for word, _ in self._cut_by.pre_tokenize_str(text)]
+
+    def spell(self, words: Iterable[str]) -> list[str]:
+        """Write words in tokens."""
+        return [token for word in words for token in self.spelling.split(word)]
+
     def look_up(self, tokens: Iterable[str]) -> list[int]:
         """Return the ids of tokens, `UNKNOWN` for those that the vocabulary lacks."""
         return [self.ids.get(token, UNKNOWN) for token in tokens]
