@@ -74,7 +74,6 @@ class Recipe:
 
 MODELS = {
     "gru-word": Recipe(WORD, GruConfig(), 5e-3, 16),
-    "attention-word": Recipe(WORD, AttentionConfig(), 4e-3, 16),
     "attention-bpe": Recipe(BPE, AttentionConfig(), 4e-3, 16),
     "transformer-bpe": Recipe(BPE, TransformerConfig(), 3e-3, 16),
 }

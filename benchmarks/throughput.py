@@ -19,7 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
+from torch.utils.flop_counter import (
+    FlopCounterMode,
+    addmm_flop,
+    sdpa_backward_flop_count,
+    sdpa_flop_count,
+)
 
 from annoseq.config import (
     AttentionConfig,
@@ -198,10 +203,12 @@ def _notebook(dataset: Dataset, device: torch.device, *, seed: int) -> Side:
 def count_operations(side: Side, *, steps: int) -> float:
     """Return the floating-point operations of a target token, forward and backward.
 
-    Those of matrix products are counted, padding's included. torch does not count the attention
-    that it has for CPUs; its own formulas for other kinds serve.
+    Those of matrix products are counted, padding's included. torch counts neither a product that
+    is added in place, as the loss has one, nor the attention that it has for CPUs; its own
+    formulas for the same in other clothes serve.
     """
     mapping = {
+        torch.ops.aten.addmm_: _addmm,
         torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention,
         torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
     }
@@ -210,6 +217,10 @@ def count_operations(side: Side, *, steps: int) -> float:
         for _ in range(steps):
             tokens += side.learn()[1]
     return float(counter.get_total_flops() / tokens)
+
+
+def _addmm(added: object, one: object, other: object, *_: object, **__: object) -> int:
+    return int(addmm_flop(added, one, other))
 
 
 def _attention(query: object, key: object, value: object, *_: object, **__: object) -> int:

@@ -23,7 +23,7 @@ def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the options of a tiny run of two tiny models."""
     for name, recipe in list(MODELS.items()):
         monkeypatch.delitem(MODELS, name)
-        if name.startswith("attention"):
+        if name != "transformer-bpe":
             tiny = models.Recipe(recipe.data, TINY_ATTENTION, recipe.max_lr, recipe.batch_size)
             monkeypatch.setitem(MODELS, name, tiny)
     monkeypatch.setattr(budget, "PROBED", 3)
@@ -39,7 +39,7 @@ def test_models_run_alone_are_joined(
     given: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     names = list(MODELS)
-    assert names == ["attention-word", "attention-bpe"]
+    assert names == ["gru-word", "attention-bpe"]
     assert main([*given, "--only", names[0]]) == 0
     assert not (tmp_path / "report.md").exists()
     assert main([*given, "--join"]) == 2
@@ -55,13 +55,13 @@ def test_models_run_alone_are_joined(
         assert f"\n- {fact}" in text
     assert "processor time of the process" in text
     results = tmp_path / "results"
-    assert (results / "attention-word.model" / "weights.safetensors").exists()
-    kept = json.loads((results / "attention-word.json").read_text())
+    assert (results / "gru-word.model" / "weights.safetensors").exists()
+    kept = json.loads((results / "gru-word.json").read_text())
     assert kept["result"]["trained"]["words"] > 0
     kept["shared"]["seed"] = "1"
-    (results / "attention-word.json").write_text(json.dumps(kept))
+    (results / "gru-word.json").write_text(json.dumps(kept))
     assert main([*given, "--join"]) == 2
-    expected = "attention-word and attention-bpe were made with different seed. Run one"
+    expected = "gru-word and attention-bpe were made with different seed. Run one"
     assert expected in capsys.readouterr().err
 
 
@@ -69,9 +69,9 @@ def test_all_run_one_after_the_other(
     given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(MODELS, "attention-bpe")
-    (tmp_path / "results" / "attention-word.model").mkdir(parents=True)  # an older run's
+    (tmp_path / "results" / "gru-word.model").mkdir(parents=True)  # an older run's
     assert main(given) == 0
-    assert "| attention-word |" in (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "| gru-word |" in (tmp_path / "report.md").read_text(encoding="utf-8")
 
 
 def test_missing_data_is_said_in_a_line(
