@@ -19,8 +19,9 @@ import torch
 from annoseq.text.batches import shuffled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+    from annoseq.text.codec import Example
     from annoseq.training.learner import Learner
 
 PROBED = 40
@@ -119,12 +120,24 @@ def row_seconds(learner: Learner, *, max_lr: float, validates: bool = True) -> f
     with Stopwatch() as watch:
         steps = len(learner.lr_find(end_lr=max_lr, steps=PROBED).rates)
     rows = learner.dataset.train.examples
-    seconds = watch.seconds / steps * len(shuffled(rows, learner.batching, seed="probe"))
+    # The range test takes the last batches of the first epoch, which may be longer than others.
+    batches = shuffled(rows, learner.batching, seed=f"{learner.config.seed}-0")
+    sizes = [_size(batch, rows) for batch in batches]
+    probed = sum(sizes[-1 - step % len(sizes)] for step in range(steps))
+    seconds = watch.seconds * sum(sizes) / probed
     if validates:
         with Stopwatch() as watch:
             learner.validate()
         seconds += watch.seconds
     return seconds / len(rows)
+
+
+def _size(batch: Sequence[int], examples: Sequence[Example]) -> int:
+    """Return how many tokens a batch has on both sides, padding and ends counted."""
+    longest = [
+        max(len(ids) for ids in side) for side in zip(*(examples[i] for i in batch), strict=True)
+    ]
+    return len(batch) * (sum(longest) + 2)
 
 
 def cache_folder(name: str) -> Path:

@@ -59,6 +59,7 @@ def test_output_that_cannot_be_written_is_explained(table: Path) -> None:
 
 def test_training_says_little_in_a_pipe(table: Path, tmp_path: Path) -> None:
     arguments = ["--gru.embedding", "8", "--gru.hidden", "8", "--epochs", "2", "--device", "cpu"]
+    arguments += ["--keep", "last"]
     with table.open("rb") as stdin:
         command = start("train", "-", "--out", tmp_path / "model", *arguments, stdin=stdin)
         result = finish(command)

@@ -149,7 +149,7 @@ def test_by_itself_a_process_changes_nothing() -> None:
     assert alone.module(module) is module
     total = torch.tensor(3.0, requires_grad=True)
     mine, mean = alone.mean(Loss(total, 2), counts=True)
-    assert (float(mine), float(mean)) == (1.5, 1.5)
+    assert (mine.item(), mean.item()) == (1.5, 1.5)
     assert (mine.requires_grad, mean.requires_grad) == (True, False)
 
 
