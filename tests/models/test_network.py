@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from functools import partial
 from math import log
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -62,6 +63,8 @@ NETWORKS = {
     "transformer": Kind(TINY_TRANSFORMER, STILL_TRANSFORMER),
     "transformer, shared": Kind(TINY_TRANSFORMER, STILL_TRANSFORMER, SHARED),
 }
+assert_close = partial(torch.testing.assert_close, rtol=1e-4, atol=1e-4)
+"""Scores of 8 to 16 that batches of other widths sum in another order."""
 THOROUGH = settings(max_examples=25, deadline=None)
 ROWS = [Example([4, 5, 6, 7], [8, 9]), Example([5], [4, 4, 4, 7, 8]), Example([], [])]
 
@@ -150,7 +153,7 @@ def test_shapes(kind: Kind) -> None:
 def test_scores_are_log_probabilities(kind: Kind) -> None:
     network, batch = make(kind), batch_of(ROWS)
     scores = network.scores(begun(network, batch))
-    torch.testing.assert_close(scores.exp().sum(-1), torch.ones(3))
+    assert_close(scores.exp().sum(-1), torch.ones(3))
 
 
 @every_network
@@ -159,7 +162,7 @@ def test_scores_of_some_columns_are_those_scores_up_to_a_number_for_the_row(kind
     state = begun(network, batch)
     columns = torch.tensor([[4, 9, 4], [0, 1, 2], [11, 10, 9]])
     differences = network.scores(state, columns) - network.scores(state).gather(1, columns)
-    torch.testing.assert_close(differences, differences[:, :1].expand(3, 3))
+    assert_close(differences, differences[:, :1].expand(3, 3))
 
 
 @every_network
@@ -170,7 +173,7 @@ def test_selected_rows_go_on_as_they_would_have(kind: Kind) -> None:
     selected = network.step(network.select(state, rows), torch.tensor([4, 5, 6]))
     for place, (row, last) in enumerate([(2, 4), (0, 5), (0, 6)]):
         alone = network.step(network.select(state, torch.tensor([row])), torch.tensor([last]))
-        torch.testing.assert_close(network.scores(selected)[place], network.scores(alone)[0])
+        assert_close(network.scores(selected)[place], network.scores(alone)[0])
 
 
 @every_network
@@ -195,9 +198,7 @@ def test_a_whole_target_at_once_is_step_by_step(
     network, batch = make(kind, seed=seed % 7), batch_of(rows)
     fed = tokens(len(rows), length, seed=seed)
     with torch.no_grad():
-        torch.testing.assert_close(
-            network.decode(network.start(batch), fed), stepwise(network, batch, fed)
-        )
+        assert_close(network.decode(network.start(batch), fed), stepwise(network, batch, fed))
 
 
 @every_network
@@ -208,7 +209,7 @@ def test_a_whole_target_at_once_has_the_gradients_of_the_loop(kind: Kind, seed: 
     assert at_once.training
     ours = gradients(at_once, forced_logits(at_once, batch), batch)
     theirs = gradients(loop, loop.target.logits(stepwise(loop, batch, fed)), batch)
-    torch.testing.assert_close(ours, theirs)
+    assert_close(ours, theirs)
 
 
 @every_network
@@ -219,9 +220,7 @@ def test_fed_its_own_tokens_it_is_the_loop_fed_its_own_best(
 ) -> None:
     network, batch = make(kind, seed=1), batch_of(rows)
     with torch.no_grad():
-        torch.testing.assert_close(
-            free_logits(network, batch).log_softmax(-1), free_stepwise(network, batch)
-        )
+        assert_close(free_logits(network, batch).log_softmax(-1), free_stepwise(network, batch))
 
 
 @every_network
@@ -229,7 +228,7 @@ def test_fed_its_own_tokens_it_is_the_loop_fed_its_own_best(
 def test_fed_its_own_tokens_it_has_the_gradients_of_the_loop(kind: Kind, seed: int) -> None:
     two_passes, loop, batch = make(kind, seed=seed), make(kind, seed=seed), batch_of(ROWS)
     ours = gradients(two_passes, free_logits(two_passes, batch), batch)
-    torch.testing.assert_close(ours, gradients(loop, free_stepwise(loop, batch), batch))
+    assert_close(ours, gradients(loop, free_stepwise(loop, batch), batch))
 
 
 @every_network
@@ -244,7 +243,7 @@ def test_a_row_depends_neither_on_its_batch_nor_on_padding(
             together = logits(network, batch_of(rows, wider=wider))
             for place, row in enumerate(rows):
                 alone = logits(network, batch_of([row]))[0]
-                torch.testing.assert_close(together[place, : len(alone)], alone)
+                assert_close(together[place, : len(alone)], alone)
 
 
 @every_network
