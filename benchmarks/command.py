@@ -57,11 +57,11 @@ def made_by(name: str, arguments: Sequence[str]) -> dict[str, str]:
     return {"date": today, "command": f"`{command}`"}
 
 
-def guarded(run: Callable[[], None]) -> int:
-    """Run, and turn an error of annoseq's into a line and the exit status 2."""
+def guarded(run: Callable[[], None], *, error: type[Exception] = AnnoseqError) -> int:
+    """Run, and turn an error of annoseq's, or of one more kind, into a line and exit status 2."""
     try:
         run()
-    except AnnoseqError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (AnnoseqError, error) as found:
+        print(f"error: {found}", file=sys.stderr)
         return 2
     return 0

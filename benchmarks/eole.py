@@ -8,15 +8,9 @@ tag is one token.
 
 from __future__ import annotations
 
-import argparse
-import datetime
-import os
 import random
-import shlex
 import sys
 import tempfile
-import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,18 +27,19 @@ from annoseq.config import (
     SearchConfig,
     TrainingConfig,
 )
-from annoseq.errors import AnnoseqError
 from annoseq.pairs.pairs import Pairs
-from annoseq.text.batches import shuffled
 from annoseq.text.dataset import Dataset
 from annoseq.training.learner import Learner
 from benchmarks import eole_peer
+from benchmarks.budget import Plan, Stopwatch, cache_folder, note, one_core, row_seconds
+from benchmarks.command import guarded, made_by, make_parser, read_options
 from benchmarks.eole_rows import Quality, Tokens, choose_lines, judge, spell, tags_of, unspell
 from benchmarks.measure import describe_machine, markdown_table, write_report
-from benchmarks.meddocan import FOLDER, read_tables
+from benchmarks.meddocan import read_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    import argparse
+    from collections.abc import Sequence
 
 REPORT = Path(__file__).with_suffix(".md")
 CPU = DeviceConfig(device="cpu")
@@ -56,8 +51,6 @@ OURS: dict[str, Any] = {
     "device": CPU,
 }
 """How annoseq's side is trained."""
-PROBED = 40
-"""Steps that tell annoseq's speed before the run is planned."""
 WATCHED = 64
 """Dev rows that annoseq validates on after each epoch; the time counts as training."""
 
@@ -200,7 +193,7 @@ def run_eole(
             python, probe, folder / "probe", seconds=min(30, seconds / 10), core=core
         )
         steps = max(1, int(tried.steps_per_second * seconds))
-        _note(f"eole: {steps:,} steps for {seconds:,.0f} s")
+        note(f"eole: {steps:,} steps for {seconds:,.0f} s")
         whole = config(folder, steps=steps)
         done = eole_peer.train(python, whole, folder, seconds=seconds, core=core)
         eole_peer.remember(done, folder)
@@ -226,25 +219,6 @@ def run_eole(
     return Result(trained, judge(outputs, lines), decoded.seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How many epochs of how many rows fit into a time."""
-
-    epochs: int
-    rows: int
-
-    @classmethod
-    def fit(cls, rows: int, *, row_seconds: float, seconds: float) -> Plan:
-        """Choose the whole number of epochs nearest to the time, and leave rows out to keep to it.
-
-        >>> Plan.fit(1000, row_seconds=0.1, seconds=370), Plan.fit(1000, row_seconds=1, seconds=500)
-        (Plan(epochs=4, rows=925), Plan(epochs=1, rows=500))
-        """
-        possible = seconds / row_seconds
-        epochs = max(1, round(possible / rows))
-        return cls(epochs, max(1, min(rows, int(possible / epochs))))
-
-
 def train_ours(train: Pairs, watched: Pairs, folder: Path, *, seconds: float, seed: int) -> Trained:
     """Train annoseq's network for about `seconds` of processor time, and save the model.
 
@@ -252,30 +226,18 @@ def train_ours(train: Pairs, watched: Pairs, folder: Path, *, seconds: float, se
     for; that is not part of the training, but the validation after each epoch is.
     """
     whole = Dataset.from_pairs(train, valid=watched, config=DATA)
-    plan = Plan.fit(len(train), row_seconds=_row_seconds(whole), seconds=seconds)
+    probe = Learner(whole, **OURS)
+    each = row_seconds(probe, max_lr=probe.config.max_lr)
+    plan = Plan.fit(len(train), row_seconds=each, seconds=seconds)
     chosen = sorted(random.Random(seed).sample(range(len(train)), plan.rows))
     rows = Pairs([train[row] for row in chosen], name=train.name)
     dataset = Dataset.from_pairs(rows, valid=watched, config=DATA, codec=whole.codec)
     learner = Learner(dataset, **OURS)
-    began = time.process_time()
-    learner.fit_one_cycle(plan.epochs, report=_note)
-    spent = time.process_time() - began
+    with Stopwatch() as watch:
+        learner.fit_one_cycle(plan.epochs, report=note)
     learner.save(folder)
     story = f"{plan.epochs} epochs of {plan.rows:,} rows"
-    return Trained(spent, plan.epochs * spell(train).count(chosen), story)
-
-
-def _row_seconds(dataset: Dataset) -> float:
-    """Return the processor seconds that a row takes to learn from, validation included."""
-    learner = Learner(dataset, **OURS)
-    began = time.process_time()
-    steps = len(learner.lr_find(end_lr=learner.config.max_lr, steps=PROBED).rates)
-    step = (time.process_time() - began) / steps
-    began = time.process_time()
-    learner.validate()
-    validation = time.process_time() - began
-    batches = len(shuffled(dataset.train.examples, learner.batching, seed="probe"))
-    return (batches * step + validation) / len(dataset.train)
+    return Trained(watch.seconds, plan.epochs * spell(train).count(chosen), story)
 
 
 def run_ours(
@@ -289,73 +251,31 @@ def run_ours(
     for name, is_free in (("annoseq, free", True), ("annoseq, faithful", False)):
         search = SearchConfig(free=is_free)
         annotator.annotate(texts, search=search)  # warm
-        began = time.process_time()
-        found = annotator.annotate(texts, search=search)
-        spent = time.process_time() - began
+        with Stopwatch() as watch:
+            found = annotator.annotate(texts, search=search)
         quality = judge([one.annotated for one in found], lines)
-        results[name] = Result(trained, quality, spent)
+        results[name] = Result(trained, quality, watch.seconds)
     return results
 
 
-def _note(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
-
-
-def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.eole",
-        description="Train annoseq and eole for equal processor time, and compare them.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    parser = make_parser(
+        "eole", "Train annoseq and eole for equal processor time, and compare.", report=REPORT
     )
     add = parser.add_argument
     add("--minutes", type=float, default=9.5, help="of processor time for each side's training")
     add("--lines", type=int, default=200, help="first dev rows of 1 to --max-tokens tokens")
     add("--max-tokens", type=int, default=100, help="leave out dev rows with a longer source")
     add("--train-tokens", type=int, default=100, help="leave out longer training rows")
-    add("--rows", type=int, help="use only this many first rows of each table")
-    add("--data", type=Path, default=FOLDER, help="folder of train.csv and dev.csv")
-    add("--environment", type=Path, default=default_environment(), help="eole's, made if missing")
+    environment = cache_folder("eole-0.6.0")
+    add("--environment", type=Path, default=environment, help="eole's, made if missing")
     add("--reuse", type=Path, help="folder to keep eole's model in, and to take it from")
     add("--only", choices=["eole", "annoseq"], help="run one side, and write no report")
-    add("--core", type=int, default=last_core(), help="the one core, where a process can be pinned")
     add("--learning-rate", type=float, default=3e-3, help="eole's highest rate")
     add("--batch-tokens", type=int, default=512, help="most tokens in a batch of eole's")
-    add("--seed", type=int, default=42, help="of weights, dropout and the order of rows")
-    add("--out", type=Path, default=REPORT, help="Markdown file that the results replace")
-    options = parser.parse_args(arguments)
-    for name in (
-        "minutes",
-        "lines",
-        "max_tokens",
-        "train_tokens",
-        "rows",
-        "learning_rate",
-        "batch_tokens",
-    ):
-        value = getattr(options, name)
-        if value is not None and value <= 0:
-            parser.error(f"--{name.replace('_', '-')} {value}: a number above 0 was expected")
-    if options.core is not None and options.core not in cores():
-        parser.error(f"--core {options.core}: one of {sorted(cores())} was expected")
-    return options
-
-
-def default_environment() -> Path:
-    """Return a folder under the user's cache, outside any repository."""
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "annoseq" / "eole-0.6.0"
-
-
-def cores() -> set[int]:
-    """Return the cores that a process can be pinned to; none where a system cannot do that."""
-    allowed = getattr(os, "sched_getaffinity", None)
-    return allowed(0) if allowed else set()
-
-
-def last_core() -> int | None:
-    """Return the core to use by default: the first is where most else runs."""
-    return max(cores(), default=None)
+    numbers = ("minutes", "lines", "max_tokens", "train_tokens", "learning_rate", "batch_tokens")
+    return read_options(parser, arguments, above_zero=numbers)
 
 
 ABOUT = """\
@@ -368,32 +288,26 @@ symbol counted. Loading and vocabularies are not counted, nor the short run befo
 that tells how many steps there is time for."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(given: Sequence[str] | None = None) -> int:
     """Run both sides, print the table, and replace the report."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    options = parse_arguments(given)
-    machine = describe_machine(torch.device("cpu"))
-    try:
+    arguments = list(sys.argv[1:] if given is None else given)
+    options = parse_arguments(arguments)
+
+    def work() -> None:
+        machine = describe_machine(torch.device("cpu"))
         results, facts = _run(options)
-    except (AnnoseqError, eole_peer.PeerError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    table = _table(results)
-    print(table)
-    if options.only is None and not options.reuse:
-        command = shlex.join(["python", "-m", "benchmarks.eole", *given])
-        facts |= machine | {
-            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-            "command": f"`{command}`",
-        }
-        write_report(
-            options.out,
-            title="Beside eole",
-            about=ABOUT.format(eole=eole_peer.EOLE.replace("==", " ")),
-            tables=[table],
-            facts=facts,
-        )
-    return 0
+        table = _table(results)
+        print(table)
+        if options.only is None and not options.reuse:
+            write_report(
+                options.out,
+                title="Beside eole",
+                about=ABOUT.format(eole=eole_peer.EOLE.replace("==", " ")),
+                tables=[table],
+                facts=facts | machine | made_by("eole", arguments),
+            )
+
+    return guarded(work, error=eole_peer.PeerError)
 
 
 def _table(results: dict[str, Result]) -> str:
@@ -423,9 +337,9 @@ def _run(options: argparse.Namespace) -> tuple[dict[str, Result], dict[str, str]
                 learning_rate=options.learning_rate,
                 batch=options.batch_tokens,
             )
-            _note(_table(results))
+            note(_table(results))
         if options.only != "eole":
-            with _one_core(options.core):
+            with one_core(options.core):
                 results |= run_ours(
                     train, watched, lines, Path(name) / "ours", seconds=seconds, seed=options.seed
                 )
@@ -438,21 +352,6 @@ def _run(options: argparse.Namespace) -> tuple[dict[str, Result], dict[str, str]
         "seed": str(options.seed),
     }
     return results, facts
-
-
-@contextmanager
-def _one_core(core: int | None) -> Iterator[None]:
-    """Keep this process to one thread, and to one core where a system can do that."""
-    threads, allowed = torch.get_num_threads(), cores()
-    torch.set_num_threads(1)
-    if core is not None:
-        os.sched_setaffinity(0, {core})
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-        if core is not None:
-            os.sched_setaffinity(0, allowed)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from benchmarks.eole import FIGURES, OURS, Plan, default_environment, eole_config, main
+from benchmarks.eole import FIGURES, OURS, eole_config, main, parse_arguments
 from benchmarks.eole_rows import choose_lines, judge, spell, tags_of, unspell
 
 from annoseq.config import DataConfig, GruConfig
@@ -166,15 +166,6 @@ def test_target_tokens_are_words_tags_and_ends() -> None:
     assert (tokens.count(), tokens.count([1])) == (12 + 3, 3)
 
 
-def test_a_plan_keeps_to_the_time() -> None:
-    for seconds in (1, 99, 100, 149, 151, 1_000, 1_049, 1_051):
-        plan = Plan.fit(100, row_seconds=1, seconds=seconds)
-        assert plan.epochs * plan.rows <= max(seconds, 1)
-        assert plan.epochs * plan.rows > 0.65 * seconds
-        assert plan.rows <= 100
-    assert Plan.fit(100, row_seconds=5, seconds=1) == Plan(1, 1)
-
-
 def configured(folder: Path, steps: int) -> dict[str, object]:
     tokens = spell(pairs_of(*ODD))
     return eole_config(folder, tokens=tokens, steps=steps, seed=1, learning_rate=1e-3, batch=64)
@@ -252,9 +243,9 @@ def test_an_environment_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
 
 def test_the_environment_is_outside_the_repository(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
-    assert default_environment() == Path("/caches/annoseq/eole-0.6.0")
+    assert parse_arguments([]).environment == Path("/caches/annoseq/eole-0.6.0")
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert default_environment() == Path.home() / ".cache" / "annoseq" / "eole-0.6.0"
+    assert parse_arguments([]).environment == Path.home() / ".cache" / "annoseq" / "eole-0.6.0"
 
 
 def test_both_sides_run_and_are_reported(
@@ -267,7 +258,7 @@ def test_both_sides_run_and_are_reported(
     small = GruConfig(embedding=8, hidden=8, layers=1)
     monkeypatch.setattr("benchmarks.eole.DATA", DataConfig())
     monkeypatch.setitem(OURS, "model", small)
-    monkeypatch.setattr("benchmarks.eole.PROBED", 2)
+    monkeypatch.setattr("benchmarks.budget.PROBED", 2)
     given = ["--data", str(data), "--environment", str(environment), "--lines", "5"]
     out = tmp_path / "report.md"
     assert main([*given, "--minutes", "0.008", "--out", str(out)]) == 0

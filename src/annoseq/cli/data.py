@@ -12,7 +12,8 @@ from annoseq.text.dataset import Dataset
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from annoseq.config import ColumnsConfig, DataConfig
+    from annoseq.cli.options import Preparing
+    from annoseq.config import ColumnsConfig
     from annoseq.pairs.rows import TableFormat
     from annoseq.text.codec import Codec
     from annoseq.text.vectors.filling import Filled
@@ -30,41 +31,36 @@ def read(path: Path, columns: ColumnsConfig, *, input_format: TableFormat | None
     )
 
 
-def open_dataset(
-    path: Path,
-    *,
-    columns: ColumnsConfig,
-    config: DataConfig,
-    valid: Path | None = None,
-    input_format: TableFormat | None = None,
-    skip_bad: bool = False,
-    codec: Codec | None = None,
-) -> Dataset:
+def open_dataset(path: Path, preparing: Preparing, *, codec: Codec | None = None) -> Dataset:
     """Load prepared data, or prepare a table of pairs, and tell what was made of it.
 
     Raises:
         OptionError: options about preparing were given with data that are prepared already.
     """
     if path.is_dir():
-        given = {*columns.model_fields_set, *config.model_fields_set}
-        others = {"valid": valid, "input_format": input_format, "skip_bad": skip_bad}
-        if given := given.union(name for name, value in others.items() if value):
-            option = "--" + min(given).replace("_", "-")
-            raise OptionError(
-                f"{path} is prepared data, for which {option} was decided by `annoseq prepare`. "
-                f"Leave {option} off, or prepare the data again."
-            )
+        _refuse_prepared(path, preparing)
         dataset = Dataset.load(path)
     else:
         dataset = Dataset.from_pairs(
-            read(path, columns, input_format=input_format),
-            valid=None if valid is None else read(valid, columns),
-            config=config,
+            read(path, preparing.columns, input_format=preparing.input_format),
+            valid=None if preparing.valid is None else read(preparing.valid, preparing.columns),
+            config=preparing.data,
             codec=codec,
-            skip_bad=skip_bad,
+            skip_bad=preparing.skip_bad,
         )
     describe(dataset)
     return dataset
+
+
+def _refuse_prepared(path: Path, preparing: Preparing) -> None:
+    given = {*preparing.columns.model_fields_set, *preparing.data.model_fields_set}
+    others = ("valid", "input_format", "skip_bad")
+    if given := given.union(name for name in others if getattr(preparing, name)):
+        option = "--" + min(given).replace("_", "-")
+        raise OptionError(
+            f"{path} is prepared data, for which {option} was decided by `annoseq prepare`. "
+            f"Leave {option} off, or prepare the data again."
+        )
 
 
 def describe_vectors(found: Filled | None) -> None:

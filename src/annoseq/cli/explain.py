@@ -68,7 +68,8 @@ def _setting(error: CycloptsError, cause: pydantic.ValidationError) -> str:
     fault = faults[0]
     if fault["type"] == "value_error":  # a validator of ours, which names the options
         return f"{fault['msg'].removeprefix('Value error, ')}."
-    setting = _faulty(error.argument, fault["loc"])
+    above = error.argument.keys if error.argument else ()
+    setting = _faulty(error.argument, (*above, *fault["loc"]))
     name, found = setting.name if setting else "the command line", f"found {fault['input']!r}."
     if setting is None or setting.children:
         names = ", ".join(one.name for one in setting.children) if setting else ""
@@ -77,7 +78,7 @@ def _setting(error: CycloptsError, cause: pydantic.ValidationError) -> str:
     known = [
         _WANTED[one["type"]].format(**one.get("ctx", {}))
         for one in faults
-        if one["loc"][: len(setting.keys)] == setting.keys and one["type"] in _WANTED
+        if (*above, *one["loc"])[: len(setting.keys)] == setting.keys and one["type"] in _WANTED
     ]
     wanted = f"{', or '.join(known)}." if known else setting.parameter.help
     return f"{name}: {found} Give {wanted}"

@@ -6,23 +6,17 @@ from annoseq.cli.console import note, say
 from annoseq.cli.data import describe_vectors, open_dataset
 from annoseq.cli.options import (
     Batching,
-    Columns,
-    Data,
     DataPath,
     Device,
-    InputFormat,
     Network,
     Overwrite,
     Plot,
-    SkipBad,
+    Preparing,
     Training,
-    ValidPath,
     VectorsPath,
 )
 from annoseq.config import (
     BatchConfig,
-    ColumnsConfig,
-    DataConfig,
     DeviceConfig,
     NetworkConfig,
     TrainingConfig,
@@ -38,12 +32,8 @@ def find_lr(
     /,
     *,
     plot: Plot = None,
-    valid: ValidPath = None,
-    skip_bad: SkipBad = False,
     overwrite: Overwrite = False,
-    input_format: InputFormat = None,
-    columns: Columns = ColumnsConfig(),
-    data: Data = DataConfig(),
+    preparing: Preparing = Preparing(),
     network: Network = NetworkConfig(),
     vectors: VectorsPath = None,
     training: Training = TrainingConfig(),
@@ -54,14 +44,7 @@ def find_lr(
     if plot and launched().is_main:
         rehearse(plot, overwrite=overwrite)
     Compute.choose(device)  # before the table is read, which may take long
-    dataset = open_dataset(
-        pairs,
-        columns=columns,
-        config=data,
-        valid=valid,
-        input_format=input_format,
-        skip_bad=skip_bad,
-    )
+    dataset = open_dataset(pairs, preparing)
     learner = Learner(
         dataset,
         model=network,

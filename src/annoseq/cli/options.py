@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -83,3 +84,15 @@ Plot = Annotated[
     Parameter(help="Picture of the curves to write (.png, .svg, .pdf).", validator=_check_picture),
 ]
 Overwrite = Annotated[bool, Parameter(help="Replace what is there already.", negative="")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparing:
+    """How rows of a table become training and validation rows."""
+
+    valid: ValidPath = None
+    skip_bad: SkipBad = False
+    input_format: InputFormat = None
+    columns: Columns = ColumnsConfig()
+    data: Data = DataConfig()

@@ -9,16 +9,7 @@ from cyclopts import Parameter
 
 from annoseq.cli.console import note
 from annoseq.cli.data import open_dataset
-from annoseq.cli.options import (
-    Columns,
-    Data,
-    InputFormat,
-    Overwrite,
-    PairsPath,
-    SkipBad,
-    ValidPath,
-)
-from annoseq.config import ColumnsConfig, DataConfig
+from annoseq.cli.options import Overwrite, PairsPath, Preparing
 from annoseq.errors import OptionError
 from annoseq.files import rehearse_folder
 
@@ -28,24 +19,13 @@ def prepare(
     /,
     *,
     out: Annotated[Path, Parameter(help="Folder to write.")],
-    valid: ValidPath = None,
-    skip_bad: SkipBad = False,
     overwrite: Overwrite = False,
-    input_format: InputFormat = None,
-    columns: Columns = ColumnsConfig(),
-    data: Data = DataConfig(),
+    preparing: Preparing = Preparing(),
 ) -> None:
     """Prepare pairs and save them."""
     if pairs.is_dir():
         raise OptionError(f"{pairs} is a folder. Give a table of pairs.")
     rehearse_folder(out, overwrite=overwrite)
-    dataset = open_dataset(
-        pairs,
-        columns=columns,
-        config=data,
-        valid=valid,
-        input_format=input_format,
-        skip_bad=skip_bad,
-    )
+    dataset = open_dataset(pairs, preparing)
     dataset.save(out, overwrite=overwrite)
     note(f"saved {out}; next: annoseq train {out} --out model")

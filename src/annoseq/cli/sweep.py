@@ -14,20 +14,14 @@ from annoseq.cli.choices import choices_of, given
 from annoseq.cli.console import note, say
 from annoseq.cli.data import open_dataset
 from annoseq.cli.options import (
-    Columns,
-    Data,
     DataPath,
     Device,
-    InputFormat,
     Overwrite,
-    SkipBad,
-    ValidPath,
+    Preparing,
     VectorsPath,
 )
 from annoseq.config import (
     BatchConfig,
-    ColumnsConfig,
-    DataConfig,
     DeviceConfig,
     NetworkConfig,
     Section,
@@ -75,11 +69,7 @@ def sweep(
         bool, Parameter(help="Tell how many runs there would be, and end.", negative="")
     ] = False,
     overwrite: Overwrite = False,
-    valid: ValidPath = None,
-    skip_bad: SkipBad = False,
-    input_format: InputFormat = None,
-    columns: Columns = ColumnsConfig(),
-    data: Data = DataConfig(),
+    preparing: Preparing = Preparing(),
     runs: Annotated[SweepConfig, Parameter(name="*", group="Sweep")] = SweepConfig(),  # noqa: B008
     training: Annotated[
         TrainingChoices, Parameter(name="*", group="Training (lists: 5,10,20)")
@@ -112,14 +102,7 @@ def sweep(
     folder = SweepFolder(out)
     if not resume:
         folder.rehearse(overwrite=overwrite)
-    dataset = open_dataset(
-        pairs,
-        columns=columns,
-        config=data,
-        valid=valid,
-        input_format=input_format,
-        skip_bad=skip_bad,
-    )
+    dataset = open_dataset(pairs, preparing)
     plan = _plan(dataset, space, compute, is_search=runs.search)
     plan["--vectors"] = vectors.name if vectors else "not given"
     if resume:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,22 +12,17 @@ from annoseq.cli.console import note, say
 from annoseq.cli.data import describe_vectors, open_dataset
 from annoseq.cli.options import (
     Batching,
-    Columns,
-    Data,
     DataPath,
     Device,
-    InputFormat,
     Network,
     Overwrite,
     Plot,
-    SkipBad,
+    Preparing,
     Training,
-    ValidPath,
     VectorsPath,
 )
 from annoseq.config import (
     BatchConfig,
-    ColumnsConfig,
     DataConfig,
     DeviceConfig,
     NetworkConfig,
@@ -54,11 +50,7 @@ def train(
     ] = False,
     plot: Plot = None,
     overwrite: Overwrite = False,
-    valid: ValidPath = None,
-    skip_bad: SkipBad = False,
-    input_format: InputFormat = None,
-    columns: Columns = ColumnsConfig(),
-    data: Data = DataConfig(),
+    preparing: Preparing = Preparing(),
     network: Network = NetworkConfig(),
     vectors: VectorsPath = None,
     training: Training = TrainingConfig(),
@@ -83,19 +75,11 @@ def train(
         )
     base = None
     if go_on_from is not None:
-        _refuse_settled(network, data, vectors)
+        _refuse_settled(network, preparing.data, vectors)
         base = TrainedModel.load(go_on_from)
         # The same rows are kept for validation as before, or the model would have seen them.
-        data = base.config.data.model_copy(update=data.model_dump(exclude_unset=True))
-    dataset = open_dataset(
-        pairs,
-        columns=columns,
-        config=data,
-        valid=valid,
-        input_format=input_format,
-        skip_bad=skip_bad,
-        codec=None if base is None else base.codec,
-    )
+        preparing = replace(preparing, data=_as_before(base, preparing.data))
+    dataset = open_dataset(pairs, preparing, codec=None if base is None else base.codec)
     learner = Learner(
         dataset,
         base=base,
@@ -130,6 +114,10 @@ def train(
 def _devices(learner: Learner) -> str:
     count = learner.processes.count
     return f"{learner.compute.device}" + (f", the first of {count} processes" if count > 1 else "")
+
+
+def _as_before(base: TrainedModel, data: DataConfig) -> DataConfig:
+    return base.config.data.model_copy(update=data.model_dump(exclude_unset=True))
 
 
 def _refuse_settled(network: NetworkConfig, data: DataConfig, vectors: Path | None) -> None:
