@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING
 import torch
 
 from annoseq.annotator.annotator import Annotator
-from annoseq.config import DeviceConfig, SearchConfig
+from annoseq.config import DeviceConfig, GruConfig, SearchConfig
 from annoseq.errors import AnnoseqError, OptionError
 from annoseq.evaluation.spans import SpanScore, score_spans
 from annoseq.files import replacing
 from annoseq.pairs.alignment import align_pairs
 from annoseq.pairs.pairs import Pairs, read_pairs
 from annoseq.text.batches import shuffled
+from annoseq.text.codec import Codec
 from annoseq.text.dataset import Dataset
 from annoseq.text.segmentation import segmentation
 from annoseq.training.learner import Learner
@@ -91,13 +92,13 @@ def short_pairs(path: Path, *, max_tokens: int, first: int | None) -> Pairs:
 
 def train(dataset: Dataset, *, minutes: float, folder: Path) -> str:
     """Train for about `minutes`, save the model, and say what was done."""
-    probe = Learner(dataset)
+    probe = Learner(dataset, model=GruConfig())
     start = time.perf_counter()
     finding = probe.lr_find(steps=PROBED)
     batch_seconds = (time.perf_counter() - start) / len(finding.rates)
     batches = len(shuffled(dataset.train.examples, probe.batching, seed="probe"))
     epochs = max(1, round(minutes * 60 / (VALIDATED * batches * batch_seconds)))
-    learner = Learner(dataset)
+    learner = Learner(dataset, model=GruConfig())
     start = time.perf_counter()
     learner.fit_one_cycle(epochs, MAX_LR, report=_note)
     learner.save(folder, overwrite=True)
@@ -188,11 +189,13 @@ def _run(options: argparse.Namespace, argv: Sequence[str] | None) -> None:
     for name, search in SEARCHES.items():
         results[name] = run(annotator, dev, search)
         _note(f"{name}: {', '.join(results[name].cells())}")
+    codec = annotator.model.codec
+    assert isinstance(codec, Codec)
     facts = {
         "data": f"MEDDOCAN, rows of up to {options.max_tokens} tokens: {len(train_pairs):,} "
         f"training, {len(dev):,} dev",
         "training": story.read_text(encoding="utf-8"),
-        "vocabulary": f"{len(annotator.model.codec.target):,} target tokens",
+        "vocabulary": f"{len(codec.target):,} target tokens",
         **describe_machine(annotator.compute.device),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "command": shlex.join(["python", "-m", "benchmarks.decoding", *(argv or sys.argv[1:])]),

@@ -44,9 +44,10 @@ if TYPE_CHECKING:
 REPORT = Path(__file__).with_suffix(".md")
 CPU = DeviceConfig(device="cpu")
 DATA = DataConfig(tokens="bpe", bpe_vocab=4_000, min_frequency=1)
+OURS_RATE = 4e-3
 OURS: dict[str, Any] = {
     "model": AttentionConfig(),
-    "training": TrainingConfig(max_lr=4e-3, clip_norm=1.0),
+    "training": TrainingConfig(max_lr=OURS_RATE, clip_norm=1.0),
     "batching": BatchConfig(batch_size=16),
     "device": CPU,
 }
@@ -227,7 +228,7 @@ def train_ours(train: Pairs, watched: Pairs, folder: Path, *, seconds: float, se
     """
     whole = Dataset.from_pairs(train, valid=watched, config=DATA)
     probe = Learner(whole, **OURS)
-    each = row_seconds(probe, max_lr=probe.config.max_lr)
+    each = row_seconds(probe, max_lr=OURS_RATE)
     plan = Plan.fit(len(train), row_seconds=each, seconds=seconds)
     chosen = sorted(random.Random(seed).sample(range(len(train)), plan.rows))
     rows = Pairs([train[row] for row in chosen], name=train.name)

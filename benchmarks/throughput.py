@@ -41,7 +41,7 @@ from annoseq.models.build import build_model
 from annoseq.text.batches import collate
 from annoseq.text.dataset import Dataset
 from annoseq.training.loop import Trainer
-from annoseq.training.objective import Objective
+from annoseq.training.writing import WritingObjective
 from benchmarks.budget import EXPLAINED, note, one_core, repeat
 from benchmarks.command import guarded, made_by, make_parser, read_options
 from benchmarks.measure import PeakMemory, describe_machine, markdown_table, write_report
@@ -170,13 +170,12 @@ def make_side(name: str, dataset: Dataset, compute: Compute, *, seed: int) -> Si
     network = NetworkConfig.of(config)
     training = TrainingConfig(
         teacher_forcing=1.0, loss="token", max_lr=LEARNING_RATE, seed=seed
-    ).settled(model=network.model)
+    ).settled(model=network.model, rows=len(dataset.train))
     model = build_model(network, dataset.codec, seed=seed).to(compute.device)
     # As many tokens as may be: the batches are to be of 64 rows.
     batching = BatchConfig(batch_size=BATCH_SIZE, batch_tokens=10**9)
-    trainer = Trainer(
-        Objective(model, training), dataset.train.examples, training, batching, compute
-    )
+    objective = WritingObjective(model, training, train_rows=dataset.train.examples)
+    trainer = Trainer(objective, training, batching, compute)
     trainer.objective.train()
     optimizer, scaler = trainer.optimizer(LEARNING_RATE), compute.scaler()
     return Side(

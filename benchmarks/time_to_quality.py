@@ -25,7 +25,7 @@ from annoseq.text.batches import collate
 from annoseq.text.dataset import Dataset
 from annoseq.training.learner import Learner
 from annoseq.training.loop import OneCycle, Trainer
-from annoseq.training.objective import Objective
+from annoseq.training.writing import WritingObjective
 from benchmarks.budget import EXPLAINED, PROBED, Plan, Stopwatch, note, one_core, row_seconds
 from benchmarks.command import guarded, made_by, make_parser, read_options
 from benchmarks.measure import describe_machine, markdown_table, write_report
@@ -168,9 +168,8 @@ def train_attention(
         return found
 
     torch.manual_seed(seed)
-    trainer = Trainer(
-        Objective(network, probe.config), rows.examples, probe.config, OURS_BATCHES, compute
-    )
+    objective = WritingObjective(network, probe.config, train_rows=rows.examples)
+    trainer = Trainer(objective, probe.config, OURS_BATCHES, compute)
     observer = Observer("attention", judge, every, [])
     steps = follow(trainer, observer, epochs=plan.epochs, max_lr=max_lr)
     return Course(observer.points, steps, plan.epochs * plan.rows / len(dataset.train))

@@ -5,7 +5,7 @@ from math import log
 import pytest
 
 from annoseq.annotator.annotation import Annotation, from_edits, from_output
-from annoseq.decoding.windows import TokenSpan
+from annoseq.text.token_span import TokenSpan
 from annoseq.pairs.markup import Span, parse
 
 TEXT = "Dr. Ames, 31y"

@@ -14,7 +14,7 @@ from torch import Tensor
 from annoseq.config import DataConfig
 from annoseq.decoding.faithful import CLOSE, COPY, OPEN, Edits, Faithful, edited_spans
 from annoseq.decoding.sampling import follow, most_likely
-from annoseq.decoding.windows import TokenSpan
+from annoseq.text.token_span import TokenSpan
 from annoseq.text.batches import collate
 from annoseq.text.bounds import Bounds
 from annoseq.text.codec import Codec, Example

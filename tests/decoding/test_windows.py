@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annoseq.decoding.windows import TokenSpan, Window, cut_windows, stitch
+from annoseq.decoding.windows import Window, cut_windows, stitch
+from annoseq.text.token_span import TokenSpan
 from annoseq.text.bounds import Bounds, is_line_break
 
 SHORTEST = 32

@@ -10,10 +10,12 @@ if TYPE_CHECKING:
     from annoseq.models.folder import TrainedModel
     from annoseq.text.dataset import Dataset
 
+SCORES = {"padded_accuracy": 0.91, "token_accuracy": 0.52, "exact_match": 0.13}
+
 
 def test_a_card_states_its_facts(trained: TrainedModel, dataset: Dataset) -> None:
-    epoch = Epoch(7, 2.0, 3.0, 0.91, 0.52, 0.13, 10.0, 1.0)
-    card = write_card(trained.config, dataset, epoch)
+    epoch = Epoch(7, 2.0, 3.0, SCORES, "token_accuracy", 10.0, 1.0)
+    card = write_card(trained.config, dataset.codec, dataset, epoch)
     assert card.startswith("# Model card\n\n- **task**: annotate\n- **network**: gru, 2 epochs\n")
     assert f"- **labels**: {', '.join(dataset.codec.labels)}\n" in card
     assert f"- **seed**: {trained.config.training.seed}\n" in card
@@ -25,8 +27,10 @@ def test_a_card_states_its_facts(trained: TrainedModel, dataset: Dataset) -> Non
 def test_it_names_the_network(trained: TrainedModel, dataset: Dataset) -> None:
     network = NetworkConfig.of(AttentionConfig())
     config = trained.config.model_copy(update={"network": network})
-    assert "- **network**: attention, 2 epochs\n" in write_card(config, dataset, None)
+    assert "- **network**: attention, 2 epochs\n" in write_card(
+        config, dataset.codec, dataset, None
+    )
 
 
 def test_without_an_epoch_there_are_no_scores(trained: TrainedModel, dataset: Dataset) -> None:
-    assert "Validation after" not in write_card(trained.config, dataset, None)
+    assert "Validation after" not in write_card(trained.config, dataset.codec, dataset, None)

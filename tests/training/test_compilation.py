@@ -10,7 +10,7 @@ from annoseq.config import TrainingConfig
 from annoseq.errors import TrainingError
 from annoseq.text.codec import Example
 from annoseq.training.compilation import compiled
-from annoseq.training.objective import Objective
+from annoseq.training.writing import WritingObjective
 from tests.tiny import STILL_ATTENTION, batch_of, tiny_network
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ def test_a_compiled_objective_has_the_same_loss_and_gradients() -> None:
     losses, gradients = [], []
     for compiles in (False, True):
         network = tiny_network(STILL_ATTENTION)
-        config = TrainingConfig(compile=compiles).settled(model="attention")
-        objective = Objective(network, config)
+        config = TrainingConfig(compile=compiles).settled(model="attention", rows=2)
+        objective = WritingObjective(network, config)
         for rows in (2, 3):
             loss = objective(batch_of([Example([4, 5], [6] * (rows + 1))] * rows), forcing=1.0)
             loss.mean.backward()

@@ -10,6 +10,7 @@ import torch
 from annoseq.config import TrainingConfig
 from annoseq.evaluation.accuracy import Accuracy, Ratio
 from annoseq.models.folder import TrainedModel
+from annoseq.models.gru import Gru
 from annoseq.training.learner import Learner
 from tests.tiny import BATCHING, TINY, same_weights, tiny_learner, tiny_network
 
@@ -63,7 +64,7 @@ def interrupt(learner: ScriptedLearner, checkpoint: Path, *, until: int) -> None
 
 def as_network(weights: dict[str, torch.Tensor], learner: Learner) -> nn.Module:
     """Return the weights of an epoch as a network."""
-    other = tiny_learner(learner.dataset).network
+    other: nn.Module = tiny_learner(learner.dataset).network
     other.load_state_dict(weights)
     return other
 
@@ -87,6 +88,7 @@ def test_the_weights_of_the_best_epoch_are_kept(
     assert learner.has_weights_of(best)
     assert not learner.has_weights_of(epochs)
     assert learner.epochs == epochs
+    assert isinstance(learner.network, Gru)
     target = learner.network.target
     assert target.output.weight is target.embedding.weight
 
@@ -121,10 +123,11 @@ def test_a_real_run_keeps_what_it_measured_as_best(dataset: Dataset) -> None:
     learner = tiny_learner(dataset, training=training)
     learner.fit_one_cycle(6, 0.3, report=lambda line: None)
     rows = learner.recorder.epochs
-    best = max(rows, key=lambda row: row.token_accuracy)
+    best = max(rows, key=lambda row: row.score)
     assert best.epoch < 6
     loss, accuracy = learner.validate()
-    assert (accuracy.token.value, loss) == (best.token_accuracy, best.valid_loss)
+    assert isinstance(accuracy, Accuracy)
+    assert (accuracy.token.value, loss) == (best.score, best.valid_loss)
 
 
 @pytest.mark.parametrize("until", [1, 2, 3, 5, 6])

@@ -13,7 +13,9 @@ from annoseq.config import (
     TrainingConfig,
 )
 from annoseq.errors import DatasetError, ModelError, OptionError, OutputError, TrainingError
+from annoseq.evaluation.accuracy import Accuracy
 from annoseq.models.folder import TrainedModel
+from annoseq.models.gru import Gru
 from annoseq.pairs.pairs import Pairs
 from annoseq.pairs.sample import sample_pairs
 from annoseq.text.dataset import Dataset
@@ -43,7 +45,7 @@ def fit(learner: Learner, epochs: int = 2) -> list[str]:
 def figures(learner: Learner) -> list[tuple[float, ...]]:
     """Return the table of epochs without the times."""
     return [
-        (row.epoch, row.train_loss, row.valid_loss, row.padded_accuracy, row.token_accuracy)
+        (row.epoch, row.train_loss, row.valid_loss, *row.scores.values())
         for row in learner.recorder.epochs
     ]
 
@@ -85,7 +87,7 @@ def test_what_others_draw_is_not_disturbed_and_does_not_disturb(dataset: Dataset
 def test_reports_are_the_heading_and_a_row_for_each_epoch(dataset: Dataset) -> None:
     learner = tiny_learner(dataset, training=TrainingConfig(keep="last"))
     lines = fit(learner)
-    assert lines == [Epoch.header(), *map(str, learner.recorder.epochs)]
+    assert lines == [Epoch.header(learner.recorder.names), *map(str, learner.recorder.epochs)]
     assert [row.epoch for row in learner.recorder.epochs] == [1, 2]
 
 
@@ -94,8 +96,9 @@ def test_a_row_of_the_table_tells_the_truth(dataset: Dataset) -> None:
     fit(learner, 1)
     (row,) = learner.recorder.epochs
     loss, accuracy = learner.validate()
-    assert (row.valid_loss, row.token_accuracy) == (loss, accuracy.token.value)
-    assert (row.padded_accuracy, row.exact_match) == (accuracy.padded.value, accuracy.exact.value)
+    assert isinstance(accuracy, Accuracy)
+    assert (row.valid_loss, row.score) == (loss, accuracy.token.value)
+    assert row.scores == accuracy.values()
     assert row.train_loss == pytest.approx(
         sum(learner.recorder.losses) / len(learner.recorder.losses)
     )
@@ -168,7 +171,7 @@ def test_settings_come_from_the_base_unless_they_are_given(
     assert Learner(dataset, base=trained).config == trained.config.training
     training, batching = TrainingConfig(seed=7), BatchConfig(batch_size=3)
     learner = Learner(dataset, base=trained, training=training, batching=batching)
-    assert learner.config == training.settled(model="gru")
+    assert learner.config == training.settled(model="gru", rows=len(dataset.train))
     assert (learner.batching, learner.model_config.chosen) == (batching, TINY)
 
 
@@ -244,6 +247,7 @@ def test_finding_a_rate_leaves_no_trace(dataset: Dataset) -> None:
     finding = learner.lr_find(steps=12)
     assert same_weights(learner.network, other.network)
     assert learner.recorder.losses == []
+    assert isinstance(learner.network, Gru)
     target = learner.network.target
     assert target.output.weight is target.embedding.weight
     fit(learner)

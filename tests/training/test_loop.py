@@ -16,7 +16,7 @@ from annoseq.text.batches import collate
 from annoseq.text.codec import Example
 from annoseq.training.forcing import tokens_to_feed
 from annoseq.training.loop import OneCycle, Trainer, range_test
-from annoseq.training.objective import Objective
+from annoseq.training.writing import WritingObjective
 from tests.tiny import SIZE, STILL, STILL_ATTENTION, tiny_network
 
 if TYPE_CHECKING:
@@ -27,10 +27,9 @@ ROWS = [Example([4 + i % 3, 5, 6][: 1 + i % 3], [7 + i % 4] * (1 + i % 2)) for i
 
 def trainer(*, batch_size: int = 5, network: AnyNetworkConfig = STILL, **training: Any) -> Trainer:
     model = NetworkConfig.of(network).model
-    config = TrainingConfig(**training).settled(model=model)
+    config = TrainingConfig(**training).settled(model=model, rows=len(ROWS))
     return Trainer(
-        Objective(tiny_network(network), config),
-        ROWS,
+        WritingObjective(tiny_network(network), config, train_rows=ROWS, valid_rows=ROWS),
         config,
         BatchConfig(batch_size=batch_size),
         Compute.choose(),
@@ -223,7 +222,7 @@ def test_a_long_gradient_is_scaled_down_when_asked() -> None:
 
 def test_validation_is_weighted_by_positions() -> None:
     ours = trainer(batch_size=1)
-    loss, accuracy = ours.validate(ROWS)
+    loss, accuracy = ours.validate()
     ours.objective.eval()
     network = ours.objective.network
     total, positions = 0.0, 0
@@ -246,16 +245,14 @@ def test_validation_is_weighted_by_positions() -> None:
 def test_validation_runs_freely_and_without_smoothing_however_it_is_trained(
     forcing: float,
 ) -> None:
-    plain = trainer(network=STILL_ATTENTION).validate(ROWS)
+    plain = trainer(network=STILL_ATTENTION).validate()
     ours = trainer(network=STILL_ATTENTION, teacher_forcing=forcing, label_smoothing=0.3)
-    assert ours.validate(ROWS) == plain
+    assert ours.validate() == plain
 
 
 def test_the_loss_over_tokens_does_not_depend_on_the_batch_size() -> None:
     for loss, depends in (("token", False), ("padded", True)):
-        alone, together = (
-            trainer(batch_size=size, loss=loss).validate(ROWS)[0] for size in (1, 10)
-        )
+        alone, together = (trainer(batch_size=size, loss=loss).validate()[0] for size in (1, 10))
         assert (alone != pytest.approx(together, rel=1e-5)) is depends
 
 

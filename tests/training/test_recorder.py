@@ -12,9 +12,11 @@ from annoseq.training.recorder import Epoch, LrFinding, Recorder, smooth
 if TYPE_CHECKING:
     from pathlib import Path
 
+SCORES = {"padded_accuracy": 0.5, "token_accuracy": 0.25, "exact_match": 0.125}
+
 
 def epoch(number: int, *, time: float = 61.6) -> Epoch:
-    return Epoch(number, 1.23456, 2.0, 0.5, 0.25, 0.125, 100.0, time)
+    return Epoch(number, 1.23456, 2.0, SCORES, "token_accuracy", 100.0, time)
 
 
 def recorder() -> Recorder:
@@ -25,7 +27,7 @@ def recorder() -> Recorder:
 
 
 def test_a_row_stands_under_its_heading() -> None:
-    heading, row = Epoch.header(), str(epoch(3))
+    heading, row = Epoch.header(SCORES), str(epoch(3))
     assert row.split() == ["3", "1.2346", "2.0000", "0.5000", "0.2500", "0.1250", "01:02"]
     assert len(row) == len(heading)
     ends = [heading.index(name) + len(name) for name in heading.split()]
@@ -43,7 +45,7 @@ def test_steps_and_epochs_add_up() -> None:
 def test_nothing_recorded_is_an_empty_table_and_an_empty_picture(tmp_path: Path) -> None:
     frame = Recorder().to_frame()
     assert len(frame) == 0
-    assert "token_accuracy" in frame.columns
+    assert "valid_loss" in frame.columns
     Recorder().plot(tmp_path / "empty.png")
     assert is_png(tmp_path / "empty.png")
 
@@ -102,7 +104,7 @@ def test_plots_are_pictures(tmp_path: Path) -> None:
     figure = recorder().plot(tmp_path / "training.png")
     assert is_png(tmp_path / "training.png")
     assert [axes.get_ylabel() for axes in figure.axes] == [
-        "padded loss",
+        "loss",
         "learning rate",
         "validation",
     ]

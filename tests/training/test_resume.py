@@ -49,7 +49,7 @@ def begin(learner: Learner, checkpoint: Path, *, until: int = 2) -> None:
 def table(learner: Learner) -> list[tuple[float, ...]]:
     """Return the epochs without their times."""
     return [
-        (row.epoch, row.train_loss, row.valid_loss, row.padded_accuracy, row.exact_match)
+        (row.epoch, row.train_loss, row.valid_loss, *row.scores.values())
         for row in learner.recorder.epochs
     ]
 

@@ -11,9 +11,11 @@ from torch import nn
 from annoseq.config import BatchConfig, NetworkConfig, TrainingConfig
 from annoseq.devices import Compute
 from annoseq.errors import TrainingError
+from annoseq.evaluation.accuracy import Accuracy
+from annoseq.text.batches import collate
 from annoseq.text.codec import Example
 from annoseq.training.loop import OneCycle, Trainer
-from annoseq.training.objective import Objective
+from annoseq.training.writing import WritingObjective
 from tests.tiny import STILL, STILL_ATTENTION, tiny_network
 
 if TYPE_CHECKING:
@@ -26,10 +28,9 @@ CPU = torch.device("cpu")
 def trainer(
     dtype: torch.dtype = torch.float32, model: AnyNetworkConfig = STILL, **training: Any
 ) -> Trainer:
-    config = TrainingConfig(**training).settled(model=NetworkConfig.of(model).model)
+    config = TrainingConfig(**training).settled(model=NetworkConfig.of(model).model, rows=len(ROWS))
     return Trainer(
-        Objective(tiny_network(model), config),
-        ROWS,
+        WritingObjective(tiny_network(model), config, train_rows=ROWS, valid_rows=ROWS),
         config,
         BatchConfig(batch_size=5, batch_tokens=2_000),
         Compute(CPU, dtype),
@@ -72,19 +73,21 @@ class Greedy(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(1))
+        self.train_rows = self.valid_rows = ROWS
+        self.collate = collate
+        self.score = Accuracy
 
     def forward(self, batch: object, *, forcing: float) -> Never:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
-    def run_freely(self, batch: object) -> Never:
+    def measure(self, batch: object) -> Never:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
 
 def test_memory_that_does_not_suffice_is_explained() -> None:
     likeness = trainer()
     ours = Trainer(
-        cast("Objective", Greedy()),
-        ROWS,
+        cast("WritingObjective", Greedy()),
         likeness.config,
         likeness.batching,
         likeness.compute,
@@ -97,5 +100,5 @@ def test_memory_that_does_not_suffice_is_explained() -> None:
         OneCycle(ours, first=0, epochs=1, max_lr=1e-3).train_epoch()
     assert str(training.value) == expected
     with pytest.raises(TrainingError) as validating:
-        ours.validate(ROWS)
+        ours.validate()
     assert str(validating.value) == expected

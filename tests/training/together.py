@@ -58,10 +58,7 @@ def outcome(learner: Learner) -> dict[str, Any]:
     return {
         "losses": learner.recorder.losses,
         "valid_losses": [row.valid_loss for row in learner.recorder.epochs],
-        "accuracies": [
-            (row.padded_accuracy, row.token_accuracy, row.exact_match)
-            for row in learner.recorder.epochs
-        ],
+        "accuracies": [tuple(row.scores.values()) for row in learner.recorder.epochs],
         "weights": learner.network.state_dict(),
     }
 

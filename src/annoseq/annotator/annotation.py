@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from math import exp
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from annoseq.errors import MarkupError
 from annoseq.pairs.markup import Span, parse, render, strip_tags
-from annoseq.text.segmentation import tighten
+from annoseq.text.tags import text_spans
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from annoseq.decoding.windows import TokenSpan
+    from annoseq.text.token_span import TokenSpan
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +79,8 @@ def from_edits(
     score: float,
     windows: int,
 ) -> Annotation:
-    """Assemble an annotation from the text's own characters: whatever is found, they are kept.
-
-    White space that the vocabulary lacks is to the model a word as any other: it is left out at
-    the edges of spans, and so is a span of nothing else.
-    """
-    tight = (
-        (tighten(text, Span(offsets[first][0], offsets[last - 1][1], labels[label])), score)
-        for first, last, label, score in spans
-    )
-    found = tuple(
-        replace(span, score=exp(log_probability))
-        for span, log_probability in tight
-        if not text[span.start : span.end].isspace()
-    )
+    """Assemble an annotation from the text's own characters: whatever is found, they are kept."""
+    found = tuple(text_spans(text, offsets, spans, labels=labels))
     return Annotation(text, render(text, found), found, score, windows)
 
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from annoseq.annotator.annotation import Annotation, from_edits, from_output
+from annoseq.annotator.annotation import Annotation, from_output
+from annoseq.annotator.reading import Reading
 from annoseq.config import BatchConfig, DeviceConfig, SearchConfig
 from annoseq.decoding.faithful import Edits, Faithful, edited_spans
 from annoseq.decoding.search import search
-from annoseq.decoding.windows import TokenSpan, Window, cut_windows, stitch
 from annoseq.devices import Compute
+from annoseq.errors import OptionError
 from annoseq.models.folder import TrainedModel
+from annoseq.models.tagger.tagger import Tagger
 from annoseq.progress import progress
-from annoseq.text.batches import collate, longest_first
-from annoseq.text.codec import Example
+from annoseq.text.batches import collate_sources, longest_first
+from annoseq.text.codec import Codec, Example
+from annoseq.text.tag_codec import TagCodec
+from annoseq.text.token_span import Marked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -27,18 +31,8 @@ if TYPE_CHECKING:
     from annoseq.text.batches import Batch
 
 
-class _Reading(NamedTuple):
-    """A text cut into tokens, and the windows that it is read in."""
-
-    text: str
-    offsets: list[tuple[int, int]]
-    ids: list[int]
-    windows: list[Window]
-
-    def example(self, index: int) -> Example:
-        """Return a window in ids."""
-        window = self.windows[index]
-        return Example(self.ids[window.first : window.last], [])
+_WIDE = BatchConfig(batch_size=256, batch_tokens=16_384)
+"""What a tagger reads at once if nothing else is asked for: it needs little memory for a token."""
 
 
 class Annotator:
@@ -48,7 +42,9 @@ class Annotator:
         self.model = model
         self.compute = Compute.choose(device)
         self._network = model.network.to(self.compute.device).eval()
-        self._edits = Edits.of(model.codec).to(self.compute.device)
+        self._edits: Edits | None = None
+        if isinstance(model.codec, Codec):
+            self._edits = Edits.of(model.codec).to(self.compute.device)
 
     @classmethod
     def load(cls, folder: str | Path, *, device: DeviceConfig | None = None) -> Annotator:
@@ -63,6 +59,11 @@ class Annotator:
     def is_translator(self) -> bool:
         """Whether the model writes any text, instead of annotating the one it reads."""
         return self.model.config.task == "translate"
+
+    @property
+    def is_tagger(self) -> bool:
+        """Whether the model finds the tags in one pass, without writing the text."""
+        return isinstance(self._network, Tagger)
 
     def annotate(
         self,
@@ -90,9 +91,22 @@ class Annotator:
                     texts, search=config, batching=batching, first=first, advance=bar
                 )
         batching = batching or BatchConfig()
+        if isinstance(self.model.codec, TagCodec):
+            self._refuse_search(config)
+            batching = batching if batching.model_fields_set else _WIDE
+            self.model.codec.words.make_room()
+            return self._mark(texts, config, batching, first, advance)
         if config.free or self.is_translator:
             return self._write(texts, config, batching, first, advance)
         return self._mark(texts, config, batching, first, advance)
+
+    def _refuse_search(self, config: SearchConfig) -> None:
+        if given := sorted(config.model_fields_set):
+            option = "--" + given[0].replace("_", "-")
+            raise OptionError(
+                f"{option} is for models that write, and this one is a tagger: it finds the "
+                f"likeliest tags in one pass. Leave {option} off."
+            )
 
     def _write(
         self,
@@ -103,12 +117,14 @@ class Annotator:
         advance: Callable[[int], None],
     ) -> list[Annotation]:
         """Let the model write any token."""
-        codec = self.model.codec
+        codec, network = self.model.codec, self._network
+        assert isinstance(codec, Codec)
+        assert not isinstance(network, Tagger)
         examples = [codec.encode_source(text) for text in texts]
         found: dict[int, Annotation] = {}
         for batch in self._batches(examples, batching):
             hypotheses = self._search(
-                self._network,
+                network,
                 batch,
                 config,
                 limits=codec.output_limits(batch.source_lengths),
@@ -136,56 +152,45 @@ class Annotator:
         advance: Callable[[int], None],
     ) -> list[Annotation]:
         """Let the model choose tags, window by window."""
-        readings = [self._read(text) for text in texts]
+        codec = self.model.codec
+        readings = [Reading.of(text, codec) for text in texts]
         places = [(row, i) for row, one in enumerate(readings) for i in range(len(one.windows))]
-        examples = [readings[row].example(index) for row, index in places]
-        found: dict[tuple[int, int], list[Hypothesis]] = {}
-        faithful = Faithful(self._network, self._edits)
+        examples = [Example(readings[row].window(index), []) for row, index in places]
+        found: dict[tuple[int, int], Sequence[Marked]] = {}
         advance(sum(not one.windows for one in readings))
         for batch in self._batches(examples, batching):
             at = [places[piece] for piece in batch.rows]
-            hypotheses = self._search(
-                faithful,
-                batch,
-                config,
-                limits=self._edits.limits(batch.source_lengths),
-                names=[f"{first + row}.{index}" for row, index in at],
-            )
-            found |= zip(at, hypotheses, strict=True)
+            names = [f"{first + row}.{index}" for row, index in at]
+            found |= zip(at, self._find(batch, config, names), strict=True)
             advance(sum(index == 0 for _, index in at))
         return [
-            self._assemble(one, [found[row, index] for index in range(len(one.windows))])
+            _ranked(
+                one.assemble(
+                    [found[row, index] for index in range(len(one.windows))], labels=codec.labels
+                )
+            )
             for row, one in enumerate(readings)
         ]
 
-    def _read(self, text: str) -> _Reading:
-        vocabulary = self.model.codec.source
-        tokens, offsets = vocabulary.cut(text)
-        windows = cut_windows(tokens, self.model.codec.bounds)
-        return _Reading(text, offsets, vocabulary.look_up(tokens), windows)
-
-    def _assemble(self, reading: _Reading, found: Sequence[Sequence[Hypothesis]]) -> Annotation:
-        """Join the windows of a text: the i-th output of each makes the i-th of the text.
-
-        A window with fewer outputs than others takes part with its last.
-        """
-        count = max(map(len, found), default=1)
-        outputs = [[some[min(rank, len(some) - 1)] for some in found] for rank in range(count)]
-        return _ranked(
-            from_edits(
-                reading.text,
-                reading.offsets,
-                stitch(reading.windows, [_spans(one) for one in output]),
-                labels=self.model.codec.labels,
-                score=sum((one.score for one in output), 0.0),
-                windows=len(reading.windows),
-            )
-            for output in outputs
+    def _find(self, batch: Batch, config: SearchConfig, names: Sequence[str]) -> list[list[Marked]]:
+        """Find the spans of every row; of a search that returns several outputs, in each."""
+        if isinstance(self._network, Tagger):
+            with self.compute.autocast():
+                return [[marked] for marked in self._network.spans(batch)]
+        assert self._edits is not None
+        hypotheses = self._search(
+            Faithful(self._network, self._edits),
+            batch,
+            config,
+            limits=self._edits.limits(batch.source_lengths),
+            names=names,
         )
+        return [[_marked(one) for one in some] for some in hypotheses]
 
     def _batches(self, examples: Sequence[Example], batching: BatchConfig) -> Iterator[Batch]:
         for rows in longest_first(examples, batching):
-            yield collate(rows, examples).to(self.compute.device)
+            batch = collate_sources(rows, examples, has_ends=not self.is_tagger)
+            yield batch.to(self.compute.device)
 
     def _search(
         self,
@@ -200,8 +205,8 @@ class Annotator:
             return search(stepper, batch, config, limits=limits, names=names)
 
 
-def _spans(hypothesis: Hypothesis) -> list[TokenSpan]:
-    return edited_spans(hypothesis.ids, hypothesis.log_probs)
+def _marked(hypothesis: Hypothesis) -> Marked:
+    return Marked(edited_spans(hypothesis.ids, hypothesis.log_probs), hypothesis.score)
 
 
 def _ranked(annotations: Iterator[Annotation]) -> Annotation:

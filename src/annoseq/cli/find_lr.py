@@ -8,8 +8,10 @@ from annoseq.cli.options import (
     Batching,
     DataPath,
     Device,
+    Lexicon,
     Network,
     Overwrite,
+    PatternsPath,
     Plot,
     Preparing,
     Training,
@@ -24,6 +26,7 @@ from annoseq.config import (
 from annoseq.devices import Compute
 from annoseq.files import rehearse
 from annoseq.launch import launched
+from annoseq.text.marks import Hints
 from annoseq.training.learner import Learner
 
 
@@ -36,6 +39,8 @@ def find_lr(
     preparing: Preparing = Preparing(),
     network: Network = NetworkConfig(),
     vectors: VectorsPath = None,
+    lexicon: Lexicon = (),
+    patterns: PatternsPath = None,
     training: Training = TrainingConfig(),
     batching: Batching = BatchConfig(),
     device: Device = DeviceConfig(),
@@ -52,6 +57,7 @@ def find_lr(
         batching=batching,
         device=device,
         vectors=vectors,
+        hints=Hints(tuple(lexicon), patterns),
     )
     describe_vectors(learner.vectors)
     finding = learner.lr_find()

@@ -73,6 +73,23 @@ VectorsPath = Annotated[
         group="Network",
     ),
 ]
+Lexicon = Annotated[
+    list[Path] | tuple[()],
+    Parameter(
+        help="List of names, places, drugs, one a line, that the tagger marks in the text; it "
+        "learns what a mark is worth. Can be given several times.",
+        group="Network",
+        negative="",
+        consume_multiple=False,
+    ),
+]
+PatternsPath = Annotated[
+    Path | None,
+    Parameter(
+        help="Named regular expressions (TOML) whose matches the tagger marks in the text.",
+        group="Network",
+    ),
+]
 SkipBad = Annotated[
     bool,
     Parameter(

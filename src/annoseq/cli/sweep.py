@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from annoseq.text.dataset import Dataset
+    from annoseq.training.recorder import Epoch
     from annoseq.training.sweep.run import Run
 
     NetworkChoices: TypeAlias = Section
@@ -155,9 +156,13 @@ def _total(sweep: Sweep, runs: SweepConfig) -> int:
 def _tell_run(run: Run, *, varied: list[str], total: int) -> None:
     found = f"{run.state} after {len(run.epochs)} epochs"
     if run.best is not None:
-        found += f", best token accuracy {run.best.token_accuracy:.4f} in epoch {run.best.epoch}"
+        found += f", best {_name(run.best)} {run.best.score:.4f} in epoch {run.best.epoch}"
     settings = f" ({describe(run, varied)})" if varied else ""
     say(f"run {run.number} of {total}{settings}: {found}, {run.seconds:.0f} s")
+
+
+def _name(epoch: Epoch) -> str:
+    return epoch.criterion.replace("_", " ")
 
 
 def _tell_size(space: Space, runs: SweepConfig) -> None:
@@ -165,8 +170,9 @@ def _tell_size(space: Space, runs: SweepConfig) -> None:
         say(f"{runs.trials} runs, chosen from {', '.join(map(option, space.varied))}")
         return
     grid = space.grid()
-    epochs = sum(Settings.of(values).training.epochs for values in grid)
-    say(f"{len(grid)} runs, {epochs:,} epochs in all")
+    epochs = [Settings.of(values).training.epochs for values in grid]
+    counted = sum(one for one in epochs if one != "auto")
+    say(f"{len(grid)} runs" + (f", {counted:,} epochs in all" if "auto" not in epochs else ""))
 
 
 def _check_vectors(vectors: Path, space: Space, runs: SweepConfig) -> None:

@@ -14,8 +14,10 @@ from annoseq.cli.options import (
     Batching,
     DataPath,
     Device,
+    Lexicon,
     Network,
     Overwrite,
+    PatternsPath,
     Plot,
     Preparing,
     Training,
@@ -34,6 +36,8 @@ from annoseq.files import rehearse, rehearse_folder
 from annoseq.launch import launched
 from annoseq.models.folder import TrainedModel
 from annoseq.pairs.sources import is_standard_input
+from annoseq.text.codec import Codec
+from annoseq.text.marks import Hints
 from annoseq.training.learner import Learner
 
 
@@ -53,6 +57,8 @@ def train(
     preparing: Preparing = Preparing(),
     network: Network = NetworkConfig(),
     vectors: VectorsPath = None,
+    lexicon: Lexicon = (),
+    patterns: PatternsPath = None,
     training: Training = TrainingConfig(),
     batching: Batching = BatchConfig(),
     device: Device = DeviceConfig(),
@@ -79,7 +85,7 @@ def train(
         base = TrainedModel.load(go_on_from)
         # The same rows are kept for validation as before, or the model would have seen them.
         preparing = replace(preparing, data=_as_before(base, preparing.data))
-    dataset = open_dataset(pairs, preparing, codec=None if base is None else base.codec)
+    dataset = open_dataset(pairs, preparing, codec=_vocabularies(base))
     learner = Learner(
         dataset,
         base=base,
@@ -88,6 +94,7 @@ def train(
         batching=batching,
         device=device,
         vectors=vectors,
+        hints=Hints(tuple(lexicon), patterns),
     )
     describe_vectors(learner.vectors)
     try:
@@ -108,12 +115,18 @@ def train(
         f"({_devices(learner)})"
     )
     table = "PAIRS" if pairs.is_dir() or is_standard_input(pairs) else pairs
-    note(f"saved {out}; next: annoseq evaluate {out} {table} --show 10")
+    columns = preparing.columns.options()
+    note(f"saved {out}; next: annoseq evaluate {out} {table}{columns} --show 10")
 
 
 def _devices(learner: Learner) -> str:
     count = learner.processes.count
     return f"{learner.compute.device}" + (f", the first of {count} processes" if count > 1 else "")
+
+
+def _vocabularies(base: TrainedModel | None) -> Codec | None:
+    """Return the vocabularies of the model to go on from, if it has any."""
+    return base.codec if base is not None and isinstance(base.codec, Codec) else None
 
 
 def _as_before(base: TrainedModel, data: DataConfig) -> DataConfig:

@@ -16,6 +16,7 @@ from annoseq.config.networks import (
     AttentionConfig,
     GruConfig,
     NetworkConfig,
+    TaggerConfig,
     TransformerConfig,
 )
 from annoseq.config.search import (
@@ -47,6 +48,7 @@ __all__ = [
     "SearchConfig",
     "Section",
     "SweepConfig",
+    "TaggerConfig",
     "Task",
     "TrainingConfig",
     "TransformerConfig",

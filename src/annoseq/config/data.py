@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from shlex import quote
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveInt
 
@@ -23,6 +24,11 @@ class ColumnsConfig(Section):
     """Column of the document that a row belongs to; by default doc_id where there is one."""
     offset: str | None = None
     """Column of the row's offset in its document; by default start where there is one."""
+
+    def options(self) -> str:
+        """Return what was given as it is given on the command line, each after a space."""
+        given = self.model_dump(exclude_unset=True)
+        return "".join(f" --{name} {quote(value)}" for name, value in given.items() if value)
 
 
 class DataConfig(Section):
@@ -51,7 +57,16 @@ class BatchConfig(Section):
     """How rows are put together."""
 
     batch_size: PositiveInt = 64
-    """Most rows in a batch."""
+    """Most rows in a batch; if not given, a tagger learns with 32 and annotates with 256."""
     batch_tokens: PositiveInt = 4_096
     """Most tokens in a batch, padding counted: rows times the longest row. It bounds memory; a row
     longer than this is a batch of its own."""
+
+    def settled(self, *, model: str) -> Self:
+        """Put what a model usually learns with for what was not given."""
+        if model == "tagger" and "batch_size" not in self.model_fields_set:
+            return self.model_copy(update={"batch_size": _TAGGER_ROWS})
+        return self
+
+
+_TAGGER_ROWS = 32

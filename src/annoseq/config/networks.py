@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    Field,
     PositiveInt,
     SerializerFunctionWrapHandler,
     ValidationError,
@@ -12,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from annoseq.config.section import Dropout, Section
+from annoseq.config.section import Dropout, Section, Task
 from annoseq.errors import OptionError
 
 
@@ -74,11 +75,35 @@ class TransformerConfig(Section):
         return self
 
 
+class TaggerConfig(Section):
+    """The tagger: hashed features, an encoder, and a CRF (docs/tagger.md)."""
+
+    encoder: Literal["lstm", "convolution", "transformer"] = "lstm"
+    """How the tokens around a token are read: an LSTM in each direction, dilated convolutions, or
+    a transformer."""
+    hidden: Annotated[PositiveInt, Field(multiple_of=8)] = 128
+    """Width of the LSTM in each direction; the other encoders are twice as wide."""
+    layers: PositiveInt | None = None
+    """Layers of the encoder; by default 1 for lstm, 4 for convolution, 2 for transformer."""
+    embedding: PositiveInt = 64
+    """Width of the vectors of each of the five kinds of features."""
+    buckets: Annotated[PositiveInt, Field(multiple_of=1024)] = 32_768
+    """Places that character n-grams are hashed into; the other kinds have fewer."""
+    dropout: Dropout = 0.4
+    """Dropout before and after each layer, the same for all tokens of a row."""
+    word_dropout: Dropout = 0.2
+    """How often a word is known by its spelling alone in training."""
+
+
 class NetworkConfig(Section):
     """Which network, and its sizes."""
 
-    model: Literal["gru", "attention", "transformer"] = "gru"
-    """gru (the notebook's), attention (a GRU that looks back at the source), transformer."""
+    model: Literal["auto", "tagger", "gru", "attention", "transformer"] = "auto"
+    """tagger (predicts the tags alone), gru (the notebook's), attention (a GRU that looks back at
+    the source), transformer; auto: the one whose options are
+    given, or else the tagger in the annotate task and attention in the translate task."""
+    tagger: TaggerConfig = TaggerConfig()
+    """Sizes of the tagger."""
     gru: GruConfig = GruConfig()
     """Sizes of the notebook's network."""
     attention: AttentionConfig = AttentionConfig()
@@ -90,6 +115,8 @@ class NetworkConfig(Section):
     def of(cls, config: AnyNetworkConfig | NetworkConfig | None) -> NetworkConfig:
         """Take the settings of one network for a choice of it."""
         match config:
+            case TaggerConfig():
+                return cls(model="tagger", tagger=config)
             case GruConfig():
                 return cls(model="gru", gru=config)
             case AttentionConfig():
@@ -102,12 +129,33 @@ class NetworkConfig(Section):
     def chosen(self) -> AnyNetworkConfig:
         """The settings of the chosen network."""
         match self.model:
+            case "auto" | "tagger":
+                return self.tagger
             case "gru":
                 return self.gru
             case "attention":
                 return self.attention
             case "transformer":
                 return self.transformer
+
+    def settled(self, *, task: Task) -> Self:
+        """Put the network that suits a task best for `auto`.
+
+        Raises:
+            OptionError: the tagger is to translate.
+        """
+        if self.model == "auto":
+            suited = "tagger" if task == "annotate" else "attention"
+            named = sorted(self.model_fields_set - {"model"})
+            return self.model_copy(update={"model": named[0] if named else suited}).settled(
+                task=task
+            )
+        if self.model == "tagger" and task == "translate":
+            raise OptionError(
+                "the tagger adds tags to a text, and here the target is not the source plus tags. "
+                "Use --model attention."
+            )
+        return self
 
     def with_embedding(self, width: int) -> Self:
         """Make the embeddings of the chosen network `width` wide.
@@ -140,9 +188,15 @@ class NetworkConfig(Section):
 
     @model_validator(mode="after")
     def _options_belong_to_the_network(self) -> Self:
+        sections = sorted(self.model_fields_set - {"model"})
+        if self.model == "auto" and len(sections) > 1:
+            raise ValueError(
+                f"options of {' and '.join(sections)} were given, which are different models. Name "
+                "one of them with --model"
+            )
         for option in self.options_given():
             section = option.partition(".")[0]
-            if section not in {"model", self.model}:
+            if section not in {"model", self.model} and self.model != "auto":
                 raise ValueError(
                     f"--{option.replace('_', '-')} belongs to --model {section}, "
                     f"and the model is {self.model}"
@@ -154,4 +208,4 @@ class NetworkConfig(Section):
         return {name: value for name, value in dump(self).items() if name in {"model", self.model}}
 
 
-AnyNetworkConfig = GruConfig | AttentionConfig | TransformerConfig
+AnyNetworkConfig = TaggerConfig | GruConfig | AttentionConfig | TransformerConfig

@@ -8,6 +8,9 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 
 from annoseq.config.section import DeviceName, Probability, Section, Share0
 
+_ROWS, _FEWEST, _MOST = 150_000, 8, 50
+"""A tagger learns from about so many rows in all, in so many epochs at least and at most."""
+
 
 class DeviceConfig(Section):
     """Where the arithmetic is done."""
@@ -21,10 +24,12 @@ class DeviceConfig(Section):
 class TrainingConfig(Section):
     """How a model is trained."""
 
-    epochs: PositiveInt = 5
-    """Times that the training rows are gone through."""
-    max_lr: PositiveFloat = 1e-3
-    """The highest learning rate of the one-cycle schedule; `annoseq find-lr` suggests one."""
+    epochs: PositiveInt | Literal["auto"] = "auto"
+    """Times that the training rows are gone through; auto: 5, for the tagger more the fewer rows
+    there are, and the best by validation is kept."""
+    max_lr: PositiveFloat | Literal["auto"] = "auto"
+    """The highest learning rate of the one-cycle schedule, which `annoseq find-lr` suggests; auto:
+    3e-3 for the tagger, 1e-3 for the others."""
     teacher_forcing: Probability | Literal["auto", "falling"] = "auto"
     """How likely the decoder is fed the target's token and not its own in training; falling: from
     1 down to 0 over the epochs; auto: 0 for gru, as in the notebook, and 1 for the others."""
@@ -35,14 +40,16 @@ class TrainingConfig(Section):
     auto: padded for gru, token for the others."""
     label_smoothing: Share0 = 0.0
     """Share of the probability to spread evenly over the vocabulary (Szegedy et al. 2016)."""
-    clip_norm: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    """Largest norm of the gradient, which a longer one is scaled to; 0 leaves it as it is."""
+    clip_norm: Annotated[float, Field(ge=0, allow_inf_nan=False)] | Literal["auto"] = "auto"
+    """Largest norm of the gradient, which a longer one is scaled to; 0 leaves it as it is; auto: 1,
+    0 for gru, as in the notebook."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     """Decoupled weight decay of AdamW; biases and normalisation are left alone."""
     early_stopping: NonNegativeInt = 0
-    """Stop after this many epochs without a better token accuracy; 0 never stops early."""
+    """Stop after this many epochs without a better score; 0 never stops early."""
     keep: Literal["best", "last"] = "best"
-    """Whose weights to keep: those of the epoch with the best token accuracy, or of the last."""
+    """Whose weights to keep: those of the epoch with the best score (of the tagger the span F1, of
+    the others the token accuracy), or of the last."""
     compile: bool = False
     """Compile the network by torch.compile, which takes a minute or so."""
     seed: NonNegativeInt = 42
@@ -57,15 +64,25 @@ class TrainingConfig(Section):
             )
         return self
 
-    def settled(self, *, model: str) -> Self:
-        """Put what a model is usually trained with for `auto`."""
-        is_notebooks = model == "gru"
+    def settled(self, *, model: str, rows: int) -> Self:
+        """Put what a model is usually trained with, on so many rows, for `auto`."""
+        is_notebooks, is_tagger = model == "gru", model == "tagger"
         settled: dict[str, object] = {}
+        if self.epochs == "auto":
+            settled["epochs"] = _tagger_epochs(rows) if is_tagger else 5
+        if self.max_lr == "auto":
+            settled["max_lr"] = 3e-3 if is_tagger else 1e-3
+        if self.clip_norm == "auto":
+            settled["clip_norm"] = 0.0 if is_notebooks else 1.0
         if self.teacher_forcing == "auto":
             settled["teacher_forcing"] = 0.0 if is_notebooks else 1.0
         if self.loss == "auto":
             settled["loss"] = "padded" if is_notebooks else "token"
         return self.model_copy(update=settled)
+
+
+def _tagger_epochs(rows: int) -> int:
+    return max(_FEWEST, min(_MOST, round(_ROWS / rows)))
 
 
 class SweepConfig(Section):

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Generic, NamedTuple
 
 import torch
 
-from annoseq.decoding.windows import TokenSpan
 from annoseq.models.stepper import State
 from annoseq.pairs.markup import closing, opening
+from annoseq.text.token_span import TokenSpan
 from annoseq.text.vocabulary import PAD, SPECIALS
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from annoseq.text.bounds import is_line_break
+from annoseq.text.token_span import TokenSpan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,15 +34,6 @@ class Window:
     last: int
     owned_first: int
     owned_last: int
-
-
-class TokenSpan(NamedTuple):
-    """Tokens `first` to `last` (excluded), the label's number, and the log-probability."""
-
-    first: int
-    last: int
-    label: int
-    score: float
 
 
 def cut_windows(tokens: Sequence[str], bounds: Bounds) -> list[Window]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
 import torch.nn.functional as F
@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from annoseq.text.vocabulary import END, PAD, UNKNOWN
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
 
@@ -48,6 +50,17 @@ class Accuracy:
         return Accuracy(
             self.padded + other.padded, self.token + other.token, self.exact + other.exact
         )
+
+    def counts(self) -> list[int]:
+        """Return all counts in a row."""
+        return [
+            count for ratio in (self.padded, self.token, self.exact) for count in astuple(ratio)
+        ]
+
+    @classmethod
+    def of_counts(cls, counts: Sequence[int]) -> Accuracy:
+        """Take back what `counts` returned."""
+        return cls(*map(Ratio, counts[::2], counts[1::2]))
 
     def values(self) -> dict[str, float]:
         """Return the three shares by name."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from annoseq.pairs.markup import Span
 
@@ -40,6 +40,15 @@ class SpanScore:
         """The harmonic mean of precision and recall."""
         total = self.predicted + self.gold
         return 2 * self.correct / total if total else 0.0
+
+    def counts(self) -> list[int]:
+        """Return all counts in a row."""
+        return [self.predicted, self.gold, self.correct]
+
+    @classmethod
+    def of_counts(cls, counts: Sequence[int]) -> SpanScore:
+        """Take back what `counts` returned."""
+        return cls(*counts)
 
     def values(self) -> dict[str, float]:
         """Return the three scores by name."""

@@ -9,6 +9,7 @@ import torch
 from annoseq.config import AttentionConfig, GruConfig, TransformerConfig
 from annoseq.models.attention import Attention
 from annoseq.models.gru import Gru
+from annoseq.models.tagger.tagger import Tagger
 from annoseq.models.transformer import Transformer
 from annoseq.text.segmentation import is_tag
 from annoseq.text.vocabulary import UNKNOWN
@@ -16,13 +17,28 @@ from annoseq.text.vocabulary import UNKNOWN
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from annoseq.config import NetworkConfig
+    from annoseq.config import NetworkConfig, TaggerConfig
     from annoseq.models.network import AnyNetwork
     from annoseq.text.codec import Codec
+    from annoseq.text.tag_codec import TagCodec
     from annoseq.text.vocabulary import Vocabulary
 
 _SHARED = 0.9
 """Embeddings are shared if this share of the source vocabulary is in the target's."""
+
+
+def build_tagger(config: TaggerConfig, codec: TagCodec, *, seed: int) -> Tagger:
+    """Build a tagger whose weights depend on `seed` and on nothing drawn before."""
+    nested = [codec.labels.index(label) for label in codec.bounds.self_nested]
+    with torch.random.fork_rng(devices=[]):  # weights are drawn on the CPU
+        torch.default_generator.manual_seed(seed)
+        return Tagger(
+            config,
+            words=codec.words,
+            labels=len(codec.labels),
+            levels=codec.levels,
+            self_nested=nested,
+        )
 
 
 def build_model(config: NetworkConfig, codec: Codec, *, seed: int) -> AnyNetwork:
@@ -79,6 +95,8 @@ def build_network(
                     source_tags=source_tags,
                     target_tags=target_tags,
                 )
+            case _:
+                raise TypeError(f"a {config.model} does not write token by token")
 
 
 def _tags(vocabulary: Vocabulary) -> list[int]:

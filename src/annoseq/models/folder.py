@@ -6,6 +6,7 @@ model/
 ├── source.json          vocabularies, as the tokenizers library writes them
 ├── target.json
 ├── labels.json
+├── tagging.json         in place of these three, of a tagger: labels, lists and patterns
 └── card.md              what the model is, for people
 """
 
@@ -24,12 +25,14 @@ from annoseq._version import __version__
 from annoseq.config import BatchConfig, DataConfig, NetworkConfig, Task, TrainingConfig
 from annoseq.errors import ModelError
 from annoseq.files import replacing_folder
-from annoseq.models.build import build_model
+from annoseq.models.build import build_model, build_tagger
 from annoseq.text.bounds import Bounds
 from annoseq.text.codec import FILES, Codec
+from annoseq.text.tag_codec import TAGGING_FILE, TagCodec
 
 if TYPE_CHECKING:
     from annoseq.models.network import AnyNetwork
+    from annoseq.models.tagger.tagger import Tagger
 
 CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = "config.json", "weights.safetensors", "card.md"
 
@@ -59,10 +62,13 @@ class ModelConfig(BaseModel):
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A network, the codec that it was trained with, and its configuration."""
+    """A network, the codec that it was trained with, and its configuration.
 
-    network: AnyNetwork
-    codec: Codec
+    A `TagCodec` goes with a `Tagger`, a `Codec` with all others.
+    """
+
+    network: AnyNetwork | Tagger
+    codec: Codec | TagCodec
     config: ModelConfig
 
     def save(self, folder: str | Path, *, card: str, overwrite: bool = False) -> None:
@@ -75,7 +81,9 @@ class TrainedModel:
             _write_weights(self.network, new / WEIGHTS_FILE)
             self.codec.save(new)
             (new / CARD_FILE).write_text(card, encoding="utf-8")
-            files = {name: _checksum(new / name) for name in (WEIGHTS_FILE, *FILES)}
+            files = {
+                name: _checksum(new / name) for name in (WEIGHTS_FILE, *_codec_files(self.config))
+            }
             config = self.config.model_copy(update={"files": files})
             (new / CONFIG_FILE).write_text(config.model_dump_json(indent=1), encoding="utf-8")
 
@@ -95,8 +103,7 @@ class TrainedModel:
                     "Copy the whole folder again, or train again."
                 )
         try:
-            codec = Codec.load(folder, task=config.task, bounds=config.bounds)
-            network = build_model(config.network, codec, seed=0)
+            network, codec = _fresh(folder, config)
             load_model(network, folder / WEIGHTS_FILE)
         except (ValueError, SafetensorError) as error:
             raise ModelError(f"{folder}: damaged: {error}. Train again.") from error
@@ -108,7 +115,21 @@ class TrainedModel:
         return cls(network, codec, config)
 
 
-def _write_weights(network: AnyNetwork, path: Path) -> None:
+def _codec_files(config: ModelConfig) -> tuple[str, ...]:
+    return (TAGGING_FILE,) if config.network.model == "tagger" else FILES
+
+
+def _fresh(folder: Path, config: ModelConfig) -> tuple[Tagger, TagCodec] | tuple[AnyNetwork, Codec]:
+    """Build the network that a folder describes, with weights still to come."""
+    if config.network.model == "tagger":
+        settings = config.network.tagger
+        tags = TagCodec.load(folder, bounds=config.bounds, buckets=settings.buckets)
+        return build_tagger(settings, tags, seed=0), tags
+    codec = Codec.load(folder, task=config.task, bounds=config.bounds)
+    return build_model(config.network, codec, seed=0), codec
+
+
+def _write_weights(network: AnyNetwork | Tagger, path: Path) -> None:
     # save_model would write down which names share a tensor, in an order that changes.
     unique = {name for name, _ in network.named_parameters()}
     unique |= {name for name, _ in network.named_buffers()}
@@ -133,7 +154,7 @@ def _read_config(folder: Path) -> ModelConfig:
             f"{folder}: {CONFIG_FILE} is damaged or of another version ({where}: {fault['msg']}); "
             f"this is annoseq {__version__}. Use the version that wrote it, or train again."
         ) from error
-    if missing := {WEIGHTS_FILE, *FILES} - set(config.files):
+    if missing := {WEIGHTS_FILE, *_codec_files(config)} - set(config.files):
         raise ModelError(f"{folder}: {CONFIG_FILE} does not list {sorted(missing)}. Train again.")
     return config
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
@@ -12,12 +12,25 @@ from torch.nn.utils.rnn import pad_sequence
 from annoseq.text.vocabulary import END, PAD
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Sequence, Sized
 
     from torch import Tensor
 
     from annoseq.config import BatchConfig
     from annoseq.text.codec import Example
+    from annoseq.text.tag_codec import TagExample
+
+    class Row(Protocol):
+        """A row of which batches need only the lengths."""
+
+        @property
+        def source(self) -> Sized:
+            """What is read."""
+
+        @property
+        def target(self) -> Sized:
+            """What is learned."""
+
 
 _POOL = 50
 """Batches' worth of shuffled rows that are sorted together (fastai's sortish sampling)."""
@@ -28,7 +41,8 @@ class Batch:
     """Rows in ids, padded to the longest.
 
     `rows` are their places in the set. Each row of `source` (B, S) and `target` (B, T) ends with
-    the end symbol, which `source_lengths` (B,) counts; lengths stay on the CPU.
+    the end symbol, which `source_lengths` (B,) counts; lengths stay on the CPU. The rows of a
+    tagger have no end symbol, and its `target` (B, S, D) has the tags of all levels.
     """
 
     rows: list[int]
@@ -54,7 +68,30 @@ def collate(rows: Sequence[int], examples: Sequence[Example]) -> Batch:
     )
 
 
-def shuffled(examples: Sequence[Example], config: BatchConfig, *, seed: str) -> list[list[int]]:
+def collate_sources(rows: Sequence[int], examples: Sequence[Example], *, has_ends: bool) -> Batch:
+    """Pad the sources at `rows`, each with the end symbol or, for a tagger, without."""
+    end = [END] if has_ends else []
+    sources = [torch.tensor([*examples[row].source, *end]) for row in rows]
+    return Batch(
+        rows=list(rows),
+        source=pad_sequence(sources, batch_first=True, padding_value=PAD),
+        source_lengths=torch.tensor([len(source) for source in sources]),
+    )
+
+
+def collate_tags(rows: Sequence[int], examples: Sequence[TagExample]) -> Batch:
+    """Pad rows of a tagger: numbers (B, S) and tags (B, S, D), without end symbols."""
+    sources = [torch.tensor(examples[row].source) for row in rows]
+    targets = [torch.tensor(examples[row].target) for row in rows]
+    return Batch(
+        rows=list(rows),
+        source=pad_sequence(sources, batch_first=True),
+        source_lengths=torch.tensor([len(source) for source in sources]),
+        target=pad_sequence(targets, batch_first=True),
+    )
+
+
+def shuffled(examples: Sequence[Row], config: BatchConfig, *, seed: str) -> list[list[int]]:
     """Put every row into a batch, in an order that `seed` decides, the longest row first.
 
     Rows are shuffled, sorted by length within pools, cut into batches, and the batches shuffled:
@@ -76,22 +113,20 @@ def shuffled(examples: Sequence[Example], config: BatchConfig, *, seed: str) -> 
     return batches
 
 
-def longest_first(examples: Sequence[Example], config: BatchConfig) -> list[list[int]]:
+def longest_first(examples: Sequence[Row], config: BatchConfig) -> list[list[int]]:
     """Put every row into a batch, the longest first: the least padding."""
     return list(_cut(_longest_first(range(len(examples)), examples), examples, config))
 
 
-def _length(example: Example) -> int:
+def _length(example: Row) -> int:
     return max(len(example.source), len(example.target)) + 1
 
 
-def _longest_first(rows: Sequence[int], examples: Sequence[Example]) -> list[int]:
+def _longest_first(rows: Sequence[int], examples: Sequence[Row]) -> list[int]:
     return sorted(rows, key=lambda row: -_length(examples[row]))
 
 
-def _cut(
-    rows: Sequence[int], examples: Sequence[Example], config: BatchConfig
-) -> Iterator[list[int]]:
+def _cut(rows: Sequence[int], examples: Sequence[Row], config: BatchConfig) -> Iterator[list[int]]:
     """Cut rows, longest first, so that a batch's first row decides its width."""
     batch: list[int] = []
     for row in rows:

@@ -15,7 +15,7 @@ from annoseq.text.bounds import Bounds
 from annoseq.text.segmentation import segmentation, tighten
 from annoseq.text.spelling import Pieces
 from annoseq.text.tagging import cover, join_tagged, move_spaces, tagged_tokens
-from annoseq.text.vocabulary import SPECIALS, Vocabulary
+from annoseq.text.vocabulary import SPECIALS, Tokens, Vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -136,6 +136,11 @@ class Codec:
         """Turn a text without a target into ids."""
         cut = _cut(self.source, text) if self.task == "translate" else self.source.cut(text).tokens
         return Example(self.source.look_up(cut), [])
+
+    def read(self, text: str) -> tuple[Tokens, list[int]]:
+        """Cut a text of the annotate task; return its tokens, and their ids."""
+        cut = self.source.cut(text)
+        return cut, self.source.look_up(cut.tokens)
 
     def decode(self, ids: Iterable[int]) -> str:
         """Write target ids as text; a special symbol appears as it is named."""

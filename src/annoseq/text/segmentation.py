@@ -23,13 +23,18 @@ if TYPE_CHECKING:
 # To Python, the separators U+001C to U+001F are white space; to the `tokenizers` library not.
 _SPACE = r"\s\x1c-\x1f"
 _TOKEN = rf" ?\p{{L}}[\p{{L}}\p{{M}}]*| ?[^{_SPACE}\p{{L}}]\p{{M}}*|[{_SPACE}]"
+_DIGITS = r" ?\p{N}+"
 _TAG = r" ?\{\{/?" + LABEL_PATTERN + r"\}\}"
 _WHOLE_TAG = re.compile(_TAG)
 
 
-def segmentation(*, keeps_tags: bool = False) -> PreTokenizer:
-    """Build the rule for the `tokenizers` library; `keeps_tags` makes an inline tag one token."""
-    pattern = f"{_TAG}|{_TOKEN}" if keeps_tags else _TOKEN
+def segmentation(*, keeps_tags: bool = False, joins_digits: bool = False) -> PreTokenizer:
+    """Build the rule for the `tokenizers` library.
+
+    `keeps_tags` makes an inline tag one token, `joins_digits` a run of digits.
+    """
+    pattern = f"{_DIGITS}|{_TOKEN}" if joins_digits else _TOKEN
+    pattern = f"{_TAG}|{pattern}" if keeps_tags else pattern
     return Split(Regex(pattern), behavior="isolated")
 
 

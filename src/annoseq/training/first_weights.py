@@ -3,24 +3,85 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 
-from annoseq.errors import DatasetError
-from annoseq.models.build import build_model
+from annoseq.errors import DatasetError, OptionError
+from annoseq.models.build import build_model, build_tagger
+from annoseq.models.tagger.tagger import Tagger
+from annoseq.text.features import Words
+from annoseq.text.tag_codec import TagCodec
 from annoseq.text.vectors.cache import filled_matrices
+from annoseq.training.tagging import TaggingObjective
+from annoseq.training.writing import WritingObjective
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from annoseq.config import NetworkConfig
+    from annoseq.config import NetworkConfig, TaggerConfig, TrainingConfig
     from annoseq.models.folder import TrainedModel
     from annoseq.models.network import AnyNetwork
     from annoseq.text.codec import Codec
     from annoseq.text.dataset import Dataset
+    from annoseq.text.marks import Hints
     from annoseq.text.vectors.filling import Filled
+
+
+class Beginning(NamedTuple):
+    """What is trained: the network's final configuration, what it reads texts with, the network and
+    what it learns by, and for which words there were vectors.
+    """
+
+    config: NetworkConfig
+    codec: Codec | TagCodec
+    objective: TaggingObjective | WritingObjective
+    vectors: Filled | None = None
+
+
+def begin(
+    dataset: Dataset,
+    network: NetworkConfig,
+    training: TrainingConfig,
+    *,
+    base: TrainedModel | None,
+    vectors: str | Path | None,
+    hints: Hints,
+) -> Beginning:
+    """Build what is to be trained on a dataset, or copy a trained model.
+
+    Raises:
+        OptionError: options do not go together with the network, or a file of hints is bad.
+        DatasetError: the data do not fit the trained model.
+        VectorsError: the file of vectors cannot be read.
+    """
+    seed = training.seed
+    if network.model == "tagger":
+        if vectors is not None:
+            raise OptionError("--vectors is for networks that write. Leave it off.")
+        tagger, codec = first_tagger(dataset, network.tagger, base, hints, seed=seed)
+        return Beginning(network, codec, TaggingObjective(tagger, dataset, codec))
+    if hints:
+        raise OptionError(
+            f"--lexicon and --patterns are for the tagger, and the model is {network.model}. Leave "
+            "them off, or use --model tagger."
+        )
+    found: Filled | None = None
+    if base is not None:
+        writer = take_over(base, dataset.codec)
+    elif vectors is not None:
+        network, writer, found = from_vectors(network, dataset, vectors, seed=seed)
+    else:
+        writer = build_model(network, dataset.codec, seed=seed)
+    objective = WritingObjective(
+        writer,
+        training,
+        train_rows=dataset.train.examples,
+        valid_rows=dataset.valid.examples,
+    )
+    return Beginning(network, dataset.codec, objective, found)
 
 
 def take_over(base: TrainedModel, codec: Codec) -> AnyNetwork:
@@ -29,12 +90,42 @@ def take_over(base: TrainedModel, codec: Codec) -> AnyNetwork:
     Raises:
         DatasetError: the data have other vocabularies than the model.
     """
+    assert not isinstance(base.network, Tagger)
     if base.codec.signature() != codec.signature():
         raise DatasetError(
             "the data were prepared with other vocabularies than the model's. "
             "Give the table of pairs, so that it is prepared with the model's own."
         )
     return deepcopy(base.network)
+
+
+def first_tagger(
+    dataset: Dataset,
+    config: TaggerConfig,
+    base: TrainedModel | None,
+    hints: Hints,
+    *,
+    seed: int,
+) -> tuple[Tagger, TagCodec]:
+    """Build a tagger for a dataset, or copy that of a trained model.
+
+    Raises:
+        OptionError: lists or patterns cannot be read, or are given with a trained model.
+    """
+    if base is None:
+        codec = TagCodec.fit(dataset.train.pairs, buckets=config.buckets, hints=hints)
+        return build_tagger(config, codec, seed=seed), codec
+    if hints:
+        raise OptionError(
+            "--lexicon and --patterns were settled when the model was first trained. Leave them "
+            "off, or train a new model."
+        )
+    assert isinstance(base.codec, TagCodec)
+    # Numbers of its own: an annotator of the base model may forget those of many texts.
+    codec = replace(base.codec, words=Words(buckets=config.buckets))
+    network = build_tagger(config, codec, seed=seed)
+    network.load_state_dict(base.network.state_dict())
+    return network, codec
 
 
 def from_vectors(

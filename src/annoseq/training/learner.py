@@ -17,27 +17,27 @@ from annoseq.config import BatchConfig, DeviceConfig, NetworkConfig, TrainingCon
 from annoseq.devices import Compute
 from annoseq.errors import OptionError, TrainingError
 from annoseq.evaluation.predictions import Predictions, predict
-from annoseq.models.build import build_model
 from annoseq.models.folder import ModelConfig, TrainedModel
+from annoseq.models.tagger.tagger import Tagger
 from annoseq.pairs.pairs import fingerprint
+from annoseq.text.marks import Hints
+from annoseq.text.tag_codec import TagCodec
 from annoseq.training.best import Best
 from annoseq.training.card import write_card
 from annoseq.training.checkpoint import read_checkpoint, write_checkpoint
-from annoseq.training.first_weights import from_vectors, take_over
+from annoseq.training.first_weights import begin
 from annoseq.training.loop import OneCycle, Trainer, range_test
-from annoseq.training.objective import Objective
 from annoseq.training.processes import Processes
 from annoseq.training.randomness import Randomness
 from annoseq.training.recorder import Epoch, LrFinding, Recorder
+from annoseq.training.tagging import predict_tags
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from annoseq.config import AnyNetworkConfig
-    from annoseq.evaluation.accuracy import Accuracy
-    from annoseq.models.network import AnyNetwork
     from annoseq.text.dataset import Dataset
-    from annoseq.text.vectors.filling import Filled
+    from annoseq.training.objective import Score
 
 
 class Learner:
@@ -46,6 +46,8 @@ class Learner:
     Two learners with the same settings have the same weights, and what one draws at random the
     other does not notice. A `base` model's weights are taken over instead, to train them for
     more epochs; `epochs` counts all that the weights have been trained for.
+
+    `hints` are lists and patterns that a tagger reads tokens with.
 
     `vectors` is a file of word vectors (fastText's .bin, .vec or .vec.gz) that fills the
     embeddings before training; `learner.vectors` then tells for which tokens it had one.
@@ -71,29 +73,33 @@ class Learner:
         batching: BatchConfig | None = None,
         device: DeviceConfig | None = None,
         vectors: str | Path | None = None,
+        hints: Hints | None = None,
     ) -> None:
         self.dataset = dataset
-        self.model_config = base.config.network if base else NetworkConfig.of(model)
+        network = base.config.network if base else NetworkConfig.of(model)
+        self.model_config = network.settled(task=dataset.codec.task)
         training = training or (base.config.training if base else TrainingConfig())
-        self.config = training.settled(model=self.model_config.model)
-        self.batching = batching or (base.config.batching if base else BatchConfig())
+        self.config = training.settled(model=self.model_config.model, rows=len(dataset.train))
+        batching = batching or (base.config.batching if base else BatchConfig())
+        self.batching = batching.settled(model=self.model_config.model)
         self.compute = Compute.choose(device)
         self.recorder = Recorder()
         self.epochs = base.config.epochs if base else 0
-        self.vectors: Filled | None = None
-        self.network = self._first_weights(base, vectors).to(self.compute.device)
+        beginning = begin(
+            dataset,
+            self.model_config,
+            self.config,
+            base=base,
+            vectors=vectors,
+            hints=hints or Hints(),
+        )
+        self.model_config, self.codec, objective, self.vectors = beginning
+        self.network = objective.network.to(self.compute.device)
         self.processes = Processes.join(self.compute.device)
         self._randomness = Randomness(self.processes.seed(self.config.seed), self.compute.device)
         self._best = Best()
         self._validated: Epoch | None = None
-        self._trainer = Trainer(
-            Objective(self.network, self.config),
-            dataset.train.examples,
-            self.config,
-            self.batching,
-            self.compute,
-            self.processes,
-        )
+        self._trainer = Trainer(objective, self.config, self.batching, self.compute, self.processes)
 
     def lr_find(
         self, *, start_lr: float = 1e-7, end_lr: float = 10.0, steps: int = 100
@@ -148,13 +154,7 @@ class Learner:
             TrainingError: there is nothing to resume, or the loss is no longer a number.
             OutputError: the checkpoint cannot be written.
         """
-        epochs = self.config.epochs if epochs is None else epochs
-        max_lr = self.config.max_lr if max_lr is None else max_lr
-        if epochs < 1 or not max_lr > 0:
-            raise OptionError(
-                f"{epochs} epochs at a rate of {max_lr} were asked for. "
-                "Give at least 1 epoch, and a rate above 0."
-            )
+        epochs, max_lr = self._wanted(epochs, max_lr)
         if resume and checkpoint is None:
             raise OptionError("resume needs a checkpoint. Give the path that it was written to.")
         plan = self._plan(epochs, max_lr)
@@ -163,7 +163,7 @@ class Learner:
         saved = read_checkpoint(path, plan=plan) if resume and path else None
         self._best = Best()
         report = self.processes.once(report)
-        report(Epoch.header())
+        report(Epoch.header(self._trainer.objective.score().values()))
         if saved is not None:
             self._restore(saved, run)
             for row in self.recorder.epochs:
@@ -178,8 +178,24 @@ class Learner:
             if after_epoch:
                 after_epoch(row)
         if run.epoch < run.end:
-            report(f"stopped: no better token accuracy since epoch {self._best.epoch}")
+            name = self._trainer.objective.criterion.replace("_", " ")
+            report(f"stopped: no better {name} since epoch {self._best.epoch}")
         self._go_back(report)
+
+    def _wanted(self, epochs: int | None, max_lr: float | None) -> tuple[int, float]:
+        """Put the settings in the place of what was not given."""
+        if epochs is None:
+            assert self.config.epochs != "auto"
+            epochs = self.config.epochs
+        if max_lr is None:
+            assert self.config.max_lr != "auto"
+            max_lr = self.config.max_lr
+        if epochs < 1 or not max_lr > 0:
+            raise OptionError(
+                f"{epochs} epochs at a rate of {max_lr} were asked for. "
+                "Give at least 1 epoch, and a rate above 0."
+            )
+        return epochs, max_lr
 
     def _go_back(self, report: Callable[[str], None]) -> None:
         """Take the weights of the best epoch of the run, if those are to be kept."""
@@ -195,16 +211,21 @@ class Learner:
         waited = self.epochs - self._best.epoch
         return self._best.epoch > 0 and 0 < self.config.early_stopping <= waited
 
-    def validate(self) -> tuple[float, Accuracy]:
-        """Return loss and accuracy on the validation rows, as training reports them.
+    def validate(self) -> tuple[float, Score]:
+        """Return loss and score on the validation rows, as training reports them.
 
         Where there are several processes, all must call this.
         """
-        return self._trainer.validate(self.dataset.valid.examples)
+        return self._trainer.validate()
 
     def predictions(self, part: Literal["valid", "train"] = "valid") -> Predictions:
-        """Write freely for every row of a part, each to its own end."""
+        """Annotate every row of a part; a network that writes does so freely, to its own end."""
         rows = self.dataset.valid if part == "valid" else self.dataset.train
+        if isinstance(self.network, Tagger):
+            assert isinstance(self.codec, TagCodec)
+            return predict_tags(
+                self.network, rows, self.codec, compute=self.compute, batching=self.batching
+            )
         return predict(
             self.network, rows, self.dataset.codec, compute=self.compute, batching=self.batching
         )
@@ -219,7 +240,7 @@ class Learner:
         Raises:
             OutputError: the folder exists already, or cannot be written.
         """
-        codec = self.dataset.codec
+        codec = self.codec
         config = ModelConfig(
             task=codec.task,
             bounds=codec.bounds,
@@ -231,7 +252,7 @@ class Learner:
             batching=self.batching,
             epochs=self.epochs,
         )
-        card = write_card(config, self.dataset, self._validated)
+        card = write_card(config, codec, self.dataset, self._validated)
         TrainedModel(self.network, codec, config).save(folder, card=card, overwrite=overwrite)
 
     @classmethod
@@ -255,17 +276,6 @@ class Learner:
         model = TrainedModel.load(folder)
         return cls(dataset, base=model, training=training, batching=batching, device=device)
 
-    def _first_weights(self, base: TrainedModel | None, vectors: str | Path | None) -> AnyNetwork:
-        codec, seed = self.dataset.codec, self.config.seed
-        if base is not None:
-            return take_over(base, codec)
-        if vectors is None:
-            return build_model(self.model_config, codec, seed=seed)
-        self.model_config, network, self.vectors = from_vectors(
-            self.model_config, self.dataset, vectors, seed=seed
-        )
-        return network
-
     def _epoch(self, run: OneCycle) -> Epoch:
         """Train for one epoch and validate; return the row of the table."""
         start = time.perf_counter()
@@ -273,19 +283,20 @@ class Learner:
             rates, losses = run.train_epoch()
         trained = time.perf_counter()
         self.epochs = run.epoch
-        valid_loss, accuracy = self.validate()
+        valid_loss, score = self.validate()
         row = Epoch(
             epoch=self.epochs,
             train_loss=sum(losses) / len(losses),
             valid_loss=valid_loss,
-            **accuracy.values(),
+            scores=score.values(),
+            criterion=self._trainer.objective.criterion,
             pairs_per_second=len(self.dataset.train) / (trained - start),
             time=time.perf_counter() - start,
         )
         self.recorder.add(row, rates=rates, losses=losses)
         self._validated = row
         if self.config.keep == "best" or self.config.early_stopping:
-            self._best.offer(row.token_accuracy, epoch=self.epochs, network=self.network)
+            self._best.offer(row.score, epoch=self.epochs, network=self.network)
         return row
 
     def _plan(self, epochs: int, max_lr: float) -> dict[str, Any]:
@@ -297,7 +308,7 @@ class Learner:
             "pairs": self.dataset.fingerprint,
             "data": self.dataset.config.model_dump(),
             "training rows": len(self.dataset.train),
-            "vocabularies": self.dataset.codec.signature(),
+            "vocabularies": self.codec.signature(),
             "model": self.model_config.model_dump(),
             "vectors": "" if self.vectors is None else self.vectors.checksum(),
             **self.config.model_dump(exclude={"epochs", "max_lr"}),

@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 import warnings
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.optim.lr_scheduler import OneCycleLR
 
 from annoseq.errors import DivergenceError, TrainingError
-from annoseq.evaluation.accuracy import Accuracy, Ratio, measure
 from annoseq.progress import progress
-from annoseq.text.batches import collate, longest_first, shuffled
+from annoseq.text.batches import longest_first, shuffled
 from annoseq.training.forcing import forcing_in
 from annoseq.training.processes import Processes
 
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
 
     from annoseq.config import BatchConfig, TrainingConfig
     from annoseq.devices import Compute
-    from annoseq.text.codec import Example
-    from annoseq.training.objective import Objective
+    from annoseq.training.objective import Objective, Score
 
 _BETAS = (0.95, 0.99)
 _WARM_UP = 25
@@ -39,10 +37,9 @@ _DIVERGED = 4
 
 @dataclass
 class Trainer:
-    """What is learned, the rows that it is learned from, how, and with which other processes."""
+    """What is learned and from which rows, how, and with which other processes."""
 
-    objective: Objective
-    examples: Sequence[Example]
+    objective: Objective[Any]
     config: TrainingConfig
     batching: BatchConfig
     compute: Compute
@@ -54,7 +51,9 @@ class Trainer:
 
     def order(self, epoch: int) -> list[list[int]]:
         """Return the batches of an epoch, counted over all that the weights were trained for."""
-        return shuffled(self.examples, self.batching, seed=f"{self.config.seed}-{epoch}")
+        return shuffled(
+            self.objective.train_rows, self.batching, seed=f"{self.config.seed}-{epoch}"
+        )
 
     def optimizer(self, lr: float) -> torch.optim.AdamW:
         """Make the notebook's optimizer: AdamW, weight decay not scaled by momentum.
@@ -66,7 +65,11 @@ class Trainer:
             {"params": [one for one in weights if one.ndim > 1]},
             {"params": [one for one in weights if one.ndim < 2], "weight_decay": 0.0},
         ]
-        return torch.optim.AdamW(groups, lr, _BETAS, weight_decay=self.config.weight_decay)
+        # One kernel for all weights, but it does not tell whether float16's scaler left a step out.
+        is_fused = self.compute.dtype != torch.float16
+        return torch.optim.AdamW(
+            groups, lr, _BETAS, weight_decay=self.config.weight_decay, fused=is_fused
+        )
 
     def step(
         self,
@@ -81,13 +84,15 @@ class Trainer:
         Raises:
             TrainingError: the GPU's memory does not suffice.
         """
-        share, counts = self.processes.share(collate(rows, self.examples))
+        batch = self.objective.collate(rows, self.objective.train_rows)
+        share, counts = self.processes.share(batch)
         optimizer.zero_grad(set_to_none=True)
         with self._enough_memory(rows):
             with self.compute.autocast():
                 loss = self._module(share.to(self.compute.device), forcing=forcing)
             mine, mean = self.processes.mean(loss, counts=counts)
             scaler.scale(mine).backward()  # type: ignore[no-untyped-call]
+        assert self.config.clip_norm != "auto"
         if self.config.clip_norm:
             scaler.unscale_(optimizer)
             torch.nn.utils.clip_grad_norm_(self.objective.parameters(), self.config.clip_norm)
@@ -96,33 +101,26 @@ class Trainer:
         return mean
 
     @torch.inference_mode()
-    def validate(self, examples: Sequence[Example]) -> tuple[float, Accuracy]:
-        """Return loss and accuracy; the decoder is fed its own output.
+    def validate(self) -> tuple[float, Score]:
+        """Return loss and score of the validation rows; a decoder is fed its own output.
 
         Every process takes its share of every batch: where there are several, all must call this.
         """
-        accuracy, total, positions = Accuracy(), 0.0, 0
+        score, total, positions = self.objective.score(), 0.0, 0
+        examples = self.objective.valid_rows
         self.objective.eval()
         with progress("validating", total=len(examples)) as advance:
             for rows in longest_first(examples, self.batching):
-                share, counts = self.processes.share(collate(rows, examples))
+                share, counts = self.processes.share(self.objective.collate(rows, examples))
                 if counts:
-                    batch = share.to(self.compute.device)
-                    assert batch.target is not None
                     with self._enough_memory(rows), self.compute.autocast():
-                        loss, output = self.objective.run_freely(batch)
+                        loss, found = self.objective.measure(share.to(self.compute.device))
                     total += float(loss.total)
                     positions += loss.positions
-                    accuracy += measure(output, batch.target)
+                    score += found
                 advance(len(rows))
-        return self._over_all(total, positions, accuracy)
-
-    def _over_all(self, total: float, positions: int, accuracy: Accuracy) -> tuple[float, Accuracy]:
-        """Return the mean loss and the accuracy over the rows of all processes."""
-        counts = [count for ratio in astuple(accuracy) for count in ratio]
-        total, positions_of_all, *counts = self.processes.sum([total, positions, *counts])
-        hits, totals = map(int, counts[::2]), map(int, counts[1::2])
-        return total / positions_of_all, Accuracy(*map(Ratio, hits, totals))
+        total, positions_of_all, *counted = self.processes.sum([total, positions, *score.counts()])
+        return total / positions_of_all, type(score).of_counts(list(map(int, counted)))
 
     @contextmanager
     def _enough_memory(self, rows: Sequence[int]) -> Iterator[None]:
@@ -187,7 +185,7 @@ class OneCycle:
         forcing = self._forcing()
         self.trainer.objective.train()
         title = f"epoch {self.epoch + 1}/{self.end}"
-        with progress(title, total=len(self.trainer.examples)) as advance:
+        with progress(title, total=len(self.trainer.objective.train_rows)) as advance:
             for rows in self.trainer.order(self.epoch):
                 rates.append(float(self.schedule.get_last_lr()[0]))
                 losses.append(self.trainer.step(rows, self.optimizer, self.scaler, forcing=forcing))

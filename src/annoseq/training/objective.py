@@ -1,57 +1,64 @@
-"""The loss of a batch as a module of its own: what several processes call to train together."""
+"""What a learner asks of a kind of network: to make batches, to learn from one, to be scored."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
-from torch import Tensor, nn
-
-from annoseq.evaluation.losses import Loss, output_loss
-from annoseq.training.compilation import compiled
-from annoseq.training.forcing import run_freely, tokens_to_feed
+from torch import nn
 
 if TYPE_CHECKING:
-    from annoseq.config import TrainingConfig
-    from annoseq.models.network import AnyNetwork
-    from annoseq.text.batches import Batch
+    from collections.abc import Sequence
+
+    from annoseq.evaluation.losses import Loss
+    from annoseq.text.batches import Batch, Row
+
+RowT = TypeVar("RowT", bound="Row")
 
 
-class Objective(nn.Module):
+class Score(Protocol):
+    """Counts of a part of the rows, so that parts can be added."""
+
+    def __add__(self, other: Self, /) -> Self:
+        """Add up."""
+        ...
+
+    def values(self) -> dict[str, float]:
+        """Return the scores by name."""
+        ...
+
+    def counts(self) -> list[int]:
+        """Return all counts in a row."""
+        ...
+
+    @classmethod
+    def of_counts(cls, counts: Sequence[int]) -> Self:
+        """Take back what `counts` returned."""
+        ...
+
+
+class Objective(nn.Module, ABC, Generic[RowT]):
     """A network and the loss that it is trained by.
 
-    With `compile`, reading the sources and running over a whole target are compiled. The loss is
-    not: its chunks are three matrix products each, and the compiler would unroll their loop.
+    `train_rows` and `valid_rows` are the rows of the dataset as the network reads them; `criterion`
+    names the value of a `score` that tells which epoch was best. It is a module, because that is
+    what several processes call to train together.
     """
 
-    def __init__(self, network: AnyNetwork, config: TrainingConfig) -> None:
-        super().__init__()
-        self.network = network
-        self._start = compiled(network.start) if config.compile else network.start
-        self._decode = compiled(network.decode) if config.compile else network.decode
-        self._counts_padding = config.loss == "padded"
-        self._label_smoothing = config.label_smoothing
+    network: Any
+    criterion: str
+    score: type[Score]
+    train_rows: Sequence[RowT]
+    valid_rows: Sequence[RowT]
 
+    @abstractmethod
+    def collate(self, rows: Sequence[int], examples: Sequence[RowT]) -> Batch:
+        """Make a batch of the examples at `rows`."""
+
+    @abstractmethod
     def forward(self, batch: Batch, *, forcing: float) -> Loss:
         """Return the loss of a batch whose target tokens are fed with the probability `forcing`."""
-        assert batch.target is not None
-        state = self._start(batch)
-        fed = tokens_to_feed(self.network, state, batch.target, forcing=forcing)
-        return self._loss(self._decode(state, fed), batch.target)
 
-    def run_freely(self, batch: Batch) -> tuple[Loss, Tensor]:
-        """Return the loss of a decoder fed its own output, without smoothing, and that output
-        (B, T), as long as the target.
-        """
-        assert batch.target is not None
-        fed, tops = run_freely(self.network, self.network.start(batch), batch.target)
-        return self._loss(tops, batch.target, smoothed=False), fed[:, 1:]
-
-    def _loss(self, top: Tensor, target: Tensor, *, smoothed: bool = True) -> Loss:
-        words = self.network.target
-        return output_loss(
-            words.dropout(top),
-            target,
-            words.output,
-            counts_padding=self._counts_padding,
-            label_smoothing=self._label_smoothing if smoothed else 0.0,
-        )
+    @abstractmethod
+    def measure(self, batch: Batch) -> tuple[Loss, Score]:
+        """Return the loss and the score of a batch of `valid_rows`, without gradients."""

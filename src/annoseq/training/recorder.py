@@ -11,7 +11,7 @@ import numpy as np
 from annoseq.files import replacing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import pandas as pd
     from matplotlib.figure import Figure
@@ -21,30 +21,35 @@ if TYPE_CHECKING:
 class Epoch:
     """A row of the table that training prints.
 
-    The validation figures are of a decoder fed its own output up to the target's length.
-    `pairs_per_second` is the speed of training alone, `time` the seconds of all.
+    `scores` are of the validation rows, by name; the best epoch is the one with the highest
+    `criterion`. A decoder is fed its own output, up to the target's length. `pairs_per_second` is
+    the speed of training alone, `time` the seconds of all.
     """
 
     epoch: int
     train_loss: float
     valid_loss: float
-    padded_accuracy: float
-    token_accuracy: float
-    exact_match: float
+    scores: dict[str, float]
+    criterion: str
     pairs_per_second: float
     time: float
 
+    @property
+    def score(self) -> float:
+        """What epochs are compared by."""
+        return self.scores[self.criterion]
+
     @staticmethod
-    def header() -> str:
-        """Return the heading of the table."""
-        return "epoch  train_loss  valid_loss  padded_accuracy  token_accuracy  exact_match   time"
+    def header(names: Iterable[str]) -> str:
+        """Return the heading of the table, for scores of these names."""
+        return f"epoch  train_loss  valid_loss  {'  '.join(names)}   time"
 
     def __str__(self) -> str:
         minutes, seconds = divmod(round(self.time), 60)
         return (
             f"{self.epoch:5d}  {self.train_loss:10.4f}  {self.valid_loss:10.4f}"
-            f"  {self.padded_accuracy:15.4f}  {self.token_accuracy:14.4f}"
-            f"  {self.exact_match:11.4f}  {minutes:02d}:{seconds:02d}"
+            + "".join(f"  {value:{len(name)}.4f}" for name, value in self.scores.items())
+            + f"  {minutes:02d}:{seconds:02d}"
         )
 
 
@@ -66,26 +71,34 @@ class Recorder:
         """Return the table of epochs."""
         import pandas as pd
 
-        columns = [column.name for column in fields(Epoch)]
-        return pd.DataFrame(map(asdict, self.epochs), columns=columns).set_index("epoch")
+        rows = [{**asdict(row), **row.scores} for row in self.epochs]
+        columns = [*(column.name for column in fields(Epoch)), *self.names]
+        frame = pd.DataFrame(rows, columns=columns).set_index("epoch")
+        return frame.drop(columns=["scores", "criterion"])
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the validation scores."""
+        return list(self.epochs[0].scores) if self.epochs else []
 
     def plot(self, path: str | Path | None = None, *, overwrite: bool = False) -> Figure:
-        """Draw loss and learning rate over the steps, and the accuracies over the epochs."""
-        figure, (losses, rates, accuracies) = _subplots(3)
+        """Draw loss and learning rate over the steps, and the scores over the epochs."""
+        figure, (losses, rates, scores) = _subplots(3)
         steps = range(1, len(self.losses) + 1)
         losses.plot(steps, self.losses, linewidth=0.5, alpha=0.4, color="C0")
         losses.plot(steps, smooth(self.losses), color="C0", label="training, smoothed")
         ends = [len(self.losses) * (i + 1) / len(self.epochs) for i in range(len(self.epochs))]
         losses.plot(ends, [row.valid_loss for row in self.epochs], "o-", color="C1", label="valid")
-        losses.set(xlabel="step", ylabel="padded loss")
+        losses.set(xlabel="step", ylabel="loss")
         losses.legend()
         rates.plot(steps, self.rates)
         rates.set(xlabel="step", ylabel="learning rate")
-        for name in ("padded_accuracy", "token_accuracy", "exact_match"):
-            values = [getattr(row, name) for row in self.epochs]
-            accuracies.plot(range(1, len(values) + 1), values, "o-", label=name)
-        accuracies.set(xlabel="epoch", ylabel="validation", ylim=(0, 1))
-        accuracies.legend()
+        for name in self.names:
+            values = [row.scores[name] for row in self.epochs]
+            scores.plot(range(1, len(values) + 1), values, "o-", label=name)
+        scores.set(xlabel="epoch", ylabel="validation", ylim=(0, 1))
+        if self.names:
+            scores.legend()
         return _finish(figure, path, overwrite=overwrite)
 
     def state(self) -> dict[str, Any]:
@@ -123,7 +136,7 @@ class LrFinding:
         axes.plot(self.rates, self.losses, linewidth=0.5, alpha=0.4, color="C0")
         axes.plot(self.rates, smooth(self.losses), color="C0")
         axes.axvline(self.suggestion, color="C1", label=f"suggestion {self.suggestion:.1e}")
-        axes.set(xscale="log", xlabel="learning rate", ylabel="padded loss")
+        axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
         axes.legend()
         return _finish(figure, path, overwrite=overwrite)
 

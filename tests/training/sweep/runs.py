@@ -24,7 +24,7 @@ VALUES = {"gru.embedding": 8, "gru.hidden": 8, "gru.layers": 1}
 def run_of(number: int, *accuracies: float, state: State = "finished") -> Run:
     """Return a run whose epochs had some token accuracies and took a second each."""
     epochs = [
-        Epoch(place, 2.0, 1.0 + place, 0.5, accuracy, 0.125, 100.0, 1.0)
+        Epoch(place, 2.0, 1.0 + place, {"token_accuracy": accuracy}, "token_accuracy", 100.0, 1.0)
         for place, accuracy in enumerate(accuracies, start=1)
     ]
     score = max(accuracies) if state == "finished" else None

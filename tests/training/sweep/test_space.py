@@ -37,8 +37,8 @@ def test_the_options_of_a_network_vary_in_its_own_runs_only() -> None:
 
 def test_values_take_the_place_of_defaults() -> None:
     settings = Settings.of({"epochs": 3, "gru.hidden": 8, "batch_size": 2})
-    assert settings.network.chosen == GruConfig(hidden=8)
-    assert (settings.training.epochs, settings.training.max_lr) == (3, 1e-3)
+    assert settings.network.settled(task="annotate").chosen == GruConfig(hidden=8)
+    assert (settings.training.epochs, settings.training.max_lr) == (3, "auto")
     assert (settings.batching.batch_size, settings.batching.batch_tokens) == (2, 4096)
 
 
@@ -84,7 +84,8 @@ def test_a_range_is_drawn_in_the_logarithm_where_it_is_wide() -> None:
         ({"max_lr": "1e-3,inf"}, "--max-lr: found 'inf'. Input should be a finite number."),
         (
             {"model": "gru,nope"},
-            "--model: found 'nope'. Input should be 'gru', 'attention' or 'transformer'.",
+            "--model: found 'nope'. "
+            "Input should be 'auto', 'tagger', 'gru', 'attention' or 'transformer'.",
         ),
         ({"gru.hidden": "-8"}, "--gru.hidden: found '-8'. Input should be greater than 0."),
         ({"seed": "1,1"}, "--seed: found '1,1', which has a value twice. Give it once."),
@@ -94,7 +95,7 @@ def test_a_range_is_drawn_in_the_logarithm_where_it_is_wide() -> None:
             "Add --search, or list the values: --max-lr 0.0001,0.01.",
         ),
         (
-            {"attention.hidden": "8,16"},
+            {"model": "gru", "attention.hidden": "8,16"},
             "--attention.hidden belongs to --model attention, and the model is gru.",
         ),
         ({"nope": "1"}, "--nope is not a setting of a run."),
@@ -124,7 +125,7 @@ def test_both_ends_of_a_range_must_be_values_of_the_setting() -> None:
 
 def test_a_search_is_refused_where_no_values_go_together() -> None:
     with pytest.raises(OptionError) as caught:
-        Space.parse({"attention.hidden": "8:16"}, ranges=True)
+        Space.parse({"model": "gru", "attention.hidden": "8:16"}, ranges=True)
     assert str(caught.value) == (
         "--attention.hidden belongs to --model attention, and the model is gru."
     )

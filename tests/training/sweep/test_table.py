@@ -29,28 +29,26 @@ def test_the_file_has_all_settings_and_figures(tmp_path: Path) -> None:
         "state": "finished",
         "max_lr": "0.002",
         "batch_size": "64",
-        "start_accuracy": "0.1",
-        "end_accuracy": "0.4",
-        "best_accuracy": "0.5",
+        "start_score": "0.1",
+        "end_score": "0.4",
+        "best_score": "0.5",
         "best_epoch": "2",
         "final_epoch": "3",
-        "exact_match": "0.125",
-        "padded_accuracy": "0.5",
         "valid_loss": "3.0",
         "train_loss": "2.0",
         "seconds": "3.0",
     }
-    assert (last["state"], last["max_lr"], last["best_accuracy"]) == ("diverged", "0.003", "")
+    assert (last["state"], last["max_lr"], last["best_score"]) == ("diverged", "0.003", "")
 
 
 def test_the_terminal_shows_what_differs() -> None:
     console = Console(file=io.StringIO(), width=200)
     console.print(show_table(RUNS, ["max_lr"]))
     heading, first, second, third = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
-    names = ["run", "max_lr", "start", "end", "best", "in", "epoch", "of", "exact"]
+    names = ["run", "max_lr", "start", "end", "best", "in", "epoch", "of"]
     assert heading.split() == [*names, "time", "state"]
     assert first.split() == [
-        *("2", "0.002", "0.1000", "0.4000", "0.5000", "2", "3", "0.1250", "00:03", "finished")
+        *("2", "0.002", "0.1000", "0.4000", "0.5000", "2", "3", "00:03", "finished")
     ]
     assert second.split()[0] == "1"
     assert third.split() == ["3", "0.003", "00:00", "diverged"]

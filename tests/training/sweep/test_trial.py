@@ -34,7 +34,7 @@ def files(sweep: Sweep) -> list[str]:
 
 
 def timeless(run: Run) -> list[tuple[float, float, float]]:
-    return [(row.train_loss, row.valid_loss, row.token_accuracy) for row in run.epochs]
+    return [(row.train_loss, row.valid_loss, row.score) for row in run.epochs]
 
 
 def test_a_run_starts_from_fresh_weights_and_its_model_is_kept(
@@ -47,8 +47,8 @@ def test_a_run_starts_from_fresh_weights_and_its_model_is_kept(
         dataset, model=settings.network, training=settings.training, batching=settings.batching
     )
     alone.fit_one_cycle(report=lambda line: None)
-    found = [row.token_accuracy for row in alone.recorder.epochs]
-    assert [row.token_accuracy for row in run.epochs] == found
+    found = [row.score for row in alone.recorder.epochs]
+    assert [row.score for row in run.epochs] == found
     assert (run.state, run.score) == ("finished", max(found))
     assert sweep.folder.runs()[0].number == 2
     assert same_weights(TrainedModel.load(sweep.folder.best).network, alone.network)
@@ -64,7 +64,7 @@ def test_a_worse_run_leaves_the_best_model_alone(sweep: Sweep) -> None:
 
 def test_the_last_epoch_decides_where_its_weights_are_kept(sweep: Sweep) -> None:
     run = carry_out(sweep, 1, {**THREE, "keep": "last"})
-    assert run.score == run.epochs[-1].token_accuracy
+    assert run.score == run.epochs[-1].score
 
 
 def test_an_interrupted_run_goes_on_from_its_last_epoch(sweep: Sweep) -> None:

@@ -22,7 +22,7 @@ _DASHES = ("-", "--", ":")
 
 
 def plot_runs(runs: Sequence[Run], varied: Sequence[str], *, path: Path | None = None) -> Figure:
-    """Draw the token accuracy of each run by epoch, the best of all with a star.
+    """Draw the score of each run by epoch, the best of all with a star.
 
     `runs` come best first, and the legend below names them in that order.
     """
@@ -38,7 +38,7 @@ def plot_runs(runs: Sequence[Run], varied: Sequence[str], *, path: Path | None =
     if len(drawn) > _NAMED:
         axes.plot([], [], color="0.8", linewidth=0.8, label=f"{len(drawn) - _NAMED} others")
     _mark_best(axes, drawn)
-    axes.set(xlabel="epoch", ylabel="token accuracy, validation")
+    axes.set(xlabel="epoch", ylabel=f"{_criterion(drawn)}, validation")
     axes.set_ylim(bottom=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if drawn:
@@ -52,13 +52,13 @@ def plot_runs(runs: Sequence[Run], varied: Sequence[str], *, path: Path | None =
 def _draw(axes: Axes, run: Run, place: int, varied: Sequence[str]) -> None:
     """Draw a run: ended early with crosses, named by its colour and dashes if it is a good one."""
     epochs = [row.epoch for row in run.epochs]
-    accuracies = [row.token_accuracy for row in run.epochs]
+    scores = [row.score for row in run.epochs]
     if place >= _NAMED:
-        axes.plot(epochs, accuracies, color="0.8", linewidth=0.8, zorder=1)
+        axes.plot(epochs, scores, color="0.8", linewidth=0.8, zorder=1)
         return
     axes.plot(
         epochs,
-        accuracies,
+        scores,
         color=f"C{place % 10}",
         linestyle=_DASHES[place // 4 % 3],
         marker="." if run.state == "finished" else "x",
@@ -66,8 +66,12 @@ def _draw(axes: Axes, run: Run, place: int, varied: Sequence[str]) -> None:
     )
 
 
+def _criterion(runs: Sequence[Run]) -> str:
+    return runs[0].epochs[0].criterion.replace("_", " ") if runs else "score"
+
+
 def _label(run: Run, varied: Sequence[str]) -> str:
-    best = f"{run.best.token_accuracy:.4f}  " if run.best else ""
+    best = f"{run.best.score:.4f}  " if run.best else ""
     state = "" if run.state == "finished" else f" ({run.state})"
     return f"{best}run {run.number}: {describe(run, varied)}{state}"
 
@@ -76,7 +80,7 @@ def _mark_best(axes: Axes, runs: Sequence[Run]) -> None:
     if runs and runs[0].score is not None and (best := runs[0].best):
         axes.plot(
             best.epoch,
-            best.token_accuracy,
+            best.score,
             "*",
             color="black",
             markersize=14,

@@ -23,8 +23,8 @@ State = Literal["finished", "pruned", "diverged", "out of memory", "impossible"]
 class Run:
     """A run that has ended: its number from 1, its settings and its epochs.
 
-    `score` is the token accuracy, on the validation rows, of the weights that training kept. Only
-    a finished run has one. `impossible` are settings that do not go together.
+    `score` is that of the weights that training kept, on the validation rows. Only a finished run
+    has one. `impossible` are settings that do not go together.
     """
 
     number: int
@@ -35,14 +35,14 @@ class Run:
 
     @property
     def best(self) -> Epoch | None:
-        """The epoch with the highest token accuracy; of equals the first."""
-        return max(self.epochs, key=lambda row: row.token_accuracy, default=None)
+        """The epoch with the highest score; of equals the first."""
+        return max(self.epochs, key=lambda row: row.score, default=None)
 
     @property
     def rank(self) -> tuple[float, float, int]:
-        """What the better of two runs has more of: the score, then epochs' accuracy, then age."""
+        """What the better of two runs has more of: its score, then its epochs', then age."""
         score = -1.0 if self.score is None else self.score
-        return score, self.best.token_accuracy if self.best else -1.0, -self.number
+        return score, self.best.score if self.best else -1.0, -self.number
 
     @property
     def seconds(self) -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from annoseq.errors import OptionError, TrainingError
-from annoseq.training.sweep.settings import Settings
+from annoseq.training.sweep.settings import Settings, epochs_of
 from annoseq.training.sweep.space import Choice, Range
 from annoseq.training.sweep.trial import HopelessRun, carry_out
 
@@ -183,12 +183,12 @@ def _watcher(
 
     def watch(epochs: list[Epoch]) -> None:
         nonlocal seen
-        total = Settings.of(values).training.epochs
+        total = epochs_of(Settings.of(values), sweep.dataset)
         with sweep.folder.lock():
             for row in epochs:
                 step = _STEPS * row.epoch // total
                 if step > seen:
-                    trial.report(row.token_accuracy, step)
+                    trial.report(row.score, step)
                     seen = step
             if len(epochs) < total and trial.should_prune():
                 raise HopelessRun

@@ -13,6 +13,8 @@ from annoseq.errors import OptionError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from annoseq.text.dataset import Dataset
+
 Value = str | int | float
 """A value of an option, such as 64, 1e-3 or gru."""
 
@@ -43,6 +45,14 @@ class Settings:
         except ValidationError as error:
             message = error.errors(include_url=False)[0]["msg"]
             raise OptionError(f"{message.removeprefix('Value error, ')}.") from None
+
+
+def epochs_of(settings: Settings, dataset: Dataset) -> int:
+    """Return how many epochs a run of a sweep has."""
+    model = settings.network.settled(task=dataset.codec.task).model
+    epochs = settings.training.settled(model=model, rows=len(dataset.train)).epochs
+    assert epochs != "auto"
+    return epochs
 
 
 def option(name: str) -> str:

@@ -18,13 +18,11 @@ if TYPE_CHECKING:
 
 Cell = int | float | None
 FIGURES = (
-    "start_accuracy",
-    "end_accuracy",
-    "best_accuracy",
+    "start_score",
+    "end_score",
+    "best_score",
     "best_epoch",
     "final_epoch",
-    "exact_match",
-    "padded_accuracy",
     "valid_loss",
     "train_loss",
     "seconds",
@@ -32,19 +30,17 @@ FIGURES = (
 
 
 def figures(run: Run) -> dict[str, Cell]:
-    """Return what became of a run: token accuracies, and other figures of the best epoch."""
+    """Return what became of a run: scores, and other figures of the best epoch."""
     best = run.best
     if best is None:
         return dict.fromkeys(FIGURES)
     first, last = run.epochs[0], run.epochs[-1]
     cells: tuple[Cell, ...] = (
-        first.token_accuracy,
-        last.token_accuracy,
-        best.token_accuracy,
+        first.score,
+        last.score,
+        best.score,
         best.epoch,
         last.epoch,
-        best.exact_match,
-        best.padded_accuracy,
         best.valid_loss,
         best.train_loss,
         round(run.seconds, 1),
@@ -70,7 +66,7 @@ def write_table(runs: Sequence[Run], path: Path) -> None:
 def show_table(runs: Sequence[Run], varied: Sequence[str]) -> Table:
     """Return a table for the terminal, with the settings that differ between the runs."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("run", *varied, "start", "end", "best", "in epoch", "of", "exact", "time"):
+    for name in ("run", *varied, "start", "end", "best", "in epoch", "of", "time"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("state", no_wrap=True)
     for place, run in enumerate(runs):
@@ -84,9 +80,8 @@ def _row(run: Run, varied: Sequence[str]) -> list[str]:
     return [
         str(run.number),
         *(text_of(run.settings.get(name, "")) for name in varied),
-        *(_share(found[name]) for name in ("start_accuracy", "end_accuracy", "best_accuracy")),
+        *(_share(found[name]) for name in ("start_score", "end_score", "best_score")),
         *(str(found[name] or "") for name in ("best_epoch", "final_epoch")),
-        _share(found["exact_match"]),
         "{:02d}:{:02d}".format(*divmod(round(run.seconds), 60)),
         run.state,
     ]

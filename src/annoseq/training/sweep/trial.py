@@ -69,7 +69,7 @@ def carry_out(
         state = "diverged"  # by the very last step, which no later loss tells of
     score = None
     if state == "finished":
-        found = [row.token_accuracy for row in epochs]
+        found = [row.score for row in epochs]
         score = max(found) if settings.training.keep == "best" else found[-1]
     run = Run(number, state, dict(values), list(epochs), score)
     sweep.folder.keep(run, learner)

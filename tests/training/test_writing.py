@@ -11,7 +11,7 @@ from annoseq.config import TrainingConfig
 from annoseq.evaluation.losses import padded_loss
 from annoseq.text.codec import Example
 from annoseq.text.vocabulary import BEGIN, PAD
-from annoseq.training.objective import Objective
+from annoseq.training.writing import WritingObjective
 from tests.tiny import (
     STILL,
     STILL_ATTENTION,
@@ -32,11 +32,11 @@ ROWS = [Example([4, 5, 6, 7], [8, 9]), Example([5], [4, 4, 4, 7, 8]), Example([]
 every_network = pytest.mark.parametrize("config", [STILL, STILL_ATTENTION], ids=["gru", "attn"])
 
 
-def objective(config: AnyNetworkConfig = STILL_ATTENTION, **training: Any) -> Objective:
-    return Objective(tiny_network(config), TrainingConfig(**training))
+def objective(config: AnyNetworkConfig = STILL_ATTENTION, **training: Any) -> WritingObjective:
+    return WritingObjective(tiny_network(config), TrainingConfig(**training))
 
 
-def forced_logits(ours: Objective, batch: Batch) -> Tensor:
+def forced_logits(ours: WritingObjective, batch: Batch) -> Tensor:
     """Step by step, the target's tokens fed."""
     network, target = ours.network, target_of(batch)
     state, scores = network.start(batch), []

@@ -1,0 +1,83 @@
+"""spaCy's NER as a peer: trained on the same rows by its default configuration for a CPU.
+
+The configuration is what `spacy init config --pipeline ner --optimize efficiency` writes; training
+ends where its own patience ends. Spans that its tokens cannot hold are not learned from.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from annoseq.pairs.alignment import align_pairs
+from annoseq.pairs.markup import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from annoseq.pairs.pairs import Pairs
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A pipeline in a folder, and the processor seconds that its training took."""
+
+    folder: Path
+    seconds: float
+
+
+def train(train_pairs: Pairs, dev: Pairs, folder: Path, *, language: str) -> Trained:
+    """Train a pipeline, and keep the best by the dev rows, as spaCy does."""
+    from spacy.cli.init_config import init_config
+    from spacy.training.initialize import init_nlp
+    from spacy.training.loop import train as train_nlp
+
+    folder.mkdir(parents=True)
+    config = init_config(lang=language, pipeline=["ner"], optimize="efficiency", gpu=False)
+    for name, pairs in (("train", train_pairs), ("dev", dev)):
+        path = folder / f"{name}.spacy"
+        _write(pairs, path, language=language)
+        config["paths"][name] = str(path)
+    nlp = init_nlp(config)
+    (folder / "pipeline").mkdir()
+    began = time.process_time()
+    train_nlp(nlp, folder / "pipeline")
+    return Trained(folder / "pipeline" / "model-best", time.process_time() - began)
+
+
+def _write(pairs: Pairs, path: Path, *, language: str) -> None:
+    import spacy
+    from spacy.tokens import DocBin
+
+    nlp = spacy.blank(language)
+    rows = DocBin()
+    for pair, spans in zip(pairs, align_pairs(pairs), strict=True):
+        doc = nlp.make_doc(pair.source)
+        places = (doc.char_span(span.start, span.end, label=span.label) for span in _flat(spans))
+        doc.ents = tuple(place for place in places if place is not None)
+        rows.add(doc)
+    rows.to_disk(path)
+
+
+def _flat(spans: Sequence[Span]) -> list[Span]:
+    """Keep the outermost spans: spaCy's NER has no others."""
+    kept: list[Span] = []
+    for span in spans:
+        if not kept or span.start >= kept[-1].end:
+            kept.append(span)
+    return kept
+
+
+def annotate(folder: Path, texts: Sequence[str]) -> tuple[list[list[Span]], float]:
+    """Return the spans of texts, and the processor seconds that `nlp.pipe` took for them."""
+    import spacy
+
+    nlp = spacy.load(folder)
+    list(nlp.pipe(texts[:200]))  # warm
+    began = time.process_time()
+    docs = list(nlp.pipe(texts))
+    seconds = time.process_time() - began
+    found = [[Span(one.start_char, one.end_char, one.label_) for one in doc.ents] for doc in docs]
+    return found, seconds

@@ -1,0 +1,227 @@
+"""The tagger on real corpora, beside spaCy's NER, with other encoders, seeds, and lists.
+
+Each training leaves its figures in a folder, so that they can be made one by one or side by side:
+`--only NAME` makes one, `--join` makes the report of all.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from statistics import mean, stdev
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from annoseq.config import TaggerConfig
+from annoseq.errors import OptionError
+from annoseq.files import replacing
+from benchmarks.budget import EXPLAINED, cache_folder, note, one_core
+from benchmarks.command import guarded, made_by, make_parser, read_options
+from benchmarks.measure import describe_machine, markdown_table, write_report
+from benchmarks.meddocan import FOLDER
+from benchmarks.tagger_lists import write_lists
+from benchmarks.tagger_runs import LANGUAGES, read_corpus, run_spacy, run_tagger
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from benchmarks.tagger_runs import Outcome
+
+REPORT = Path(__file__).with_suffix(".md")
+SEEDS = (42, 1, 2)
+ENCODERS = {
+    "lstm": TaggerConfig(),
+    "lstm-2x192": TaggerConfig(hidden=192, layers=2),
+    "convolution": TaggerConfig(encoder="convolution"),
+    "transformer": TaggerConfig(encoder="transformer"),
+}
+CORPORA = (*LANGUAGES, "gum_open")
+RUNS = (
+    *(f"tagger-{corpus}" for corpus in CORPORA),
+    *(f"spacy-{corpus}" for corpus in LANGUAGES),
+    *(f"seed-{seed}" for seed in SEEDS[1:]),
+    *(f"encoder-{name}" for name in list(ENCODERS)[1:]),
+    "lists",
+)
+"""Everything there is to train; the first seed and encoder are the tagger's on MEDDOCAN."""
+
+
+def carry_out(name: str, options: argparse.Namespace) -> Outcome:
+    """Make one run."""
+    kind, _, what = name.partition("-")
+    folder = options.results / f"{name}.model"
+    match kind:
+        case "tagger":
+            return run_tagger(options.data, what, folder)
+        case "spacy":
+            return run_spacy(options.data, what, folder)
+        case "seed":
+            return run_tagger(options.data, "meddocan", folder, seed=int(what))
+        case "encoder":
+            return run_tagger(options.data, "meddocan", folder, tagger=ENCODERS[what])
+        case _:
+            hints = write_lists(options.results / "lists")
+            return run_tagger(options.data, "meddocan", folder, hints=hints)
+
+
+def run_one(name: str, options: argparse.Namespace) -> None:
+    """Make one run, and leave its figures and the machine's."""
+    machine = describe_machine(torch.device("cpu"))
+    outcome = carry_out(name, options)
+    kept = {"outcome": outcome.to_dict(), "machine": machine}
+    with replacing(_file(options.results, name), overwrite=True) as new:
+        new.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    note(f"{name}: F1 {outcome.quality.f1:.4f} after {outcome.seconds:,.0f} s")
+
+
+def _file(folder: Path, name: str) -> Path:
+    return folder / f"{name}.json"
+
+
+def join(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
+    """Make the tables of all runs that are there, and what the report says besides.
+
+    Raises:
+        OptionError: there are none of the tagger on MEDDOCAN.
+    """
+    kept: dict[str, dict[str, Any]] = {}
+    for name in RUNS:
+        file = _file(options.results, name)
+        if file.exists():
+            kept[name] = json.loads(file.read_text(encoding="utf-8"))
+    first = kept.get("tagger-meddocan")
+    if first is None:
+        raise OptionError(f"{options.results}: run --only tagger-meddocan first.")
+    outcomes = {name: one["outcome"] for name, one in kept.items()}
+    tables = [_corpora(outcomes), _nested(outcomes), _seeds(outcomes), _encoders(outcomes)]
+    facts = {
+        f"{corpus} rows": "{:,} training, {:,} dev".format(
+            *map(len, read_corpus(options.data, corpus))
+        )
+        for corpus in CORPORA
+    }
+    facts["curve on meddocan"] = _curve(outcomes["tagger-meddocan"])
+    if missing := [name for name in RUNS if name not in kept]:
+        facts["not run"] = ", ".join(missing)
+    loads = "; ".join(f"{name}: {one['machine']['load'].split()[0]}" for name, one in kept.items())
+    return [one for one in tables if one], facts | first["machine"] | {"load before": loads}
+
+
+def _cells(outcome: dict[str, Any]) -> list[str]:
+    quality = outcome["quality"]
+    return [
+        f"{quality['precision']:.4f}",
+        f"{quality['recall']:.4f}",
+        f"{quality['f1']:.4f}",
+        f"{quality['unseen']:.4f}",
+        f"{outcome['seconds'] / 60:.1f}",
+        f"{outcome['chars_per_second']:,.0f}",
+    ]
+
+
+_HEAD = ["precision", "recall", "F1", "F1, unseen rows", "training, CPU minutes", "characters/s"]
+
+
+def _corpora(outcomes: dict[str, Any]) -> str:
+    rows = [
+        [corpus, side, *_cells(outcomes[f"{side}-{corpus}"])]
+        for corpus in LANGUAGES
+        for side in ("tagger", "spacy")
+        if f"{side}-{corpus}" in outcomes
+    ]
+    if "lists" in outcomes:
+        rows.append(["meddocan", "tagger with lists", *_cells(outcomes["lists"])])
+    return markdown_table(["corpus", "model", *_HEAD], rows)
+
+
+def _nested(outcomes: dict[str, Any]) -> str:
+    if "tagger-gum_open" not in outcomes:
+        return ""
+    outcome = outcomes["tagger-gum_open"]
+    inner = outcome["quality"]["inner"]
+    row = ["gum_open", f"{outcome['quality']['f1']:.4f}", f"{inner:.4f}"]
+    return markdown_table(["nested spans", "F1, all", "F1, inner spans"], [row])
+
+
+def _seeds(outcomes: dict[str, Any]) -> str:
+    names = ["tagger-meddocan", *(f"seed-{seed}" for seed in SEEDS[1:])]
+    found = [outcomes[name]["quality"] for name in names if name in outcomes]
+    if len(found) < 2:
+        return ""
+    rows = [
+        [what, *(f"{one[key]:.4f}" for one in found), f"{mean(some):.4f}", f"{stdev(some):.4f}"]
+        for what, key in (("F1", "f1"), ("F1, unseen rows", "unseen"))
+        for some in [[one[key] for one in found]]
+    ]
+    seeds = [f"seed {seed}" for seed in SEEDS[: len(found)]]
+    return markdown_table(["meddocan", *seeds, "mean", "spread"], rows)
+
+
+def _encoders(outcomes: dict[str, Any]) -> str:
+    names = {
+        encoder: "tagger-meddocan" if encoder == "lstm" else f"encoder-{encoder}"
+        for encoder in ENCODERS
+    }
+    rows = [[one, *_cells(outcomes[name])] for one, name in names.items() if name in outcomes]
+    return markdown_table(["encoder, on meddocan", *_HEAD], rows)
+
+
+def _curve(outcome: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{f1:.3f} after {cpu / 60:.1f} CPU minutes" for cpu, _, f1 in outcome["curve"]
+    )
+
+
+def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = make_parser("tagger", "Train taggers, and spaCy's NER, and compare.", report=REPORT)
+    parser.set_defaults(data=FOLDER.parents[1])
+    default = cache_folder("tagger")
+    add = parser.add_argument
+    add("--results", type=Path, default=default, help="folder of the models and their figures")
+    alone = parser.add_mutually_exclusive_group()
+    alone.add_argument("--only", choices=RUNS, help="make this run, and write no report")
+    alone.add_argument("--join", action="store_true", help="only make the report of the results")
+    return read_options(parser, arguments, above_zero=())
+
+
+ABOUT = f"""\
+The tagger with its defaults, and spaCy's NER with its default configuration for a CPU, trained on
+the same rows. Both choose on the dev rows when to stop or which epoch to keep, and the figures are
+of the same dev rows, so they flatter both a little. A span counts with its offsets and its label.
+Rows are unseen if training has none with the same text. Training time has the validation after each
+epoch in it; spaCy's is that of its training loop. Characters/s are those of annotating all dev rows
+with the model loaded. {EXPLAINED}"""
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """Make runs, print the tables, and replace the report."""
+    arguments = list(sys.argv[1:] if given is None else given)
+    options = parse_arguments(arguments)
+
+    def work() -> None:
+        options.results.mkdir(parents=True, exist_ok=True)
+        if not options.join:
+            for name in [options.only] if options.only else RUNS:
+                run_one(name, options)
+        if options.only:
+            return
+        tables, facts = join(options)
+        print("\n\n".join(tables))
+        write_report(
+            options.out,
+            title="The tagger",
+            about=ABOUT,
+            tables=tables,
+            facts=facts | made_by("tagger", arguments),
+        )
+
+    with one_core(options.core):
+        return guarded(work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,213 @@
+"""How fast a trained tagger annotates: beside spaCy's NER and the notebook's greedy decoding.
+
+Needs the models that `python -m benchmarks.tagger` and `python -m benchmarks.models` leave.
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+from unittest.mock import patch
+
+import torch
+
+from annoseq.annotator.annotator import Annotator
+from annoseq.config import BatchConfig, DeviceConfig, SearchConfig
+from annoseq.errors import OptionError
+from annoseq.models.tagger.encoders import Encoder, Recurrent
+from annoseq.models.tagger.tagger import Tagger
+from benchmarks.budget import EXPLAINED, cache_folder, note, one_core
+from benchmarks.command import guarded, made_by, make_parser, read_options
+from benchmarks.measure import describe_machine, markdown_table, write_report
+from benchmarks.meddocan import read_tables
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Mapping, Sequence
+
+REPORT = Path(__file__).with_suffix(".md")
+CPU = DeviceConfig(device="cpu")
+WIDE = BatchConfig(batch_size=256, batch_tokens=16_384)
+NARROW = BatchConfig(batch_size=64)
+SQUARE = 1024
+
+
+def sides(options: argparse.Namespace) -> dict[str, Callable[[Sequence[str]], object]]:
+    """Return what annotates the dev rows, the tagger first, then parts of it switched off.
+
+    Raises:
+        OptionError: a model is missing.
+    """
+    for folder in (options.model, options.spacy):
+        if not folder.exists():
+            raise OptionError(
+                f"{folder}: there is no model. Run python -m benchmarks.tagger first."
+            )
+    import spacy
+
+    annotator = Annotator.load(options.model, device=CPU)
+    nlp = spacy.load(options.spacy)
+    plain = partial(annotator.annotate, advance=_ignore)
+
+    def token_by_token(texts: Sequence[str]) -> object:
+        with patch.object(Recurrent, "read", Encoder.read):
+            return plain(texts)
+
+    def forgetful(texts: Sequence[str]) -> object:
+        network = annotator.model.network
+        assert isinstance(network, Tagger)
+        network.eval()  # which forgets the words' vectors
+        return plain(texts)
+
+    return {
+        "tagger": plain,
+        "spaCy's NER": lambda texts: list(nlp.pipe(texts)),
+        "tagger, every word new": forgetful,
+        "tagger, batches of 64 rows": partial(plain, batching=NARROW),
+        "tagger, torch's LSTM": token_by_token,
+    }
+
+
+def _ignore(_: int) -> None:
+    pass
+
+
+def time_sides(
+    sides: Mapping[str, Callable[[Sequence[str]], object]], texts: Sequence[str], *, rounds: int
+) -> dict[str, float]:
+    """Return the characters in a second of processor time, the sides taking turns."""
+    spent = dict.fromkeys(sides, 0.0)
+    for number in range(rounds + 1):  # the first warms up
+        for name, side in sides.items():
+            began = time.process_time()
+            side(texts)
+            spent[name] += (time.process_time() - began) * (number > 0)
+        note(f"round {number} of {rounds}")
+    return {name: rounds * sum(map(len, texts)) / seconds for name, seconds in spent.items()}
+
+
+def product_rate() -> float:
+    """Return the operations in a second of a product of two float32 matrices."""
+    left, right = torch.rand(SQUARE, SQUARE), torch.rand(SQUARE, SQUARE)
+    for _ in range(3):
+        left @ right
+    began = time.process_time()
+    for _ in range(20):
+        left @ right
+    return float(20 * 2 * SQUARE**3 / (time.process_time() - began))
+
+
+def operations_per_character(annotator: Annotator, texts: Sequence[str]) -> float:
+    """Return the matrix operations that a tagger takes for a character."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        annotator.annotate(texts, advance=_ignore)
+    return float(counter.get_total_flops() / sum(map(len, texts)))
+
+
+def first_result(model: Path) -> tuple[float, float, float]:
+    """Return the processor seconds of `import torch`, of a first annotation, and its MiB."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "note.txt"
+        path.write_text("Paciente de 31 años.\n", encoding="utf-8")
+        bare = min(_seconds([sys.executable, "-c", "import torch"]) for _ in range(3))
+        command = [sys.executable, "-m", "annoseq", "annotate", str(model), str(path)]
+        whole = min(_seconds(command) for _ in range(3))
+    return bare, whole, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+
+
+def _seconds(command: list[str]) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def run(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
+    """Measure everything; return the tables and what the report says besides."""
+    machine = describe_machine(torch.device("cpu"))
+    bare, whole, memory = first_result(options.model)
+    _, dev = read_tables(options.data, first=options.rows)
+    texts = [pair.source for pair in dev]
+    speeds = time_sides(sides(options), texts, rounds=options.rounds)
+    base = speeds["tagger"]
+    rows = [[name, f"{one:,.0f}", f"{one / base:.2f}"] for name, one in speeds.items()]
+    tables = [markdown_table(["all dev rows", "characters/s", "ratio"], rows)]
+    annotator = Annotator.load(options.model, device=CPU)
+    if options.notebook.exists():
+        greedy = partial(
+            Annotator.load(options.notebook, device=CPU).annotate,
+            search=SearchConfig(free=True),
+            advance=_ignore,
+        )
+        short = [text for text in texts if 0 < len(text.split()) <= options.max_words][:600]
+        both = {"tagger": partial(annotator.annotate, advance=_ignore), "gru, free": greedy}
+        found = time_sides(both, short, rounds=1)
+        rows = [[k, f"{v:,.0f}", f"{v / found['gru, free']:.1f}"] for k, v in found.items()]
+        tables.append(
+            markdown_table([f"{len(short)} short dev rows", "characters/s", "ratio"], rows)
+        )
+    operations, rate = operations_per_character(annotator, texts), product_rate()
+    facts = {
+        "matrix operations": f"{operations / 1e3:,.0f} thousand a character, so that the tagger "
+        f"uses {operations * base / rate:.0%} of the rate of a float32 matrix product "
+        f"({rate / 1e9:.0f} GFLOP/s, {SQUARE} square)",
+        "first result": f"annoseq annotate takes {whole:.1f} s of processor time for one line, "
+        f"import torch {bare:.1f} s; at most {memory:,.0f} MiB",
+        "dev rows": f"{len(texts):,}, {sum(map(len, texts)):,} characters",
+        **machine,
+    }
+    return tables, facts
+
+
+def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = make_parser("tagger_speed", "Measure how fast a tagger annotates.", report=REPORT)
+    add, tagger = parser.add_argument, cache_folder("tagger")
+    add("--model", type=Path, default=tagger / "tagger-meddocan.model", help="of the tagger")
+    spacy = tagger / "spacy-meddocan.model" / "pipeline" / "model-best"
+    add("--spacy", type=Path, default=spacy, help="spaCy's pipeline")
+    notebook = cache_folder("models") / "gru-word.model"
+    add("--notebook", type=Path, default=notebook, help="the notebook's network, if it is there")
+    add("--rounds", type=int, default=3, help="after one to warm up")
+    add("--max-words", type=int, default=60, help="of the rows that the notebook's network reads")
+    return read_options(parser, arguments, above_zero=("rounds", "max_words"))
+
+
+ABOUT = f"""\
+The models of `python -m benchmarks.tagger`, loaded, annotate MEDDOCAN's dev rows, taking turns in
+one process with one thread; spaCy's pipeline has only what its NER needs. Below the two, parts of
+what makes the tagger fast are switched off one by one: the vectors of words that were met before
+are forgotten; batches are small; the LSTM multiplies for each token what else it multiplies once
+for each word of a batch. {EXPLAINED}"""
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """Measure, print the tables, and replace the report."""
+    arguments = list(sys.argv[1:] if given is None else given)
+    options = parse_arguments(arguments)
+
+    def work() -> None:
+        tables, facts = run(options)
+        print("\n\n".join(tables))
+        write_report(
+            options.out,
+            title="How fast the tagger annotates",
+            about=ABOUT,
+            tables=tables,
+            facts=facts | made_by("tagger_speed", arguments),
+        )
+
+    with one_core(options.core):
+        return guarded(work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

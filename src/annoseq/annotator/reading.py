@@ -1,0 +1,56 @@
+"""A text as a model reads it: in tokens, and in windows if it is long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from annoseq.annotator.annotation import from_edits
+from annoseq.decoding.windows import Window, cut_windows, stitch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from annoseq.annotator.annotation import Annotation
+    from annoseq.text.codec import Codec
+    from annoseq.text.tag_codec import TagCodec
+    from annoseq.text.token_span import Marked
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A text's tokens by place and id, and the windows that they are read in."""
+
+    text: str
+    offsets: list[tuple[int, int]]
+    ids: list[int]
+    windows: list[Window]
+
+    @classmethod
+    def of(cls, text: str, codec: Codec | TagCodec) -> Reading:
+        """Cut a text."""
+        cut, ids = codec.read(text)
+        return cls(text, cut.offsets, ids, cut_windows(cut.tokens, codec.bounds))
+
+    def window(self, index: int) -> list[int]:
+        """Return the ids of a window."""
+        window = self.windows[index]
+        return self.ids[window.first : window.last]
+
+    def assemble(
+        self, found: Sequence[Sequence[Marked]], *, labels: Sequence[str]
+    ) -> Iterator[Annotation]:
+        """Join what was `found` in the windows: the i-th output of each makes the i-th of the text.
+
+        A window with fewer outputs than others takes part with its last.
+        """
+        for rank in range(max(map(len, found), default=1)):
+            outputs = [some[min(rank, len(some) - 1)] for some in found]
+            yield from_edits(
+                self.text,
+                self.offsets,
+                stitch(self.windows, [one.spans for one in outputs]),
+                labels=labels,
+                score=sum((one.score for one in outputs), 0.0),
+                windows=len(self.windows),
+            )

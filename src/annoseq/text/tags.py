@@ -1,0 +1,134 @@
+"""Spans as tags of tokens, level by level, and back.
+
+Tags are begin, inside, end and single (BIOES), numbered in blocks: 0 is outside, then come the
+begin tags of all labels, the inside, the end, and the single ones. Level 1 has the spans that lie
+in no other; each further level has those that lie within a span of the level above.
+
+Shapes: B rows, T tokens, D levels, K tags, N spans.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import exp
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+
+from annoseq.pairs.markup import Span
+from annoseq.text.segmentation import tighten
+from annoseq.text.token_span import TokenSpan
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from torch import Tensor
+
+    from annoseq.text.tagging import Cover
+
+_BEGIN, _INSIDE, _END, _SINGLE = range(4)
+
+
+def tag_rows(
+    covers: Sequence[Cover],
+    *,
+    tokens: int,
+    levels: int,
+    labels: Mapping[str, int],
+    self_nested: Collection[str] = (),
+) -> list[tuple[int, ...]]:
+    """Return the tags of each token, one for each level, from spans in opening order.
+
+    A span is left out that lies deeper than there are levels, has another label, or lies in one
+    with its own label, unless that is `self_nested`: a tagger cannot find it.
+
+    >>> tag_rows([Cover(0, 2, "X"), Cover(1, 2, "Y")], tokens=3, levels=2, labels={"X": 0, "Y": 1})
+    [(1, 0), (5, 8), (0, 0)]
+    """
+    table = [[0] * levels for _ in range(tokens)]
+    opened: list[Cover] = []
+    for cover in covers:
+        while opened and opened[-1].last <= cover.first:
+            opened.pop()
+        is_twice = bool(opened) and opened[-1].label == cover.label not in self_nested
+        if cover.label not in labels or is_twice:
+            continue  # those within it take its level
+        opened.append(cover)
+        level = len(opened) - 1
+        if level < levels:
+            for place in range(cover.first, cover.last):
+                kind = _kind(place, cover)
+                table[place][level] = 1 + kind * len(labels) + labels[cover.label]
+    return [tuple(row) for row in table]
+
+
+def _kind(place: int, cover: Cover) -> int:
+    if cover.last - cover.first == 1:
+        return _SINGLE
+    if place == cover.first:
+        return _BEGIN
+    return _END if place == cover.last - 1 else _INSIDE
+
+
+def spans_of(tags: Tensor, *, labels: int) -> Tensor:
+    """Return the spans (N, 4) of tags (B, T): row, first and last token, label; by row and place.
+
+    The tags must be those of whole spans, as a `Chain` finds them: then the n-th that begins is
+    the n-th that ends.
+    """
+    labels = max(labels, 1)  # a model may have been trained on rows without a span
+    kinds = torch.where(tags > 0, (tags - 1) // labels, -1)
+    begins = ((kinds == _BEGIN) | (kinds == _SINGLE)).nonzero()
+    ends = ((kinds == _END) | (kinds == _SINGLE)).nonzero()
+    label = (tags[begins[:, 0], begins[:, 1]] - 1) % labels
+    return torch.stack([begins[:, 0], begins[:, 1], ends[:, 1], label], 1)
+
+
+def bounds_of(above: Tensor, *, labels: int, nests: Tensor) -> Tensor:
+    """Tell which tags (B, T, K) keep within the spans that `above` (B, T) tags.
+
+    Outside of them there is only outside. Where one begins, nothing can go on, and where it ends,
+    nothing can stay open. Only labels that `nests` (L,) names lie within themselves.
+    """
+    kinds = torch.where(above > 0, (above - 1) // labels, -1)
+    begins, ends = (kinds == _BEGIN) | (kinds == _SINGLE), (kinds == _END) | (kinds == _SINGLE)
+    label = (above - 1).clamp(min=0) % labels
+    fits = ~F.one_hot(label, labels).bool() | nests  # (B, T, L)
+    fits = fits & (above > 0).unsqueeze(2)
+    opens = fits & ~ends.unsqueeze(2)
+    goes_on = opens & ~begins.unsqueeze(2)
+    closes = fits & ~begins.unsqueeze(2)
+    outside = torch.ones_like(fits[:, :, :1])
+    return torch.cat([outside, opens, goes_on, closes, fits], 2)
+
+
+def text_spans(
+    text: str,
+    offsets: Sequence[tuple[int, int]],
+    spans: Sequence[TokenSpan],
+    *,
+    labels: Sequence[str],
+) -> list[Span]:
+    """Return the places of spans in their text, in the same order, with probabilities.
+
+    White space at the edges of a span is left out, and so is a span of nothing else.
+    """
+    found = []
+    for first, last, label, score in spans:
+        span = tighten(text, Span(offsets[first][0], offsets[last - 1][1], labels[label]))
+        if not text[span.start : span.end].isspace():
+            found.append(replace(span, score=exp(score)))
+    return found
+
+
+def found_spans(found: Sequence[tuple[Tensor, Tensor]], *, rows: int) -> list[list[TokenSpan]]:
+    """Put the spans (N, 4) and scores (N,) of all levels together by row, in opening order."""
+    by_row: list[list[TokenSpan]] = [[] for _ in range(rows)]
+    for places, scores in found:
+        for (row, first, last, label), score in zip(places.tolist(), scores.tolist(), strict=True):
+            by_row[row].append(TokenSpan(first, last + 1, label, score))
+    if len(found) > 1:  # of two spans around the same tokens, the one of the upper level is first
+        for spans in by_row:
+            spans.sort(key=lambda span: (span.first, -span.last))
+    return by_row
