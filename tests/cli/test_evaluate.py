@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,9 +15,15 @@ from tests.cli.command import TINY, long_refusal, refusal, run
 if TYPE_CHECKING:
     from pathlib import Path
 
-FREE = ["padded_accuracy", "token_accuracy", "exact_match"]
+FREE = ["padded_accuracy", "token_accuracy"]
 SPANS = ["span_precision", "span_recall", "span_f1"]
-NAMES = [*FREE, *SPANS, "rows"]
+WRITTEN = ["exact_match", "changed", "malformed", "unknown_label", "not_in_text"]
+
+
+def printed(out: str) -> dict[str, float]:
+    """Return the scores that come before the table of labels."""
+    lines = out.partition("\n\n")[0].splitlines()
+    return {line.split()[0]: float(line.split()[1]) for line in lines}
 
 
 @pytest.fixture(scope="module")
@@ -31,17 +38,22 @@ def test_scores_are_printed_and_written(model: Path, other: Path, tmp_path: Path
     path = tmp_path / "scores.json"
     result = run("evaluate", model, other, "--json", path)
     assert (result.code, result.err) == (0, "")
-    printed = dict(line.split() for line in result.out.splitlines())
-    written = json.loads(path.read_text())
-    assert list(printed) == NAMES
-    assert {name: float(value) for name, value in printed.items()} == {
-        name: pytest.approx(written[name], abs=5e-5) for name in NAMES
+    scores, written = printed(result.out), json.loads(path.read_text())
+    assert list(scores)[:5] == [*FREE, *SPANS]
+    assert list(scores)[-1] == "rows"
+    assert scores.pop("rows") == written["rows"] == 12
+    for name, value in scores.items():
+        found = written[name] if name in FREE else written["scores"][name]["value"]
+        assert value == pytest.approx(found, abs=5e-5)
+    assert {name: written[name] for name in (*SPANS, "exact_match")} == {
+        name: written["scores"][name]["value"] for name in (*SPANS, "exact_match")
     }
-    assert (written["rows"], written["part"]) == (12, "all")
+    assert written["part"] == "all"
     assert __version__ in written["signature"]
+    assert "batch:64" in written["signature"]
     assert written["decoding"] == {
-        **dict.fromkeys(FREE, "greedy, free"),
-        **dict.fromkeys(SPANS, "greedy, faithful"),
+        name: "greedy, free" if name in {*FREE, *WRITTEN} else "greedy, faithful"
+        for name in (*FREE, *written["scores"])
     }
 
 
@@ -59,8 +71,9 @@ def test_spans_are_those_that_annotate_finds(model: Path, other: Path, tmp_path:
     ]
     correct = sum(len(one & two) for one, two in zip(found, gold, strict=True))
     written = json.loads(path.read_text())
-    assert written["span_precision"] == correct / max(1, sum(map(len, found)))
-    assert written["span_recall"] == correct / sum(map(len, gold))
+    precision, recall = correct / max(1, sum(map(len, found))), correct / sum(map(len, gold))
+    assert written["span_precision"] == pytest.approx(precision, abs=1e-6)
+    assert written["span_recall"] == pytest.approx(recall, abs=1e-6)
 
 
 def test_of_the_training_table_only_the_kept_rows_are_scored(
@@ -71,12 +84,13 @@ def test_of_the_training_table_only_the_kept_rows_are_scored(
     assert result.err == f"scoring 7 of 40 rows of {table}: those kept for validation\n"
     written = json.loads(path.read_text())
     assert (written["rows"], written["part"]) == (7, "valid")
+    assert written["unseen"]["rows"] <= 7
 
 
 @pytest.mark.parametrize(("part", "rows"), [("all", 40), ("train", 33), ("valid", 7)])
 def test_a_part_may_be_chosen(part: str, rows: int, model: Path, table: Path) -> None:
     result = run("evaluate", model, table, "--part", part)
-    assert result.out.splitlines()[-1].split() == ["rows", str(rows)]
+    assert printed(result.out)["rows"] == rows
     assert ("the model was trained on" in result.err) == (part == "train")
 
 
@@ -142,7 +156,59 @@ def test_a_translator_is_scored(other: Path, tmp_path: Path) -> None:
     run("train", other, "--out", model, *columns, *TINY)
     result = run("evaluate", model, other, *columns)
     assert result.code == 0
-    assert [line.split()[0] for line in result.out.splitlines()] == [*FREE, "rows"]
+    names = list(printed(result.out))
+    assert names == [*FREE, "exact_match", "rows"]
     assert "those kept for validation" in result.err
     whole = run("evaluate", model, other, "--part", "all")  # the columns the other way round
     assert whole.code == 0
+
+
+def test_a_report_tells_of_the_model(model: Path, other: Path, tmp_path: Path) -> None:
+    pytest.importorskip("jinja2")
+    path, picture = tmp_path / "report.html", tmp_path / "curves.svg"
+    picture.write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    json_path = tmp_path / "scores.json"
+    arguments = ("--report", path, "--pictures", picture, "--json", json_path)
+    assert run("evaluate", model, other, *arguments).code == 0
+    html = path.read_text(encoding="utf-8")
+    assert "# Model card" in html
+    assert "data:image/svg+xml;base64," in html
+    shown = dict(re.findall(r'data-all="([a-z_0-9]+)">([0-9.]+)<', html))
+    scores = json.loads(json_path.read_text())["scores"]
+    assert {name: float(value) for name, value in shown.items()} == {
+        name: one["value"] for name, one in scores.items()
+    }
+
+
+def test_nothing_is_begun_that_could_not_be_written(
+    model: Path, other: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "report.html"
+    path.write_text("mine")
+    assert "exists already" in refusal(run("evaluate", model, other, "--report", path))
+    assert "must end in .png or .svg" in refusal(
+        run("evaluate", model, other, "--pictures", tmp_path / "curves.pdf")
+    )
+    assert path.read_text() == "mine"
+
+
+def test_rows_of_another_table_are_known_by_its_texts(
+    model: Path, table: Path, other: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "scores.json"
+    assert run("evaluate", model, other, "--seen", other, "--json", path).code == 0
+    assert "unseen" not in json.loads(path.read_text())
+
+
+def test_a_tagger_writes_nothing_freely(table: Path, other: Path, tmp_path: Path) -> None:
+    model, path, out = (tmp_path / name for name in ("model", "scores.json", "found.jsonl"))
+    small = ("--tagger.hidden", "8", "--tagger.embedding", "8", "--epochs", "1", "--device", "cpu")
+    trained = run("train", table, "--out", model, "--model", "tagger", *small)
+    assert trained.code == 0, trained.err
+    result = run("evaluate", model, other, "--json", path, "--out", out)
+    assert result.code == 0, result.err
+    written = json.loads(path.read_text())
+    assert not set(FREE) & (set(written) | set(printed(result.out)))
+    assert set(written["decoding"].values()) == {"tagger"}
+    assert written["scores"]["changed"]["value"] == written["scores"]["malformed"]["value"] == 0
+    assert len(list(read_rows(out, columns=["source", "target", "output"], keys=["row"]))) == 12

@@ -11,8 +11,10 @@ from annoseq.devices import Compute
 from annoseq.errors import OutputError, TableError
 from annoseq.evaluation.accuracy import Accuracy, Ratio, measure
 from annoseq.evaluation.predictions import Prediction, Predictions, decode_rows, predict
+from annoseq.models.tagger.tagger import Tagger
 from annoseq.pairs.tables import read_rows
 from annoseq.text.batches import collate
+from annoseq.text.codec import Codec
 from annoseq.text.vocabulary import END, PAD
 from tests.scripted import Scripted, as_network
 
@@ -43,6 +45,8 @@ PREDICTIONS = Predictions(
 
 
 def run(trained: TrainedModel, dataset: Dataset, *, batch_size: int = 16) -> Predictions:
+    assert not isinstance(trained.network, Tagger)
+    assert isinstance(trained.codec, Codec)
     return predict(
         trained.network,
         dataset.valid,

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from annoseq._version import __version__
 from annoseq.annotator.annotator import Annotator
 from annoseq.cli.console import note, say
 from annoseq.cli.data import read
@@ -23,26 +21,57 @@ from annoseq.cli.options import (
     SkipBad,
     at_least,
 )
+from annoseq.cli.scoring import (
+    JsonPath,
+    Pictures,
+    Redact,
+    ReportPath,
+    Seen,
+    TargetRecall,
+    TextScores,
+    add_promise,
+    read_pictures,
+    rehearse_outputs,
+    tell_scores,
+    texts_of,
+)
 from annoseq.config import BatchConfig, ColumnsConfig, DeviceConfig
 from annoseq.errors import OptionError
-from annoseq.evaluation.predictions import predict
-from annoseq.evaluation.spans import SpanScore, score_spans
-from annoseq.files import rehearse, replacing
+from annoseq.evaluation.accuracy import Accuracy
+from annoseq.evaluation.attention import AttentionMap, attention_map
+from annoseq.evaluation.comparison import Comparison, by_document
+from annoseq.evaluation.fidelity import FAULTS
+from annoseq.evaluation.predictions import Prediction, Predictions, predict
+from annoseq.evaluation.record import to_record, write_record
+from annoseq.evaluation.scorer import Scorer
+from annoseq.evaluation.survey import SeenTexts
+from annoseq.evaluation.text_scores import NAMES, TextScorer
+from annoseq.models.attention import Attention
+from annoseq.models.folder import CARD_FILE
+from annoseq.models.tagger.tagger import Tagger
 from annoseq.pairs.alignment import align_pairs, find_unusable
+from annoseq.pairs.markup import render
 from annoseq.pairs.pairs import fingerprint
 from annoseq.pairs.split import split_rows
 from annoseq.pairs.tables import table_format
+from annoseq.reporting.report import Facts, write_report
+from annoseq.text.codec import Codec
 from annoseq.text.part import Part
+from annoseq.text.segmentation import tighten
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from annoseq.annotator.annotation import Annotation
     from annoseq.config import Task
     from annoseq.models.folder import ModelConfig
+    from annoseq.pairs.markup import Span
     from annoseq.pairs.pair import Pair
     from annoseq.pairs.pairs import Pairs
 
 PartName = Literal["auto", "all", "valid", "train"]
+_FREE = ("padded_accuracy", "token_accuracy")
+"""Scores of ids, which only models that write have."""
 
 
 def evaluate(
@@ -50,9 +79,10 @@ def evaluate(
     pairs: PairsPath,
     /,
     *,
-    json_path: Annotated[
-        Path | None, Parameter(name="--json", help="Scores to write as JSON.")
-    ] = None,
+    json_path: JsonPath = None,
+    report: ReportPath = None,
+    redact: Redact = False,
+    pictures: Pictures = None,
     out: Annotated[
         Path | None, Parameter(help="Table of predictions to write (.csv, .tsv, .jsonl, .parquet).")
     ] = None,
@@ -66,6 +96,9 @@ def evaluate(
             "the rows kept for validation."
         ),
     ] = "auto",
+    seen: Seen = None,
+    text_scores: TextScores = False,
+    target_recall: TargetRecall = None,
     skip_bad: SkipBad = False,
     overwrite: Overwrite = False,
     input_format: InputFormat = None,
@@ -74,57 +107,141 @@ def evaluate(
     device: Device = DeviceConfig(),
 ) -> None:
     """Let a model write for every row, and annotate it, and compare with the targets."""
-    for path in (json_path, out):
-        if path:
-            rehearse(path, overwrite=overwrite)
+    rehearse_outputs(json_path, report, out, overwrite=overwrite)
     if out:
         table_format(out)  # known, or an error
+    text = TextScorer() if text_scores else None
+    images = read_pictures(pictures)
     annotator = Annotator.load(model, device=device)
     trained = annotator.model
     table = read(pairs, columns, input_format=input_format)
-    part, chosen = _choose(table, trained.config, part=part, skip_bad=skip_bad)
-    predictions = predict(
-        trained.network,
-        Part.encode(chosen, trained.codec),
-        trained.codec,
-        compute=annotator.compute,
-        batching=batching,
-    )
+    part, chosen, rest = _choose(table, trained.config, part=part, skip_bad=skip_bad)
+    gold = [] if annotator.is_translator else align_pairs(chosen)
+    found = _annotate(annotator, chosen, batching)
+    predictions = _outputs(annotator, chosen, found, gold, batching)
     if show:
         predictions.show(show)
-    scores = predictions.accuracy.values()
-    decoding = dict.fromkeys(scores, "greedy, free")
-    if not annotator.is_translator:
-        spans = _score_spans(annotator, chosen, batching).values()
-        decoding |= dict.fromkeys(spans, "greedy, faithful")
-        scores |= spans
-    for name, value in scores.items():
-        say(f"{name:16} {value:.4f}")
-    say(f"{'rows':16} {len(predictions)}")
+    seen_texts = texts_of(seen, columns) if seen else (one.source for one in rest)
+    known = SeenTexts(seen_texts) if seen or part == "valid" else None
+    rows = _compare(chosen, gold, found, predictions, known)
+    scorer = Scorer(labels=trained.codec.labels, text=text, has_spans=not annotator.is_translator)
+    scorer.add_all(by_document(rows))
+    record = to_record(scorer, gold=fingerprint(chosen))
+    record["signature"] += f"|batch:{batching.batch_size}"
+    accuracy = {} if annotator.is_tagger else predictions.accuracy.values()
+    record = {**_main_scores(record, accuracy), "part": part, **record}
+    promise = add_promise(record, rows, target_recall=target_recall)
+    record["decoding"] = _decoding(record, is_tagger=annotator.is_tagger)
     if json_path:
-        record = {
-            **scores,
-            "rows": len(predictions),
-            "part": part,
-            "decoding": decoding,
-            "signature": f"batch {batching.batch_size}|annoseq {__version__}",
-        }
-        with replacing(json_path, overwrite=overwrite) as new:
-            new.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        write_record(record, json_path, overwrite=overwrite)
+    if report:
+        facts = Facts(
+            title=f"{model} on {pairs}",
+            card=(model / CARD_FILE).read_text(encoding="utf-8"),
+            pictures=images,
+            look=_look(annotator),
+        )
+        write_report(record, rows, report, facts=facts, redact=redact, overwrite=overwrite)
     if out:
         predictions.write(out, overwrite=overwrite)
+    for name in _FREE:
+        if name in record:
+            say(f"{name:20} {record[name]:.4f}")
+    tell_scores(scorer, *promise)  # last: what reads it may end before it is read
 
 
-def _score_spans(annotator: Annotator, pairs: Sequence[Pair], batching: BatchConfig) -> SpanScore:
-    """Annotate by choosing among tags only, and compare the spans with those of the targets."""
-    found = annotator.annotate([pair.source for pair in pairs], batching=batching)
-    return sum(
-        (
-            score_spans(one.spans or (), gold)
-            for one, gold in zip(found, align_pairs(pairs), strict=True)
-        ),
-        SpanScore(),
+def _annotate(
+    annotator: Annotator, pairs: Sequence[Pair], batching: BatchConfig
+) -> Sequence[Annotation]:
+    """Annotate by choosing among tags only, where the model does not translate."""
+    if annotator.is_translator:
+        return ()
+    return annotator.annotate([pair.source for pair in pairs], batching=batching)
+
+
+def _outputs(
+    annotator: Annotator,
+    pairs: Sequence[Pair],
+    found: Sequence[Annotation],
+    gold: Sequence[Sequence[Span]],
+    batching: BatchConfig,
+) -> Predictions:
+    """Return what a model writes freely; of a tagger, which does not write, the annotated texts."""
+    trained = annotator.model
+    if isinstance(trained.codec, Codec) and not isinstance(trained.network, Tagger):
+        part = Part.encode(pairs, trained.codec)
+        return predict(
+            trained.network, part, trained.codec, compute=annotator.compute, batching=batching
+        )
+    return Predictions(
+        [
+            Prediction(pair.row, pair.source, _tight(pair.source, spans), one.annotated)
+            for pair, spans, one in zip(pairs, gold, found, strict=True)
+        ],
+        Accuracy(),
     )
+
+
+def _tight(text: str, spans: Sequence[Span]) -> str:
+    """Write the target as a perfect model does, white space left out at the edges of spans."""
+    return render(text, [tighten(text, span) for span in spans])
+
+
+def _compare(
+    pairs: Sequence[Pair],
+    gold: Sequence[Sequence[Span]],
+    found: Sequence[Annotation],
+    predictions: Predictions,
+    seen: SeenTexts | None,
+) -> list[Comparison]:
+    """Put what was predicted beside what should be; a translation has no spans."""
+    nothing: Sequence[Sequence[Span]] = [()] * len(pairs)
+    predicted = [one.spans or () for one in found] or nothing
+    return [
+        Comparison(
+            id=str(pair.row),
+            text=pair.source,
+            gold=tuple(expected),
+            predicted=tuple(spans),
+            target=written.target,
+            output=written.output,
+            document=pair.document,
+            start=pair.start,
+            is_unseen=None if seen is None else pair.source not in seen,
+        )
+        for pair, expected, spans, written in zip(
+            pairs, gold or nothing, predicted, predictions, strict=True
+        )
+    ]
+
+
+def _look(annotator: Annotator) -> Callable[[Comparison], AttentionMap | None] | None:
+    """Return what maps a row's attention, where the model has one and annotates."""
+    network, codec = annotator.model.network, annotator.model.codec
+    if not isinstance(network, Attention) or not isinstance(codec, Codec):
+        return None
+    if annotator.is_translator:
+        return None
+    return lambda row: attention_map(
+        network, codec, row.text, row.predicted, compute=annotator.compute
+    )
+
+
+def _main_scores(record: dict[str, Any], accuracy: dict[str, float]) -> dict[str, float]:
+    """Return the scores that stand first in the file, as plain numbers."""
+    found = {name: accuracy[name] for name in _FREE if name in accuracy}
+    names = ("exact_match", "span_precision", "span_recall", "span_f1")
+    scores = record["scores"]
+    return found | {name: scores[name]["value"] for name in names if name in scores}
+
+
+def _decoding(record: dict[str, Any], *, is_tagger: bool) -> dict[str, str]:
+    """Tell for each score how the outputs came about that it is of."""
+    names = [*(name for name in _FREE if name in record), *record["scores"]]
+    if is_tagger:
+        return dict.fromkeys(names, "tagger")
+    written = {*_FREE, "exact_match", *FAULTS, *NAMES}
+    return {name: "greedy, free" if name in written else "greedy, faithful" for name in names}
 
 
 def _usable(table: Pairs, *, task: Task, skip_bad: bool) -> Sequence[Pair]:
@@ -142,8 +259,8 @@ def _usable(table: Pairs, *, task: Task, skip_bad: bool) -> Sequence[Pair]:
 
 def _choose(
     table: Pairs, config: ModelConfig, *, part: PartName, skip_bad: bool
-) -> tuple[PartName, Sequence[Pair]]:
-    """Pick the rows to score, and say so where they are not all.
+) -> tuple[PartName, Sequence[Pair], Sequence[Pair]]:
+    """Pick the rows to score, and say so where they are not all; return the others too.
 
     Raises:
         OptionError: the table does not have that part.
@@ -152,7 +269,7 @@ def _choose(
     usable = _usable(table, task=config.task, skip_bad=skip_bad)
     is_training_table = table.fingerprint() == config.fingerprint
     if part == "all" or (part == "auto" and not is_training_table):
-        return "all", usable
+        return "all", usable, ()
     if not is_training_table:
         raise OptionError(
             f"--part {part}: {table.name} is not the table that the model was trained on. "
@@ -166,9 +283,9 @@ def _choose(
             f"{table.name} is the table that the model was trained on, and its validation rows "
             "are of another. Give that one, or score rows that it has seen with --part all."
         )
-    kept = train if part == "train" else valid
+    kept, rest = (train, valid) if part == "train" else (valid, train)
     note(
         f"scoring {len(kept):,} of {len(table):,} rows of {table.name}: "
         + ("those the model was trained on" if part == "train" else "those kept for validation")
     )
-    return ("train" if part == "train" else "valid"), kept
+    return ("train" if part == "train" else "valid"), kept, rest

@@ -123,6 +123,27 @@ def read_pairs(
         TableError: the table cannot be read, has no rows, lacks a column, or has a row that
             is not well-formed.
     """
+    pairs = stream_pairs(
+        path, source=source, target=target, document=document, offset=offset, format=format
+    )
+    return Pairs(pairs, name=source_name(path))
+
+
+def stream_pairs(
+    path: str | Path,
+    *,
+    source: str = SOURCE_COLUMN,
+    target: str = TARGET_COLUMN,
+    document: str | None = None,
+    offset: str | None = None,
+    format: TableFormat | None = None,  # noqa: A002
+) -> Iterator[Pair]:
+    """Read a table of pairs as `read_pairs` does, one pair at a time.
+
+    Raises:
+        OptionError: `format` is none of the known ones.
+        TableError: as `read_pairs` does, most when that row is reached.
+    """
     keys = [column for column in (document, offset) if column is not None]
     taken = {source, target, *keys}
     document = document or _unless_taken(DOCUMENT_COLUMN, taken)
@@ -130,17 +151,14 @@ def read_pairs(
     optional = [column for column in (document, offset) if column is not None]
     name = source_name(path)
     rows = read_rows(path, columns=(source, target), keys=keys, optional=optional, format=format)
-    pairs = (
-        Pair(
+    for row in rows:
+        yield Pair(
             source=row.values[source],
             target=row.values[target],
             row=row.number,
             document=row.values.get(document) if document else None,
             start=_start(row, offset, name=name) if offset and offset in row.values else None,
         )
-        for row in rows
-    )
-    return Pairs(pairs, name=name)
 
 
 def write_pairs(pairs: Iterable[Pair], path: str | Path, *, overwrite: bool) -> None:

@@ -1,0 +1,143 @@
+"""Scores of spans made into probabilities: temperature scaling, and isotonic regression.
+
+Both are fitted on spans that were not trained on, each with whether it was right, and kept as JSON.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from annoseq.errors import OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from annoseq.evaluation.statistics import Array
+
+Method = Literal["temperature", "isotonic"]
+
+_EDGE = 1e-6
+"""Scores are kept this far from 0 and 1, which have no log-odds."""
+_FEWEST = 2
+
+
+class Calibration(BaseModel):
+    """A rising curve from scores to probabilities.
+
+    `temperature` divides the log-odds of a score. An isotonic curve is given by points,
+    `scores[i]` becoming `probabilities[i]`, with straight lines between them.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    method: Method
+    temperature: float = 1.0
+    scores: tuple[float, ...] = ()
+    probabilities: tuple[float, ...] = ()
+    spans: int = 0
+    """How many spans it was fitted on."""
+
+    @classmethod
+    def fit(
+        cls, scores: Sequence[float], is_correct: Sequence[bool], *, method: Method = "temperature"
+    ) -> Calibration:
+        """Fit to the scores of spans, and whether each was right.
+
+        Raises:
+            OptionError: there are too few spans, or all are right, or none is.
+        """
+        x, y = np.asarray(scores, dtype=np.float64), np.asarray(is_correct, dtype=np.float64)
+        if len(x) < _FEWEST or y.min() == y.max():
+            raise OptionError(
+                f"{len(x)} spans, of which {int(y.sum())} are right, do not show how scores relate "
+                "to being right. Give spans of both kinds, some hundreds of them."
+            )
+        if method == "temperature":
+            return cls(method=method, temperature=_fit_temperature(x, y), spans=len(x))
+        points, values = _fit_isotonic(x, y)
+        return cls(
+            method=method,
+            scores=tuple(points.tolist()),
+            probabilities=tuple(values.tolist()),
+            spans=len(x),
+        )
+
+    def apply(self, scores: Sequence[float]) -> Array:
+        """Return the probabilities of scores (N,)."""
+        x = np.asarray(scores, dtype=np.float64)
+        if self.method == "temperature":
+            return _probability(_log_odds(x) / self.temperature)
+        return np.interp(x, self.scores, self.probabilities)
+
+
+def expected_calibration_error(
+    scores: Sequence[float], is_correct: Sequence[bool], *, bins: int = 10
+) -> float:
+    """Return how far scores are from the share that is right, on average over the spans.
+
+    Bins of equal width (Guo et al. 2017).
+
+    >>> round(expected_calibration_error([0.9, 0.9], [True, False]), 3)
+    0.4
+    """
+    x, y = np.asarray(scores, dtype=np.float64), np.asarray(is_correct, dtype=np.float64)
+    if not len(x):
+        return 0.0
+    places = np.minimum((x * bins).astype(int), bins - 1)
+    gaps = np.bincount(places, weights=x - y, minlength=bins)
+    return float(np.abs(gaps).sum() / len(x))
+
+
+def _log_odds(scores: Array) -> Array:
+    inside = np.clip(scores, _EDGE, 1 - _EDGE)
+    found: Array = np.log(inside) - np.log1p(-inside)
+    return found
+
+
+def _probability(log_odds: Array) -> Array:
+    found: Array = 1 / (1 + np.exp(-log_odds))
+    return found
+
+
+def _fit_temperature(scores: Array, correct: Array) -> float:
+    """Return the T of least negative log-likelihood, by golden-section search over log T."""
+    odds = _log_odds(scores)
+
+    def cost(log_temperature: float) -> float:
+        scaled = odds / np.exp(log_temperature)
+        return float((np.logaddexp(0, scaled) - correct * scaled).sum())
+
+    low, high = np.log(0.01), np.log(100.0)
+    golden = (np.sqrt(5) - 1) / 2
+    for _ in range(60):
+        left, right = high - golden * (high - low), low + golden * (high - low)
+        if cost(left) < cost(right):
+            high = right
+        else:
+            low = left
+    return float(np.exp((low + high) / 2))
+
+
+def _fit_isotonic(scores: Array, correct: Array) -> tuple[Array, Array]:
+    """Return the mean score and the share that is right of each block of pooled neighbours.
+
+    Pool adjacent violators (Ayer et al. 1955): neighbours are joined until shares rise.
+    """
+    order = np.argsort(scores, kind="stable")
+    blocks: list[tuple[float, float, int]] = []  # sums of scores, of correct, number
+    for score, is_right in zip(scores[order], correct[order], strict=True):
+        blocks.append((float(score), float(is_right), 1))
+        while len(blocks) > 1 and _falls(blocks[-2], blocks[-1]):
+            last, before = blocks.pop(), blocks.pop()
+            blocks.append((before[0] + last[0], before[1] + last[1], before[2] + last[2]))
+    sums = np.array(blocks)
+    return sums[:, 0] / sums[:, 2], sums[:, 1] / sums[:, 2]
+
+
+def _falls(one: tuple[float, float, int], following: tuple[float, float, int]) -> bool:
+    """Tell whether the share does not rise, or the score is the same."""
+    is_tie = one[0] * following[2] == following[0] * one[2]
+    return is_tie or one[1] * following[2] >= following[1] * one[2]

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from annoseq.errors import OptionError, TableError
+from annoseq.evaluation.comparison import Comparison
+from annoseq.evaluation.differences import compare_records, difference_lines
+from annoseq.evaluation.record import Record, read_record, to_record, write_record
+from annoseq.evaluation.scorer import Scorer
+from annoseq.evaluation.survey import SeenTexts, survey
+from annoseq.evaluation.view import score_lines
+from annoseq.pairs.markup import Span
+from annoseq.pairs.pair import Pair
+from annoseq.pairs.pairs import fingerprint
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TEXT = "Dr. Ames, 31, of Rome"
+NAME, AGE, PLACE = Span(4, 8, "NAME", 0.9), Span(10, 12, "AGE", 0.8), Span(17, 21, "PLACE", 0.7)
+
+
+def row(
+    predicted: tuple[Span, ...], *, is_unseen: bool | None = None, number: int = 1
+) -> Comparison:
+    return Comparison(str(number), TEXT, (NAME, AGE, PLACE), predicted, is_unseen=is_unseen)
+
+
+def scored(rows: list[Comparison]) -> Scorer:
+    scorer = Scorer(labels=["NAME", "AGE", "PLACE"], replicates=200)
+    scorer.add_all([one] for one in rows)
+    return scorer
+
+
+def mixed(count: int) -> list[Comparison]:
+    """Rows of which some are right, some half, some empty."""
+    kinds = [(NAME, AGE, PLACE), (NAME,), (), (NAME, replace(AGE, label="NAME"))]
+    return [row(kinds[number % 4], is_unseen=number % 2 == 0) for number in range(count)]
+
+
+def test_scores_by_hand() -> None:
+    found = scored([row((NAME, AGE, PLACE)), row((NAME, Span(10, 13, "AGE"), Span(0, 2, "X")))])
+    values = {name: one.value for name, one in found.all.scores().items()}
+    assert values["span_precision"] == values["span_recall"] == 4 / 6
+    assert values["partial_recall"] == 4.5 / 6
+    assert values["type_recall"] == 5 / 6
+    # NAME 2 of 2, AGE 1 of 2, PLACE 1 of 2 (found 1); X is no label of the gold.
+    assert values["macro_recall"] == pytest.approx((1 + 0.5 + 0.5) / 3)
+    assert values["macro_precision"] == pytest.approx((1 + 0.5 + 1) / 3)
+    assert values["perfect_rows"] == values["document_recall"] == 0.5
+    assert values["leak"] == 2 / 4  # "Dr." ends a sentence, to a simple rule
+    labels = found.all.label_scores()
+    assert (labels["AGE"].gold, labels["AGE"].predicted, labels["AGE"].f1.value) == (2, 2, 0.5)
+    assert (labels["AGE"].partial_f1, labels["AGE"].type_f1) == (0.75, 1)
+    assert labels["X"].precision.value == 0
+
+
+def test_documents_add_up_in_any_order() -> None:
+    rows = mixed(20)
+    one, other = scored(rows), scored(rows[::-1])
+    assert one.all.counts == other.all.counts
+
+
+def test_intervals_are_around_the_score() -> None:
+    for score in scored(mixed(40)).all.scores().values():
+        assert score.interval is not None
+        assert score.interval.low <= score.value <= score.interval.high
+    assert scored(mixed(4)).all.scores()["span_f1"].interval is None
+
+
+def test_rows_not_trained_on_are_scored_apart() -> None:
+    scorer = scored(mixed(20))
+    assert (scorer.all.rows, scorer.unseen.rows) == (20, 10)
+    alone = scored([one for one in mixed(20) if one.is_unseen])
+    assert scorer.unseen.counts == alone.all.counts
+    assert scored([row(())]).unseen.rows == 0
+
+
+def test_without_spans_only_outputs_are_scored() -> None:
+    scorer = Scorer(labels=[], has_spans=False)
+    scorer.add([Comparison("1", "a", (), (), target="b", output="b")])
+    assert {name: one.value for name, one in scorer.all.scores().items()} == {"exact_match": 1}
+    assert "overlap" not in scorer.signature
+
+
+def test_outputs_are_judged() -> None:
+    rows = [
+        replace(row(()), target="x", output="x"),
+        replace(row(()), target="x", output=TEXT.replace("Ames", "{{WHO}}Ames{{/WHO}}")),
+    ]
+    scores = scored(rows).all.scores()
+    assert scores["exact_match"].value == scores["changed"].value == 0.5
+    assert scores["unknown_label"].value == 0.5
+    assert scores["malformed"].value == scores["not_in_text"].value == 0
+
+
+def test_the_signature_says_what_the_scores_depend_on() -> None:
+    signature = Scorer(labels=[], replicates=50, seed=7).signature
+    assert "overlap:any" in signature
+    assert "interval:95% Poisson bootstrap of 50, seed 7" in signature
+
+
+def test_scores_are_written_and_read(tmp_path: Path) -> None:
+    scorer, path = scored(mixed(20)), tmp_path / "scores.json"
+    write_record(to_record(scorer, gold="abc"), path, overwrite=False)
+    written, record = json.loads(path.read_text()), read_record(path)
+    assert (record.rows, record.documents, record.gold) == (20, 20, "abc")
+    scores = scorer.all.scores()
+    assert set(record.scores) == set(scores)
+    for name, score in scores.items():
+        assert record.scores[name].value == pytest.approx(score.value, abs=1e-6)
+        assert record.samples(name) == pytest.approx(score.replicates, rel=1e-6)
+    assert written["unseen"]["rows"] == 10
+    assert written["labels"]["AGE"]["gold"] == 20
+    assert written["counts"]["strict.correct@NAME"] == 15
+    assert sum(one["spans"] for one in written["reliability"]) == 30
+
+
+def test_files_that_are_no_scores_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "scores.json"
+    with pytest.raises(TableError, match="cannot be read: No such file"):
+        read_record(path)
+    path.write_text('{"rows": 1}')
+    with pytest.raises(TableError) as caught:
+        read_record(path)
+    assert str(caught.value) == (
+        f"{path}: these are not scores that can be compared (documents: Field required). "
+        "Write them with `annoseq score --json` or `annoseq evaluate --json`."
+    )
+
+
+def record_of(rows: list[Comparison], *, gold: str = "abc", seed: int = 1) -> Record:
+    scorer = Scorer(labels=[], replicates=200, seed=seed)
+    scorer.add_all([one] for one in rows)
+    return Record.model_validate(to_record(scorer, gold=gold))
+
+
+def test_a_clear_difference_is_told_from_chance() -> None:
+    better = [row((NAME, AGE, PLACE)) if n % 3 else one for n, one in enumerate(mixed(60))]
+    found = compare_records(record_of(mixed(60)), record_of(better))["span_recall"]
+    assert found.difference == pytest.approx(found.b - found.a)
+    assert found.low is not None
+    assert 0 < found.low < found.difference
+    assert found.p == pytest.approx(2 / 201)
+    same = compare_records(record_of(mixed(60)), record_of(mixed(60)))
+    assert {one.p for one in same.values()} == {1}
+    lines = list(difference_lines(same))
+    assert "p" in lines[0]
+    assert lines[1].split()[0] == "span_precision"
+    assert len(lines) == 1 + len(same)
+
+
+def test_few_documents_have_no_p() -> None:
+    found = compare_records(record_of(mixed(3)), record_of(mixed(3)))["span_f1"]
+    assert (found.low, found.high, found.p) == (None, None, None)
+    assert found.to_dict()["difference"] == 0
+
+
+def test_scores_of_other_rows_are_not_compared() -> None:
+    with pytest.raises(OptionError) as caught:
+        compare_records(record_of(mixed(8)), record_of(mixed(9), gold="b"), names=("a", "b"))
+    assert str(caught.value) == (
+        "a and b are scores of different rows (8 and 9; other fingerprints). "
+        "Score both models on the same table, whole or the same part of it."
+    )
+    with pytest.raises(OptionError) as caught:
+        compare_records(record_of(mixed(8)), record_of(mixed(8), seed=2), names=("a", "b"))
+    assert str(caught.value) == (
+        "a and b were resampled differently ({'replicates': 200, 'seed': 1} and "
+        "{'replicates': 200, 'seed': 2}). Score both with the same version of annoseq."
+    )
+
+
+def test_lines_name_every_score_and_label() -> None:
+    scorer = scored(mixed(20))
+    lines = list(score_lines(scorer.all))
+    names = [line.split()[0] for line in lines if line]
+    assert names[: len(scorer.all.scores())] == list(scorer.all.scores())
+    assert names[-3:] == ["AGE", "NAME", "PLACE"]
+    assert not any("AGE" in line for line in score_lines(scorer.all, apart=True))
+
+
+def test_a_survey_of_pairs() -> None:
+    pairs = [Pair("Ames", "{{N}}Ames{{/N}}", 1), Pair("x {{O}}", "x {{\\\\O}}", 2)]
+    assert survey(iter(pairs)) == (frozenset({"N"}), 2, fingerprint(pairs))
+    seen = SeenTexts(pair.source for pair in pairs)
+    assert "Ames" in seen
+    assert "ames" not in seen

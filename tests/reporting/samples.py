@@ -1,0 +1,49 @@
+"""A few rows with every kind of mistake, and texts that would like to be markup."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from annoseq.evaluation.comparison import Comparison
+from annoseq.evaluation.record import to_record
+from annoseq.evaluation.scorer import Scorer
+from annoseq.pairs.markup import Span
+
+HOSTILE = "</script><img src=x onerror=alert(1)> & 'x' \"y\" \u2028 <!-- 😀 Ames ]]>"
+PLACE = HOSTILE.index("Ames")
+SECRET = "Xanthippe"
+
+
+def comparison(number: int, text: str, gold: list[Span], predicted: list[Span]) -> Comparison:
+    return Comparison(
+        f"r{number}", text, tuple(gold), tuple(predicted), document=f"d{number}", is_unseen=True
+    )
+
+
+def sample_rows() -> list[Comparison]:
+    """Return rows in which each kind of mistake is made once, and 'missed' 60 times more."""
+    text = f"{SECRET} saw Dr. Ames in Rome on 12 May 2020."
+    name = Span(0, 9, "NAME")
+    cases: list[tuple[list[Span], list[Span]]] = [
+        ([name], []),
+        ([], [Span(14, 17, "NAME", 0.31)]),
+        ([name], [Span(0, 9, "CITY", 0.99)]),
+        ([name], [Span(0, 13, "NAME", 0.5)]),
+        ([name], [Span(0, 4, "NAME", 0.6)]),
+        ([name], [Span(4, 13, "NAME", 0.7)]),
+        ([Span(34, 45, "DATE")], [Span(34, 36, "DATE", 0.8), Span(37, 45, "DATE", 0.4)]),
+        ([Span(18, 22, "NAME"), Span(26, 30, "CITY")], [Span(18, 30, "NAME", 0.2)]),
+    ]
+    rows = [comparison(place, text, *case) for place, case in enumerate(cases, 1)]
+    rows.append(
+        comparison(9, HOSTILE, [Span(PLACE, PLACE + 4, "<b>")], [Span(PLACE, PLACE + 4, "<b>", 1)])
+    )
+    rows.append(comparison(10, HOSTILE, [Span(PLACE, PLACE + 4, "<b>")], []))
+    rows += [comparison(20 + n, f"row {n} has Bond", [Span(10, 14, "NAME")], []) for n in range(59)]
+    return rows
+
+
+def record_of(rows: list[Comparison]) -> dict[str, Any]:
+    scorer = Scorer(labels=["NAME"], replicates=100)
+    scorer.add_all([row] for row in rows)
+    return to_record(scorer, gold="0123456789abcdef")

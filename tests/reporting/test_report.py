@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import base64
+import json
+import re
+import sys
+from collections import Counter
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annoseq.errors import OptionError, OutputError
+from annoseq.evaluation.attention import AttentionMap
+from annoseq.evaluation.mistakes import KINDS
+from annoseq.reporting.page import embed, import_jinja
+from annoseq.reporting.pictures import Picture
+from annoseq.reporting.report import Facts, make_report, write_report
+from annoseq.reporting.rows import make_atlas
+from annoseq.reporting.shapes import shape
+from tests.reporting.samples import HOSTILE, SECRET, record_of, sample_rows
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytest.importorskip("jinja2")
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+class Page(HTMLParser):
+    """What a browser would make of a page: its elements, and the figures in it."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: Counter[str] = Counter()
+        self.addresses: list[str] = []
+        self.figures: dict[str, str] = {}
+        self._name: str | None = None
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements[tag] += 1
+        known = dict(attrs)
+        self.addresses += [value for name in ("src", "href") if (value := known.get(name))]
+        self._name = known.get("data-all")
+
+    def handle_data(self, data: str) -> None:
+        if self._name:
+            self.figures[self._name] = data
+            self._name = None
+
+
+@pytest.fixture(scope="module")
+def html() -> str:
+    rows = sample_rows()
+    facts = Facts(title="a <model>", card="# Card\n</pre><script>", pictures=[])
+    return make_report(record_of(rows), rows, facts=facts)
+
+
+def test_figures_are_those_of_the_scores(html: str) -> None:
+    scores = record_of(sample_rows())["scores"]
+    assert Page(html).figures == {name: f"{one['value']:.6f}" for name, one in scores.items()}
+
+
+def test_nothing_in_the_data_is_markup(html: str) -> None:
+    page = Page(html)
+    assert page.elements["script"] == 2
+    assert (page.elements["img"], page.elements["b"]) == (0, 1 + len(KINDS))
+    assert html.count("</script>") == 2
+    [data] = re.findall(r'<script type="application/json" id="data">(.*?)</script>', html, re.S)
+    assert HOSTILE in [row["text"] for row in json.loads(data)["rows"]]
+    assert not set("<>&\u2028") & set(data)
+
+
+def test_nothing_is_fetched(html: str) -> None:
+    assert [one for one in Page(html).addresses if not one.startswith(("#", "data:"))] == []
+    assert "default-src 'none'" in html
+    assert not re.search(r"@import|url\((?!data:)|fetch\(|XMLHttp|innerHTML", html)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_whatever_is_embedded_can_be_read_again(text: str) -> None:
+    embedded = embed({"text": text})
+    assert json.loads(embedded) == {"text": text}
+    assert not set("<>&\u2028\u2029") & set(embedded)
+
+
+def test_every_mistake_is_in_the_atlas() -> None:
+    atlas = make_atlas(sample_rows(), redact=False)
+    assert atlas.counts == dict.fromkeys(KINDS, 1) | {"missed": 61}
+    assert sum(atlas.by_label.values()) == len(atlas.mistakes) == 68
+    assert {row["id"] for row in atlas.rows} == {row.id for row in sample_rows()}
+    row, kind, label, score, gold, predicted, _ = atlas.mistakes[6]
+    shown = atlas.rows[row]
+    assert (list(KINDS)[kind], atlas.labels[label], score) == ("split", "DATE", 0.8)
+    assert [shown["gold"][place][:2] for place in gold] == [[34, 45]]
+    assert [shown["predicted"][place][:2] for place in predicted] == [[34, 36], [37, 45]]
+    assert atlas.rows[atlas.longest[0]]["text"] == HOSTILE
+
+
+def test_rows_without_a_mistake_are_left_out_but_for_the_longest() -> None:
+    rows = [row for row in sample_rows() if row.id == "r9"] * 30
+    atlas = make_atlas(rows, redact=False)
+    assert (len(atlas.rows), atlas.mistakes, atlas.hardest) == (10, [], [])
+
+
+def test_redacted_no_text_is_left() -> None:
+    rows = sample_rows()
+    html = make_report(record_of(rows), rows, facts=Facts(title="t"), redact=True)
+    for secret in (SECRET, "Ames", "Bond", "onerror", "r10", "Rome"):
+        assert secret not in html
+    assert "Aaaaaaaaa aaa Aa. Aaaa aa Aaaa aa 00 Aaa 0000." in html
+    assert "redacted" in html
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Dr. Ames, 31yo\n", "Aa. Aaaa, 00aa "),
+        ("Ñandú e\u0301 名前 ٣½ 😀 ª", "Aaaaa aa aa 00 ? a"),
+        ("<b>&", "<a>&"),
+    ],
+)
+def test_shapes(text: str, expected: str) -> None:
+    assert shape(text) == expected
+    assert len(shape(text)) == len(text)
+
+
+def test_translations_have_scores_alone() -> None:
+    from annoseq.evaluation.comparison import Comparison
+    from annoseq.evaluation.record import to_record
+    from annoseq.evaluation.scorer import Scorer
+
+    rows = [Comparison("1", "a", (), (), target="b", output="b")]
+    scorer = Scorer(labels=[], has_spans=False)
+    scorer.add(rows)
+    html = make_report(to_record(scorer, gold="x"), rows, facts=Facts(title="t"))
+    assert Page(html).figures == {"exact_match": "1.000000"}
+    assert 'id="atlas"' not in html
+
+
+def test_it_is_written_whole(tmp_path: Path) -> None:
+    rows, path = sample_rows(), tmp_path / "report.html"
+    picture = tmp_path / "curves.png"
+    picture.write_bytes(PIXEL)
+    facts = Facts(title="t", pictures=[Picture.read(picture)])
+    write_report(record_of(rows), rows, path, facts=facts)
+    assert '<img src="data:image/png;base64,iVBOR' in path.read_text(encoding="utf-8")
+    with pytest.raises(OutputError, match="exists already"):
+        write_report(record_of(rows), rows, path, facts=facts)
+
+
+def test_pictures_that_cannot_be_shown_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "curves.pdf"
+    with pytest.raises(OptionError) as caught:
+        Picture.read(path)
+    assert str(caught.value) == f"{path}: a picture in a report must end in .png or .svg."
+    with pytest.raises(OptionError, match="cannot be read: No such file"):
+        Picture.read(tmp_path / "none.png")
+    large = tmp_path / "large.svg"
+    large.write_bytes(b" " * 1_000_001)
+    with pytest.raises(OptionError) as caught:
+        Picture.read(large)
+    assert str(caught.value) == (
+        f"{large}: this picture has 1,000,001 bytes, and a report takes pictures of up to "
+        "1,000,000. Make it smaller."
+    )
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(OptionError) as caught:
+        import_jinja()
+    assert str(caught.value) == (
+        "--report needs jinja2, which is not installed. Run: pip install 'annoseq[report]'"
+    )
+
+
+def test_attention_is_shown_for_rows_with_a_mistake() -> None:
+    seen = AttentionMap(["Dear", " Ames"], ["Dear", "{{NAME}}"], ["90", "09"])
+    plain, redacted = (
+        make_atlas(sample_rows(), redact=redact, look=lambda row: seen if row.id == "r3" else None)
+        for redact in (False, True)
+    )
+    assert plain.maps == redacted.maps == 1
+    [row] = [row for row in plain.rows if "attention" in row]
+    assert (row["id"], row["attention"]) == ("r3", [*seen])
+    [row] = [row for row in redacted.rows if "attention" in row]
+    assert row["attention"] == [["Aaaa", " Aaaa"], ["Aaaa", "{{NAME}}"], ["90", "09"]]
+
+
+def test_maps_end_before_the_report_grows_large() -> None:
+    wide = AttentionMap(["a"] * 800, ["b"] * 1000, ["0" * 800] * 1000)
+    assert make_atlas(sample_rows(), redact=False, look=lambda _: wide).maps == 2
