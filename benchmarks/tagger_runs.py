@@ -96,6 +96,7 @@ def run_tagger(
     seed: int = 42,
     tagger: TaggerConfig | None = None,
     hints: Hints | None = None,
+    epochs: int | None = None,
 ) -> Outcome:
     """Train a tagger by its defaults, keep its best epoch by the dev rows, and judge it there."""
     train, dev = read_corpus(data, corpus)
@@ -115,13 +116,13 @@ def run_tagger(
         curve.append(point)
         note(f"{corpus}: epoch {row.epoch}, {point[0]:.0f} s, F1 {row.score:.4f}")
 
-    learner.fit_one_cycle(report=lambda line: None, after_epoch=watch)
+    learner.fit_one_cycle(epochs, report=lambda line: None, after_epoch=watch)
     seconds, passed = time.process_time() - began, time.perf_counter() - wall
     learner.save(folder, overwrite=True)
     annotator = Annotator.load(folder, device=CPU)
     found, speed = annotate(annotator, [pair.source for pair in dev])
     quality = Quality.judge(found, train, dev)
-    return Outcome(seconds, passed, curve, quality, speed, f"{learner.config.epochs} epochs")
+    return Outcome(seconds, passed, curve, quality, speed, f"{learner.epochs} epochs")
 
 
 def annotate(annotator: Annotator, texts: Sequence[str]) -> tuple[list[list[Span]], float]:

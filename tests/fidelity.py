@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -15,16 +17,20 @@ from annoseq.config import (
     GruConfig,
     NetworkConfig,
     SearchConfig,
+    TaggerConfig,
     TrainingConfig,
 )
 from annoseq.decoding.windows import cut_windows
 from annoseq.errors import MarkupError
-from annoseq.models.build import build_model
+from annoseq.models.build import build_model, build_tagger
 from annoseq.models.folder import ModelConfig, TrainedModel
 from annoseq.pairs.markup import Span, escape, parse, strip_tags
 from annoseq.pairs.pair import Pair
 from annoseq.pairs.pairs import Pairs
 from annoseq.text.dataset import Dataset
+from annoseq.text.expressions import Expression
+from annoseq.text.marks import Hints, Marker
+from annoseq.text.tag_codec import TagCodec
 from tests.pairs.strategies import ODD_PIECES
 
 if TYPE_CHECKING:
@@ -59,16 +65,29 @@ SEARCHES = {
     "top-k": SearchConfig(search="top-k", k=2),
     "nucleus": SearchConfig(search="nucleus", p=0.8),
 }
+TAGGERS = {
+    "flat tagger": (FLAT, "lstm"),
+    "nested tagger": (NESTED, "lstm"),
+    "tagger without labels": (PLAIN, "lstm"),
+    "nested tagger of convolutions": (NESTED, "convolution"),
+    "nested tagger of attention": (NESTED, "transformer"),
+}
+ONE_PASS = "one pass"
+"""What a tagger does in the place of a search."""
+KINDS = [*itertools.product(MODELS, SEARCHES), *((name, ONE_PASS) for name in TAGGERS)]
 BATCHING = BatchConfig(batch_size=512, batch_tokens=16_384)
+_MARKER = Marker(
+    lists={"names": ("ames", "dr\x1f\x1f.")},
+    patterns={"odd": Expression(pattern=r"[{}\s]+"), "none": Expression(pattern=r"x*")},
+)
 
 
 @cache
 def random_annotator(name: str, *, seed: int = 0) -> Annotator:
     """Build a model that has never been trained and decides with conviction."""
-    targets = MODELS[name]
-    pairs = Pairs(
-        [Pair(strip_tags(target), target, row) for row, target in enumerate(targets, 1)], name=name
-    )
+    if name in TAGGERS:
+        return _random_tagger(name, seed=seed)
+    pairs = _pairs(name, MODELS[name])
     config = DataConfig(task="annotate", min_frequency=1)
     if name == "in pieces":
         config = DataConfig(task="annotate", min_frequency=9, tokens="bpe")  # all in characters
@@ -83,6 +102,39 @@ def random_annotator(name: str, *, seed: int = 0) -> Annotator:
         bounds=codec.bounds,
         fingerprint="none",
         data=config,
+        network=shape,
+        training=TrainingConfig(),
+        batching=BatchConfig(),
+        epochs=0,
+    )
+    return Annotator(TrainedModel(network, codec, about))
+
+
+def _pairs(name: str, targets: Sequence[str]) -> Pairs:
+    return Pairs(
+        [Pair(strip_tags(target), target, row) for row, target in enumerate(targets, 1)], name=name
+    )
+
+
+def _random_tagger(name: str, *, seed: int) -> Annotator:
+    """Build a tagger with random weights, which also reads a list and patterns."""
+    targets, encoder = TAGGERS[name]
+    settings = TaggerConfig.model_validate(
+        {"encoder": encoder, "hidden": 8, "embedding": 4, "buckets": 1024}
+    )
+    shape = NetworkConfig.of(settings)
+    plain = TagCodec.fit(_pairs(name, targets), buckets=settings.buckets, hints=Hints())
+    codec = replace(plain, marker=_MARKER)
+    network = build_tagger(settings, codec, seed=seed)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for weights in network.parameters():
+            weights.normal_(generator=generator)
+    about = ModelConfig(
+        task="annotate",
+        bounds=codec.bounds,
+        fingerprint="none",
+        data=DataConfig(task="annotate"),
         network=shape,
         training=TrainingConfig(),
         batching=BatchConfig(),
@@ -108,7 +160,7 @@ def _piece(generator: random.Random) -> str:
 def annotate(name: str, search: str, texts: Sequence[str]) -> list[Annotation]:
     """Annotate texts by a random model, without a progress bar."""
     return random_annotator(name).annotate(
-        texts, search=SEARCHES[search], batching=BATCHING, advance=lambda done: None
+        texts, search=SEARCHES.get(search), batching=BATCHING, advance=lambda done: None
     )
 
 
@@ -117,7 +169,7 @@ def violations(name: str, text: str, found: Annotation) -> list[str]:
     codec = random_annotator(name).model.codec
     outputs = [found, *found.alternatives]
     wrong = [problem for one in outputs for problem in _of_one(text, one)]
-    if found.windows != len(cut_windows(codec.source.cut(text).tokens, codec.bounds)):
+    if found.windows != len(cut_windows(codec.read(text)[0].tokens, codec.bounds)):
         wrong.append("another number of windows")
     for one in outputs:
         deepest = max((_depth(span, one.spans or ()) for span in one.spans or ()), default=0)

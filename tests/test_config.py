@@ -154,12 +154,19 @@ def test_an_end_of_forcing_belongs_to_falling_forcing() -> None:
     [("gru", 0.0, "padded"), ("attention", 1.0, "token"), ("transformer", 1.0, "token")],
 )
 def test_what_is_left_open_is_settled_by_the_model(model: str, forcing: float, loss: str) -> None:
-    settled = TrainingConfig(epochs=7).settled(model=model)
+    settled = TrainingConfig(epochs=7).settled(model=model, rows=9)
     assert (settled.teacher_forcing, settled.loss, settled.epochs) == (forcing, loss, 7)
-    assert settled.settled(model="gru") == settled.settled(model="attention") == settled
-    given = TrainingConfig(teacher_forcing="falling", loss="token", forcing_end_epoch=2)
-    assert given.settled(model=model) == given
-    assert TrainingConfig(loss="token").settled(model=model).loss == "token"
+    assert settled.settled(model="gru", rows=9) == settled.settled(model="attention", rows=9)
+    given = TrainingConfig(
+        epochs=1,
+        max_lr=1e-2,
+        clip_norm=0.5,
+        teacher_forcing="falling",
+        loss="token",
+        forcing_end_epoch=2,
+    )
+    assert given.settled(model=model, rows=9) == given
+    assert TrainingConfig(loss="token").settled(model=model, rows=9).loss == "token"
 
 
 @pytest.mark.parametrize(

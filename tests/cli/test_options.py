@@ -20,12 +20,12 @@ MESSAGES = {
     ),
     "train P": "--out is missing: model folder to write. See `annoseq train --help`.",
     "train P --out": "--out has no value: model folder to write. See `annoseq train --help`.",
-    "train P --out M --epochs 0": "--epochs: found '0'. Give a number above 0.",
-    "train P --out M --epochs few": "--epochs: found 'few'. Give a whole number.",
-    "train P --out M --epochs 1.5": "--epochs: found '1.5'. Give a whole number.",
-    "train P --out M --max-lr -1": "--max-lr: found '-1'. Give a number above 0.",
-    "train P --out M --max-lr fast": "--max-lr: found 'fast'. Give a number.",
-    "train P --out M --max-lr inf": "--max-lr: found 'inf'. Give a finite number.",
+    "train P --out M --epochs 0": "--epochs: found '0'. Give a number above 0, or 'auto'.",
+    "train P --out M --epochs few": "--epochs: found 'few'. Give a whole number, or 'auto'.",
+    "train P --out M --epochs 1.5": "--epochs: found '1.5'. Give a whole number, or 'auto'.",
+    "train P --out M --max-lr -1": "--max-lr: found '-1'. Give a number above 0, or 'auto'.",
+    "train P --out M --max-lr fast": "--max-lr: found 'fast'. Give a number, or 'auto'.",
+    "train P --out M --max-lr inf": "--max-lr: found 'inf'. Give a finite number, or 'auto'.",
     "train P --out M --valid-share 2": "--valid-share: found '2'. Give a number below 1.",
     "train P --out M --seed -1": "--seed: found '-1'. Give a number of at least 0.",
     "train P --out M --max-vocab 2": "--max-vocab: found '2'. Give a number of at least 8.",
@@ -40,12 +40,12 @@ MESSAGES = {
         "Give cpu, cuda, cuda:1, mps, or auto: the accelerator where there is one."
     ),
     "train P --out M --model nope": (
-        "--model: found 'nope'. Give 'gru', 'attention' or 'transformer'."
+        "--model: found 'nope'. Give 'auto', 'tagger', 'gru', 'attention' or 'transformer'."
     ),
     "train P --out M --model attention --gru.hidden 4": (
         "--gru.hidden belongs to --model gru, and the model is attention."
     ),
-    "train P --out M --attention.hidden 4": (
+    "train P --out M --model gru --attention.hidden 4": (
         "--attention.hidden belongs to --model attention, and the model is gru."
     ),
     "find-lr P --model attention --gru.embedding-dropout 0.1": (

@@ -111,7 +111,7 @@ def test_train_prints_the_table_of_epochs_and_draws_the_curves(data: Path, tmp_p
         plot,
     )
     header, *epochs, speed = result.out.splitlines()
-    assert header == Epoch.header()
+    assert header == Epoch.header(["padded_accuracy", "token_accuracy", "exact_match"])
     epochs = [line for line in epochs if not line.startswith("kept ")]
     assert [line.split()[0] for line in epochs] == ["1", "2", "3"]
     assert re.fullmatch(r"[\d,]+ pairs/s, peak memory \d+\.\d\d GB \(cpu\)", speed)

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from scripts.fuzz_fidelity import fuzz
 
 from annoseq.annotator.annotator import Annotator
+from annoseq.models.gru import Gru
+from annoseq.text.codec import Codec
 from tests.fidelity import (
     HARD,
     MODELS,
@@ -78,6 +80,8 @@ def test_weights_that_have_overflown_change_nothing(value: float, search: str) -
     """One word whose embedding is spoilt spoils all that comes after it, open tags too."""
     model = random_annotator("nested").model
     network = deepcopy(model.network)
+    assert isinstance(network, Gru)
+    assert isinstance(model.codec, Codec)
     with torch.no_grad():
         network.target.embedding.weight[model.codec.target.ids[" Ames"]] = value
     texts = ["Dr. Ames, 31y\n", " Ames", "Dr Dr Dr Ames Dr Ames 31 31"]

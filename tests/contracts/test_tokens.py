@@ -175,6 +175,7 @@ def test_spans_in_pieces_are_whole_words(search: str) -> None:
 
 def test_the_model_in_pieces_reads_in_pieces() -> None:
     codec = random_annotator("in pieces").model.codec
+    assert isinstance(codec, Codec)
     assert codec.source.cut("Ames\n").tokens == ["\x1f", *"Ames", "\x1f\n"]
 
 

@@ -16,6 +16,8 @@ from annoseq.errors import ModelError, OutputError
 from annoseq.evaluation.predictions import predict
 from annoseq.models.attention import Attention
 from annoseq.models.folder import TrainedModel
+from annoseq.models.network import Network
+from annoseq.text.codec import Codec
 from annoseq.text.vocabulary import BEGIN
 from tests.limits import largest_file
 from tests.tiny import BATCHING, TINY, TINY_ATTENTION, same_weights, tiny_learner
@@ -76,6 +78,8 @@ def test_a_loaded_model_predicts_the_same(
     loaded = TrainedModel.load(tmp_path / "model")
     assert same_weights(loaded.network, learner.network)
     assert loaded.codec.signature() == dataset.codec.signature()
+    assert isinstance(loaded.codec, Codec)
+    assert isinstance(loaded.network, Network)
     ours = predict(
         loaded.network, dataset.valid, loaded.codec, compute=Compute.choose(), batching=BATCHING
     )
@@ -86,6 +90,7 @@ def test_a_loaded_model_predicts_the_same(
     scores, saved_scores = (
         network.eval().scores(network.step(network.start(batch), begin))
         for network in (loaded.network, learner.network)
+        if isinstance(network, Network)
     )
     assert torch.equal(scores, saved_scores)
 
@@ -102,6 +107,7 @@ def test_the_tied_weight_is_stored_once(model_folder: Path, dataset: Dataset) ->
         tied = [name for name in weights.keys() if weights.get_tensor(name).shape == (size, 16)]  # noqa: SIM118
     assert len(tied) == 1
     network = TrainedModel.load(model_folder).network
+    assert isinstance(network, Network)
     assert network.target.output.weight is network.target.embedding.weight
 
 

@@ -40,6 +40,8 @@ from annoseq.text.codec import Codec
 from annoseq.text.marks import Hints
 from annoseq.training.learner import Learner
 
+_OF_VOCABULARIES = frozenset({"tokens", "max_vocab", "bpe_vocab", "min_frequency"})
+
 
 def train(
     pairs: DataPath,
@@ -86,6 +88,8 @@ def train(
         # The same rows are kept for validation as before, or the model would have seen them.
         preparing = replace(preparing, data=_as_before(base, preparing.data))
     dataset = open_dataset(pairs, preparing, codec=_vocabularies(base))
+    if base is None:
+        _refuse_vocabularies(preparing.data, network.settled(task=dataset.codec.task))
     learner = Learner(
         dataset,
         base=base,
@@ -133,14 +137,28 @@ def _as_before(base: TrainedModel, data: DataConfig) -> DataConfig:
     return base.config.data.model_copy(update=data.model_dump(exclude_unset=True))
 
 
+def _refuse_vocabularies(data: DataConfig, network: NetworkConfig) -> None:
+    """Raise if an option about vocabularies was given and the model has none.
+
+    Raises:
+        OptionError: such an option was given.
+    """
+    given = sorted(data.model_fields_set & _OF_VOCABULARIES)
+    if given and network.model == "tagger":
+        option = "--" + given[0].replace("_", "-")
+        raise OptionError(
+            f"{option} is for models that write; this one is a tagger and has no vocabulary. "
+            f"Leave {option} off, or name another model with --model."
+        )
+
+
 def _refuse_settled(network: NetworkConfig, data: DataConfig, vectors: Path | None) -> None:
     """Raise if an option was given that the model to go on from has settled.
 
     Raises:
         OptionError: such an option was given.
     """
-    of_vocabularies = {"tokens", "max_vocab", "bpe_vocab", "min_frequency"}
-    settled = data.model_fields_set & {"task", *of_vocabularies}
+    settled = data.model_fields_set & {"task", *_OF_VOCABULARIES}
     names = [*settled, *network.options_given(), *(["vectors"] if vectors else [])]
     if names:
         option = "--" + min(names).replace("_", "-")

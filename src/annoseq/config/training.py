@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from annoseq.config.section import DeviceName, Probability, Section, Share0
+from annoseq.errors import OptionError
 
-_ROWS, _FEWEST, _MOST = 150_000, 8, 50
-"""A tagger learns from about so many rows in all, in so many epochs at least and at most."""
+_EPOCHS_OF_ONE, _FEWEST, _MOST = 1_200, 6, 50
+"""A tagger's epochs fall with the square root of the rows: 12 for 10,000, 50 for 500 or fewer."""
 
 
 class DeviceConfig(Section):
@@ -65,8 +67,19 @@ class TrainingConfig(Section):
         return self
 
     def settled(self, *, model: str, rows: int) -> Self:
-        """Put what a model is usually trained with, on so many rows, for `auto`."""
+        """Put what a model is usually trained with, on so many rows, for `auto`.
+
+        Raises:
+            OptionError: an option was given that a tagger has no use for.
+        """
         is_notebooks, is_tagger = model == "gru", model == "tagger"
+        for name in sorted(self.model_fields_set & _OF_WRITERS) if is_tagger else ():
+            if getattr(self, name) != type(self).model_fields[name].default:
+                option = "--" + name.replace("_", "-")
+                raise OptionError(
+                    f"{option} is for models that write, and this one is a tagger. Leave {option} "
+                    "off, or name another model with --model."
+                )
         settled: dict[str, object] = {}
         if self.epochs == "auto":
             settled["epochs"] = _tagger_epochs(rows) if is_tagger else 5
@@ -74,15 +87,20 @@ class TrainingConfig(Section):
             settled["max_lr"] = 3e-3 if is_tagger else 1e-3
         if self.clip_norm == "auto":
             settled["clip_norm"] = 0.0 if is_notebooks else 1.0
-        if self.teacher_forcing == "auto":
+        if self.teacher_forcing == "auto" and not is_tagger:
             settled["teacher_forcing"] = 0.0 if is_notebooks else 1.0
-        if self.loss == "auto":
+        if self.loss == "auto" and not is_tagger:
             settled["loss"] = "padded" if is_notebooks else "token"
         return self.model_copy(update=settled)
 
 
 def _tagger_epochs(rows: int) -> int:
-    return max(_FEWEST, min(_MOST, round(_ROWS / rows)))
+    return max(_FEWEST, min(_MOST, round(_EPOCHS_OF_ONE / sqrt(rows))))
+
+
+_OF_WRITERS = frozenset(
+    {"teacher_forcing", "forcing_end_epoch", "loss", "label_smoothing", "compile"}
+)
 
 
 class SweepConfig(Section):

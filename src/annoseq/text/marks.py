@@ -7,16 +7,15 @@ expression; the tokens that it covers are marked.
 
 from __future__ import annotations
 
-import tomllib
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import regex
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from annoseq.errors import OptionError
+from annoseq.text.expressions import Expression, matches, read_expressions
 from annoseq.text.segmentation import core_start
 
 if TYPE_CHECKING:
@@ -55,28 +54,6 @@ class Hints:
 
 
 _SEPARATOR = "\x1f"
-_SECONDS = 5.0
-"""How long one pattern may take for one text."""
-
-
-class Pattern(BaseModel):
-    """A regular expression of the `regex` library."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    pattern: str
-    ignore_case: bool = False
-
-    def compile(self) -> Any:  # regex ships no types
-        """Compile it.
-
-        Raises:
-            ValueError: it is no regular expression.
-        """
-        try:
-            return regex.compile(self.pattern, regex.IGNORECASE if self.ignore_case else 0)
-        except regex.error as error:
-            raise ValueError(f"not a regular expression: {error}") from error
 
 
 class Marker(BaseModel):
@@ -85,7 +62,7 @@ class Marker(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, ignored_types=(cached_property,))
 
     lists: dict[str, tuple[str, ...]] = {}
-    patterns: dict[str, Pattern] = {}
+    patterns: dict[str, Expression] = {}
 
     def __bool__(self) -> bool:
         return bool(self.lists or self.patterns)
@@ -145,15 +122,8 @@ class Marker(BaseModel):
 
     def _matched(self, text: str) -> Iterator[tuple[str, int, int]]:
         for name, expression in self._expressions.items():
-            try:
-                for found in expression.finditer(text, timeout=_SECONDS):
-                    if found.end() > found.start():
-                        yield name, found.start(), found.end()
-            except TimeoutError as error:
-                raise OptionError(
-                    f"the pattern {name!r} takes more than {_SECONDS:g} seconds on a text. "
-                    "Such patterns repeat what repeats, as (a+)+ does: write it without."
-                ) from error
+            for start, end in matches(expression, text, name=name):
+                yield name, start, end
 
 
 def _mark(found: Sequence[list[str]], places: Sequence[int], name: str) -> None:
@@ -197,35 +167,11 @@ def _entry(tokens: Iterable[str]) -> str:
     return f"{_SEPARATOR}{_SEPARATOR}".join(words)
 
 
-def read_patterns(path: Path) -> dict[str, Pattern]:
+def read_patterns(path: Path) -> dict[str, Expression]:
     """Read named patterns from a TOML file: for each a table with its `pattern`.
 
     Raises:
         OptionError: the file cannot be read, or a pattern makes no sense.
     """
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise OptionError(f"--patterns {path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:  # also of bytes that are not UTF-8
-        raise OptionError(f"--patterns {path} is not TOML: {error}.") from error
-    found: dict[str, Pattern] = {}
-    for name, table in tables.items():
-        try:
-            found[name] = Pattern.model_validate(table)
-            found[name].compile()
-        except ValidationError as error:
-            fault = error.errors(include_input=False, include_url=False)[0]
-            where = ".".join(map(str, fault["loc"])) or "the whole entry"
-            raise OptionError(
-                f"--patterns {path}: [{name}] {where}: {fault['msg']}. Write a table [{name}] with "
-                "the line pattern = 'EXPRESSION', and ignore_case = true if you like."
-            ) from error
-        except ValueError as error:
-            raise OptionError(f"--patterns {path}: [{name}] {error}.") from error
-    if not found:
-        raise OptionError(
-            f"--patterns {path} has no pattern. Write for each a table [name] with the line "
-            "pattern = 'EXPRESSION'."
-        )
-    return found
+    example = "pattern = 'EXPRESSION', and ignore_case = true if you like"
+    return read_expressions(path, Expression, example=example)

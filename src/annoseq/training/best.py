@@ -12,18 +12,28 @@ if TYPE_CHECKING:
 
 @dataclass
 class Best:
-    """The highest value that was offered, and the weights of its epoch; of equals the first."""
+    """The highest value that was offered, and the weights of its epoch.
+
+    Of equals the one with the lowest loss counts, and of those the first: a tagger finds no span at
+    all for a while, and still learns.
+    """
 
     value: float = float("-inf")
+    loss: float = float("inf")
     epoch: int = 0
     weights: dict[str, Tensor] = field(default_factory=dict)
 
-    def offer(self, value: float, *, epoch: int, network: nn.Module) -> None:
-        """Take the weights if the value is higher than all before."""
-        if value > self.value:
-            self.value, self.epoch = value, epoch
+    def offer(self, value: float, *, loss: float, epoch: int, network: nn.Module) -> None:
+        """Take the weights if the value is higher than all before, or as high at a lower loss."""
+        if (value, -loss) > (self.value, -self.loss):
+            self.value, self.loss, self.epoch = value, loss, epoch
             self.weights = deepcopy(dict(network.state_dict()))  # which copies tied weights once
 
     def state(self) -> dict[str, Any]:
         """Return all of it as plain values."""
-        return {"value": self.value, "epoch": self.epoch, "weights": self.weights}
+        return {
+            "value": self.value,
+            "loss": self.loss,
+            "epoch": self.epoch,
+            "weights": self.weights,
+        }

@@ -296,7 +296,9 @@ class Learner:
         self.recorder.add(row, rates=rates, losses=losses)
         self._validated = row
         if self.config.keep == "best" or self.config.early_stopping:
-            self._best.offer(row.score, epoch=self.epochs, network=self.network)
+            self._best.offer(
+                row.score, loss=row.valid_loss, epoch=self.epochs, network=self.network
+            )
         return row
 
     def _plan(self, epochs: int, max_lr: float) -> dict[str, Any]:

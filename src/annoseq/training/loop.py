@@ -49,6 +49,12 @@ class Trainer:
     def __post_init__(self) -> None:
         self._module = self.processes.module(self.objective)
 
+    def forcing(self, epoch: int, *, epochs: int) -> float:
+        """Return how likely the target's token is fed in an epoch; a tagger is fed nothing."""
+        if self.config.teacher_forcing == "auto":
+            return 1.0
+        return forcing_in(epoch, self.config, epochs=epochs)
+
     def order(self, epoch: int) -> list[list[int]]:
         """Return the batches of an epoch, counted over all that the weights were trained for."""
         return shuffled(
@@ -139,7 +145,7 @@ def range_test(trainer: Trainer, rates: Sequence[float]) -> list[float]:
     optimizer, scaler = trainer.optimizer(rates[0]), trainer.compute.scaler()
     losses: list[float] = []
     rows: list[list[int]] = []
-    forcing = forcing_in(0, trainer.config, epochs=1)
+    forcing = trainer.forcing(0, epochs=1)
     trainer.objective.train()
     with progress("lr_find", total=len(rates)) as advance:
         for step, rate in enumerate(rates):
@@ -206,7 +212,7 @@ class OneCycle:
 
     def _forcing(self) -> float:
         done, epochs = self.epoch - self.first, self.end - self.first
-        return forcing_in(done, self.trainer.config, epochs=epochs)
+        return self.trainer.forcing(done, epochs=epochs)
 
     def _check(self, loss: Tensor) -> None:
         # A network whose loss was no number once has none but such losses from there on.

@@ -22,6 +22,10 @@ _HIGHEST = 1e30
 """Messages from the end count as no more: where one overflows, the one from the start vanishes."""
 
 
+_LARGEST, _IMPOSSIBLE = 1e4, -1e4
+"""What scores that are no numbers are read as: weights that have overflown must not break spans."""
+
+
 class Paths(NamedTuple):
     """The messages of the forward-backward algorithm, scaled so that products are probabilities.
 
@@ -84,7 +88,8 @@ class Chain(nn.Module):
     ) -> Tensor:
         """Return the log-likelihood (B,) of `tags` (B, T), whose `paths` are known; not above 0."""
         score = _score(emissions, self.transitions(), tags, lengths)
-        return (score - paths.log_partition).clamp(max=0.0)
+        found = (score - paths.log_partition).clamp(max=0.0)
+        return found.nan_to_num(nan=_IMPOSSIBLE, neginf=_IMPOSSIBLE)
 
     @torch.no_grad()
     def paths(self, emissions: Tensor, lengths: Tensor) -> Paths:
@@ -96,7 +101,7 @@ class Chain(nn.Module):
         """Return the likeliest sequences (B, T), outside after their ends (Viterbi 1967)."""
         many, width = self.labels, emissions.shape[1]
         _, begin, inside, end, single = _blocks(many)
-        bi, be, ii, ie = self.within
+        between, (bi, be, ii, ie) = finite(self.between), finite(self.within)
         reached = emissions.new_full((len(emissions), self.tags), -torch.inf)
         reached[:, 0] = 0.0  # as if an outside tag stood before the text
         labels = torch.arange(many, device=emissions.device)
@@ -107,7 +112,7 @@ class Chain(nn.Module):
             last = torch.cat([reached[:, :1], torch.maximum(ended, alone)], 1)
             through = torch.where(ended >= alone, labels + end.start, labels + single.start)
             through = F.pad(through, (1, 0))  # an outside tag comes from outside
-            opened, which = (last.unsqueeze(2) + self.between).max(1)
+            opened, which = (last.unsqueeze(2) + between).max(1)
             opener = through.gather(1, which)
             begun, within = reached[:, begin], reached[:, inside]
             goes_on, closes = begun + bi >= within + ii, begun + be >= within + ie
@@ -163,7 +168,8 @@ class Chain(nn.Module):
             + _log(paths.scores[row, last, end])
             + _log(paths.behind[row, last, end])
         )
-        return torch.where(first == last, alone, several).clamp(max=0.0)
+        found = torch.where(first == last, alone, several).clamp(max=0.0)
+        return found.nan_to_num(nan=_IMPOSSIBLE, neginf=_IMPOSSIBLE)
 
 
 def _score(emissions: Tensor, transitions: Tensor, tags: Tensor, lengths: Tensor) -> Tensor:
@@ -242,6 +248,11 @@ def _blocks(labels: int) -> tuple[slice, slice, slice, slice, slice]:
 def _is_token(values: Tensor, lengths: Tensor) -> Tensor:
     places = torch.arange(values.shape[1], device=values.device)
     return places < lengths.to(values.device).unsqueeze(1)
+
+
+def finite(scores: Tensor) -> Tensor:
+    """Return scores that can be added up over any text, whatever they were."""
+    return scores.nan_to_num(nan=0.0).clamp(-_LARGEST, _LARGEST)
 
 
 def _log(probabilities: Tensor) -> Tensor:

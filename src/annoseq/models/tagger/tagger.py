@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from annoseq.models.tagger.chain import Chain
+from annoseq.models.tagger.chain import Chain, finite
 from annoseq.models.tagger.encoders import build_encoder
 from annoseq.models.tagger.words import WordVectors
 from annoseq.text.tags import bounds_of, found_spans, spans_of
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 _REMEMBERED = 1 << 16
 """How many tokens' vectors are kept when nothing is learned: any number of texts may come."""
-_HIGHEST = 1e4
-"""The size that scores are cut to when nothing is learned."""
 
 
 class Tagger(nn.Module):
@@ -137,7 +135,7 @@ class Tagger(nn.Module):
         if above is not None:
             emissions = emissions + self.above[level - 1](above).float()
         if not self.training:  # spans are whole whatever has overflown, as in half precision
-            emissions = emissions.nan_to_num(0.0).clamp(-_HIGHEST, _HIGHEST)
+            emissions = finite(emissions)
         if above is None:
             return emissions
         allowed = bounds_of(above, labels=self._chain(level).labels, nests=self.nests)

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import torch
+
+from annoseq.models.tagger.words import WordVectors
+from annoseq.text.features import KINDS, Words
+
+WIDTH = 4
+
+
+def some_words() -> Words:
+    words = Words(buckets=1024)
+    words.look_up(["Dr", ".", " Ames", "Ames", " ames"])
+    words.look_up([" Ames"], [("list names single",)])
+    return words
+
+
+def test_a_word_has_the_same_vector_in_any_company() -> None:
+    words, vectors = some_words(), WordVectors(buckets=1024, width=WIDTH, word_dropout=0.0)
+    together = vectors(words.bags(range(6)))
+    assert together.shape == (6, KINDS * WIDTH)
+    for number in range(6):
+        assert torch.allclose(vectors(words.bags([number]))[0], together[number])
+    assert vectors(words.bags([])).shape == (0, KINDS * WIDTH)
+
+
+def test_words_that_differ_in_one_feature_differ_in_its_part_of_the_vector() -> None:
+    vectors = WordVectors(buckets=1024, width=WIDTH, word_dropout=0.0)
+    _, _, spaced, bare, lower, marked = vectors(some_words().bags(range(6))).split(1)
+
+    def differing(one: torch.Tensor, other: torch.Tensor) -> list[int]:
+        return (one != other).reshape(KINDS, WIDTH).any(1).nonzero().flatten().tolist()
+
+    assert differing(spaced, bare) == [3]
+    assert differing(spaced, lower) == [3]
+    assert differing(spaced, marked) == [4]
+
+
+def test_in_training_some_words_are_known_by_their_spelling_alone() -> None:
+    words = Words(buckets=1024)
+    numbers = words.look_up([f"w{number}" for number in range(400)])
+    vectors = WordVectors(buckets=1024, width=WIDTH, word_dropout=0.25)
+    torch.manual_seed(0)
+    forms, rest = vectors(words.bags(numbers)).split([WIDTH, (KINDS - 1) * WIDTH], 1)
+    assert 60 < int((forms == 0).all(1).sum()) < 140
+    assert rest.any(1).all()
+    assert vectors.eval()(words.bags(numbers))[:, :WIDTH].any(1).all()
