@@ -15,7 +15,8 @@ import pytest
 
 import annoseq
 from annoseq.cli import app
-from tests.cli.command import TINY, run
+from annoseq.pairs.markup import strip_tags
+from tests.cli.command import run, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,9 +28,10 @@ ids = [page.relative_to(ROOT).as_posix() for page in PAGES]
 
 FEWER_ROWS = ("--rows 4000", "--rows 24")
 """In blocks marked `console`, the first is replaced by the second."""
-ELSEWHERE = {"prepare", "sweep", "vectors"}
+ELSEWHERE = {"prepare", "sweep", "vectors", "score", "compare"}
 """Commands that the README names in its table, and other pages show."""
-SMALLER = {"find-lr": TINY[:4], "train": TINY[:4]}
+SMALL_TAGGER = ("--tagger.hidden", "8", "--tagger.buckets", "1024")
+SMALLER = {"find-lr": SMALL_TAGGER, "train": SMALL_TAGGER}
 """What is added to these commands in blocks marked `console`."""
 SMALL_ATTENTION = ("--attention.embedding", "8", "--attention.hidden", "8")
 """The same where the network is another."""
@@ -85,6 +87,13 @@ def headings(page: Path) -> list[str]:
     return re.findall(r"^#+ (.+)$", text, re.M)
 
 
+ROAD = re.findall(r"^\|.*\| `(annoseq .*)` \|$", README.read_text(encoding="utf-8"), re.M)
+"""What is typed, one after the other, in the table that begins with what a reader has."""
+NAMES = ("Ames", "Bond", "Cole", "Dale", "Earl", "Ford", "Gray", "Hill", "Jones", "King")
+FAST = ("--epochs", "12", "--batch-size", "4", "--max-lr", "3e-2", "--device", "cpu")
+"""A tagger this small learns ten names in that time."""
+
+
 @pytest.mark.parametrize("name", ["markup.md"])
 def test_the_examples_of_a_page_are_true(name: str) -> None:
     path = str(ROOT / "docs" / name)
@@ -105,7 +114,8 @@ def test_the_commands_and_the_python_lines_of_the_readme_run(
         small = SMALL_ATTENTION if "attention" in arguments else SMALLER.get(verb, ())
         result = run(verb, *arguments, *small)
         assert (command, result.code) == (command, 0), result.err
-    assert {shlex.split(command)[1] for command in commands} == verbs() - ELSEWHERE
+    shown = {shlex.split(command)[1] for command in [*commands, *ROAD]}
+    assert shown == verbs() - ELSEWHERE
     names = {"GruConfig": annoseq.GruConfig}
     for block in blocks(README, "python"):
         assert SMALL_LEARNER[0] in block
@@ -113,6 +123,35 @@ def test_the_commands_and_the_python_lines_of_the_readme_run(
     made = {"pairs.csv", "lr.png", "curves.png", "model", "scores.json", "annotated.jsonl"}
     made |= {"better", "notes-model", "losses.png"}
     assert {path.name for path in tmp_path.iterdir()} >= made
+
+
+def test_the_road_from_a_corpus_to_redacted_notes_can_be_walked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("corpus", "notes"):
+        (tmp_path / folder).mkdir()
+    for number, name in enumerate(NAMES):
+        note = f"Dear Dr. {name}:\nSeen on {{}} May."
+        (tmp_path / "corpus" / f"{name}.txt").write_text(note.format(number + 1))
+        covered = f"T1\tNAME 9 {9 + len(name)}\t{name}\n"
+        (tmp_path / "corpus" / f"{name}.ann").write_text(covered)
+        (tmp_path / "notes" / f"{name}.txt").write_text(note.format(31 - number))
+    before = snapshot(tmp_path / "notes")
+    assert len(ROAD) == 4
+    for command in ROAD:
+        _, verb, *arguments = shlex.split(command)
+        small = (*SMALL_TAGGER, *FAST) if verb == "train" else ()
+        result = run(verb, *arguments, *small)
+        assert (command, result.code) == (command, 0), result.err
+    assert snapshot(tmp_path / "notes") == before
+    for name in NAMES:
+        redacted = (tmp_path / "clean" / f"{name}.txt").read_text()
+        assert name not in redacted
+        assert re.fullmatch(r"Dear Dr\. \w+:\nSeen on \d+ May\.", redacted)
+        marked = (tmp_path / "look" / f"{name}.txt").read_text()
+        assert re.fullmatch(r"Dear Dr\. {{NAME}}(\w+){{/NAME}}:\nSeen on \d+ May\.", marked)
+        assert strip_tags(marked) == redacted
 
 
 @pytest.mark.parametrize("page", PAGES, ids=ids)

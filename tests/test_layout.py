@@ -16,6 +16,7 @@ LONGEST_FILE = 350
 ROOMS = [
     {"errors", "config", "files", "launch", "progress", "_version"},
     {"pairs"},
+    {"formats"},
     {"text"},
     {"doctor"},
     {"devices"},
@@ -24,6 +25,8 @@ ROOMS = [
     {"evaluation"},
     {"training"},
     {"annotator"},
+    {"redaction"},
+    {"reporting"},
     {"cli", "__main__"},
 ]
 FLOORS = {name: floor for floor, names in enumerate(ROOMS) for name in names}

@@ -6,6 +6,7 @@
     ├── MarkupError        an annotated text is not well formed
     ├── MismatchError      an annotated text without its tags is another text
     ├── PairsError         rows that cannot be used, named
+    ├── FormatError        a corpus in another format cannot be read, or cannot be written in it
     ├── DatasetError       a prepared dataset is missing, damaged, or does not fit
     ├── ModelError         a model folder is missing, damaged, or of another version
     ├── VectorsError       a file of word vectors cannot be read, made, or does not fit
@@ -61,6 +62,10 @@ class MismatchError(AnnoseqError, ValueError):
 
 class PairsError(AnnoseqError, ValueError):
     """Rows that cannot be used: the first few are named, and all are counted."""
+
+
+class FormatError(AnnoseqError, ValueError):
+    """A corpus in another format cannot be read, or its format cannot hold what is written."""
 
 
 class DatasetError(AnnoseqError, ValueError):

@@ -25,8 +25,8 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
-def read(source: Path, column: str = "orig_text") -> list[Text]:
-    return list(read_texts(source, column=column))
+def read(source: Path, column: str = "orig_text") -> list[tuple[str, str]]:
+    return [(one.id, one.text) for one in read_texts(source, column=column)]
 
 
 def test_a_folder_is_its_texts_by_path_unchanged(folder: Path) -> None:
@@ -49,6 +49,17 @@ def test_a_table_is_its_rows(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(b'note\n"a\rb"\n\n""\n'))
     assert read(path, "note") == [("1", "a\rb"), ("2", "")]
     assert count_texts(path, column="note") == 2
+
+
+def test_a_row_says_which_document_it_is_from(tmp_path: Path) -> None:
+    path = tmp_path / "new.csv"
+    path.write_text("doc_id,start,orig_text\nn1,0,a\nn1,12:30,b\n,7,c\n")
+    assert list(read_texts(path, column="orig_text")) == [
+        Text("1", "a", "n1", 0),
+        Text("2", "b", "n1", None),  # a column of this name may hold something else
+        Text("3", "c"),
+    ]
+    assert list(read_texts(path, column="doc_id"))[:2] == [Text("1", "n1"), Text("2", "n1")]
 
 
 def test_the_name_tells_what_an_input_is(folder: Path) -> None:
@@ -79,7 +90,7 @@ def test_a_name_that_does_not_tell(tmp_path: Path) -> None:
         ".parquet (.gz may follow), or name the format: csv, tsv, jsonl, parquet. "
         "If it is one whole text, add --input-format text."
     )
-    assert list(read_texts(path, column="", format_="text")) == [(str(path), "Dr. Ames")]
+    assert list(read_texts(path, column="", format_="text")) == [Text(str(path), "Dr. Ames")]
 
 
 def test_a_folder_without_texts(tmp_path: Path) -> None:
@@ -116,7 +127,7 @@ def test_rows_that_cannot_be_read_are_told_and_not_counted(tmp_path: Path) -> No
     path.write_text('{"orig_text": "a"}\n{"orig_text": "\\ud800"}\n{"orig_text": "c"}\n')
     told: list[TableError] = []
     found = list(read_texts(path, column="orig_text", on_bad=told.append))
-    assert found == [("1", "a"), ("3", "c")]
+    assert found == [Text("1", "a"), Text("3", "c")]
     assert len(told) == 1
     assert "row 2" in str(told[0])
     assert count_texts(path, column="orig_text") == 2

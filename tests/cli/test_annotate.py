@@ -10,7 +10,7 @@ import pytest
 from annoseq.pairs.markup import parse, strip_tags
 from annoseq.pairs.pairs import read_pairs
 from annoseq.pairs.tables import read_rows
-from tests.cli.command import TINY, run, snapshot
+from tests.cli.command import TINY, refusal, run, snapshot
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,9 +60,14 @@ def written(result: Result) -> list[dict[str, Any]]:
     return records(result.out)
 
 
+def fields(record: dict[str, Any]) -> list[str]:
+    """Return the names of a line's fields without those that only rows of documents have."""
+    return [name for name in record if name not in {"doc_id", "start"}]
+
+
 def check_faithful(record: dict[str, Any]) -> None:
     """Check what holds of every line, whatever the model."""
-    assert list(record)[:6] == FIELDS
+    assert fields(record)[:6] == FIELDS
     text = record["text"]
     for one in (record, *record.get("alternatives", [])):
         assert strip_tags(one["annotated"]) == text
@@ -127,7 +132,7 @@ def test_free_writing_says_what_it_did_to_the_text(model: Path, new: Path, tmp_p
     found = records(result.out)
     wrong = [one for one in found if "problem" in one]
     for one in found:
-        assert list(one)[:6] == FIELDS
+        assert fields(one)[:6] == FIELDS
         assert (one["spans"] is None) == (one in wrong)
         assert ("problem" in one) == (one in wrong)
         if one["spans"] is not None:
@@ -142,6 +147,65 @@ def test_free_writing_says_what_it_did_to_the_text(model: Path, new: Path, tmp_p
     result = run("annotate", model, path, "--free")
     assert result.out == wrong[0]["annotated"]
     assert result.err.endswith("text plus tags; --format jsonl says which\n")
+
+
+DOCUMENTS = """doc_id,start,orig_text
+b,0,Dear Dr. Ames:
+a,0,One line
+b,16,seen 12 March 😀 by Bo
+"""
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_the_rows_of_a_document_become_one_again(suffix: str, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "new.csv").write_text(DOCUMENTS, encoding="utf-8")
+    out, corpus = tmp_path / f"out.{suffix}", tmp_path / "corpus"
+    assert run("annotate", model, tmp_path / "new.csv", "--out", out) == (0, "", "")
+    assert run("export", "brat", out, corpus, "--lossy").code == 0
+    texts = {name: content.decode() for name, content in snapshot(corpus).items()}
+    assert texts["b.txt"] == "Dear Dr. Ames:\n\nseen 12 March 😀 by Bo"
+    assert texts["a.txt"] == "One line"
+    for line in texts["b.ann"].splitlines():
+        _, place, covered = line.split("\t")
+        start, end = map(int, place.split()[1:])
+        assert texts["b.txt"][start:end] == covered
+
+
+def test_another_format_is_what_export_would_write(
+    model: Path, notes: Path, tmp_path: Path
+) -> None:
+    lines = tmp_path / "out.jsonl"
+    assert run("annotate", model, notes, "--out", lines) == (0, "", "")
+    for format_ in ("brat", "spacy-jsonl", "conll"):
+        direct, exported = tmp_path / f"{format_}-direct", tmp_path / f"{format_}-exported"
+        result = run("annotate", model, notes, "--format", format_, "--lossy", "--out", direct)
+        assert (result.code, result.out) == (0, "")
+        assert run("export", format_, lines, exported, "--lossy").err == result.err
+        if format_ == "brat":
+            assert snapshot(direct) == snapshot(exported)
+            assert snapshot(direct).keys() > {"a.txt", "a.ann", "sub/deep/b.ann"}
+            again = ("annotate", model, notes, "--format", format_, "--lossy", "--out", direct)
+            assert "add --overwrite to replace it" in refusal(run(*again))
+            assert run(*again, "--overwrite").code == 0
+        else:
+            assert direct.read_bytes() == exported.read_bytes()
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_what_a_format_cannot_hold_is_lost_when_that_is_said(model: Path, tmp_path: Path) -> None:
+    """No text is annotated twice: the run that failed at its end is resumed."""
+    (tmp_path / "new.csv").write_text("doc_id,start,orig_text\n../up,0,Dr. Ames\n")
+    out = tmp_path / "out"
+    arguments = ("annotate", model, tmp_path / "new.csv", "--out", out, "--lossy")
+    result = run(*arguments, "--format", "brat")
+    assert result.code == 2
+    note, message = result.err.splitlines()
+    assert note == "1 texts are done. Add --resume to the same command to go on after them."
+    assert "the id '../up', which cannot be a file's name" in message
+    assert not out.exists()
+    assert run(*arguments, "--format", "spacy-jsonl", "--resume").code == 0
+    assert records(out.read_text())[0]["id"] == "../up"
+    assert not out.with_name("out.partial").exists()
 
 
 def test_a_folder_becomes_a_folder(model: Path, notes: Path, tmp_path: Path) -> None:
@@ -230,7 +294,7 @@ def test_a_translator_writes_other_texts(translator: Path, new: Path) -> None:
     found = written(run("annotate", translator, new, "--column", "annotated_text"))
     assert [one["text"] for one in found] == [pair.target for pair in read_pairs(new)]
     for one in found:
-        assert list(one) == FIELDS
+        assert fields(one) == FIELDS
         assert one["spans"] is None
 
 

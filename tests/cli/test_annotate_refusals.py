@@ -33,7 +33,26 @@ MESSAGES = {
     "--beam-size 5": "--beam-size belongs to --search beam, and the search is greedy.",
     "--search top-k --p 0.9": "--p belongs to --search nucleus, and the search is top-k.",
     "--chunk-size 0": "--chunk-size: found '0'. Give a number of at least 1.",
-    "--format xml": "--format: found 'xml'. Give one of inline, jsonl, csv.",
+    "--format xml": (
+        "--format: found 'xml'. Give one of inline, jsonl, csv, brat, i2b2, meddocan, folders, "
+        "inline-xml, conll, pubtator, doccano, label-studio, spacy-jsonl, spacy, spans."
+    ),
+    "--format brat": "--format brat writes a folder. Name it with --out.",
+    "--format conll": "--format conll writes a file. Name it with --out.",
+    "--format brat --out out": (
+        "--format brat cannot hold the scores of annotations. Add --lossy to leave out and count "
+        "what it cannot hold, or use one of label-studio, spacy-jsonl, spans."
+    ),
+    "--format spans --out out.txt": (
+        "out.txt: the suffix '.txt' stands for no known format. Use a name that ends in one of "
+        ".csv, .tsv, .jsonl, .ndjson, .parquet (.gz may follow), or name the format: csv, tsv, "
+        "jsonl, parquet."
+    ),
+    "--format brat --lossy --out notes --overwrite": (
+        "notes was not written by annoseq, so that --overwrite does not replace it. "
+        "Choose another name, or remove it first."
+    ),
+    "--lossy": "--lossy has no meaning for the format jsonl. Leave it off.",
     "--format inline": (
         "--format inline writes whole texts, and the input is a table. Use --format jsonl or csv."
     ),
@@ -167,6 +186,9 @@ def test_an_output_folder_that_would_be_in_the_way(
     (here / "out.jsonl").mkdir()
     (here / "out.jsonl" / "mine.txt").write_text("mine")
     message = refused(here, model, "notes", "--format", "inline", "--out", out, *overwrite)
+    if "notes" in out:
+        brat = ("--format", "brat", "--lossy", "--out", out)
+        assert refused(here, model, "notes", *brat, *overwrite) == message
     if "notes" in out:
         assert message == f"--out {out} is inside notes, which is read. Name a folder outside."
     else:

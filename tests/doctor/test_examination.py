@@ -128,7 +128,10 @@ def test_other_markup_is_recognised_and_is_an_error() -> None:
     assert diagnosis.markup == "[text](LABEL)"
     assert (finding.kind, finding.severity, finding.rows) == ("other-markup", "error", (1, 2))
     assert finding.title == "tags written as [text](LABEL)"
-    assert finding.advice == "Convert [text](LABEL) to {{LABEL}}text{{/LABEL}}."
+    assert finding.advice == (
+        "Convert them to {{LABEL}}text{{/LABEL}}: "
+        "annoseq import table PAIRS NEW --markup '[text](LABEL)'."
+    )
     assert diagnose(pairs, task="translate").is_healthy
 
 

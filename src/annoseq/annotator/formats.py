@@ -7,13 +7,26 @@ import io
 import json
 from typing import TYPE_CHECKING, Any, Literal
 
+from annoseq.config import DOCUMENT_COLUMN, OFFSET_COLUMN
+
 if TYPE_CHECKING:
     from annoseq.annotator.annotation import Annotation
     from annoseq.annotator.inputs import Text
 
 OutputFormat = Literal["inline", "jsonl", "csv"]
 
-_COLUMNS = ("id", "text", "annotated", "spans", "score", "windows", "problem", "alternatives")
+_COLUMNS = (
+    "id",
+    "doc_id",
+    "start",
+    "text",
+    "annotated",
+    "spans",
+    "score",
+    "windows",
+    "problem",
+    "alternatives",
+)
 
 
 def header(format_: OutputFormat) -> str:
@@ -25,10 +38,16 @@ def formatted(text: Text, annotation: Annotation, format_: OutputFormat) -> str:
     """Write one annotation. In CSV, spans and alternatives are JSON."""
     if format_ == "inline":
         return annotation.annotated
-    record = {"id": text.id, **annotation.to_dict()}
+    record = {"id": text.id, **_place(text), **annotation.to_dict()}
     if format_ == "jsonl":
         return json.dumps(record, ensure_ascii=False) + "\n"
     return _row([_field(record.get(column)) for column in _COLUMNS])
+
+
+def _place(text: Text) -> dict[str, Any]:
+    """Say where in its document a text stands, so that documents can be put together again."""
+    found = {DOCUMENT_COLUMN: text.document, OFFSET_COLUMN: text.start}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _field(value: Any) -> str:

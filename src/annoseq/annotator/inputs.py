@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from annoseq.config import DOCUMENT_COLUMN, OFFSET_COLUMN
 from annoseq.errors import OptionError, TableError
 from annoseq.pairs.sources import is_standard_input, open_source, source_name
 from annoseq.pairs.tables import read_rows, table_format
@@ -12,16 +14,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from annoseq.pairs.rows import TableFormat
+    from annoseq.pairs.rows import Row, TableFormat
 
 InputFormat = Literal["text", "csv", "tsv", "jsonl", "parquet"]
 
+_OFFSET = re.compile("[0-9]{1,18}")
+
 
 class Text(NamedTuple):
-    """A text and what it is called: its row's number, or its file's path in the folder."""
+    """A text and what it is called: its row's number, or its file's path in the folder.
+
+    A row may also say which document it is from, and where it begins in it, in code points.
+    """
 
     id: str
     text: str
+    document: str | None = None
+    start: int | None = None
 
 
 def is_text_input(source: Path, format_: InputFormat | None) -> bool:
@@ -63,9 +72,10 @@ def read_texts(
         OptionError: a folder without `.txt` files, or a name that does not tell what it is.
     """
     if not is_text_input(source, format_):
+        kept = [name for name in (DOCUMENT_COLUMN, OFFSET_COLUMN) if name != column]
         table = _table_format(format_)
-        for row in read_rows(source, columns=[column], format=table, on_bad=on_bad):
-            yield Text(str(row.number), row.values[column])
+        for row in read_rows(source, columns=[column], optional=kept, format=table, on_bad=on_bad):
+            yield _of_row(row, column)
         return
     for path, name in _text_files(source):
         try:
@@ -85,6 +95,16 @@ def count_texts(source: Path, *, column: str, format_: InputFormat | None = None
     table = _table_format(format_)
     rows = read_rows(source, columns=[column], format=table, on_bad=lambda _: None)
     return sum(1 for _ in rows)
+
+
+def _of_row(row: Row, column: str) -> Text:
+    text = Text(str(row.number), row.values[column])
+    if column == DOCUMENT_COLUMN or not (document := row.values.get(DOCUMENT_COLUMN)):
+        return text
+    start = "" if column == OFFSET_COLUMN else row.values.get(OFFSET_COLUMN, "")
+    # A column of this name may hold something else: a place is a whole number.
+    place = int(start) if _OFFSET.fullmatch(start) else None
+    return text._replace(document=document, start=place)
 
 
 def _table_format(format_: InputFormat | None) -> TableFormat | None:

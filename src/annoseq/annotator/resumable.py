@@ -15,7 +15,7 @@ from annoseq.errors import OptionError, OutputError
 from annoseq.files import explained, rehearse, replacing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 
@@ -31,7 +31,8 @@ class ResumableOutput:
     """Takes chunks of (name, content); a file holds the contents, a folder a file for each name.
 
     `plan` is all that decides the output, besides the texts: a run is resumed only under the same
-    plan. `tally` counts the texts that are certain.
+    plan. `tally` counts the texts that are certain. Where the complete output is only read to make
+    another, `convert` is called with its path, and puts that in its place.
 
     Raises:
         OptionError: there is an interrupted run and `resume` is False, or the other way round, or
@@ -48,8 +49,11 @@ class ResumableOutput:
         resume: bool,
         overwrite: bool,
         begin: str = "",
+        convert: Callable[[Path], None] | None = None,
     ) -> None:
-        _refuse(path, is_folder=is_folder, overwrite=overwrite)
+        self._convert = convert
+        if convert is None:
+            _refuse(path, is_folder=is_folder, overwrite=overwrite)
         self._path, self._plan, self._is_folder = path, dict(plan), is_folder
         self._overwrite = overwrite
         self._folder = path.with_name(f"{path.name}.partial")
@@ -81,8 +85,11 @@ class ResumableOutput:
     def finish(self) -> None:
         """Put the complete output in its place."""
         with explained(self._path):
-            _refuse(self._path, is_folder=self._is_folder, overwrite=self._overwrite)
-            self._output.replace(self._path)
+            if self._convert:
+                self._convert(self._output)
+            else:
+                _refuse(self._path, is_folder=self._is_folder, overwrite=self._overwrite)
+                self._output.replace(self._path)
             shutil.rmtree(self._folder)
 
     def leave(self) -> bool:

@@ -26,10 +26,17 @@ for _name, _help in {
     "train": "Train a model on a table of pairs or on prepared data.",
     "sweep": "Train with many settings and keep the best model.",
     "annotate": "Annotate the texts of a table, a folder, a file or a pipe.",
+    "redact": "Write texts de-identified: labels, masks or surrogates for what a model finds.",
+    "export": "Write annotations, or pairs, in another program's format.",
     "evaluate": "Score a model on a table of pairs.",
+    "score": "Score predicted spans, whoever made them, against gold ones.",
+    "compare": "Compare two files of scores, document by document.",
 }.items():
     _module = _name.replace("-", "_")
     app.command(f"annoseq.cli.{_module}:{_module}", name=_name, help=_help)
+app.command(
+    "annoseq.cli.import_:import_", name="import", help="Turn a corpus into a table of pairs."
+)
 _vectors = App(name="vectors", help="Train word vectors on the pairs' own text, or look at some.")
 for _name, _help in {
     "train": "Train fastText vectors on the pairs' own text.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -15,16 +15,22 @@ from annoseq.annotator.inputs import InputFormat, count_texts, is_text_input, re
 from annoseq.annotator.resumable import ResumableOutput, Tally
 from annoseq.annotator.stream import annotate_stream
 from annoseq.cli.console import is_watched, note
+from annoseq.cli.export import Lossy, write
 from annoseq.cli.options import Batching, Device, ModelPath, Overwrite, Search, at_least
 from annoseq.config import SOURCE_COLUMN, BatchConfig, DeviceConfig, SearchConfig
 from annoseq.errors import OptionError
+from annoseq.formats.annotations import read_output
+from annoseq.formats.conversion import FOLDERS, WITH_SCORES, CorpusFormat, rehearse_export
+from annoseq.formats.losses import Losses
 from annoseq.models.folder import WEIGHTS_FILE
 from annoseq.progress import progress
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from annoseq.errors import TableError
+
+AnyFormat = Literal[OutputFormat, CorpusFormat]
 
 _NAMED = 5
 _BY_SUFFIX: dict[str, OutputFormat] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
@@ -52,13 +58,15 @@ def annotate(
         Path | None, Parameter(help="File to write, or folder (inline); by default output.")
     ] = None,
     format_: Annotated[
-        OutputFormat | None,
+        AnyFormat | None,
         Parameter(
             name="--format",
-            help="inline (annotated text alone), jsonl or csv; by default as --out's suffix says, "
-            "or else jsonl for a table, inline for a text, and inline for a folder with --out.",
+            help="inline (annotated text alone), jsonl, csv, or another of `annoseq export`; by "
+            "default as --out's suffix says, or else jsonl for a table, inline for a text, and "
+            "inline for a folder with --out.",
         ),
     ] = None,
+    lossy: Lossy = False,
     resume: Annotated[
         bool, Parameter(help="Go on with the interrupted run of --out.", negative="")
     ] = False,
@@ -80,8 +88,21 @@ def annotate(
     if out is None and resume:
         raise OptionError("--resume goes on with the interrupted run of --out. Give --out.")
     column = column or SOURCE_COLUMN
-    chosen = _format(format_, out, texts, is_text=is_text)
+    asked = _format(format_, out, texts, is_text=is_text)
+    chosen: OutputFormat = "jsonl"
+    convert = None
+    if asked == "inline" or asked == "jsonl" or asked == "csv":  # noqa: PLR1714 - mypy narrows so
+        chosen = asked
+        if lossy:
+            raise OptionError(f"--lossy has no meaning for the format {asked}. Leave it off.")
+    else:
+        convert = _converter(asked, out, texts, lossy=lossy, search=search, overwrite=overwrite)
     annotator = Annotator.load(model, device=device)
+    if convert and annotator.is_translator:
+        raise OptionError(
+            f"{model}: this model writes texts of its own and marks nothing that --format {asked} "
+            "could hold. Use --format jsonl or csv."
+        )
     output: _StandardOutput | ResumableOutput
     if out is None:
         output = _StandardOutput(header(chosen))
@@ -100,6 +121,7 @@ def annotate(
             resume=resume,
             overwrite=overwrite,
             begin=header(chosen),
+            convert=convert,
         )
     bad = _Bad()
     waiting = read_texts(
@@ -120,17 +142,15 @@ def annotate(
                 chunk_size=chunk_size,
                 advance=advance,
             )
+        if isinstance(output, ResumableOutput):
+            output.finish()
     except BaseException as error:
         _explain_resuming(output, error)
         raise
-    if isinstance(output, ResumableOutput):
-        output.finish()
     _tell(output.tally, bad, chosen)
 
 
-def _format(
-    given: OutputFormat | None, out: Path | None, texts: Path, *, is_text: bool
-) -> OutputFormat:
+def _format(given: AnyFormat | None, out: Path | None, texts: Path, *, is_text: bool) -> AnyFormat:
     """Choose what a user would guess, or raise where there is no telling."""
     if given == "inline" and not is_text:
         raise OptionError(
@@ -163,9 +183,48 @@ def _is_folder(out: Path, texts: Path, format_: OutputFormat) -> bool:
     """
     if format_ != "inline" or not texts.is_dir():
         return False
-    if out.resolve().is_relative_to(texts.resolve()):
-        raise OptionError(f"--out {out} is inside {texts}, which is read. Name a folder outside.")
+    _keep_apart(out, texts)
     return True
+
+
+def _keep_apart(out: Path, texts: Path) -> None:
+    if texts.is_dir() and out.resolve().is_relative_to(texts.resolve()):
+        raise OptionError(f"--out {out} is inside {texts}, which is read. Name a folder outside.")
+
+
+def _converter(
+    format_: CorpusFormat,
+    out: Path | None,
+    texts: Path,
+    *,
+    lossy: bool,
+    search: SearchConfig,
+    overwrite: bool,
+) -> Callable[[Path], None]:
+    """Return what writes the complete annotations in another program's format.
+
+    Raises:
+        OptionError: there is no place to write to, or the format surely cannot hold all.
+        OutputError: the place cannot be written to.
+    """
+    if out is None:
+        what = "a folder" if format_ in FOLDERS else "a file"
+        raise OptionError(f"--format {format_} writes {what}. Name it with --out.")
+    if format_ in FOLDERS:
+        _keep_apart(out, texts)
+    if not lossy and not search.free and format_ not in WITH_SCORES:
+        raise OptionError(
+            f"--format {format_} cannot hold the scores of annotations. Add --lossy to leave out "
+            f"and count what it cannot hold, or use one of {', '.join(sorted(WITH_SCORES))}."
+        )
+    rehearse_export(format_, out, overwrite=overwrite)
+    losses, notes = Losses(format_name=None if lossy else format_), Losses()
+
+    def convert(path: Path) -> None:
+        documents = read_output(path, losses=losses, notes=notes)
+        write(format_, documents, out, losses=losses, notes=notes, overwrite=overwrite)
+
+    return convert
 
 
 def _explain_resuming(output: _StandardOutput | ResumableOutput, error: BaseException) -> None:

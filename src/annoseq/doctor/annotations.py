@@ -58,7 +58,8 @@ def foreign(syntax: Syntax) -> Kind:
         "other-markup",
         "error",
         f"tags written as {syntax.example}",
-        f"Convert {syntax.example} to {{{{LABEL}}}}text{{{{/LABEL}}}}.",
+        "Convert them to {{LABEL}}text{{/LABEL}}: "
+        f"annoseq import table PAIRS NEW --markup '{syntax.example}'.",
     )
 
 

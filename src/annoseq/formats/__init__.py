@@ -1,0 +1,1 @@
+"""Other programs' formats: corpora to documents, documents to pairs, and back."""

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from annoseq._version import __version__
+from tests.cli.command import refusal, run, snapshot
+from tests.formats.documents import FILES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ROWS = """doc_id,start,orig_text,annotated_text
+note,0,Dear Dr. Ames:,Dear Dr. {{NAME:DOCTOR}}Ames{{/NAME:DOCTOR}}:
+note,16,Bye,Bye
+other,0,😀 Bo,😀 {{NAME}}Bo{{/NAME}}
+"""
+SPAN = {"start": 0, "end": 4, "label": "NAME", "text": "Ames", "score": 0.5}
+OUTPUT = {"id": "note.txt", "text": "Ames", "annotated": "{{NAME}}Ames{{/NAME}}", "spans": [SPAN]}
+BROKEN = {"id": "2", "text": "Bo", "annotated": "{{A}}Bo", "spans": None, "problem": "malformed"}
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    path = tmp_path / "pairs.csv"
+    path.write_text(ROWS)
+    return path
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    """Return what `annoseq annotate` may write."""
+    path = tmp_path / "annotated.jsonl"
+    path.write_text(json.dumps(OUTPUT) + "\n" + json.dumps(BROKEN) + "\n")
+    return path
+
+
+def test_rows_become_documents_again(pairs: Path, tmp_path: Path) -> None:
+    result = run("export", "brat", pairs, tmp_path / "brat")
+    assert result.code == 0
+    assert result.err == (
+        "1 gaps between rows filled with line ends, for the table does not hold what stood there "
+        f"(`annoseq import --unit document` keeps whole texts) (first: {pairs}: row 2)\n"
+    )
+    files = {name: content.decode() for name, content in snapshot(tmp_path / "brat").items()}
+    assert files == {
+        "config.json": f'{{"annoseq": "{__version__}", "format": "brat"}}\n',
+        "note.txt": "Dear Dr. Ames:\n\nBye",
+        "note.ann": "T1\tNAME:DOCTOR 9 13\tAmes\n",
+        "other.txt": "😀 Bo",
+        "other.ann": "T1\tNAME 2 4\tBo\n",
+    }
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_format_is_written_and_imported_again(name: str, pairs: Path, tmp_path: Path) -> None:
+    if name == "spacy":
+        pytest.importorskip("spacy")
+    target, back = tmp_path / FILES[name], tmp_path / "back.csv"  # type: ignore[index]
+    lossy = ("--lossy",) if name == "pubtator" else ()
+    assert run("export", name, pairs, target, *lossy).code == 0
+    assert run("import", name, target, back).code == 0
+    expected = ROWS.replace("Dr. Ames:,", "Dr. Ames:,")
+    found = back.read_text().replace('"', "")
+    if name != "pubtator":  # it has no more than two lines
+        assert found == expected
+    assert "add --overwrite" in refusal(run("export", name, pairs, target, *lossy))
+    assert run("export", name, pairs, target, *lossy, "--overwrite").code == 0
+
+
+def test_what_a_format_cannot_hold_is_refused_or_counted(output: Path, tmp_path: Path) -> None:
+    target = tmp_path / "brat"
+    message = refusal(run("export", "brat", output, target))
+    assert message.startswith("note: NAME at 0-4: brat cannot hold this: scores, left out.")
+    assert not target.exists()
+    result = run("export", "brat", output, target, "--lossy")
+    assert result.code == 0
+    assert result.err == (
+        "1 scores, left out (first: note: NAME at 0-4)\n"
+        "1 outputs that are not their text plus tags, left out "
+        f"(first: {output}: line 2)\n"
+    )
+    assert sorted(snapshot(target)) == ["config.json", "note.ann", "note.txt"]
+
+
+def test_the_csv_of_annotate_is_read_too(tmp_path: Path) -> None:
+    source, target = tmp_path / "annotated.csv", tmp_path / "out.jsonl"
+    spans = json.dumps([SPAN]).replace('"', '""')
+    source.write_text(
+        f'id,text,annotated,spans,score\n7,Ames,"{{A}}",“{spans}",-0.1\n'.replace("“", '"')
+    )
+    assert run("export", "spacy-jsonl", source, target).code == 0
+    assert json.loads(target.read_text()) == {"id": "7", "text": "Ames", "spans": [SPAN]}
+
+
+@pytest.mark.parametrize(
+    ("markup", "expected"),
+    [
+        ("<LABEL>text</LABEL>", "😀 <NAME>Bo</NAME>"),
+        ("[text](LABEL)", "😀 [Bo](NAME)"),
+        ("[LABEL text]", "😀 [NAME Bo]"),
+        ("%LABEL% ... %%", "😀 %NAME% Bo %%"),
+    ],
+)
+def test_inline_tags_are_written_as_described(
+    markup: str, expected: str, pairs: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "inline"
+    assert run("export", "inline", pairs, target, "--markup", markup).code == 0
+    assert (target / "other.txt").read_text() == expected
+    back = tmp_path / "back.csv"
+    assert run("import", "inline", target, back, "--markup", markup).code == 0
+    assert "😀 {{NAME}}Bo{{/NAME}}" in back.read_text()
+
+
+def test_text_that_reads_as_a_tag_of_the_markup_is_refused(tmp_path: Path) -> None:
+    source = tmp_path / "pairs.csv"
+    source.write_text("orig_text,annotated_text\n<b>x</b> y,<b>x</b> {{A}}y{{/A}}\n")
+    command = ("export", "inline", source, tmp_path / "out", "--markup", "<LABEL>text</LABEL>")
+    message = refusal(run(*command))
+    assert "inline cannot hold this: documents that the markup cannot tell from tags" in message
+    assert run("export", "inline", source, tmp_path / "out").code == 0
+
+
+@pytest.mark.parametrize("name", ["../up", "/root", "a//b", ".", "a/../b", "", ".hidden"])
+def test_no_file_is_written_elsewhere(name: str, tmp_path: Path) -> None:
+    source = tmp_path / "annotated.jsonl"
+    source.write_text(json.dumps({"id": name, "text": "a", "spans": []}))
+    message = refusal(run("export", "brat", source, tmp_path / "out"))
+    assert message.startswith(f"a document has the id {name!r}, which cannot be a file's name.")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (ROWS.replace("16", "9" * 17), "row 2: it begins 99,999,999,999,999,985 characters after"),
+        (ROWS.replace("16", "5"), "row 2: it begins before the end of another row of its document"),
+        (ROWS.replace("Bye,Bye", "Bye,By"), "1 of 3 rows cannot be used:"),
+    ],
+)
+def test_a_bad_table_is_refused(content: str, message: str, tmp_path: Path) -> None:
+    source = tmp_path / "pairs.csv"
+    source.write_text(content)
+    result = run("export", "brat", source, tmp_path / "out")
+    assert result.code == 2
+    assert message in result.err
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ({**OUTPUT, "spans": [{**SPAN, "end": 9}]}, "span 1: found the offsets 0 to 9"),
+        ({**OUTPUT, "spans": [{**SPAN, "text": "Aims"}]}, "span 1: the text at its offsets"),
+        ({**OUTPUT, "spans": 3}, "line 1: found a number where a list was expected"),
+        ({"text": "a", "spans": []}, "line 1: there is no 'id'"),
+        ({**OUTPUT, "doc_id": [1]}, "line 1: found a list where a text was expected"),
+        ({**OUTPUT, "doc_id": "a", "start": "1"}, "line 1: found a text where a whole number"),
+        ({**OUTPUT, "doc_id": "a", "start": -1}, "line 1: found a place before the text's begin"),
+    ],
+)
+def test_a_bad_output_is_refused(record: dict[str, object], message: str, tmp_path: Path) -> None:
+    source = tmp_path / "annotated.jsonl"
+    source.write_text(json.dumps(record))
+    assert message in refusal(run("export", "brat", source, tmp_path / "out"))
+
+
+def test_markup_is_refused_where_it_has_no_meaning(pairs: Path, tmp_path: Path) -> None:
+    command = ("export", "brat", pairs, tmp_path / "out", "--markup", "[text](LABEL)")
+    expected = "--markup has no meaning for the format brat. Leave it off."
+    assert refusal(run(*command)) == expected
+
+
+def test_a_folder_of_others_is_not_replaced(pairs: Path, tmp_path: Path) -> None:
+    thesis = tmp_path / "corpus"
+    thesis.mkdir()
+    (thesis / "note.txt").write_text("mine")
+    message = refusal(run("export", "brat", pairs, thesis, "--overwrite"))
+    assert message.startswith(f"{thesis} was not written by annoseq, so that --overwrite does not")
+    assert snapshot(thesis) == {"note.txt": b"mine"}
+
+
+def test_two_documents_of_one_name_are_refused(output: Path, tmp_path: Path) -> None:
+    output.write_text((json.dumps(OUTPUT) + "\n") * 2)
+    message = refusal(run("export", "spacy-jsonl", output, tmp_path / "out.jsonl"))
+    assert message == "two documents have the id 'note'. Give each its own."

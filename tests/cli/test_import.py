@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from annoseq.pairs.pairs import read_pairs
+from tests.cli.command import refusal, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TEXT = "Dear Dr. Ames:\nSeen 3 May. Better now.\n"
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """Return a brat folder with one document in a folder below it."""
+    folder = tmp_path / "corpus"
+    (folder / "2026").mkdir(parents=True)
+    (folder / "2026" / "note.txt").write_text(TEXT)
+    annotations = "T1\tNAME 9 13\tAmes\nT2\tDATE 20 25\t3 May\nR1\tSeen Arg1:T1 Arg2:T2\n"
+    (folder / "2026" / "note.ann").write_text(annotations)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("unit", "expected"),
+    [
+        (
+            "document",
+            [(0, "Dear Dr. {{NAME}}Ames{{/NAME}}:\nSeen {{DATE}}3 May{{/DATE}}. Better now.\n")],
+        ),
+        (
+            "line",
+            [
+                (0, "Dear Dr. {{NAME}}Ames{{/NAME}}:"),
+                (15, "Seen {{DATE}}3 May{{/DATE}}. Better now."),
+            ],
+        ),
+        (
+            "sentence",
+            [
+                (0, "Dear Dr. {{NAME}}Ames{{/NAME}}:"),
+                (15, "Seen {{DATE}}3 May{{/DATE}}."),
+                (27, "Better now."),
+            ],
+        ),
+    ],
+)
+def test_a_folder_becomes_rows(
+    corpus: Path, tmp_path: Path, unit: str, expected: list[tuple[int, str]]
+) -> None:
+    out = tmp_path / "pairs.csv"
+    result = run("import", "brat", corpus, out, "--unit", unit)
+    assert result.code == 0
+    place = corpus / "2026" / "note.ann"
+    assert result.err == (
+        f"1 relations of brat were left out: only spans are read (first: {place}: line 3)\n"
+    )
+    pairs = read_pairs(out)
+    assert [(pair.start, pair.target) for pair in pairs] == expected
+    assert {pair.document for pair in pairs} == {"2026/note"}
+
+
+def test_a_table_is_written_once_and_replaced_only_if_asked(corpus: Path, tmp_path: Path) -> None:
+    out = tmp_path / "pairs.jsonl"
+    assert run("import", "brat", corpus, out).code == 0
+    before = out.read_bytes()
+    assert "exists already" in refusal(run("import", "brat", corpus, out))
+    assert run("import", "brat", corpus, out, "--unit", "document", "--overwrite").code == 0
+    assert out.read_bytes() != before
+
+
+def test_columns_of_conll_are_chosen(tmp_path: Path) -> None:
+    source, out = tmp_path / "a.conll", tmp_path / "pairs.csv"
+    source.write_text("1 Dr. O x\n2 Ames B-NAME x\n3 Bo I-NAME x\n\n1 Fine O x\n")
+    columns = ("--token-column", 1, "--tag-column", 2)
+    assert run("import", "conll", source, out, *columns).code == 0
+    assert [pair.target for pair in read_pairs(out)] == ["Dr. {{NAME}}Ames Bo{{/NAME}}", "Fine"]
+    message = refusal(run("import", "conll", source, tmp_path / "b.csv"))
+    assert "the tag column -1 holds neither O nor a prefix" in message
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        ("I-A I-A O I-A", "{{A}}a b{{/A}} c {{A}}d{{/A}}"),
+        ("I-A B-A O O", "{{A}}a{{/A}} {{A}}b{{/A}} c d"),
+        ("B-A I-B S-A S-A", "{{A}}a{{/A}} {{B}}b{{/B}} {{A}}c{{/A}} {{A}}d{{/A}}"),
+        ("B-A I-A E-A O", "{{A}}a b c{{/A}} d"),
+        ("B-A L-A U-B O", "{{A}}a b{{/A}} {{B}}c{{/B}} d"),
+        ("B-A-B I-A-B O O", "{{A-B}}a b{{/A-B}} c d"),
+    ],
+)
+def test_all_schemes_of_tags_are_read(tags: str, expected: str, tmp_path: Path) -> None:
+    source, out = tmp_path / "a.conll", tmp_path / "pairs.csv"
+    lines = [f"{token} {tag}" for token, tag in zip("abcd", tags.split(), strict=True)]
+    source.write_text("-DOCSTART- O\n\n" + "\n".join(lines) + "\n")
+    assert run("import", "conll", source, out).code == 0
+    assert [pair.target for pair in read_pairs(out)] == [expected]
+
+
+@pytest.mark.parametrize("markup", [(), ("--markup", "<LABEL>...</LABEL>")])
+def test_a_table_in_another_markup_keeps_its_rows(markup: tuple[str, ...], tmp_path: Path) -> None:
+    source, out = tmp_path / "a.csv", tmp_path / "pairs.csv"
+    source.write_text("old,new,doc_id\nDr. Ames,Dr. <NAME>Ames</NAME>,d\nBo < 5,Bo < 5,d\n")
+    columns = ("--source-column", "old", "--target-column", "new")
+    assert run("import", "table", source, out, *columns, *markup).code == 0
+    expected = ["Dr. {{NAME}}Ames{{/NAME}}", "Bo < 5"]
+    assert [pair.target for pair in read_pairs(out)] == expected
+    assert [pair.document for pair in read_pairs(out)] == ["d", "d"]
+
+
+def test_a_row_that_is_of_no_known_markup_is_named(tmp_path: Path) -> None:
+    source = tmp_path / "a.csv"
+    source.write_text("orig_text,annotated_text\nAmes,Ames\nAmes,@Ames@\n")
+    message = refusal(run("import", "table", source, tmp_path / "pairs.csv"))
+    assert message.startswith(f"{source}: row 2: the annotated text without its tags differs")
+    assert message.endswith("describe them, such as --markup '<LABEL>text</LABEL>'.")
+
+
+def test_the_texts_of_a_table_of_spans_may_be_files(tmp_path: Path) -> None:
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "d.txt").write_text("😀 Ames")
+    source, out = tmp_path / "a.csv", tmp_path / "pairs.csv"
+    source.write_text("doc_id,start,end,label\nd,5,9,NAME\n")
+    texts = ("--texts", tmp_path / "texts", "--offsets", "bytes")
+    assert run("import", "spans", source, out, *texts).code == 0
+    assert [pair.target for pair in read_pairs(out)] == ["😀 {{NAME}}Ames{{/NAME}}"]
+    source.write_text("doc_id,start,end,label\ne,5,9,NAME\n")
+    message = refusal(run("import", "spans", source, out, *texts, "--overwrite"))
+    assert "row 1: there is no e.txt in" in message
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"id": 7, "text": "😀 Ames", "label": [[3, 7, "NAME"]]}',
+        '{"id": 7, "text": "😀 Ames", "entities": '
+        '[{"id": 1, "label": "NAME", "start_offset": 3, "end_offset": 7}], "relations": []}',
+    ],
+)
+def test_doccano_counts_utf_16_units(line: str, tmp_path: Path) -> None:
+    source, out = tmp_path / "a.jsonl", tmp_path / "pairs.csv"
+    source.write_text(line + "\n")
+    assert run("import", "doccano", source, out).code == 0
+    assert [pair.target for pair in read_pairs(out)] == ["😀 {{NAME}}Ames{{/NAME}}"]
+
+
+@pytest.mark.parametrize("start", [2, 3])
+def test_label_studio_may_count_either(start: int, tmp_path: Path) -> None:
+    source, out = tmp_path / "a.json", tmp_path / "pairs.csv"
+    value = f'{{"start": {start}, "end": {start + 4}, "text": "Ames", "labels": ["NAME"]}}'
+    result = f'{{"type": "labels", "value": {value}}}'
+    source.write_text(
+        f'[{{"id": 7, "data": {{"note": "😀 Ames"}}, "annotations": [{{"result": [{result}]}}]}}]'
+    )
+    assert run("import", "label-studio", source, out).code == 0
+    assert [pair.target for pair in read_pairs(out)] == ["😀 {{NAME}}Ames{{/NAME}}"]
+
+
+@pytest.mark.parametrize("text", ["Smith & Co", "Smith &amp; Co", "Smith &amp;amp; Co"])
+def test_entities_of_i2b2_may_be_escaped_once_more(text: str, tmp_path: Path) -> None:
+    source, out = tmp_path / "a.xml", tmp_path / "pairs.csv"
+    end = len(text.replace("&amp;amp;", "&amp;"))
+    covered = text.replace("& ", "&amp; ")
+    source.write_text(
+        f"<deIdi2b2><TEXT><![CDATA[{text.replace('&amp;amp;', '&amp;')}]]></TEXT><TAGS>"
+        f'<NAME id="P0" start="0" end="{end}" text="{covered}" TYPE="DOCTOR" comment=""/>'
+        "</TAGS></deIdi2b2>"
+    )
+    assert run("import", "i2b2", source, out).code == 0
+    (pair,) = read_pairs(out)
+    assert pair.target == f"{{{{NAME:DOCTOR}}}}{pair.source}{{{{/NAME:DOCTOR}}}}"
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "value"),
+    [
+        ("brat", "--markup", "[text](LABEL)"),
+        ("inline", "--offsets", "bytes"),
+        ("table", "--unit", "line"),
+        ("brat", "--texts", "."),
+        ("brat", "--token-column", "1"),
+        ("spans", "--tag-column", "1"),
+        ("conll", "--source-column", "a"),
+        ("conll", "--target-column", "a"),
+    ],
+)
+def test_options_of_other_formats_are_refused(
+    name: str, option: str, value: str, corpus: Path, tmp_path: Path
+) -> None:
+    message = refusal(run("import", name, corpus, tmp_path / "pairs.csv", option, value))
+    assert message == f"{option} has no meaning for the format {name}. Leave it off."
+
+
+def test_a_byte_order_mark_does_no_harm(corpus: Path, tmp_path: Path) -> None:
+    note = corpus / "2026" / "note"
+    for suffix in (".txt", ".ann"):
+        path = note.with_suffix(suffix)
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert run("import", "brat", corpus, tmp_path / "pairs.csv").code == 0
+    assert read_pairs(tmp_path / "pairs.csv")[0].target == "Dear Dr. {{NAME}}Ames{{/NAME}}:"

@@ -1,0 +1,89 @@
+"""Documents for tests: some that every format holds, and any that there can be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hypothesis import strategies as st
+
+from annoseq.config import SOURCE_COLUMN, TARGET_COLUMN
+from annoseq.formats.conversion import CorpusFormat, Reading, export_corpus, read
+from annoseq.formats.document import Document, Mention, mention
+from annoseq.formats.losses import Losses
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+READING = Reading(source=SOURCE_COLUMN, target=TARGET_COLUMN)
+FILES: dict[CorpusFormat, str] = {
+    "brat": "corpus",
+    "i2b2": "corpus",
+    "meddocan": "corpus",
+    "folders": "corpus",
+    "inline": "corpus",
+    "inline-xml": "corpus",
+    "conll": "corpus.conll",
+    "pubtator": "corpus.txt",
+    "doccano": "corpus.jsonl",
+    "label-studio": "corpus.json",
+    "spacy-jsonl": "corpus.jsonl",
+    "spacy": "corpus.spacy",
+    "spans": "corpus.csv",
+}
+"""Every format, and what its corpora may be called."""
+
+PLAIN = [
+    Document(
+        "d1",
+        "😀 Dr. Ames,\nseen 👩‍⚕️ 3 May & <later>.",
+        (mention(6, 10, "NAME:DOCTOR"), mention(22, 23, "DATE"), mention(24, 27, "MONTH")),
+    ),
+    Document("d2", "Nothing here."),
+    Document("d3", "AmesBond", (mention(0, 4, "NAME"), mention(4, 8, "NAME"))),
+]
+"""What every format holds, with characters of one to four bytes."""
+
+_PIECES = [
+    *["Ames", "Dr.", " ", "  ", "\n", "\r", "\r\n", "\t", "\u00a0", "é", "e\u0301", "😀", "\ufeff"],
+    *["{{A}}", "{{/A}}", "{{\\A}}", "<b>", "]]>", "&amp;", "&", "|", "\\s", "#", "-DOCSTART-"],
+    *["\u2028", "\x0b", "\x85", "[", "](A)", '"', ",", "_", "O", "1\t2", "]", "a|t|b"],
+]
+texts = st.lists(st.sampled_from(_PIECES) | st.characters(exclude_categories=["Cs"]), max_size=9)
+labels = st.sampled_from(["A", "B", "NAME:DOCTOR", "X:X", "é", "a/b", "two words", "A-B"])
+
+
+@st.composite
+def mentions_of(draw: st.DrawFn, text: str) -> Mention:
+    """Draw a mention of one or two fragments, with a score or without."""
+    edges = st.lists(st.integers(0, len(text)), min_size=2, max_size=4, unique=True).map(sorted)
+    found = draw(edges)
+    fragments = [(found[0], found[1]), *([(found[2], found[3])] if len(found) == 4 else [])]
+    score = draw(st.sampled_from([None, None, None, 0.25]))
+    return Mention(tuple(fragments), draw(labels), score)
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> Document:
+    """Draw a document, whether or not a format can hold it."""
+    text = "".join(draw(texts))
+    drawn = draw(st.lists(mentions_of(text), max_size=3)) if text else []
+    return Document("a", text, tuple(drawn))
+
+
+def normal(document: Document) -> Document:
+    """Sort the mentions of a document, for formats that write them in the text's order."""
+    key = [(one.fragments, one.label, one.score or 0.0) for one in document.mentions]
+    order = sorted(range(len(key)), key=lambda index: key[index])
+    return Document(document.id, document.text, tuple(document.mentions[i] for i in order))
+
+
+def there_and_back(
+    name: CorpusFormat, some: list[Document], folder: Path, *, losses: Losses | None = None
+) -> list[Document]:
+    """Write documents in a format and read them again."""
+    path = folder / FILES[name]
+    strict = Losses(format_name=name)
+    export_corpus(
+        name, some, path, markup=None, losses=strict if losses is None else losses, overwrite=False
+    )
+    return list(read(name, path, READING, Losses()))
