@@ -35,6 +35,8 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.time_to_quality
 	$(BIN)/python -m benchmarks.models
 	$(BIN)/python -m benchmarks.eole
+	$(BIN)/python -m benchmarks.tagger
+	$(BIN)/python -m benchmarks.tagger_speed
 
 dist: $(READY)
 	rm -rf dist

@@ -31,7 +31,8 @@ FEWER_ROWS = ("--rows 4000", "--rows 24")
 ELSEWHERE = {"prepare", "sweep", "vectors", "score", "compare"}
 """Commands that the README names in its table, and other pages show."""
 SMALL_TAGGER = ("--tagger.hidden", "8", "--tagger.buckets", "1024")
-SMALLER = {"find-lr": SMALL_TAGGER, "train": SMALL_TAGGER}
+SMALL_GRU = ("--gru.embedding", "8", "--gru.hidden", "8")
+SMALLER = {"find-lr": SMALL_GRU, "train": (*SMALL_TAGGER, "--epochs", "2")}
 """What is added to these commands in blocks marked `console`."""
 SMALL_ATTENTION = ("--attention.embedding", "8", "--attention.hidden", "8")
 """The same where the network is another."""
