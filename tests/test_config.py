@@ -12,6 +12,7 @@ from annoseq.config import (
     GruConfig,
     NetworkConfig,
     Section,
+    Task,
     TrainingConfig,
     TransformerConfig,
 )
@@ -129,7 +130,7 @@ def test_a_value_that_makes_no_sense_is_refused_by_name(
 ) -> None:
     with pytest.raises(ValidationError) as caught:
         section.model_validate({name: value})
-    assert [fault["loc"] for fault in caught.value.errors()] == [(name,)]
+    assert {fault["loc"][0] for fault in caught.value.errors()} == {name}
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.1, "rising", float("nan")])
@@ -189,8 +190,13 @@ def test_the_settings_of_a_network_are_a_choice_of_it(
     assert NetworkConfig.model_validate(config.model_dump()) == config
 
 
-def test_without_a_choice_it_is_the_notebooks_network() -> None:
-    assert NetworkConfig.of(None) == NetworkConfig() == NetworkConfig.of(GruConfig())
+@pytest.mark.parametrize(("task", "model"), [("annotate", "tagger"), ("translate", "attention")])
+def test_without_a_choice_it_is_what_suits_the_task(task: Task, model: str) -> None:
+    assert NetworkConfig.of(None) == NetworkConfig()
+    assert NetworkConfig().model == "auto"
+    assert NetworkConfig().settled(task=task).model == model
+    given = NetworkConfig(gru=GruConfig(hidden=4)).settled(task=task)
+    assert (given.model, given.chosen) == ("gru", GruConfig(hidden=4))
 
 
 def test_the_options_that_were_given_are_named() -> None:
@@ -207,8 +213,9 @@ def test_the_options_that_were_given_are_named() -> None:
             "--gru.hidden belongs to --model gru, and the model is attention",
         ),
         (
-            {"attention": {"layers": 2}},
-            "--attention.layers belongs to --model attention, and the model is gru",
+            {"attention": {"layers": 2}, "gru": {"hidden": 4}},
+            "options of attention and gru were given, which are different models. Name one of them "
+            "with --model",
         ),
         (
             {"model": "attention", "gru": {"output_dropout": 0.1}, "attention": {"hidden": 4}},

@@ -5,8 +5,8 @@ from math import log
 import pytest
 
 from annoseq.annotator.annotation import Annotation, from_edits, from_output
-from annoseq.text.token_span import TokenSpan
 from annoseq.pairs.markup import Span, parse
+from annoseq.text.token_span import TokenSpan
 
 TEXT = "Dr. Ames, 31y"
 NAMED = "Dr. {{NAME}}Ames{{/NAME}}, 31y"

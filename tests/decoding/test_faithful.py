@@ -14,10 +14,10 @@ from torch import Tensor
 from annoseq.config import DataConfig
 from annoseq.decoding.faithful import CLOSE, COPY, OPEN, Edits, Faithful, edited_spans
 from annoseq.decoding.sampling import follow, most_likely
-from annoseq.text.token_span import TokenSpan
 from annoseq.text.batches import collate
 from annoseq.text.bounds import Bounds
 from annoseq.text.codec import Codec, Example
+from annoseq.text.token_span import TokenSpan
 from annoseq.text.vocabulary import BEGIN, END, UNKNOWN
 from tests.contracts.steppers import BLANK, EDITS, PIECE, Table
 from tests.text.tables import LETTERS

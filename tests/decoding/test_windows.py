@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annoseq.decoding.windows import Window, cut_windows, stitch
-from annoseq.text.token_span import TokenSpan
 from annoseq.text.bounds import Bounds, is_line_break
+from annoseq.text.token_span import TokenSpan
 
 SHORTEST = 32
 _tokens = st.lists(st.sampled_from(["a", "a", "a", "b", " ", "\n", "\r", "\v"]), max_size=300)

@@ -325,7 +325,7 @@ def test_the_tagger_does_not_translate() -> None:
     )
 
 
-@pytest.mark.parametrize(("rows", "epochs"), [(1, 50), (500, 50), (10_000, 15), (50_000, 8)])
+@pytest.mark.parametrize(("rows", "epochs"), [(1, 50), (500, 50), (10_000, 12), (50_000, 6)])
 def test_the_fewer_rows_the_more_epochs(rows: int, epochs: int) -> None:
     settled = TrainingConfig().settled(model="tagger", rows=rows)
     assert settled.epochs == epochs

@@ -179,7 +179,10 @@ def _check_vectors(vectors: Path, space: Space, runs: SweepConfig) -> None:
     """Raise now if a run of a grid could not begin with these vectors."""
     width = open_vectors(vectors).width
     for values in [] if runs.search else space.grid():
-        Settings.of(values).network.with_embedding(width)
+        network = Settings.of(values).network
+        if network.model == "tagger":
+            raise OptionError("--vectors is for networks that write. Leave it off.")
+        network.settled(task="translate").with_embedding(width)
 
 
 def _plan(dataset: Dataset, space: Space, compute: Compute, *, is_search: bool) -> dict[str, Any]:

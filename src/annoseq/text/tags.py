@@ -43,6 +43,7 @@ def tag_rows(
     A span is left out that lies deeper than there are levels, has another label, or lies in one
     with its own label, unless that is `self_nested`: a tagger cannot find it.
 
+    >>> from annoseq.text.tagging import Cover
     >>> tag_rows([Cover(0, 2, "X"), Cover(1, 2, "Y")], tokens=3, levels=2, labels={"X": 0, "Y": 1})
     [(1, 0), (5, 8), (0, 0)]
     """
