@@ -68,7 +68,6 @@ class TagCodec:
     joins_digits: bool = True
     marker: Marker = field(default_factory=Marker)
     task: Task = "annotate"
-    files = (TAGGING_FILE,)
 
     @classmethod
     def fit(

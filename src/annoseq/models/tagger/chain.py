@@ -176,7 +176,7 @@ def _score(emissions: Tensor, transitions: Tensor, tags: Tensor, lengths: Tensor
     """Return the score (B,) of sequences of tags (B, T)."""
     before = torch.cat([torch.zeros_like(tags[:, :1]), tags[:, :-1]], 1)
     steps = emissions.gather(2, tags.unsqueeze(2)).squeeze(2) + transitions[before, tags]
-    return steps.masked_fill(~_is_token(tags, lengths), 0.0).sum(1)
+    return steps.masked_fill(~token_mask(tags, lengths), 0.0).sum(1)
 
 
 class _LogPartition(torch.autograd.Function):
@@ -209,7 +209,7 @@ def _forward_backward(
 ) -> Paths:
     """Work in probabilities that are scaled at every token: matrix products, and few logs."""
     moves, ends = transitions.exp(), closed.to(emissions.dtype)
-    is_token = _is_token(emissions, lengths)
+    is_token = token_mask(emissions, lengths)
     highest = emissions.amax(2, keepdim=True)
     scores = (emissions - highest).clamp(min=_LOWEST).exp()
     message = torch.zeros_like(scores[:, 0])
@@ -245,7 +245,8 @@ def _blocks(labels: int) -> tuple[slice, slice, slice, slice, slice]:
     return outside, begin, inside, end, single
 
 
-def _is_token(values: Tensor, lengths: Tensor) -> Tensor:
+def token_mask(values: Tensor, lengths: Tensor) -> Tensor:
+    """Tell which places (B, T) of padded rows are tokens."""
     places = torch.arange(values.shape[1], device=values.device)
     return places < lengths.to(values.device).unsqueeze(1)
 

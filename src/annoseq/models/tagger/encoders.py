@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from annoseq.config import TransformerConfig
 from annoseq.models.positions import Rotation
+from annoseq.models.tagger.chain import token_mask
 from annoseq.models.transformer_layers import EncoderLayer
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ class Convolutions(Encoder):
 
     def forward(self, vectors: Tensor, lengths: Tensor) -> Tensor:
         """Read each row, in which padding is zero."""
-        is_token = _is_token(vectors, lengths).unsqueeze(2)
+        is_token = token_mask(vectors, lengths).unsqueeze(2)
         vectors = self.inlet(self.dropout(vectors))
         for norm, layer in zip(self.norms, self.layers, strict=True):
             read = layer((norm(vectors) * is_token).transpose(1, 2)).transpose(1, 2)
@@ -208,7 +209,7 @@ class Attentive(Encoder):
 
     def forward(self, vectors: Tensor, lengths: Tensor) -> Tensor:
         """Let each token of a row look at all of them."""
-        mask = _is_token(vectors, lengths)[:, None, None]
+        mask = token_mask(vectors, lengths)[:, None, None]
         places = torch.arange(vectors.shape[1], device=vectors.device)
         rotation = Rotation.of(places, width=self.head_width)
         vectors = self.inlet(self.dropout(vectors))
@@ -216,8 +217,3 @@ class Attentive(Encoder):
             vectors = layer(vectors, rotation, mask)
         dropped: Tensor = self.dropout(self.norm(vectors))
         return dropped
-
-
-def _is_token(vectors: Tensor, lengths: Tensor) -> Tensor:
-    places = torch.arange(vectors.shape[1], device=vectors.device)
-    return places < lengths.to(vectors.device).unsqueeze(1)
