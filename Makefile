@@ -37,6 +37,7 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.eole
 	$(BIN)/python -m benchmarks.tagger
 	$(BIN)/python -m benchmarks.tagger_speed
+	$(BIN)/python -m benchmarks.target_recall
 
 dist: $(READY)
 	rm -rf dist

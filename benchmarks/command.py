@@ -1,4 +1,4 @@
-"""What the command lines of the benchmarks with a processor-time budget share."""
+"""What the command lines of the benchmarks share: options, the report, errors."""
 
 from __future__ import annotations
 
@@ -6,15 +6,23 @@ import argparse
 import datetime
 import shlex
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from annoseq.errors import AnnoseqError
-from benchmarks.budget import cores, last_core
+from benchmarks.budget import cores, last_core, one_core
+from benchmarks.measure import write_report
 from benchmarks.meddocan import FOLDER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    Results = tuple[Sequence[str], Mapping[str, str]]
+    """Tables, and what the report says besides."""
+
+_PLACES = ("--core", "--out", "--results")
+"""Options of which a result does not depend, each with a value."""
 
 
 def make_parser(name: str, description: str, *, report: Path) -> argparse.ArgumentParser:
@@ -51,10 +59,25 @@ def read_options(
 
 
 def made_by(name: str, arguments: Sequence[str]) -> dict[str, str]:
-    """Return the date and the command, as a report ends with them."""
-    command = shlex.join(["python", "-m", f"benchmarks.{name}", *arguments])
+    """Return the date and the command, as a report ends with them.
+
+    It is the command that a reader would give: where files lay, and that some runs were made
+    before and only joined, is left out.
+    """
+    command = shlex.join(["python", "-m", f"benchmarks.{name}", *_for_readers(arguments)])
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     return {"date": today, "command": f"`{command}`"}
+
+
+def _for_readers(arguments: Sequence[str]) -> list[str]:
+    kept: list[str] = []
+    rest = iter(arguments)
+    for word in rest:
+        if word in _PLACES:
+            next(rest, None)
+        elif word != "--join" and not word.startswith(tuple(f"{name}=" for name in _PLACES)):
+            kept.append(word)
+    return kept
 
 
 def guarded(run: Callable[[], None], *, error: type[Exception] = AnnoseqError) -> int:
@@ -65,3 +88,42 @@ def guarded(run: Callable[[], None], *, error: type[Exception] = AnnoseqError) -
         print(f"error: {found}", file=sys.stderr)
         return 2
     return 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Benchmark:
+    """The name of a benchmark's module, and what its report begins with."""
+
+    name: str
+    title: str
+    about: str
+
+    def carry_out(
+        self,
+        options: argparse.Namespace,
+        arguments: Sequence[str],
+        measure: Callable[[], Results | None],
+    ) -> int:
+        """Measure on one core; print the tables and replace the report, if there are any."""
+
+        def work() -> None:
+            found = measure()
+            if found is None:
+                return
+            tables, facts = found
+            print("\n\n".join(tables))
+            write_report(
+                options.out,
+                title=self.title,
+                about=self.about,
+                tables=tables,
+                facts={**facts, **made_by(self.name, arguments)},
+            )
+
+        with one_core(options.core):
+            return guarded(work)
+
+
+def arguments_of(given: Sequence[str] | None) -> list[str]:
+    """Return what was given to a main function, or on the command line."""
+    return list(sys.argv[1:] if given is None else given)

@@ -1,51 +1,33 @@
-"""All of annoseq's models after equal processor time: what they write, and how fast.
-
-One command trains and judges them one after the other. Or each is run by itself (`--only`), two
-at once on two cores if need be, and `--join` makes the table of what they left.
-"""
+"""All of annoseq's models after equal processor time: what they write, and how fast."""
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
-from annoseq.annotator.annotator import Annotator
 from annoseq.config import (
     AttentionConfig,
     BatchConfig,
     DataConfig,
-    DeviceConfig,
     GruConfig,
-    SearchConfig,
     TrainingConfig,
     TransformerConfig,
 )
 from annoseq.errors import OptionError
-from annoseq.evaluation.accuracy import Accuracy, measure
-from annoseq.files import replacing
 from annoseq.text.dataset import Dataset
-from annoseq.text.segmentation import segmentation
-from annoseq.text.vocabulary import END, SPECIALS
 from annoseq.training.learner import Learner
-from benchmarks.budget import (
-    EXPLAINED,
-    Plan,
-    Stopwatch,
-    cache_folder,
-    note,
-    one_core,
-    row_seconds,
-)
-from benchmarks.command import guarded, made_by, make_parser, read_options
-from benchmarks.eole_rows import judge
-from benchmarks.measure import describe_machine, markdown_table, write_report
+from benchmarks.budget import EXPLAINED, Plan, Stopwatch, note, row_seconds
+from benchmarks.command import Benchmark, arguments_of, make_parser, read_options
+from benchmarks.judging import CPU, FIGURES, Result, Trained, judge_model, words_of
+from benchmarks.measure import describe_machine, markdown_table
 from benchmarks.meddocan import read_tables
+from benchmarks.runs import add_runs, keep_figures, kept_figures, make_runs
 from benchmarks.subsets import draw, draw_two, keep_short, take
 
 if TYPE_CHECKING:
@@ -56,7 +38,6 @@ if TYPE_CHECKING:
     from annoseq.pairs.pairs import Pairs
 
 REPORT = Path(__file__).with_suffix(".md")
-CPU = DeviceConfig(device="cpu")
 WORD, BPE = DataConfig(tokens="word"), DataConfig(tokens="bpe")
 WATCHED = 64
 """Dev rows, none of those judged, that are validated on after each epoch; the time counts."""
@@ -74,65 +55,10 @@ class Recipe:
 
 MODELS = {
     "gru-word": Recipe(WORD, GruConfig(), 5e-3, 16),
+    "attention-word": Recipe(WORD, AttentionConfig(), 4e-3, 16),
     "attention-bpe": Recipe(BPE, AttentionConfig(), 4e-3, 16),
     "transformer-bpe": Recipe(BPE, TransformerConfig(), 3e-3, 16),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """What training came to: processor seconds, target words learned from, and its story."""
-
-    seconds: float
-    words: int
-    story: str
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """The figures of a model; shares are of the dev rows, speeds in processor seconds."""
-
-    trained: Trained
-    faithful_f1: float
-    faithful_changed: float
-    free_f1: float
-    free_exact: float
-    free_changed: float
-    token_accuracy: float
-    bleu: float | None
-    free_speed: float
-    faithful_speed: float
-
-    def cells(self) -> list[str]:
-        """Return the figures in the order of `FIGURES`."""
-        return [
-            f"{self.trained.seconds / 60:.1f}",
-            f"{self.trained.words / self.trained.seconds:,.0f}",
-            f"{self.faithful_f1:.3f}",
-            f"{self.faithful_changed:.1%}",
-            f"{self.free_f1:.3f}",
-            f"{self.free_exact:.1%}",
-            f"{self.token_accuracy:.4f}",
-            "-" if self.bleu is None else f"{self.bleu:.1f}",
-            f"{self.free_changed:.1%}",
-            f"{self.free_speed:,.1f}",
-            f"{self.faithful_speed:,.1f}",
-        ]
-
-
-FIGURES = (
-    "training, processor minutes",
-    "training, target words/s",
-    "faithful, span F1",
-    "faithful, texts changed",
-    "free, span F1",
-    "free, exact match",
-    "free, token accuracy",
-    "free, BLEU",
-    "free, texts changed",
-    "free, greedy lines/s",
-    "faithful, greedy lines/s",
-)
 
 
 def train(
@@ -176,70 +102,6 @@ def _learner(recipe: Recipe, dataset: Dataset, *, seed: int) -> Learner:
     return Learner(dataset, model=recipe.network, training=training, batching=batching, device=CPU)
 
 
-def words_of(annotated: str) -> list[str]:
-    """Cut annotated text into words, a tag being one."""
-    rule = segmentation(keeps_tags=True)
-    return [word for word, _ in rule.pre_tokenize_str(annotated)]
-
-
-def word_accuracy(outputs: Sequence[str], targets: Sequence[str]) -> float:
-    """Return the share of the targets' words, ends counted, that stand at their place.
-
-    The same score as in training, but over words of the text: what a model's tokens are, or which
-    it knows, makes no difference.
-    """
-    ids: dict[str, int] = {}
-
-    def row(text: str) -> torch.Tensor:
-        known = [ids.setdefault(word, len(ids) + len(SPECIALS)) for word in words_of(text)]
-        return torch.tensor([[*known, END]])
-
-    pairs = zip(outputs, targets, strict=True)
-    found = sum((measure(row(output), row(target)) for output, target in pairs), Accuracy())
-    return found.token.value
-
-
-def bleu(outputs: Sequence[str], targets: Sequence[str]) -> tuple[float | None, str]:
-    """Return sacrebleu's corpus BLEU with its signature, or none where it is not installed."""
-    try:
-        from sacrebleu.metrics.bleu import BLEU
-    except ImportError:
-        return None, "sacrebleu is not installed"
-    metric = BLEU()
-    score = metric.corpus_score(outputs, [targets]).score
-    return score, str(metric.get_signature())
-
-
-def judge_model(folder: Path, lines: Pairs, trained: Trained) -> tuple[Result, str]:
-    """Let a model write for lines, freely and faithfully; also return BLEU's signature."""
-    annotator = Annotator.load(folder, device=CPU)
-    texts, targets = [pair.source for pair in lines], [pair.target for pair in lines]
-    written: dict[bool, list[str]] = {}
-    speeds: dict[bool, float] = {}
-    for is_free in (True, False):
-        search = SearchConfig(free=is_free)
-        annotator.annotate(texts[:64], search=search)  # warm
-        with Stopwatch() as watch:
-            found = annotator.annotate(texts, search=search)
-        written[is_free] = [one.annotated for one in found]
-        speeds[is_free] = len(texts) / watch.seconds
-    free, faithful = judge(written[True], lines), judge(written[False], lines)
-    score, signature = bleu(written[True], targets)
-    result = Result(
-        trained=trained,
-        faithful_f1=faithful.spans.f1,
-        faithful_changed=1 - faithful.unchanged / len(lines),
-        free_f1=free.spans.f1,
-        free_exact=free.exact / len(lines),
-        free_changed=1 - free.unchanged / len(lines),
-        token_accuracy=word_accuracy(written[True], targets),
-        bleu=score,
-        free_speed=speeds[True],
-        faithful_speed=speeds[False],
-    )
-    return result, signature
-
-
 def run_one(name: str, options: argparse.Namespace) -> None:
     """Train and judge a model, and leave model and figures in the folder of results.
 
@@ -275,30 +137,21 @@ def run_one(name: str, options: argparse.Namespace) -> None:
         "seed": str(options.seed),
     }
     kept = {"result": asdict(result), "shared": shared, "machine": machine}
-    with replacing(_file(options.results, name), overwrite=True) as new:
-        new.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    keep_figures(options.results, name, kept)
     cells = zip(FIGURES, result.cells(), strict=True)
     note(f"{name}: " + ", ".join(f"{figure} {cell}" for figure, cell in cells))
 
 
-def _file(folder: Path, name: str) -> Path:
-    return folder / f"{name}.json"
-
-
-def join(folder: Path) -> tuple[str, dict[str, str]]:
+def join(folder: Path) -> tuple[list[str], dict[str, str]]:
     """Make the table of the figures that all models left, and what the report says besides.
 
     Raises:
         OptionError: a model's are missing, or they were not made alike.
     """
-    kept: dict[str, dict[str, Any]] = {}
+    kept = kept_figures(folder, MODELS)
     for name in MODELS:
-        try:
-            kept[name] = json.loads(_file(folder, name).read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise OptionError(
-                f"{folder}: there are no results of {name}. Run --only {name} first."
-            ) from error
+        if name not in kept:
+            raise OptionError(f"{folder}: there are no results of {name}. Run --only {name} first.")
     first, *others = kept
     shared = kept[first]["shared"]
     for name in others:
@@ -308,17 +161,13 @@ def join(folder: Path) -> tuple[str, dict[str, str]]:
                     f"{folder}: the results of {first} and {name} were made with different "
                     f"{fact}. Run one of them again, with the other's options."
                 )
-    results = {name: _result(one["result"]) for name, one in kept.items()}
+    results = {name: Result.from_dict(one["result"]) for name, one in kept.items()}
     columns = zip(*(result.cells() for result in results.values()), strict=True)
     rows = [[figure, *cells] for figure, cells in zip(FIGURES, columns, strict=True)]
     stories = {f"training of {name}": one.trained.story for name, one in results.items()}
     facts = shared | stories | kept[first]["machine"]
     facts["load"] = "; ".join(f"{name}: {one['machine']['load']}" for name, one in kept.items())
-    return markdown_table(["figure", *results], rows), facts
-
-
-def _result(values: dict[str, Any]) -> Result:
-    return Result(**values | {"trained": Trained(**values["trained"])})
+    return [markdown_table(["figure", *results], rows)], facts
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
@@ -331,11 +180,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add("--max-tokens", type=int, default=200, help="leave out training rows with more words")
     add("--dev-rows", type=int, default=500, help="so many dev rows, drawn by the seed")
     add("--max-dev-tokens", type=int, default=200, help="leave out dev rows with more words")
-    default = cache_folder("models")
-    add("--results", type=Path, default=default, help="folder of the models and their figures")
-    alone = parser.add_mutually_exclusive_group()
-    alone.add_argument("--only", choices=MODELS, help="run this model, and write no report")
-    alone.add_argument("--join", action="store_true", help="only make the table of the results")
+    add_runs(parser, cache="models", runs=MODELS)
     names = ("minutes", "max_tokens", "dev_rows", "max_dev_tokens")
     return read_options(parser, arguments, above_zero=names)
 
@@ -350,30 +195,17 @@ tokens. Loading, vocabularies and the short run that tells how many epochs there
 counted, the validation on {WATCHED} other dev rows after each epoch is. {EXPLAINED}"""
 
 
+BENCHMARK = Benchmark(name="models", title="All models after equal time", about=ABOUT)
+
+
 def main(given: Sequence[str] | None = None) -> int:
     """Run models, print the table, and replace the report."""
-    arguments = list(sys.argv[1:] if given is None else given)
+    arguments = arguments_of(given)
     options = parse_arguments(arguments)
-
-    def work() -> None:
-        options.results.mkdir(parents=True, exist_ok=True)
-        if not options.join:
-            for name in [options.only] if options.only else MODELS:
-                run_one(name, options)
-        if options.only:
-            return
-        table, facts = join(options.results)
-        print(table)
-        write_report(
-            options.out,
-            title="All models after equal time",
-            about=ABOUT,
-            tables=[table],
-            facts=facts | made_by("models", arguments),
-        )
-
-    with one_core(options.core):
-        return guarded(work)
+    make, all_of_them = partial(run_one, options=options), partial(join, options.results)
+    return BENCHMARK.carry_out(
+        options, arguments, lambda: make_runs(options, MODELS, make=make, join=all_of_them)
+    )
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from annoseq.errors import OptionError
 from annoseq.pairs.pairs import Pairs
-from annoseq.text.part import Part
+from annoseq.text.later import Later
+from annoseq.text.part import Encoding, Part
 from annoseq.text.segmentation import segmentation
 
 if TYPE_CHECKING:
@@ -26,12 +27,12 @@ def word_lengths(pairs: Sequence[Pair]) -> list[int]:
 
 def take(part: Part, rows: Sequence[int]) -> Part:
     """Keep some rows, in the order that they are named."""
-    return Part(
-        [part.pairs[row] for row in rows],
+    encoding = Encoding(
         [part.examples[row] for row in rows],
         [part.references[row] for row in rows],
         part.misfits,
     )
+    return Part([part.pairs[row] for row in rows], Later.known(encoding))
 
 
 def keep_short(dataset: Dataset, *, max_tokens: int, at_least: int = 1) -> Dataset:

@@ -1,13 +1,9 @@
-"""The tagger on real corpora, beside spaCy's NER, with other encoders, seeds, and lists.
-
-Each training leaves its figures in a folder, so that they can be made one by one or side by side:
-`--only NAME` makes one, `--join` makes the report of all.
-"""
+"""The tagger on real corpora, beside spaCy's NER, with other encoders, seeds, and lists."""
 
 from __future__ import annotations
 
-import json
 import sys
+from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
@@ -16,11 +12,11 @@ import torch
 
 from annoseq.config import TaggerConfig
 from annoseq.errors import OptionError
-from annoseq.files import replacing
-from benchmarks.budget import EXPLAINED, cache_folder, note, one_core
-from benchmarks.command import guarded, made_by, make_parser, read_options
-from benchmarks.measure import describe_machine, markdown_table, write_report
+from benchmarks.budget import EXPLAINED, note
+from benchmarks.command import Benchmark, arguments_of, make_parser, read_options
+from benchmarks.measure import describe_machine, markdown_table
 from benchmarks.meddocan import FOLDER
+from benchmarks.runs import add_runs, keep_figures, kept_figures, make_runs
 from benchmarks.tagger_lists import write_lists
 from benchmarks.tagger_runs import LANGUAGES, read_corpus, run_spacy, run_tagger
 
@@ -79,13 +75,8 @@ def run_one(name: str, options: argparse.Namespace) -> None:
     machine = describe_machine(torch.device("cpu"))
     outcome = carry_out(name, options)
     kept = {"outcome": outcome.to_dict(), "machine": machine}
-    with replacing(_file(options.results, name), overwrite=True) as new:
-        new.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    keep_figures(options.results, name, kept)
     note(f"{name}: F1 {outcome.quality.f1:.4f} after {outcome.seconds:,.0f} s")
-
-
-def _file(folder: Path, name: str) -> Path:
-    return folder / f"{name}.json"
 
 
 def join(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
@@ -94,11 +85,7 @@ def join(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
     Raises:
         OptionError: there are none of the tagger on MEDDOCAN.
     """
-    kept: dict[str, dict[str, Any]] = {}
-    for name in RUNS:
-        file = _file(options.results, name)
-        if file.exists():
-            kept[name] = json.loads(file.read_text(encoding="utf-8"))
+    kept = kept_figures(options.results, RUNS)
     first = kept.get("tagger-meddocan")
     if first is None:
         raise OptionError(f"{options.results}: run --only tagger-meddocan first.")
@@ -188,12 +175,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser("tagger", "Train taggers, and spaCy's NER, and compare.", report=REPORT)
     parser.set_defaults(data=FOLDER.parents[1])
-    default = cache_folder("tagger")
-    add = parser.add_argument
-    add("--results", type=Path, default=default, help="folder of the models and their figures")
-    alone = parser.add_mutually_exclusive_group()
-    alone.add_argument("--only", choices=RUNS, help="make this run, and write no report")
-    alone.add_argument("--join", action="store_true", help="only make the report of the results")
+    add_runs(parser, cache="tagger", runs=RUNS)
     return read_options(parser, arguments, above_zero=())
 
 
@@ -206,30 +188,17 @@ epoch in it; spaCy's is that of its training loop. Characters/s are those of ann
 with the model loaded. {EXPLAINED}"""
 
 
+BENCHMARK = Benchmark(name="tagger", title="The tagger", about=ABOUT)
+
+
 def main(given: Sequence[str] | None = None) -> int:
     """Make runs, print the tables, and replace the report."""
-    arguments = list(sys.argv[1:] if given is None else given)
+    arguments = arguments_of(given)
     options = parse_arguments(arguments)
-
-    def work() -> None:
-        options.results.mkdir(parents=True, exist_ok=True)
-        if not options.join:
-            for name in [options.only] if options.only else RUNS:
-                run_one(name, options)
-        if options.only:
-            return
-        tables, facts = join(options)
-        print("\n\n".join(tables))
-        write_report(
-            options.out,
-            title="The tagger",
-            about=ABOUT,
-            tables=tables,
-            facts=facts | made_by("tagger", arguments),
-        )
-
-    with one_core(options.core):
-        return guarded(work)
+    make, all_of_them = partial(run_one, options=options), partial(join, options)
+    return BENCHMARK.carry_out(
+        options, arguments, lambda: make_runs(options, RUNS, make=make, join=all_of_them)
+    )
 
 
 if __name__ == "__main__":

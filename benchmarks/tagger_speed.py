@@ -5,6 +5,7 @@ Needs the models that `python -m benchmarks.tagger` and `python -m benchmarks.mo
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
@@ -22,9 +23,9 @@ from annoseq.config import BatchConfig, DeviceConfig, SearchConfig
 from annoseq.errors import OptionError
 from annoseq.models.tagger.encoders import Encoder, Recurrent
 from annoseq.models.tagger.tagger import Tagger
-from benchmarks.budget import EXPLAINED, cache_folder, note, one_core
-from benchmarks.command import guarded, made_by, make_parser, read_options
-from benchmarks.measure import describe_machine, markdown_table, write_report
+from benchmarks.budget import EXPLAINED, cache_folder, note
+from benchmarks.command import Benchmark, arguments_of, make_parser, read_options
+from benchmarks.measure import describe_machine, markdown_table
 from benchmarks.meddocan import read_tables
 
 if TYPE_CHECKING:
@@ -124,8 +125,10 @@ def first_result(model: Path) -> tuple[float, float, float]:
 
 
 def _seconds(command: list[str]) -> float:
+    # An installed package has been compiled; here the first of some runs does that.
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -189,24 +192,14 @@ are forgotten; batches are small; the LSTM multiplies for each token what else i
 for each word of a batch. {EXPLAINED}"""
 
 
+BENCHMARK = Benchmark(name="tagger_speed", title="How fast the tagger annotates", about=ABOUT)
+
+
 def main(given: Sequence[str] | None = None) -> int:
     """Measure, print the tables, and replace the report."""
-    arguments = list(sys.argv[1:] if given is None else given)
+    arguments = arguments_of(given)
     options = parse_arguments(arguments)
-
-    def work() -> None:
-        tables, facts = run(options)
-        print("\n\n".join(tables))
-        write_report(
-            options.out,
-            title="How fast the tagger annotates",
-            about=ABOUT,
-            tables=tables,
-            facts=facts | made_by("tagger_speed", arguments),
-        )
-
-    with one_core(options.core):
-        return guarded(work)
+    return BENCHMARK.carry_out(options, arguments, partial(run, options))
 
 
 if __name__ == "__main__":

@@ -9,228 +9,35 @@ from __future__ import annotations
 
 import gc
 import json
-import random
 import subprocess
 import sys
-import time
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-from torch.utils.flop_counter import (
-    FlopCounterMode,
-    addmm_flop,
-    sdpa_backward_flop_count,
-    sdpa_flop_count,
-)
-
-from annoseq.config import (
-    AttentionConfig,
-    BatchConfig,
-    DataConfig,
-    DeviceConfig,
-    GruConfig,
-    NetworkConfig,
-    TrainingConfig,
-    TransformerConfig,
-)
+from annoseq.config import DataConfig, DeviceConfig
 from annoseq.devices import Compute
-from annoseq.models.build import build_model
-from annoseq.text.batches import collate
 from annoseq.text.dataset import Dataset
-from annoseq.training.loop import Trainer
-from annoseq.training.writing import WritingObjective
-from benchmarks.budget import EXPLAINED, note, one_core, repeat
-from benchmarks.command import guarded, made_by, make_parser, read_options
+from benchmarks.budget import EXPLAINED, note, one_core
+from benchmarks.command import arguments_of, guarded, made_by, make_parser, read_options
 from benchmarks.measure import PeakMemory, describe_machine, markdown_table, write_report
 from benchmarks.meddocan import read_tables
-from benchmarks.notebook import (
-    BATCH_SIZE,
-    LEARNING_RATE,
-    NotebookModel,
-    make_optimizer,
-    sortish_batches,
-    train_step,
-)
+from benchmarks.notebook_loop import BATCH_SIZE
+from benchmarks.operations import count_operations
+from benchmarks.sides import SIDES, SQUARE, Clock, Product, Side, make_side
 from benchmarks.subsets import describe, keep_short
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator, Sequence
-
-    from annoseq.config import AnyNetworkConfig
-    from annoseq.text.codec import Example
+    from collections.abc import Sequence
 
 REPORT = Path(__file__).with_suffix(".md")
-CPU = torch.device("cpu")
-NOTEBOOK = "the notebook's loop"
-WORD, BPE = DataConfig(), DataConfig(tokens="bpe")
-SIDES: dict[str, tuple[DataConfig, AnyNetworkConfig | None]] = {
-    NOTEBOOK: (WORD, None),
-    "gru": (WORD, GruConfig()),
-    "attention": (WORD, AttentionConfig()),
-    "attention, bpe": (BPE, AttentionConfig()),
-    "transformer": (WORD, TransformerConfig()),
-    "transformer, bpe": (BPE, TransformerConfig()),
-}
 WARM_UP = 3
 """First steps of a side, which its speed leaves out."""
 COUNTED = 16
 """Steps whose floating-point operations are counted."""
 REMEMBERED = 20
 """Steps in which the memory is watched; the first has the longest row."""
-SQUARE = 1024
-"""Rows and columns of the matrices whose product tells the core's rate."""
-
-
-@dataclass
-class Side:
-    """A network that learns: its next step, and what its steps took so far."""
-
-    examples: Sequence[Example]
-    batches: Iterator[list[int]]
-    step: Callable[[list[int]], object]
-    steps: int = 0
-    pairs: int = 0
-    tokens: int = 0
-    seconds: float = 0.0
-
-    def learn(self) -> tuple[int, int]:
-        """Take a step, and return its pairs and its target tokens, padding not counted."""
-        rows = next(self.batches)
-        self.step(rows)
-        return len(rows), sum(len(self.examples[row].target) + 1 for row in rows)
-
-    def run(self, seconds: float, clock: Clock) -> None:
-        """Take steps for about so long, and add them up."""
-        began = clock.read()
-        now = began
-        while now - began < seconds:
-            pairs, tokens = self.learn()
-            now = clock.read()
-            self.steps, self.pairs, self.tokens = (
-                self.steps + 1,
-                self.pairs + pairs,
-                self.tokens + tokens,
-            )
-        self.seconds += now - began
-
-
-@dataclass(frozen=True)
-class Clock:
-    """Processor seconds; on a GPU, whose work is no processor's, those of the wall."""
-
-    device: torch.device
-
-    def read(self) -> float:
-        """Return the seconds since some moment; on a GPU when all that was begun is done."""
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-            return time.perf_counter()
-        return time.process_time()
-
-
-@dataclass
-class Product:
-    """The rate of a product of two matrices in float32."""
-
-    device: torch.device
-    operations: float = 0.0
-    seconds: float = 0.0
-    _factors: list[torch.Tensor] = field(default_factory=list)
-
-    def run(self, seconds: float, clock: Clock) -> None:
-        """Multiply for about so long."""
-        if not self._factors:
-            self._factors = [torch.rand(SQUARE, SQUARE, device=self.device) for _ in range(2)]
-            torch.mm(*self._factors)  # warm
-        began = clock.read()
-        now = began
-        while now - began < seconds:
-            for _ in range(1 if self.device.type == "cpu" else 100):
-                torch.mm(*self._factors)
-                self.operations += 2 * SQUARE**3
-            now = clock.read()
-        self.seconds += now - began
-
-    @property
-    def rate(self) -> float:
-        """Operations in a second."""
-        return self.operations / self.seconds
-
-
-def make_side(name: str, dataset: Dataset, compute: Compute, *, seed: int) -> Side:
-    """Build a side's network with fresh weights."""
-    config = SIDES[name][1]
-    torch.manual_seed(seed)
-    if config is None:
-        return _notebook(dataset, compute.device, seed=seed)
-    network = NetworkConfig.of(config)
-    training = TrainingConfig(
-        teacher_forcing=1.0, loss="token", max_lr=LEARNING_RATE, seed=seed
-    ).settled(model=network.model, rows=len(dataset.train))
-    model = build_model(network, dataset.codec, seed=seed).to(compute.device)
-    # As many tokens as may be: the batches are to be of 64 rows.
-    batching = BatchConfig(batch_size=BATCH_SIZE, batch_tokens=10**9)
-    objective = WritingObjective(model, training, train_rows=dataset.train.examples)
-    trainer = Trainer(objective, training, batching, compute)
-    trainer.objective.train()
-    optimizer, scaler = trainer.optimizer(LEARNING_RATE), compute.scaler()
-    return Side(
-        dataset.train.examples,
-        repeat(lambda epoch: iter(trainer.order(epoch))),
-        lambda rows: trainer.step(rows, optimizer, scaler, forcing=1.0),
-    )
-
-
-def _notebook(dataset: Dataset, device: torch.device, *, seed: int) -> Side:
-    examples = dataset.train.examples
-    sizes = len(dataset.codec.source), len(dataset.codec.target)
-    model = NotebookModel(*sizes).to(device).train()
-    optimizer, generator = make_optimizer(model), random.Random(seed)
-
-    def step(rows: list[int]) -> None:
-        batch = collate(rows, examples).to(device)
-        assert batch.target is not None
-        train_step(model, optimizer, batch.source, batch.target)
-
-    return Side(examples, repeat(lambda _: sortish_batches(examples, generator)), step)
-
-
-def count_operations(side: Side, *, steps: int) -> float:
-    """Return the floating-point operations of a target token, forward and backward.
-
-    Those of matrix products are counted, padding's included. torch counts neither a product that
-    is added in place, as the loss has one, nor the attention that it has for CPUs; its own
-    formulas for the same in other clothes serve.
-    """
-    mapping = {
-        torch.ops.aten.addmm_: _addmm,
-        torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention,
-        torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
-    }
-    tokens = 0
-    with FlopCounterMode(display=False, custom_mapping=mapping) as counter:
-        for _ in range(steps):
-            tokens += side.learn()[1]
-    return float(counter.get_total_flops() / tokens)
-
-
-def _addmm(added: object, one: object, other: object, *_: object, **__: object) -> int:
-    return int(addmm_flop(added, one, other))
-
-
-def _attention(query: object, key: object, value: object, *_: object, **__: object) -> int:
-    return int(sdpa_flop_count(query, key, value))  # type: ignore[no-untyped-call]
-
-
-def _attention_backward(
-    grad: object, query: object, key: object, value: object, *_: object, **__: object
-) -> int:
-    operations = sdpa_backward_flop_count(grad, query, key, value)  # type: ignore[no-untyped-call]
-    return int(operations)
 
 
 def watch_memory(name: str, dataset: Dataset, compute: Compute, *, seed: int) -> int:
@@ -387,7 +194,7 @@ torch imported and the rows in ids, before there was a model."""
 
 def main(given: Sequence[str] | None = None) -> int:
     """Measure, print the table, and replace the report."""
-    arguments = list(sys.argv[1:] if given is None else given)
+    arguments = arguments_of(given)
     options = parse_arguments(arguments)
 
     def work() -> None:

@@ -30,12 +30,12 @@ from benchmarks.budget import EXPLAINED, PROBED, Plan, Stopwatch, note, one_core
 from benchmarks.command import guarded, made_by, make_parser, read_options
 from benchmarks.measure import describe_machine, markdown_table, write_report
 from benchmarks.meddocan import read_tables
-from benchmarks.notebook import (
+from benchmarks.notebook import predict_all
+from benchmarks.notebook_loop import (
     BATCH_SIZE,
     LEARNING_RATE,
     NotebookModel,
     make_optimizer,
-    predict_all,
     sortish_batches,
     train_step,
 )

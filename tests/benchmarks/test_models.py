@@ -1,13 +1,13 @@
-"""Every model is run, or its results are joined; the figures are those of what was written."""
+"""Every model is run, or its results are joined."""
 
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from benchmarks.models import FIGURES, MODELS, bleu, main, word_accuracy, words_of
+from benchmarks.judging import FIGURES
+from benchmarks.models import MODELS, main
 
 from annoseq.pairs.pairs import write_pairs
 from annoseq.pairs.sample import sample_pairs
@@ -23,7 +23,7 @@ def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the options of a tiny run of two tiny models."""
     for name, recipe in list(MODELS.items()):
         monkeypatch.delitem(MODELS, name)
-        if name != "transformer-bpe":
+        if name in {"gru-word", "attention-bpe"}:
             tiny = models.Recipe(recipe.data, TINY_ATTENTION, recipe.max_lr, recipe.batch_size)
             monkeypatch.setitem(MODELS, name, tiny)
     monkeypatch.setattr(budget, "PROBED", 3)
@@ -33,6 +33,11 @@ def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     options = {"--data": "", "--results": "results", "--out": "report.md"}
     paths = [part for name, at in options.items() for part in (name, str(tmp_path / at))]
     return ["--minutes", "0.001", "--dev-rows", "5", "--max-dev-tokens", "30", *paths]
+
+
+def test_attention_is_tried_with_both_kinds_of_tokens() -> None:
+    assert list(MODELS) == ["gru-word", "attention-word", "attention-bpe", "transformer-bpe"]
+    assert MODELS["attention-word"].network == MODELS["attention-bpe"].network
 
 
 def test_models_run_alone_are_joined(
@@ -54,6 +59,8 @@ def test_models_run_alone_are_joined(
                  "training of attention-bpe: ", "processor", "date", "command"):  # fmt: skip
         assert f"\n- {fact}" in text
     assert "processor time of the process" in text
+    assert "benchmarks.models --minutes 0.001 --dev-rows 5 --max-dev-tokens 30 --data" in text
+    assert "--join" not in text
     results = tmp_path / "results"
     assert (results / "gru-word.model" / "weights.safetensors").exists()
     kept = json.loads((results / "gru-word.json").read_text())
@@ -88,21 +95,3 @@ def test_a_number_must_be_above_0(name: str) -> None:
     with pytest.raises(SystemExit) as stop:
         main([name, "0"])
     assert stop.value.code == 2
-
-
-def test_accuracy_counts_words_at_their_places() -> None:
-    assert words_of("Dr {{NAME}}Ana{{/NAME}}, 31") == [
-        "Dr", " {{NAME}}", "Ana", "{{/NAME}}", ",", " 3", "1",
-    ]  # fmt: skip
-    assert word_accuracy(["a b c"], ["a b c"]) == 1
-    assert word_accuracy(["a x c", ""], ["a b c", "d"]) == 3 / 6
-    assert word_accuracy(["b c"], ["a b c"]) == 0
-
-
-def test_bleu_has_its_signature_or_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("sacrebleu")
-    score, signature = bleu(["the cat sat on the mat"], ["the cat sat on the mat"])
-    assert score == pytest.approx(100)
-    assert "tok:13a" in signature
-    monkeypatch.setitem(sys.modules, "sacrebleu.metrics.bleu", None)
-    assert bleu(["a"], ["a"]) == (None, "sacrebleu is not installed")

@@ -67,6 +67,7 @@ def test_the_runs_that_are_there_make_a_report(
     assert "| lstm | 0.9000 | 0.8000 | 0.5000 |" in text
     assert "0.250 after 1.0 CPU minutes" in text
     assert "- not run: tagger-asq_phi, " in text
+    assert f"- command: `python -m benchmarks.tagger --data {data}`\n" in text
     kept = json.loads((tmp_path / "results" / "seed-1.json").read_text(encoding="utf-8"))
     assert kept["outcome"]["quality"]["f1"] == 0.94
     assert "seed-1: F1 0.9400 after 120 s" in capsys.readouterr().err

@@ -9,19 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 import torch.nn.functional as F
-from benchmarks.notebook import EMBEDDING, HIDDEN
-from benchmarks.throughput import (
-    CPU,
-    NOTEBOOK,
-    SIDES,
-    Clock,
-    Product,
-    Side,
-    count_operations,
-    main,
-    make_side,
-    table,
-)
+from benchmarks.notebook_loop import EMBEDDING, HIDDEN
+from benchmarks.operations import count_operations
+from benchmarks.sides import NOTEBOOK, SIDES, Clock, Product, Side, make_side
+from benchmarks.throughput import main, table
 
 from annoseq.config import DeviceConfig
 from annoseq.devices import Compute
@@ -29,7 +20,7 @@ from annoseq.pairs.pairs import write_pairs
 from annoseq.pairs.sample import sample_pairs
 from annoseq.text.batches import collate
 from annoseq.text.codec import Example
-from benchmarks import notebook, throughput
+from benchmarks import notebook_loop, sides, throughput
 from tests.tiny import STILL, TINY, TINY_ATTENTION, TINY_TRANSFORMER
 
 if TYPE_CHECKING:
@@ -37,6 +28,7 @@ if TYPE_CHECKING:
 
     from annoseq.text.dataset import Dataset
 
+CPU = torch.device("cpu")
 COMPUTE = Compute.choose(DeviceConfig(device="cpu"))
 
 
@@ -47,8 +39,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, (data, config) in SIDES.items():
         if config is not None:
             monkeypatch.setitem(SIDES, name, (data, networks[name.partition(",")[0]]))
-    monkeypatch.setattr(throughput, "SQUARE", 64)
-    for module in (throughput, notebook):
+    monkeypatch.setattr(sides, "SQUARE", 64)
+    for module in (throughput, sides, notebook_loop):
         monkeypatch.setattr(module, "BATCH_SIZE", 16)
     for name in ("COUNTED", "WARM_UP", "REMEMBERED"):
         monkeypatch.setattr(throughput, name, 1)

@@ -1,0 +1,149 @@
+"""What a trained model writes for dev rows, freely and faithfully, and how well and how fast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import torch
+
+from annoseq.annotator.annotator import Annotator
+from annoseq.config import DeviceConfig, SearchConfig
+from annoseq.evaluation.accuracy import Accuracy, measure
+from annoseq.text.segmentation import segmentation
+from annoseq.text.vocabulary import END, SPECIALS
+from benchmarks.budget import Stopwatch
+from benchmarks.eole_rows import judge
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from annoseq.pairs.pairs import Pairs
+
+CPU = DeviceConfig(device="cpu")
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What training came to: processor seconds, target words learned from, and its story."""
+
+    seconds: float
+    words: int
+    story: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The figures of a model; shares are of the dev rows, speeds in processor seconds."""
+
+    trained: Trained
+    faithful_f1: float
+    faithful_changed: float
+    free_f1: float
+    free_exact: float
+    free_changed: float
+    token_accuracy: float
+    bleu: float | None
+    free_speed: float
+    faithful_speed: float
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Take back what `asdict` made of a result."""
+        return cls(**values | {"trained": Trained(**values["trained"])})
+
+    def cells(self) -> list[str]:
+        """Return the figures in the order of `FIGURES`."""
+        return [
+            f"{self.trained.seconds / 60:.1f}",
+            f"{self.trained.words / self.trained.seconds:,.0f}",
+            f"{self.faithful_f1:.3f}",
+            f"{self.faithful_changed:.1%}",
+            f"{self.free_f1:.3f}",
+            f"{self.free_exact:.1%}",
+            f"{self.token_accuracy:.4f}",
+            "-" if self.bleu is None else f"{self.bleu:.1f}",
+            f"{self.free_changed:.1%}",
+            f"{self.free_speed:,.1f}",
+            f"{self.faithful_speed:,.1f}",
+        ]
+
+
+FIGURES = (
+    "training, processor minutes",
+    "training, target words/s",
+    "faithful, span F1",
+    "faithful, texts changed",
+    "free, span F1",
+    "free, exact match",
+    "free, token accuracy",
+    "free, BLEU",
+    "free, texts changed",
+    "free, greedy lines/s",
+    "faithful, greedy lines/s",
+)
+
+
+def words_of(annotated: str) -> list[str]:
+    """Cut annotated text into words, a tag being one."""
+    rule = segmentation(keeps_tags=True)
+    return [word for word, _ in rule.pre_tokenize_str(annotated)]
+
+
+def word_accuracy(outputs: Sequence[str], targets: Sequence[str]) -> float:
+    """Return the share of the targets' words, ends counted, that stand at their place.
+
+    The same score as in training, but over words of the text: what a model's tokens are, or which
+    it knows, makes no difference.
+    """
+    ids: dict[str, int] = {}
+
+    def row(text: str) -> torch.Tensor:
+        known = [ids.setdefault(word, len(ids) + len(SPECIALS)) for word in words_of(text)]
+        return torch.tensor([[*known, END]])
+
+    pairs = zip(outputs, targets, strict=True)
+    found = sum((measure(row(output), row(target)) for output, target in pairs), Accuracy())
+    return found.token.value
+
+
+def bleu(outputs: Sequence[str], targets: Sequence[str]) -> tuple[float | None, str]:
+    """Return sacrebleu's corpus BLEU with its signature, or none where it is not installed."""
+    try:
+        from sacrebleu.metrics.bleu import BLEU
+    except ImportError:
+        return None, "sacrebleu is not installed"
+    metric = BLEU()
+    score = metric.corpus_score(outputs, [targets]).score
+    return score, str(metric.get_signature())
+
+
+def judge_model(folder: Path, lines: Pairs, trained: Trained) -> tuple[Result, str]:
+    """Let a model write for lines, freely and faithfully; also return BLEU's signature."""
+    annotator = Annotator.load(folder, device=CPU)
+    texts, targets = [pair.source for pair in lines], [pair.target for pair in lines]
+    written: dict[bool, list[str]] = {}
+    speeds: dict[bool, float] = {}
+    for is_free in (True, False):
+        search = SearchConfig(free=is_free)
+        annotator.annotate(texts[:64], search=search)  # warm
+        with Stopwatch() as watch:
+            found = annotator.annotate(texts, search=search)
+        written[is_free] = [one.annotated for one in found]
+        speeds[is_free] = len(texts) / watch.seconds
+    free, faithful = judge(written[True], lines), judge(written[False], lines)
+    score, signature = bleu(written[True], targets)
+    result = Result(
+        trained=trained,
+        faithful_f1=faithful.spans.f1,
+        faithful_changed=1 - faithful.unchanged / len(lines),
+        free_f1=free.spans.f1,
+        free_exact=free.exact / len(lines),
+        free_changed=1 - free.unchanged / len(lines),
+        token_accuracy=word_accuracy(written[True], targets),
+        bleu=score,
+        free_speed=speeds[True],
+        faithful_speed=speeds[False],
+    )
+    return result, signature

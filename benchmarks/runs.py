@@ -1,0 +1,64 @@
+"""Runs that take long, made one by one or side by side, and the report of all of them.
+
+Each leaves its figures in a folder. `--only NAME` makes one, `--join` makes the report alone.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from annoseq.files import replacing
+from benchmarks.budget import cache_folder
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Collection
+
+    from benchmarks.command import Results
+
+
+def add_runs(parser: argparse.ArgumentParser, *, cache: str, runs: Collection[str]) -> None:
+    """Add the options that say which runs are made, and where their figures lie."""
+    default = cache_folder(cache)
+    what = "folder of the models and their figures"
+    parser.add_argument("--results", type=Path, default=default, help=what)
+    alone = parser.add_mutually_exclusive_group()
+    alone.add_argument("--only", choices=runs, help="make this run, and write no report")
+    alone.add_argument("--join", action="store_true", help="only make the report of the results")
+
+
+def make_runs(
+    options: argparse.Namespace,
+    runs: Collection[str],
+    *,
+    make: Callable[[str], None],
+    join: Callable[[], Results],
+) -> Results | None:
+    """Make the runs that the options ask for; join them unless only one was asked for."""
+    options.results.mkdir(parents=True, exist_ok=True)
+    if not options.join:
+        for name in [options.only] if options.only else runs:
+            make(name)
+    return None if options.only else join()
+
+
+def keep_figures(folder: Path, name: str, figures: dict[str, Any]) -> None:
+    """Leave the figures of a run."""
+    with replacing(_file(folder, name), overwrite=True) as new:
+        new.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+def kept_figures(folder: Path, runs: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Return what the runs left, in their order; those that are yet to be made are not in it."""
+    files = {name: _file(folder, name) for name in runs}
+    return {
+        name: json.loads(file.read_text(encoding="utf-8"))
+        for name, file in files.items()
+        if file.exists()
+    }
+
+
+def _file(folder: Path, name: str) -> Path:
+    return folder / f"{name}.json"

@@ -1,0 +1,168 @@
+"""What learns in turns with the notebook's loop, and the clock that all are timed by."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+
+from annoseq.config import (
+    AttentionConfig,
+    BatchConfig,
+    DataConfig,
+    GruConfig,
+    NetworkConfig,
+    TrainingConfig,
+    TransformerConfig,
+)
+from annoseq.models.build import build_model
+from annoseq.text.batches import collate
+from annoseq.training.loop import Trainer
+from annoseq.training.writing import WritingObjective
+from benchmarks.budget import repeat
+from benchmarks.notebook_loop import (
+    BATCH_SIZE,
+    LEARNING_RATE,
+    NotebookModel,
+    make_optimizer,
+    sortish_batches,
+    train_step,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from annoseq.config import AnyNetworkConfig
+    from annoseq.devices import Compute
+    from annoseq.text.codec import Example
+    from annoseq.text.dataset import Dataset
+
+NOTEBOOK = "the notebook's loop"
+WORD, BPE = DataConfig(), DataConfig(tokens="bpe")
+SIDES: dict[str, tuple[DataConfig, AnyNetworkConfig | None]] = {
+    NOTEBOOK: (WORD, None),
+    "gru": (WORD, GruConfig()),
+    "attention": (WORD, AttentionConfig()),
+    "attention, bpe": (BPE, AttentionConfig()),
+    "transformer": (WORD, TransformerConfig()),
+    "transformer, bpe": (BPE, TransformerConfig()),
+}
+SQUARE = 1024
+"""Rows and columns of the matrices whose product tells the core's rate."""
+
+
+@dataclass
+class Side:
+    """A network that learns: its next step, and what its steps took so far."""
+
+    examples: Sequence[Example]
+    batches: Iterator[list[int]]
+    step: Callable[[list[int]], object]
+    steps: int = 0
+    pairs: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+
+    def learn(self) -> tuple[int, int]:
+        """Take a step, and return its pairs and its target tokens, padding not counted."""
+        rows = next(self.batches)
+        self.step(rows)
+        return len(rows), sum(len(self.examples[row].target) + 1 for row in rows)
+
+    def run(self, seconds: float, clock: Clock) -> None:
+        """Take steps for about so long, and add them up."""
+        began = clock.read()
+        now = began
+        while now - began < seconds:
+            pairs, tokens = self.learn()
+            now = clock.read()
+            self.steps, self.pairs, self.tokens = (
+                self.steps + 1,
+                self.pairs + pairs,
+                self.tokens + tokens,
+            )
+        self.seconds += now - began
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Processor seconds; on a GPU, whose work is no processor's, those of the wall."""
+
+    device: torch.device
+
+    def read(self) -> float:
+        """Return the seconds since some moment; on a GPU when all that was begun is done."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+            return time.perf_counter()
+        return time.process_time()
+
+
+@dataclass
+class Product:
+    """The rate of a product of two matrices in float32."""
+
+    device: torch.device
+    operations: float = 0.0
+    seconds: float = 0.0
+    _factors: list[torch.Tensor] = field(default_factory=list)
+
+    def run(self, seconds: float, clock: Clock) -> None:
+        """Multiply for about so long."""
+        if not self._factors:
+            self._factors = [torch.rand(SQUARE, SQUARE, device=self.device) for _ in range(2)]
+            torch.mm(*self._factors)  # warm
+        began = clock.read()
+        now = began
+        while now - began < seconds:
+            for _ in range(1 if self.device.type == "cpu" else 100):
+                torch.mm(*self._factors)
+                self.operations += 2 * SQUARE**3
+            now = clock.read()
+        self.seconds += now - began
+
+    @property
+    def rate(self) -> float:
+        """Operations in a second."""
+        return self.operations / self.seconds
+
+
+def make_side(name: str, dataset: Dataset, compute: Compute, *, seed: int) -> Side:
+    """Build a side's network with fresh weights."""
+    config = SIDES[name][1]
+    torch.manual_seed(seed)
+    if config is None:
+        return _notebook(dataset, compute.device, seed=seed)
+    network = NetworkConfig.of(config)
+    training = TrainingConfig(
+        teacher_forcing=1.0, loss="token", max_lr=LEARNING_RATE, seed=seed
+    ).settled(model=network.model, rows=len(dataset.train))
+    model = build_model(network, dataset.codec, seed=seed).to(compute.device)
+    # As many tokens as may be: the batches are to be of 64 rows.
+    batching = BatchConfig(batch_size=BATCH_SIZE, batch_tokens=10**9)
+    objective = WritingObjective(model, training, train_rows=dataset.train.examples)
+    trainer = Trainer(objective, training, batching, compute)
+    trainer.objective.train()
+    optimizer, scaler = trainer.optimizer(LEARNING_RATE), compute.scaler()
+    return Side(
+        dataset.train.examples,
+        repeat(lambda epoch: iter(trainer.order(epoch))),
+        lambda rows: trainer.step(rows, optimizer, scaler, forcing=1.0),
+    )
+
+
+def _notebook(dataset: Dataset, device: torch.device, *, seed: int) -> Side:
+    examples = dataset.train.examples
+    sizes = len(dataset.codec.source), len(dataset.codec.target)
+    model = NotebookModel(*sizes).to(device).train()
+    optimizer, generator = make_optimizer(model), random.Random(seed)
+
+    def step(rows: list[int]) -> None:
+        batch = collate(rows, examples).to(device)
+        assert batch.target is not None
+        train_step(model, optimizer, batch.source, batch.target)
+
+    return Side(examples, repeat(lambda _: sortish_batches(examples, generator)), step)

@@ -1,0 +1,265 @@
+"""Wanted and measured recall of the tagger on MEDDOCAN, and what its scores are worth.
+
+A tagger learns from four fifths of the training documents, and the other fifth says what its scores
+mean. The dev rows are annotated once for each wanted recall, and choose nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from annoseq.annotator.annotator import Annotator
+from annoseq.config import BatchConfig, DeviceConfig, TrainingConfig
+from annoseq.devices import Compute
+from annoseq.errors import OptionError
+from annoseq.evaluation.calibration import expected_calibration_error
+from annoseq.evaluation.evidence import Evidence
+from annoseq.evaluation.reliability import verdicts
+from annoseq.models.folder import TrainedModel
+from annoseq.pairs.alignment import align_pairs
+from annoseq.text.dataset import Dataset
+from annoseq.text.segmentation import tighten
+from annoseq.training.learner import Learner
+from annoseq.training.saving import judge
+from benchmarks.budget import EXPLAINED, Stopwatch, cache_folder, note, one_core
+from benchmarks.command import guarded, made_by, make_parser, read_options
+from benchmarks.measure import describe_machine, markdown_table, write_report
+from benchmarks.meddocan import read_tables
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from annoseq.evaluation.evidence import Wanted
+    from annoseq.pairs.markup import Span
+    from annoseq.pairs.pair import Pair
+
+REPORT = Path(__file__).with_suffix(".md")
+TARGETS = (0.95, 0.96, 0.97, 0.98, 0.99, 0.995)
+CPU = DeviceConfig(device="cpu")
+WIDE = BatchConfig(batch_size=256, batch_tokens=16_384)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What came out on some rows: `covered` gold spans have every character marked, as anything."""
+
+    gold: int
+    kept: int
+    found: int
+    covered: int
+    documents: int
+    seconds: float
+
+    @property
+    def recall(self) -> float:
+        """The share of gold spans found with their offsets and label."""
+        return self.found / max(self.gold, 1)
+
+    @property
+    def precision(self) -> float:
+        """The share of spans found that are right."""
+        return self.found / max(self.kept, 1)
+
+
+class Trial:
+    """Rows with their gold spans, and a model that annotates them."""
+
+    def __init__(self, model: TrainedModel, pairs: Sequence[Pair]) -> None:
+        self.model, self.pairs = model, pairs
+        self._gold = [
+            [tighten(pair.source, span) for span in spans]
+            for pair, spans in zip(pairs, align_pairs(pairs), strict=True)
+        ]
+        self.annotator = Annotator(model, device=CPU)
+
+    def measure(self, target_recall: float | None) -> Measured:
+        """Annotate all rows for a wanted recall, or with the likeliest spans."""
+        with Stopwatch() as watch:
+            found = self._annotate(self.annotator, target_recall)
+        rows = list(zip(self._gold, found, strict=True))
+        return Measured(
+            gold=sum(map(len, self._gold)),
+            kept=sum(map(len, found)),
+            found=sum(right for gold, spans in rows for _, right in verdicts(gold, spans)),
+            covered=sum(_is_covered(one, spans) for gold, spans in rows for one in gold),
+            documents=len({pair.document for pair in self.pairs}),
+            seconds=watch.seconds,
+        )
+
+    def errors(self) -> tuple[float, float]:
+        """Return the calibration error of the likeliest spans, of raw scores and of those given."""
+        raw = Annotator(replace(self.model, calibration=None), device=CPU)
+        first, second = (self._error(one) for one in (raw, self.annotator))
+        return first, second
+
+    def _error(self, annotator: Annotator) -> float:
+        found = self._annotate(annotator, None)
+        judged = [
+            (span.score or 0.0, right)
+            for gold, spans in zip(self._gold, found, strict=True)
+            for span, right in verdicts(gold, spans)
+        ]
+        return expected_calibration_error(*map(list, zip(*judged, strict=True)))
+
+    def _annotate(self, annotator: Annotator, target_recall: float | None) -> list[list[Span]]:
+        texts = [pair.source for pair in self.pairs]
+        found = annotator.annotate(texts, batching=WIDE, target_recall=target_recall)
+        return [list(one.spans or ()) for one in found]
+
+
+def _is_covered(gold: Span, spans: Sequence[Span]) -> bool:
+    """Tell whether every character of a gold span is marked, as whatever."""
+    marked = {place for span in spans for place in range(span.start, span.end)}
+    return marked.issuperset(range(gold.start, gold.end))
+
+
+def train(options: argparse.Namespace) -> tuple[TrainedModel, float]:
+    """Train on four fifths of the training documents; return the model, and the seconds it took."""
+    train_pairs, _ = read_tables(options.data, first=options.rows)
+    folder = options.results / "model"
+    training = TrainingConfig(seed=options.seed)
+    if options.epochs is not None:
+        training = training.model_copy(update={"epochs": options.epochs})
+    with Stopwatch() as watch:
+        learner = Learner(Dataset.from_pairs(train_pairs), training=training, device=CPU)
+        learner.fit_one_cycle(report=note)
+        learner.save(folder, overwrite=True)
+    return TrainedModel.load(folder), watch.seconds
+
+
+def prepare(options: argparse.Namespace) -> tuple[Trial, str]:
+    """Return a model that knows what its scores mean, the rows to measure it on, and its story.
+
+    Raises:
+        OptionError: the model is no tagger, or there are too few spans to calibrate it with.
+    """
+    _, dev = read_tables(options.data, first=options.rows)
+    if options.model is None:
+        model, seconds = train(options)
+        story = (
+            f"trained in {seconds / 60:.1f} CPU minutes on four fifths of the training documents, "
+            "calibrated on the other fifth"
+        )
+    else:
+        model, story = TrainedModel.load(options.model), "trained before, with its calibration"
+    rows: Sequence[Pair] = dev
+    if model.calibration is None and options.model is None:
+        raise OptionError("there are too few spans to calibrate with. Raise --rows.")
+    if model.calibration is None:
+        model, rows = _calibrated_on_half(model, dev)
+        story = (
+            "trained before on all training documents, its epoch chosen by the dev rows; "
+            "calibrated on every other dev document, measured on the rest"
+        )
+    return Trial(model, rows), story
+
+
+def _calibrated_on_half(
+    model: TrainedModel, dev: Sequence[Pair]
+) -> tuple[TrainedModel, Sequence[Pair]]:
+    names = list(dict.fromkeys(pair.document for pair in dev))
+    first = set(names[::2])
+    ours, others = (
+        [pair for pair in dev if (pair.document in first) == is_first] for is_first in (True, False)
+    )
+    evidence = judge(model, ours, Compute.choose(CPU))
+    if evidence is None:
+        raise OptionError(
+            "there are too few spans to calibrate with. Raise --rows, or name a tagger."
+        )
+    return replace(model, calibration=evidence.model_dump_json()), others
+
+
+def make_tables(trial: Trial) -> list[str]:
+    """Measure all wanted recalls and the likeliest spans, and the calibration."""
+    rows = [["likeliest spans", *_measured(trial.measure(None)), "", "", ""]]
+    for target in TARGETS:
+        wanted = trial.annotator.wanted(target)
+        rows.append([f"{target:g}", *_measured(trial.measure(target)), *_expected(wanted)])
+        note(" | ".join(rows[-1]))
+    head = [
+        *("wanted recall", "recall", "precision", "spans a document", "covered", "s"),
+        *("recall, expected", "precision, expected", ""),
+    ]
+    before, after = trial.errors()
+    errors = markdown_table(
+        ["calibration error of the likeliest spans", "before", "after"],
+        [["on these rows", f"{before:.4f}", f"{after:.4f}"]],
+    )
+    return [markdown_table(head, rows), errors]
+
+
+def _measured(one: Measured) -> list[str]:
+    covered = one.covered / max(one.gold, 1)
+    spans = one.kept / max(one.documents, 1)
+    values = [f"{one.recall:.4f}", f"{one.precision:.4f}", f"{spans:.1f}", f"{covered:.4f}"]
+    return [*values, f"{one.seconds:.1f}"]
+
+
+def _expected(wanted: Wanted) -> list[str]:
+    verdict = "promised" if wanted.is_promised else "expected"
+    expected = wanted.expected
+    values = [f"{expected.recall:.4f}", f"{expected.precision:.4f}"]
+    return [*values, "out of reach" if wanted.is_out_of_reach else verdict]
+
+
+def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = make_parser("target_recall", "Measure wanted recalls.", report=REPORT)
+    add = parser.add_argument
+    add("--model", type=Path, help="model folder of a tagger to use, instead of training one")
+    add("--epochs", type=int, help="epochs to train; by default the tagger's own")
+    add("--results", type=Path, default=cache_folder("target_recall"), help="where to train it")
+    return read_options(parser, arguments, above_zero=("epochs",))
+
+
+ABOUT = f"""\
+A tagger with its defaults on MEDDOCAN, asked for a share of the spans. A span counts with its
+offsets and its label; covered is the share of gold spans of which every character is marked,
+whatever the label, which is what redaction needs. Expected is what came out on the rows that the
+model is calibrated on. A recall is promised if it is to be kept nine times in ten, the chance of
+the draw of documents allowed for; else it is only expected, or out of reach: too many spans have no
+candidate that could stand with what is likelier. {EXPLAINED}"""
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """Measure, print the tables, and replace the report."""
+    arguments = list(sys.argv[1:] if given is None else given)
+    options = parse_arguments(arguments)
+
+    def work() -> None:
+        options.results.mkdir(parents=True, exist_ok=True)
+        machine = describe_machine(torch.device("cpu"))
+        trial, story = prepare(options)
+        tables = make_tables(trial)
+        print("\n\n".join(tables))
+        evidence = Evidence.read(trial.model.calibration or "")
+        facts = {
+            "model": story,
+            "measured on": f"{len(trial.pairs):,} dev rows, which chose nothing"
+            if options.model is None
+            else f"{len(trial.pairs):,} dev rows",
+            "calibrated on": f"{evidence.gold:,} spans of {evidence.documents:,} documents, by "
+            f"{evidence.calibration.method}; a recall there varies {evidence.clustering:.1f} times "
+            "as much as that of independent spans",
+        }
+        write_report(
+            options.out,
+            title="Wanted and measured recall",
+            about=ABOUT,
+            tables=tables,
+            facts=facts | machine | made_by("target_recall", arguments),
+        )
+
+    with one_core(options.core):
+        return guarded(work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""The tables of the wanted recalls, with a tagger that has learned nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from annoseq.pairs.pairs import Pairs, write_pairs
+from benchmarks import target_recall
+from tests.fidelity import random_annotator
+from tests.trusted import pairs, trusted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def common(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the options that name a folder of tables, and where the report goes."""
+    monkeypatch.setattr(target_recall, "TARGETS", (0.5, 0.995))
+    (tmp_path / "data").mkdir()
+    rows = [replace(pair, document=str(pair.row // 6)) for pair in pairs(160)]
+    for name in ("train", "dev"):
+        write_pairs(Pairs(rows, name=name), tmp_path / "data" / f"{name}.csv", overwrite=False)
+    places = {"--data": "data", "--out": "report.md", "--results": "results"}
+    return [one for name, place in places.items() for one in (name, str(tmp_path / place))]
+
+
+def test_a_model_that_knows_its_recall_is_measured_on_all_rows(
+    common: list[str], tmp_path: Path
+) -> None:
+    trusted().save(tmp_path / "model", card="")
+    assert target_recall.main([*common, "--model", str(tmp_path / "model")]) == 0
+    report = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "- model: trained before, with its calibration\n" in report
+    assert "- measured on: 160 dev rows\n" in report
+    for target in target_recall.TARGETS:
+        assert f"\n| {target:g} | " in report
+    assert "\n| likeliest spans | " in report
+    assert "\n| on these rows | 0." in report
+
+
+def test_a_model_that_does_not_is_calibrated_on_half(common: list[str], tmp_path: Path) -> None:
+    random_annotator("flat tagger").model.save(tmp_path / "model", card="")
+    assert target_recall.main([*common, "--model", str(tmp_path / "model")]) == 0
+    report = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "calibrated on every other dev document, measured on the rest\n" in report
+
+
+def test_a_model_that_writes_is_refused(
+    common: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    random_annotator("flat").model.save(tmp_path / "model", card="")
+    assert target_recall.main([*common, "--model", str(tmp_path / "model")]) == 2
+    assert "there are too few spans to calibrate with" in capsys.readouterr().err
+    assert not (tmp_path / "report.md").exists()
