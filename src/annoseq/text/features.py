@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from hashlib import blake2b
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from torch import Tensor
+
+    from annoseq.text.vectors.tokens import TokenVectors
 
 KINDS = 5
 """The kinds of features, each with a table of its own: see `Bags`."""
@@ -34,16 +37,20 @@ class Bags(NamedTuple):
 
     For each kind (the word itself; its character n-grams; its affixes; its shape, length and the
     space before it; its marks) the places `ids` in that kind's table, and for each token where its
-    own begin (`starts`).
+    own begin (`starts`). Where a file of word vectors is read, `vectors` (W, V + 1) are of it; the
+    last column is 1 for a token that it has none for.
     """
 
     ids: tuple[Tensor, ...]
     starts: tuple[Tensor, ...]
+    vectors: Tensor | None = None
 
     def to(self, device: torch.device) -> Bags:
         """Copy to a device."""
         return Bags(
-            tuple(one.to(device) for one in self.ids), tuple(one.to(device) for one in self.starts)
+            tuple(one.to(device) for one in self.ids),
+            tuple(one.to(device) for one in self.starts),
+            None if self.vectors is None else self.vectors.to(device),
         )
 
 
@@ -83,10 +90,11 @@ class Words:
     """Numbers for the different tokens met so far, and their features.
 
     A token is a text with its marks. The numbers mean something to this object alone and are
-    never saved.
+    never saved. `vectors` is a file of word vectors, if those are features, too.
     """
 
-    def __init__(self, *, buckets: int) -> None:
+    def __init__(self, *, buckets: int, vectors: TokenVectors | None = None) -> None:
+        self.vectors = vectors
         self._sizes = table_sizes(buckets)
         self._numbers: dict[_Key, int] = {}
         self._features: list[list[list[int]]] = []
@@ -113,10 +121,17 @@ class Words:
         if len(self) > _REMEMBERED:
             self._numbers.clear()
             self._features.clear()
+            if self.vectors is not None:
+                self.vectors.forget()
             self.age += 1
 
     def bags(self, numbers: Iterable[int]) -> Bags:
-        """Return the features of the tokens with these numbers."""
+        """Return the features of the tokens with these numbers.
+
+        Raises:
+            VectorsError: the file of word vectors is cut off or damaged.
+        """
+        numbers = list(numbers)
         chosen = [self._features[number] for number in numbers]
         ids, starts = [], []
         for kind in range(KINDS):
@@ -124,7 +139,21 @@ class Words:
             starts.append(lengths.cumsum(0)[:-1])
             flat = [id_ for one in chosen for id_ in one[kind]]
             ids.append(torch.tensor(flat, dtype=torch.long))
-        return Bags(tuple(ids), tuple(starts))
+        vectors = None
+        if self.vectors is not None:
+            self.read_vectors()
+            vectors = torch.from_numpy(self.vectors.take(numbers))
+        return Bags(tuple(ids), tuple(starts), vectors)
+
+    def read_vectors(self) -> None:
+        """Read the vectors of all tokens met, if there is a file: together that is soon done.
+
+        Raises:
+            VectorsError: the file is cut off or damaged.
+        """
+        if self.vectors is not None and len(self.vectors) < len(self):
+            new = islice(self._numbers, len(self.vectors), None)
+            self.vectors.meet(key if isinstance(key, str) else key[0] for key in new)
 
     def _add(self, key: _Key) -> int:
         token, marks = (key, ()) if isinstance(key, str) else key

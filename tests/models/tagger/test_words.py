@@ -45,3 +45,44 @@ def test_in_training_some_words_are_known_by_their_spelling_alone() -> None:
     assert 60 < int((forms == 0).all(1).sum()) < 140
     assert rest.any(1).all()
     assert vectors.eval()(words.bags(numbers))[:, :WIDTH].any(1).all()
+
+
+def test_vectors_of_a_file_are_one_more_kind() -> None:
+    rows = torch.tensor([[0.6, 0.8, 0.0]] * 5 + [[0.0, 0.0, 1.0]])
+    bags = some_words().bags(range(6))._replace(vectors=rows)
+    torch.manual_seed(0)
+    plain = WordVectors(buckets=1024, width=WIDTH, word_dropout=0.0)
+    torch.manual_seed(0)
+    vectors = WordVectors(buckets=1024, width=WIDTH, word_dropout=0.0, columns=3)
+    assert (plain.width, vectors.width) == (KINDS * WIDTH, (KINDS + 1) * WIDTH)
+    hashed, projected = vectors(bags).split([KINDS * WIDTH, WIDTH], 1)
+    assert torch.equal(hashed, plain(bags))
+    assert (projected[:5] == projected[0]).all()
+    assert not torch.equal(projected[0], projected[5])
+    assert plain.state_dict().keys() < vectors.state_dict().keys()
+
+
+def test_in_training_some_vectors_are_left_out_as_if_the_file_had_none() -> None:
+    words = Words(buckets=1024)
+    numbers = words.look_up([f"w{number}" for number in range(400)])
+    rows = torch.tensor([[0.6, 0.8, 0.0]]).repeat(400, 1)
+    bags = words.bags(numbers)._replace(vectors=rows)
+    vectors = WordVectors(buckets=1024, width=WIDTH, word_dropout=0.25, columns=3)
+    assert vectors.projection is not None
+    nothing = vectors.projection(torch.tensor([0.0, 0.0, 1.0]))
+    torch.manual_seed(0)
+    projected = vectors(bags)[:, KINDS * WIDTH :]
+    assert 60 < int((projected == nothing).all(1).sum()) < 140
+    assert rows.tolist() == [rows[0].tolist()] * 400
+    assert not (vectors.eval()(bags)[:, KINDS * WIDTH :] == nothing).all(1).any()
+
+
+def test_half_precision_is_no_hindrance() -> None:
+    rows = torch.tensor([[0.6, 0.8, 0.0]] * 6)
+    bags = some_words().bags(range(6))._replace(vectors=rows)
+    vectors = WordVectors(buckets=1024, width=WIDTH, word_dropout=0.0, columns=3).eval()
+    expected = vectors(bags)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = vectors(bags)
+    assert not torch.equal(found, expected)
+    assert torch.allclose(found.float(), expected, atol=0.02)

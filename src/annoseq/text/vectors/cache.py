@@ -17,7 +17,8 @@ from safetensors.numpy import save_file
 from annoseq.errors import OutputError
 from annoseq.files import replacing
 from annoseq.text.vectors.filling import Filled, fill_all
-from annoseq.text.vectors.positioned import PositionedFile, explained
+from annoseq.text.vectors.fingerprint import fingerprint
+from annoseq.text.vectors.positioned import explained
 from annoseq.text.vectors.reader import open_vectors
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ CACHE_FILE = "vectors.safetensors"
 _FORMAT = 1
 _KEY = "annoseq"
 _SIDES = ("source", "target")
-_EDGE, _SAMPLE, _SAMPLES = 1 << 16, 1 << 12, 64
 
 
 def filled_matrices(
@@ -58,22 +58,14 @@ def filled_matrices(
 
 
 def file_signature(path: Path) -> str:
-    """Return a checksum of a file's size, time, both ends and blocks spread between them.
-
-    Not of all of it: the file may have 7 GB, and this takes milliseconds.
+    """Return a checksum of a file's fingerprint and its time.
 
     Raises:
         VectorsError: the file cannot be read.
     """
     with explained(path):
         time = path.stat().st_mtime_ns
-    with PositionedFile(path) as file:
-        digest = hashlib.sha256(f"{file.size} {time}".encode())
-        digest.update(file.read_some(0, _EDGE))
-        for sample in range(1, _SAMPLES):
-            digest.update(file.read_some(file.size * sample // _SAMPLES, _SAMPLE))
-        digest.update(file.read_some(max(0, file.size - _EDGE), _EDGE))
-    return digest.hexdigest()
+    return hashlib.sha256(f"{fingerprint(path)} {time}".encode()).hexdigest()
 
 
 def _load(path: Path, key: dict[str, object]) -> tuple[Filled, Filled] | None:

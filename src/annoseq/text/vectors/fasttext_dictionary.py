@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from annoseq.text.vectors.index import WordIndex
 from annoseq.text.vectors.positioned import cut_off, damaged
 
 if TYPE_CHECKING:
@@ -32,6 +33,30 @@ def find_words(
         if word in wanted and row < header.words:
             rows[word] = row
     return rows, end
+
+
+class Dictionary(NamedTuple):
+    """The words of a dictionary, and where it ends."""
+
+    words: WordIndex
+    end: int
+
+    @classmethod
+    def read(cls, file: PositionedFile, header: Header) -> Dictionary:
+        """Go through the dictionary once.
+
+        Raises:
+            VectorsError: it is cut off or damaged.
+        """
+        end = header.dictionary
+
+        def words() -> Iterator[bytes]:
+            nonlocal end
+            for row, (word, end) in enumerate(_entries(file, header)):  # noqa: B007 - as above
+                if row < header.words:
+                    yield word
+
+        return cls(WordIndex(words()), end)
 
 
 def first_words(file: PositionedFile, header: Header, limit: int) -> list[bytes]:

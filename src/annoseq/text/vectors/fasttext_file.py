@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from annoseq.text.vectors.fasttext_dictionary import find_words, first_words
+from annoseq.text.vectors.fasttext_dictionary import Dictionary, find_words, first_words
 from annoseq.text.vectors.fasttext_header import (
     FLOAT_SIZE,
     Header,
@@ -39,6 +39,7 @@ class FastTextFile:
 
     path: Path
     header: Header
+    dictionary: Dictionary | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -63,13 +64,26 @@ class FastTextFile:
         """
         encoded = [word.encode("utf-8", "surrogatepass") for word in words]
         with PositionedFile(self.path) as file:
-            found, end = find_words(file, self.header, frozenset(encoded))
+            if self.dictionary is None:
+                found, end = find_words(file, self.header, frozenset(encoded))
+            else:
+                found = self.dictionary.words.find(encoded, takes_last=True)
+                end = self.dictionary.end
             start = find_input_matrix(file, self.header, start=end)
             own = [found.get(word) for word in encoded]
             parts = self._parts(words, own)
             matrix = self._means(file, start, len(words), parts)
         counts = np.bincount(parts.words, minlength=len(words))
         return Rows(matrix, [_known(row, int(n)) for row, n in zip(own, counts, strict=True)])
+
+    def indexed(self) -> Self:
+        """Return the same, with the dictionary in memory: 16 bytes a word.
+
+        Raises:
+            VectorsError: the dictionary is cut off or damaged.
+        """
+        with PositionedFile(self.path) as file:
+            return replace(self, dictionary=Dictionary.read(file, self.header))
 
     def first_words(self, limit: int) -> list[str]:
         """Return the file's first words, which are its most frequent ones."""

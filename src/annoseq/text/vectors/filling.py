@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from annoseq.errors import VectorsError
+from annoseq.text.vectors.rows import summary
 from annoseq.text.vectors.words import word_of
 from annoseq.text.vocabulary import PAD
 
@@ -40,10 +41,7 @@ class Filled:
 
     def summary(self) -> str:
         """Say how many words have vectors."""
-        return (
-            f"{self.seen:,} words with a vector, {self.composed:,} composed of subwords, "
-            f"{len(self.missing):,} without"
-        )
+        return summary(self.seen, self.composed, len(self.missing))
 
 
 def fill(vocabulary: Vocabulary, vectors: Vectors, *, width: int, seed: int) -> Filled:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +26,11 @@ class Rows(NamedTuple):
     known: list[Known]
 
 
+def summary(seen: int, composed: int, missing: int) -> str:
+    """Say how many words have vectors."""
+    return f"{seen:,} words with a vector, {composed:,} composed of subwords, {missing:,} without"
+
+
 class Vectors(Protocol):
     """A file of word vectors. Its rows are read when they are asked for."""
 
@@ -39,6 +44,13 @@ class Vectors(Protocol):
 
     def rows(self, words: Sequence[str]) -> Rows:
         """Look words up, in the case that they have.
+
+        Raises:
+            VectorsError: the file is cut off or damaged.
+        """
+
+    def indexed(self) -> Self:
+        """Return the same, made for asking often: it is gone through once, and not for each time.
 
         Raises:
             VectorsError: the file is cut off or damaged.
