@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from annoseq.pairs.markup import Span
 from annoseq.text.tagging import Cover
-from annoseq.text.tags import bounds_of, found_spans, spans_of, tag_rows, text_spans
+from annoseq.text.tags import spans_of, tag_rows, text_spans
 from annoseq.text.token_span import TokenSpan
 
 NAMES = "ABC"
@@ -45,41 +45,15 @@ def test_tags_hold_all_of_nested_spans(rows: list[tuple[int, list[Cover]]]) -> N
         tags[row, :tokens] = torch.tensor(
             tag_rows(covers, tokens=tokens, levels=LEVELS, labels=LABELS, self_nested=NAMES)
         )
-    levels = [spans_of(tags[:, :, level], labels=3) for level in range(LEVELS)]
-    found = found_spans([(one, torch.zeros(len(one))) for one in levels], rows=len(rows))
-    for spans, (_, covers) in zip(found, rows, strict=True):
-        assert [Cover(span.first, span.last, NAMES[span.label]) for span in spans] == covers
-
-
-@settings(max_examples=30, deadline=None)
-@given(drawn=nested_covers(), self_nested=st.sets(st.sampled_from(NAMES)), levels=st.integers(1, 4))
-def test_bounds_allow_every_tag_that_is_learned(
-    drawn: tuple[int, list[Cover]], self_nested: set[str], levels: int
-) -> None:
-    """A barred tag would have no probability: the loss would have no bounds."""
-    tokens, covers = drawn
-    known = {"A": 0, "B": 1}
-    tags = torch.tensor(
-        [tag_rows(covers, tokens=tokens, levels=levels, labels=known, self_nested=self_nested)]
-    )
-    nests = torch.tensor([name in self_nested for name in known])
-    for level in range(1, levels):
-        allowed = bounds_of(tags[:, :, level - 1], labels=2, nests=nests)
-        assert allowed.gather(2, tags[:, :, level : level + 1]).all()
-
-
-def test_bounds_keep_within_the_span_above() -> None:
-    """Above: a span of A over two tokens, nothing, one of B over one token."""
-    above = torch.tensor([[1, 5, 0, 8]])
-    allowed = bounds_of(above, labels=2, nests=torch.tensor([True, False]))[0]
-    names = ["O", *(f"{kind}-{label}" for kind in "BIES" for label in "AB")]
-    assert [[name for name, is_allowed in zip(names, row, strict=True) if is_allowed]
-            for row in allowed.tolist()] == [
-        ["O", "B-A", "B-B", "S-A", "S-B"],
-        ["O", "E-A", "E-B", "S-A", "S-B"],
-        ["O"],
-        ["O", "S-A"],
-    ]  # fmt: skip
+    levels = [spans_of(tags[:, :, level], labels=3).tolist() for level in range(LEVELS)]
+    for row, (_, covers) in enumerate(rows):
+        spans = [
+            Cover(first, last + 1, NAMES[label])
+            for places in levels
+            for at, first, last, label in places
+            if at == row
+        ]
+        assert sorted(spans) == sorted(covers)
 
 
 def test_what_a_tagger_cannot_find_is_left_out() -> None:

@@ -14,11 +14,9 @@ from math import exp
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 
 from annoseq.pairs.markup import Span
 from annoseq.text.segmentation import tighten
-from annoseq.text.token_span import TokenSpan
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from annoseq.text.tagging import Cover
+    from annoseq.text.token_span import TokenSpan
 
 _BEGIN, _INSIDE, _END, _SINGLE = range(4)
 
@@ -86,24 +85,6 @@ def spans_of(tags: Tensor, *, labels: int) -> Tensor:
     return torch.stack([begins[:, 0], begins[:, 1], ends[:, 1], label], 1)
 
 
-def bounds_of(above: Tensor, *, labels: int, nests: Tensor) -> Tensor:
-    """Tell which tags (B, T, K) keep within the spans that `above` (B, T) tags.
-
-    Outside of them there is only outside. Where one begins, nothing can go on, and where it ends,
-    nothing can stay open. Only labels that `nests` (L,) names lie within themselves.
-    """
-    kinds = torch.where(above > 0, (above - 1) // labels, -1)
-    begins, ends = (kinds == _BEGIN) | (kinds == _SINGLE), (kinds == _END) | (kinds == _SINGLE)
-    label = (above - 1).clamp(min=0) % labels
-    fits = ~F.one_hot(label, labels).bool() | nests  # (B, T, L)
-    fits = fits & (above > 0).unsqueeze(2)
-    opens = fits & ~ends.unsqueeze(2)
-    goes_on = opens & ~begins.unsqueeze(2)
-    closes = fits & ~begins.unsqueeze(2)
-    outside = torch.ones_like(fits[:, :, :1])
-    return torch.cat([outside, opens, goes_on, closes, fits], 2)
-
-
 def text_spans(
     text: str,
     offsets: Sequence[tuple[int, int]],
@@ -121,15 +102,3 @@ def text_spans(
         if not text[span.start : span.end].isspace():
             found.append(replace(span, score=exp(score)))
     return found
-
-
-def found_spans(found: Sequence[tuple[Tensor, Tensor]], *, rows: int) -> list[list[TokenSpan]]:
-    """Put the spans (N, 4) and scores (N,) of all levels together by row, in opening order."""
-    by_row: list[list[TokenSpan]] = [[] for _ in range(rows)]
-    for places, scores in found:
-        for (row, first, last, label), score in zip(places.tolist(), scores.tolist(), strict=True):
-            by_row[row].append(TokenSpan(first, last + 1, label, score))
-    if len(found) > 1:  # of two spans around the same tokens, the one of the upper level is first
-        for spans in by_row:
-            spans.sort(key=lambda span: (span.first, -span.last))
-    return by_row

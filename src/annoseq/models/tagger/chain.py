@@ -61,7 +61,7 @@ class Chain(nn.Module):
     def transitions(self) -> Tensor:
         """Return the score (K, K) of each tag after each other, -inf where it cannot follow."""
         many = self.labels
-        outside, begin, inside, end, single = _blocks(many)
+        outside, begin, inside, end, single = tag_blocks(many)
         table = self.between.new_full((self.tags, self.tags), -torch.inf)
         for after in (end, single):
             table[after, outside] = self.between[1:, :1]
@@ -100,7 +100,7 @@ class Chain(nn.Module):
     def best(self, emissions: Tensor, lengths: Tensor) -> Tensor:
         """Return the likeliest sequences (B, T), outside after their ends (Viterbi 1967)."""
         many, width = self.labels, emissions.shape[1]
-        _, begin, inside, end, single = _blocks(many)
+        _, begin, inside, end, single = tag_blocks(many)
         between, (bi, be, ii, ie) = finite(self.between), finite(self.within)
         reached = emissions.new_full((len(emissions), self.tags), -torch.inf)
         reached[:, 0] = 0.0  # as if an outside tag stood before the text
@@ -152,7 +152,7 @@ class Chain(nn.Module):
         `last` is the last token itself. It is the sum over all sequences that hold the span.
         """
         row, first, last, label = spans.unbind(1)
-        _, begins, insides, ends, singles = _blocks(self.labels)
+        _, begins, insides, ends, singles = tag_blocks(self.labels)
         begin, end, single = (label + one.start for one in (begins, ends, singles))
         bi, be, ii, ie = (one[label] for one in self.within)
         alone = _log(paths.ahead[row, first, single]) + _log(paths.behind[row, first, single])
@@ -238,7 +238,7 @@ def _forward_backward(
     return Paths(forward, backward, scores, total + ending.log().squeeze(1))
 
 
-def _blocks(labels: int) -> tuple[slice, slice, slice, slice, slice]:
+def tag_blocks(labels: int) -> tuple[slice, slice, slice, slice, slice]:
     """Return where the outside, begin, inside, end and single tags stand."""
     edges = [0, *(1 + labels * block for block in range(5))]
     outside, begin, inside, end, single = map(slice, edges, edges[1:])

@@ -1,11 +1,10 @@
-"""The tagger: features, an encoder, and a CRF for each level of nesting.
+"""The tagger: features, an encoder, and what finds spans in the encoding.
 
 It learns the edits and not the text (Malmi et al. 2019, LaserTagger): one pass tells for every
-token what to open and close around it. Level 1 has the outermost spans. The spans of every further
-level lie within one span of the level above, which the emissions are masked for, so that whatever
-the weights are, spans nest.
+token what to open and close around it. Where the training spans lie side by side, a CRF over tags
+finds them; where some lie within others, a classifier of pairs of tokens does.
 
-Shapes: B rows, T tokens, D levels, K tags, N spans.
+Shapes: B rows, T tokens, D levels of nesting, H width of the encoding, N spans.
 """
 
 from __future__ import annotations
@@ -15,14 +14,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from annoseq.models.tagger.chain import Chain, finite
 from annoseq.models.tagger.encoders import build_encoder
+from annoseq.models.tagger.flat import FlatSpans
+from annoseq.models.tagger.nested import NestedSpans
 from annoseq.models.tagger.words import WordVectors
-from annoseq.text.tags import bounds_of, found_spans, spans_of
-from annoseq.text.token_span import Marked
+from annoseq.text.token_span import Marked, TokenSpan
 
 if TYPE_CHECKING:
     from annoseq.config import TaggerConfig
+    from annoseq.models.tagger.found import Found
     from annoseq.text.batches import Batch
     from annoseq.text.features import Words
 
@@ -32,8 +32,6 @@ _REMEMBERED = 1 << 16
 
 class Tagger(nn.Module):
     """A `Labeller`; `batch.source` (B, T) are numbers of `words`."""
-
-    nests: Tensor
 
     def __init__(
         self,
@@ -47,19 +45,19 @@ class Tagger(nn.Module):
         super().__init__()
         self.words = words
         self.vectors = WordVectors(
-            buckets=config.buckets, width=config.embedding, word_dropout=config.word_dropout
+            buckets=config.buckets,
+            width=config.embedding,
+            word_dropout=config.word_dropout,
+            columns=0 if words.vectors is None else words.vectors.columns,
         )
         self.encoder = build_encoder(config, width=self.vectors.width)
-        self.chains = nn.ModuleList(Chain(labels) for _ in range(levels))
-        tags = 4 * labels + 1
-        self.outputs = nn.ModuleList(nn.Linear(2 * config.hidden, tags) for _ in range(levels))
-        # What the tag of the level above says of the tag below it.
-        self.above = nn.ModuleList(nn.Embedding(tags, tags) for _ in range(levels - 1))
-        for one in self.above:
-            nn.init.zeros_(one.weight)  # type: ignore[arg-type]
-        nests = torch.zeros(labels, dtype=torch.bool)
-        nests[self_nested] = True
-        self.register_buffer("nests", nests, persistent=False)
+        self.finder = (
+            FlatSpans(2 * config.hidden, labels=labels)
+            if levels == 1
+            else NestedSpans(
+                2 * config.hidden, labels=labels, levels=levels, self_nested=self_nested
+            )
+        )
         self._kept: Tensor | None = None
         self._age = words.age
 
@@ -80,66 +78,24 @@ class Tagger(nn.Module):
     def loss(self, batch: Batch) -> Tensor:
         """Return the negative log-likelihood (B,) of the tags `batch.target` (B, T, D)."""
         assert batch.target is not None
-        encoded = self.encode(batch)
-        total = encoded.new_zeros(len(encoded), dtype=torch.float32)
-        for level in range(len(self.chains)):
-            tags = batch.target[:, :, level]
-            above = batch.target[:, :, level - 1] if level else None
-            rows = _needed(tags, above)
-            emissions = self._emissions(
-                encoded[rows], level, None if above is None else above[rows]
-            )
-            lengths = batch.source_lengths[rows.to(batch.source_lengths.device)]
-            losses = self._chain(level).loss(emissions, tags[rows], lengths)
-            total = total.index_add(0, rows, losses)
-        return total
+        return self.finder.loss(self.encode(batch), batch.target, batch.source_lengths)
 
     @torch.no_grad()
     def spans(self, batch: Batch) -> list[Marked]:
-        """Return the likeliest spans of every row, with log-probabilities.
+        """Return the likeliest spans of every row, with log-probabilities."""
+        return _by_row(self.finder.best(self.encode(batch), batch.source_lengths))
 
-        That of a nested span is given the span around it.
+    @torch.no_grad()
+    def candidates(self, batch: Batch, *, floor: float, longest: int) -> list[Marked]:
+        """Return all spans of every row that have at least the probability `floor`.
+
+        None has more than `longest` tokens, and some may cross. The score of a row is that of its
+        likeliest spans, as of `spans`.
         """
         encoded = self.encode(batch)
-        found: list[tuple[Tensor, Tensor]] = []
-        above: Tensor | None = None
-        total = encoded.new_zeros(len(encoded), dtype=torch.float32)
-        rows = torch.arange(len(encoded), device=encoded.device)
-        for level in range(len(self.chains)):
-            chain = self._chain(level)
-            lengths = batch.source_lengths[rows.to(batch.source_lengths.device)]
-            emissions = self._emissions(encoded[rows], level, above)
-            tags = chain.best(emissions, lengths)
-            paths = chain.paths(emissions, lengths)
-            total = total.index_add(0, rows, chain.log_likelihood(emissions, tags, lengths, paths))
-            places = spans_of(tags, labels=chain.labels)
-            if not len(places):
-                break
-            scores = chain.log_probabilities(paths, places)
-            places[:, 0] = rows[places[:, 0]]
-            found.append((places, scores))
-            has_spans = (tags > 0).any(1)
-            above, rows = tags[has_spans], rows[has_spans]
-        spans = found_spans(found, rows=len(encoded))
-        return list(map(Marked, spans, total.tolist()))
-
-    def _chain(self, level: int) -> Chain:
-        chain = self.chains[level]
-        assert isinstance(chain, Chain)
-        return chain
-
-    def _emissions(self, encoded: Tensor, level: int, above: Tensor | None) -> Tensor:
-        """Return the scores (B, T, K) of all tags, -inf where one would cross the level above."""
-        # In single precision: sums over long texts would be lost in less.
-        emissions: Tensor = self.outputs[level](encoded).float()
-        if above is not None:
-            emissions = emissions + self.above[level - 1](above).float()
-        if not self.training:  # spans are whole whatever has overflown, as in half precision
-            emissions = finite(emissions)
-        if above is None:
-            return emissions
-        allowed = bounds_of(above, labels=self._chain(level).labels, nests=self.nests)
-        return emissions.masked_fill(~allowed, -torch.inf)
+        return _by_row(
+            self.finder.candidates(encoded, batch.source_lengths, floor=floor, longest=longest)
+        )
 
     def _recall(self, numbers: Tensor) -> Tensor:
         """Return the vectors (W, D) of tokens, of which most have been met before."""
@@ -155,13 +111,18 @@ class Tagger(nn.Module):
         return torch.cat([self._kept[numbers[old]], self._compute(numbers[~old])])
 
     def _compute(self, numbers: Tensor) -> Tensor:
-        device = self.outputs[0].weight.device
+        device = next(self.parameters()).device
         assert isinstance(device, torch.device)
         return self.vectors(self.words.bags(numbers.tolist()).to(device))  # type: ignore[no-any-return]
 
 
-def _needed(tags: Tensor, above: Tensor | None) -> Tensor:
-    """Return the rows of which a level must be read: those with a span of the level above."""
-    if above is None:
-        return torch.arange(len(tags), device=tags.device)
-    return (above > 0).any(1).nonzero().squeeze(1)
+def _by_row(found: Found) -> list[Marked]:
+    """Put the spans of each row together, in opening order."""
+    rows: list[list[TokenSpan]] = [[] for _ in found.total]
+    for (row, first, last, label), score in zip(
+        found.places.tolist(), found.scores.tolist(), strict=True
+    ):
+        rows[row].append(TokenSpan(first, last + 1, label, score))
+    for spans in rows:
+        spans.sort(key=lambda span: (span.first, -span.last))
+    return list(map(Marked, rows, found.total.tolist()))
