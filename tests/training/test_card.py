@@ -3,8 +3,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from annoseq.config import AttentionConfig, NetworkConfig
+from annoseq.evaluation.evidence import Evidence
 from annoseq.training.card import write_card
 from annoseq.training.recorder import Epoch
+from tests.trusted import trusted
 
 if TYPE_CHECKING:
     from annoseq.models.folder import TrainedModel
@@ -34,3 +36,21 @@ def test_it_names_the_network(trained: TrainedModel, dataset: Dataset) -> None:
 
 def test_without_an_epoch_there_are_no_scores(trained: TrainedModel, dataset: Dataset) -> None:
     assert "Validation after" not in write_card(trained.config, dataset.codec, dataset, None)
+
+
+def test_the_card_of_a_tagger_tells_what_its_scores_mean(dataset: Dataset) -> None:
+    trained = trusted()
+    assert trained.calibration is not None
+    evidence = Evidence.read(trained.calibration)
+    card = write_card(trained.config, trained.codec, dataset, None, evidence)
+    assert (
+        "Scores are probabilities: isotonic calibration on the 120 spans of 80 documents kept from "
+        "training, by which only the epoch was chosen. Their expected calibration error is "
+        f"{evidence.error_before:.4f} before it and {evidence.error_after:.4f} after it, each half "
+        "of the documents calibrated on the other. With `--target-recall` at most 1.000 of the "
+        "spans can be found.\n"
+    ) in card
+    assert (
+        "Scores are the network's own: the rows kept from training have too few spans to tell what "
+        "they mean. For the same reason `--target-recall` is not there.\n"
+    ) in write_card(trained.config, trained.codec, dataset, None)

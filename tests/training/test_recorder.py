@@ -42,6 +42,17 @@ def test_steps_and_epochs_add_up() -> None:
     assert list(frame["valid_loss"]) == [2.0, 2.0]
 
 
+def test_a_history_keeps_epochs_and_thins_out_steps() -> None:
+    found = Recorder()
+    found.add(epoch(1), rates=[0.5] * 1000, losses=[float(step) for step in range(1000)])
+    history = found.history()
+    assert (history.steps, len(history.losses), set(history.rates)) == (1000, 200, {0.5})
+    assert (history.losses[0], history.losses[-1]) == (2.0, 997.0)
+    assert [(row.epoch, row.valid_loss, row.scores) for row in history.epochs] == [(1, 2.0, SCORES)]
+    assert recorder().history().losses == (3.0, 2.0, 3.0, 2.0)
+    assert Recorder().history().losses == ()
+
+
 def test_nothing_recorded_is_an_empty_table_and_an_empty_picture(tmp_path: Path) -> None:
     frame = Recorder().to_frame()
     assert len(frame) == 0

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from annoseq.decoding.choice import choose
 from annoseq.errors import MarkupError
 from annoseq.pairs.markup import Span, parse, render, strip_tags
 from annoseq.text.tags import text_spans
@@ -12,6 +13,8 @@ from annoseq.text.tags import text_spans
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from annoseq.evaluation.evidence import Evidence
+    from annoseq.evaluation.thresholds import Thresholds
     from annoseq.text.token_span import TokenSpan
 
 
@@ -19,7 +22,8 @@ if TYPE_CHECKING:
 class Annotation:
     """A text, the same text with tags, and its spans in opening order.
 
-    `score` is the log-probability of the output, `windows` the number of pieces that the text
+    `score` is the log-probability of the output (where a share of spans to find was asked for, of
+    the likeliest output), `windows` the number of pieces that the text
     was read in. Where a model that wrote freely did not write the text plus well-nested tags,
     `spans` is None and `problem` says why; of a translation `spans` is None without a problem.
     `alternatives` are the other outputs that were asked for, the better ones first.
@@ -78,10 +82,31 @@ def from_edits(
     labels: Sequence[str],
     score: float,
     windows: int,
+    thresholds: Thresholds | None = None,
 ) -> Annotation:
-    """Assemble an annotation from the text's own characters: whatever is found, they are kept."""
-    found = tuple(text_spans(text, offsets, spans, labels=labels))
-    return Annotation(text, render(text, found), found, score, windows)
+    """Assemble an annotation from the text's own characters: whatever is found, they are kept.
+
+    With `thresholds`, spans may cross, and those are chosen that are likely enough.
+    """
+    found = text_spans(text, offsets, spans, labels=labels)
+    if thresholds is not None:
+        found = choose(thresholds.keep(found))
+    return Annotation(text, render(text, found), tuple(found), score, windows)
+
+
+def with_probabilities(found: Sequence[Annotation], evidence: Evidence) -> list[Annotation]:
+    """Put probabilities in the place of the scores of all spans."""
+    scores = [span.score or 0.0 for one in found for span in one.spans or ()]
+    values = iter(evidence.probabilities(scores).tolist())
+    return [
+        replace(
+            one,
+            spans=tuple(Span(span.start, span.end, span.label, next(values)) for span in one.spans),
+        )
+        if one.spans
+        else one
+        for one in found
+    ]
 
 
 def from_output(text: str, output: str, *, score: float, is_translation: bool) -> Annotation:

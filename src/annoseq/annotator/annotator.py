@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from annoseq.annotator.annotation import Annotation, from_output
+from annoseq.annotator.annotation import Annotation, from_output, with_probabilities
 from annoseq.annotator.reading import Reading
 from annoseq.config import BatchConfig, DeviceConfig, SearchConfig
 from annoseq.decoding.faithful import Edits, Faithful, edited_spans
 from annoseq.decoding.search import search
 from annoseq.devices import Compute
 from annoseq.errors import OptionError
+from annoseq.evaluation.evidence import FEWEST, Evidence
 from annoseq.models.folder import TrainedModel
 from annoseq.models.tagger.tagger import Tagger
 from annoseq.progress import progress
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from annoseq.decoding.hypothesis import Hypothesis
+    from annoseq.evaluation.evidence import Wanted
+    from annoseq.evaluation.thresholds import Thresholds
     from annoseq.models.stepper import State, Stepper
     from annoseq.text.batches import Batch
 
@@ -45,15 +48,27 @@ class Annotator:
         self._edits: Edits | None = None
         if isinstance(model.codec, Codec):
             self._edits = Edits.of(model.codec).to(self.compute.device)
+        self._evidence = None if model.calibration is None else Evidence.read(model.calibration)
 
     @classmethod
-    def load(cls, folder: str | Path, *, device: DeviceConfig | None = None) -> Annotator:
+    def load(
+        cls,
+        folder: str | Path,
+        *,
+        device: DeviceConfig | None = None,
+        vectors: str | Path | None = None,
+    ) -> Annotator:
         """Read a model folder.
+
+        `vectors` is the file of word vectors that a tagger was trained with, if it is no longer
+        where it was.
 
         Raises:
             ModelError: a file is missing or damaged, or another version wrote it.
+            VectorsError: the file of word vectors cannot be read, or is another one.
+            OptionError: `vectors` was given, and the model reads none.
         """
-        return cls(TrainedModel.load(folder), device=device)
+        return cls(TrainedModel.load(folder, vectors=vectors), device=device)
 
     @property
     def is_translator(self) -> bool:
@@ -71,6 +86,7 @@ class Annotator:
         *,
         search: SearchConfig | None = None,
         batching: BatchConfig | None = None,
+        target_recall: float | None = None,
         first: int = 1,
         advance: Callable[[int], None] | None = None,
     ) -> list[Annotation]:
@@ -79,26 +95,63 @@ class Annotator:
         A model of the annotate task chooses among tags only, so that not a character can change,
         unless `search.free` lets it write. `first` numbers the texts for random draws, so that
         texts given in parts are drawn for as if they were given at once. `advance` is told how
-        many texts are done; without it, a progress bar shows.
+        many texts are done; without it, a progress bar shows. With `target_recall`, such as 0.99,
+        a tagger returns as many of the spans that may be there as `wanted` says.
 
         Raises:
-            OptionError: `search` has options that do not go together with this model.
+            OptionError: `search` has options that do not go together with this model, or it knows
+                nothing of the recall of its scores.
         """
         config = search or SearchConfig()
         if advance is None:
             with progress("annotating", total=len(texts)) as bar:
                 return self.annotate(
-                    texts, search=config, batching=batching, first=first, advance=bar
+                    texts,
+                    search=config,
+                    batching=batching,
+                    target_recall=target_recall,
+                    first=first,
+                    advance=bar,
                 )
+        thresholds = None if target_recall is None else self.wanted(target_recall).thresholds
         batching = batching or BatchConfig()
         if isinstance(self.model.codec, TagCodec):
             self._refuse_search(config)
             batching = batching if batching.model_fields_set else _WIDE
             self.model.codec.words.make_room()
-            return self._mark(texts, config, batching, first, advance)
+            found = self._mark(texts, config, batching, first, advance, thresholds=thresholds)
+            return with_probabilities(found, self._evidence) if self._evidence else found
         if config.free or self.is_translator:
             return self._write(texts, config, batching, first, advance)
         return self._mark(texts, config, batching, first, advance)
+
+    def wanted(self, target_recall: float) -> Wanted:
+        """Choose from which score on spans are kept, so that this share of them is found.
+
+        Raises:
+            OptionError: it is no share, or the model is no tagger, or has no `calibration.json`.
+        """
+        if not 0 < target_recall < 1:
+            raise OptionError(
+                f"a recall of {target_recall:g} was asked for. Give a share between 0 and 1, such "
+                "as 0.99."
+            )
+        if not self.is_tagger:
+            raise OptionError(
+                "--target-recall is for taggers, which know the chance of every span, and this "
+                "model writes its output. Leave it off, or train a model with --model tagger."
+            )
+        if self._evidence is None:
+            raise OptionError(
+                "--target-recall needs calibration.json in the model folder, and this model has "
+                f"none: it was validated on fewer than {FEWEST} spans, or trained by an older "
+                "version. Leave it off, or train again with more rows."
+            )
+        return self._evidence.choose(target_recall)
+
+    def probability(self, score: float) -> float:
+        """Return how likely a span is right that the network gives a score, as results have it."""
+        return float(self._evidence.probabilities([score])[0]) if self._evidence else score
 
     def _refuse_search(self, config: SearchConfig) -> None:
         if given := sorted(config.model_fields_set):
@@ -150,6 +203,8 @@ class Annotator:
         batching: BatchConfig,
         first: int,
         advance: Callable[[int], None],
+        *,
+        thresholds: Thresholds | None = None,
     ) -> list[Annotation]:
         """Let the model choose tags, window by window."""
         codec = self.model.codec
@@ -161,22 +216,30 @@ class Annotator:
         for batch in self._batches(examples, batching):
             at = [places[piece] for piece in batch.rows]
             names = [f"{first + row}.{index}" for row, index in at]
-            found |= zip(at, self._find(batch, config, names), strict=True)
+            found |= zip(at, self._find(batch, config, names, thresholds), strict=True)
             advance(sum(index == 0 for _, index in at))
         return [
             _ranked(
                 one.assemble(
-                    [found[row, index] for index in range(len(one.windows))], labels=codec.labels
+                    [found[row, index] for index in range(len(one.windows))],
+                    labels=codec.labels,
+                    thresholds=thresholds,
                 )
             )
             for row, one in enumerate(readings)
         ]
 
-    def _find(self, batch: Batch, config: SearchConfig, names: Sequence[str]) -> list[list[Marked]]:
+    def _find(
+        self,
+        batch: Batch,
+        config: SearchConfig,
+        names: Sequence[str],
+        thresholds: Thresholds | None,
+    ) -> list[list[Marked]]:
         """Find the spans of every row; of a search that returns several outputs, in each."""
         if isinstance(self._network, Tagger):
             with self.compute.autocast():
-                return [[marked] for marked in self._network.spans(batch)]
+                return [[marked] for marked in self._tag(self._network, batch, thresholds)]
         assert self._edits is not None
         hypotheses = self._search(
             Faithful(self._network, self._edits),
@@ -186,6 +249,13 @@ class Annotator:
             names=names,
         )
         return [[_marked(one) for one in some] for some in hypotheses]
+
+    def _tag(self, network: Tagger, batch: Batch, thresholds: Thresholds | None) -> list[Marked]:
+        """Find the likeliest spans of every row, or all that thresholds ask for."""
+        if thresholds is None:
+            return network.spans(batch)
+        assert isinstance(self.model.codec, TagCodec)
+        return network.candidates(batch, floor=thresholds.lowest, longest=self.model.codec.widest)
 
     def _batches(self, examples: Sequence[Example], batching: BatchConfig) -> Iterator[Batch]:
         for rows in longest_first(examples, batching):

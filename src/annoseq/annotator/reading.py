@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from annoseq.annotator.annotation import Annotation
+    from annoseq.evaluation.thresholds import Thresholds
     from annoseq.text.codec import Codec
     from annoseq.text.tag_codec import TagCodec
     from annoseq.text.token_span import Marked
@@ -38,19 +39,29 @@ class Reading:
         return self.ids[window.first : window.last]
 
     def assemble(
-        self, found: Sequence[Sequence[Marked]], *, labels: Sequence[str]
+        self,
+        found: Sequence[Sequence[Marked]],
+        *,
+        labels: Sequence[str],
+        thresholds: Thresholds | None = None,
     ) -> Iterator[Annotation]:
         """Join what was `found` in the windows: the i-th output of each makes the i-th of the text.
 
-        A window with fewer outputs than others takes part with its last.
+        A window with fewer outputs than others takes part with its last. With `thresholds`, the
+        spans found are candidates, of which those are chosen that are likely enough.
         """
         for rank in range(max(map(len, found), default=1)):
             outputs = [some[min(rank, len(some) - 1)] for some in found]
             yield from_edits(
                 self.text,
                 self.offsets,
-                stitch(self.windows, [one.spans for one in outputs]),
+                stitch(
+                    self.windows,
+                    [one.spans for one in outputs],
+                    may_cross=thresholds is not None,
+                ),
                 labels=labels,
+                thresholds=thresholds,
                 score=sum((one.score for one in outputs), 0.0),
                 windows=len(self.windows),
             )

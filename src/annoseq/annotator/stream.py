@@ -38,6 +38,7 @@ def annotate_stream(
     format_: OutputFormat,
     search: SearchConfig,
     batching: BatchConfig,
+    target_recall: float | None = None,
     chunk_size: int,
     advance: Callable[[int], None] = lambda _: None,
 ) -> None:
@@ -64,6 +65,7 @@ def annotate_stream(
             [one.text for one in chunk],
             search=search,
             batching=batching,
+            target_recall=target_recall,
             first=done + 1,
             advance=advance,
         )

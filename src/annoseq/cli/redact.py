@@ -15,7 +15,8 @@ from annoseq._version import __version__
 from annoseq.annotator.annotator import Annotator
 from annoseq.annotator.inputs import InputFormat, count_texts, is_text_input
 from annoseq.cli.console import is_watched, say
-from annoseq.cli.options import Batching, Device, ModelPath, Overwrite, at_least
+from annoseq.cli.options import Batching, Device, KeptVectors, ModelPath, Overwrite, at_least
+from annoseq.cli.recall import TargetRecall, wanted_of
 from annoseq.config import DOCUMENT_COLUMN, SOURCE_COLUMN, BatchConfig, DeviceConfig
 from annoseq.errors import OptionError
 from annoseq.files import rehearse, rehearse_folder, replacing, replacing_folder
@@ -88,6 +89,7 @@ def redact(
     min_score: Annotated[
         float, Parameter(help="Leave alone what the model is less sure of.", validator=_check_share)
     ] = 0.0,
+    target_recall: TargetRecall = None,
     propagate: Annotated[
         bool, Parameter(help="Find everywhere in a document what was found once.")
     ] = True,
@@ -115,6 +117,7 @@ def redact(
     ] = 1_000,
     overwrite: Overwrite = False,
     batching: Batching = BatchConfig(),
+    vectors: KeptVectors = None,
     device: Device = DeviceConfig(),
 ) -> None:
     """Replace what a model finds in texts, and write them de-identified."""
@@ -122,7 +125,11 @@ def redact(
     if is_text and (column is not None or document is not None):
         name = "--column" if column is not None else "--document"
         raise OptionError(f"{name} belongs to a table, and the input is text. Leave it off.")
-    _keep_apart(out, mapping, (model, texts, key, table, also, gold))
+    if target_recall is not None and min_score:
+        raise OptionError(
+            "--min-score leaves alone what --target-recall asks to find. Leave one of them off."
+        )
+    _keep_apart(out, mapping, (model, texts, key, table, also, gold, vectors))
     rehearse_folder(out, overwrite=overwrite)
     if mapping:
         rehearse(mapping, overwrite=overwrite)
@@ -139,15 +146,16 @@ def redact(
     kinds.check(pattern.label for pattern in patterns)
     secret = Secret.load(key, consistent=consistent)
     maker = SurrogateMaker(Inventor(locale), secret) if style == "surrogate" else None
-    annotator = Annotator.load(model, device=device)
+    annotator = Annotator.load(model, device=device, vectors=vectors)
     if annotator.is_translator:
         raise OptionError(
             f"{model}: this model writes texts of its own and marks nothing. Give a model that "
             "annotates."
         )
     kinds.check(annotator.model.codec.labels)
+    wanted_of(annotator, target_recall)
     run = Run(
-        _annotate(annotator, batching),
+        _annotate(annotator, batching, target_recall),
         Redactor(kinds, style, maker, min_score=min_score, propagates=propagate),
         patterns,
         Gold.load(gold) if gold else None,
@@ -169,6 +177,7 @@ def redact(
             "model": annotator.model.config.files[WEIGHTS_FILE][:12],
             "with": style,
             "min_score": min_score,
+            "target_recall": target_recall,
             "propagate": propagate,
             "locale": locale if maker else None,
             "consistent": consistent,
@@ -178,11 +187,13 @@ def redact(
     say(f"wrote {out}")
 
 
-def _annotate(annotator: Annotator, batching: BatchConfig) -> Annotate:
+def _annotate(annotator: Annotator, batching: BatchConfig, target_recall: float | None) -> Annotate:
     def annotate(
         texts: Sequence[str], first: int, advance: Callable[[int], None]
     ) -> list[Annotation]:
-        return annotator.annotate(texts, batching=batching, first=first, advance=advance)
+        return annotator.annotate(
+            texts, batching=batching, target_recall=target_recall, first=first, advance=advance
+        )
 
     return annotate
 

@@ -70,15 +70,21 @@ def _slide(first: int, last: int, *, size: int, overlap: int) -> Iterator[Window
         )
 
 
-def stitch(windows: Sequence[Window], found: Sequence[Sequence[TokenSpan]]) -> list[TokenSpan]:
-    """Join the spans that were `found` in each window (counted from its first token)."""
+def stitch(
+    windows: Sequence[Window], found: Sequence[Sequence[TokenSpan]], *, may_cross: bool = False
+) -> list[TokenSpan]:
+    """Join the spans that were `found` in each window (counted from its first token).
+
+    With `may_cross`, those that overlap spans of the window before are kept.
+    """
     joined: list[TokenSpan] = []
     reach = 0  # the end of the spans kept from the windows before
     for window, spans in zip(windows, found, strict=True):
         kept = []
         for first, last, label, score in spans:
             begin, end = first + window.first, last + window.first
-            if window.owned_first <= begin < window.owned_last and begin >= reach:
+            is_free = may_cross or begin >= reach
+            if window.owned_first <= begin < window.owned_last and is_free:
                 kept.append(TokenSpan(begin, end, label, score))
         joined += kept
         reach = max([reach, *(span.last for span in kept)])

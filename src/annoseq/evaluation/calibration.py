@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Method = Literal["temperature", "isotonic"]
 
-_EDGE = 1e-6
+EDGE = 1e-6
 """Scores are kept this far from 0 and 1, which have no log-odds."""
 _FEWEST = 2
 
@@ -92,13 +92,15 @@ def expected_calibration_error(
 
 
 def _log_odds(scores: Array) -> Array:
-    inside = np.clip(scores, _EDGE, 1 - _EDGE)
+    """Return the log-odds of scores, which are kept a millionth away from 0 and 1."""
+    inside = np.clip(scores, EDGE, 1 - EDGE)
     found: Array = np.log(inside) - np.log1p(-inside)
     return found
 
 
-def _probability(log_odds: Array) -> Array:
-    found: Array = 1 / (1 + np.exp(-log_odds))
+def _probability(odds: Array) -> Array:
+    """Return the probabilities that have some log-odds."""
+    found: Array = 1 / (1 + np.exp(-odds))
     return found
 
 

@@ -41,6 +41,11 @@ class Thresholds(BaseModel):
         """Return the score from which spans of a label are kept."""
         return self.labels.get(label, self.overall)
 
+    @property
+    def lowest(self) -> float:
+        """The score below which no span is kept, whatever its label."""
+        return min([self.overall, *self.labels.values()])
+
     def keep(self, spans: Iterable[Span]) -> list[Span]:
         """Leave out the spans whose scores are too low; one without a score stays."""
         return [one for one in spans if one.score is None or one.score >= self.of(one.label)]

@@ -56,7 +56,7 @@ def load_patterns(path: Path) -> list[Pattern]:
     Raises:
         OptionError: the file cannot be read, or a pattern makes no sense.
     """
-    entries = read_expressions(path, _Entry, example=_EXAMPLE)
+    entries = read_expressions(path, _Entry, option="--also", example=_EXAMPLE)
     return [Pattern(name, one.label, one.compile()) for name, one in entries.items()]
 
 

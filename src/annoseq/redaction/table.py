@@ -94,7 +94,9 @@ class Table:
             OptionError: the file cannot be read, or says something that makes no sense.
         """
         default = cls.default()
-        return default if path is None else default._over(_checked(read_toml(path), path))
+        if path is None:
+            return default
+        return default._over(_checked(read_toml(path, option="--table"), f"--table {path}"))
 
     def _over(self, found: Mapping[str, Any]) -> Table:
         words = found.get("words", {})
@@ -107,20 +109,20 @@ class Table:
         )
 
 
-def _checked(found: dict[str, Any], path: Path) -> dict[str, Any]:
+def _checked(found: dict[str, Any], file: str) -> dict[str, Any]:
     for table, content in found.items():
         if table not in {*_TABLES, "words"} or not isinstance(content, dict):
             raise OptionError(
-                f"{path}: found {table!r} at the top. Use the tables [labels], [propagation] and "
+                f"{file}: found {table!r} at the top. Use the tables [labels], [propagation] and "
                 "[words]."
             )
         for name, value in content.items():
-            _check_entry(path, table, name, value)
+            _check_entry(file, table, name, value)
     return found
 
 
-def _check_entry(path: Path, table: str, name: str, value: object) -> None:
-    where = f"{path}: [{table}]: {name!r}"
+def _check_entry(file: str, table: str, name: str, value: object) -> None:
+    where = f"{file}: [{table}]: {name!r}"
     if table == "words":
         if name not in _LISTS or not _is_words(value):
             raise OptionError(f"{where} is none of the two lists of words: common, never.")

@@ -10,23 +10,32 @@ from typing import TYPE_CHECKING
 from annoseq.text.tag_codec import TagCodec
 
 if TYPE_CHECKING:
+    from annoseq.evaluation.evidence import Evidence
     from annoseq.models.folder import ModelConfig
     from annoseq.text.codec import Codec
     from annoseq.text.dataset import Dataset
+    from annoseq.text.vectors.record import VectorsRecord
     from annoseq.training.recorder import Epoch
 
 
 def write_card(
-    config: ModelConfig, codec: Codec | TagCodec, dataset: Dataset, validated: Epoch | None
+    config: ModelConfig,
+    codec: Codec | TagCodec,
+    dataset: Dataset,
+    validated: Epoch | None,
+    evidence: Evidence | None = None,
 ) -> str:
-    """Write the card as Markdown; `validated` is the epoch whose weights the model has."""
+    """Write the card as Markdown; `validated` is the epoch whose weights the model has.
+
+    `evidence` is what is known of a tagger's scores, if there were spans enough to know it.
+    """
     facts = {
         "task": config.task,
         "network": f"{config.network.model}, {config.epochs} epochs",
         "training rows": f"{len(dataset.train):,}",
         "validation rows": f"{len(dataset.valid):,}",
         "labels": ", ".join(codec.labels) or "none",
-        **_reading(codec, dataset),
+        **_reading(codec, dataset, config.vectors),
         "rows left out": str(len(dataset.skipped)),
         "data fingerprint": config.fingerprint,
         "seed": str(config.training.seed),
@@ -53,21 +62,51 @@ def write_card(
             "|---" * len(names) + "|",
             "| " + " | ".join(f"{score:.4f}" for score in validated.scores.values()) + " |",
         ]
+    if isinstance(codec, TagCodec):
+        lines += ["", "## Scores of spans", "", _trust(evidence)]
     return "\n".join(lines) + "\n"
 
 
-def _reading(codec: Codec | TagCodec, dataset: Dataset) -> dict[str, str]:
+def _trust(evidence: Evidence | None) -> str:
+    if evidence is None:
+        return (
+            "Scores are the network's own: the rows kept from training have too few spans to tell "
+            "what they mean. For the same reason `--target-recall` is not there."
+        )
+    return (
+        f"Scores are probabilities: {evidence.calibration.method} calibration on the "
+        f"{evidence.gold:,} spans of {evidence.documents:,} documents kept from training, by which "
+        f"only the epoch was chosen. Their expected calibration error is "
+        f"{evidence.error_before:.4f} before it and {evidence.error_after:.4f} after it, each half "
+        "of the documents calibrated on the other. With `--target-recall` at most "
+        f"{evidence.reachable:.3f} of the spans can be found."
+    )
+
+
+def _reading(
+    codec: Codec | TagCodec, dataset: Dataset, vectors: VectorsRecord | None
+) -> dict[str, str]:
     if isinstance(codec, TagCodec):
         hints = [f"list {name}" for name in codec.marker.lists]
         hints += [f"pattern {name}" for name in codec.marker.patterns]
         return {
             "levels of nested spans": str(codec.levels),
             "lists and patterns": ", ".join(hints) or "none",
+            "word vectors": _described(vectors),
         }
     return {
         "vocabularies": f"{len(codec.source):,} source and {len(codec.target):,} target tokens",
         "spans within a token": f"{dataset.train.misfits} in training, widened to whole tokens",
     }
+
+
+def _described(vectors: VectorsRecord | None) -> str:
+    if vectors is None:
+        return "none"
+    return (
+        f"{vectors.name}, {vectors.width} wide, sha256 {vectors.fingerprint[:12]} of size and "
+        "samples; needed to annotate, and not in this folder"
+    )
 
 
 def _privacy(codec: Codec | TagCodec) -> str:

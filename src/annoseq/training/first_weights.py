@@ -15,6 +15,7 @@ from annoseq.models.tagger.tagger import Tagger
 from annoseq.text.features import Words
 from annoseq.text.tag_codec import TagCodec
 from annoseq.text.vectors.cache import filled_matrices
+from annoseq.text.vectors.tokens import open_token_vectors
 from annoseq.training.tagging import TaggingObjective
 from annoseq.training.writing import WritingObjective
 
@@ -28,17 +29,18 @@ if TYPE_CHECKING:
     from annoseq.text.dataset import Dataset
     from annoseq.text.marks import Hints
     from annoseq.text.vectors.filling import Filled
+    from annoseq.text.vectors.tokens import TokenVectors
 
 
 class Beginning(NamedTuple):
     """What is trained: the network's final configuration, what it reads texts with, the network and
-    what it learns by, and for which words there were vectors.
+    what it learns by, and for which words there were vectors (of a tagger the file itself).
     """
 
     config: NetworkConfig
     codec: Codec | TagCodec
     objective: TaggingObjective | WritingObjective
-    vectors: Filled | None = None
+    vectors: Filled | TokenVectors | None = None
 
 
 def begin(
@@ -59,10 +61,12 @@ def begin(
     """
     seed = training.seed
     if network.model == "tagger":
-        if vectors is not None:
-            raise OptionError("--vectors is for networks that write. Leave it off.")
-        tagger, codec = first_tagger(dataset, network.tagger, base, hints, seed=seed)
-        return Beginning(network, codec, TaggingObjective(tagger, dataset, codec))
+        tagger, codec = first_tagger(
+            dataset, network.tagger, base, hints, seed=seed, vectors=vectors
+        )
+        tagging = TaggingObjective(tagger, dataset, codec)
+        codec.words.read_vectors()
+        return Beginning(network, codec, tagging, codec.words.vectors)
     if hints:
         raise OptionError(
             f"--lexicon and --patterns are for the tagger, and the model is {network.model}. Leave "
@@ -106,14 +110,21 @@ def first_tagger(
     hints: Hints,
     *,
     seed: int,
+    vectors: str | Path | None = None,
 ) -> tuple[Tagger, TagCodec]:
-    """Build a tagger for a dataset, or copy that of a trained model.
+    """Build a tagger for a dataset, or copy that of a trained model, which has its vectors.
 
     Raises:
         OptionError: lists or patterns cannot be read, or are given with a trained model.
+        VectorsError: the file of vectors cannot be read.
     """
     if base is None:
-        codec = TagCodec.fit(dataset.train.pairs, buckets=config.buckets, hints=hints)
+        codec = TagCodec.fit(
+            dataset.train.pairs,
+            buckets=config.buckets,
+            hints=hints,
+            vectors=None if vectors is None else open_token_vectors(vectors),
+        )
         return build_tagger(config, codec, seed=seed), codec
     if hints:
         raise OptionError(
@@ -122,7 +133,9 @@ def first_tagger(
         )
     assert isinstance(base.codec, TagCodec)
     # Numbers of its own: an annotator of the base model may forget those of many texts.
-    codec = replace(base.codec, words=Words(buckets=config.buckets))
+    opened = base.codec.words.vectors
+    words = Words(buckets=config.buckets, vectors=None if opened is None else opened.fresh())
+    codec = replace(base.codec, words=words)
     network = build_tagger(config, codec, seed=seed)
     network.load_state_dict(base.network.state_dict())
     return network, codec

@@ -22,14 +22,15 @@ from annoseq.models.tagger.tagger import Tagger
 from annoseq.pairs.pairs import fingerprint
 from annoseq.text.marks import Hints
 from annoseq.text.tag_codec import TagCodec
+from annoseq.text.vectors.tokens import record_of
 from annoseq.training.best import Best
-from annoseq.training.card import write_card
 from annoseq.training.checkpoint import read_checkpoint, write_checkpoint
 from annoseq.training.first_weights import begin
 from annoseq.training.loop import OneCycle, Trainer, range_test
 from annoseq.training.processes import Processes
 from annoseq.training.randomness import Randomness
 from annoseq.training.recorder import Epoch, LrFinding, Recorder
+from annoseq.training.saving import save_judged
 from annoseq.training.tagging import predict_tags
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ class Learner:
     `hints` are lists and patterns that a tagger reads tokens with.
 
     `vectors` is a file of word vectors (fastText's .bin, .vec or .vec.gz) that fills the
-    embeddings before training; `learner.vectors` then tells for which tokens it had one.
+    embeddings before training, or that a tagger reads words by from then on; `learner.vectors` then
+    tells for how many words it had one.
 
     Started by torchrun, the learners of all processes are one: each must be made of the same
     dataset and settings, and all must train and validate together. `processes.is_main` tells
@@ -77,7 +79,7 @@ class Learner:
     ) -> None:
         self.dataset = dataset
         network = base.config.network if base else NetworkConfig.of(model)
-        self.model_config = network.settled(task=dataset.codec.task)
+        self.model_config = network.settled(task=dataset.task)
         training = training or (base.config.training if base else TrainingConfig())
         self.config = training.settled(model=self.model_config.model, rows=len(dataset.train))
         batching = batching or (base.config.batching if base else BatchConfig())
@@ -251,9 +253,11 @@ class Learner:
             training=self.config,
             batching=self.batching,
             epochs=self.epochs,
+            vectors=record_of(self.vectors),
         )
-        card = write_card(config, codec, self.dataset, self._validated)
-        TrainedModel(self.network, codec, config).save(folder, card=card, overwrite=overwrite)
+        history = self.recorder.history().model_dump_json() if self.recorder.epochs else None
+        model = TrainedModel(self.network, codec, config, history=history)
+        save_judged(model, folder, self.dataset, self._validated, self.compute, overwrite=overwrite)
 
     @classmethod
     def load(
@@ -264,16 +268,19 @@ class Learner:
         training: TrainingConfig | None = None,
         batching: BatchConfig | None = None,
         device: DeviceConfig | None = None,
+        vectors: str | Path | None = None,
     ) -> Learner:
         """Take up a trained model for more epochs.
 
         The dataset must have the model's vocabularies: `Dataset.from_pairs(pairs, codec=...)`.
+        `vectors` are as in `TrainedModel.load`.
 
         Raises:
             ModelError: the folder is damaged.
+            VectorsError: the file of word vectors cannot be read, or is another one.
             DatasetError: the dataset has other vocabularies than the model.
         """
-        model = TrainedModel.load(folder)
+        model = TrainedModel.load(folder, vectors=vectors)
         return cls(dataset, base=model, training=training, batching=batching, device=device)
 
     def _epoch(self, run: OneCycle) -> Epoch:

@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from annoseq.files import replacing
+from annoseq.models.history import History, PastEpoch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import pandas as pd
     from matplotlib.figure import Figure
+
+
+_KEPT = 200
+"""Points of a curve in the model folder, whatever the number of steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,23 @@ class Recorder:
             scores.legend()
         return _finish(figure, path, overwrite=overwrite)
 
+    def history(self) -> History:
+        """Return what a model folder keeps of it."""
+        return History(
+            epochs=tuple(
+                PastEpoch(
+                    epoch=row.epoch,
+                    train_loss=row.train_loss,
+                    valid_loss=row.valid_loss,
+                    scores=row.scores,
+                )
+                for row in self.epochs
+            ),
+            steps=len(self.losses),
+            losses=_thinned(self.losses),
+            rates=_thinned(self.rates),
+        )
+
     def state(self) -> dict[str, Any]:
         """Return all of it as plain values."""
         return asdict(self)
@@ -149,6 +171,12 @@ def smooth(values: Sequence[float], *, beta: float = 0.98) -> list[float]:
         average = beta * average + (1 - beta) * value
         smoothed.append(average / (1 - beta**count))
     return smoothed
+
+
+def _thinned(values: Sequence[float]) -> tuple[float, ...]:
+    """Return the means of up to `_KEPT` parts of about the same length, to six digits."""
+    parts = np.array_split(np.asarray(values), max(1, min(len(values), _KEPT)))
+    return tuple(float(f"{part.mean():.6g}") for part in parts if len(part))
 
 
 def _subplots(columns: int) -> tuple[Figure, Any]:

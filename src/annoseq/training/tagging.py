@@ -17,6 +17,7 @@ from annoseq.progress import progress
 from annoseq.text.batches import collate_tags, longest_first
 from annoseq.text.segmentation import tighten
 from annoseq.text.tag_codec import TagExample
+from annoseq.text.tagging import tight_target
 from annoseq.text.tags import text_spans
 from annoseq.training.objective import Objective
 
@@ -108,9 +109,10 @@ def predict_tags(
                     text, text_spans(text, cut.offsets, spans, labels=codec.labels)
                 )
             advance(len(places))
+    gold = align_pairs(part.pairs)
     predictions = [
-        Prediction(pair.row, pair.source, reference, output)
-        for pair, reference, output in zip(part.pairs, part.references, outputs, strict=True)
+        Prediction(pair.row, pair.source, tight_target(pair.source, spans), output)
+        for pair, spans, output in zip(part.pairs, gold, outputs, strict=True)
     ]
     exact = Ratio(sum(one.is_exact for one in predictions), len(predictions))
     return Predictions(predictions, Accuracy(exact=exact))

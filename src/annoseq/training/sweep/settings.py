@@ -49,7 +49,7 @@ class Settings:
 
 def epochs_of(settings: Settings, dataset: Dataset) -> int:
     """Return how many epochs a run of a sweep has."""
-    model = settings.network.settled(task=dataset.codec.task).model
+    model = settings.network.settled(task=dataset.task).model
     epochs = settings.training.settled(model=model, rows=len(dataset.train)).epochs
     assert epochs != "auto"
     return epochs

@@ -1,0 +1,168 @@
+"""What the rows kept from training say of a tagger's scores, kept in the model folder.
+
+It has counts and no text: for each label how many spans of about a score were right and how many
+wrong, and how many had no candidate. From these a threshold is chosen for any wanted recall.
+
+One threshold serves all labels. A threshold for each, chosen on the spans of that label alone,
+gives up the spans of easy labels and cannot find those of hard ones. Of MEDDOCAN's dev documents,
+one half choosing for the other, 0.97 was wanted: one threshold found 0.970 at a precision of 0.90,
+a threshold for each label where data suffice 0.958 at 0.81 (means of 20 halves).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from annoseq.errors import ModelError
+from annoseq.evaluation.calibration import EDGE, Calibration
+from annoseq.evaluation.thresholds import Expectation, Thresholds
+from annoseq.models.folder import CALIBRATION_FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from annoseq.evaluation.statistics import Array
+
+FEWEST = 100
+"""Gold spans that there must be: of fewer, a share like 0.95 says little."""
+_STEPS = 20
+"""Scores are counted in steps of a twentieth of their log-odds: the same fineness at 0 and 1."""
+_SURE = 1.2816
+"""Standard errors above the wanted recall that thresholds aim at: kept in nine cases of ten."""
+
+
+class Wanted(NamedTuple):
+    """Thresholds for a wanted recall, and what they did to the rows kept from training.
+
+    `is_promised` says that nine of ten times
+    further documents like these have the wanted recall; else it is what is to be expected at best,
+    and where `is_out_of_reach` not even that: then all that was right there is found.
+    """
+
+    thresholds: Thresholds
+    expected: Expectation
+    is_promised: bool
+
+    @property
+    def is_out_of_reach(self) -> bool:
+        """Whether too many spans have no candidate."""
+        return bool(self.thresholds.out_of_reach)
+
+
+class Evidence(BaseModel):
+    """What `calibration.json` holds.
+
+    `curves` has for each label (place, right, wrong), the likeliest first: how many candidates at
+    that place of the scale were right. `missed` counts the gold spans without a candidate, `floor`
+    is the least score of a candidate, and `clustering` how many times the variance of the recall
+    is that of as many independent spans: a document's spans are found or missed together.
+    `error_before` and `error_after` are the calibration errors of the likeliest spans, the latter
+    under calibrations fitted on other documents.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal[1] = 1
+    rows: int
+    documents: int
+    floor: float
+    calibration: Calibration
+    error_before: float
+    error_after: float
+    clustering: float
+    curves: dict[str, tuple[tuple[int, int, int], ...]]
+    missed: dict[str, int]
+
+    @classmethod
+    def read(cls, content: str) -> Evidence:
+        """Read what a model folder holds.
+
+        Raises:
+            ModelError: the content is not of this version.
+        """
+        try:
+            return cls.model_validate_json(content)
+        except ValidationError as error:
+            fault = error.errors(include_input=False, include_url=False)[0]
+            where = ".".join(map(str, fault["loc"])) or "the whole file"
+            raise ModelError(
+                f"{CALIBRATION_FILE} is damaged or of another version ({where}: {fault['msg']}). "
+                "Use the version that wrote it, or train again."
+            ) from error
+
+    @property
+    def gold(self) -> int:
+        """How many gold spans there were."""
+        return self._right + sum(self.missed.values())
+
+    @property
+    def reachable(self) -> float:
+        """The share of gold spans that have a candidate."""
+        return self._right / self.gold if self.gold else 0.0
+
+    @property
+    def _right(self) -> int:
+        return sum(right for curve in self.curves.values() for _, right, _ in curve)
+
+    def probabilities(self, scores: Sequence[float]) -> Array:
+        """Return the probabilities of scores (N,): never 0 or 1, which no count can tell."""
+        least = 0.5 / max(self.calibration.spans, 1)
+        found: Array = self.calibration.apply(scores).clip(least, 1 - least)
+        return found
+
+    def choose(self, target_recall: float) -> Wanted:
+        """Choose the highest threshold that finds the wanted share of spans.
+
+        It aims higher by 1.28 standard errors of the recall measured here, if candidates suffice.
+        """
+        curve, gold = self._curve(), self.gold
+        found = curve[:, 1].cumsum()
+        right = int(found[-1]) if len(found) else 0
+        error = math.sqrt(target_recall * (1 - target_recall) * self.clustering / max(gold, 1))
+        safe, least = (
+            math.ceil(share * gold) for share in (target_recall + _SURE * error, target_recall)
+        )
+        is_promised = safe <= right and gold > 0
+        needed = safe if is_promised else min(least, right)
+        last = int(np.searchsorted(found, needed))
+        kept = curve[: last + 1] if needed else curve[:0]
+        return Wanted(
+            thresholds=Thresholds(
+                target_recall=target_recall,
+                overall=_score(int(kept[-1, 0])) if len(kept) else 1.0,
+                out_of_reach=("",) if least > right else (),
+            ),
+            expected=Expectation(gold, int(kept[:, 1:].sum()), int(kept[:, 1].sum())),
+            is_promised=is_promised,
+        )
+
+    def _curve(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Return the (place, right, wrong) of all labels together (N, 3), the likeliest first."""
+        right, wrong = Counter[int](), Counter[int]()
+        for curve in self.curves.values():
+            for place, some, others in curve:
+                right[place] += some
+                wrong[place] += others
+        places = sorted({*right, *wrong}, reverse=True)
+        rows = [(place, right[place], wrong[place]) for place in places]
+        return np.array(rows, dtype=np.int64).reshape(-1, 3)
+
+
+def place_of(score: float) -> int:
+    """Return the place of a score on the scale, rounded down.
+
+    >>> place_of(0.5), place_of(0.5249), place_of(0.526)
+    (0, 1, 2)
+    """
+    inside = min(max(score, EDGE), 1 - EDGE)
+    return math.floor(math.log(inside / (1 - inside)) * _STEPS)
+
+
+def _score(place: int) -> float:
+    """Return the lowest score at a place, a trifle less for what rounding does."""
+    return (1 - 1e-9) / (1 + math.exp(-place / _STEPS))

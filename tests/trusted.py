@@ -1,0 +1,46 @@
+"""A tagger with random weights whose scores have been judged, in no time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from annoseq.config import DeviceConfig
+from annoseq.devices import Compute
+from annoseq.models.tagger.tagger import Tagger
+from annoseq.pairs.markup import strip_tags
+from annoseq.pairs.pair import Pair
+from annoseq.text.tag_codec import TagCodec
+from annoseq.training.trust import Judge
+from tests.fidelity import FLAT, NESTED, random_annotator
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from annoseq.evaluation.evidence import Evidence
+    from annoseq.models.folder import TrainedModel
+
+
+TIGHT = [target.replace("{{NAME}} ", " {{NAME}}") for target in FLAT]
+"""Spans without white space at their edges: what is scored strictly."""
+
+
+def pairs(count: int = 80, *, targets: Sequence[str] = TIGHT) -> list[Pair]:
+    """Return rows that the random taggers of `tests.fidelity` know the labels of."""
+    some = [targets[number // 2 % len(targets)] for number in range(count)]
+    return [Pair(strip_tags(one), one, row) for row, one in enumerate(some, 1)]
+
+
+def judged(name: str = "flat tagger", rows: Sequence[Pair] | None = None) -> Evidence | None:
+    model = random_annotator(name).model
+    assert isinstance(model.network, Tagger)
+    assert isinstance(model.codec, TagCodec)
+    compute = Compute.choose(DeviceConfig(device="cpu"))
+    return Judge(model.network, model.codec, compute).judge(pairs() if rows is None else rows)
+
+
+def trusted(name: str = "flat tagger") -> TrainedModel:
+    """Return a random tagger with evidence."""
+    evidence = judged(name, pairs(targets=NESTED if "nested" in name else TIGHT))
+    assert evidence is not None
+    return replace(random_annotator(name).model, calibration=evidence.model_dump_json())
