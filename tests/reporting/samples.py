@@ -7,6 +7,7 @@ from typing import Any
 from annoseq.evaluation.comparison import Comparison
 from annoseq.evaluation.record import to_record
 from annoseq.evaluation.scorer import Scorer
+from annoseq.models.history import History, PastEpoch
 from annoseq.pairs.markup import Span
 
 HOSTILE = "</script><img src=x onerror=alert(1)> & 'x' \"y\" \u2028 <!-- 😀 Ames ]]>"
@@ -47,3 +48,19 @@ def record_of(rows: list[Comparison]) -> dict[str, Any]:
     scorer = Scorer(labels=["NAME"], replicates=100)
     scorer.add_all([row] for row in rows)
     return to_record(scorer, gold="0123456789abcdef")
+
+
+def sample_history() -> History:
+    """A training of two epochs, the third and the fourth of their model."""
+    scores = [{"span_precision": 0.5, "span_f1": 0.25}, {"span_precision": 0.75, "span_f1": 0.5}]
+    return History(
+        epochs=tuple(
+            PastEpoch(
+                epoch=3 + place, train_loss=4.0 - place, valid_loss=3.5 - 2 * place, scores=one
+            )
+            for place, one in enumerate(scores)
+        ),
+        steps=1200,
+        losses=(4.0, 3.0, 2.0, 1.0),
+        rates=(0.001, 0.002, 0.001, 0.0),
+    )

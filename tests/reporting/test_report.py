@@ -20,7 +20,7 @@ from annoseq.reporting.pictures import Picture
 from annoseq.reporting.report import Facts, make_report, write_report
 from annoseq.reporting.rows import make_atlas
 from annoseq.reporting.shapes import shape
-from tests.reporting.samples import HOSTILE, SECRET, record_of, sample_rows
+from tests.reporting.samples import HOSTILE, SECRET, record_of, sample_history, sample_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,6 +74,17 @@ def test_nothing_in_the_data_is_markup(html: str) -> None:
     [data] = re.findall(r'<script type="application/json" id="data">(.*?)</script>', html, re.S)
     assert HOSTILE in [row["text"] for row in json.loads(data)["rows"]]
     assert not set("<>&\u2028") & set(data)
+
+
+def test_training_is_drawn_where_the_model_kept_it(html: str) -> None:
+    rows = sample_rows()
+    drawn = make_report(
+        record_of(rows), rows, facts=Facts(title="a model", history=sample_history())
+    )
+    assert Page(drawn).elements["polyline"] == 2 + 1 + 2
+    assert 'href="#training"' in drawn
+    assert Page(html).elements["polyline"] == 0
+    assert 'id="training"' not in html
 
 
 def test_nothing_is_fetched(html: str) -> None:

@@ -9,6 +9,7 @@ from annoseq._version import __version__
 from annoseq.evaluation.confusion import NOTHING, read_confusions
 from annoseq.evaluation.mistakes import KINDS
 from annoseq.files import replacing
+from annoseq.reporting.curves import draw
 from annoseq.reporting.page import render_page
 from annoseq.reporting.rows import Atlas, make_atlas
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from annoseq.evaluation.attention import AttentionMap
     from annoseq.evaluation.comparison import Comparison
+    from annoseq.models.history import History
     from annoseq.reporting.pictures import Picture
 
 _MAIN = ("span_f1", "span_precision", "span_recall", "macro_f1", "character_recall", "leak")
@@ -26,13 +28,14 @@ _MAIN = ("span_f1", "span_precision", "span_recall", "macro_f1", "character_reca
 
 @dataclass(frozen=True)
 class Facts:
-    """What a report says besides the scores: its title, the model's card, pictures.
+    """What a report says besides the scores: its title, the model's card and training, pictures.
 
     `look` maps where a model with attention looks in a row.
     """
 
     title: str
     card: str = ""
+    history: History | None = None
     pictures: Sequence[Picture] = field(default_factory=tuple)
     look: Callable[[Comparison], AttentionMap | None] | None = None
 
@@ -78,6 +81,7 @@ def make_report(
         "bins": record.get("reliability", []),
         "atlas": atlas,
         "card": facts.card,
+        "charts": draw(facts.history) if facts.history else [],
         "pictures": facts.pictures,
         "is_redacted": redact,
     }
