@@ -14,7 +14,7 @@ MODULES = sorted(path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*
 LONGEST_FILE = 350
 
 ROOMS = [
-    {"errors", "config", "files", "launch", "progress", "_version"},
+    {"errors", "config", "files", "launch", "progress", "bar", "_version"},
     {"pairs"},
     {"formats"},
     {"text"},

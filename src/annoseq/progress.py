@@ -5,31 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
-
-from annoseq.launch import launched
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from rich.progress import Task
-
-
-class _Rate(ProgressColumn):
-    """Rows a second."""
-
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:,.1f}/s" if task.speed else "", style="progress.data.speed")
 
 
 @contextmanager
@@ -38,19 +15,8 @@ def progress(description: str, *, total: int | None) -> Iterator[Callable[[int],
 
     The bar goes to standard error and leaves no trace; in a pipe nothing is written.
     """
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        # A notebook would need ipywidgets.
-        disable=not (console.is_terminal and launched().is_main),
-    )
-    with bar:
+    from annoseq.bar import make_bar  # who asks for no bar does not wait for `rich`
+
+    with make_bar() as bar:
         task = bar.add_task(description, total=total)
         yield lambda done: bar.update(task, advance=done)

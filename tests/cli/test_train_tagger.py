@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 NARROW = ("--tagger.hidden", 16, "--tagger.embedding", 8, "--tagger.buckets", 1024)
 QUICK = (*NARROW, "--epochs", 2, "--device", "cpu")
-FILES = {"card.md", "config.json", "tagging.json", "weights.safetensors"}
+FILES = {"card.md", "config.json", "history.json", "tagging.json", "weights.safetensors"}
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +32,7 @@ def tagger(shelf: Path, table: Path, hints: tuple[object, ...]) -> Path:
     path = shelf / "tagger"
     result = run("train", table, "--out", path, *QUICK, *hints)
     assert result.code == 0, result
+    assert result.err.splitlines()[0] == "annotate: 33 training and 7 validation rows; 10 labels"
     header, *epochs = result.out.splitlines()
     assert header.split() == [
         *("epoch", "train_loss", "valid_loss", "span_precision", "span_recall", "span_f1", "time")
@@ -89,14 +90,17 @@ def test_find_lr_suggests_a_rate_for_a_tagger(short: Path, hints: tuple[object, 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--vectors", "some.vec"), "--vectors is for networks that write. Leave it off."),
+        (
+            ("--vectors", "some.vec"),
+            "some.vec: there is no such file. Give a .bin, .vec or .vec.gz file of word vectors.",
+        ),
         (
             ("--lexicon", "no-such.txt"),
             "--lexicon no-such.txt cannot be read: No such file or directory.",
         ),
         (
             ("--patterns", "no-such.toml"),
-            "no-such.toml: cannot be read: No such file or directory. "
+            "--patterns no-such.toml cannot be read: No such file or directory. "
             "Name a file that can be read.",
         ),
     ],

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from annoseq.formats.conversion import CorpusFormat, read
+from annoseq.formats.conversion import read
 from annoseq.formats.losses import Losses
 from tests.cli.command import run
 from tests.formats.documents import READING, normal
 
 if TYPE_CHECKING:
     from annoseq.formats.document import Document
+    from annoseq.formats.names import CorpusFormat
 
 CORPUS = Path(__file__).parents[3] / "shared" / "data" / "meddocan"
 FEW = 25

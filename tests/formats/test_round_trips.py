@@ -13,7 +13,7 @@ from annoseq.formats.losses import Losses
 from tests.formats.documents import FILES, PLAIN, documents, normal, there_and_back
 
 if TYPE_CHECKING:
-    from annoseq.formats.conversion import CorpusFormat
+    from annoseq.formats.names import CorpusFormat
 
 STANDOFF: list[CorpusFormat] = ["brat", "i2b2", "pubtator", "doccano", "label-studio"]
 STANDOFF += ["spacy-jsonl", "spacy", "spans"]

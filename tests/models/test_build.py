@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 import torch
+from torch import nn
 
 from annoseq.config import DataConfig, NetworkConfig
 from annoseq.models.attention import Attention
-from annoseq.models.build import build_model
+from annoseq.models.build import build_model, undrawn
 from annoseq.models.gru import Gru
 from annoseq.pairs.pair import Pair
 from annoseq.pairs.pairs import Pairs
@@ -39,6 +40,19 @@ def test_what_others_draw_is_not_disturbed(config: AnyNetworkConfig) -> None:
     before = torch.get_rng_state()
     tiny_network(config, seed=5)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_nothing_is_drawn_for_weights_that_a_file_will_fill() -> None:
+    before = torch.get_rng_state()
+    with undrawn():
+        layers = [nn.EmbeddingBag(9, 4), nn.LSTM(4, 4), nn.Linear(4, 2), nn.LayerNorm(4)]
+        nn.init.normal_(nn.Embedding(5, 4).weight, std=0.1)
+        constant = torch.ones(3)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(one.requires_grad for layer in layers for one in layer.parameters())
+    assert constant.tolist() == [1, 1, 1]
+    nn.Linear(4, 2)
+    assert not torch.equal(torch.get_rng_state(), before)
 
 
 def test_the_network_is_the_one_that_was_chosen(dataset: Dataset) -> None:

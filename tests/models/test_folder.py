@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from annoseq.config import AnyNetworkConfig
     from annoseq.text.dataset import Dataset
 
-FILES = ["card.md", "config.json", "labels.json", "source.json", "target.json"]
+FILES = ["card.md", "config.json", "history.json", "labels.json", "source.json", "target.json"]
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import pickle
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from annoseq.config import BatchConfig, DataConfig
 from annoseq.errors import DatasetError, OptionError, OutputError, PairsError
 from annoseq.pairs.pair import Pair
 from annoseq.pairs.pairs import Pairs
+from annoseq.text.codec import Codec
 from annoseq.text.dataset import Dataset
 from tests.limits import largest_file
 from tests.text.tables import BROKEN, EVERYTHING, LETTERS, pairs_of
@@ -52,6 +54,7 @@ def test_rows_are_split_by_the_seed() -> None:
     one, again = (Dataset.from_pairs(MANY, config=config) for _ in range(2))
     other = Dataset.from_pairs(MANY, config=config.model_copy(update={"split_seed": 7}))
     assert one.train == again.train
+    assert one.train.examples == again.train.examples
     assert rows(one.valid.pairs) == rows(again.valid.pairs) != rows(other.valid.pairs)
     assert (len(one.train), len(one.valid)) == (15, 5)
     assert sorted(rows(one.train.pairs) + rows(one.valid.pairs)) == rows(MANY)
@@ -82,6 +85,23 @@ def test_the_task_is_inferred_or_given() -> None:
     given = Dataset.from_pairs(MANY, config=DataConfig(task="translate"))
     assert given.codec.task == "translate"
     assert given.codec.labels == ()
+
+
+def never(*_: object, **__: object) -> Codec:
+    raise AssertionError("no vocabulary is to be built")
+
+
+def test_vocabularies_are_built_when_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = Dataset.from_pairs(MANY, valid=LETTERS)
+    sent = pickle.loads(pickle.dumps(dataset))  # as to the workers of a sweep
+    with monkeypatch.context() as patch:
+        patch.setattr(Codec, "fit", never)
+        again = Dataset.from_pairs(MANY, valid=LETTERS)
+        assert again == dataset
+        assert (again.task, len(again.train), len(again.valid)) == ("annotate", 20, len(LETTERS))
+    assert dataset.codec is dataset.codec
+    assert sent.codec.signature() == dataset.codec.signature()
+    assert sent.train.examples == dataset.train.examples
 
 
 def test_a_trained_models_codec_is_used_as_it_is() -> None:
@@ -175,6 +195,7 @@ def test_what_is_saved_is_what_is_loaded(folder: Path) -> None:
     again = Dataset.load(str(folder.with_name("again")))
     assert sorted(path.name for path in folder.iterdir()) == FILES
     assert (again.train, again.valid) == (dataset.train, dataset.valid)
+    assert again.valid.encoding.value == dataset.valid.encoding.value
     assert (again.config, again.fingerprint) == (dataset.config, dataset.fingerprint)
     assert again.skipped == dataset.skipped == (1,)
     assert again.codec.signature() == dataset.codec.signature()

@@ -187,13 +187,14 @@ def test_patterns_that_make_no_sense_are_refused(
 ) -> None:
     path = tmp_path / "mrn.toml"
     path.write_bytes(content.encode("latin-1"))
-    assert refusal(Hints((), path)) == f"{path}: {message}"
+    assert refusal(Hints((), path)) == f"--patterns {path}: {message}"
 
 
 def test_patterns_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     path = tmp_path / "none.toml"
     assert refusal(Hints((), path)) == (
-        f"{path}: cannot be read: No such file or directory. Name a file that can be read."
+        f"--patterns {path} cannot be read: No such file or directory. "
+        "Name a file that can be read."
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -15,25 +15,27 @@ from annoseq.annotator.inputs import InputFormat, count_texts, is_text_input, re
 from annoseq.annotator.resumable import ResumableOutput, Tally
 from annoseq.annotator.stream import annotate_stream
 from annoseq.cli.console import is_watched, note
-from annoseq.cli.export import Lossy, write
-from annoseq.cli.options import Batching, Device, ModelPath, Overwrite, Search, at_least
+from annoseq.cli.options import (
+    Batching,
+    Device,
+    KeptVectors,
+    Lossy,
+    ModelPath,
+    Overwrite,
+    Search,
+    at_least,
+)
+from annoseq.cli.recall import TargetRecall, wanted_of
+from annoseq.cli.targets import AnyFormat, StandardOutput, choose_format, is_folder
 from annoseq.config import SOURCE_COLUMN, BatchConfig, DeviceConfig, SearchConfig
 from annoseq.errors import OptionError
-from annoseq.formats.annotations import read_output
-from annoseq.formats.conversion import FOLDERS, WITH_SCORES, CorpusFormat, rehearse_export
-from annoseq.formats.losses import Losses
 from annoseq.models.folder import WEIGHTS_FILE
 from annoseq.progress import progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from annoseq.errors import TableError
 
-AnyFormat = Literal[OutputFormat, CorpusFormat]
-
 _NAMED = 5
-_BY_SUFFIX: dict[str, OutputFormat] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
 
 
 def annotate(
@@ -67,6 +69,7 @@ def annotate(
         ),
     ] = None,
     lossy: Lossy = False,
+    target_recall: TargetRecall = None,
     resume: Annotated[
         bool, Parameter(help="Go on with the interrupted run of --out.", negative="")
     ] = False,
@@ -79,6 +82,7 @@ def annotate(
     overwrite: Overwrite = False,
     search: Search = SearchConfig(),
     batching: Batching = BatchConfig(),
+    vectors: KeptVectors = None,
     device: Device = DeviceConfig(),
 ) -> None:
     """Annotate every text, in the order given."""
@@ -88,7 +92,7 @@ def annotate(
     if out is None and resume:
         raise OptionError("--resume goes on with the interrupted run of --out. Give --out.")
     column = column or SOURCE_COLUMN
-    asked = _format(format_, out, texts, is_text=is_text)
+    asked = choose_format(format_, out, texts, is_text=is_text)
     chosen: OutputFormat = "jsonl"
     convert = None
     if asked == "inline" or asked == "jsonl" or asked == "csv":  # noqa: PLR1714 - mypy narrows so
@@ -96,16 +100,19 @@ def annotate(
         if lossy:
             raise OptionError(f"--lossy has no meaning for the format {asked}. Leave it off.")
     else:
-        convert = _converter(asked, out, texts, lossy=lossy, search=search, overwrite=overwrite)
-    annotator = Annotator.load(model, device=device)
+        from annoseq.cli.corpus import converter  # the formats, which few ask for
+
+        convert = converter(asked, out, texts, lossy=lossy, search=search, overwrite=overwrite)
+    annotator = Annotator.load(model, device=device, vectors=vectors)
     if convert and annotator.is_translator:
         raise OptionError(
             f"{model}: this model writes texts of its own and marks nothing that --format {asked} "
             "could hold. Use --format jsonl or csv."
         )
-    output: _StandardOutput | ResumableOutput
+    wanted_of(annotator, target_recall)
+    output: StandardOutput | ResumableOutput
     if out is None:
-        output = _StandardOutput(header(chosen))
+        output = StandardOutput(header(chosen))
     else:
         sections = (batching, device, search)
         output = ResumableOutput(
@@ -114,10 +121,11 @@ def annotate(
                 "model": annotator.model.config.files[WEIGHTS_FILE][:12],
                 "column": None if is_text else column,
                 "format": chosen,
+                "target_recall": target_recall,
                 "chunk_size": chunk_size,  # it decides the batches, and they the last digits
                 **{name: value for one in sections for name, value in one},
             },
-            is_folder=_is_folder(out, texts, chosen),
+            is_folder=is_folder(out, texts, chosen),
             resume=resume,
             overwrite=overwrite,
             begin=header(chosen),
@@ -139,6 +147,7 @@ def annotate(
                 format_=chosen,
                 search=search,
                 batching=batching,
+                target_recall=target_recall,
                 chunk_size=chunk_size,
                 advance=advance,
             )
@@ -150,84 +159,7 @@ def annotate(
     _tell(output.tally, bad, chosen)
 
 
-def _format(given: AnyFormat | None, out: Path | None, texts: Path, *, is_text: bool) -> AnyFormat:
-    """Choose what a user would guess, or raise where there is no telling."""
-    if given == "inline" and not is_text:
-        raise OptionError(
-            "--format inline writes whole texts, and the input is a table. "
-            "Use --format jsonl or csv."
-        )
-    if given == "inline" and texts.is_dir() and out is None:
-        raise OptionError(
-            "--format inline writes a file for every text of a folder. "
-            "Name a folder with --out, or use --format jsonl or csv."
-        )
-    suffix = "" if out is None else out.suffix.lower()
-    if given or suffix in _BY_SUFFIX:
-        return given or _BY_SUFFIX[suffix]
-    if is_text:
-        return "jsonl" if texts.is_dir() and out is None else "inline"
-    if suffix:
-        raise OptionError(
-            f"--out {out}: its suffix stands for no format that is written here. "
-            "Use a name that ends in .jsonl or .csv, or add --format jsonl or csv."
-        )
-    return "jsonl"
-
-
-def _is_folder(out: Path, texts: Path, format_: OutputFormat) -> bool:
-    """Tell whether a file is written for every text.
-
-    Raises:
-        OptionError: the files would lie among those that are read.
-    """
-    if format_ != "inline" or not texts.is_dir():
-        return False
-    _keep_apart(out, texts)
-    return True
-
-
-def _keep_apart(out: Path, texts: Path) -> None:
-    if texts.is_dir() and out.resolve().is_relative_to(texts.resolve()):
-        raise OptionError(f"--out {out} is inside {texts}, which is read. Name a folder outside.")
-
-
-def _converter(
-    format_: CorpusFormat,
-    out: Path | None,
-    texts: Path,
-    *,
-    lossy: bool,
-    search: SearchConfig,
-    overwrite: bool,
-) -> Callable[[Path], None]:
-    """Return what writes the complete annotations in another program's format.
-
-    Raises:
-        OptionError: there is no place to write to, or the format surely cannot hold all.
-        OutputError: the place cannot be written to.
-    """
-    if out is None:
-        what = "a folder" if format_ in FOLDERS else "a file"
-        raise OptionError(f"--format {format_} writes {what}. Name it with --out.")
-    if format_ in FOLDERS:
-        _keep_apart(out, texts)
-    if not lossy and not search.free and format_ not in WITH_SCORES:
-        raise OptionError(
-            f"--format {format_} cannot hold the scores of annotations. Add --lossy to leave out "
-            f"and count what it cannot hold, or use one of {', '.join(sorted(WITH_SCORES))}."
-        )
-    rehearse_export(format_, out, overwrite=overwrite)
-    losses, notes = Losses(format_name=None if lossy else format_), Losses()
-
-    def convert(path: Path) -> None:
-        documents = read_output(path, losses=losses, notes=notes)
-        write(format_, documents, out, losses=losses, notes=notes, overwrite=overwrite)
-
-    return convert
-
-
-def _explain_resuming(output: _StandardOutput | ResumableOutput, error: BaseException) -> None:
+def _explain_resuming(output: StandardOutput | ResumableOutput, error: BaseException) -> None:
     """Say how to go on after an error or an interrupt, or clear away what is of no use."""
     if not isinstance(output, ResumableOutput) or not output.leave():
         return
@@ -241,19 +173,6 @@ def _explain_resuming(output: _StandardOutput | ResumableOutput, error: BaseExce
 
 def _ignore(_: int) -> None:
     """Show no progress."""
-
-
-class _StandardOutput:
-    """Standard output, as it goes."""
-
-    def __init__(self, begin: str) -> None:
-        self.tally = Tally()
-        sys.stdout.buffer.write(begin.encode())
-
-    def add(self, chunk: Sequence[tuple[str, str]], tally: Tally) -> None:
-        sys.stdout.buffer.writelines(content.encode() for _, content in chunk)
-        sys.stdout.buffer.flush()
-        self.tally = tally
 
 
 class _Bad:

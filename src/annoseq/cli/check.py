@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from annoseq.cli.console import say
-from annoseq.cli.data import read
 from annoseq.cli.options import Columns, InputFormat, PairsPath, ValidPath, at_least
+from annoseq.cli.tables import read
 from annoseq.config import ColumnsConfig, DataConfig
 from annoseq.doctor.examination import diagnose
 from annoseq.doctor.excerpts import visible

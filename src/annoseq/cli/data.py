@@ -5,51 +5,36 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from annoseq.cli.console import note
+from annoseq.cli.tables import read
 from annoseq.errors import OptionError
-from annoseq.pairs.pairs import Pairs, read_pairs
+from annoseq.text.codec import Codec
 from annoseq.text.dataset import Dataset
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from annoseq.cli.options import Preparing
-    from annoseq.config import ColumnsConfig
-    from annoseq.pairs.rows import TableFormat
-    from annoseq.text.codec import Codec
+    from annoseq.text.tag_codec import TagCodec
     from annoseq.text.vectors.filling import Filled
-
-
-def read(path: Path, columns: ColumnsConfig, *, input_format: TableFormat | None = None) -> Pairs:
-    """Read a table of pairs by the options of the command line."""
-    return read_pairs(
-        path,
-        source=columns.source,
-        target=columns.target,
-        document=columns.document,
-        offset=columns.offset,
-        format=input_format,
-    )
+    from annoseq.text.vectors.tokens import TokenVectors
 
 
 def open_dataset(path: Path, preparing: Preparing, *, codec: Codec | None = None) -> Dataset:
-    """Load prepared data, or prepare a table of pairs, and tell what was made of it.
+    """Load prepared data, or split a table of pairs.
 
     Raises:
         OptionError: options about preparing were given with data that are prepared already.
     """
     if path.is_dir():
         _refuse_prepared(path, preparing)
-        dataset = Dataset.load(path)
-    else:
-        dataset = Dataset.from_pairs(
-            read(path, preparing.columns, input_format=preparing.input_format),
-            valid=None if preparing.valid is None else read(preparing.valid, preparing.columns),
-            config=preparing.data,
-            codec=codec,
-            skip_bad=preparing.skip_bad,
-        )
-    describe(dataset)
-    return dataset
+        return Dataset.load(path)
+    return Dataset.from_pairs(
+        read(path, preparing.columns, input_format=preparing.input_format),
+        valid=None if preparing.valid is None else read(preparing.valid, preparing.columns),
+        config=preparing.data,
+        codec=codec,
+        skip_bad=preparing.skip_bad,
+    )
 
 
 def _refuse_prepared(path: Path, preparing: Preparing) -> None:
@@ -63,21 +48,30 @@ def _refuse_prepared(path: Path, preparing: Preparing) -> None:
         )
 
 
-def describe_vectors(found: Filled | None) -> None:
-    """Print for how many words of the target vocabulary there were vectors."""
+def describe_vectors(found: Filled | TokenVectors | None) -> None:
+    """Print for how many words there were vectors: those of the target, or all a tagger reads."""
     if found is not None:
         note(f"vectors: {found.summary()}")
 
 
-def describe(dataset: Dataset) -> None:
-    """Print the sizes of a dataset, and what it could not take as it was."""
-    codec = dataset.codec
-    note(
-        f"{codec.task}: {len(dataset.train):,} training and {len(dataset.valid):,} validation "
-        f"rows; vocabularies of {len(codec.source):,} and {len(codec.target):,} tokens"
-        + (f"; {len(codec.labels)} labels" if codec.task == "annotate" else "")
-    )
+def describe(dataset: Dataset, codec: Codec | TagCodec | None = None) -> None:
+    """Print the sizes of a dataset, and what it could not take as it was.
+
+    Those that depend on what rows are read with are told where `codec` says it.
+    """
+    rows = f"{len(dataset.train):,} training and {len(dataset.valid):,} validation rows"
+    facts = [f"{dataset.task}: {rows}"]
+    if isinstance(codec, Codec):
+        facts.append(f"vocabularies of {len(codec.source):,} and {len(codec.target):,} tokens")
+    if codec is not None and dataset.task == "annotate":
+        facts.append(f"{len(codec.labels)} labels")
+    note("; ".join(facts))
     if dataset.skipped:
         note(f"{len(dataset.skipped):,} rows cannot be used and were left out (--skip-bad)")
-    if misfits := dataset.train.misfits + dataset.valid.misfits:
+    misfits = 0
+    if isinstance(codec, Codec):
+        misfits = dataset.train.misfits + dataset.valid.misfits
+    elif codec is not None:
+        misfits = codec.misfits
+    if misfits:
         note(f"{misfits:,} spans end within a token and were widened; `annoseq check` lists them")

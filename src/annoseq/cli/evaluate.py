@@ -9,32 +9,32 @@ from cyclopts import Parameter
 
 from annoseq.annotator.annotator import Annotator
 from annoseq.cli.console import note, say
-from annoseq.cli.data import read
 from annoseq.cli.options import (
     Batching,
     Columns,
     Device,
     InputFormat,
+    KeptVectors,
     ModelPath,
     Overwrite,
     PairsPath,
     SkipBad,
     at_least,
 )
+from annoseq.cli.recall import TargetRecall, recall_lines, recall_record, wanted_of
 from annoseq.cli.scoring import (
     JsonPath,
     Pictures,
     Redact,
     ReportPath,
     Seen,
-    TargetRecall,
     TextScores,
-    add_promise,
     read_pictures,
     rehearse_outputs,
     tell_scores,
     texts_of,
 )
+from annoseq.cli.tables import read
 from annoseq.config import BatchConfig, ColumnsConfig, DeviceConfig
 from annoseq.errors import OptionError
 from annoseq.evaluation.accuracy import Accuracy
@@ -48,16 +48,16 @@ from annoseq.evaluation.survey import SeenTexts
 from annoseq.evaluation.text_scores import NAMES, TextScorer
 from annoseq.models.attention import Attention
 from annoseq.models.folder import CARD_FILE
+from annoseq.models.history import History
 from annoseq.models.tagger.tagger import Tagger
 from annoseq.pairs.alignment import align_pairs, find_unusable
-from annoseq.pairs.markup import render
 from annoseq.pairs.pairs import fingerprint
 from annoseq.pairs.split import split_rows
 from annoseq.pairs.tables import table_format
 from annoseq.reporting.report import Facts, write_report
 from annoseq.text.codec import Codec
 from annoseq.text.part import Part
-from annoseq.text.segmentation import tighten
+from annoseq.text.tagging import tight_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -104,6 +104,7 @@ def evaluate(
     input_format: InputFormat = None,
     columns: Columns = ColumnsConfig(),
     batching: Batching = BatchConfig(),
+    vectors: KeptVectors = None,
     device: Device = DeviceConfig(),
 ) -> None:
     """Let a model write for every row, and annotate it, and compare with the targets."""
@@ -112,12 +113,13 @@ def evaluate(
         table_format(out)  # known, or an error
     text = TextScorer() if text_scores else None
     images = read_pictures(pictures)
-    annotator = Annotator.load(model, device=device)
+    annotator = Annotator.load(model, device=device, vectors=vectors)
+    wanted = wanted_of(annotator, target_recall)
     trained = annotator.model
     table = read(pairs, columns, input_format=input_format)
     part, chosen, rest = _choose(table, trained.config, part=part, skip_bad=skip_bad)
     gold = [] if annotator.is_translator else align_pairs(chosen)
-    found = _annotate(annotator, chosen, batching)
+    found = _annotate(annotator, chosen, batching, target_recall)
     predictions = _outputs(annotator, chosen, found, gold, batching)
     if show:
         predictions.show(show)
@@ -130,7 +132,10 @@ def evaluate(
     record["signature"] += f"|batch:{batching.batch_size}"
     accuracy = {} if annotator.is_tagger else predictions.accuracy.values()
     record = {**_main_scores(record, accuracy), "part": part, **record}
-    promise = add_promise(record, rows, target_recall=target_recall)
+    promise: list[str] = []
+    if wanted:
+        record["target_recall"] = recall_record(wanted, annotator, record["scores"])
+        promise += recall_lines(record["target_recall"], has_chosen=part == "valid")
     record["decoding"] = _decoding(record, is_tagger=annotator.is_tagger)
     if json_path:
         write_record(record, json_path, overwrite=overwrite)
@@ -138,6 +143,7 @@ def evaluate(
         facts = Facts(
             title=f"{model} on {pairs}",
             card=(model / CARD_FILE).read_text(encoding="utf-8"),
+            history=None if trained.history is None else History.read(trained.history),
             pictures=images,
             look=_look(annotator),
         )
@@ -151,12 +157,16 @@ def evaluate(
 
 
 def _annotate(
-    annotator: Annotator, pairs: Sequence[Pair], batching: BatchConfig
+    annotator: Annotator,
+    pairs: Sequence[Pair],
+    batching: BatchConfig,
+    target_recall: float | None,
 ) -> Sequence[Annotation]:
     """Annotate by choosing among tags only, where the model does not translate."""
     if annotator.is_translator:
         return ()
-    return annotator.annotate([pair.source for pair in pairs], batching=batching)
+    texts = [pair.source for pair in pairs]
+    return annotator.annotate(texts, batching=batching, target_recall=target_recall)
 
 
 def _outputs(
@@ -175,16 +185,11 @@ def _outputs(
         )
     return Predictions(
         [
-            Prediction(pair.row, pair.source, _tight(pair.source, spans), one.annotated)
+            Prediction(pair.row, pair.source, tight_target(pair.source, spans), one.annotated)
             for pair, spans, one in zip(pairs, gold, found, strict=True)
         ],
         Accuracy(),
     )
-
-
-def _tight(text: str, spans: Sequence[Span]) -> str:
-    """Write the target as a perfect model does, white space left out at the edges of spans."""
-    return render(text, [tighten(text, span) for span in spans])
 
 
 def _compare(

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from annoseq.cli.console import note
-from annoseq.cli.options import Overwrite
+from annoseq.cli.corpus import write
+from annoseq.cli.options import Lossy, Overwrite
 from annoseq.config import SOURCE_COLUMN, TARGET_COLUMN
 from annoseq.errors import OptionError
 from annoseq.formats.annotations import read_documents
-from annoseq.formats.conversion import CorpusFormat, export_corpus
-from annoseq.formats.document import Document
 from annoseq.formats.losses import Losses
-from annoseq.progress import progress
-
-Lossy = Annotated[
-    bool, Parameter(help="Leave out what the format cannot hold, and count it.", negative="")
-]
+from annoseq.formats.names import CorpusFormat
 
 
 def export(
@@ -65,28 +58,3 @@ def export(
         notes=notes,
         overwrite=overwrite,
     )
-
-
-def write(
-    format_: CorpusFormat,
-    documents: Iterable[Document],
-    target: Path,
-    *,
-    markup: str | None = None,
-    losses: Losses,
-    notes: Losses,
-    overwrite: bool,
-) -> None:
-    """Write documents, show how far that is, and say what was lost."""
-    with progress("exporting", total=None) as advance:
-        export_corpus(
-            format_,
-            documents,
-            target,
-            markup=markup,
-            losses=losses,
-            overwrite=overwrite,
-            advance=advance,
-        )
-    for line in [*notes.lines(), *losses.lines()]:
-        note(line)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from annoseq.cli.console import note, say
-from annoseq.cli.data import describe_vectors, open_dataset
+from annoseq.cli.data import describe, describe_vectors, open_dataset
 from annoseq.cli.options import (
     Batching,
     DataPath,
@@ -59,6 +59,7 @@ def find_lr(
         vectors=vectors,
         hints=Hints(tuple(lexicon), patterns),
     )
+    describe(dataset, learner.codec)
     describe_vectors(learner.vectors)
     finding = learner.lr_find()
     learner.processes.leave()

@@ -11,8 +11,9 @@ from annoseq.cli.console import note
 from annoseq.cli.options import Overwrite, at_least
 from annoseq.config import SOURCE_COLUMN, TARGET_COLUMN
 from annoseq.errors import OptionError
-from annoseq.formats.conversion import CorpusFormat, FormatName, Reading, import_corpus
+from annoseq.formats.conversion import Reading, import_corpus
 from annoseq.formats.losses import Losses
+from annoseq.formats.names import CorpusFormat, FormatName
 from annoseq.formats.offsets import Offsets
 from annoseq.formats.units import UnitName
 from annoseq.progress import progress

@@ -69,8 +69,15 @@ ValidPath = Annotated[
 VectorsPath = Annotated[
     Path | None,
     Parameter(
-        help="Word vectors that the embeddings begin with (fastText's .bin, .vec, .vec.gz).",
+        help="Word vectors (fastText's .bin, .vec, .vec.gz): the tagger reads words by them, in "
+        "the other networks the embeddings begin with them.",
         group="Network",
+    ),
+]
+KeptVectors = Annotated[
+    Path | None,
+    Parameter(
+        help="Word vectors that the tagger was trained with, if they are no longer where they were."
     ),
 ]
 Lexicon = Annotated[
@@ -101,6 +108,9 @@ Plot = Annotated[
     Parameter(help="Picture of the curves to write (.png, .svg, .pdf).", validator=_check_picture),
 ]
 Overwrite = Annotated[bool, Parameter(help="Replace what is there already.", negative="")]
+Lossy = Annotated[
+    bool, Parameter(help="Leave out what the format cannot hold, and count it.", negative="")
+]
 
 
 @Parameter(name="*")

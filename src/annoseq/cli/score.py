@@ -24,6 +24,7 @@ from annoseq.cli.scoring import (
     tell_scores,
     texts_of,
 )
+from annoseq.cli.tables import stream
 from annoseq.config import ColumnsConfig
 from annoseq.errors import OptionError
 from annoseq.evaluation.comparison import by_document
@@ -32,7 +33,6 @@ from annoseq.evaluation.record import to_record, write_record
 from annoseq.evaluation.scorer import Scorer
 from annoseq.evaluation.survey import SeenTexts, survey
 from annoseq.evaluation.text_scores import TextScorer
-from annoseq.pairs.pairs import stream_pairs
 from annoseq.pairs.sources import is_standard_input
 from annoseq.pairs.tables import read_rows
 from annoseq.progress import progress
@@ -89,7 +89,7 @@ def score(
             raise OptionError("standard input cannot be read twice. Give a file.")
     text = TextScorer() if text_scores else None
     images = read_pictures(pictures)
-    pairs = partial(_pairs, gold, columns, input_format)
+    pairs = partial(stream, gold, columns, input_format=input_format)
     known = survey(pairs())
     rows = compare_rows(
         _with_ids(pairs(), _ids(gold, id_column, input_format)),
@@ -113,17 +113,6 @@ def score(
         facts = Facts(title=f"{predicted} on {gold}", pictures=images)
         write_report(record, kept, report, facts=facts, redact=redact, overwrite=overwrite)
     tell_scores(scorer, *promise)  # last: what reads it may end before it is read
-
-
-def _pairs(path: Path, columns: ColumnsConfig, format_: TableFormat | None) -> Iterator[Pair]:
-    return stream_pairs(
-        path,
-        source=columns.source,
-        target=columns.target,
-        document=columns.document,
-        offset=columns.offset,
-        format=format_,
-    )
 
 
 def _ids(path: Path, column: str | None, format_: TableFormat | None) -> Iterator[str | None]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from annoseq.cli.console import say
+from annoseq.cli.recall import check_share
 from annoseq.errors import OptionError
 from annoseq.evaluation.comparison import by_document
 from annoseq.evaluation.promise import make_promise, promise_lines
@@ -23,11 +24,6 @@ if TYPE_CHECKING:
     from annoseq.config import ColumnsConfig
     from annoseq.evaluation.comparison import Comparison
     from annoseq.evaluation.scorer import Scorer
-
-
-def _check_share(_: object, share: float | None) -> None:
-    if share is not None and not 0 < share < 1:
-        raise ValueError("Give a share between 0 and 1, such as 0.99.")
 
 
 JsonPath = Annotated[Path | None, Parameter(name="--json", help="Scores to write as JSON.")]
@@ -54,7 +50,7 @@ TargetRecall = Annotated[
     Parameter(
         help="Share of gold spans to find, such as 0.99: chooses from which score on spans are to "
         "be kept, and tells the precision to expect.",
-        validator=_check_share,
+        validator=check_share,
     ),
 ]
 Seen = Annotated[

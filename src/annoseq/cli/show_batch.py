@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from annoseq.cli.console import say
-from annoseq.cli.data import open_dataset
+from annoseq.cli.data import describe, open_dataset
 from annoseq.cli.options import DataPath, Preparing, at_least
 
 
@@ -20,6 +20,7 @@ def show_batch(
 ) -> None:
     """Show rows in tokens, and the shape of a batch."""
     dataset = open_dataset(pairs, preparing)
+    describe(dataset, dataset.codec)
     dataset.show_batch(rows)
     batch = dataset.one_batch()
     assert batch.target is not None

@@ -12,6 +12,7 @@ from rich.console import Console
 from annoseq._version import __version__
 from annoseq.cli.choices import choices_of, given
 from annoseq.cli.console import note, say
+from annoseq.cli.data import describe as describe_data
 from annoseq.cli.data import open_dataset
 from annoseq.cli.options import (
     DataPath,
@@ -104,6 +105,7 @@ def sweep(
     if not resume:
         folder.rehearse(overwrite=overwrite)
     dataset = open_dataset(pairs, preparing)
+    describe_data(dataset)
     plan = _plan(dataset, space, compute, is_search=runs.search)
     plan["--vectors"] = vectors.name if vectors else "not given"
     if resume:
@@ -179,10 +181,9 @@ def _check_vectors(vectors: Path, space: Space, runs: SweepConfig) -> None:
     """Raise now if a run of a grid could not begin with these vectors."""
     width = open_vectors(vectors).width
     for values in [] if runs.search else space.grid():
-        network = Settings.of(values).network
-        if network.model == "tagger":
-            raise OptionError("--vectors is for networks that write. Leave it off.")
-        network.settled(task="translate").with_embedding(width)
+        network = Settings.of(values).network.settled(task="annotate")
+        if network.model != "tagger":  # which takes any width
+            network.with_embedding(width)
 
 
 def _plan(dataset: Dataset, space: Space, compute: Compute, *, is_search: bool) -> dict[str, Any]:
@@ -193,7 +194,8 @@ def _plan(dataset: Dataset, space: Space, compute: Compute, *, is_search: bool) 
         "pairs": dataset.fingerprint,
         "data": dataset.config.model_dump(),
         "training rows": len(dataset.train),
-        "vocabularies": dataset.codec.signature(),
+        # Of a table, its pairs and settings decide them.
+        "vocabularies": dataset.codec.signature() if dataset.folder else "of the pairs",
         "precision": str(compute.dtype),
         **{option(name): str(axis) for name, axis in space.axes.items()},
     }

@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from annoseq.cli.console import note, say
-from annoseq.cli.data import describe_vectors, open_dataset
+from annoseq.cli.data import describe, describe_vectors, open_dataset
 from annoseq.cli.options import (
     Batching,
     DataPath,
@@ -83,13 +83,13 @@ def train(
         )
     base = None
     if go_on_from is not None:
-        _refuse_settled(network, preparing.data, vectors)
-        base = TrainedModel.load(go_on_from)
+        _refuse_settled(network, preparing.data)
+        base = TrainedModel.load(go_on_from, vectors=vectors)
         # The same rows are kept for validation as before, or the model would have seen them.
         preparing = replace(preparing, data=_as_before(base, preparing.data))
     dataset = open_dataset(pairs, preparing, codec=_vocabularies(base))
     if base is None:
-        _refuse_vocabularies(preparing.data, network.settled(task=dataset.codec.task))
+        _refuse_vocabularies(preparing.data, network.settled(task=dataset.task))
     learner = Learner(
         dataset,
         base=base,
@@ -97,9 +97,10 @@ def train(
         training=training,
         batching=batching,
         device=device,
-        vectors=vectors,
+        vectors=vectors if base is None else None,
         hints=Hints(tuple(lexicon), patterns),
     )
+    describe(dataset, learner.codec)
     describe_vectors(learner.vectors)
     try:
         learner.fit_one_cycle(checkpoint=checkpoint, resume=resume, report=say)
@@ -152,14 +153,14 @@ def _refuse_vocabularies(data: DataConfig, network: NetworkConfig) -> None:
         )
 
 
-def _refuse_settled(network: NetworkConfig, data: DataConfig, vectors: Path | None) -> None:
+def _refuse_settled(network: NetworkConfig, data: DataConfig) -> None:
     """Raise if an option was given that the model to go on from has settled.
 
     Raises:
         OptionError: such an option was given.
     """
     settled = data.model_fields_set & {"task", *_OF_VOCABULARIES}
-    names = [*settled, *network.options_given(), *(["vectors"] if vectors else [])]
+    names = [*settled, *network.options_given()]
     if names:
         option = "--" + min(names).replace("_", "-")
         raise OptionError(

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from annoseq.cli.console import note, say
 from annoseq.cli.options import Columns, InputFormat, Overwrite, PairsPath, at_least
+from annoseq.cli.tables import read
 from annoseq.config import ColumnsConfig
 from annoseq.errors import DatasetError, OptionError
 from annoseq.files import rehearse
@@ -49,8 +50,6 @@ def train(
     vectors: Annotated[VectorsConfig, Parameter(name="*", group="Vectors")] = _DEFAULTS,
 ) -> None:
     """Train fastText vectors on the pairs' own text."""
-    from annoseq.cli.data import read  # and torch with it, which `show` does without
-
     import_gensim()  # before the table is read, which may take long
     rehearse(out, overwrite=overwrite)
     table = read(pairs, columns, input_format=input_format)

@@ -76,7 +76,7 @@ class TransformerConfig(Section):
 
 
 class TaggerConfig(Section):
-    """The tagger: hashed features, an encoder, and a CRF (docs/tagger.md)."""
+    """The tagger: hashed features, an encoder, and what finds spans (docs/tagger.md)."""
 
     encoder: Literal["lstm", "convolution", "transformer"] = "lstm"
     """How the tokens around a token are read: an LSTM in each direction, dilated convolutions, or

@@ -1,4 +1,4 @@
-"""The formats by name, and the two ways through them: a corpus to pairs, annotations to a corpus.
+"""The two ways through the formats: a corpus to pairs, annotations to a corpus.
 
 Each format has a module with `read` or `write` or both, loaded when it is used.
 """
@@ -13,6 +13,7 @@ from annoseq._version import __version__
 from annoseq.errors import FormatError
 from annoseq.files import rehearse, rehearse_folder, replacing, replacing_folder
 from annoseq.formats.markups import aligner, parser, retagged, writer
+from annoseq.formats.names import FOLDERS
 from annoseq.formats.pairing import to_pairs
 from annoseq.pairs.pairs import write_pairs
 from annoseq.pairs.tables import table_format
@@ -23,31 +24,10 @@ if TYPE_CHECKING:
 
     from annoseq.formats.document import Document
     from annoseq.formats.losses import Losses
+    from annoseq.formats.names import CorpusFormat, FormatName
     from annoseq.formats.offsets import Offsets
     from annoseq.formats.units import UnitName
 
-CorpusFormat = Literal[
-    "brat",
-    "i2b2",
-    "meddocan",
-    "folders",
-    "inline",
-    "inline-xml",
-    "conll",
-    "pubtator",
-    "doccano",
-    "label-studio",
-    "spacy-jsonl",
-    "spacy",
-    "spans",
-]
-FormatName = Literal[CorpusFormat, "table"]
-"""What can be imported: corpora, and tables of pairs in another markup."""
-
-FOLDERS = frozenset({"brat", "i2b2", "meddocan", "folders", "inline", "inline-xml"})
-"""The formats that are written as a folder."""
-WITH_SCORES = frozenset({"label-studio", "spacy-jsonl", "spans"})
-"""The formats that have a place for scores."""
 _CONFIG_FILE = "config.json"
 
 

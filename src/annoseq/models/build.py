@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from annoseq.config import AttentionConfig, GruConfig, TransformerConfig
 from annoseq.models.attention import Attention
@@ -15,7 +17,7 @@ from annoseq.text.segmentation import is_tag
 from annoseq.text.vocabulary import UNKNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from annoseq.config import NetworkConfig, TaggerConfig
     from annoseq.models.network import AnyNetwork
@@ -25,6 +27,32 @@ if TYPE_CHECKING:
 
 _SHARED = 0.9
 """Embeddings are shared if this share of the source vocabulary is in the target's."""
+
+
+class _Undrawn(TorchFunctionMode):
+    """Answers calls of `torch.nn.init`, which torch lets a mode take over."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: object,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
+@contextmanager
+def undrawn() -> Iterator[None]:
+    """Leave the weights of networks as memory holds them: a file is about to fill them all.
+
+    Drawing those of a tagger takes longer than reading them.
+    """
+    with _Undrawn():
+        yield
 
 
 def build_tagger(config: TaggerConfig, codec: TagCodec, *, seed: int) -> Tagger:

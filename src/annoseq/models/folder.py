@@ -7,6 +7,8 @@ model/
 ├── target.json
 ├── labels.json
 ├── tagging.json         in place of these three, of a tagger: labels, lists and patterns
+├── calibration.json     of a tagger, if it was validated on spans enough: what its scores mean
+├── history.json         how it was trained, in figures
 └── card.md              what the model is, for people
 """
 
@@ -23,25 +25,30 @@ from safetensors.torch import load_model, save_file
 
 from annoseq._version import __version__
 from annoseq.config import BatchConfig, DataConfig, NetworkConfig, Task, TrainingConfig
-from annoseq.errors import ModelError
+from annoseq.errors import ModelError, OptionError
 from annoseq.files import replacing_folder
-from annoseq.models.build import build_model, build_tagger
+from annoseq.models.build import build_model, build_tagger, undrawn
+from annoseq.models.history import HISTORY_FILE
 from annoseq.text.bounds import Bounds
 from annoseq.text.codec import FILES, Codec
 from annoseq.text.tag_codec import TAGGING_FILE, TagCodec
+from annoseq.text.vectors.record import VectorsRecord
 
 if TYPE_CHECKING:
     from annoseq.models.network import AnyNetwork
     from annoseq.models.tagger.tagger import Tagger
+    from annoseq.text.vectors.tokens import TokenVectors
 
 CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = "config.json", "weights.safetensors", "card.md"
+CALIBRATION_FILE = "calibration.json"
 
 
 class ModelConfig(BaseModel):
     """All that is known of a model besides its weights and vocabularies.
 
     `fingerprint` is that of the pairs before their split, `valid_fingerprint` that of those kept
-    for validation; `epochs` counts all that it was trained.
+    for validation; `epochs` counts all that it was trained; `vectors` is the file of word vectors
+    that a tagger reads, which is not in the folder.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -57,6 +64,7 @@ class ModelConfig(BaseModel):
     training: TrainingConfig
     batching: BatchConfig
     epochs: int
+    vectors: VectorsRecord | None = None
     files: dict[str, str] = {}
 
 
@@ -64,12 +72,16 @@ class ModelConfig(BaseModel):
 class TrainedModel:
     """A network, the codec that it was trained with, and its configuration.
 
-    A `TagCodec` goes with a `Tagger`, a `Codec` with all others.
+    A `TagCodec` goes with a `Tagger`, a `Codec` with all others. `calibration` is what an
+    `Evidence` was written as, where the scores of a tagger were compared with gold spans, and
+    `history` what a `History` was.
     """
 
     network: AnyNetwork | Tagger
     codec: Codec | TagCodec
     config: ModelConfig
+    calibration: str | None = None
+    history: str | None = None
 
     def save(self, folder: str | Path, *, card: str, overwrite: bool = False) -> None:
         """Write the model folder.
@@ -81,18 +93,25 @@ class TrainedModel:
             _write_weights(self.network, new / WEIGHTS_FILE)
             self.codec.save(new)
             (new / CARD_FILE).write_text(card, encoding="utf-8")
-            files = {
-                name: _checksum(new / name) for name in (WEIGHTS_FILE, *_codec_files(self.config))
-            }
+            names = [WEIGHTS_FILE, *_codec_files(self.config)]
+            for name, content in self._records().items():
+                (new / name).write_text(content, encoding="utf-8")
+                names.append(name)
+            files = {name: _checksum(new / name) for name in names}
             config = self.config.model_copy(update={"files": files})
             (new / CONFIG_FILE).write_text(config.model_dump_json(indent=1), encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: str | Path) -> TrainedModel:
+    def load(cls, folder: str | Path, *, vectors: str | Path | None = None) -> TrainedModel:
         """Read a model folder.
+
+        `vectors` is the file of word vectors that a tagger was trained with, if it is no longer
+        where it was.
 
         Raises:
             ModelError: a file is missing or damaged, or another version wrote it.
+            VectorsError: the file of word vectors cannot be read, or is another one.
+            OptionError: `vectors` was given, and the model reads none.
         """
         folder = Path(folder)
         config = _read_config(folder)
@@ -102,8 +121,10 @@ class TrainedModel:
                     f"{folder}: {name} is not the file that was saved with this model. "
                     "Copy the whole folder again, or train again."
                 )
+        opened = _open_vectors(folder, config, vectors)
         try:
-            network, codec = _fresh(folder, config)
+            with undrawn():
+                network, codec = _fresh(folder, config, opened)
             load_model(network, folder / WEIGHTS_FILE)
         except (ValueError, SafetensorError) as error:
             raise ModelError(f"{folder}: damaged: {error}. Train again.") from error
@@ -112,18 +133,45 @@ class TrainedModel:
                 f"{folder}: damaged: {WEIGHTS_FILE} is not of the network that {CONFIG_FILE} "
                 "describes. Train again."
             ) from error
-        return cls(network, codec, config)
+        records = (_record(folder, config, name) for name in (CALIBRATION_FILE, HISTORY_FILE))
+        return cls(network, codec, config, *records)
+
+    def _records(self) -> dict[str, str]:
+        """Return what was measured of the model, by file, as far as it was."""
+        records = {CALIBRATION_FILE: self.calibration, HISTORY_FILE: self.history}
+        return {name: content for name, content in records.items() if content is not None}
+
+
+def _record(folder: Path, config: ModelConfig, name: str) -> str | None:
+    return _read(folder / name).decode("utf-8", "replace") if name in config.files else None
 
 
 def _codec_files(config: ModelConfig) -> tuple[str, ...]:
     return (TAGGING_FILE,) if config.network.model == "tagger" else FILES
 
 
-def _fresh(folder: Path, config: ModelConfig) -> tuple[Tagger, TagCodec] | tuple[AnyNetwork, Codec]:
+def _open_vectors(
+    folder: Path, config: ModelConfig, given: str | Path | None
+) -> TokenVectors | None:
+    if config.vectors is not None:
+        return config.vectors.open(given, model=folder)
+    if given is not None:
+        raise OptionError(
+            f"{folder}: this model needs no file of word vectors: it was trained without, or has "
+            "taken them into its weights. Leave --vectors off."
+        )
+    return None
+
+
+def _fresh(
+    folder: Path, config: ModelConfig, vectors: TokenVectors | None
+) -> tuple[Tagger, TagCodec] | tuple[AnyNetwork, Codec]:
     """Build the network that a folder describes, with weights still to come."""
     if config.network.model == "tagger":
         settings = config.network.tagger
-        tags = TagCodec.load(folder, bounds=config.bounds, buckets=settings.buckets)
+        tags = TagCodec.load(
+            folder, bounds=config.bounds, buckets=settings.buckets, vectors=vectors
+        )
         return build_tagger(settings, tags, seed=0), tags
     codec = Codec.load(folder, task=config.task, bounds=config.bounds)
     return build_model(config.network, codec, seed=0), codec

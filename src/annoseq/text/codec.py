@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from annoseq.pairs.alignment import align_pairs
-from annoseq.pairs.markup import closing, opening, render
+from annoseq.pairs.markup import closing, opening
 from annoseq.text.bounds import Bounds
-from annoseq.text.segmentation import segmentation, tighten
+from annoseq.text.segmentation import segmentation
 from annoseq.text.spelling import Pieces
-from annoseq.text.tagging import cover, join_tagged, move_spaces, tagged_tokens
+from annoseq.text.tagging import cover, join_tagged, move_spaces, tagged_tokens, tight_target
 from annoseq.text.vocabulary import SPECIALS, Tokens, Vocabulary
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class Codec:
         for pair, spans in zip(pairs, align_pairs(pairs), strict=True):
             tokens, offsets = self.source.cut(pair.source)
             covers, misfits = cover(pair.source, offsets, spans)
-            reference = render(pair.source, [tighten(pair.source, span) for span in spans])
+            reference = tight_target(pair.source, spans)
             target = tagged_tokens(tokens, covers)
             yield TokenPair(tokens, target, reference, misfits, covers)
 

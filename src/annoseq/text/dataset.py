@@ -1,4 +1,4 @@
-"""Pairs, split and in ids: what a learner learns from.
+"""Pairs, split, and in ids where a network asks for them: what a learner learns from.
 
 A prepared dataset is a folder of JSON and Parquet, nothing that can run code:
 
@@ -14,6 +14,7 @@ A prepared dataset is a folder of JSON and Parquet, nothing that can run code:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -30,6 +31,7 @@ from annoseq.pairs.tasks import infer_task
 from annoseq.text.batches import Batch, collate, shuffled
 from annoseq.text.bounds import Bounds
 from annoseq.text.codec import Codec
+from annoseq.text.later import Later
 from annoseq.text.part import Part
 from annoseq.text.view import show_examples
 
@@ -60,15 +62,17 @@ class _Config(BaseModel):
 
 @dataclass(frozen=True)
 class Dataset:
-    """Training and validation rows, and the codec that the training rows gave.
+    """Training and validation rows.
 
-    `fingerprint` is that of the pairs before the split; `skipped` are the numbers of the rows
-    that could not be used, those of a table of validation pairs last.
+    Vocabularies are built, and rows turned into ids, when they are first asked for: a tagger needs
+    neither. `fingerprint` is that of the pairs before the split; `skipped` are the numbers of the
+    rows that could not be used, those of a table of validation pairs last.
     """
 
     train: Part
     valid: Part
-    codec: Codec
+    task: Task
+    vocabularies: Later[Codec] = field(compare=False, repr=False)
     config: DataConfig
     fingerprint: str
     skipped: tuple[int, ...] = ()
@@ -84,7 +88,7 @@ class Dataset:
         codec: Codec | None = None,
         skip_bad: bool = False,
     ) -> Dataset:
-        """Split pairs and turn them into ids.
+        """Split pairs.
 
         `valid` stands in for a split where it is given. With a `codec` (a trained model's) no
         new vocabularies are built. `skip_bad` leaves out rows that cannot be used.
@@ -106,15 +110,22 @@ class Dataset:
                 if table is not None:
                     align_pairs(table, name=table.name)
         train_pairs, valid_pairs = _split(pairs, valid, config)
-        codec = codec or Codec.fit(train_pairs, task=task, config=config)
+        fit = partial(Codec.fit, train_pairs, task=task, config=config)
+        vocabularies = Later.known(codec) if codec else Later(fit)
         return cls(
-            train=Part.encode(train_pairs, codec),
-            valid=Part.encode(valid_pairs, codec),
-            codec=codec,
+            train=Part.encode_later(train_pairs, vocabularies),
+            valid=Part.encode_later(valid_pairs, vocabularies),
+            task=task,
+            vocabularies=vocabularies,
             config=config,
             fingerprint=fingerprint,
             skipped=tuple(skipped),
         )
+
+    @property
+    def codec(self) -> Codec:
+        """The vocabularies of the training rows, or those of the model to go on from."""
+        return self.vocabularies.value
 
     def one_batch(self, *, batching: BatchConfig | None = None) -> Batch:
         """Return a training batch: the first of an epoch, with the longest row."""
@@ -142,7 +153,7 @@ class Dataset:
         config = _Config(
             format=FORMAT,
             annoseq=__version__,
-            task=self.codec.task,
+            task=self.task,
             bounds=self.codec.bounds,
             fingerprint=self.fingerprint,
             skipped=self.skipped,
@@ -180,7 +191,16 @@ class Dataset:
             raise DatasetError(
                 f"{folder}: {name}{reason}. Prepare the data again with `annoseq prepare`."
             ) from error
-        return cls(train, valid, codec, config.data, config.fingerprint, config.skipped, folder)
+        return cls(
+            train,
+            valid,
+            config.task,
+            Later.known(codec),
+            config.data,
+            config.fingerprint,
+            config.skipped,
+            folder,
+        )
 
 
 def _without_unusable(pairs: Pairs) -> tuple[Pairs, list[int]]:

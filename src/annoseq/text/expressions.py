@@ -6,10 +6,8 @@ ways on some text is an error that names it, and never a run that hangs.
 
 from __future__ import annotations
 
-import tomllib
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import regex
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from annoseq.errors import OptionError
@@ -17,6 +15,8 @@ from annoseq.errors import OptionError
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    import regex
 
 SECONDS = 5.0
 """How long one expression may take for one text."""
@@ -36,6 +36,8 @@ class Expression(BaseModel):
         Raises:
             ValueError: it is no regular expression.
         """
+        import regex
+
         try:
             return regex.compile(self.pattern, regex.IGNORECASE if self.ignore_case else 0)
         except regex.error as error:
@@ -72,15 +74,17 @@ def matches(
         ) from error
 
 
-def read_expressions(path: Path, kind: type[Kind], *, example: str) -> dict[str, Kind]:
+def read_expressions(path: Path, kind: type[Kind], *, option: str, example: str) -> dict[str, Kind]:
     """Read a table of the fields of `kind` for each expression; `example` says what to write.
+
+    `option` is the one that names the file on the command line.
 
     Raises:
         OptionError: the file cannot be read, or an expression makes no sense.
     """
     found: dict[str, Kind] = {}
-    for name, table in read_toml(path).items():
-        where = f"{path}: [{name}]"
+    for name, table in read_toml(path, option=option).items():
+        where = f"{option} {path}: [{name}]"
         if not isinstance(table, dict):
             raise OptionError(f"{where} is no table. Write [{name}], and below it {example}.")
         try:
@@ -95,25 +99,27 @@ def read_expressions(path: Path, kind: type[Kind], *, example: str) -> dict[str,
             raise OptionError(f"{where}: {error}.") from error
     if not found:
         raise OptionError(
-            f"{path}: there is no pattern in it. Write for each a table [name], and below it "
-            f"{example}."
+            f"{option} {path}: there is no pattern in it. Write for each a table [name], and "
+            f"below it {example}."
         )
     return found
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file.
+def read_toml(path: Path, *, option: str) -> dict[str, Any]:
+    """Read a TOML file, which `option` names on the command line.
 
     Raises:
         OptionError: it cannot be read, or is not TOML.
     """
+    import tomllib
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise OptionError(
-            f"{path}: cannot be read: {error.strerror}. Name a file that can be read."
+            f"{option} {path} cannot be read: {error.strerror}. Name a file that can be read."
         ) from error
     except UnicodeDecodeError as error:
-        raise OptionError(f"{path}: this is not UTF-8 text. Save it as UTF-8.") from error
+        raise OptionError(f"{option} {path}: this is not UTF-8 text. Save it as UTF-8.") from error
     except tomllib.TOMLDecodeError as error:
-        raise OptionError(f"{path}: this is not TOML: {error}.") from error
+        raise OptionError(f"{option} {path}: this is not TOML: {error}.") from error

@@ -174,4 +174,4 @@ def read_patterns(path: Path) -> dict[str, Expression]:
         OptionError: the file cannot be read, or a pattern makes no sense.
     """
     example = "pattern = 'EXPRESSION', and ignore_case = true if you like"
-    return read_expressions(path, Expression, example=example)
+    return read_expressions(path, Expression, option="--patterns", example=example)

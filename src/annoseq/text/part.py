@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from annoseq.pairs.pair import Pair
 from annoseq.text.codec import Codec, Example
+from annoseq.text.later import Later
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,17 +17,26 @@ if TYPE_CHECKING:
 _PAIR_COLUMNS = ("source", "target", "row", "document", "start")
 
 
-@dataclass(frozen=True)
-class Part:
-    """Pairs and, in the same order, their ids and the texts that a perfect model writes.
+class Encoding(NamedTuple):
+    """What a codec makes of pairs, in their order: ids, and the texts that a perfect model writes.
 
     `misfits` counts spans that end within a token, which the model sees widened to all of it.
     """
 
-    pairs: Sequence[Pair]
     examples: Sequence[Example]
     references: Sequence[str]
     misfits: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """Pairs, and what the codec of the dataset makes of them when that is asked for.
+
+    A network that writes asks for it; a tagger reads the pairs in a way of its own.
+    """
+
+    pairs: Sequence[Pair]
+    encoding: Later[Encoding] = field(compare=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -37,15 +48,27 @@ class Part:
         Raises:
             PairsError: in the annotate task, rows whose target is not their source plus tags.
         """
-        examples: list[Example] = []
-        references: list[str] = []
-        misfits = 0
-        for pair, row in zip(pairs, codec.tokenize(pairs), strict=True):
-            examples.append(codec.encode(row))
-            # The same string twice is kept once.
-            references.append(pair.target if row.reference == pair.target else row.reference)
-            misfits += row.misfits
-        return cls(list(pairs), examples, references, misfits)
+        return cls(list(pairs), Later.known(_encode(pairs, Later.known(codec))))
+
+    @classmethod
+    def encode_later(cls, pairs: Sequence[Pair], codec: Later[Codec]) -> Part:
+        """Turn pairs into ids when these are asked for."""
+        return cls(list(pairs), Later(partial(_encode, pairs, codec)))
+
+    @property
+    def examples(self) -> Sequence[Example]:
+        """The ids of the pairs."""
+        return self.encoding.value.examples
+
+    @property
+    def references(self) -> Sequence[str]:
+        """The texts that a perfect model writes."""
+        return self.encoding.value.references
+
+    @property
+    def misfits(self) -> int:
+        """How many spans end within a token."""
+        return self.encoding.value.misfits
 
     def write(self, path: Path) -> None:
         """Write the rows as Parquet."""
@@ -94,6 +117,19 @@ class Part:
                 ids = zip(columns["source_ids"], columns["target_ids"], strict=True)
                 examples = [Example(*row) for row in ids]
                 misfits = int(table.schema.metadata[b"misfits"])
-                return cls(pairs, examples, columns["reference"], misfits)
+                encoding = Encoding(examples, columns["reference"], misfits)
+                return cls(pairs, Later.known(encoding))
             except (ArrowException, OSError, KeyError, TypeError) as error:
                 raise ValueError(f"{path.name} is not a part of a prepared dataset") from error
+
+
+def _encode(pairs: Sequence[Pair], codec: Later[Codec]) -> Encoding:
+    examples: list[Example] = []
+    references: list[str] = []
+    misfits = 0
+    for pair, row in zip(pairs, codec.value.tokenize(pairs), strict=True):
+        examples.append(codec.value.encode(row))
+        # The same string twice is kept once.
+        references.append(pair.target if row.reference == pair.target else row.reference)
+        misfits += row.misfits
+    return Encoding(examples, references, misfits)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from annoseq.pairs.markup import Span
     from annoseq.pairs.pair import Pair
     from annoseq.text.marks import Hints
+    from annoseq.text.vectors.tokens import TokenVectors
 
 TAGGING_FILE = "tagging.json"
 _CUT_DIGITS = 0.005
@@ -59,7 +60,8 @@ class _Tagging(BaseModel):
 class TagCodec:
     """How texts are cut, the labels, and what the training pairs say about nesting and length.
 
-    `words` numbers the tokens met so far; it is never saved.
+    `words` numbers the tokens met so far; it is never saved, nor is `misfits`, the number of spans
+    of the training pairs that end within a token, which the model sees widened to all of it.
     """
 
     labels: tuple[str, ...]
@@ -68,6 +70,7 @@ class TagCodec:
     joins_digits: bool = True
     marker: Marker = field(default_factory=Marker)
     task: Task = "annotate"
+    misfits: int = field(default=0, compare=False)
 
     @classmethod
     def fit(
@@ -76,6 +79,7 @@ class TagCodec:
         *,
         buckets: int,
         hints: Hints,
+        vectors: TokenVectors | None = None,
     ) -> TagCodec:
         """Look at training pairs.
 
@@ -92,15 +96,22 @@ class TagCodec:
         rows = [list(codec._cover(pairs, spans)) for codec in codecs]
         joined, single = (sum(row.misfits for row in some) for some in rows)
         chosen = int(joined - single > _CUT_DIGITS * sum(map(len, spans)))
+        misfits = single if chosen else joined
         codec = codecs[chosen]
         marker = hints.read(cut=lambda text: codec.cut(text).tokens)
         bounds = Bounds.measure(iter(rows[chosen]))
-        return cls(labels, bounds, codec.words, codec.joins_digits, marker)
+        words = Words(buckets=buckets, vectors=vectors)
+        return cls(labels, bounds, words, codec.joins_digits, marker, misfits=misfits)
 
     @property
     def levels(self) -> int:
         """How many levels of nested spans there are, at least 1."""
         return max(self.bounds.depth, 1)
+
+    @property
+    def widest(self) -> int:
+        """How many tokens a span that is not the likeliest may have: twice those of training."""
+        return max(2 * self.bounds.longest_span, 1)
 
     @cached_property
     def _cut_by(self) -> object:
@@ -170,7 +181,9 @@ class TagCodec:
         (folder / TAGGING_FILE).write_text(self._to_json() + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path, *, bounds: Bounds, buckets: int) -> TagCodec:
+    def load(
+        cls, folder: Path, *, bounds: Bounds, buckets: int, vectors: TokenVectors | None = None
+    ) -> TagCodec:
         """Read what `save` wrote.
 
         Raises:
@@ -184,5 +197,5 @@ class TagCodec:
             raise ValueError(f"{TAGGING_FILE}: {fault['msg']}") from error
         for pattern in found.marker.patterns.values():
             pattern.compile()
-        words = Words(buckets=buckets)
+        words = Words(buckets=buckets, vectors=vectors)
         return cls(found.labels, bounds, words, found.joins_digits, found.marker)

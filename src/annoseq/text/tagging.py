@@ -9,8 +9,8 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
-from annoseq.pairs.markup import Span, closing, escape, opening
-from annoseq.text.segmentation import core_start, is_tag
+from annoseq.pairs.markup import Span, closing, escape, opening, render
+from annoseq.text.segmentation import core_start, is_tag, tighten
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -77,6 +77,15 @@ def tagged_tokens(tokens: Sequence[str], covers: Iterable[Cover]) -> list[str]:
         for place, token in enumerate(tokens)
         for piece in (*before.get(place, ()), token, *after.get(place, ()))
     ]
+
+
+def tight_target(text: str, spans: Iterable[Span]) -> str:
+    """Write the target as a perfect model does: white space at a span's edges is outside of it.
+
+    >>> tight_target("Dr. Ames ", [Span(3, 9, "NAME")])
+    'Dr. {{NAME}}Ames{{/NAME}} '
+    """
+    return render(text, [tighten(text, span) for span in spans])
 
 
 def join_tagged(tokens: Iterable[str], *, tags: Collection[str]) -> str:

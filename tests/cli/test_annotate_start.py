@@ -1,0 +1,37 @@
+"""What a user waits for before the first result: the modules that `annoseq annotate` imports."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.imports import modules_of
+from tests.models.tagger.tiny import TINY_TAGGER
+from tests.tiny import tiny_learner
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from annoseq.text.dataset import Dataset
+
+LIBRARIES = {
+    *("pandas", "pyarrow", "matplotlib", "spacy", "rich", "regex", "optuna", "accelerate"),
+    *("gensim", "faker", "jinja2", "torch._dynamo", "torch._inductor", "torch.onnx"),
+}
+ROOMS = {"training", "doctor", "redaction", "reporting"}
+NAMES = "annoseq.formats.names"
+"""The one module of its room that the options need."""
+
+
+def test_a_tagger_annotates_with_no_module_that_it_does_not_need(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    model, texts = tmp_path / "model", tmp_path / "one.csv"
+    tiny_learner(dataset, model=TINY_TAGGER).save(model)
+    texts.write_text("orig_text\nDr. Ames was here.\n")
+    words = ["annoseq", "annotate", str(model), str(texts)]
+    imported = modules_of(f"import sys; sys.argv = {words}; from annoseq.cli import main; main()")
+    assert {"torch", "annoseq.models.tagger.tagger"} <= imported
+    assert LIBRARIES & imported == set()
+    ours = {name for name in imported if name.startswith("annoseq.")}
+    assert {name for name in ours if name.split(".")[1] in ROOMS} == set()
+    assert {name for name in ours if name.startswith("annoseq.formats.")} == {NAMES}
