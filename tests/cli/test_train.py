@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MODEL_FILES = {
     "card.md",
     "config.json",
+    "history.json",
     "labels.json",
     "source.json",
     "target.json",
