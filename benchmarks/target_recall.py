@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from annoseq.annotator.annotator import Annotator
-from annoseq.config import BatchConfig, DeviceConfig, TrainingConfig
+from annoseq.config import BatchConfig, DataConfig, DeviceConfig, TrainingConfig
 from annoseq.devices import Compute
 from annoseq.errors import OptionError
 from annoseq.evaluation.calibration import expected_calibration_error
@@ -127,7 +127,10 @@ def train(options: argparse.Namespace) -> tuple[TrainedModel, float]:
     if options.epochs is not None:
         training = training.model_copy(update={"epochs": options.epochs})
     with Stopwatch() as watch:
-        learner = Learner(Dataset.from_pairs(train_pairs), training=training, device=CPU)
+        split = DataConfig(split_seed=options.seed)
+        learner = Learner(
+            Dataset.from_pairs(train_pairs, config=split), training=training, device=CPU
+        )
         learner.fit_one_cycle(report=note)
         learner.save(folder, overwrite=True)
     return TrainedModel.load(folder), watch.seconds
@@ -203,7 +206,7 @@ def _measured(one: Measured) -> list[str]:
 
 
 def _expected(wanted: Wanted) -> list[str]:
-    verdict = "promised" if wanted.is_promised else "expected"
+    verdict = f"promised, {wanted.confidence}%" if wanted.is_promised else "expected"
     expected = wanted.expected
     values = [f"{expected.recall:.4f}", f"{expected.precision:.4f}"]
     return [*values, "out of reach" if wanted.is_out_of_reach else verdict]
@@ -223,9 +226,9 @@ ABOUT = f"""\
 A tagger with its defaults on MEDDOCAN, asked for a share of the spans. A span counts with its
 offsets and its label; covered is the share of gold spans of which every character is marked,
 whatever the label, which is what redaction needs. Expected is what came out on the rows that the
-model is calibrated on. A recall is promised if it is to be kept nine times in ten, the chance of
-the draw of documents allowed for; else it is only expected, or out of reach: too many spans have no
-candidate that could stand with what is likelier. {EXPLAINED}"""
+model is calibrated on. A recall is promised if it is to be kept 99 or 90 times in a hundred, the
+chance of the draw of documents allowed for; else it is only expected, or out of reach: too many
+spans have no candidate that could stand with what is likelier. {EXPLAINED}"""
 
 
 def main(given: Sequence[str] | None = None) -> int:
@@ -242,6 +245,7 @@ def main(given: Sequence[str] | None = None) -> int:
         evidence = Evidence.read(trial.model.calibration or "")
         facts = {
             "model": story,
+            "seed": f"{options.seed}, of the split, the weights and the dropout",
             "measured on": f"{len(trial.pairs):,} dev rows, which chose nothing"
             if options.model is None
             else f"{len(trial.pairs):,} dev rows",

@@ -74,7 +74,7 @@ def test_evaluate_tells_what_was_wanted_expected_and_measured(
     record = json.loads(path.read_text())
     found = record["target_recall"]
     assert found["wanted"] == 0.5
-    assert (found["promised"], found["out_of_reach"]) == (True, False)
+    assert (found["confidence"], found["out_of_reach"]) == (0.99, False)
     assert found["measured"] == {
         "recall": record["span_recall"],
         "precision": record["span_precision"],

@@ -110,6 +110,18 @@ def test_what_can_be_reached_but_for_chance_is_not_promised() -> None:
     assert wanted.expected.recall == pytest.approx(found.reachable, abs=0.003)
 
 
+def test_the_margin_is_the_widest_for_which_there_are_candidates() -> None:
+    found = evidence(missed=0.03)
+    wanted = [found.choose(found.reachable - 0.001 * step) for step in range(40)]
+    assert {one.confidence for one in wanted} == {0, 90, 99}
+    assert [one.confidence for one in wanted] == sorted(one.confidence for one in wanted)
+    for one in wanted:
+        share = one.thresholds.target_recall
+        error = math.sqrt(share * (1 - share) * found.clustering / found.gold)
+        margin = {0: 0.0, 90: 1.28, 99: 2.32}[one.confidence]
+        assert one.expected.recall >= share + margin * error - 1e-9
+
+
 def test_spans_of_a_document_that_are_missed_together_leave_less_to_chance() -> None:
     some = [
         (gold, candidates if number // 10 % 5 else candidates[:0])

@@ -68,7 +68,7 @@ def recall_record(
     return {
         "wanted": wanted.thresholds.target_recall,
         "probability": round(annotator.probability(wanted.thresholds.overall), 6),
-        "promised": wanted.is_promised,
+        "confidence": wanted.confidence / 100,
         "out_of_reach": wanted.is_out_of_reach,
         "expected": {
             "recall": round(wanted.expected.recall, 6),

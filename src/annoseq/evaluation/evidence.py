@@ -32,21 +32,27 @@ FEWEST = 100
 """Gold spans that there must be: of fewer, a share like 0.95 says little."""
 _STEPS = 20
 """Scores are counted in steps of a twentieth of their log-odds: the same fineness at 0 and 1."""
-_SURE = 1.2816
-"""Standard errors above the wanted recall that thresholds aim at: kept in nine cases of ten."""
+_MARGINS = {99: 2.3263, 90: 1.2816}
+"""In how many of a hundred cases the wanted recall is kept, and for that, how many standard errors
+above it thresholds aim: the first for which there are candidates enough."""
 
 
 class Wanted(NamedTuple):
     """Thresholds for a wanted recall, and what they did to the rows kept from training.
 
-    `is_promised` says that nine of ten times
-    further documents like these have the wanted recall; else it is what is to be expected at best,
-    and where `is_out_of_reach` not even that: then all that was right there is found.
+    `confidence` is in how many of a hundred cases documents like these have the wanted recall; at 0
+    it is what is to be expected at best, and where `is_out_of_reach` not even that: then all that
+    was right there is found.
     """
 
     thresholds: Thresholds
     expected: Expectation
-    is_promised: bool
+    confidence: int
+
+    @property
+    def is_promised(self) -> bool:
+        """Whether chance is allowed for."""
+        return self.confidence > 0
 
     @property
     def is_out_of_reach(self) -> bool:
@@ -118,17 +124,20 @@ class Evidence(BaseModel):
     def choose(self, target_recall: float) -> Wanted:
         """Choose the highest threshold that finds the wanted share of spans.
 
-        It aims higher by 1.28 standard errors of the recall measured here, if candidates suffice.
+        It aims higher by 2.33 standard errors of the recall measured here, or by 1.28 where there
+        are not candidates enough for that, if there are for this.
         """
         curve, gold = self._curve(), self.gold
         found = curve[:, 1].cumsum()
         right = int(found[-1]) if len(found) else 0
         error = math.sqrt(target_recall * (1 - target_recall) * self.clustering / max(gold, 1))
-        safe, least = (
-            math.ceil(share * gold) for share in (target_recall + _SURE * error, target_recall)
-        )
-        is_promised = safe <= right and gold > 0
-        needed = safe if is_promised else min(least, right)
+        least = math.ceil(target_recall * gold)
+        confidence, needed = 0, min(least, right)
+        for sureness, margin in _MARGINS.items():
+            safe = math.ceil((target_recall + margin * error) * gold)
+            if gold and safe <= right:
+                confidence, needed = sureness, safe
+                break
         last = int(np.searchsorted(found, needed))
         kept = curve[: last + 1] if needed else curve[:0]
         return Wanted(
@@ -138,7 +147,7 @@ class Evidence(BaseModel):
                 out_of_reach=("",) if least > right else (),
             ),
             expected=Expectation(gold, int(kept[:, 1:].sum()), int(kept[:, 1].sum())),
-            is_promised=is_promised,
+            confidence=confidence,
         )
 
     def _curve(self) -> np.ndarray[Any, np.dtype[np.int64]]:
