@@ -16,12 +16,12 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from annoseq.errors import ModelError
 from annoseq.evaluation.calibration import EDGE, Calibration
 from annoseq.evaluation.thresholds import Expectation, Thresholds
 from annoseq.models.folder import CALIBRATION_FILE
+from annoseq.models.json_file import read_json_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,15 +91,7 @@ class Evidence(BaseModel):
         Raises:
             ModelError: the content is not of this version.
         """
-        try:
-            return cls.model_validate_json(content)
-        except ValidationError as error:
-            fault = error.errors(include_input=False, include_url=False)[0]
-            where = ".".join(map(str, fault["loc"])) or "the whole file"
-            raise ModelError(
-                f"{CALIBRATION_FILE} is damaged or of another version ({where}: {fault['msg']}). "
-                "Use the version that wrote it, or train again."
-            ) from error
+        return read_json_file(cls, content, name=CALIBRATION_FILE)
 
     @property
     def gold(self) -> int:

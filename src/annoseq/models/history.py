@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from annoseq.errors import ModelError
+from annoseq.models.json_file import read_json_file
 
 HISTORY_FILE = "history.json"
 
@@ -40,12 +40,4 @@ class History(BaseModel):
         Raises:
             ModelError: the content is not of this version.
         """
-        try:
-            return cls.model_validate_json(content)
-        except ValidationError as error:
-            fault = error.errors(include_input=False, include_url=False)[0]
-            where = ".".join(map(str, fault["loc"])) or "the whole file"
-            raise ModelError(
-                f"{HISTORY_FILE} is damaged or of another version ({where}: {fault['msg']}). "
-                "Use the version that wrote it, or train again."
-            ) from error
+        return read_json_file(cls, content, name=HISTORY_FILE)
