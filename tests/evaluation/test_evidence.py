@@ -94,6 +94,25 @@ def test_scores_become_probabilities() -> None:
     assert 0 < ends[0] < ends[1] < 1
 
 
+def test_scores_that_are_right_are_left_alone() -> None:
+    """Fitting to few spans can only make them worse."""
+    random = Random(4)
+    some: list[Row] = []
+    for _ in range(150):
+        score = random.choice([0.1, 0.5, 0.9])
+        right = Span(0, 4, "NAME", score)
+        place = right if random.random() < score else Span(0, 3, "NAME", score)
+        some.append(([Span(0, 4, "NAME")], [place]))
+    gathering = Gathering(floor=1e-3)
+    for gold, candidates in some:
+        gathering.add(gold, candidates, candidates, document=None)
+    found = gathering.evidence()
+    assert found is not None
+    assert found.error_after == pytest.approx(found.error_before)
+    assert found.calibration.method == "none"
+    assert found.calibration.apply([0.25, 0.75]).tolist() == pytest.approx([0.25, 0.75])
+
+
 def test_what_has_no_candidate_is_out_of_reach() -> None:
     found = evidence(missed=0.1)
     assert 0.85 < found.reachable < 0.95

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from annoseq.config import AttentionConfig, NetworkConfig
+from annoseq.evaluation.calibration import Calibration
 from annoseq.evaluation.evidence import Evidence
 from annoseq.training.card import write_card
 from annoseq.training.recorder import Epoch
@@ -44,12 +45,20 @@ def test_the_card_of_a_tagger_tells_what_its_scores_mean(dataset: Dataset) -> No
     evidence = Evidence.read(trained.calibration)
     card = write_card(trained.config, trained.codec, dataset, None, evidence)
     assert (
-        "Scores are probabilities: isotonic calibration on the 120 spans of 80 documents kept from "
-        "training, by which only the epoch was chosen. Their expected calibration error is "
-        f"{evidence.error_before:.4f} before it and {evidence.error_after:.4f} after it, each half "
-        "of the documents calibrated on the other. With `--target-recall` at most 1.000 of the "
-        "spans can be found.\n"
+        "Scores are probabilities (calibrated by isotonic regression), judged by the 120 spans of "
+        "80 documents kept from training, by which only the epoch was chosen. Their expected "
+        f"calibration error is {evidence.error_before:.4f} before it and "
+        f"{evidence.error_after:.4f} after it, each half of the documents calibrated on the other. "
+        "With `--target-recall` at most 1.000 of the spans can be found.\n"
     ) in card
+    untouched = evidence.model_copy(
+        update={"calibration": Calibration(method="none", spans=120), "error_before": 0.0123}
+    )
+    assert (
+        "Scores are probabilities (as the network gives them: no calibration made them better), "
+        "judged by the 120 spans of 80 documents kept from training, by which only the epoch was "
+        "chosen. Their expected calibration error is 0.0123. With"
+    ) in write_card(trained.config, trained.codec, dataset, None, untouched)
     assert (
         "Scores are the network's own: the rows kept from training have too few spans to tell what "
         "they mean. For the same reason `--target-recall` is not there.\n"

@@ -25,7 +25,7 @@ def test_a_tagger_is_saved_with_what_its_scores_mean(tmp_path: Path) -> None:
     learner.save(tmp_path / "model")
     assert (tmp_path / "model" / "calibration.json").exists()
     card = (tmp_path / "model" / "card.md").read_text()
-    assert "calibration on the 112 spans of 112 documents kept from training" in card
+    assert "judged by the 112 spans of 112 documents kept from training" in card
     annotator = Annotator.load(tmp_path / "model")
     wanted = annotator.wanted(0.5)
     assert wanted.expected.gold == 112

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from annoseq.evaluation.statistics import Array
 
-Method = Literal["temperature", "isotonic"]
+Method = Literal["none", "temperature", "isotonic"]
 
 EDGE = 1e-6
 """Scores are kept this far from 0 and 1, which have no log-odds."""
@@ -27,8 +27,9 @@ _FEWEST = 2
 class Calibration(BaseModel):
     """A rising curve from scores to probabilities.
 
-    `temperature` divides the log-odds of a score. An isotonic curve is given by points,
-    `scores[i]` becoming `probabilities[i]`, with straight lines between them.
+    `temperature` divides the log-odds of a score; at 1, as of the method none, nothing changes. An
+    isotonic curve is given by points, `scores[i]` becoming `probabilities[i]`, with straight lines
+    between them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -55,6 +56,8 @@ class Calibration(BaseModel):
                 f"{len(x)} spans, of which {int(y.sum())} are right, do not show how scores relate "
                 "to being right. Give spans of both kinds, some hundreds of them."
             )
+        if method == "none":
+            return cls(method=method, spans=len(x))
         if method == "temperature":
             return cls(method=method, temperature=_fit_temperature(x, y), spans=len(x))
         points, values = _fit_isotonic(x, y)
@@ -68,7 +71,7 @@ class Calibration(BaseModel):
     def apply(self, scores: Sequence[float]) -> Array:
         """Return the probabilities of scores (N,)."""
         x = np.asarray(scores, dtype=np.float64)
-        if self.method == "temperature":
+        if self.method != "isotonic":
             return _probability(_log_odds(x) / self.temperature)
         return np.interp(x, self.scores, self.probabilities)
 

@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from annoseq.training.recorder import Epoch
 
 
+_CALIBRATED = {
+    "none": "as the network gives them: no calibration made them better",
+    "temperature": "calibrated by a temperature",
+    "isotonic": "calibrated by isotonic regression",
+}
+
+
 def write_card(
     config: ModelConfig,
     codec: Codec | TagCodec,
@@ -73,12 +80,15 @@ def _trust(evidence: Evidence | None) -> str:
             "Scores are the network's own: the rows kept from training have too few spans to tell "
             "what they mean. For the same reason `--target-recall` is not there."
         )
+    method = evidence.calibration.method
+    error = f"{evidence.error_before:.4f}"
+    if method != "none":
+        error += f" before it and {evidence.error_after:.4f} after it, each half of the documents "
+        error += "calibrated on the other"
     return (
-        f"Scores are probabilities: {evidence.calibration.method} calibration on the "
-        f"{evidence.gold:,} spans of {evidence.documents:,} documents kept from training, by which "
-        f"only the epoch was chosen. Their expected calibration error is "
-        f"{evidence.error_before:.4f} before it and {evidence.error_after:.4f} after it, each half "
-        "of the documents calibrated on the other. With `--target-recall` at most "
+        f"Scores are probabilities ({_CALIBRATED[method]}), judged by the {evidence.gold:,} spans "
+        f"of {evidence.documents:,} documents kept from training, by which only the epoch was "
+        f"chosen. Their expected calibration error is {error}. With `--target-recall` at most "
         f"{evidence.reachable:.3f} of the spans can be found."
     )
 
