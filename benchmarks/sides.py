@@ -50,6 +50,8 @@ SIDES: dict[str, tuple[DataConfig, AnyNetworkConfig | None]] = {
     "transformer": (WORD, TransformerConfig()),
     "transformer, bpe": (BPE, TransformerConfig()),
 }
+MICRO_BATCH = 2_048
+"""Tokens, padding counted, of the parts in which a transformer goes through a batch."""
 SQUARE = 1024
 """Rows and columns of the matrices whose product tells the core's rate."""
 
@@ -138,7 +140,11 @@ def make_side(name: str, dataset: Dataset, compute: Compute, *, seed: int) -> Si
         return _notebook(dataset, compute.device, seed=seed)
     network = NetworkConfig.of(config)
     training = TrainingConfig(
-        teacher_forcing=1.0, loss="token", max_lr=LEARNING_RATE, seed=seed
+        teacher_forcing=1.0,
+        loss="token",
+        max_lr=LEARNING_RATE,
+        micro_batch_tokens=MICRO_BATCH if network.model == "transformer" else None,
+        seed=seed,
     ).settled(model=network.model, rows=len(dataset.train))
     model = build_model(network, dataset.codec, seed=seed).to(compute.device)
     # As many tokens as may be: the batches are to be of 64 rows.

@@ -24,7 +24,7 @@ from benchmarks.measure import PeakMemory, describe_machine, markdown_table, wri
 from benchmarks.meddocan import read_tables
 from benchmarks.notebook_loop import BATCH_SIZE
 from benchmarks.operations import count_operations
-from benchmarks.sides import SIDES, SQUARE, Clock, Product, Side, make_side
+from benchmarks.sides import MICRO_BATCH, SIDES, SQUARE, Clock, Product, Side, make_side
 from benchmarks.subsets import describe, keep_short
 
 if TYPE_CHECKING:
@@ -184,12 +184,14 @@ Target tokens that are learned from in a second, padding not counted: the 2019 n
 which feeds itself, beside annoseq's networks under full teacher forcing with the loss over tokens.
 `gru` is the notebook's own network: the same widths, vocabulary and batches of {BATCH_SIZE} rows.
 {{clock}}
-The sides take turns in one process; their first {WARM_UP} steps are left out. A token is a word or,
-with bpe, a piece; pairs/s compare all. The operations of matrix products, forward and backward,
-are counted by torch's FlopCounterMode over {COUNTED} steps, those on padding included; their share
-is that of the rate of a product of two float32 matrices, measured in the same turns. The peak of
-memory is that of {REMEMBERED} steps, in a process for each side, above what the process had with
-torch imported and the rows in ids, before there was a model."""
+The transformer goes through a batch in parts of at most {MICRO_BATCH:,} tokens, padding counted,
+and adds up their gradients (`--micro-batch-tokens`). The sides take turns in one process; their
+first {WARM_UP} steps are left out. A token is a word or, with bpe, a piece; pairs/s compare all.
+The operations of matrix products, forward and backward, are counted by torch's FlopCounterMode over
+{COUNTED} steps, those on padding included; their share is that of the rate of a product of two
+float32 matrices, measured in the same turns. The peak of memory is that of {REMEMBERED} steps, in a
+process for each side, above what the process had with torch imported and the rows in ids, before
+there was a model."""
 
 
 def main(given: Sequence[str] | None = None) -> int:

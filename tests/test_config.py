@@ -80,6 +80,7 @@ def test_a_setting_does_not_change(section: type[Section]) -> None:
         (TrainingConfig, "clip_norm", 0.0),
         (AttentionConfig, "dropout", 0.0),
         (BatchConfig, "batch_tokens", 1),
+        (TrainingConfig, "micro_batch_tokens", 1),
     ],
 )
 def test_a_value_at_the_edge_is_taken(
@@ -123,6 +124,7 @@ def test_a_value_at_the_edge_is_taken(
         (NetworkConfig, "model", "lstm"),
         (BatchConfig, "batch_size", 0),
         (BatchConfig, "batch_tokens", 0),
+        (TrainingConfig, "micro_batch_tokens", 0),
     ],
 )
 def test_a_value_that_makes_no_sense_is_refused_by_name(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -58,6 +60,31 @@ def test_the_longest_row_comes_first(
 def test_a_row_longer_than_the_limit_is_a_batch_of_its_own() -> None:
     config = BatchConfig(batch_size=64, batch_tokens=20)
     assert longest_first(examples_of(4, 99, 4, 4, 4), config) == [[1], [0, 2, 3, 4]]
+
+
+@THOROUGH
+@given(many, st.integers(1, 400), st.booleans())
+def test_parts_hold_every_row_within_the_limit_as_wide_as_the_batch(
+    examples: list[Example], tokens: int, has_target: bool
+) -> None:
+    batch = collate(range(len(examples)), examples)
+    if not has_target:
+        batch = replace(batch, target=None)
+    parts = batch.parts(tokens)
+    sides = [[one for one in (part.source, part.target) if one is not None] for part in parts]
+    for part, tensors in zip(parts, sides, strict=True):
+        assert len(part.rows) == 1 or all(one.numel() <= tokens for one in tensors)
+    assert len({len(part.rows) for part in parts[:-1]}) <= 1
+    assert [row for part in parts for row in part.rows] == batch.rows
+    assert torch.equal(torch.cat([part.source for part in parts]), batch.source)
+    assert torch.equal(torch.cat([part.source_lengths for part in parts]), batch.source_lengths)
+    if batch.target is not None:
+        assert torch.equal(torch.cat([tensors[1] for tensors in sides]), batch.target)
+
+
+def test_without_a_limit_a_batch_is_whole() -> None:
+    batch = collate(range(3), examples_of(1, 2, 3))
+    assert batch.parts(None) == [batch]
 
 
 def test_rows_of_equal_length_keep_their_order() -> None:

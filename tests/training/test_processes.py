@@ -14,7 +14,6 @@ import pytest
 import torch
 
 from annoseq.errors import TrainingError
-from annoseq.evaluation.losses import Loss
 from annoseq.pairs.pairs import write_pairs
 from annoseq.pairs.sample import sample_pairs
 from annoseq.text.batches import collate
@@ -103,6 +102,15 @@ def test_two_processes_have_the_loss_curve_and_the_weights_of_one(
     assert weights_differ(both, one) < 1e-4
 
 
+def test_two_processes_add_up_the_parts_of_their_shares(
+    two: list[dict[str, Any]], data: Dataset
+) -> None:
+    one, both = together.in_parts(data), two[0]["in parts"]
+    assert both["losses"] == pytest.approx(one["losses"], rel=1e-5)
+    assert weights_differ(both, one) < 1e-4
+    assert weights_differ(two[1]["in parts"], both) == 0
+
+
 def test_the_range_test_is_that_of_one_process(two: list[dict[str, Any]], data: Dataset) -> None:
     expected = together.range_test(data)
     assert len(expected) == 5
@@ -147,10 +155,10 @@ def test_by_itself_a_process_changes_nothing() -> None:
     assert alone.gather([torch.ones(2)])[0][0].tolist() == [1, 1]
     module = torch.nn.Linear(1, 1)
     assert alone.module(module) is module
-    total = torch.tensor(3.0, requires_grad=True)
-    mine, mean = alone.mean(Loss(total, 2), counts=True)
-    assert (mine.item(), mean.item()) == (1.5, 1.5)
-    assert (mine.requires_grad, mean.requires_grad) == (True, False)
+    assert alone.total(torch.tensor(3.0)).item() == 3
+    with alone.alone(module):
+        module(torch.ones(1)).sum().backward()
+    assert module.bias.grad == torch.ones(1)
 
 
 @pytest.mark.parametrize(("rows", "processes"), [(7, 3), (3, 3), (2, 3), (1, 4)])

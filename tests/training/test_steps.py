@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Never, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Never, cast
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from annoseq.config import BatchConfig, NetworkConfig, TrainingConfig
 from annoseq.devices import Compute
@@ -16,7 +16,7 @@ from annoseq.text.batches import collate
 from annoseq.text.codec import Example
 from annoseq.training.loop import OneCycle, Trainer
 from annoseq.training.writing import WritingObjective
-from tests.tiny import STILL, STILL_ATTENTION, tiny_network
+from tests.tiny import STILL, STILL_ATTENTION, STILL_TRANSFORMER, tiny_network
 
 if TYPE_CHECKING:
     from annoseq.config import AnyNetworkConfig
@@ -67,6 +67,33 @@ def test_a_step_whose_gradients_overflow_is_left_out(clip_norm: float) -> None:
     assert all(weight.isfinite().all() for weight in after)
 
 
+@pytest.mark.parametrize("loss", ["padded", "token"])
+@pytest.mark.parametrize("model", [STILL, STILL_ATTENTION, STILL_TRANSFORMER])
+def test_parts_of_a_batch_teach_what_the_batch_teaches(model: AnyNetworkConfig, loss: str) -> None:
+    learned = [learn(model, loss=loss, micro_batch_tokens=tokens) for tokens in (None, 8, 1)]
+    assert [one.sizes for one in learned] == [[5, 5], [2, 2, 1] * 2, [1] * 10]
+    for one in learned[1:]:
+        assert one.losses == pytest.approx(learned[0].losses)
+        torch.testing.assert_close(one.weights, learned[0].weights)
+
+
+class Learned(NamedTuple):
+    """What came of an epoch in exact arithmetic, in which Adam makes nothing of rounding."""
+
+    sizes: list[int]
+    losses: list[float]
+    weights: list[Tensor]
+
+
+def learn(model: AnyNetworkConfig, **training: Any) -> Learned:
+    ours, sizes = trainer(model=model, **training), []
+    ours.objective.double().register_forward_pre_hook(
+        lambda _, given: sizes.append(len(given[0].rows))
+    )
+    losses = OneCycle(ours, first=0, epochs=1, max_lr=1e-2).train_epoch()[1]
+    return Learned(sizes, losses, [weight.detach() for weight in ours.objective.parameters()])
+
+
 class Greedy(nn.Module):
     """An objective for which no memory suffices."""
 
@@ -76,6 +103,9 @@ class Greedy(nn.Module):
         self.train_rows = self.valid_rows = ROWS
         self.collate = collate
         self.score = Accuracy
+
+    def positions(self, batch: object) -> int:
+        return 1
 
     def forward(self, batch: object, *, forcing: float) -> Never:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
@@ -94,7 +124,8 @@ def test_memory_that_does_not_suffice_is_explained() -> None:
     )
     expected = (
         "the memory of cpu does not suffice for a batch of 5 rows. Lower --batch-tokens, which is "
-        "2,000, or --batch-size, which is 5."
+        "2,000, or --batch-size, which is 5. --micro-batch-tokens, in training, leaves the batch "
+        "as it is and takes it in parts."
     )
     with pytest.raises(TrainingError) as training:
         OneCycle(ours, first=0, epochs=1, max_lr=1e-3).train_epoch()

@@ -61,7 +61,8 @@ def test_over_tokens_it_is_the_cross_entropy_without_padding(
         label_smoothing=label_smoothing,
     )
     torch.testing.assert_close(loss.mean, expected)
-    assert loss.positions == sum(len(row.target) + 1 for row in ROWS)
+    expected_positions = sum(len(row.target) + 1 for row in ROWS)
+    assert loss.positions == ours.positions(batch) == expected_positions
 
 
 @every_network
@@ -70,7 +71,7 @@ def test_padded_it_is_the_notebooks(config: AnyNetworkConfig) -> None:
     loss = ours(batch, forcing=1.0)
     expected = padded_loss(forced_logits(ours, batch), target_of(batch))
     torch.testing.assert_close(loss.mean, expected)
-    assert loss.positions == target_of(batch).numel()
+    assert loss.positions == ours.positions(batch) == target_of(batch).numel()
 
 
 @every_network

@@ -69,6 +69,12 @@ def without_dropout(dataset: Dataset, model: AnyNetworkConfig) -> dict[str, Any]
     return outcome(learner)
 
 
+def in_parts(dataset: Dataset) -> dict[str, Any]:
+    learner = some_learner(dataset, STILL_TRANSFORMER, micro_batch_tokens=60, keep="last")
+    learner.fit_one_cycle(1, 1e-2, report=print)
+    return outcome(learner)
+
+
 def range_test(dataset: Dataset) -> list[float]:
     return some_learner(dataset, STILL).lr_find(steps=5).losses
 
@@ -106,6 +112,7 @@ def everything(folder: Path) -> dict[str, Any]:
     results: dict[str, Any] = {
         name: without_dropout(dataset, model) for name, model in STILL_MODELS.items()
     }
+    results["in parts"] = in_parts(dataset)
     results["range test"] = range_test(dataset)
     results["with dropout"] = with_dropout(dataset, folder / "m.training")
     results["divergence"] = divergence(dataset)

@@ -45,6 +45,9 @@ class TrainingConfig(Section):
     clip_norm: Annotated[float, Field(ge=0, allow_inf_nan=False)] | Literal["auto"] = "auto"
     """Largest norm of the gradient, which a longer one is scaled to; 0 leaves it as it is; auto: 1,
     0 for gru, as in the notebook."""
+    micro_batch_tokens: PositiveInt | None = None
+    """Learn from a batch in parts of at most so many tokens, padding counted, and add up their
+    gradients: less memory, and what is learned is the same but for rounding and dropout."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     """Decoupled weight decay of AdamW; biases and normalisation are left alone."""
     early_stopping: NonNegativeInt = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -54,6 +55,28 @@ class Batch:
         """Copy the ids to a device."""
         target = None if self.target is None else self.target.to(device, non_blocking=True)
         return replace(self, source=self.source.to(device, non_blocking=True), target=target)
+
+    def take(self, places: slice) -> Batch:
+        """Take the rows at some places, as wide as the batch."""
+        return Batch(
+            rows=self.rows[places],
+            source=self.source[places],
+            source_lengths=self.source_lengths[places],
+            target=None if self.target is None else self.target[places],
+        )
+
+    def parts(self, tokens: int | None) -> list[Batch]:
+        """Cut into parts of about as many rows each, of at most so many tokens, padding counted.
+
+        A row that is longer is a part of its own.
+        """
+        target = self.source if self.target is None else self.target
+        rows, width = len(self.rows), max(self.source.shape[1], target.shape[1])
+        if tokens is None or rows * width <= tokens:
+            return [self]
+        count = ceil(rows / max(1, tokens // width))
+        size = ceil(rows / count)
+        return [self.take(slice(start, start + size)) for start in range(0, rows, size)]
 
 
 def collate(rows: Sequence[int], examples: Sequence[Example]) -> Batch:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from annoseq.config import BatchConfig, TrainingConfig
     from annoseq.devices import Compute
+    from annoseq.evaluation.losses import Loss
+    from annoseq.text.batches import Batch
     from annoseq.training.objective import Objective, Score
 
 _BETAS = (0.95, 0.99)
@@ -90,21 +92,37 @@ class Trainer:
         Raises:
             TrainingError: the GPU's memory does not suffice.
         """
-        batch = self.objective.collate(rows, self.objective.train_rows)
-        share, counts = self.processes.share(batch)
         optimizer.zero_grad(set_to_none=True)
         with self._enough_memory(rows):
-            with self.compute.autocast():
-                loss = self._module(share.to(self.compute.device), forcing=forcing)
-            mine, mean = self.processes.mean(loss, counts=counts)
-            scaler.scale(mine).backward()  # type: ignore[no-untyped-call]
+            loss = self._add_gradients(rows, scaler, forcing=forcing)
         assert self.config.clip_norm != "auto"
         if self.config.clip_norm:
             scaler.unscale_(optimizer)
             torch.nn.utils.clip_grad_norm_(self.objective.parameters(), self.config.clip_norm)
         scaler.step(optimizer)
         scaler.update()
-        return mean
+        return loss
+
+    def _add_gradients(
+        self, rows: list[int], scaler: torch.amp.GradScaler, *, forcing: float
+    ) -> Tensor:
+        """Go forward and back with a batch, part by part; return the mean loss of all processes."""
+        batch = self.objective.collate(rows, self.objective.train_rows)
+        positions = self.objective.positions(batch)
+        share, counts = self.processes.share(batch)
+        *earlier, last = share.parts(self.config.micro_batch_tokens)
+
+        def learn(part: Batch) -> Tensor:
+            with self.compute.autocast():
+                loss: Loss = self._module(part.to(self.compute.device), forcing=forcing)
+            mine = loss.total * counts / positions
+            # The gradients of all processes are averaged, and their sum is what is wanted.
+            scaler.scale(mine * self.processes.count).backward()  # type: ignore[no-untyped-call]
+            return mine.detach()
+
+        with self.processes.alone(self._module):
+            losses = [learn(part) for part in earlier]
+        return self.processes.total(sum(losses, start=learn(last)))
 
     @torch.inference_mode()
     def validate(self) -> tuple[float, Score]:
@@ -136,7 +154,8 @@ class Trainer:
             raise TrainingError(
                 f"the memory of {self.compute.device} does not suffice for a batch of {len(rows)} "
                 f"rows. Lower --batch-tokens, which is {self.batching.batch_tokens:,}, or "
-                f"--batch-size, which is {self.batching.batch_size:,}."
+                f"--batch-size, which is {self.batching.batch_size:,}. --micro-batch-tokens, in "
+                "training, leaves the batch as it is and takes it in parts."
             ) from error
 
 

@@ -56,6 +56,10 @@ class Objective(nn.Module, ABC, Generic[RowT]):
         """Make a batch of the examples at `rows`."""
 
     @abstractmethod
+    def positions(self, batch: Batch) -> int:
+        """Count the positions of a batch over which its loss is averaged."""
+
+    @abstractmethod
     def forward(self, batch: Batch, *, forcing: float) -> Loss:
         """Return the loss of a batch whose target tokens are fed with the probability `forcing`."""
 

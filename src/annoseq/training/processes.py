@@ -9,8 +9,9 @@ CPUs); torch's `DistributedDataParallel` averages gradients while they are being
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import distributed
@@ -21,10 +22,10 @@ from annoseq.launch import launched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from torch import Tensor, nn
 
-    from annoseq.evaluation.losses import Loss
     from annoseq.text.batches import Batch
 
 _CPU = torch.device("cpu")
@@ -95,24 +96,19 @@ class Processes:
             return batch, True
         counts = self.rank < len(batch.rows)
         rows = slice(self.rank, None, self.count) if counts else slice(0, 1)
-        return replace(
-            batch,
-            rows=batch.rows[rows],
-            source=batch.source[rows],
-            source_lengths=batch.source_lengths[rows],
-            target=None if batch.target is None else batch.target[rows],
-        ), counts
+        return batch.take(rows), counts
 
-    def mean(self, loss: Loss, *, counts: bool) -> tuple[Tensor, Tensor]:
-        """Return what to take gradients of, and the mean loss over the positions of all."""
-        if self.count == 1:
-            return loss.mean, loss.mean.detach()
-        total = loss.total * float(counts)
-        positions = torch.full_like(total, loss.positions * counts)
-        sums = torch.stack([total.detach(), positions])
-        distributed.all_reduce(sums)
-        # The gradients of all are averaged, and their sum is what is wanted.
-        return total * (self.count / sums[1]), sums[0] / sums[1]
+    def alone(self, module: nn.Module) -> AbstractContextManager[None]:
+        """Keep gradients to this process, until a backward pass outside averages all of them."""
+        if isinstance(module, DistributedDataParallel):
+            return cast("AbstractContextManager[None]", module.no_sync())
+        return nullcontext()
+
+    def total(self, mine: Tensor) -> Tensor:
+        """Add up a number of all processes, on their devices."""
+        if self.count > 1:
+            distributed.all_reduce(mine)
+        return mine
 
     def sum(self, numbers: Sequence[float]) -> list[float]:
         """Add up the numbers of all processes, place by place."""

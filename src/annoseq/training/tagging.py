@@ -65,9 +65,13 @@ class TaggingObjective(Objective[TagExample]):
         """Make a batch of the examples at `rows`."""
         return collate_tags(rows, examples)
 
+    def positions(self, batch: Batch) -> int:
+        """Count the tokens."""
+        return int(batch.source_lengths.sum())
+
     def forward(self, batch: Batch, *, forcing: float = 1.0) -> Loss:
         """Return the loss of a batch; nothing is fed to a tagger."""
-        return Loss(self.network.loss(batch).sum(), int(batch.source_lengths.sum()))
+        return Loss(self.network.loss(batch).sum(), self.positions(batch))
 
     @torch.no_grad()
     def measure(self, batch: Batch) -> tuple[Loss, SpanScore]:

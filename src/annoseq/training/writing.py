@@ -11,6 +11,7 @@ from annoseq.evaluation.accuracy import Accuracy, measure
 from annoseq.evaluation.losses import Loss, output_loss
 from annoseq.text.batches import collate
 from annoseq.text.codec import Example
+from annoseq.text.vocabulary import PAD
 from annoseq.training.compilation import compiled
 from annoseq.training.forcing import run_freely, tokens_to_feed
 from annoseq.training.objective import Objective
@@ -53,6 +54,12 @@ class WritingObjective(Objective[Example]):
     def collate(self, rows: Sequence[int], examples: Sequence[Example]) -> Batch:
         """Make a batch of the examples at `rows`."""
         return collate(rows, examples)
+
+    def positions(self, batch: Batch) -> int:
+        """Count the tokens to learn, with the padded loss also the padding."""
+        assert batch.target is not None
+        kept = batch.target if self._counts_padding else batch.target[batch.target != PAD]
+        return kept.numel()
 
     def forward(self, batch: Batch, *, forcing: float) -> Loss:
         """Return the loss of a batch whose target tokens are fed with the probability `forcing`."""
