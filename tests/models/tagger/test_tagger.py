@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -8,6 +9,9 @@ import torch
 from annoseq.text import features
 from annoseq.text.tagging import Cover
 from tests.models.tagger.tiny import batch_of, random_tagger, tagged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 DEEP = [Cover(0, 4, "A"), Cover(0, 2, "A"), Cover(3, 4, "B")]
 
@@ -48,6 +52,30 @@ def test_every_weight_has_a_gradient_though_no_row_is_nested() -> None:
     tagger = random_tagger(levels=3).train()
     tagger.loss(batch_of(tagged(tagger, ["a", "b"], levels=3))).sum().backward()  # type: ignore[no-untyped-call]
     assert [name for name, one in tagger.named_parameters() if one.grad is None] == []
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("levels", [1, 3])
+def test_gradients_repeat_bit_for_bit_with_two_threads(levels: int) -> None:
+    tagger = random_tagger(levels=levels, spread=0.1).train()
+    words = [f"w{number}" for number in range(7)] * 6
+    rows = [tagged(tagger, words, [Cover(1, 4, "A")], levels=levels) for _ in range(32)]
+    batch, gradients = batch_of(*rows), []
+    for _ in range(6):
+        tagger.zero_grad()
+        torch.manual_seed(0)
+        tagger.loss(batch).sum().backward()
+        gradients.append([one.grad.clone() for one in tagger.parameters() if one.grad is not None])
+    for others in gradients[1:]:
+        assert all(map(torch.equal, gradients[0], others))
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf, 1e38])

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from annoseq.models.tagger.encoders import build_encoder
@@ -71,7 +72,9 @@ class Tagger(nn.Module):
         numbers, lengths = batch.source, batch.source_lengths
         unique, places = torch.unique(numbers, return_inverse=True)
         if self.training or torch.is_grad_enabled():
-            encoded: Tensor = self.encoder(self._compute(unique)[places], lengths)
+            # Indexing would add up gradients in an order that threads race for.
+            words = F.embedding(places, self._compute(unique))
+            encoded: Tensor = self.encoder(words, lengths)
             return encoded
         return self.encoder.read(self._recall(unique), places, lengths)
 
