@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from annoseq.errors import FormatError
+from annoseq.pairs.jsonl_rows import JSON_KINDS
 from annoseq.pairs.lines import Lines
 from annoseq.pairs.sources import open_source
 
@@ -16,16 +17,6 @@ if TYPE_CHECKING:
 
 Json = Any
 """What JSON can hold: a dict, a list, a str, an int, a float, a bool or None."""
-
-_KINDS = {
-    str: "a text",
-    bool: "true or false",
-    int: "a number",
-    float: "a number",
-    type(None): "null",
-    list: "a list",
-    dict: "an object",
-}
 
 
 def json_lines(path: Path) -> Iterator[tuple[str, Json]]:
@@ -155,5 +146,5 @@ def entry(record: dict[str, Json], name: str, place: str) -> Json:
 
 def _wrong(value: Json, expected: str, place: str) -> FormatError:
     return FormatError(
-        f"{place}: found {_KINDS[type(value)]} where {expected} was expected. Correct the file."
+        f"{place}: found {JSON_KINDS[type(value)]} where {expected} was expected. Correct the file."
     )

@@ -16,15 +16,17 @@ if TYPE_CHECKING:
 
     from annoseq.pairs.rows import Wanted
 
-_KINDS = {
+JSON_KINDS = {
     str: "a text",
     bool: "true or false",
     int: "a number",
     float: "a number",
     type(None): "null",
     list: "a list",
+    dict: "an object",
     tuple: "an object",
 }
+"""What messages call a value that was read from JSON."""
 
 # Objects become tuples of (name, value), so that a name written twice can be seen.
 _decoder = json.JSONDecoder(object_pairs_hook=tuple)
@@ -93,7 +95,7 @@ def _parsed(line: str, place: str) -> tuple[tuple[str, object], ...]:
         raise TableError(f"{place}: the JSON is nested too deeply. Flatten it.") from error
     if not isinstance(found, tuple):
         raise TableError(
-            f"{place}: found {_KINDS[type(found)]} where a JSON object was expected. "
+            f"{place}: found {JSON_KINDS[type(found)]} where a JSON object was expected. "
             "Write one JSON object per line."
         )
     return found
@@ -106,7 +108,7 @@ def _text(value: object, column: str, wanted: Wanted, *, place: str) -> str:
     if not isinstance(value, str):
         expected = "a text" if is_text else "a text or a whole number"
         raise TableError(
-            f"{place}: column {column!r} holds {_KINDS[type(value)]} where {expected} was "
+            f"{place}: column {column!r} holds {JSON_KINDS[type(value)]} where {expected} was "
             "expected. Write texts in double quotes."
         )
     try:
