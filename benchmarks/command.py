@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Results = tuple[Sequence[str], Mapping[str, str]]
     """Tables, and what the report says besides."""
 
-_PLACES = ("--core", "--out", "--results")
+_PLACES = ("--core", "--environment", "--out", "--results")
 """Options of which a result does not depend, each with a value."""
 
 

@@ -273,7 +273,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add("--environment", type=Path, default=environment, help="eole's, made if missing")
     add("--reuse", type=Path, help="folder to keep eole's model in, and to take it from")
     add("--only", choices=["eole", "annoseq"], help="run one side, and write no report")
-    add("--learning-rate", type=float, default=3e-3, help="eole's highest rate")
+    add("--learning-rate", type=float, default=2e-3, help="eole's highest rate")
     add("--batch-tokens", type=int, default=512, help="most tokens in a batch of eole's")
     numbers = ("minutes", "lines", "max_tokens", "train_tokens", "learning_rate", "batch_tokens")
     return read_options(parser, arguments, above_zero=numbers)

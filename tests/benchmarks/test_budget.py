@@ -135,6 +135,6 @@ def test_an_error_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert guarded(fail) == 2
     assert capsys.readouterr().err == "error: that.\n"
     assert guarded(lambda: None) == 0
-    places = ["--results", "/tmp/a", "--core", "0", "--join", "--out=b.md"]
+    places = ["--results", "/tmp/a", "--core", "0", "--join", "--out=b.md", "--environment", "e"]
     given = made_by("x", ["--minutes", "3", *places, "--data", "a b"])
     assert given["command"] == "`python -m benchmarks.x --minutes 3 --data 'a b'`"

@@ -72,7 +72,7 @@ def test_gradients_repeat_bit_for_bit_with_two_threads(levels: int) -> None:
     for _ in range(6):
         tagger.zero_grad()
         torch.manual_seed(0)
-        tagger.loss(batch).sum().backward()
+        tagger.loss(batch).sum().backward()  # type: ignore[no-untyped-call]
         gradients.append([one.grad.clone() for one in tagger.parameters() if one.grad is not None])
     for others in gradients[1:]:
         assert all(map(torch.equal, gradients[0], others))
