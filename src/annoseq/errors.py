@@ -11,7 +11,8 @@
     ├── ModelError         a model folder is missing, damaged, or of another version
     ├── VectorsError       a file of word vectors cannot be read, made, or does not fit
     ├── TrainingError      training cannot start, go on, or be resumed
-    │   └── DivergenceError    the loss is no longer a number
+    │   ├── DivergenceError    the loss is no longer a number
+    │   └── OutOfMemoryError   the memory of the GPU does not suffice
     └── OutputError        something cannot be written
 
 A message says what was found, where, what was expected, and what to do. It never
@@ -86,6 +87,10 @@ class TrainingError(AnnoseqError, RuntimeError):
 
 class DivergenceError(TrainingError):
     """The loss is no longer a number."""
+
+
+class OutOfMemoryError(TrainingError):
+    """The memory of the GPU does not suffice."""
 
 
 class OutputError(AnnoseqError, OSError):

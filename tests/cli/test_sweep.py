@@ -68,7 +68,7 @@ def test_a_sweep_prints_a_line_for_each_run_and_the_table(swept: tuple[Path, Res
     assert first.split()[0] == rows_of(out)[0]["run"]
     assert last.split()[-1] == "finished"
     assert result.err.splitlines()[1:] == [
-        "The best was chosen by these validation rows, so its figures flatter it a little.",
+        "The best was chosen by these validation rows, so its figures flatter it.",
         f"saved {out}/best; next: annoseq evaluate {out}/best PAIRS, with new pairs",
     ]
 
@@ -188,6 +188,24 @@ def test_bad_options_are_refused_in_a_line(options: str, message: str, tmp_path:
     assert snapshot(tmp_path) == {}
 
 
+@pytest.mark.parametrize("search", [(), ("--search", "--max-lr", "1e-4:1e-2")])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--loss token,padded", "--loss is for models that write, and this one is a tagger. "),
+        ("--tokens bpe", "--tokens is for models that write; this one is a tagger and has no "),
+    ],
+)
+def test_what_a_tagger_has_no_use_for_is_refused_before_any_run(
+    search: tuple[str, ...], options: str, message: str, tmp_path: Path
+) -> None:
+    table, out = tmp_path / "pairs.csv", tmp_path / "sweep"
+    run("sample", table, "--rows", 40)
+    result = run("sweep", table, "--out", out, *options.split(), *search)
+    assert refusal(result).startswith(message)
+    assert not out.exists()
+
+
 def test_an_interrupted_sweep_keeps_what_has_ended(short: Path, tmp_path: Path) -> None:
     out = tmp_path / "sweep"
     lists = ("--epochs", "2,2000", "--max-lr", "1e-2")
@@ -264,7 +282,11 @@ def test_every_run_begins_with_the_vectors(short: Path, tmp_path: Path) -> None:
     assert run("sweep", short, "--out", out, *options).code == 0
     assert TrainedModel.load(out / "best").config.network.gru.embedding == 12
     message = refusal(run("sweep", short, "--out", out, *options[:-2], "--resume"))
-    assert message.startswith(f"{out} was begun with --vectors v.vec, and now it is not given. ")
+    assert message.startswith(f"{out} was begun with --vectors v.vec, checksum ")
+    assert ", and now it is not given. " in message
+    vectors.write_text("2 12\nDr" + " 1" * 12 + "\nAmes" + " 3" * 12 + "\n")
+    message = refusal(run("sweep", short, "--out", out, *options, "--resume"))
+    assert ", and now it is v.vec, checksum " in message
 
 
 def test_vectors_that_no_run_can_begin_with_are_refused_first(short: Path, tmp_path: Path) -> None:

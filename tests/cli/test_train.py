@@ -290,6 +290,6 @@ def test_a_rate_that_is_far_too_high_is_told_from_a_model(data: Path, tmp_path: 
         "annoseq: the loss is no longer a number in epoch "
     )
     assert result.err.endswith(
-        "--clip-norm 1, or with a lower --max-lr; `annoseq find-lr` suggests one.\n"
+        "a lower --max-lr, which `annoseq find-lr` suggests, or with --clip-norm 1 or less.\n"
     )
     assert not (tmp_path / "model").exists()

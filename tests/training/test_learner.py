@@ -237,7 +237,7 @@ def test_a_loss_that_is_no_number_ends_training(dataset: Dataset, tmp_path: Path
         learner.fit_one_cycle(3, 1e38, checkpoint=checkpoint, report=lambda line: None)
     assert str(caught.value) == (
         "the loss is no longer a number in epoch 1. Train with "
-        "--clip-norm 1, or with a lower --max-lr; `annoseq find-lr` suggests one."
+        "a lower --max-lr, which `annoseq find-lr` suggests, or with --clip-norm 1 or less."
     )
     assert learner.recorder.epochs == []
 

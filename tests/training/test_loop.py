@@ -146,7 +146,7 @@ def test_a_loss_that_is_no_number_is_an_error() -> None:
         run.train_epoch()
     assert str(caught.value) == (
         "the loss is no longer a number in epoch 3. Train with "
-        "--clip-norm 1, or with a lower --max-lr; `annoseq find-lr` suggests one."
+        "a lower --max-lr, which `annoseq find-lr` suggests, or with --clip-norm 1 or less."
     )
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from annoseq.config import BatchConfig, NetworkConfig, TrainingConfig
 from annoseq.devices import Compute
-from annoseq.errors import TrainingError
+from annoseq.errors import OutOfMemoryError
 from annoseq.evaluation.accuracy import Accuracy
 from annoseq.text.batches import collate
 from annoseq.text.codec import Example
@@ -124,12 +124,15 @@ def test_memory_that_does_not_suffice_is_explained() -> None:
     )
     expected = (
         "the memory of cpu does not suffice for a batch of 5 rows. Lower --batch-tokens, which is "
-        "2,000, or --batch-size, which is 5. --micro-batch-tokens, in training, leaves the batch "
-        "as it is and takes it in parts."
+        "2,000, or --batch-size, which is 5. In training, --micro-batch-tokens leaves the "
+        "batch as it is and takes it in parts."
     )
-    with pytest.raises(TrainingError) as training:
+    with pytest.raises(OutOfMemoryError) as training:
         OneCycle(ours, first=0, epochs=1, max_lr=1e-3).train_epoch()
     assert str(training.value) == expected
-    with pytest.raises(TrainingError) as validating:
+    with pytest.raises(OutOfMemoryError) as validating:
         ours.validate()
     assert str(validating.value) == expected
+    ours.config = ours.config.model_copy(update={"micro_batch_tokens": 1_024})
+    with pytest.raises(OutOfMemoryError, match="In training, a --micro-batch-tokens below 1,024 l"):
+        ours.validate()

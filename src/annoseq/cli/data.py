@@ -11,12 +11,18 @@ from annoseq.text.codec import Codec
 from annoseq.text.dataset import Dataset
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from annoseq.cli.options import Preparing
+    from annoseq.config import DataConfig, NetworkConfig
     from annoseq.text.tag_codec import TagCodec
     from annoseq.text.vectors.filling import Filled
     from annoseq.text.vectors.tokens import TokenVectors
+
+
+OF_VOCABULARIES = frozenset({"tokens", "max_vocab", "bpe_vocab", "min_frequency"})
+"""Options that a tagger has no use for."""
 
 
 def open_dataset(path: Path, preparing: Preparing, *, codec: Codec | None = None) -> Dataset:
@@ -35,6 +41,21 @@ def open_dataset(path: Path, preparing: Preparing, *, codec: Codec | None = None
         codec=codec,
         skip_bad=preparing.skip_bad,
     )
+
+
+def refuse_vocabularies(data: DataConfig, networks: Iterable[NetworkConfig]) -> None:
+    """Raise if an option about vocabularies was given and no network has any.
+
+    Raises:
+        OptionError: such an option was given.
+    """
+    given = sorted(data.model_fields_set & OF_VOCABULARIES)
+    if given and all(network.model == "tagger" for network in networks):
+        option = "--" + given[0].replace("_", "-")
+        raise OptionError(
+            f"{option} is for models that write; this one is a tagger and has no vocabulary. "
+            f"Leave {option} off, or name another model with --model."
+        )
 
 
 def _refuse_prepared(path: Path, preparing: Preparing) -> None:

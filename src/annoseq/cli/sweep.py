@@ -13,7 +13,7 @@ from annoseq._version import __version__
 from annoseq.cli.choices import choices_of, given
 from annoseq.cli.console import note, say
 from annoseq.cli.data import describe as describe_data
-from annoseq.cli.data import open_dataset
+from annoseq.cli.data import open_dataset, refuse_vocabularies
 from annoseq.cli.options import (
     DataPath,
     Device,
@@ -31,6 +31,7 @@ from annoseq.config import (
 )
 from annoseq.devices import Compute
 from annoseq.errors import OptionError
+from annoseq.text.vectors.fingerprint import fingerprint
 from annoseq.text.vectors.reader import open_vectors
 from annoseq.training.sweep.folder import SweepFolder
 from annoseq.training.sweep.grid import run_grid
@@ -43,11 +44,12 @@ from annoseq.training.sweep.trial import Sweep
 from annoseq.training.sweep.workers import work_in_parallel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from annoseq.text.dataset import Dataset
     from annoseq.training.recorder import Epoch
     from annoseq.training.sweep.run import Run
+    from annoseq.training.sweep.settings import Value
 
     NetworkChoices: TypeAlias = Section
     TrainingChoices: TypeAlias = Section
@@ -106,8 +108,13 @@ def sweep(
         folder.rehearse(overwrite=overwrite)
     dataset = open_dataset(pairs, preparing)
     describe_data(dataset)
+    refuse_vocabularies(
+        preparing.data, [one.network for one in _settled(space, dataset, is_search=runs.search)]
+    )
     plan = _plan(dataset, space, compute, is_search=runs.search)
-    plan["--vectors"] = vectors.name if vectors else "not given"
+    plan["--vectors"] = (
+        f"{vectors.name}, checksum {fingerprint(vectors)[:12]}" if vectors else "not given"
+    )
     if resume:
         folder.resume(plan)
     else:
@@ -137,8 +144,8 @@ def _carry_out(sweep: Sweep, runs: SweepConfig) -> None:
     Console(width=1000).print(show_table(folder.runs(), varied))
     if left := _total(sweep, runs) - len(folder.runs()):
         note(f"{left} runs have not ended: other processes are at them.")
-    note("The best was chosen by these validation rows, so its figures flatter it a little.")
     if folder.best.exists():
+        note("The best was chosen by these validation rows, so its figures flatter it.")
         note(f"saved {folder.best}; next: annoseq evaluate {folder.best} PAIRS, with new pairs")
 
 
@@ -184,6 +191,19 @@ def _check_vectors(vectors: Path, space: Space, runs: SweepConfig) -> None:
         network = Settings.of(values).network.settled(task="annotate")
         if network.model != "tagger":  # which takes any width
             network.with_embedding(width)
+
+
+def _settled(space: Space, dataset: Dataset, *, is_search: bool) -> list[Settings]:
+    """Return what all runs of a grid begin with; of a search, a first run for every network.
+
+    Raises:
+        OptionError: a run of a grid could not begin, or no run of a network.
+    """
+
+    def read(values: Mapping[str, Value]) -> Settings:
+        return Settings.of(values).settled(dataset)
+
+    return space.some(read) if is_search else list(map(read, space.grid()))
 
 
 def _plan(dataset: Dataset, space: Space, compute: Compute, *, is_search: bool) -> dict[str, Any]:

@@ -9,7 +9,13 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from annoseq.cli.console import note, say
-from annoseq.cli.data import describe, describe_vectors, open_dataset
+from annoseq.cli.data import (
+    OF_VOCABULARIES,
+    describe,
+    describe_vectors,
+    open_dataset,
+    refuse_vocabularies,
+)
 from annoseq.cli.options import (
     Batching,
     DataPath,
@@ -39,8 +45,6 @@ from annoseq.pairs.sources import is_standard_input
 from annoseq.text.codec import Codec
 from annoseq.text.marks import Hints
 from annoseq.training.learner import Learner
-
-_OF_VOCABULARIES = frozenset({"tokens", "max_vocab", "bpe_vocab", "min_frequency"})
 
 
 def train(
@@ -89,7 +93,7 @@ def train(
         preparing = replace(preparing, data=_as_before(base, preparing.data))
     dataset = open_dataset(pairs, preparing, codec=_vocabularies(base))
     if base is None:
-        _refuse_vocabularies(preparing.data, network.settled(task=dataset.task))
+        refuse_vocabularies(preparing.data, [network.settled(task=dataset.task)])
     learner = Learner(
         dataset,
         base=base,
@@ -138,28 +142,13 @@ def _as_before(base: TrainedModel, data: DataConfig) -> DataConfig:
     return base.config.data.model_copy(update=data.model_dump(exclude_unset=True))
 
 
-def _refuse_vocabularies(data: DataConfig, network: NetworkConfig) -> None:
-    """Raise if an option about vocabularies was given and the model has none.
-
-    Raises:
-        OptionError: such an option was given.
-    """
-    given = sorted(data.model_fields_set & _OF_VOCABULARIES)
-    if given and network.model == "tagger":
-        option = "--" + given[0].replace("_", "-")
-        raise OptionError(
-            f"{option} is for models that write; this one is a tagger and has no vocabulary. "
-            f"Leave {option} off, or name another model with --model."
-        )
-
-
 def _refuse_settled(network: NetworkConfig, data: DataConfig) -> None:
     """Raise if an option was given that the model to go on from has settled.
 
     Raises:
         OptionError: such an option was given.
     """
-    settled = data.model_fields_set & {"task", *_OF_VOCABULARIES}
+    settled = data.model_fields_set & {"task", *OF_VOCABULARIES}
     names = [*settled, *network.options_given()]
     if names:
         option = "--" + min(names).replace("_", "-")

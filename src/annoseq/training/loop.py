@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.optim.lr_scheduler import OneCycleLR
 
-from annoseq.errors import DivergenceError, TrainingError
+from annoseq.errors import DivergenceError, OutOfMemoryError
 from annoseq.progress import progress
 from annoseq.text.batches import longest_first, shuffled
 from annoseq.training.forcing import forcing_in
@@ -90,7 +90,7 @@ class Trainer:
         """Learn from one batch, of which every process takes a share; return the loss of all.
 
         Raises:
-            TrainingError: the GPU's memory does not suffice.
+            OutOfMemoryError: the GPU's memory does not suffice.
         """
         optimizer.zero_grad(set_to_none=True)
         with self._enough_memory(rows):
@@ -151,11 +151,13 @@ class Trainer:
         try:
             yield
         except torch.OutOfMemoryError as error:
-            raise TrainingError(
+            parts = self.config.micro_batch_tokens
+            raise OutOfMemoryError(
                 f"the memory of {self.compute.device} does not suffice for a batch of {len(rows)} "
                 f"rows. Lower --batch-tokens, which is {self.batching.batch_tokens:,}, or "
-                f"--batch-size, which is {self.batching.batch_size:,}. --micro-batch-tokens, in "
-                "training, leaves the batch as it is and takes it in parts."
+                f"--batch-size, which is {self.batching.batch_size:,}. In training, "
+                + (f"a --micro-batch-tokens below {parts:,}" if parts else "--micro-batch-tokens")
+                + " leaves the batch as it is and takes it in parts."
             ) from error
 
 
@@ -238,7 +240,7 @@ class OneCycle:
         if not math.isfinite(loss):
             raise DivergenceError(
                 f"the loss is no longer a number in epoch {self.epoch + 1}. Train with "
-                "--clip-norm 1, or with a lower --max-lr; `annoseq find-lr` suggests one."
+                "a lower --max-lr, which `annoseq find-lr` suggests, or with --clip-norm 1 or less."
             )
 
     def state(self) -> dict[str, Any]:

@@ -77,6 +77,11 @@ FILES: dict[str, tuple[str, bytes, str]] = {
     ),
     "a cut header": ("v.bin", GOOD[:50], f"the file is cut off in its header. {AGAIN}"),
     "a cut dictionary": ("v.bin", GOOD[:100], f"the file is cut off in its dictionary. {AGAIN}"),
+    "a dictionary of which little is left": (
+        "v.bin",
+        craft([f"w{number}" for number in range(50)], buckets=3, width=2)[:150],
+        f"the file is cut off in its dictionary. {AGAIN}",
+    ),
     "a cut matrix": (
         "v.bin",
         GOOD[: MATRIX + 30],

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Never
 
 import pytest
+import torch
 
+from annoseq.errors import TrainingError
 from annoseq.models.folder import TrainedModel
 from annoseq.training.learner import Learner
 from annoseq.training.sweep.grid import run_grid
 from annoseq.training.sweep.settings import Settings
 from annoseq.training.sweep.trial import HopelessRun, Sweep, carry_out
+from annoseq.training.writing import WritingObjective
 from tests.tiny import same_weights
 from tests.training.sweep.runs import VALUES, sweep_in
 
@@ -104,6 +107,34 @@ def test_a_hopeless_run_is_a_row(sweep: Sweep) -> None:
     run = carry_out(sweep, 1, THREE, watch=give_up)
     assert (run.state, run.score, len(run.epochs)) == ("pruned", None, 1)
     assert not sweep.folder.best.exists()
+
+
+def test_a_run_that_is_too_large_for_the_memory_is_a_row(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_out(*_: object, **__: object) -> Never:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(WritingObjective, "forward", run_out)
+    run = carry_out(sweep, 1, THREE)
+    assert (run.state, run.score, run.epochs) == ("out of memory", None, [])
+    monkeypatch.undo()
+    assert carry_out(sweep, 2, THREE).state == "finished"
+
+
+def test_an_error_that_beginning_again_would_not_mend_ends_the_sweep(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = []
+
+    def fail(*_: object, **__: object) -> Never:
+        tries.append(1)
+        raise TrainingError("--compile failed.")
+
+    monkeypatch.setattr(WritingObjective, "forward", fail)
+    with pytest.raises(TrainingError, match="--compile failed"):
+        carry_out(sweep, 1, THREE)
+    assert tries == [1]
 
 
 def test_settings_that_do_not_go_together_are_a_row(sweep: Sweep) -> None:

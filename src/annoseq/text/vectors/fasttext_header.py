@@ -88,10 +88,11 @@ def read_header(file: PositionedFile) -> Header:
         0 < dim <= WIDEST
         and min(bucket, minn, maxn, words, labels) >= 0
         and entries == words + labels
-        and entries * _SHORTEST_ENTRY <= file.size
     )
     if not is_plausible:
         raise damaged(file.path, "the sizes in its header contradict one another")
+    if entries * _SHORTEST_ENTRY > file.size:
+        raise cut_off(file.path, "in its dictionary")
     if pruned >= 0:
         raise quantised(file.path)
     # As fastText does: supervised models of version 11 had no n-grams of characters.

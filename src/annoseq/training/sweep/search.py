@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from annoseq.errors import OptionError, TrainingError
-from annoseq.training.sweep.settings import Settings, epochs_of
+from annoseq.training.sweep.settings import Settings
 from annoseq.training.sweep.space import Choice, Range
 from annoseq.training.sweep.trial import HopelessRun, carry_out
 
@@ -183,7 +183,8 @@ def _watcher(
 
     def watch(epochs: list[Epoch]) -> None:
         nonlocal seen
-        total = epochs_of(Settings.of(values), sweep.dataset)
+        total = Settings.of(values).settled(sweep.dataset).training.epochs
+        assert total != "auto"
         with sweep.folder.lock():
             for row in epochs:
                 step = _STEPS * row.epoch // total

@@ -46,13 +46,18 @@ class Settings:
             message = error.errors(include_url=False)[0]["msg"]
             raise OptionError(f"{message.removeprefix('Value error, ')}.") from None
 
+    def settled(self, dataset: Dataset) -> Settings:
+        """Put what a network is usually trained with on a dataset for `auto`.
 
-def epochs_of(settings: Settings, dataset: Dataset) -> int:
-    """Return how many epochs a run of a sweep has."""
-    model = settings.network.settled(task=dataset.task).model
-    epochs = settings.training.settled(model=model, rows=len(dataset.train)).epochs
-    assert epochs != "auto"
-    return epochs
+        Raises:
+            OptionError: an option is not one of this network, or it is not for this task.
+        """
+        network = self.network.settled(task=dataset.task)
+        return Settings(
+            network=network,
+            training=self.training.settled(model=network.model, rows=len(dataset.train)),
+            batching=self.batching.settled(model=network.model),
+        )
 
 
 def option(name: str) -> str:

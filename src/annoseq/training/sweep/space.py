@@ -11,7 +11,7 @@ from annoseq.errors import OptionError
 from annoseq.training.sweep.settings import Settings, Value, option, read_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 _WIDE = 10
 """A range whose ends are this many times apart, or more, is drawn from evenly in the logarithm."""
@@ -66,7 +66,7 @@ class Space:
                     f"Add --search, or list the values: {option(name)} {axis.low},{axis.high}."
                 )
         if ranges:
-            space.check()
+            space.some()
         else:
             space.grid()
         return space
@@ -108,23 +108,25 @@ class Space:
             Settings.of(values)
         return found
 
-    def check(self) -> None:
-        """Raise unless some values go together for every network.
+    def some(self, read: Callable[[Mapping[str, Value]], Settings] = Settings.of) -> list[Settings]:
+        """Return the first settings of every network whose values go together.
 
         Raises:
             OptionError: none of those tried do.
         """
+        found = []
         for model in self.models:
             fault: OptionError | None = None
             for values in islice(_combinations(self.of_model(model)), _TRIED):
                 try:
-                    Settings.of(values)
+                    found.append(read(values))
                     break
                 except OptionError as error:
                     fault = fault or error
             else:
                 if fault:
                     raise fault
+        return found
 
 
 def _combinations(axes: Mapping[str, Choice | Range]) -> Iterator[dict[str, Value]]:

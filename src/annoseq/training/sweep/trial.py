@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from annoseq.errors import DivergenceError, OptionError, TrainingError
+from annoseq.errors import DivergenceError, OptionError, OutOfMemoryError, TrainingError
 from annoseq.training.learner import Learner
 from annoseq.training.sweep.run import Run, State
 from annoseq.training.sweep.settings import Settings
@@ -58,9 +58,13 @@ def carry_out(
         run = Run(number, "impossible", dict(values), [])
         sweep.folder.keep(run, None)
         return run
+    was_begun = sweep.folder.checkpoint(number).exists()
     try:
         state = _train(sweep, number, learner, watch)
-    except TrainingError:  # a checkpoint that cannot be used: a run is soon begun again
+    except TrainingError:
+        if not was_begun:
+            raise
+        # A checkpoint that cannot be used: a run is soon begun again.
         sweep.folder.checkpoint(number).unlink()
         learner = _learner(sweep, settings)
         state = _train(sweep, number, learner, watch)
@@ -102,7 +106,7 @@ def _train(
         return "diverged"
     except HopelessRun:
         return "pruned"
-    except torch.OutOfMemoryError:
+    except OutOfMemoryError:
         torch.cuda.empty_cache()
         return "out of memory"
     return "finished"
