@@ -187,12 +187,13 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 
 ABOUT = f"""\
 Every model is trained on MEDDOCAN's training rows for the same processor time, by one cycle, with
-gradients of norm 1 at most and else annoseq's defaults, and then writes greedily for the same dev
-rows in batches of 64: freely, and faithfully, which can place tags alone. Span F1 is strict. The
-accuracy counts the words of the target, tags and the end among them, that stand at their place in
-the free output; BLEU compares the same texts. For all models a word is a word, whatever the
-tokens. Loading, vocabularies and the short run that tells how many epochs there is time for are not
-counted, the validation on {WATCHED} other dev rows after each epoch is. {EXPLAINED}"""
+gradients of norm 1 at most and else annoseq's defaults. A short run says beforehand how many epochs
+there is time for, and how many rows to leave out; the table has what they took. The model then
+writes greedily for the same dev rows in batches of 64: freely, and faithfully, which can place tags
+alone. Span F1 is strict. The accuracy counts the words of the target, tags and the end among them,
+that stand at their place in the free output; BLEU compares the same texts. For all models a word is
+a word, whatever the tokens. Loading, vocabularies and the short run are not counted, the validation
+on {WATCHED} other dev rows after each epoch is. {EXPLAINED}"""
 
 
 BENCHMARK = Benchmark(name="models", title="All models after equal time", about=ABOUT)
