@@ -47,7 +47,7 @@ class TrainingConfig(Section):
     0 for gru, as in the notebook."""
     micro_batch_tokens: PositiveInt | None = None
     """Learn from a batch in parts of at most so many tokens, padding counted, and add up their
-    gradients: less memory, and what is learned is the same but for rounding and dropout."""
+    gradients: less memory, and the same is learned but for rounding and what is drawn."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     """Decoupled weight decay of AdamW; biases and normalisation are left alone."""
     early_stopping: NonNegativeInt = 0
