@@ -180,10 +180,10 @@ def test_the_configuration_names_its_files(tmp_path: Path) -> None:
 
 
 def test_training_that_ends_by_itself_is_summed_up(tmp_path: Path, fake_eole: Path) -> None:
-    done = eole_peer.train(PYTHON, configured(tmp_path, 10), tmp_path, seconds=60, core=None)
-    assert (done.steps, done.tokens) == (10, 1_000)
-    assert done.model == tmp_path / "model" / "step_10"
-    assert done.seconds < 2
+    done = eole_peer.train(PYTHON, configured(tmp_path, 60), tmp_path, seconds=60, core=None)
+    assert (done.steps, done.tokens) == (60, 6_000)
+    assert done.model == tmp_path / "model" / "step_60"
+    assert done.seconds < 3
     eole_peer.remember(done, tmp_path)
     assert eole_peer.remembered(tmp_path) == done
 
