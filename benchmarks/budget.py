@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 PROBED = 40
 """Steps that tell a network's speed before a run is planned."""
+_WARM_UP = 10
+"""Steps before those: memory is handed out in the first, which take up to a third longer."""
 EXPLAINED = (
     "All times are processor time of the process (`time.process_time`), with one thread on one "
     "core, because other processes share the machine."
@@ -117,6 +119,7 @@ def row_seconds(learner: Learner, *, max_lr: float, validates: bool = True) -> f
 
     The weights are afterwards what they were.
     """
+    learner.lr_find(end_lr=max_lr, steps=_WARM_UP)
     with Stopwatch() as watch:
         steps = len(learner.lr_find(end_lr=max_lr, steps=PROBED).rates)
     rows = learner.dataset.train.examples

@@ -21,6 +21,18 @@ quotes the user's text: that is theirs to show.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+
+def describe_fault(error: ValidationError) -> str:
+    """Return where a file first departs from its form, and how; no value of it is quoted."""
+    fault = error.errors(include_input=False, include_url=False)[0]
+    where = ".".join(map(str, fault["loc"])) or "the whole file"
+    return f"{where}: {fault['msg']}"
+
 
 class AnnoseqError(Exception):
     """Root of every error that bad input, options or files can cause."""

@@ -144,7 +144,6 @@ def test_it_is_torchs_cross_entropy(
     )
     scored = rows * length if counts_padding else int((one.target != PAD).sum())
     assert loss.positions == scored
-    torch.testing.assert_close(loss.mean, expected / max(scored, 1))
 
 
 @both_ways
@@ -178,15 +177,14 @@ def test_its_gradients_are_its_derivatives(counts_padding: bool, label_smoothing
 def test_counting_padding_it_is_the_notebooks_loss() -> None:
     one = setting()
     notebooks = padded_loss(one.output(one.top), one.target)
-    torch.testing.assert_close(one.loss(counts_padding=True).mean, notebooks)
+    loss = one.loss(counts_padding=True)
+    torch.testing.assert_close(loss.total / loss.positions, notebooks)
 
 
 def test_its_gradient_scales_as_any_other() -> None:
     one = setting()
     whole = one.gradients(one.loss().total)
     torch.testing.assert_close(one.gradients(one.loss().total * 3), tuple(3 * g for g in whole))
-    mean = tuple(g / one.loss().positions for g in whole)
-    torch.testing.assert_close(one.gradients(one.loss().mean), mean)
 
 
 def test_it_does_not_change_what_it_is_given() -> None:
@@ -227,8 +225,8 @@ def test_what_stands_at_padding_is_neither_scored_nor_learned_from() -> None:
 def test_with_nothing_to_score_it_is_zero_and_so_are_its_gradients() -> None:
     one = setting(2, 3)._replace(target=torch.full((2, 3), PAD))
     loss = one.loss(label_smoothing=0.1)
-    assert (float(loss.total.detach()), loss.positions, float(loss.mean.detach())) == (0, 0, 0)
-    assert not any(gradient.any() for gradient in one.gradients(loss.mean))
+    assert (float(loss.total.detach()), loss.positions) == (0, 0)
+    assert not any(gradient.any() for gradient in one.gradients(loss.total))
 
 
 def test_large_scores_do_not_overflow() -> None:

@@ -60,7 +60,7 @@ def test_over_tokens_it_is_the_cross_entropy_without_padding(
         ignore_index=PAD,
         label_smoothing=label_smoothing,
     )
-    torch.testing.assert_close(loss.mean, expected)
+    torch.testing.assert_close(loss.total / loss.positions, expected)
     expected_positions = sum(len(row.target) + 1 for row in ROWS)
     assert loss.positions == ours.positions(batch) == expected_positions
 
@@ -70,7 +70,7 @@ def test_padded_it_is_the_notebooks(config: AnyNetworkConfig) -> None:
     ours, batch = objective(config, loss="padded"), batch_of(ROWS)
     loss = ours(batch, forcing=1.0)
     expected = padded_loss(forced_logits(ours, batch), target_of(batch))
-    torch.testing.assert_close(loss.mean, expected)
+    torch.testing.assert_close(loss.total / loss.positions, expected)
     assert loss.positions == ours.positions(batch) == target_of(batch).numel()
 
 
@@ -78,7 +78,7 @@ def test_padded_it_is_the_notebooks(config: AnyNetworkConfig) -> None:
 def test_every_weight_learns(config: AnyNetworkConfig) -> None:
     for forcing in (0.0, 0.5, 1.0):
         ours = objective(config, loss="token")
-        ours(batch_of(ROWS), forcing=forcing).mean.backward()
+        ours(batch_of(ROWS), forcing=forcing).total.backward()
         for name, parameter in ours.named_parameters():
             assert parameter.grad is not None, name
             assert parameter.grad.any(), (name, forcing)
@@ -93,7 +93,7 @@ def test_its_weights_are_the_networks() -> None:
 @every_network
 def test_how_likely_the_target_is_fed_makes_a_difference(config: AnyNetworkConfig) -> None:
     ours, batch = objective(config, loss="token"), batch_of(ROWS)
-    forced, free = (float(ours(batch, forcing=rate).mean.detach()) for rate in (1.0, 0.0))
+    forced, free = (float(ours(batch, forcing=rate).total.detach()) for rate in (1.0, 0.0))
     assert forced != pytest.approx(free, rel=1e-4)
 
 
@@ -101,7 +101,9 @@ def test_how_likely_the_target_is_fed_makes_a_difference(config: AnyNetworkConfi
 def test_running_freely_it_is_the_loss_of_its_own_output(config: AnyNetworkConfig) -> None:
     ours, batch = objective(config, loss="token"), batch_of(ROWS)
     loss, output = ours.run_freely(batch)
-    torch.testing.assert_close(loss.mean, ours(batch, forcing=0.0).mean.detach())
+    again = ours(batch, forcing=0.0)
+    assert loss.positions == again.positions
+    torch.testing.assert_close(loss.total, again.total.detach())
     assert output.shape == target_of(batch).shape
     network, last = ours.network, torch.full((len(ROWS),), BEGIN)
     state = network.start(batch)
@@ -130,8 +132,8 @@ def test_dropout_stands_before_the_output_too() -> None:
     for place in others:
         place.p = 0.0
     batch = batch_of(ROWS)
-    one, other = (float(ours(batch, forcing=1.0).mean.detach()) for _ in range(2))
+    one, other = (float(ours(batch, forcing=1.0).total.detach()) for _ in range(2))
     assert one != other
     ours.eval()
-    one, other = (float(ours(batch, forcing=1.0).mean.detach()) for _ in range(2))
+    one, other = (float(ours(batch, forcing=1.0).total.detach()) for _ in range(2))
     assert one == other

@@ -24,11 +24,6 @@ class Loss(NamedTuple):
     total: Tensor
     positions: int
 
-    @property
-    def mean(self) -> Tensor:
-        """The mean over the positions."""
-        return self.total / max(self.positions, 1)
-
 
 def padded_loss(logits: Tensor, target: Tensor) -> Tensor:
     """Return the mean cross-entropy over the padded rectangle, as the 2019 notebook had it.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from annoseq.errors import TableError
+from annoseq.errors import TableError, describe_fault
 from annoseq.evaluation.reliability import read_bins
 from annoseq.evaluation.statistics import Sums
 from annoseq.files import replacing
@@ -106,10 +106,8 @@ def read_record(path: Path) -> Record:
             f"{path}: cannot be read: {error.strerror}. Name a file that --json wrote."
         ) from error
     except ValidationError as error:
-        fault = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(map(str, fault["loc"])) or "the whole file"
         raise TableError(
-            f"{path}: these are not scores that can be compared ({where}: {fault['msg']}). "
+            f"{path}: these are not scores that can be compared ({describe_fault(error)}). "
             "Write them with `annoseq score --json` or `annoseq evaluate --json`."
         ) from error
 

@@ -25,7 +25,7 @@ from safetensors.torch import load_model, save_file
 
 from annoseq._version import __version__
 from annoseq.config import BatchConfig, DataConfig, NetworkConfig, Task, TrainingConfig
-from annoseq.errors import ModelError, OptionError
+from annoseq.errors import ModelError, OptionError, describe_fault
 from annoseq.files import replacing_folder
 from annoseq.models.build import build_model, build_tagger, undrawn
 from annoseq.models.history import HISTORY_FILE
@@ -196,10 +196,8 @@ def _read_config(folder: Path) -> ModelConfig:
     try:
         config = ModelConfig.model_validate_json(_read(folder / CONFIG_FILE))
     except ValidationError as error:
-        fault = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(map(str, fault["loc"])) or "the whole file"
         raise ModelError(
-            f"{folder}: {CONFIG_FILE} is damaged or of another version ({where}: {fault['msg']}); "
+            f"{folder}: {CONFIG_FILE} is damaged or of another version ({describe_fault(error)}); "
             f"this is annoseq {__version__}. Use the version that wrote it, or train again."
         ) from error
     if missing := {WEIGHTS_FILE, *_codec_files(config)} - set(config.files):

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from annoseq.errors import ModelError
+from annoseq.errors import ModelError, describe_fault
 
 Kind = TypeVar("Kind", bound=BaseModel)
 
@@ -20,9 +20,7 @@ def read_json_file(kind: type[Kind], content: str, *, name: str) -> Kind:
     try:
         return kind.model_validate_json(content)
     except ValidationError as error:
-        fault = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(map(str, fault["loc"])) or "the whole file"
         raise ModelError(
-            f"{name} is damaged or of another version ({where}: {fault['msg']}). "
+            f"{name} is damaged or of another version ({describe_fault(error)}). "
             "Use the version that wrote it, or train again."
         ) from error
