@@ -24,7 +24,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
+
+_WANTED = {
+    "greater_than": "a number above {gt:g}",
+    "greater_than_equal": "a number of at least {ge:g}",
+    "less_than": "a number below {lt:g}",
+    "less_than_equal": "a number of at most {le:g}",
+    "literal_error": "{expected}",
+    "finite_number": "a finite number",
+    "int_parsing": "a whole number",
+    "float_parsing": "a number",
+}
+
+
+def describe_wanted(faults: Iterable[ErrorDetails]) -> str:
+    """Return what a setting takes instead (`a number above 0, or 'auto'`), empty if not known.
+
+    A setting of several types has a fault for each.
+    """
+    known = [one for one in faults if one["type"] in _WANTED]
+    return ", or ".join(_WANTED[one["type"]].format(**one.get("ctx", {})) for one in known)
 
 
 def describe_fault(error: ValidationError) -> str:

@@ -165,8 +165,8 @@ def test_a_dry_run_counts(options: tuple[str, ...], expected: str, tmp_path: Pat
     ("options", "message"),
     [
         ("--epochs 5,,10", "--epochs: found '5,,10', in which a value is missing. "),
-        ("--epochs 5,0", "--epochs: found '0'. Input should be greater than 0."),
-        ("--max-lr 1e-3,fast", "--max-lr: found 'fast'. Input should be a valid number"),
+        ("--epochs 5,0", "--epochs: found '0'. Give a number above 0, or 'auto'."),
+        ("--max-lr 1e-3,fast", "--max-lr: found 'fast'. Give a number, or 'auto'."),
         ("--max-lr 1e-4:1e-2", "--max-lr 0.0001:0.01 is a range, which only --search draws from"),
         ("--search --max-lr 1e-2:1e-4", "--max-lr: found '1e-2:1e-4'. Give a range of numbers"),
         ("--search", "--search has nothing to choose from. Give a range or a list, "),

@@ -16,20 +16,12 @@ from cyclopts import (
     ValidationError,
 )
 
+from annoseq.errors import describe_wanted
+
 if TYPE_CHECKING:
     import pydantic
     from cyclopts import Argument
 
-_WANTED = {
-    "greater_than": "a number above {gt:g}",
-    "greater_than_equal": "a number of at least {ge:g}",
-    "less_than": "a number below {lt:g}",
-    "less_than_equal": "a number of at most {le:g}",
-    "literal_error": "{expected}",
-    "finite_number": "a finite number",
-    "int_parsing": "a whole number",
-    "float_parsing": "a number",
-}
 _TYPES = {int: "a whole number", float: "a number", bool: "nothing, or =true or =false"}
 
 
@@ -74,14 +66,11 @@ def _setting(error: CycloptsError, cause: pydantic.ValidationError) -> str:
     if setting is None or setting.children:
         names = ", ".join(one.name for one in setting.children) if setting else ""
         return f"{name}: {found} Give one of its settings: {names}."
-    # A setting of several types has a fault for each, whose place goes on with the type.
-    known = [
-        _WANTED[one["type"]].format(**one.get("ctx", {}))
-        for one in faults
-        if (*above, *one["loc"])[: len(setting.keys)] == setting.keys and one["type"] in _WANTED
-    ]
-    wanted = f"{', or '.join(known)}." if known else setting.parameter.help
-    return f"{name}: {found} Give {wanted}"
+    # The place of a fault goes on with the type, where a setting has several.
+    wanted = describe_wanted(
+        one for one in faults if (*above, *one["loc"])[: len(setting.keys)] == setting.keys
+    )
+    return f"{name}: {found} Give {f'{wanted}.' if wanted else setting.parameter.help}"
 
 
 def _faulty(argument: Argument | None, place: tuple[int | str, ...]) -> Argument | None:

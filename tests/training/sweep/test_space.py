@@ -80,14 +80,14 @@ def test_a_range_is_drawn_in_the_logarithm_where_it_is_wide() -> None:
             "--epochs: found '5,,10', in which a value is missing. "
             "Give values with commas between them.",
         ),
-        ({"epochs": "5,0"}, "--epochs: found '0'. Input should be greater than 0."),
-        ({"max_lr": "1e-3,inf"}, "--max-lr: found 'inf'. Input should be a finite number."),
+        ({"epochs": "5,0"}, "--epochs: found '0'. Give a number above 0, or 'auto'."),
+        ({"max_lr": "1e-3,inf"}, "--max-lr: found 'inf'. Give a finite number, or 'auto'."),
         (
             {"model": "gru,nope"},
-            "--model: found 'nope'. "
-            "Input should be 'auto', 'tagger', 'gru', 'attention' or 'transformer'.",
+            "--model: found 'nope'. Give 'auto', 'tagger', 'gru', 'attention' or 'transformer'.",
         ),
-        ({"gru.hidden": "-8"}, "--gru.hidden: found '-8'. Input should be greater than 0."),
+        ({"gru.hidden": "-8"}, "--gru.hidden: found '-8'. Give a number above 0."),
+        ({"seed": "9" * 5000}, f"--seed: found '{'9' * 5000}'. Give another value."),
         ({"seed": "1,1"}, "--seed: found '1,1', which has a value twice. Give it once."),
         (
             {"max_lr": "1e-4:1e-2"},
@@ -117,7 +117,7 @@ def test_a_range_starts_with_the_smaller_end(text: str) -> None:
 
 
 def test_both_ends_of_a_range_must_be_values_of_the_setting() -> None:
-    with pytest.raises(OptionError, match=r"--epochs: found '0'\. Input should be greater than 0"):
+    with pytest.raises(OptionError, match=r"--epochs: found '0'\. Give a number above 0, or"):
         Space.parse({"epochs": "0:5"}, ranges=True)
     with pytest.raises(OptionError, match=r"--model: found 'gru:attention'\. Give a range of num"):
         Space.parse({"model": "gru:attention"}, ranges=True)

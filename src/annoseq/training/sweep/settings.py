@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from annoseq.config import BatchConfig, NetworkConfig, Section, TrainingConfig
-from annoseq.errors import OptionError
+from annoseq.errors import OptionError, describe_wanted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,8 +77,8 @@ def read_value(name: str, text: str) -> Value:
     try:
         return adapter.validate_python(text)
     except ValidationError as error:
-        wanted = error.errors(include_url=False)[0]["msg"]
-        raise OptionError(f"{option(name)}: found {text!r}. {wanted}.") from None
+        wanted = describe_wanted(error.errors(include_url=False)) or "another value"
+        raise OptionError(f"{option(name)}: found {text!r}. Give {wanted}.") from None
 
 
 def _section(name: str) -> type[Section]:
