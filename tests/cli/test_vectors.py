@@ -189,6 +189,9 @@ def test_show_needs_words_or_a_vocabulary(compass: Path) -> None:
     assert refusal(run("vectors", "show", compass, "--missing")) == (
         "--missing needs the words to look for: add --vocabulary DATA."
     )
+    assert refusal(run("vectors", "show", compass, "the", " ")) == (
+        "one of the words to show is empty. Leave it out."
+    )
 
 
 def test_show_explains_bad_files(tmp_path: Path, compass: Path) -> None:

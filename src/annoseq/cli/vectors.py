@@ -91,6 +91,8 @@ def show(
         raise OptionError("--missing needs the words to look for: add --vocabulary DATA.")
     if not (words or missing):
         raise OptionError("there are no words to show. Name some, or add --missing.")
+    if not all(map(str.strip, words)):
+        raise OptionError("one of the words to show is empty. Leave it out.")
     file = open_vectors(vectors)
     among = file.first_words(first) if vocabulary is None else _words_in(vocabulary)
     if missing:
