@@ -10,8 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
-from benchmarks.eole import FIGURES, OURS, eole_config, main, parse_arguments
+from benchmarks.eole import main, parse_arguments
 from benchmarks.eole_rows import choose_lines, judge, spell, tags_of, unspell
+from benchmarks.eole_sides import FIGURES, OURS, eole_config
 
 from annoseq.config import DataConfig, GruConfig
 from annoseq.errors import OptionError
@@ -256,7 +257,7 @@ def test_both_sides_run_and_are_reported(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     small = GruConfig(embedding=8, hidden=8, layers=1)
-    monkeypatch.setattr("benchmarks.eole.DATA", DataConfig())
+    monkeypatch.setattr("benchmarks.eole_sides.DATA", DataConfig())
     monkeypatch.setitem(OURS, "model", small)
     monkeypatch.setattr("benchmarks.budget.PROBED", 2)
     given = ["--data", str(data), "--environment", str(environment), "--lines", "5"]
