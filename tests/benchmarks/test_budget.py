@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
+
+from annoseq.errors import OptionError
+from benchmarks import budget
 from benchmarks.budget import (
     Plan,
     Stopwatch,
@@ -22,9 +25,6 @@ from benchmarks.budget import (
 )
 from benchmarks.command import guarded, made_by, make_parser, read_options
 from benchmarks.subsets import draw, draw_two, keep_short, take, target_tokens, word_lengths
-
-from annoseq.errors import OptionError
-from benchmarks import budget
 from tests.tiny import same_weights, tiny_learner
 
 if TYPE_CHECKING:

@@ -10,9 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-from benchmarks.eole import main, parse_arguments
-from benchmarks.eole_rows import choose_lines, judge, spell, tags_of, unspell
-from benchmarks.eole_sides import FIGURES, OURS, eole_config
 
 from annoseq.config import DataConfig, GruConfig
 from annoseq.errors import OptionError
@@ -21,6 +18,9 @@ from annoseq.pairs.pair import Pair
 from annoseq.pairs.pairs import Pairs, write_pairs
 from annoseq.pairs.sample import sample_pairs
 from benchmarks import eole_peer
+from benchmarks.eole import main, parse_arguments
+from benchmarks.eole_rows import choose_lines, judge, spell, tags_of, unspell
+from benchmarks.eole_sides import FIGURES, OURS, eole_config
 
 PYTHON = Path(sys.executable)
 ODD = [

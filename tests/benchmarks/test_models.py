@@ -6,12 +6,12 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from benchmarks.judging import FIGURES
-from benchmarks.models import MODELS, main
 
 from annoseq.pairs.pairs import write_pairs
 from annoseq.pairs.sample import sample_pairs
 from benchmarks import budget, models
+from benchmarks.judging import FIGURES
+from benchmarks.models import MODELS, main
 from tests.tiny import TINY_ATTENTION
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from benchmarks.measure import PeakMemory, describe_machine, markdown_table
-from benchmarks.notebook import main
 
 from annoseq.pairs.pairs import write_pairs
 from annoseq.pairs.sample import sample_pairs
+from benchmarks.measure import PeakMemory, describe_machine, markdown_table
+from benchmarks.notebook import main
 
 if TYPE_CHECKING:
     from pathlib import Path

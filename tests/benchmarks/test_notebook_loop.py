@@ -8,11 +8,11 @@ import random
 import pytest
 import torch
 import torch.nn.functional as F
-from benchmarks.notebook_loop import NotebookModel, predict, train_step
 
 from annoseq.text.codec import Example
 from annoseq.text.vocabulary import PAD
 from benchmarks import notebook_loop as notebook
+from benchmarks.notebook_loop import NotebookModel, predict, train_step
 
 
 @pytest.fixture

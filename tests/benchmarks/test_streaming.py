@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+
 from benchmarks.streaming import Run, main, peak_memory, results
 
 if TYPE_CHECKING:

@@ -6,13 +6,13 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from benchmarks.tagger_lists import write_lists
-from benchmarks.tagger_runs import Outcome, Quality
 
 from annoseq.pairs.markup import Span
 from annoseq.pairs.pair import Pair
 from annoseq.pairs.pairs import Pairs, write_pairs
 from benchmarks import tagger
+from benchmarks.tagger_lists import write_lists
+from benchmarks.tagger_runs import Outcome, Quality
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,10 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 import torch.nn.functional as F
-from benchmarks.notebook_loop import EMBEDDING, HIDDEN
-from benchmarks.operations import count_operations
-from benchmarks.sides import NOTEBOOK, SIDES, Clock, Product, Side, make_side
-from benchmarks.throughput import main, table
 
 from annoseq.config import DeviceConfig
 from annoseq.devices import Compute
@@ -21,6 +17,10 @@ from annoseq.pairs.sample import sample_pairs
 from annoseq.text.batches import collate
 from annoseq.text.codec import Example
 from benchmarks import notebook_loop, sides, throughput
+from benchmarks.notebook_loop import EMBEDDING, HIDDEN
+from benchmarks.operations import count_operations
+from benchmarks.sides import NOTEBOOK, SIDES, Clock, Product, Side, make_side
+from benchmarks.throughput import main, table
 from tests.tiny import STILL, TINY, TINY_ATTENTION, TINY_TRANSFORMER
 
 if TYPE_CHECKING:

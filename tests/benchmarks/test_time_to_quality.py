@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from benchmarks.budget import Stopwatch
-from benchmarks.time_to_quality import Course, Observer, Point, main, results
 
 from annoseq.evaluation.accuracy import Accuracy, Ratio
 from annoseq.pairs.pairs import write_pairs
 from annoseq.pairs.sample import sample_pairs
 from benchmarks import budget, time_to_quality
+from benchmarks.budget import Stopwatch
+from benchmarks.time_to_quality import Course, Observer, Point, main, results
 from tests.tiny import TINY_ATTENTION
 
 if TYPE_CHECKING:

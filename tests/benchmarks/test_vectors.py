@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from benchmarks.vectors import Run, main, make_words, results, write_vectors
 from gensim.models.fasttext import load_facebook_model
 
 from annoseq.text.vectors.reader import open_vectors
+from benchmarks.vectors import Run, main, make_words, results, write_vectors
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,11 +11,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scripts.fuzz_fidelity import fuzz
 
 from annoseq.annotator.annotator import Annotator
 from annoseq.models.gru import Gru
 from annoseq.text.codec import Codec
+from scripts.fuzz_fidelity import fuzz
 from tests.fidelity import (
     HARD,
     MODELS,
