@@ -115,6 +115,18 @@ def test_other_pairs_are_not_resumed(swept: tuple[Path, Result], data: Path) -> 
     assert message.startswith(f"{out} was begun with pairs ")
 
 
+def test_other_validation_pairs_are_not_resumed(tmp_path: Path) -> None:
+    names = {"train": ["Ames", "Bond", "Cole"], "one": ["Dale"], "other": ["Earl", "Ford"]}
+    for table, people in names.items():
+        rows = "\n".join(f"Dr. {name},Dr. {{{{NAME}}}}{name}{{{{/NAME}}}}" for name in people)
+        (tmp_path / f"{table}.csv").write_text(f"orig_text,annotated_text\n{rows}\n")
+    out = tmp_path / "sweep"
+    command = ("sweep", tmp_path / "train.csv", "--out", out, "--epochs", 1, *SMALL, "--valid")
+    assert run(*command, tmp_path / "one.csv").code == 0
+    message = refusal(run(*command, tmp_path / "other.csv", "--resume"))
+    assert message.startswith(f"{out} was begun with validation pairs ")
+
+
 def test_there_must_be_a_sweep_to_resume(short: Path, tmp_path: Path) -> None:
     out = tmp_path / "sweep"
     assert refusal(run("sweep", short, "--out", out, *LISTS, *SMALL, "--resume")) == (

@@ -232,6 +232,14 @@ def test_other_data_are_refused(
     assert refusal(tiny_learner(others), path).startswith(f"{path} was begun with {named}")
 
 
+def test_other_validation_rows_are_refused(sample: Pairs, tmp_path: Path) -> None:
+    path = tmp_path / "m.training"
+    train, valid, other = sample[:40], sample[40:50], sample[50:60]
+    begin(tiny_learner(Dataset.from_pairs(train, valid=valid)), path, until=1)
+    learner = tiny_learner(Dataset.from_pairs(train, valid=other))
+    assert refusal(learner, path).startswith(f"{path} was begun with validation pairs ")
+
+
 def test_there_is_nothing_to_resume(dataset: Dataset, tmp_path: Path) -> None:
     learner, path = tiny_learner(dataset), tmp_path / "m.training"
     with pytest.raises(TrainingError) as caught:

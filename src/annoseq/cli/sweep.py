@@ -142,7 +142,7 @@ def _carry_out(sweep: Sweep, runs: SweepConfig) -> None:
         plot_runs(folder.runs(), varied, path=folder.plot)
     # Lines that a narrow terminal breaks are better than figures that are cut.
     Console(width=1000).print(show_table(folder.runs(), varied))
-    if left := _total(sweep, runs) - len(folder.runs()):
+    if (left := _total(sweep, runs) - len(folder.runs())) > 0:
         note(f"{left} runs have not ended: other processes are at them.")
     if folder.best.exists():
         note("The best was chosen by these validation rows, so its figures flatter it.")
@@ -214,6 +214,7 @@ def _plan(dataset: Dataset, space: Space, compute: Compute, *, is_search: bool) 
         "pairs": dataset.fingerprint,
         "data": dataset.config.model_dump(),
         "training rows": len(dataset.train),
+        "validation pairs": dataset.valid.fingerprint(),
         # Of a table, its pairs and settings decide them.
         "vocabularies": dataset.codec.signature() if dataset.folder else "of the pairs",
         "precision": str(compute.dtype),

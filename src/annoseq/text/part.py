@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from annoseq.pairs.pair import Pair
+from annoseq.pairs.pairs import fingerprint
 from annoseq.text.codec import Codec, Example
 from annoseq.text.later import Later
 
@@ -69,6 +70,10 @@ class Part:
     def misfits(self) -> int:
         """How many spans end within a token."""
         return self.encoding.value.misfits
+
+    def fingerprint(self) -> str:
+        """Return a checksum of the pairs."""
+        return fingerprint(self.pairs)
 
     def write(self, path: Path) -> None:
         """Write the rows as Parquet."""

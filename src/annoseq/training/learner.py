@@ -19,7 +19,6 @@ from annoseq.errors import OptionError, TrainingError
 from annoseq.evaluation.predictions import Predictions, predict
 from annoseq.models.folder import ModelConfig, TrainedModel
 from annoseq.models.tagger.tagger import Tagger
-from annoseq.pairs.pairs import fingerprint
 from annoseq.text.marks import Hints
 from annoseq.text.tag_codec import TagCodec
 from annoseq.text.vectors.tokens import record_of
@@ -247,7 +246,7 @@ class Learner:
             task=codec.task,
             bounds=codec.bounds,
             fingerprint=self.dataset.fingerprint,
-            valid_fingerprint=fingerprint(self.dataset.valid.pairs),
+            valid_fingerprint=self.dataset.valid.fingerprint(),
             data=self.dataset.config,
             network=self.model_config,
             training=self.config,
@@ -317,6 +316,7 @@ class Learner:
             "pairs": self.dataset.fingerprint,
             "data": self.dataset.config.model_dump(),
             "training rows": len(self.dataset.train),
+            "validation pairs": self.dataset.valid.fingerprint(),
             "vocabularies": self.codec.signature(),
             "model": self.model_config.model_dump(),
             "vectors": "" if self.vectors is None else self.vectors.checksum(),

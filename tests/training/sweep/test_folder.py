@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,6 +30,13 @@ def test_a_run_comes_back_from_its_file(tmp_path: Path) -> None:
     assert found == run
     assert found.best == run.epochs[1]
     assert found.seconds == 3
+
+
+def test_of_equal_epochs_the_one_with_the_lowest_loss_is_the_best() -> None:
+    run = run_of(1, 0.0, 0.3, 0.3, 0.3, 0.1)
+    for place, loss in ((1, 3.0), (2, 1.5), (3, 1.5)):
+        run.epochs[place] = replace(run.epochs[place], valid_loss=loss)
+    assert run.best == run.epochs[2]
 
 
 def test_the_better_run_has_the_higher_score_and_of_equals_the_first() -> None:

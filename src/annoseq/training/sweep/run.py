@@ -35,8 +35,8 @@ class Run:
 
     @property
     def best(self) -> Epoch | None:
-        """The epoch with the highest score; of equals the first."""
-        return max(self.epochs, key=lambda row: row.score, default=None)
+        """The epoch whose weights training keeps: the highest score, of equals the lowest loss."""
+        return max(self.epochs, key=lambda row: (row.score, -row.valid_loss), default=None)
 
     @property
     def rank(self) -> tuple[float, float, int]:
