@@ -114,6 +114,15 @@ class Greedy(nn.Module):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
 
+def test_memory_that_the_optimizer_lacks_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run_out(*_: object, **__: object) -> Never:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", run_out)
+    with pytest.raises(OutOfMemoryError, match="the memory of cpu does not suffice for a batch "):
+        OneCycle(trainer(), first=0, epochs=1, max_lr=1e-3).train_epoch()
+
+
 def test_memory_that_does_not_suffice_is_explained() -> None:
     likeness = trainer()
     ours = Trainer(

@@ -69,9 +69,22 @@ def main() -> None:
         # Files have been explained where they are opened: what remains is our own output.
         _drop_output()
         _fail(f"standard output cannot be written: {error.strerror}. Nothing follows.", code=2)
+    except RuntimeError as error:
+        if not _is_lack_of_memory(error):
+            raise
+        _fail(
+            "the memory of the GPU does not suffice. Use smaller batches, or --device cpu, or end "
+            "other programs that take the GPU's memory.",
+            code=2,
+        )
     except SystemExit as end:
         # `rich` ends the program with 1 where its reader went away, and nothing else does.
         sys.exit(_BROKEN_PIPE if end.code == 1 else end.code)
+
+
+def _is_lack_of_memory(error: RuntimeError) -> bool:
+    torch = sys.modules.get("torch")  # which not every command needs
+    return torch is not None and isinstance(error, torch.OutOfMemoryError)
 
 
 def _fail(message: str, *, code: int) -> None:

@@ -93,13 +93,13 @@ class Trainer:
             OutOfMemoryError: the GPU's memory does not suffice.
         """
         optimizer.zero_grad(set_to_none=True)
+        assert self.config.clip_norm != "auto"
         with self._enough_memory(rows):
             loss = self._add_gradients(rows, scaler, forcing=forcing)
-        assert self.config.clip_norm != "auto"
-        if self.config.clip_norm:
-            scaler.unscale_(optimizer)
-            torch.nn.utils.clip_grad_norm_(self.objective.parameters(), self.config.clip_norm)
-        scaler.step(optimizer)
+            if self.config.clip_norm:
+                scaler.unscale_(optimizer)
+                torch.nn.utils.clip_grad_norm_(self.objective.parameters(), self.config.clip_norm)
+            scaler.step(optimizer)
         scaler.update()
         return loss
 
