@@ -102,13 +102,15 @@ def test_two_processes_have_the_loss_curve_and_the_weights_of_one(
     assert weights_differ(both, one) < 1e-4
 
 
+@pytest.mark.parametrize("model", together.STILL_MODELS)
 def test_two_processes_add_up_the_parts_of_their_shares(
-    two: list[dict[str, Any]], data: Dataset
+    two: list[dict[str, Any]], data: Dataset, model: str
 ) -> None:
-    one, both = together.in_parts(data), two[0]["in parts"]
+    one = together.in_parts(data, together.STILL_MODELS[model])
+    both = two[0]["in parts"][model]
     assert both["losses"] == pytest.approx(one["losses"], rel=1e-5)
     assert weights_differ(both, one) < 1e-4
-    assert weights_differ(two[1]["in parts"], both) == 0
+    assert weights_differ(two[1]["in parts"][model], both) == 0
 
 
 def test_the_range_test_is_that_of_one_process(two: list[dict[str, Any]], data: Dataset) -> None:
