@@ -34,6 +34,7 @@ _WANTED = {
     "greater_than_equal": "a number of at least {ge:g}",
     "less_than": "a number below {lt:g}",
     "less_than_equal": "a number of at most {le:g}",
+    "multiple_of": "a multiple of {multiple_of:g}",
     "literal_error": "{expected}",
     "finite_number": "a finite number",
     "int_parsing": "a whole number",

@@ -156,6 +156,11 @@ def test_a_search_draws_its_runs(short: Path, tmp_path: Path) -> None:
     result = run("sweep", short, "--out", out, *more)
     assert result.out.startswith("run 4 of 4 (max_lr ")
     assert len(rows_of(out)) == 4
+    (out / "runs.csv").unlink()
+    fewer = run("sweep", short, "--out", out, *RANGES, "--epochs", 1, *SMALL, "--resume")
+    assert fewer.code == 0
+    assert "have not ended" not in fewer.err
+    assert len(rows_of(out)) == 4
 
 
 @pytest.mark.parametrize(

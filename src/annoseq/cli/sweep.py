@@ -36,20 +36,20 @@ from annoseq.text.vectors.reader import open_vectors
 from annoseq.training.sweep.folder import SweepFolder
 from annoseq.training.sweep.grid import run_grid
 from annoseq.training.sweep.plot import plot_runs
-from annoseq.training.sweep.search import import_optuna, search
+from annoseq.training.sweep.search import search
 from annoseq.training.sweep.settings import Settings, option
 from annoseq.training.sweep.space import Choice, Space
+from annoseq.training.sweep.study import import_optuna
 from annoseq.training.sweep.table import describe, show_table
 from annoseq.training.sweep.trial import Sweep
 from annoseq.training.sweep.workers import work_in_parallel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from annoseq.text.dataset import Dataset
     from annoseq.training.recorder import Epoch
     from annoseq.training.sweep.run import Run
-    from annoseq.training.sweep.settings import Value
 
     NetworkChoices: TypeAlias = Section
     TrainingChoices: TypeAlias = Section
@@ -102,15 +102,16 @@ def sweep(
         return _tell_size(space, runs)
     compute = Compute.choose(device)  # before the table is read, which may take long
     if vectors:
-        _check_vectors(vectors, space, runs)
+        open_vectors(vectors)
     folder = SweepFolder(out)
     if not resume:
         folder.rehearse(overwrite=overwrite)
     dataset = open_dataset(pairs, preparing)
     describe_data(dataset)
-    refuse_vocabularies(
-        preparing.data, [one.network for one in _settled(space, dataset, is_search=runs.search)]
-    )
+    sweep = Sweep(dataset, space, folder, device, vectors)
+    # All runs of a grid, a first one for every network of a search.
+    tried = space.some(sweep.settings) if runs.search else map(sweep.settings, space.grid())
+    refuse_vocabularies(preparing.data, [one.network for one in tried])
     plan = _plan(dataset, space, compute, is_search=runs.search)
     plan["--vectors"] = (
         f"{vectors.name}, checksum {fingerprint(vectors)[:12]}" if vectors else "not given"
@@ -119,7 +120,7 @@ def sweep(
         folder.resume(plan)
     else:
         folder.begin(plan, overwrite=overwrite)
-    _carry_out(Sweep(dataset, space, folder, device, vectors), runs)
+    _carry_out(sweep, runs)
     return None
 
 
@@ -139,6 +140,7 @@ def _carry_out(sweep: Sweep, runs: SweepConfig) -> None:
             "Add --resume to the same command to go on."
         ) from None
     finally:
+        folder.tabulate()
         plot_runs(folder.runs(), varied, path=folder.plot)
     # Lines that a narrow terminal breaks are better than figures that are cut.
     Console(width=1000).print(show_table(folder.runs(), varied))
@@ -182,28 +184,6 @@ def _tell_size(space: Space, runs: SweepConfig) -> None:
     epochs = [Settings.of(values).training.epochs for values in grid]
     counted = sum(one for one in epochs if one != "auto")
     say(f"{len(grid)} runs" + (f", {counted:,} epochs in all" if "auto" not in epochs else ""))
-
-
-def _check_vectors(vectors: Path, space: Space, runs: SweepConfig) -> None:
-    """Raise now if a run of a grid could not begin with these vectors."""
-    width = open_vectors(vectors).width
-    for values in [] if runs.search else space.grid():
-        network = Settings.of(values).network.settled(task="annotate")
-        if network.model != "tagger":  # which takes any width
-            network.with_embedding(width)
-
-
-def _settled(space: Space, dataset: Dataset, *, is_search: bool) -> list[Settings]:
-    """Return what all runs of a grid begin with; of a search, a first run for every network.
-
-    Raises:
-        OptionError: a run of a grid could not begin, or no run of a network.
-    """
-
-    def read(values: Mapping[str, Value]) -> Settings:
-        return Settings.of(values).settled(dataset)
-
-    return space.some(read) if is_search else list(map(read, space.grid()))
 
 
 def _plan(dataset: Dataset, space: Space, compute: Compute, *, is_search: bool) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Never
 
 import pytest
 
@@ -67,6 +68,31 @@ def test_a_run_is_held_by_one_at_a_time(folder: SweepFolder) -> None:
         assert (first, second, other) == (True, False, True)
     with folder.claim(1) as again:
         assert again
+
+
+def test_where_locks_do_not_work_nothing_is_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> Never:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with pytest.raises(OutputError) as caught:
+        SweepFolder(tmp_path / "sweep").begin(PLAN, overwrite=False)
+    assert str(caught.value).endswith(
+        "/runs/lock cannot be locked: No locks available. A sweep needs a folder that it may "
+        "write to, on a disk where file locks work: choose another --out."
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_table_is_written_again(folder: SweepFolder) -> None:
+    folder.keep(run_of(1, 0.5), None)
+    table = folder.path / "runs.csv"
+    before = table.read_text()
+    table.unlink()
+    folder.tabulate()
+    assert table.read_text() == before
 
 
 def test_a_run_that_has_ended_is_not_held_again(folder: SweepFolder) -> None:

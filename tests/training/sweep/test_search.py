@@ -1,12 +1,16 @@
 from __future__ import annotations
 
-import sys
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from annoseq.errors import OptionError, TrainingError
-from annoseq.training.sweep.search import _open_study, import_optuna, search
+from annoseq.training.sweep.search import search
+from annoseq.training.sweep.space import Choice, Space
+from annoseq.training.sweep.study import open_study
 from annoseq.training.sweep.trial import HopelessRun
 from tests.training.sweep.runs import run_of, sweep_in
 
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
     from annoseq.text.dataset import Dataset
     from annoseq.training.recorder import Epoch
     from annoseq.training.sweep.run import Run
+    from annoseq.training.sweep.settings import Value
     from annoseq.training.sweep.trial import Sweep
 
 pytest.importorskip("optuna")
@@ -27,6 +32,35 @@ def search_all(sweep: Sweep, *, trials: int = 4, prune: bool = False) -> list[Ru
     runs: list[Run] = []
     search(sweep, trials=trials, seed=1, prune=prune, report=runs.append)
     return runs
+
+
+def pretend(
+    sweep: Sweep, number: int, scores: list[float], watch: Callable[[list[Epoch]], None]
+) -> Run:
+    """Carry out a run with these scores, without training."""
+    run = run_of(number, *scores)
+    for epoch in range(1, len(scores) + 1):
+        try:
+            watch(run.epochs[:epoch])
+        except HopelessRun:
+            run = run_of(number, *scores[:epoch], state="pruned")
+            break
+    sweep.folder.keep(run, None)
+    return run
+
+
+def draw_only(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Value]]:
+    """Train nothing, and return the list that the settings of all runs come to."""
+    drawn: list[dict[str, Value]] = []
+
+    def carry_out(sweep: Sweep, number: int, values: dict[str, Value], *, watch: object) -> Run:
+        drawn.append(values)
+        run = run_of(number, 0.1)
+        sweep.folder.keep(run, None)
+        return run
+
+    monkeypatch.setattr("annoseq.training.sweep.search.carry_out", carry_out)
+    return drawn
 
 
 @pytest.fixture
@@ -76,21 +110,13 @@ def test_a_search_goes_on_to_more_trials(faked: Sweep) -> None:
 def test_the_options_of_a_network_are_drawn_for_it_alone(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn: list[set[str]] = []
-
-    def carry_out(sweep: Sweep, number: int, values: dict[str, object], *, watch: object) -> Run:
-        drawn.append({str(values["model"]), *values})
-        run = run_of(number, 0.1)
-        sweep.folder.keep(run, None)
-        return run
-
-    monkeypatch.setattr("annoseq.training.sweep.search.carry_out", carry_out)
+    drawn = draw_only(monkeypatch)
     given = {"model": "gru,attention", "attention.dropout": "0:0.5"}
     search_all(sweep_in(tmp_path / "sweep", dataset, given, ranges=True), trials=8)
-    assert {"gru" in names for names in drawn} == {True, False}
-    for names in drawn:
-        assert ("gru" in names) == ("gru.hidden" in names)
-        assert ("attention" in names) == ("attention.dropout" in names)
+    assert {values["model"] for values in drawn} == {"gru", "attention"}
+    for values in drawn:
+        assert (values["model"] == "gru") == ("gru.hidden" in values)
+        assert (values["model"] == "attention") == ("attention.dropout" in values)
 
 
 def test_a_run_that_was_cut_short_is_taken_up_again(
@@ -115,7 +141,7 @@ def test_a_run_that_was_cut_short_is_taken_up_again(
 
 def test_a_run_counts_while_another_process_is_at_it(faked: Sweep) -> None:
     search_all(faked, trials=2)
-    with _open_study(faked, prune=False) as study:
+    with open_study(faked.folder, prune=False) as study:
         study.ask().set_user_attr("run", 3)
         study.ask()  # its process died at once
         with faked.folder.claim(3):
@@ -126,7 +152,7 @@ def test_a_run_counts_while_another_process_is_at_it(faked: Sweep) -> None:
 
 
 def test_a_run_that_ended_as_its_process_died_is_not_trained_again(faked: Sweep) -> None:
-    with _open_study(faked, prune=False) as study:
+    with open_study(faked.folder, prune=False) as study:
         study.ask().set_user_attr("run", 1)
         faked.folder.keep(run_of(1, 0.5), None)
         assert [run.number for run in search_all(faked, trials=2)] == [2]
@@ -139,15 +165,7 @@ def test_a_run_that_falls_behind_is_ended(
     def carry_out(
         sweep: Sweep, number: int, values: object, *, watch: Callable[[list[Epoch]], None]
     ) -> Run:
-        run = run_of(number, *[0.1 / number] * 10)
-        for epoch in range(1, 11):
-            try:
-                watch(run.epochs[:epoch])
-            except HopelessRun:
-                run = run_of(number, *[0.1 / number] * epoch, state="pruned")
-                break
-        sweep.folder.keep(run, None)
-        return run
+        return pretend(sweep, number, [0.1 / number] * 10, watch)
 
     monkeypatch.setattr("annoseq.training.sweep.search.carry_out", carry_out)
     given = {"epochs": "10", "max_lr": "1e-4:1e-2"}
@@ -158,22 +176,80 @@ def test_a_run_that_falls_behind_is_ended(
         assert [len(run.epochs) for run in runs] == [10, 10, 10, 10, 10, *ends]
 
 
-def test_a_damaged_study_is_named(sweep: Sweep) -> None:
-    sweep.folder.study.write_bytes(b"no database" * 100)
+def test_a_damaged_study_is_named(faked: Sweep) -> None:
+    search_all(faked, trials=2)
+    with closing(sqlite3.connect(faked.folder.study)) as database:
+        database.execute("ALTER TABLE trial_values RENAME COLUMN value TO other")
     with pytest.raises(TrainingError) as caught:
-        search_all(sweep)
+        search_all(faked, trials=3)
     assert str(caught.value) == (
-        f"{sweep.folder.study} is damaged or was written by another version of Optuna. "
-        "Begin another sweep."
+        f"{faked.folder.study} cannot be read or written: no such column: trial_values.value. "
+        "Where the disk was full, make room and add --resume. Otherwise the file is damaged or "
+        "of another version of Optuna: begin another sweep."
     )
+    faked.folder.study.write_bytes(b"no database" * 100)
+    with pytest.raises(TrainingError, match=r"written: file is not a database\. Where"):
+        search_all(faked)
 
 
-def test_without_optuna_the_message_says_how_to_install_it(
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_run_whose_file_is_gone_is_trained_again(faked: Sweep) -> None:
+    first = search_all(faked, trials=3)
+    (faked.folder.path / "runs" / "002.json").unlink()
+    assert [run.number for run in search_all(faked, trials=3)] == [2]
+    assert search_all(faked, trials=3) == []
+    assert [run.number for run in search_all(faked, trials=4)] == [4]
+    assert sorted(run.number for run in faked.folder.runs()) == [1, 2, 3, 4]
+    assert len(first) == 3
+
+
+def test_settings_that_no_run_can_begin_with_are_drawn_again(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "optuna", None)
+    drawn = draw_only(monkeypatch)
+    heads = {"transformer.heads": "3:8", "transformer.embedding": "96", "model": "transformer"}
+    sweep = sweep_in(tmp_path / "heads", dataset, {}, ranges=False)
+    search_all(replace(sweep, space=Space.parse(heads, ranges=True)), trials=8)
+    assert len(drawn) == 8
+    assert {values["transformer.heads"] for values in drawn} <= {3, 4, 6, 8}
+    drawn.clear()
+    widths = {"model": "tagger", "tagger.hidden": "8:64", "tagger.buckets": "1024:8192"}
+    sweep = sweep_in(tmp_path / "widths", dataset, {}, ranges=False)
+    search_all(replace(sweep, space=Space.parse(widths, ranges=True)), trials=8)
+    assert len(drawn) == 8
+    assert {int(values["tagger.hidden"]) % 8 for values in drawn} == {0}
+    assert {int(values["tagger.buckets"]) % 1024 for values in drawn} == {0}
+
+
+def test_a_search_that_draws_nothing_to_begin_with_ends(sweep: Sweep) -> None:
+    axes = {
+        "model": Choice(("transformer",)),
+        "transformer.embedding": Choice((30,)),
+        "transformer.heads": Choice((4, 7)),
+    }
     with pytest.raises(OptionError) as caught:
-        import_optuna()
-    assert str(caught.value) == (
-        "--search needs Optuna, which is not installed. Run: pip install 'annoseq[sweep]'"
+        search_all(replace(sweep, space=Space(axes)))
+    message = str(caught.value)
+    assert message.startswith("100 settings were drawn, and with none can a run begin; with the")
+    assert message.endswith("twice their number. Give other lists or ranges.")
+
+
+def test_runs_of_any_length_are_compared(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plans = [(5, 0.2)] * 4 + [(13, 0.9), (13, 0.8), (13, 0.1)]
+
+    def carry_out(
+        sweep: Sweep, number: int, values: object, *, watch: Callable[[list[Epoch]], None]
+    ) -> Run:
+        return pretend(sweep, number, [plans[number - 1][1]] * plans[number - 1][0], watch)
+
+    monkeypatch.setattr("annoseq.training.sweep.search.carry_out", carry_out)
+    drawn = iter(plans)
+    monkeypatch.setattr(
+        "annoseq.training.sweep.search._suggest",
+        lambda trial, name, axis: next(drawn)[0] if name == "epochs" else axis.values[0],
     )
+    sweep = sweep_in(tmp_path / "sweep", dataset, {"epochs": "5:20"}, ranges=True)
+    runs = search_all(sweep, trials=7, prune=True)
+    assert [run.state for run in runs] == ["finished"] * 6 + ["pruned"]
+    assert len(runs[-1].epochs) == 4  # of 13: the first beyond 30 %

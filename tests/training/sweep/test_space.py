@@ -98,6 +98,7 @@ def test_a_range_is_drawn_in_the_logarithm_where_it_is_wide() -> None:
             {"model": "gru", "attention.hidden": "8,16"},
             "--attention.hidden belongs to --model attention, and the model is gru.",
         ),
+        ({"tagger.buckets": "1000"}, "--tagger.buckets: found '1000'. Give a multiple of 1024."),
         ({"nope": "1"}, "--nope is not a setting of a run."),
     ],
 )
@@ -114,6 +115,20 @@ def test_a_range_starts_with_the_smaller_end(text: str) -> None:
     assert str(caught.value) == (
         f"--max-lr: found '{text}'. Give a range of numbers, the smaller one first."
     )
+
+
+def test_whole_numbers_are_drawn_in_the_steps_of_their_setting() -> None:
+    axes = Space.parse({"tagger.hidden": "8:64", "epochs": "2:4"}, ranges=True).axes
+    assert axes == {"tagger.hidden": Range(8, 64, step=8), "epochs": Range(2, 4)}
+
+
+def test_a_search_is_refused_only_if_no_settings_are_found() -> None:
+    given = {"model": "transformer", "transformer.heads": "4", "transformer.embedding": "30:100"}
+    found = Space.parse(given, ranges=True).some()
+    assert [one.network.transformer.embedding % 8 for one in found] == [0]
+    given = {"model": "transformer", "transformer.dropout": "0:0.5", "transformer.embedding": "30"}
+    with pytest.raises(OptionError, match="an embedding of 30 cannot be shared out among 4 heads"):
+        Space.parse(given, ranges=True)
 
 
 def test_both_ends_of_a_range_must_be_values_of_the_setting() -> None:

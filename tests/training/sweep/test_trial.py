@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Never
 
 import pytest
 import torch
 
-from annoseq.errors import TrainingError
+from annoseq.errors import OptionError, TrainingError
 from annoseq.models.folder import TrainedModel
+from annoseq.models.gru import Gru
 from annoseq.training.learner import Learner
 from annoseq.training.sweep.grid import run_grid
 from annoseq.training.sweep.settings import Settings
@@ -30,6 +32,10 @@ THREE = {**VALUES, "epochs": 3, "max_lr": 0.05}
 def sweep(dataset: Dataset, tmp_path: Path) -> Sweep:
     given = {"epochs": "1,2", "max_lr": "0.01,0.05"}
     return sweep_in(tmp_path / "sweep", dataset, given, ranges=False)
+
+
+def run_out(*_: object, **__: object) -> Never:
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
 
 def files(sweep: Sweep) -> list[str]:
@@ -77,7 +83,7 @@ def test_an_interrupted_run_goes_on_from_its_last_epoch(sweep: Sweep) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         carry_out(sweep, 1, THREE, watch=interrupt)
-    assert files(sweep) == ["001.training"]
+    assert files(sweep) == ["001.training", "lock"]
     seen: list[int] = []
     run = carry_out(sweep, 1, THREE, watch=lambda epochs: seen.append(len(epochs)))
     assert seen == [3]
@@ -112,14 +118,20 @@ def test_a_hopeless_run_is_a_row(sweep: Sweep) -> None:
 def test_a_run_that_is_too_large_for_the_memory_is_a_row(
     sweep: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def run_out(*_: object, **__: object) -> Never:
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-
     monkeypatch.setattr(WritingObjective, "forward", run_out)
     run = carry_out(sweep, 1, THREE)
     assert (run.state, run.score, run.epochs) == ("out of memory", None, [])
     monkeypatch.undo()
     assert carry_out(sweep, 2, THREE).state == "finished"
+
+
+def test_a_network_that_is_too_large_for_the_memory_is_a_row(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Gru, "to", run_out)
+    run = carry_out(sweep, 1, THREE)
+    assert (run.state, run.score, run.epochs) == ("out of memory", None, [])
+    assert [one.number for one in sweep.folder.runs()] == [1]
 
 
 def test_an_error_that_beginning_again_would_not_mend_ends_the_sweep(
@@ -137,10 +149,18 @@ def test_an_error_that_beginning_again_would_not_mend_ends_the_sweep(
     assert tries == [1]
 
 
-def test_settings_that_do_not_go_together_are_a_row(sweep: Sweep) -> None:
+def test_settings_that_no_run_can_begin_with_are_refused(sweep: Sweep, tmp_path: Path) -> None:
     values: dict[str, Value] = {"model": "transformer", "transformer.embedding": 10}
-    run = carry_out(sweep, 1, values)
-    assert (run.state, run.epochs) == ("impossible", [])
+    with pytest.raises(OptionError, match="an embedding of 10 cannot be shared out among 4 heads"):
+        sweep.settings(values)
+    vectors = tmp_path / "v.vec"
+    vectors.write_text("1 2\na 1 2\n")
+    guided = replace(sweep, vectors=vectors)
+    with pytest.raises(OptionError, match=r"--gru\.embedding 8 was given, and the vectors have 2"):
+        guided.settings(VALUES)
+    assert guided.settings({"gru.hidden": 8}).network.model == "gru"
+    assert guided.settings({"model": "tagger"}).network.model == "tagger"
+    assert sweep.settings(VALUES).training.epochs == 5
 
 
 def test_a_grid_is_carried_out_once(sweep: Sweep) -> None:

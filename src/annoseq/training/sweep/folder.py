@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import fcntl
 import json
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from annoseq.training.learner import Learner
 
 _PLAN = "config.json"
+_LOCK = "runs/lock"
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,8 @@ class SweepFolder:
         with replacing_folder(self.path, overwrite=overwrite) as new:
             (new / _PLAN).write_text(json.dumps(plan, indent=1) + "\n", encoding="utf-8")
             (new / "runs").mkdir()
+            with _hold(new / _LOCK, wait=True):
+                pass  # where locks do not work, nothing is begun
 
     def resume(self, plan: dict[str, Any]) -> None:
         """Raise unless the folder was begun with this plan.
@@ -109,18 +112,15 @@ class SweepFolder:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Wait until no other process holds the folder, and hold it."""
-        with (self.path / "runs" / "lock").open("w") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        with _hold(self.path / _LOCK, wait=True):
             yield
 
     @contextmanager
     def claim(self, number: int) -> Iterator[bool]:
         """Hold a run, and yield whether it is now ours: no other holds it, it has not ended."""
         path = self._file(number, "lock")
-        with path.open("w") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+        with _hold(path, wait=False) as is_held:
+            if not is_held:
                 yield False
                 return
             try:
@@ -149,7 +149,37 @@ class SweepFolder:
                 learner.save(self.best, overwrite=True)
             run.write(self._file(run.number, "json"))
             self.checkpoint(run.number).unlink(missing_ok=True)
-            write_table(self.runs(), self.path / "runs.csv")
+            self._tabulate()
+
+    def tabulate(self) -> None:
+        """Write the table of runs."""
+        with self.lock():
+            self._tabulate()
+
+    def _tabulate(self) -> None:
+        write_table(self.runs(), self.path / "runs.csv")
 
     def _file(self, number: int, kind: str) -> Path:
         return self.path / "runs" / f"{number:03d}.{kind}"
+
+
+@contextmanager
+def _hold(path: Path, *, wait: bool) -> Iterator[bool]:
+    """Hold a file, and yield whether it is ours: without waiting, another process may hold it.
+
+    Raises:
+        OutputError: it cannot be written, or locks do not work there.
+    """
+    with ExitStack() as opened:
+        try:
+            handle = opened.enter_context(path.open("w"))
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            is_held = True
+        except BlockingIOError:
+            is_held = False
+        except OSError as error:
+            raise OutputError(
+                f"{path} cannot be locked: {error.strerror}. A sweep needs a folder that it may "
+                "write to, on a disk where file locks work: choose another --out."
+            ) from error
+        yield is_held

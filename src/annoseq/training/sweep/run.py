@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from annoseq.training.sweep.settings import Value
 
-State = Literal["finished", "pruned", "diverged", "out of memory", "impossible"]
+State = Literal["finished", "pruned", "diverged", "out of memory"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Run:
     """A run that has ended: its number from 1, its settings and its epochs.
 
     `score` is that of the weights that training kept, on the validation rows. Only a finished run
-    has one. `impossible` are settings that do not go together.
+    has one.
     """
 
     number: int

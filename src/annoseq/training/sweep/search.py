@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from annoseq.errors import OptionError, TrainingError
-from annoseq.training.sweep.settings import Settings
-from annoseq.training.sweep.space import Choice, Range
+from annoseq.errors import OptionError
+from annoseq.training.sweep.space import TRIED, Choice, Range
+from annoseq.training.sweep.study import import_optuna, open_study, points
 from annoseq.training.sweep.trial import HopelessRun, carry_out
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from types import ModuleType
+    from collections.abc import Callable
 
     import optuna
 
@@ -23,28 +22,8 @@ if TYPE_CHECKING:
     from annoseq.training.sweep.settings import Value
     from annoseq.training.sweep.trial import Sweep
 
-_STEPS = 20
-"""Points of a run at which it is compared with others."""
-_WARM_UP = 6
-"""Points before the first comparison: the rate rises in the first 30 % of a run."""
 _RUN = "run"
 """The attribute of a trial that says which run it is, perhaps one that another trial began."""
-
-
-def import_optuna() -> ModuleType:
-    """Import Optuna, which only a search needs.
-
-    Raises:
-        OptionError: it is not installed.
-    """
-    try:
-        import optuna
-    except ImportError:
-        raise OptionError(
-            "--search needs Optuna, which is not installed. Run: pip install 'annoseq[sweep]'"
-        ) from None
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna
 
 
 def search(
@@ -55,15 +34,19 @@ def search(
     Values are drawn by the tree-structured Parzen estimator (Bergstra et al. 2011). With `prune`,
     a run ends early whose best accuracy so far is below the median of the others' at the same
     share of their epochs. A run whose process died is taken up again.
+
+    Raises:
+        OptionError: hardly any of the settings that can be drawn go together.
+        TrainingError: the study cannot be read or written.
     """
-    with _open_study(sweep, prune=prune) as study:
+    with open_study(sweep.folder, prune=prune) as study:
         while True:
             with ExitStack() as held:
                 with sweep.folder.lock():
-                    trial = _take(study, sweep, trials=trials, seed=seed, held=held)
-                    if trial is None:
+                    _revive(study, sweep)
+                    if not _is_wanted(study, trials=trials):
                         return
-                    values = _draw(trial, sweep)
+                    trial, values = _take(study, sweep, seed=seed, held=held)
                 watch = _watcher(trial, sweep, values)
                 run = carry_out(sweep, _run_number(trial), values, watch=watch)
                 with sweep.folder.lock():
@@ -71,64 +54,54 @@ def search(
                 report(run)
 
 
-@contextmanager
-def _open_study(sweep: Sweep, *, prune: bool) -> Iterator[optuna.Study]:
-    """Yield the study of a sweep's folder, new or as it was left.
-
-    Raises:
-        TrainingError: the database is damaged.
-    """
-    optuna = import_optuna()
-    from sqlalchemy import URL
-    from sqlalchemy.exc import SQLAlchemyError
-
-    url = URL.create("sqlite", database=str(sweep.folder.study))
-    pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=_WARM_UP)
-    try:
-        with sweep.folder.lock():
-            storage = optuna.storages.RDBStorage(url.render_as_string(hide_password=False))
-            study = optuna.create_study(
-                study_name="sweep",
-                storage=storage,
-                direction="maximize",
-                pruner=pruner if prune else optuna.pruners.NopPruner(),
-                load_if_exists=True,
-            )
-    except (SQLAlchemyError, optuna.exceptions.OptunaError) as error:
-        raise TrainingError(
-            f"{sweep.folder.study} is damaged or was written by another version of Optuna. "
-            "Begin another sweep."
-        ) from error
-    try:
-        yield study
-    finally:
-        storage.remove_session()
-        storage.engine.dispose()
+def _is_wanted(study: optuna.Study, *, trials: int) -> bool:
+    """Tell whether another trial is to begin: one that waits, or one more."""
+    states = import_optuna().trial.TrialState
+    found = [one for one in study.get_trials(deepcopy=False) if one.state != states.FAIL]
+    is_waiting = any(trial.state == states.WAITING for trial in found)
+    return is_waiting or len({_run_number(trial) for trial in found}) < trials
 
 
 def _take(
-    study: optuna.Study, sweep: Sweep, *, trials: int, seed: int, held: ExitStack
-) -> optuna.Trial | None:
-    """Take the next trial, its run held, unless there are enough. The folder must be held."""
+    study: optuna.Study, sweep: Sweep, *, seed: int, held: ExitStack
+) -> tuple[optuna.Trial, dict[str, Value]]:
+    """Take the next trial, its run held, and its settings. The folder must be held.
+
+    Draws that no run can begin with are made again.
+    """
     states = import_optuna().trial.TrialState
-    _revive(study, sweep)
-    found = study.get_trials(deepcopy=False)
-    counts = {state: sum(trial.state == state for trial in found) for state in states}
-    if not counts[states.WAITING] and len(found) - counts[states.FAIL] >= trials:
-        return None
-    # Drawn anew for each trial: what is drawn does not depend on who draws, or when it began.
-    draws = int(np.random.SeedSequence([seed, len(found)]).generate_state(1)[0])
-    study.sampler = import_optuna().samplers.TPESampler(seed=draws)
-    trial = study.ask()
-    if _RUN not in trial.user_attrs:
-        trial.set_user_attr(_RUN, 1 + max((_run_number(one) for one in found), default=0))
-    held.enter_context(sweep.folder.claim(_run_number(trial)))
-    return trial
+    for _ in range(TRIED):
+        found = study.get_trials(deepcopy=False)
+        # Drawn anew for each trial: what is drawn does not depend on who draws, or when it began.
+        draws = int(np.random.SeedSequence([seed, len(found)]).generate_state(1)[0])
+        study.sampler = import_optuna().samplers.TPESampler(seed=draws)
+        trial = study.ask()
+        values = _draw(trial, sweep)
+        try:
+            sweep.settings(values)
+        except OptionError as error:
+            fault = str(error)
+            study.tell(trial.number, state=states.FAIL)
+            continue
+        if _RUN not in trial.user_attrs:
+            trial.set_user_attr(_RUN, 1 + max((_run_number(one) for one in found), default=0))
+        held.enter_context(sweep.folder.claim(_run_number(trial)))
+        return trial, values
+    raise OptionError(
+        f"{TRIED} settings were drawn, and with none can a run begin; with the last: {fault} "
+        "Give other lists or ranges."
+    )
 
 
 def _revive(study: optuna.Study, sweep: Sweep) -> None:
-    """Ask again for the trials whose processes died."""
+    """Ask again for the trials whose processes died, or whose runs are no longer there."""
     states = import_optuna().trial.TrialState
+    ended = study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED))
+    lost = {one: trial for trial in ended if sweep.folder.find(one := _run_number(trial)) is None}
+    for trial in study.get_trials(deepcopy=False, states=(states.RUNNING, states.WAITING)):
+        lost.pop(_run_number(trial), None)
+    for number, trial in lost.items():
+        study.enqueue_trial(trial.params, user_attrs={_RUN: number})
     for trial in study.get_trials(deepcopy=False, states=(states.RUNNING,)):
         number = _run_number(trial)
         if not number:  # its process died as it was made
@@ -144,10 +117,11 @@ def _revive(study: optuna.Study, sweep: Sweep) -> None:
 
 
 def _tell(study: optuna.Study, number: int, run: Run) -> None:
-    if run.state == "pruned":
+    """Tell the study of a run: one without a score is worse than all that have one."""
+    if run.score is None:
         study.tell(number, state=import_optuna().trial.TrialState.PRUNED, skip_if_finished=True)
-    else:  # a run without a score is the worst that there can be
-        study.tell(number, run.score or 0.0, skip_if_finished=True)
+    else:
+        study.tell(number, run.score, skip_if_finished=True)
 
 
 def _run_number(trial: optuna.Trial | optuna.trial.FrozenTrial) -> int:
@@ -171,7 +145,8 @@ def _suggest(trial: optuna.Trial, name: str, axis: Choice | Range) -> Value:
         assert value is not None  # which Optuna would allow
         return value
     if isinstance(axis.low, int) and isinstance(axis.high, int):
-        return trial.suggest_int(name, axis.low, axis.high, log=axis.is_logarithmic)
+        low, high = axis.low // axis.step, axis.high // axis.step
+        return axis.step * trial.suggest_int(name, low, high, log=axis.is_logarithmic)
     return trial.suggest_float(name, axis.low, axis.high, log=axis.is_logarithmic)
 
 
@@ -179,18 +154,17 @@ def _watcher(
     trial: optuna.Trial, sweep: Sweep, values: dict[str, Value]
 ) -> Callable[[list[Epoch]], None]:
     """Make what tells the study of epochs and ends a run that has fallen behind."""
-    seen = -1
+    seen = 0
 
     def watch(epochs: list[Epoch]) -> None:
         nonlocal seen
-        total = Settings.of(values).settled(sweep.dataset).training.epochs
+        total = sweep.settings(values).training.epochs
         assert total != "auto"
+        scores = points([row.score for row in epochs], total=total)
         with sweep.folder.lock():
-            for row in epochs:
-                step = _STEPS * row.epoch // total
-                if step > seen:
-                    trial.report(row.score, step)
-                    seen = step
+            for step in [step for step in scores if step >= seen]:
+                trial.report(scores[step], step)
+                seen = step + 1
             if len(epochs) < total and trial.should_prune():
                 raise HopelessRun
 

@@ -13,6 +13,8 @@ from annoseq.errors import OptionError, describe_wanted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pydantic.fields import FieldInfo
+
     from annoseq.text.dataset import Dataset
 
 Value = str | int | float
@@ -71,7 +73,7 @@ def read_value(name: str, text: str) -> Value:
     Raises:
         OptionError: the setting does not take this value.
     """
-    field = _section(name).model_fields[name.rpartition(".")[2]]
+    field = _field(name)
     kind: Any = Annotated[field.annotation, field]
     adapter: TypeAdapter[Value] = TypeAdapter(kind, config=ConfigDict(allow_inf_nan=False))
     try:
@@ -79,6 +81,15 @@ def read_value(name: str, text: str) -> Value:
     except ValidationError as error:
         wanted = describe_wanted(error.errors(include_url=False)) or "another value"
         raise OptionError(f"{option(name)}: found {text!r}. Give {wanted}.") from None
+
+
+def step_of(name: str) -> int:
+    """Return what every whole value of a setting is a multiple of."""
+    return max(getattr(mark, "multiple_of", 1) for mark in (None, *_field(name).metadata))
+
+
+def _field(name: str) -> FieldInfo:
+    return _section(name).model_fields[name.rpartition(".")[2]]
 
 
 def _section(name: str) -> type[Section]:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
-from itertools import islice, product
+from itertools import chain, islice, product
 from typing import TYPE_CHECKING
 
 from annoseq.config import NetworkConfig
 from annoseq.errors import OptionError
-from annoseq.training.sweep.settings import Settings, Value, option, read_value
+from annoseq.training.sweep.settings import Settings, Value, option, read_value, step_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 _WIDE = 10
 """A range whose ends are this many times apart, or more, is drawn from evenly in the logarithm."""
-_TRIED = 100
+TRIED = 100
 """Combinations that are tried before a search is refused."""
 
 
@@ -31,10 +32,11 @@ class Choice:
 
 @dataclass(frozen=True)
 class Range:
-    """All values of a setting from `low` to `high`, both included."""
+    """All values of a setting from `low` to `high`, both included; whole ones in steps."""
 
     low: int | float
     high: int | float
+    step: int = 1
 
     @property
     def is_logarithmic(self) -> bool:
@@ -98,7 +100,7 @@ class Space:
         return {"model": Choice((model,)), **axes} if "model" in self.axes else axes
 
     def grid(self) -> list[dict[str, Value]]:
-        """Return every combination; the last setting that was given changes fastest.
+        """Return every combination; the last setting changes fastest.
 
         Raises:
             OptionError: a combination is of values that do not go together.
@@ -117,7 +119,8 @@ class Space:
         found = []
         for model in self.models:
             fault: OptionError | None = None
-            for values in islice(_combinations(self.of_model(model)), _TRIED):
+            axes = self.of_model(model)
+            for values in chain(islice(_combinations(axes), TRIED), islice(_draws(axes), TRIED)):
                 try:
                     found.append(read(values))
                     break
@@ -133,6 +136,20 @@ def _combinations(axes: Mapping[str, Choice | Range]) -> Iterator[dict[str, Valu
     lists = [axis.values if isinstance(axis, Choice) else (axis.low,) for axis in axes.values()]
     for values in product(*lists):
         yield dict(zip(axes, values, strict=True))
+
+
+def _draws(axes: Mapping[str, Choice | Range]) -> Iterator[dict[str, Value]]:
+    generator = random.Random(0)
+    while True:
+        yield {name: _draw(axis, generator) for name, axis in axes.items()}
+
+
+def _draw(axis: Choice | Range, generator: random.Random) -> Value:
+    if isinstance(axis, Choice):
+        return generator.choice(axis.values)
+    if isinstance(axis.low, int) and isinstance(axis.high, int):
+        return generator.randrange(axis.low, axis.high + 1, axis.step)
+    return generator.uniform(axis.low, axis.high)
 
 
 def _parse(name: str, text: str) -> Choice | Range:
@@ -156,4 +173,4 @@ def _range(name: str, text: str) -> Range:
         raise OptionError(
             f"{option(name)}: found {text!r}. Give a range of numbers, the smaller one first."
         )
-    return Range(low, high)
+    return Range(low, high, step_of(name))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
 
-from annoseq.errors import DivergenceError, OptionError, OutOfMemoryError, TrainingError
+from annoseq.errors import DivergenceError, OutOfMemoryError, TrainingError
+from annoseq.text.vectors.reader import open_vectors
 from annoseq.training.learner import Learner
 from annoseq.training.sweep.run import Run, State
 from annoseq.training.sweep.settings import Settings
@@ -35,6 +37,21 @@ class Sweep:
     device: DeviceConfig
     vectors: Path | None = None
 
+    def settings(self, values: Mapping[str, Value]) -> Settings:
+        """Return what a run with these values begins with.
+
+        Raises:
+            OptionError: it could not begin.
+        """
+        settings = Settings.of(values).settled(self.dataset)
+        if self._width and settings.network.model != "tagger":  # which takes any width
+            settings.network.with_embedding(self._width)
+        return settings
+
+    @cached_property
+    def _width(self) -> int:
+        return open_vectors(self.vectors).width if self.vectors else 0
+
 
 class HopelessRun(Exception):  # noqa: N818
     """What a watcher of a run raises to end it: others were better at this point."""
@@ -50,12 +67,15 @@ def carry_out(
     """Train a run to its end, going on where it was interrupted, and put it in the folder.
 
     `watch` sees all epochs so far after each.
+
+    Raises:
+        OptionError: the values are none that a run can begin with.
     """
+    settings = Settings.of(values)
     try:
-        settings = Settings.of(values)
         learner = _learner(sweep, settings)
-    except OptionError:
-        run = Run(number, "impossible", dict(values), [])
+    except torch.OutOfMemoryError:
+        run = Run(number, "out of memory", dict(values), [])
         sweep.folder.keep(run, None)
         return run
     was_begun = sweep.folder.checkpoint(number).exists()
@@ -106,7 +126,7 @@ def _train(
         return "diverged"
     except HopelessRun:
         return "pruned"
-    except OutOfMemoryError:
+    except (OutOfMemoryError, torch.OutOfMemoryError):
         torch.cuda.empty_cache()
         return "out of memory"
     return "finished"
