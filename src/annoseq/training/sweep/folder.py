@@ -76,7 +76,7 @@ class SweepFolder:
         with replacing_folder(self.path, overwrite=overwrite) as new:
             (new / _PLAN).write_text(json.dumps(plan, indent=1) + "\n", encoding="utf-8")
             (new / "runs").mkdir()
-            with _hold(new / _LOCK, wait=True):
+            with _hold(new / _LOCK, wait=True, folder=self.path):
                 pass  # where locks do not work, nothing is begun
 
     def resume(self, plan: dict[str, Any]) -> None:
@@ -112,14 +112,14 @@ class SweepFolder:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Wait until no other process holds the folder, and hold it."""
-        with _hold(self.path / _LOCK, wait=True):
+        with _hold(self.path / _LOCK, wait=True, folder=self.path):
             yield
 
     @contextmanager
     def claim(self, number: int) -> Iterator[bool]:
         """Hold a run, and yield whether it is now ours: no other holds it, it has not ended."""
         path = self._file(number, "lock")
-        with _hold(path, wait=False) as is_held:
+        with _hold(path, wait=False, folder=self.path) as is_held:
             if not is_held:
                 yield False
                 return
@@ -164,8 +164,8 @@ class SweepFolder:
 
 
 @contextmanager
-def _hold(path: Path, *, wait: bool) -> Iterator[bool]:
-    """Hold a file, and yield whether it is ours: without waiting, another process may hold it.
+def _hold(path: Path, *, wait: bool, folder: Path) -> Iterator[bool]:
+    """Hold a file of a folder, and yield whether it is ours: another process may hold it already.
 
     Raises:
         OutputError: it cannot be written, or locks do not work there.
@@ -179,7 +179,7 @@ def _hold(path: Path, *, wait: bool) -> Iterator[bool]:
             is_held = False
         except OSError as error:
             raise OutputError(
-                f"{path} cannot be locked: {error.strerror}. A sweep needs a folder that it may "
+                f"{folder} cannot be locked: {error.strerror}. A sweep needs a folder that it may "
                 "write to, on a disk where file locks work: choose another --out."
             ) from error
         yield is_held
