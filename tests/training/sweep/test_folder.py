@@ -80,8 +80,8 @@ def test_where_locks_do_not_work_nothing_is_begun(
     with pytest.raises(OutputError) as caught:
         SweepFolder(tmp_path / "sweep").begin(PLAN, overwrite=False)
     assert str(caught.value) == (
-        f"{tmp_path / 'sweep'} cannot be locked: No locks available. A sweep needs a folder that it may "
-        "write to, on a disk where file locks work: choose another --out."
+        f"{tmp_path / 'sweep'} cannot be locked: No locks available. A sweep needs a folder "
+        "that it may write to, on a disk where file locks work: choose another --out."
     )
     assert list(tmp_path.iterdir()) == []
 
