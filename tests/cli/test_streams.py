@@ -6,12 +6,11 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Never
-
-import torch
+from typing import TYPE_CHECKING
 
 from annoseq.annotator.annotator import Annotator
 from tests.cli.command import finish, refusal, run, start
+from tests.faults import run_out_of_memory
 
 if TYPE_CHECKING:
     import pytest
@@ -67,10 +66,7 @@ def test_output_that_cannot_be_written_is_explained(table: Path) -> None:
 def test_a_lack_of_memory_is_explained(
     model: Path, table: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def run_out(*_: object, **__: object) -> Never:
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-
-    monkeypatch.setattr(Annotator, "annotate", run_out)
+    monkeypatch.setattr(Annotator, "annotate", run_out_of_memory)
     assert refusal(run("annotate", model, table)) == (
         "the memory of the GPU does not suffice. Use smaller batches, or --device cpu, or end "
         "other programs that take the GPU's memory."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Never, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import pytest
 import torch
@@ -16,6 +16,7 @@ from annoseq.text.batches import collate
 from annoseq.text.codec import Example
 from annoseq.training.loop import OneCycle, Trainer
 from annoseq.training.writing import WritingObjective
+from tests.faults import run_out_of_memory
 from tests.tiny import STILL, STILL_ATTENTION, STILL_TRANSFORMER, tiny_network
 
 if TYPE_CHECKING:
@@ -107,18 +108,11 @@ class Greedy(nn.Module):
     def positions(self, batch: object) -> int:
         return 1
 
-    def forward(self, batch: object, *, forcing: float) -> Never:
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-
-    def measure(self, batch: object) -> Never:
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+    forward = measure = run_out_of_memory
 
 
 def test_memory_that_the_optimizer_lacks_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
-    def run_out(*_: object, **__: object) -> Never:
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-
-    monkeypatch.setattr(torch.optim.AdamW, "step", run_out)
+    monkeypatch.setattr(torch.optim.AdamW, "step", run_out_of_memory)
     with pytest.raises(OutOfMemoryError, match="the memory of cpu does not suffice for a batch "):
         OneCycle(trainer(), first=0, epochs=1, max_lr=1e-3).train_epoch()
 

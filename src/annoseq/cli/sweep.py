@@ -102,7 +102,7 @@ def sweep(
         return _tell_size(space, runs)
     compute = Compute.choose(device)  # before the table is read, which may take long
     if vectors:
-        open_vectors(vectors)
+        open_vectors(vectors)  # a bad file, too, is refused now
     folder = SweepFolder(out)
     if not resume:
         folder.rehearse(overwrite=overwrite)

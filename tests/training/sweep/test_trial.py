@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Never
 
 import pytest
-import torch
 
 from annoseq.errors import OptionError, TrainingError
 from annoseq.models.folder import TrainedModel
@@ -14,6 +13,7 @@ from annoseq.training.sweep.grid import run_grid
 from annoseq.training.sweep.settings import Settings
 from annoseq.training.sweep.trial import HopelessRun, Sweep, carry_out
 from annoseq.training.writing import WritingObjective
+from tests.faults import run_out_of_memory
 from tests.tiny import same_weights
 from tests.training.sweep.runs import VALUES, sweep_in
 
@@ -32,10 +32,6 @@ THREE = {**VALUES, "epochs": 3, "max_lr": 0.05}
 def sweep(dataset: Dataset, tmp_path: Path) -> Sweep:
     given = {"epochs": "1,2", "max_lr": "0.01,0.05"}
     return sweep_in(tmp_path / "sweep", dataset, given, ranges=False)
-
-
-def run_out(*_: object, **__: object) -> Never:
-    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
 
 def files(sweep: Sweep) -> list[str]:
@@ -115,23 +111,16 @@ def test_a_hopeless_run_is_a_row(sweep: Sweep) -> None:
     assert not sweep.folder.best.exists()
 
 
+@pytest.mark.parametrize(("kind", "step"), [(Gru, "to"), (WritingObjective, "forward")])
 def test_a_run_that_is_too_large_for_the_memory_is_a_row(
-    sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+    kind: type, step: str, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(WritingObjective, "forward", run_out)
+    monkeypatch.setattr(kind, step, run_out_of_memory)
     run = carry_out(sweep, 1, THREE)
     assert (run.state, run.score, run.epochs) == ("out of memory", None, [])
     monkeypatch.undo()
     assert carry_out(sweep, 2, THREE).state == "finished"
-
-
-def test_a_network_that_is_too_large_for_the_memory_is_a_row(
-    sweep: Sweep, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Gru, "to", run_out)
-    run = carry_out(sweep, 1, THREE)
-    assert (run.state, run.score, run.epochs) == ("out of memory", None, [])
-    assert [one.number for one in sweep.folder.runs()] == [1]
+    assert [one.number for one in sweep.folder.runs()] == [2, 1]
 
 
 def test_an_error_that_beginning_again_would_not_mend_ends_the_sweep(

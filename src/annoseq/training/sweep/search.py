@@ -154,12 +154,12 @@ def _watcher(
     trial: optuna.Trial, sweep: Sweep, values: dict[str, Value]
 ) -> Callable[[list[Epoch]], None]:
     """Make what tells the study of epochs and ends a run that has fallen behind."""
+    total = sweep.settings(values).training.epochs
+    assert total != "auto"
     seen = 0
 
     def watch(epochs: list[Epoch]) -> None:
         nonlocal seen
-        total = sweep.settings(values).training.epochs
-        assert total != "auto"
         scores = points([row.score for row in epochs], total=total)
         with sweep.folder.lock():
             for step in [step for step in scores if step >= seen]:

@@ -85,7 +85,7 @@ def read_value(name: str, text: str) -> Value:
 
 def step_of(name: str) -> int:
     """Return what every whole value of a setting is a multiple of."""
-    return max(getattr(mark, "multiple_of", 1) for mark in (None, *_field(name).metadata))
+    return max((getattr(mark, "multiple_of", 1) for mark in _field(name).metadata), default=1)
 
 
 def _field(name: str) -> FieldInfo:
