@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from annoseq.text.batches import shuffled
+from annoseq.tokenization.batching import shuffled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from annoseq.text.codec import Example
+    from annoseq.tokenization.seq2seq_tokenizer import Example
     from annoseq.training.learner import Learner
 
 PROBED = 40

@@ -18,17 +18,16 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from annoseq.annotator.annotator import Annotator
+from annoseq.atomic_io import replacing
 from annoseq.config import DeviceConfig, GruConfig, SearchConfig
+from annoseq.data.pairs import Pairs, align_pairs, read_pairs
 from annoseq.errors import AnnoseqError, OptionError
-from annoseq.evaluation.spans import SpanScore, score_spans
-from annoseq.files import replacing
-from annoseq.pairs.alignment import align_pairs
-from annoseq.pairs.pairs import Pairs, read_pairs
-from annoseq.text.batches import shuffled
-from annoseq.text.codec import Codec
-from annoseq.text.dataset import Dataset
-from annoseq.text.segmentation import segmentation
+from annoseq.evaluation.span_matching import SpanScore, score_spans
+from annoseq.inference.annotator import Annotator
+from annoseq.tokenization.batching import shuffled
+from annoseq.tokenization.dataset import Dataset
+from annoseq.tokenization.pretokenizer import segmentation
+from annoseq.tokenization.seq2seq_tokenizer import Codec
 from annoseq.training.learner import Learner
 from benchmarks.measure import describe_machine, markdown_table
 from benchmarks.meddocan import FOLDER
@@ -36,7 +35,7 @@ from benchmarks.meddocan import FOLDER
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from annoseq.annotator.annotation import Annotation
+    from annoseq.inference.annotation import Annotation
 
 REPORT = Path(__file__).resolve().parents[1] / "docs" / "decoding.md"
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"

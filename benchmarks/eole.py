@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from annoseq.pairs.pairs import Pairs
+from annoseq.data.pairs import Pairs
 from benchmarks import eole_peer
 from benchmarks.budget import cache_folder, note, one_core
 from benchmarks.command import guarded, made_by, make_parser, read_options

@@ -5,19 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from annoseq.data.markup import closing, opening, parse, strip_tags
+from annoseq.data.pairs import Pairs, align_pairs
 from annoseq.errors import MarkupError, OptionError
-from annoseq.evaluation.spans import SpanScore, score_spans
-from annoseq.pairs.alignment import align_pairs
-from annoseq.pairs.markup import closing, opening, parse, strip_tags
-from annoseq.pairs.pairs import Pairs
-from annoseq.text.segmentation import segmentation
-from annoseq.text.tagging import cover, join_tagged, tagged_tokens
+from annoseq.evaluation.span_matching import SpanScore, score_spans
+from annoseq.tokenization.linearize import cover, join_tagged, tagged_tokens
+from annoseq.tokenization.pretokenizer import segmentation
 from benchmarks import eole_peer
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from annoseq.pairs.markup import Span
+    from annoseq.data.markup import Span
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from annoseq.annotator.annotator import Annotator
 from annoseq.config import (
     AttentionConfig,
     BatchConfig,
@@ -16,8 +15,9 @@ from annoseq.config import (
     SearchConfig,
     TrainingConfig,
 )
-from annoseq.pairs.pairs import Pairs
-from annoseq.text.dataset import Dataset
+from annoseq.data.pairs import Pairs
+from annoseq.inference.annotator import Annotator
+from annoseq.tokenization.dataset import Dataset
 from annoseq.training.learner import Learner
 from benchmarks import eole_peer
 from benchmarks.budget import Plan, Stopwatch, note, row_seconds

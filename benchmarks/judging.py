@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 import torch
 
-from annoseq.annotator.annotator import Annotator
 from annoseq.config import DeviceConfig, SearchConfig
-from annoseq.evaluation.accuracy import Accuracy, measure
-from annoseq.text.segmentation import segmentation
-from annoseq.text.vocabulary import END, SPECIALS
+from annoseq.evaluation.token_accuracy import Accuracy, measure
+from annoseq.inference.annotator import Annotator
+from annoseq.tokenization.pretokenizer import segmentation
+from annoseq.tokenization.vocabulary import END, SPECIALS
 from benchmarks.budget import Stopwatch
 from benchmarks.eole_rows import judge
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from annoseq.pairs.pairs import Pairs
+    from annoseq.data.pairs import Pairs
 
 CPU = DeviceConfig(device="cpu")
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 import torch
 
-from annoseq.files import replacing
+from annoseq.atomic_io import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from annoseq.data.pairs import Pairs, read_pairs
 from annoseq.errors import OptionError, TableError
-from annoseq.pairs.pairs import Pairs, read_pairs
-from annoseq.text.dataset import Dataset
+from annoseq.tokenization.dataset import Dataset
 
 if TYPE_CHECKING:
-    from annoseq.text.codec import Example
+    from annoseq.tokenization.seq2seq_tokenizer import Example
 
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "data" / "meddocan" / "pairs"
 

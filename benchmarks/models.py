@@ -20,7 +20,7 @@ from annoseq.config import (
     TransformerConfig,
 )
 from annoseq.errors import OptionError
-from annoseq.text.dataset import Dataset
+from annoseq.tokenization.dataset import Dataset
 from annoseq.training.learner import Learner
 from benchmarks.budget import EXPLAINED, Plan, Stopwatch, note, row_seconds
 from benchmarks.command import Benchmark, arguments_of, make_parser, read_options
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from annoseq.config import AnyNetworkConfig
-    from annoseq.pairs.pairs import Pairs
+    from annoseq.data.pairs import Pairs
 
 REPORT = Path(__file__).with_suffix(".md")
 WORD, BPE = DataConfig(tokens="word"), DataConfig(tokens="bpe")

@@ -17,8 +17,8 @@ import torch
 from annoseq.config import DeviceConfig
 from annoseq.devices import Compute
 from annoseq.errors import AnnoseqError, OptionError
-from annoseq.evaluation.accuracy import Accuracy, measure
-from annoseq.text.batches import collate
+from annoseq.evaluation.token_accuracy import Accuracy, measure
+from annoseq.tokenization.batching import collate
 from benchmarks.measure import PeakMemory, describe_machine, markdown_table, write_report
 from benchmarks.meddocan import FOLDER, load_rows
 from benchmarks.notebook_loop import (
@@ -36,7 +36,7 @@ from benchmarks.notebook_loop import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from annoseq.text.codec import Example
+    from annoseq.tokenization.seq2seq_tokenizer import Example
 
 REPORT = Path(__file__).with_suffix(".md")
 WARM_UP = 3

@@ -21,13 +21,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from annoseq.text.vocabulary import PAD, UNKNOWN
+from annoseq.tokenization.vocabulary import PAD, UNKNOWN
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Iterator, Sequence
 
-    from annoseq.text.codec import Example
+    from annoseq.tokenization.seq2seq_tokenizer import Example
 
 EMBEDDING, HIDDEN, LAYERS = 300, 256, 2
 BATCH_SIZE = 64

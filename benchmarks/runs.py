@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from annoseq.files import replacing
+from annoseq.atomic_io import replacing
 from benchmarks.budget import cache_folder
 
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ from annoseq.config import (
     TransformerConfig,
 )
 from annoseq.models.build import build_model
-from annoseq.text.batches import collate
+from annoseq.tokenization.batching import collate
 from annoseq.training.loop import Trainer
-from annoseq.training.writing import WritingObjective
+from annoseq.training.seq2seq_objective import WritingObjective
 from benchmarks.budget import repeat
 from benchmarks.notebook_loop import (
     BATCH_SIZE,
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
     from annoseq.config import AnyNetworkConfig
     from annoseq.devices import Compute
-    from annoseq.text.codec import Example
-    from annoseq.text.dataset import Dataset
+    from annoseq.tokenization.dataset import Dataset
+    from annoseq.tokenization.seq2seq_tokenizer import Example
 
 NOTEBOOK = "the notebook's loop"
 WORD, BPE = DataConfig(), DataConfig(tokens="bpe")

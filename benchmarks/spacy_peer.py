@@ -10,14 +10,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from annoseq.pairs.alignment import align_pairs
-from annoseq.pairs.markup import Span
+from annoseq.data.markup import Span
+from annoseq.data.pairs import align_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from annoseq.pairs.pairs import Pairs
+    from annoseq.data.pairs import Pairs
 
 
 @dataclass(frozen=True, slots=True)

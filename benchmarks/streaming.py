@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from annoseq.data.pairs import write_pairs
 from annoseq.errors import AnnoseqError, OutputError
-from annoseq.pairs.pairs import write_pairs
-from annoseq.pairs.sample import sample_pairs
+from annoseq.sample import sample_pairs
 from benchmarks.measure import describe_machine, markdown_table, write_report
 
 if TYPE_CHECKING:

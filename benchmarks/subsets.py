@@ -6,17 +6,17 @@ import random
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from annoseq.data.pairs import Pairs
 from annoseq.errors import OptionError
-from annoseq.pairs.pairs import Pairs
-from annoseq.text.later import Later
-from annoseq.text.part import Encoding, Part
-from annoseq.text.segmentation import segmentation
+from annoseq.tokenization.encoded_rows import Encoding, Part
+from annoseq.tokenization.lazy import Later
+from annoseq.tokenization.pretokenizer import segmentation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from annoseq.pairs.pair import Pair
-    from annoseq.text.dataset import Dataset
+    from annoseq.data.pairs import Pair
+    from annoseq.tokenization.dataset import Dataset
 
 
 def word_lengths(pairs: Sequence[Pair]) -> list[int]:

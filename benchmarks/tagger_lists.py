@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from annoseq.text.marks import Hints
+from annoseq.tokenization.gazetteer import Hints
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

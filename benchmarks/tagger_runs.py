@@ -7,13 +7,12 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from annoseq.annotator.annotator import Annotator
 from annoseq.config import DeviceConfig, TaggerConfig, TrainingConfig
-from annoseq.evaluation.spans import SpanScore, score_spans
-from annoseq.pairs.alignment import align_pairs
-from annoseq.pairs.pairs import read_pairs
-from annoseq.text.dataset import Dataset
-from annoseq.text.segmentation import tighten
+from annoseq.data.pairs import align_pairs, read_pairs
+from annoseq.evaluation.span_matching import SpanScore, score_spans
+from annoseq.inference.annotator import Annotator
+from annoseq.tokenization.dataset import Dataset
+from annoseq.tokenization.pretokenizer import tighten
 from annoseq.training.learner import Learner
 from benchmarks import spacy_peer
 from benchmarks.budget import note
@@ -22,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from annoseq.pairs.markup import Span
-    from annoseq.pairs.pairs import Pairs
-    from annoseq.text.marks import Hints
+    from annoseq.data.markup import Span
+    from annoseq.data.pairs import Pairs
+    from annoseq.tokenization.gazetteer import Hints
     from annoseq.training.recorder import Epoch
 
 LANGUAGES = {"meddocan": "es", "asq_phi": "en", "bc5cdr": "en", "ncbi_disease": "en"}

@@ -18,11 +18,11 @@ from unittest.mock import patch
 
 import torch
 
-from annoseq.annotator.annotator import Annotator
 from annoseq.config import BatchConfig, DeviceConfig, SearchConfig
 from annoseq.errors import OptionError
-from annoseq.models.tagger.encoders import Encoder, Recurrent
-from annoseq.models.tagger.tagger import Tagger
+from annoseq.inference.annotator import Annotator
+from annoseq.models.encoders import Encoder, Recurrent
+from annoseq.models.tagger import Tagger
 from benchmarks.budget import EXPLAINED, cache_folder, note
 from benchmarks.command import Benchmark, arguments_of, make_parser, read_options
 from benchmarks.measure import describe_machine, markdown_table

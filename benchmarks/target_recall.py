@@ -13,19 +13,18 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from annoseq.annotator.annotator import Annotator
 from annoseq.config import BatchConfig, DataConfig, DeviceConfig, TrainingConfig
+from annoseq.data.pairs import align_pairs
 from annoseq.devices import Compute
 from annoseq.errors import OptionError
-from annoseq.evaluation.calibration import expected_calibration_error
-from annoseq.evaluation.evidence import Evidence
-from annoseq.evaluation.reliability import verdicts
-from annoseq.models.folder import TrainedModel
-from annoseq.pairs.alignment import align_pairs
-from annoseq.text.dataset import Dataset
-from annoseq.text.segmentation import tighten
+from annoseq.evaluation.calibration import expected_calibration_error, verdicts
+from annoseq.evaluation.recall_thresholds import Evidence
+from annoseq.inference.annotator import Annotator
+from annoseq.models.serialization import TrainedModel
+from annoseq.tokenization.dataset import Dataset
+from annoseq.tokenization.pretokenizer import tighten
 from annoseq.training.learner import Learner
-from annoseq.training.saving import judge
+from annoseq.training.model_card import judge
 from benchmarks.budget import EXPLAINED, Stopwatch, cache_folder, note, one_core
 from benchmarks.command import guarded, made_by, make_parser, read_options
 from benchmarks.measure import describe_machine, markdown_table, write_report
@@ -35,9 +34,9 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from annoseq.evaluation.evidence import Wanted
-    from annoseq.pairs.markup import Span
-    from annoseq.pairs.pair import Pair
+    from annoseq.data.markup import Span
+    from annoseq.data.pairs import Pair
+    from annoseq.evaluation.recall_thresholds import Wanted
 
 REPORT = Path(__file__).with_suffix(".md")
 TARGETS = (0.95, 0.96, 0.97, 0.98, 0.99, 0.995)

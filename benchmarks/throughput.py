@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from annoseq.config import DataConfig, DeviceConfig
 from annoseq.devices import Compute
-from annoseq.text.dataset import Dataset
+from annoseq.tokenization.dataset import Dataset
 from benchmarks.budget import EXPLAINED, note, one_core
 from benchmarks.command import arguments_of, guarded, made_by, make_parser, read_options
 from benchmarks.measure import PeakMemory, describe_machine, markdown_table, write_report

@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from annoseq.atomic_io import replacing
 from annoseq.config import AttentionConfig, BatchConfig, DeviceConfig, TrainingConfig
 from annoseq.devices import Compute
-from annoseq.evaluation.accuracy import Accuracy, measure
-from annoseq.evaluation.predictions import write_freely
-from annoseq.files import replacing
+from annoseq.evaluation.token_accuracy import Accuracy, measure
+from annoseq.inference.predictor import write_freely
 from annoseq.models.build import build_model
-from annoseq.text.batches import collate
-from annoseq.text.dataset import Dataset
+from annoseq.tokenization.batching import collate
+from annoseq.tokenization.dataset import Dataset
 from annoseq.training.learner import Learner
 from annoseq.training.loop import OneCycle, Trainer
-from annoseq.training.writing import WritingObjective
+from annoseq.training.seq2seq_objective import WritingObjective
 from benchmarks.budget import EXPLAINED, PROBED, Plan, Stopwatch, note, one_core, row_seconds
 from benchmarks.command import guarded, made_by, make_parser, read_options
 from benchmarks.measure import describe_machine, markdown_table, write_report

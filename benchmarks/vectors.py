@@ -26,7 +26,7 @@ import numpy as np
 import torch
 
 from annoseq.errors import AnnoseqError, OutputError
-from annoseq.text.vectors.fasttext_header import MAGIC, NEWEST_VERSION
+from annoseq.vectors.fasttext_header import MAGIC, NEWEST_VERSION
 from benchmarks.measure import describe_machine, markdown_table, write_report
 
 if TYPE_CHECKING:
@@ -55,10 +55,10 @@ import sys
 from collections import Counter
 import numpy as np
 from annoseq.config import DataConfig
-from annoseq.text.segmentation import segmentation
-from annoseq.text.vectors.filling import fill
-from annoseq.text.vectors.reader import open_vectors
-from annoseq.text.vocabulary import Vocabulary
+from annoseq.tokenization.pretokenizer import segmentation
+from annoseq.vectors.init_embeddings import fill
+from annoseq.vectors.lookup import open_vectors
+from annoseq.tokenization.vocabulary import Vocabulary
 vectors, words, out = sys.argv[1:]
 counts = Counter({" " + word: 2 for word in open(words).read().split()})
 vocabulary = Vocabulary.build(counts, cut_by=segmentation(), config=DataConfig())

@@ -12,16 +12,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from annoseq.models.folder import TrainedModel
-    from annoseq.pairs.pairs import Pairs
-    from annoseq.text.dataset import Dataset
+    from annoseq.data.pairs import Pairs
+    from annoseq.models.serialization import TrainedModel
+    from annoseq.tokenization.dataset import Dataset
 
 
 @pytest.fixture(scope="session")
 def sample() -> Pairs:
     """Sixty pairs of the sample corpus."""
-    from annoseq.pairs.pairs import Pairs
-    from annoseq.pairs.sample import sample_pairs
+    from annoseq.data.pairs import Pairs
+    from annoseq.sample import sample_pairs
 
     return Pairs(sample_pairs(60, seed=1), name="sample")
 
@@ -29,7 +29,7 @@ def sample() -> Pairs:
 @pytest.fixture(scope="session")
 def dataset(sample: Pairs) -> Dataset:
     """The sample, split and in ids. It cannot change, so all tests share it."""
-    from annoseq.text.dataset import Dataset
+    from annoseq.tokenization.dataset import Dataset
 
     return Dataset.from_pairs(sample)
 
@@ -49,6 +49,6 @@ def model_folder(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture
 def trained(model_folder: Path) -> TrainedModel:
     """The model of `model_folder`, loaded anew for every test."""
-    from annoseq.models.folder import TrainedModel
+    from annoseq.models.serialization import TrainedModel
 
     return TrainedModel.load(model_folder)

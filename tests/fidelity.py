@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from annoseq.annotator.annotator import Annotator
 from annoseq.config import (
     BatchConfig,
     DataConfig,
@@ -20,23 +19,23 @@ from annoseq.config import (
     TaggerConfig,
     TrainingConfig,
 )
-from annoseq.decoding.windows import cut_windows
+from annoseq.data.markup import Span, escape, parse, strip_tags
+from annoseq.data.pairs import Pair, Pairs
+from annoseq.decoding.sliding_window import cut_windows
 from annoseq.errors import MarkupError
+from annoseq.inference.annotator import Annotator
 from annoseq.models.build import build_model, build_tagger
-from annoseq.models.folder import ModelConfig, TrainedModel
-from annoseq.pairs.markup import Span, escape, parse, strip_tags
-from annoseq.pairs.pair import Pair
-from annoseq.pairs.pairs import Pairs
-from annoseq.text.dataset import Dataset
-from annoseq.text.expressions import Expression
-from annoseq.text.marks import Hints, Marker
-from annoseq.text.tag_codec import TagCodec
-from tests.pairs.strategies import ODD_PIECES
+from annoseq.models.serialization import ModelConfig, TrainedModel
+from annoseq.tokenization.dataset import Dataset
+from annoseq.tokenization.gazetteer import Hints, Marker
+from annoseq.tokenization.regex_patterns import Expression
+from annoseq.tokenization.tagger_tokenizer import TagCodec
+from tests.data.strategies import ODD_PIECES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from annoseq.annotator.annotation import Annotation
+    from annoseq.inference.annotation import Annotation
 
 WORDS = ["Dr", ".", " Ames", ",", " 31", "y", " ", "\t", "{", "}", "/", "\\", " A", "\u0301"]
 HARD = [

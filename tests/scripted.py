@@ -12,8 +12,8 @@ from torch.nn.utils.rnn import pad_sequence
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from annoseq.models.network import AnyNetwork
-    from annoseq.text.batches import Batch
+    from annoseq.models.interfaces import AnyNetwork
+    from annoseq.tokenization.batching import Batch
 
 
 class ScriptState(NamedTuple):

@@ -15,7 +15,7 @@ import pytest
 
 import annoseq
 from annoseq.cli import app
-from annoseq.pairs.markup import strip_tags
+from annoseq.data.markup import strip_tags
 from tests.cli.command import run, snapshot
 
 if TYPE_CHECKING:

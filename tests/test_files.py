@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from annoseq.errors import OutputError
-from annoseq.files import (
+from annoseq.atomic_io import (
     refuse_existing,
     rehearse,
     rehearse_folder,
     replacing,
     replacing_folder,
 )
+from annoseq.errors import OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

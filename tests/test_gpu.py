@@ -14,7 +14,7 @@ from tests.tiny import BATCHING, TINY, TINY_ATTENTION, TINY_TRANSFORMER
 
 if TYPE_CHECKING:
     from annoseq.config import AnyNetworkConfig
-    from annoseq.text.dataset import Dataset
+    from annoseq.tokenization.dataset import Dataset
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from annoseq.cli.console import note, say
-from annoseq.launch import Launch, launched
+from annoseq.cli.output import note, say
+from annoseq.torchrun import Launch, launched
 
 if TYPE_CHECKING:
     import pytest

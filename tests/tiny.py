@@ -17,9 +17,9 @@ from annoseq.config import (
     TransformerConfig,
 )
 from annoseq.models.build import build_network
-from annoseq.text.batches import Batch, collate
-from annoseq.text.codec import Example
-from annoseq.text.vocabulary import PAD
+from annoseq.tokenization.batching import Batch, collate
+from annoseq.tokenization.seq2seq_tokenizer import Example
+from annoseq.tokenization.vocabulary import PAD
 from annoseq.training.learner import Learner
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from annoseq.config import AnyNetworkConfig
-    from annoseq.models.network import AnyNetwork
-    from annoseq.text.dataset import Dataset
+    from annoseq.models.interfaces import AnyNetwork
+    from annoseq.tokenization.dataset import Dataset
 
 TINY = GruConfig(embedding=16, hidden=16)
 STILL = GruConfig(

@@ -6,19 +6,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from annoseq.config import DeviceConfig
+from annoseq.data.markup import strip_tags
+from annoseq.data.pairs import Pair
 from annoseq.devices import Compute
-from annoseq.models.tagger.tagger import Tagger
-from annoseq.pairs.markup import strip_tags
-from annoseq.pairs.pair import Pair
-from annoseq.text.tag_codec import TagCodec
-from annoseq.training.trust import Judge
+from annoseq.models.tagger import Tagger
+from annoseq.tokenization.tagger_tokenizer import TagCodec
+from annoseq.training.calibration_runner import Judge
 from tests.fidelity import FLAT, NESTED, random_annotator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from annoseq.evaluation.evidence import Evidence
-    from annoseq.models.folder import TrainedModel
+    from annoseq.evaluation.recall_thresholds import Evidence
+    from annoseq.models.serialization import TrainedModel
 
 
 TIGHT = [target.replace("{{NAME}} ", " {{NAME}}") for target in FLAT]

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 from annoseq._version import __version__
 
 if TYPE_CHECKING:
-    from annoseq.annotator.annotation import Annotation
-    from annoseq.annotator.annotator import Annotator
+    from annoseq.check.checks import diagnose
     from annoseq.config import (
         AttentionConfig,
         BatchConfig,
@@ -25,13 +24,13 @@ if TYPE_CHECKING:
         TrainingConfig,
         TransformerConfig,
     )
-    from annoseq.doctor.examination import diagnose
+    from annoseq.data.markup import Span, parse, render, strip_tags
+    from annoseq.data.pairs import Pair, Pairs, read_pairs, write_pairs
     from annoseq.errors import AnnoseqError
-    from annoseq.pairs.markup import Span, parse, render, strip_tags
-    from annoseq.pairs.pair import Pair
-    from annoseq.pairs.pairs import Pairs, read_pairs, write_pairs
-    from annoseq.pairs.sample import sample_pairs
-    from annoseq.text.dataset import Dataset
+    from annoseq.inference.annotation import Annotation
+    from annoseq.inference.annotator import Annotator
+    from annoseq.sample import sample_pairs
+    from annoseq.tokenization.dataset import Dataset
     from annoseq.training.learner import Learner
 
 __all__ = [
@@ -63,28 +62,28 @@ __all__ = [
 
 _HOMES = {
     "AnnoseqError": "errors",
-    "Annotation": "annotator.annotation",
-    "Annotator": "annotator.annotator",
+    "Annotation": "inference.annotation",
+    "Annotator": "inference.annotator",
     "AttentionConfig": "config",
     "BatchConfig": "config",
     "DataConfig": "config",
-    "Dataset": "text.dataset",
+    "Dataset": "tokenization.dataset",
     "DeviceConfig": "config",
     "GruConfig": "config",
     "Learner": "training.learner",
     "NetworkConfig": "config",
-    "Pair": "pairs.pair",
-    "Pairs": "pairs.pairs",
-    "Span": "pairs.markup",
+    "Pair": "data.pairs",
+    "Pairs": "data.pairs",
+    "Span": "data.markup",
     "TrainingConfig": "config",
     "TransformerConfig": "config",
-    "diagnose": "doctor.examination",
-    "parse": "pairs.markup",
-    "read_pairs": "pairs.pairs",
-    "render": "pairs.markup",
-    "sample_pairs": "pairs.sample",
-    "strip_tags": "pairs.markup",
-    "write_pairs": "pairs.pairs",
+    "diagnose": "check.checks",
+    "parse": "data.markup",
+    "read_pairs": "data.pairs",
+    "render": "data.markup",
+    "sample_pairs": "sample",
+    "strip_tags": "data.markup",
+    "write_pairs": "data.pairs",
 }
 
 

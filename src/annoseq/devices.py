@@ -11,7 +11,7 @@ import torch
 
 from annoseq.config import DeviceConfig
 from annoseq.errors import OptionError
-from annoseq.launch import launched
+from annoseq.torchrun import launched
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

@@ -28,8 +28,8 @@ from benchmarks.subsets import draw, draw_two, keep_short, take, target_tokens, 
 from tests.tiny import same_weights, tiny_learner
 
 if TYPE_CHECKING:
-    from annoseq.pairs.pairs import Pairs
-    from annoseq.text.dataset import Dataset
+    from annoseq.data.pairs import Pairs
+    from annoseq.tokenization.dataset import Dataset
 
 
 def work(seconds: float) -> None:

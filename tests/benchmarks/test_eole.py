@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 
 from annoseq.config import DataConfig, GruConfig
+from annoseq.data.pairs import Pair, Pairs, write_pairs
 from annoseq.errors import OptionError
-from annoseq.evaluation.spans import SpanScore
-from annoseq.pairs.pair import Pair
-from annoseq.pairs.pairs import Pairs, write_pairs
-from annoseq.pairs.sample import sample_pairs
+from annoseq.evaluation.span_matching import SpanScore
+from annoseq.sample import sample_pairs
 from benchmarks import eole_peer
 from benchmarks.eole import main, parse_arguments
 from benchmarks.eole_rows import choose_lines, judge, spell, tags_of, unspell

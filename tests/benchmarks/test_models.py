@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from annoseq.pairs.pairs import write_pairs
-from annoseq.pairs.sample import sample_pairs
+from annoseq.data.pairs import write_pairs
+from annoseq.sample import sample_pairs
 from benchmarks import budget, models
 from benchmarks.judging import FIGURES
 from benchmarks.models import MODELS, main

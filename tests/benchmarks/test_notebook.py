@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from annoseq.pairs.pairs import write_pairs
-from annoseq.pairs.sample import sample_pairs
+from annoseq.data.pairs import write_pairs
+from annoseq.sample import sample_pairs
 from benchmarks.measure import PeakMemory, describe_machine, markdown_table
 from benchmarks.notebook import main
 

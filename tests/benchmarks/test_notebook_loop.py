@@ -9,8 +9,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from annoseq.text.codec import Example
-from annoseq.text.vocabulary import PAD
+from annoseq.tokenization.seq2seq_tokenizer import Example
+from annoseq.tokenization.vocabulary import PAD
 from benchmarks import notebook_loop as notebook
 from benchmarks.notebook_loop import NotebookModel, predict, train_step
 

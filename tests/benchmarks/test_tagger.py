@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from annoseq.pairs.markup import Span
-from annoseq.pairs.pair import Pair
-from annoseq.pairs.pairs import Pairs, write_pairs
+from annoseq.data.markup import Span
+from annoseq.data.pairs import Pair, Pairs, write_pairs
 from benchmarks import tagger
 from benchmarks.tagger_lists import write_lists
 from benchmarks.tagger_runs import Outcome, Quality

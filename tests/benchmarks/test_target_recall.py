@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from annoseq.pairs.pairs import Pairs, write_pairs
+from annoseq.data.pairs import Pairs, write_pairs
 from benchmarks import target_recall
 from tests.fidelity import random_annotator
 from tests.trusted import pairs, trusted

@@ -11,11 +11,11 @@ import torch
 import torch.nn.functional as F
 
 from annoseq.config import DeviceConfig
+from annoseq.data.pairs import write_pairs
 from annoseq.devices import Compute
-from annoseq.pairs.pairs import write_pairs
-from annoseq.pairs.sample import sample_pairs
-from annoseq.text.batches import collate
-from annoseq.text.codec import Example
+from annoseq.sample import sample_pairs
+from annoseq.tokenization.batching import collate
+from annoseq.tokenization.seq2seq_tokenizer import Example
 from benchmarks import notebook_loop, sides, throughput
 from benchmarks.notebook_loop import EMBEDDING, HIDDEN
 from benchmarks.operations import count_operations
@@ -26,7 +26,7 @@ from tests.tiny import STILL, TINY, TINY_ATTENTION, TINY_TRANSFORMER
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from annoseq.text.dataset import Dataset
+    from annoseq.tokenization.dataset import Dataset
 
 CPU = torch.device("cpu")
 COMPUTE = Compute.choose(DeviceConfig(device="cpu"))

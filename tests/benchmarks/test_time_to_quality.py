@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from annoseq.evaluation.accuracy import Accuracy, Ratio
-from annoseq.pairs.pairs import write_pairs
-from annoseq.pairs.sample import sample_pairs
+from annoseq.data.pairs import write_pairs
+from annoseq.evaluation.token_accuracy import Accuracy, Ratio
+from annoseq.sample import sample_pairs
 from benchmarks import budget, time_to_quality
 from benchmarks.budget import Stopwatch
 from benchmarks.time_to_quality import Course, Observer, Point, main, results

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from gensim.models.fasttext import load_facebook_model
 
-from annoseq.text.vectors.reader import open_vectors
+from annoseq.vectors.lookup import open_vectors
 from benchmarks.vectors import Run, main, make_words, results, write_vectors
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from annoseq.pairs.markup import parse, strip_tags
-from annoseq.pairs.pairs import read_pairs
-from annoseq.pairs.tables import read_rows
+from annoseq.data.markup import parse, strip_tags
+from annoseq.data.pairs import read_pairs
+from annoseq.data.tables import read_rows
 from tests.cli.command import TINY, refusal, run, snapshot
 
 if TYPE_CHECKING:

@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.imports import modules_of
-from tests.models.tagger.tiny import TINY_TAGGER
+from tests.models.tiny import TINY_TAGGER
 from tests.tiny import tiny_learner
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from annoseq.text.dataset import Dataset
+    from annoseq.tokenization.dataset import Dataset
 
 LIBRARIES = {
     *("pandas", "pyarrow", "matplotlib", "spacy", "rich", "regex", "optuna", "accelerate"),
     *("gensim", "faker", "jinja2", "torch._dynamo", "torch._inductor", "torch.onnx"),
 }
 ROOMS = {"training", "doctor", "redaction", "reporting"}
-NAMES = "annoseq.formats.names"
+NAMES = "annoseq.formats.registry"
 """The one module of its room that the options need."""
 
 
@@ -30,7 +30,7 @@ def test_a_tagger_annotates_with_no_module_that_it_does_not_need(
     texts.write_text("orig_text\nDr. Ames was here.\n")
     words = ["annoseq", "annotate", str(model), str(texts)]
     imported = modules_of(f"import sys; sys.argv = {words}; from annoseq.cli import main; main()")
-    assert {"torch", "annoseq.models.tagger.tagger"} <= imported
+    assert {"torch", "annoseq.models.tagger"} <= imported
     assert LIBRARIES & imported == set()
     ours = {name for name in imported if name.startswith("annoseq.")}
     assert {name for name in ours if name.split(".")[1] in ROOMS} == set()

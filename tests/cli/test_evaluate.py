@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from annoseq._version import __version__
-from annoseq.pairs.markup import parse
-from annoseq.pairs.pairs import read_pairs
-from annoseq.pairs.tables import read_rows
+from annoseq.data.markup import parse
+from annoseq.data.pairs import read_pairs
+from annoseq.data.tables import read_rows
 from tests.cli.command import TINY, long_refusal, refusal, run
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from annoseq.pairs.pairs import read_pairs
+from annoseq.data.pairs import read_pairs
 from tests.cli.command import refusal, run, snapshot
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from annoseq.pairs.markup import parse
-from annoseq.pairs.pairs import read_pairs
+from annoseq.data.markup import parse
+from annoseq.data.pairs import read_pairs
 from tests.cli.command import SECRET, refusal, run
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from annoseq.annotator.annotator import Annotator
+from annoseq.inference.annotator import Annotator
 from tests.cli.command import finish, refusal, run, start
 from tests.faults import run_out_of_memory
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from annoseq.models.folder import TrainedModel
+from annoseq.models.serialization import TrainedModel
 from tests.cli.command import Result, finish, refusal, run, snapshot, start
 from tests.test_docs import FEWER_ROWS, ROOT, blocks
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from annoseq.models.folder import TrainedModel
+from annoseq.models.serialization import TrainedModel
 from annoseq.training.recorder import Epoch
 from tests.cli.command import TINY, long_refusal, refusal, run, snapshot
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from annoseq.text.vectors.reader import open_vectors
+from annoseq.vectors.lookup import open_vectors
 from tests.cli.command import SECRET, refusal, run, snapshot
 from tests.imports import HEAVY, imported_by
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from annoseq.decoding.faithful import Edits, Faithful
-from annoseq.text.codec import Example
-from annoseq.text.vocabulary import BEGIN, END, PAD, UNKNOWN
+from annoseq.decoding.constrained import Edits, Faithful
+from annoseq.tokenization.seq2seq_tokenizer import Example
+from annoseq.tokenization.vocabulary import BEGIN, END, PAD, UNKNOWN
 from tests.tiny import (
     SIZE,
     STILL,
@@ -26,9 +26,9 @@ from tests.tiny import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from annoseq.decoding.hypothesis import Hypothesis
-    from annoseq.models.stepper import Stepper
-    from annoseq.text.batches import Batch
+    from annoseq.decoding.sampling import Hypothesis
+    from annoseq.models.interfaces import Stepper
+    from annoseq.tokenization.batching import Batch
 
 BLANK, PIECE = SIZE - 1, SIZE - 2
 EDITS = Edits(

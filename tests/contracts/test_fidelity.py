@@ -12,9 +12,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annoseq.annotator.annotator import Annotator
+from annoseq.inference.annotator import Annotator
 from annoseq.models.gru import Gru
-from annoseq.text.codec import Codec
+from annoseq.tokenization.seq2seq_tokenizer import Codec
 from scripts.fuzz_fidelity import fuzz
 from tests.fidelity import (
     HARD,

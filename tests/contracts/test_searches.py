@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annoseq.config import SearchConfig
-from annoseq.decoding.beam import beam_search
-from annoseq.decoding.search import search
-from annoseq.text.vocabulary import BEGIN, END, PAD
+from annoseq.decoding.beam_search import beam_search
+from annoseq.decoding.generate import search
+from annoseq.tokenization.vocabulary import BEGIN, END, PAD
 from tests.contracts.steppers import (
     CASES,
     NETWORKS,
@@ -33,8 +33,8 @@ from tests.tiny import SIZE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from annoseq.decoding.hypothesis import Hypothesis
-    from annoseq.text.codec import Example
+    from annoseq.decoding.sampling import Hypothesis
+    from annoseq.tokenization.seq2seq_tokenizer import Example
 
 THOROUGH = settings(max_examples=40, deadline=None)
 FALSE_ALARM = 1e-6

@@ -10,17 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annoseq.config import DataConfig
-from annoseq.decoding.faithful import CLOSE, COPY, OPEN, Edits, Faithful
-from annoseq.pairs.markup import Span, render, strip_tags
-from annoseq.pairs.pair import Pair
-from annoseq.text.batches import collate
-from annoseq.text.codec import Codec, Example
-from annoseq.text.dataset import Dataset
-from annoseq.text.segmentation import cut_spans
-from annoseq.text.vocabulary import BEGIN, END, SPECIALS, UNKNOWN
+from annoseq.data.markup import Span, render, strip_tags
+from annoseq.data.pairs import Pair
+from annoseq.decoding.constrained import CLOSE, COPY, OPEN, Edits, Faithful
+from annoseq.tokenization.batching import collate
+from annoseq.tokenization.dataset import Dataset
+from annoseq.tokenization.pretokenizer import cut_spans
+from annoseq.tokenization.seq2seq_tokenizer import Codec, Example
+from annoseq.tokenization.vocabulary import BEGIN, END, SPECIALS, UNKNOWN
+from tests.data.strategies import annotated_texts
 from tests.fidelity import HARD, annotate, hard_texts, random_annotator
-from tests.pairs.strategies import annotated_texts
-from tests.text.tables import LETTERS, pairs_of
+from tests.tokenization.tables import LETTERS, pairs_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from annoseq.config import Task
-    from annoseq.pairs.pairs import Pairs
-    from annoseq.text.batches import Batch
-    from annoseq.text.codec import TokenPair
+    from annoseq.data.pairs import Pairs
+    from annoseq.tokenization.batching import Batch
+    from annoseq.tokenization.seq2seq_tokenizer import TokenPair
 
 KINDS = {
     "words": DataConfig(min_frequency=1),

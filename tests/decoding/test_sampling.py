@@ -8,12 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from annoseq.decoding.filters import keep_top_k
-from annoseq.decoding.hypothesis import Hypothesis
-from annoseq.decoding.sampling import Draw, follow, most_likely, to_hypothesis, write
-from annoseq.text.batches import Batch, collate
-from annoseq.text.codec import Example
-from annoseq.text.vocabulary import BEGIN, END, PAD
+from annoseq.decoding.logits_processors import keep_top_k
+from annoseq.decoding.sampling import Draw, Hypothesis, follow, most_likely, to_hypothesis, write
+from annoseq.tokenization.batching import Batch, collate
+from annoseq.tokenization.seq2seq_tokenizer import Example
+from annoseq.tokenization.vocabulary import BEGIN, END, PAD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from hypothesis import strategies as st
 
-from annoseq.pairs.markup import Span
+from annoseq.data.markup import Span
 
 LENGTH = 12
 labels = st.sampled_from(["A", "B", "C"])

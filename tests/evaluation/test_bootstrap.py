@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from annoseq.evaluation.bootstrap import Bootstrap, interval, paired_p
-from annoseq.evaluation.statistics import Statistics, ratio
+from annoseq.evaluation.counts import Statistics, ratio
 
 
 def filled(values: list[tuple[int, int]], *, seed: int = 1, replicates: int = 2000) -> Bootstrap:

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from annoseq.evaluation.comparison import Comparison
+from annoseq.data.markup import Span
+from annoseq.evaluation.counts import Comparison
 from annoseq.evaluation.promise import make_promise, promise_lines
-from annoseq.pairs.markup import Span
 
 
 def documents(count: int, *, seed: int, missed: float = 0.0) -> list[list[Comparison]]:

@@ -6,16 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from annoseq.data.markup import Span
+from annoseq.data.pairs import Pair, fingerprint
 from annoseq.errors import OptionError, TableError
-from annoseq.evaluation.comparison import Comparison
-from annoseq.evaluation.differences import compare_records, difference_lines
-from annoseq.evaluation.record import Record, read_record, to_record, write_record
-from annoseq.evaluation.scorer import Scorer
-from annoseq.evaluation.survey import SeenTexts, survey
-from annoseq.evaluation.view import score_lines
-from annoseq.pairs.markup import Span
-from annoseq.pairs.pair import Pair
-from annoseq.pairs.pairs import fingerprint
+from annoseq.evaluation.counts import Comparison
+from annoseq.evaluation.references import SeenTexts, survey
+from annoseq.evaluation.score_file import Record, read_record, to_record, write_record
+from annoseq.evaluation.scorer import Scorer, score_lines
+from annoseq.evaluation.significance import compare_records, difference_lines
 
 if TYPE_CHECKING:
     from pathlib import Path

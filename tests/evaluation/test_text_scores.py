@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from annoseq.errors import OptionError
-from annoseq.evaluation.statistics import Statistics, Sums
+from annoseq.evaluation.counts import Statistics, Sums
 from annoseq.evaluation.text_scores import TextScorer
 
 OUTPUTS = ["The cat sat on the mat.", "", "Dr. {{NAME}}Ames{{/NAME}} came", "a b c d e f g"]

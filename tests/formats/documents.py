@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from hypothesis import strategies as st
 
 from annoseq.config import SOURCE_COLUMN, TARGET_COLUMN
-from annoseq.formats.conversion import Reading, export_corpus, read
-from annoseq.formats.document import Document, Mention, mention
-from annoseq.formats.losses import Losses
+from annoseq.formats.capabilities import Losses
+from annoseq.formats.documents import Document, Mention, mention
+from annoseq.formats.registry import Reading, export_corpus, read
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from annoseq.formats.names import CorpusFormat
+    from annoseq.formats.registry import CorpusFormat
 
 READING = Reading(source=SOURCE_COLUMN, target=TARGET_COLUMN)
 FILES: dict[CorpusFormat, str] = {

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from annoseq.formats.conversion import read
-from annoseq.formats.losses import Losses
+from annoseq.formats.capabilities import Losses
+from annoseq.formats.registry import read
 from tests.cli.command import run
 from tests.formats.documents import READING, normal
 
 if TYPE_CHECKING:
-    from annoseq.formats.document import Document
-    from annoseq.formats.names import CorpusFormat
+    from annoseq.formats.documents import Document
+    from annoseq.formats.registry import CorpusFormat
 
 CORPUS = Path(__file__).parents[3] / "shared" / "data" / "meddocan"
 FEW = 25

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annoseq.errors import FormatError
-from annoseq.formats.document import mention
+from annoseq.formats.documents import mention
 from annoseq.formats.offsets import Claim, Offsets, Ruler, Unit, locate
 
 TEXT = "😀é Ames"  # Ames begins at character 3, UTF-16 unit 4, byte 7

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 
 from annoseq.errors import FormatError
-from annoseq.formats.document import Document, Mention, mention
-from annoseq.formats.losses import Losses
+from annoseq.formats.capabilities import Losses
+from annoseq.formats.documents import Document, Mention, mention
 from tests.formats.documents import FILES, PLAIN, documents, normal, there_and_back
 
 if TYPE_CHECKING:
-    from annoseq.formats.names import CorpusFormat
+    from annoseq.formats.registry import CorpusFormat
 
 STANDOFF: list[CorpusFormat] = ["brat", "i2b2", "pubtator", "doccano", "label-studio"]
 STANDOFF += ["spacy-jsonl", "spacy", "spans"]

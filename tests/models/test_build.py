@@ -8,18 +8,17 @@ import torch
 from torch import nn
 
 from annoseq.config import DataConfig, NetworkConfig
-from annoseq.models.attention import Attention
+from annoseq.data.pairs import Pair, Pairs
 from annoseq.models.build import build_model, undrawn
 from annoseq.models.gru import Gru
-from annoseq.pairs.pair import Pair
-from annoseq.pairs.pairs import Pairs
-from annoseq.text.codec import Codec
-from annoseq.text.vocabulary import UNKNOWN
+from annoseq.models.gru_attention import Attention
+from annoseq.tokenization.seq2seq_tokenizer import Codec
+from annoseq.tokenization.vocabulary import UNKNOWN
 from tests.tiny import TINY, TINY_ATTENTION, same_weights, tiny_network
 
 if TYPE_CHECKING:
     from annoseq.config import AnyNetworkConfig
-    from annoseq.text.dataset import Dataset
+    from annoseq.tokenization.dataset import Dataset
 
 ATTENTION, GRU = NetworkConfig.of(TINY_ATTENTION), NetworkConfig.of(TINY)
 every_network = pytest.mark.parametrize("config", [TINY, TINY_ATTENTION])

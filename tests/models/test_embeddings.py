@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from annoseq.models.embeddings import SourceEmbedding, TargetEmbedding, make_embedding
-from annoseq.text.vocabulary import PAD
+from annoseq.tokenization.vocabulary import PAD
 
 SIZE, WIDTH = 9, 6
 COPIES = [0, 1, 2, 3, 8, 1, 4]

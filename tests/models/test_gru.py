@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from annoseq.config import GruConfig, NetworkConfig
-from annoseq.evaluation.losses import padded_loss
 from annoseq.models.build import build_network
 from annoseq.models.gru import Gru
-from annoseq.text.codec import Example
-from annoseq.text.vocabulary import BEGIN
+from annoseq.tokenization.seq2seq_tokenizer import Example
+from annoseq.tokenization.vocabulary import BEGIN
+from annoseq.training.losses import padded_loss
 from tests.tiny import SIZE, STILL, batch_of, target_of
 
 ROWS = [Example([4, 5, 6, 7], [8, 9]), Example([5], [4, 4, 4, 7, 8]), Example([], [])]

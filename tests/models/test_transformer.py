@@ -11,14 +11,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from annoseq.config import DataConfig, NetworkConfig, TransformerConfig
+from annoseq.data.pairs import Pair, Pairs
 from annoseq.models.build import build_model, build_network
-from annoseq.models.positions import Rotation
+from annoseq.models.rotary_positions import Rotation
 from annoseq.models.transformer import Transformer
 from annoseq.models.transformer_layers import SelfAttention, Written
-from annoseq.pairs.pair import Pair
-from annoseq.pairs.pairs import Pairs
-from annoseq.text.codec import Codec, Example
-from annoseq.text.vocabulary import BEGIN, UNKNOWN
+from annoseq.tokenization.seq2seq_tokenizer import Codec, Example
+from annoseq.tokenization.vocabulary import BEGIN, UNKNOWN
 from tests.tiny import SIZE, STILL_TRANSFORMER, batch_of
 
 if TYPE_CHECKING:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from annoseq.evaluation.comparison import Comparison
-from annoseq.evaluation.record import to_record
+from annoseq.data.markup import Span
+from annoseq.evaluation.counts import Comparison
+from annoseq.evaluation.score_file import to_record
 from annoseq.evaluation.scorer import Scorer
-from annoseq.models.history import History, PastEpoch
-from annoseq.pairs.markup import Span
+from annoseq.models.serialization import History, PastEpoch
 
 HOSTILE = "</script><img src=x onerror=alert(1)> & 'x' \"y\" \u2028 <!-- 😀 Ames ]]>"
 PLACE = HOSTILE.index("Ames")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from annoseq.evaluation.attention import AttentionMap
+from annoseq.inference.attention_map import AttentionMap
 from annoseq.reporting.report import Facts, write_report
 from tests.reporting.samples import HOSTILE, record_of, sample_rows
 

@@ -13,13 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annoseq.errors import OptionError, OutputError
-from annoseq.evaluation.attention import AttentionMap
-from annoseq.evaluation.mistakes import KINDS
-from annoseq.reporting.page import embed, import_jinja
-from annoseq.reporting.pictures import Picture
+from annoseq.evaluation.error_analysis import KINDS
+from annoseq.inference.attention_map import AttentionMap
+from annoseq.reporting.html_page import Picture, embed, import_jinja
 from annoseq.reporting.report import Facts, make_report, write_report
-from annoseq.reporting.rows import make_atlas
-from annoseq.reporting.shapes import shape
+from annoseq.reporting.report_rows import make_atlas, shape
 from tests.reporting.samples import HOSTILE, SECRET, record_of, sample_history, sample_rows
 
 if TYPE_CHECKING:
@@ -142,8 +140,8 @@ def test_shapes(text: str, expected: str) -> None:
 
 
 def test_translations_have_scores_alone() -> None:
-    from annoseq.evaluation.comparison import Comparison
-    from annoseq.evaluation.record import to_record
+    from annoseq.evaluation.counts import Comparison
+    from annoseq.evaluation.score_file import to_record
     from annoseq.evaluation.scorer import Scorer
 
     rows = [Comparison("1", "a", (), (), target="b", output="b")]

@@ -9,14 +9,13 @@ import pytest
 import torch
 
 from annoseq.config import AttentionConfig, BatchConfig, DataConfig, TrainingConfig
-from annoseq.pairs.pair import Pair
-from annoseq.pairs.pairs import Pairs
-from annoseq.pairs.sample import sample_pairs
-from annoseq.text.dataset import Dataset
+from annoseq.data.pairs import Pair, Pairs
+from annoseq.sample import sample_pairs
+from annoseq.tokenization.dataset import Dataset
 from annoseq.training.learner import Learner
 
 if TYPE_CHECKING:
-    from annoseq.evaluation.predictions import Predictions
+    from annoseq.inference.predictor import Predictions
 
 SMALL = AttentionConfig(embedding=64, hidden=48, dropout=0)
 SMALLEST = (

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from annoseq.config import TrainingConfig
-from annoseq.evaluation.accuracy import Accuracy, Ratio
-from annoseq.models.folder import TrainedModel
+from annoseq.evaluation.token_accuracy import Accuracy, Ratio
 from annoseq.models.gru import Gru
+from annoseq.models.serialization import TrainedModel
 from annoseq.training.learner import Learner
 from tests.tiny import BATCHING, TINY, same_weights, tiny_learner, tiny_network
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from annoseq.text.dataset import Dataset
+    from annoseq.tokenization.dataset import Dataset
 
 RISING_AND_FALLING = [0.10, 0.30, 0.20, 0.25, 0.30, 0.40, 0.05, 0.05]
 

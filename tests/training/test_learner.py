@@ -5,20 +5,14 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 import torch
 
-from annoseq.config import (
-    AttentionConfig,
-    BatchConfig,
-    DataConfig,
-    GruConfig,
-    TrainingConfig,
-)
+from annoseq.config import AttentionConfig, BatchConfig, DataConfig, GruConfig, TrainingConfig
+from annoseq.data.pairs import Pairs
 from annoseq.errors import DatasetError, ModelError, OptionError, OutputError, TrainingError
-from annoseq.evaluation.accuracy import Accuracy
-from annoseq.models.folder import TrainedModel
+from annoseq.evaluation.token_accuracy import Accuracy
 from annoseq.models.gru import Gru
-from annoseq.pairs.pairs import Pairs
-from annoseq.pairs.sample import sample_pairs
-from annoseq.text.dataset import Dataset
+from annoseq.models.serialization import TrainedModel
+from annoseq.sample import sample_pairs
+from annoseq.tokenization.dataset import Dataset
 from annoseq.training.learner import Learner
 from annoseq.training.recorder import Epoch
 from tests.tiny import (

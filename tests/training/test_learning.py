@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from annoseq.config import BatchConfig, GruConfig, TrainingConfig
-from annoseq.pairs.pairs import Pairs
-from annoseq.pairs.sample import sample_pairs
-from annoseq.text.dataset import Dataset
-from annoseq.text.segmentation import segmentation
+from annoseq.data.pairs import Pairs
+from annoseq.sample import sample_pairs
+from annoseq.tokenization.dataset import Dataset
+from annoseq.tokenization.pretokenizer import segmentation
 from annoseq.training.learner import Learner
 
 BATCHING = BatchConfig(batch_size=16)

@@ -10,13 +10,12 @@ import torch
 from annoseq.config import BatchConfig, NetworkConfig, TrainingConfig
 from annoseq.devices import Compute
 from annoseq.errors import TrainingError
-from annoseq.evaluation.accuracy import measure
-from annoseq.evaluation.losses import padded_loss
-from annoseq.text.batches import collate
-from annoseq.text.codec import Example
-from annoseq.training.forcing import tokens_to_feed
+from annoseq.evaluation.token_accuracy import measure
+from annoseq.tokenization.batching import collate
+from annoseq.tokenization.seq2seq_tokenizer import Example
 from annoseq.training.loop import OneCycle, Trainer, range_test
-from annoseq.training.writing import WritingObjective
+from annoseq.training.losses import padded_loss
+from annoseq.training.seq2seq_objective import WritingObjective, tokens_to_feed
 from tests.tiny import SIZE, STILL, STILL_ATTENTION, tiny_network
 
 if TYPE_CHECKING:

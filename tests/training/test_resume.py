@@ -12,17 +12,17 @@ import pytest
 
 from annoseq.cli import main
 from annoseq.config import BatchConfig, DataConfig, TrainingConfig
+from annoseq.data.pairs import write_pairs
 from annoseq.errors import OptionError, OutputError, TrainingError
-from annoseq.pairs.pairs import write_pairs
-from annoseq.pairs.sample import sample_pairs
-from annoseq.text.dataset import Dataset
+from annoseq.sample import sample_pairs
+from annoseq.tokenization.dataset import Dataset
 from annoseq.training.learner import Learner
 from tests.tiny import TINY, TINY_ATTENTION, same_weights, tiny_learner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from annoseq.pairs.pairs import Pairs
+    from annoseq.data.pairs import Pairs
 
 
 class Interruption:

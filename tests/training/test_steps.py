@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from annoseq.config import BatchConfig, NetworkConfig, TrainingConfig
 from annoseq.devices import Compute
 from annoseq.errors import OutOfMemoryError
-from annoseq.evaluation.accuracy import Accuracy
-from annoseq.text.batches import collate
-from annoseq.text.codec import Example
+from annoseq.evaluation.token_accuracy import Accuracy
+from annoseq.tokenization.batching import collate
+from annoseq.tokenization.seq2seq_tokenizer import Example
 from annoseq.training.loop import OneCycle, Trainer
-from annoseq.training.writing import WritingObjective
+from annoseq.training.seq2seq_objective import WritingObjective
 from tests.faults import run_out_of_memory
 from tests.tiny import STILL, STILL_ATTENTION, STILL_TRANSFORMER, tiny_network
 

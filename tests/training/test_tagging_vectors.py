@@ -8,20 +8,28 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from annoseq.annotator.annotator import Annotator
 from annoseq.errors import OptionError, TrainingError, VectorsError
-from annoseq.models.folder import TrainedModel
-from annoseq.text.tag_codec import TagCodec
-from annoseq.text.vectors.tokens import TokenVectors
+from annoseq.inference.annotator import Annotator
+from annoseq.models.serialization import TrainedModel
+from annoseq.tokenization.tagger_tokenizer import TagCodec
 from annoseq.training.learner import Learner
+from annoseq.vectors.lookup import TokenVectors
 from tests.tiny import same_weights
-from tests.training.test_tagging import BATCHING, QUICK, TINY_TAGGER, of, scores, silent, table
+from tests.training.test_tagger_objective import (
+    BATCHING,
+    QUICK,
+    TINY_TAGGER,
+    of,
+    scores,
+    silent,
+    table,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from annoseq.pairs.pairs import Pairs
-    from annoseq.text.dataset import Dataset
+    from annoseq.data.pairs import Pairs
+    from annoseq.tokenization.dataset import Dataset
     from annoseq.training.recorder import Epoch
 
 WORDS = ["".join(some) for some in product("bd", "ae", "ln", "ou", ("rim", "sik"))]

@@ -14,13 +14,13 @@ import pytest
 import torch
 
 from annoseq.config import BatchConfig, DeviceConfig, TrainingConfig
+from annoseq.data.pairs import Pairs
 from annoseq.errors import DivergenceError
-from annoseq.launch import launched
-from annoseq.pairs.pairs import Pairs
-from annoseq.pairs.sample import sample_pairs
-from annoseq.text.dataset import Dataset
+from annoseq.sample import sample_pairs
+from annoseq.tokenization.dataset import Dataset
+from annoseq.torchrun import launched
 from annoseq.training.learner import Learner
-from tests.models.tagger.tiny import TINY_TAGGER
+from tests.models.tiny import TINY_TAGGER
 from tests.tiny import STILL, STILL_ATTENTION, STILL_TRANSFORMER, TINY
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import sys
 from cyclopts import App, CycloptsError
 
 from annoseq._version import __version__
-from annoseq.cli.explain import explain
+from annoseq.cli.error_messages import explain
 from annoseq.errors import AnnoseqError
 
 app = App(
@@ -17,6 +17,13 @@ app = App(
     version=__version__,
     suppress_keyboard_interrupt=False,
 )
+_ELSEWHERE = {
+    "sample": "datasets",
+    "show-batch": "datasets",
+    "prepare": "datasets",
+    "export": "convert",
+    "compare": "score",
+}
 for _name, _help in {
     "sample": "Write a synthetic corpus of annotated clinical sentences.",
     "check": "Look at a table of pairs and name every row that cannot be used.",
@@ -32,10 +39,11 @@ for _name, _help in {
     "score": "Score predicted spans, whoever made them, against gold ones.",
     "compare": "Compare two files of scores, document by document.",
 }.items():
-    _module = _name.replace("-", "_")
-    app.command(f"annoseq.cli.{_module}:{_module}", name=_name, help=_help)
+    _function = _name.replace("-", "_")
+    _module = _ELSEWHERE.get(_name, _function)
+    app.command(f"annoseq.cli.{_module}:{_function}", name=_name, help=_help)
 app.command(
-    "annoseq.cli.import_:import_", name="import", help="Turn a corpus into a table of pairs."
+    "annoseq.cli.convert:import_", name="import", help="Turn a corpus into a table of pairs."
 )
 _vectors = App(name="vectors", help="Train word vectors on the pairs' own text, or look at some.")
 for _name, _help in {

@@ -9,12 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from annoseq.annotator.annotator import Annotator
-from annoseq.annotator.formats import OutputFormat, header
-from annoseq.annotator.inputs import InputFormat, count_texts, is_text_input, read_texts
-from annoseq.annotator.resumable import ResumableOutput, Tally
-from annoseq.annotator.stream import annotate_stream
-from annoseq.cli.console import is_watched, note
+from annoseq.cli.annotate_output import AnyFormat, StandardOutput, choose_format, is_folder
 from annoseq.cli.options import (
     Batching,
     Device,
@@ -25,11 +20,15 @@ from annoseq.cli.options import (
     Search,
     at_least,
 )
-from annoseq.cli.recall import TargetRecall, wanted_of
-from annoseq.cli.targets import AnyFormat, StandardOutput, choose_format, is_folder
+from annoseq.cli.output import is_watched, note
+from annoseq.cli.scoring_options import TargetRecall, wanted_of
 from annoseq.config import SOURCE_COLUMN, BatchConfig, DeviceConfig, SearchConfig
+from annoseq.data.text_inputs import InputFormat, count_texts, is_text_input, read_texts
 from annoseq.errors import OptionError
-from annoseq.models.folder import WEIGHTS_FILE
+from annoseq.inference.annotator import Annotator
+from annoseq.inference.resumable_output import ResumableOutput, Tally
+from annoseq.inference.streaming import OutputFormat, annotate_stream, header
+from annoseq.models.serialization import WEIGHTS_FILE
 from annoseq.progress import progress
 
 if TYPE_CHECKING:
@@ -100,7 +99,7 @@ def annotate(
         if lossy:
             raise OptionError(f"--lossy has no meaning for the format {asked}. Leave it off.")
     else:
-        from annoseq.cli.corpus import converter  # the formats, which few ask for
+        from annoseq.cli.annotate_output import converter
 
         convert = converter(asked, out, texts, lossy=lossy, search=search, overwrite=overwrite)
     annotator = Annotator.load(model, device=device, vectors=vectors)

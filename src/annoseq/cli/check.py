@@ -10,17 +10,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from annoseq.cli.console import say
+from annoseq.check.check_report import visible
+from annoseq.check.checks import diagnose
+from annoseq.cli.loading import read
 from annoseq.cli.options import Columns, InputFormat, PairsPath, ValidPath, at_least
-from annoseq.cli.tables import read
+from annoseq.cli.output import say
 from annoseq.config import ColumnsConfig, DataConfig
-from annoseq.doctor.examination import diagnose
-from annoseq.doctor.excerpts import visible
+from annoseq.data.splits import split_rows
 from annoseq.errors import PairsError
-from annoseq.pairs.split import split_rows
 
 if TYPE_CHECKING:
-    from annoseq.pairs.pairs import Pairs
+    from annoseq.data.pairs import Pairs
 
 
 def check(

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from annoseq.annotator.annotator import Annotator
-from annoseq.cli.console import note, say
+from annoseq.cli.loading import read
 from annoseq.cli.options import (
     Batching,
     Columns,
@@ -21,53 +20,54 @@ from annoseq.cli.options import (
     SkipBad,
     at_least,
 )
-from annoseq.cli.recall import TargetRecall, recall_lines, recall_record, wanted_of
-from annoseq.cli.scoring import (
+from annoseq.cli.output import note, say
+from annoseq.cli.scoring_options import (
     JsonPath,
     Pictures,
     Redact,
     ReportPath,
     Seen,
+    TargetRecall,
     TextScores,
     read_pictures,
+    recall_lines,
+    recall_record,
     rehearse_outputs,
     tell_scores,
     texts_of,
+    wanted_of,
 )
-from annoseq.cli.tables import read
 from annoseq.config import BatchConfig, ColumnsConfig, DeviceConfig
+from annoseq.data.pairs import align_pairs, find_unusable, fingerprint
+from annoseq.data.splits import split_rows
+from annoseq.data.tables import table_format
 from annoseq.errors import OptionError
-from annoseq.evaluation.accuracy import Accuracy
-from annoseq.evaluation.attention import AttentionMap, attention_map
-from annoseq.evaluation.comparison import Comparison, by_document
-from annoseq.evaluation.fidelity import FAULTS
-from annoseq.evaluation.predictions import Prediction, Predictions, predict
-from annoseq.evaluation.record import to_record, write_record
+from annoseq.evaluation.counts import Comparison, by_document
+from annoseq.evaluation.error_analysis import FAULTS
+from annoseq.evaluation.references import SeenTexts
+from annoseq.evaluation.score_file import to_record, write_record
 from annoseq.evaluation.scorer import Scorer
-from annoseq.evaluation.survey import SeenTexts
 from annoseq.evaluation.text_scores import NAMES, TextScorer
-from annoseq.models.attention import Attention
-from annoseq.models.folder import CARD_FILE
-from annoseq.models.history import History
-from annoseq.models.tagger.tagger import Tagger
-from annoseq.pairs.alignment import align_pairs, find_unusable
-from annoseq.pairs.pairs import fingerprint
-from annoseq.pairs.split import split_rows
-from annoseq.pairs.tables import table_format
+from annoseq.evaluation.token_accuracy import Accuracy
+from annoseq.inference.annotator import Annotator
+from annoseq.inference.attention_map import AttentionMap, attention_map
+from annoseq.inference.predictor import Prediction, Predictions, predict
+from annoseq.models.gru_attention import Attention
+from annoseq.models.serialization import CARD_FILE, History
+from annoseq.models.tagger import Tagger
 from annoseq.reporting.report import Facts, write_report
-from annoseq.text.codec import Codec
-from annoseq.text.part import Part
-from annoseq.text.tagging import tight_target
+from annoseq.tokenization.encoded_rows import Part
+from annoseq.tokenization.linearize import tight_target
+from annoseq.tokenization.seq2seq_tokenizer import Codec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from annoseq.annotator.annotation import Annotation
     from annoseq.config import Task
-    from annoseq.models.folder import ModelConfig
-    from annoseq.pairs.markup import Span
-    from annoseq.pairs.pair import Pair
-    from annoseq.pairs.pairs import Pairs
+    from annoseq.data.markup import Span
+    from annoseq.data.pairs import Pair, Pairs
+    from annoseq.inference.annotation import Annotation
+    from annoseq.models.serialization import ModelConfig
 
 PartName = Literal["auto", "all", "valid", "train"]
 _FREE = ("padded_accuracy", "token_accuracy")

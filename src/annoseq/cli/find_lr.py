@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from annoseq.cli.console import note, say
-from annoseq.cli.data import describe, describe_vectors, open_dataset
+from annoseq.atomic_io import rehearse
+from annoseq.cli.loading import describe, describe_vectors, open_dataset
 from annoseq.cli.options import (
     Batching,
     DataPath,
@@ -17,16 +17,11 @@ from annoseq.cli.options import (
     Training,
     VectorsPath,
 )
-from annoseq.config import (
-    BatchConfig,
-    DeviceConfig,
-    NetworkConfig,
-    TrainingConfig,
-)
+from annoseq.cli.output import note, say
+from annoseq.config import BatchConfig, DeviceConfig, NetworkConfig, TrainingConfig
 from annoseq.devices import Compute
-from annoseq.files import rehearse
-from annoseq.launch import launched
-from annoseq.text.marks import Hints
+from annoseq.tokenization.gazetteer import Hints
+from annoseq.torchrun import launched
 from annoseq.training.learner import Learner
 
 

@@ -12,35 +12,40 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from annoseq._version import __version__
-from annoseq.annotator.annotator import Annotator
-from annoseq.annotator.inputs import InputFormat, count_texts, is_text_input
-from annoseq.cli.console import is_watched, say
+from annoseq.atomic_io import rehearse, rehearse_folder, replacing, replacing_folder
 from annoseq.cli.options import Batching, Device, KeptVectors, ModelPath, Overwrite, at_least
-from annoseq.cli.recall import TargetRecall, wanted_of
+from annoseq.cli.output import is_watched, say
+from annoseq.cli.scoring_options import TargetRecall, wanted_of
 from annoseq.config import DOCUMENT_COLUMN, SOURCE_COLUMN, BatchConfig, DeviceConfig
+from annoseq.data.streams import is_standard_input
+from annoseq.data.text_inputs import InputFormat, count_texts, is_text_input
+from annoseq.deid.custom_patterns import load_patterns
+from annoseq.deid.faker_values import Inventor
+from annoseq.deid.keyed_rng import Secret
+from annoseq.deid.leak_check import Gold, Leaks
+from annoseq.deid.phi_types import Table
+from annoseq.deid.pipeline import Annotate, Run, read_documents
+from annoseq.deid.redaction import Style
+from annoseq.deid.redactor import Redactor
+from annoseq.deid.run_output import (
+    CONFIG_FILE,
+    REPORT_FILE,
+    Layout,
+    Report,
+    show,
+    write_json,
+    write_run,
+)
+from annoseq.deid.surrogates import SurrogateMaker
 from annoseq.errors import OptionError
-from annoseq.files import rehearse, rehearse_folder, replacing, replacing_folder
-from annoseq.models.folder import WEIGHTS_FILE
-from annoseq.pairs.sources import is_standard_input
+from annoseq.inference.annotator import Annotator
+from annoseq.models.serialization import WEIGHTS_FILE
 from annoseq.progress import progress
-from annoseq.redaction.document import Style
-from annoseq.redaction.gold import Gold
-from annoseq.redaction.invention import Inventor
-from annoseq.redaction.leaks import Leaks
-from annoseq.redaction.output import CONFIG_FILE, REPORT_FILE, Layout, write_json, write_run
-from annoseq.redaction.patterns import load_patterns
-from annoseq.redaction.redact import Redactor
-from annoseq.redaction.report import Report, show
-from annoseq.redaction.run import Annotate, Run
-from annoseq.redaction.secret import Secret
-from annoseq.redaction.sources import read_documents
-from annoseq.redaction.surrogates import SurrogateMaker
-from annoseq.redaction.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from annoseq.annotator.annotation import Annotation
+    from annoseq.inference.annotation import Annotation
 
 
 def _check_share(_: object, number: float) -> None:

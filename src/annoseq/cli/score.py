@@ -1,4 +1,4 @@
-"""`annoseq score`."""
+"""`annoseq score` and `annoseq compare`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from annoseq.atomic_io import rehearse
+from annoseq.cli.loading import stream
 from annoseq.cli.options import Columns, InputFormat, Overwrite
-from annoseq.cli.scoring import (
+from annoseq.cli.output import say
+from annoseq.cli.scoring_options import (
     JsonPath,
     Pictures,
     Redact,
     ReportPath,
+    ScoreTargetRecall,
     Seen,
-    TargetRecall,
     TextScores,
     add_promise,
     read_pictures,
@@ -24,26 +27,26 @@ from annoseq.cli.scoring import (
     tell_scores,
     texts_of,
 )
-from annoseq.cli.tables import stream
 from annoseq.config import ColumnsConfig
+from annoseq.data.streams import is_standard_input
+from annoseq.data.tables import read_rows
 from annoseq.errors import OptionError
-from annoseq.evaluation.comparison import by_document
-from annoseq.evaluation.pairing import Gold, compare_rows
-from annoseq.evaluation.record import to_record, write_record
+from annoseq.evaluation.counts import by_document
+from annoseq.evaluation.references import Gold, SeenTexts, compare_rows, survey
+from annoseq.evaluation.score_file import read_record, to_record, write_record
 from annoseq.evaluation.scorer import Scorer
-from annoseq.evaluation.survey import SeenTexts, survey
+from annoseq.evaluation.significance import compare_records, difference_lines
 from annoseq.evaluation.text_scores import TextScorer
-from annoseq.pairs.sources import is_standard_input
-from annoseq.pairs.tables import read_rows
 from annoseq.progress import progress
 from annoseq.reporting.report import Facts, write_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from annoseq.evaluation.comparison import Comparison
-    from annoseq.pairs.pair import Pair
-    from annoseq.pairs.rows import TableFormat
+    from annoseq.data.pairs import Pair
+    from annoseq.data.rows import TableFormat
+    from annoseq.evaluation.counts import Comparison
+
 
 _STRIDE = 100
 """Rows between two movements of the progress bar, which takes as long as a short row does."""
@@ -74,7 +77,7 @@ def score(
     ] = None,
     seen: Seen = None,
     text_scores: TextScores = False,
-    target_recall: TargetRecall = None,
+    target_recall: ScoreTargetRecall = None,
     overwrite: Overwrite = False,
     input_format: InputFormat = None,
     predicted_format: Annotated[
@@ -139,3 +142,28 @@ def _told(rows: Iterable[Comparison], advance: Callable[[int], None]) -> Iterato
         yield row
         if number % _STRIDE == 0:
             advance(_STRIDE)
+
+
+_SCORES = "Scores that `annoseq score` or `annoseq evaluate` wrote with --json."
+
+
+def compare(
+    a: Annotated[Path, Parameter(help=_SCORES)],
+    b: Annotated[Path, Parameter(help="The same of another model, for the same rows.")],
+    /,
+    *,
+    json_path: Annotated[
+        Path | None, Parameter(name="--json", help="Differences to write as JSON.")
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Compare two models' scores of the same rows, and tell which differences chance explains."""
+    if json_path:
+        rehearse(json_path, overwrite=overwrite)
+    differences = compare_records(read_record(a), read_record(b), names=(str(a), str(b)))
+    for line in difference_lines(differences):
+        say(line)
+    if json_path:
+        record = {"a": str(a), "b": str(b)}
+        found = {name: one.to_dict() for name, one in differences.items()}
+        write_record({**record, "scores": found}, json_path, overwrite=overwrite)

@@ -1,4 +1,8 @@
-"""`annoseq sweep`."""
+"""`annoseq sweep`.
+
+A setting that one run takes as a number, a sweep takes as text, such as `5,10,20`. Names, help and
+defaults are those of the section in `config`.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from cyclopts import Parameter
+from pydantic import Field, create_model
 from rich.console import Console
 
 from annoseq._version import __version__
-from annoseq.cli.choices import choices_of, given
-from annoseq.cli.console import note, say
-from annoseq.cli.data import describe as describe_data
-from annoseq.cli.data import open_dataset, refuse_vocabularies
-from annoseq.cli.options import (
-    DataPath,
-    Device,
-    Overwrite,
-    Preparing,
-    VectorsPath,
-)
+from annoseq.cli.loading import describe as describe_data
+from annoseq.cli.loading import open_dataset, refuse_vocabularies
+from annoseq.cli.options import DataPath, Device, Overwrite, Preparing, VectorsPath
+from annoseq.cli.output import note, say
 from annoseq.config import (
     BatchConfig,
     DeviceConfig,
@@ -31,25 +29,52 @@ from annoseq.config import (
 )
 from annoseq.devices import Compute
 from annoseq.errors import OptionError
-from annoseq.text.vectors.fingerprint import fingerprint
-from annoseq.text.vectors.reader import open_vectors
-from annoseq.training.sweep.folder import SweepFolder
-from annoseq.training.sweep.grid import run_grid
-from annoseq.training.sweep.plot import plot_runs
-from annoseq.training.sweep.search import search
-from annoseq.training.sweep.settings import Settings, option
-from annoseq.training.sweep.space import Choice, Space
-from annoseq.training.sweep.study import import_optuna
-from annoseq.training.sweep.table import describe, show_table
-from annoseq.training.sweep.trial import Sweep
-from annoseq.training.sweep.workers import work_in_parallel
+from annoseq.training.sweep.optuna_search import import_optuna, search
+from annoseq.training.sweep.runs import describe, plot_runs, show_table
+from annoseq.training.sweep.search_space import Choice, Settings, Space, option
+from annoseq.training.sweep.sweep_folder import SweepFolder
+from annoseq.training.sweep.trial import Sweep, run_grid, work_in_parallel
+from annoseq.vectors.lookup import open_vectors
+from annoseq.vectors.word_vectors import fingerprint
+
+
+def choices_of(section: type[Section]) -> type[Section]:
+    """Make a section with the same settings, each of which is text, or a switch."""
+    fields: dict[str, Any] = {}
+    for name, field in section.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, Section):
+            kind, default = choices_of(inner), choices_of(inner)()
+            fields[name] = (kind, Field(default, description=field.description))
+        elif inner is bool:  # a switch is the same in every run
+            fields[name] = (bool, Field(field.get_default(), description=field.description))
+        else:
+            value = field.get_default()
+            text = None if value is None else str(value)
+            fields[name] = (str | None, Field(text, description=field.description))
+    name = section.__name__.replace("Config", "Choices")
+    return create_model(name, __base__=Section, __doc__=section.__doc__, **fields)
+
+
+def given(*sections: Section) -> dict[str, str]:
+    """Return what was given of some sections, by name: `max_lr`, `gru.hidden`."""
+    found: dict[str, str] = {}
+    for section in sections:
+        for name in type(section).model_fields:
+            value = getattr(section, name)
+            if isinstance(value, Section):
+                found |= {f"{name}.{inner}": text for inner, text in given(value).items()}
+            elif name in section.model_fields_set:
+                found[name] = str(value)
+    return found
+
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from annoseq.text.dataset import Dataset
+    from annoseq.tokenization.dataset import Dataset
     from annoseq.training.recorder import Epoch
-    from annoseq.training.sweep.run import Run
+    from annoseq.training.sweep.runs import Run
 
     NetworkChoices: TypeAlias = Section
     TrainingChoices: TypeAlias = Section

@@ -8,8 +8,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from annoseq.cli.console import note, say
-from annoseq.cli.data import (
+from annoseq.atomic_io import rehearse, rehearse_folder
+from annoseq.cli.loading import (
     OF_VOCABULARIES,
     describe,
     describe_vectors,
@@ -29,21 +29,15 @@ from annoseq.cli.options import (
     Training,
     VectorsPath,
 )
-from annoseq.config import (
-    BatchConfig,
-    DataConfig,
-    DeviceConfig,
-    NetworkConfig,
-    TrainingConfig,
-)
+from annoseq.cli.output import note, say
+from annoseq.config import BatchConfig, DataConfig, DeviceConfig, NetworkConfig, TrainingConfig
+from annoseq.data.streams import is_standard_input
 from annoseq.devices import Compute
 from annoseq.errors import OptionError
-from annoseq.files import rehearse, rehearse_folder
-from annoseq.launch import launched
-from annoseq.models.folder import TrainedModel
-from annoseq.pairs.sources import is_standard_input
-from annoseq.text.codec import Codec
-from annoseq.text.marks import Hints
+from annoseq.models.serialization import TrainedModel
+from annoseq.tokenization.gazetteer import Hints
+from annoseq.tokenization.seq2seq_tokenizer import Codec
+from annoseq.torchrun import launched
 from annoseq.training.learner import Learner
 
 

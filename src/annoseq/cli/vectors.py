@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from annoseq.cli.console import note, say
+from annoseq.atomic_io import rehearse
+from annoseq.cli.loading import read
 from annoseq.cli.options import Columns, InputFormat, Overwrite, PairsPath, at_least
-from annoseq.cli.tables import read
+from annoseq.cli.output import note, say
 from annoseq.config import ColumnsConfig
+from annoseq.data.pairs import infer_task
 from annoseq.errors import DatasetError, OptionError
-from annoseq.files import rehearse
-from annoseq.pairs.tasks import infer_task
-from annoseq.text.codec import SOURCE_FILE, TARGET_FILE
-from annoseq.text.vectors.neighbours import portray
-from annoseq.text.vectors.reader import open_vectors
-from annoseq.text.vectors.training import VectorsConfig, import_gensim, train_vectors
-from annoseq.text.vectors.words import word_of
-from annoseq.text.vocabulary import Vocabulary
+from annoseq.tokenization.seq2seq_tokenizer import SOURCE_FILE, TARGET_FILE
+from annoseq.tokenization.vocabulary import Vocabulary
+from annoseq.vectors.lookup import open_vectors
+from annoseq.vectors.nearest_neighbors import portray
+from annoseq.vectors.train_fasttext import VectorsConfig, import_gensim, train_vectors
+from annoseq.vectors.word_vectors import word_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from annoseq.text.vectors.neighbours import Portrait
-    from annoseq.text.vectors.rows import Vectors
+    from annoseq.vectors.nearest_neighbors import Portrait
+    from annoseq.vectors.word_vectors import Vectors
 
 _DEFAULTS = VectorsConfig()
 

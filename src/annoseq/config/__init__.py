@@ -19,18 +19,9 @@ from annoseq.config.networks import (
     TaggerConfig,
     TransformerConfig,
 )
-from annoseq.config.search import (
-    SearchConfig,
-)
-from annoseq.config.section import (
-    Section,
-    Task,
-)
-from annoseq.config.training import (
-    DeviceConfig,
-    SweepConfig,
-    TrainingConfig,
-)
+from annoseq.config.search import SearchConfig
+from annoseq.config.section import Section, Task
+from annoseq.config.training import DeviceConfig, SweepConfig, TrainingConfig
 
 __all__ = [
     "DOCUMENT_COLUMN",

@@ -1,22 +1,40 @@
-"""Searches that follow one output a row: greedy, and random by temperature, top-k and nucleus."""
+"""Greedy and random decoding, and the hypotheses that every search returns."""
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import torch
 
-from annoseq.decoding.hypothesis import Hypothesis
-from annoseq.text.vocabulary import BEGIN, END, PAD
+from annoseq.tokenization.vocabulary import BEGIN, END, PAD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
-    from annoseq.models.stepper import State, Stepper
-    from annoseq.text.batches import Batch
+    from annoseq.models.interfaces import State, Stepper
+    from annoseq.tokenization.batching import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """An output and the log-probability of each of its symbols.
+
+    The end symbol is not among `ids`, but its log-probability is the last of `log_probs`. An
+    output that reached its limit `has_ended` not.
+    """
+
+    ids: tuple[int, ...]
+    log_probs: tuple[float, ...]
+    has_ended: bool
+
+    @property
+    def score(self) -> float:
+        """The log-probability of the whole output: the sum over its steps."""
+        return sum(self.log_probs)
 
 
 class Choose(Protocol):

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from annoseq.evaluation.statistics import Statistics, Sums, add
+from annoseq.evaluation.counts import Statistics, Sums, add
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from annoseq.evaluation.statistics import Array
+    from annoseq.evaluation.counts import Array
 
 REPLICATES, SEED = 1000, 12345
 _CHUNK = 256

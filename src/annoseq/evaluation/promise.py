@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from annoseq.evaluation.thresholds import (
+from annoseq.evaluation.recall_thresholds import (
     Expectation,
     Thresholds,
     choose_thresholds,
@@ -15,8 +15,8 @@ from annoseq.evaluation.thresholds import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from annoseq.evaluation.comparison import Comparison
-    from annoseq.pairs.markup import Span
+    from annoseq.data.markup import Span
+    from annoseq.evaluation.counts import Comparison
 
     Row = tuple[Sequence[Span], Sequence[Span]]
 

@@ -1,4 +1,4 @@
-"""Scores a stream of documents in bounded memory."""
+"""Streaming scorer of documents, and its terminal rendering."""
 
 from __future__ import annotations
 
@@ -9,24 +9,105 @@ import numpy as np
 
 from annoseq._version import __version__
 from annoseq.evaluation.bootstrap import REPLICATES, SEED, Bootstrap, interval
-from annoseq.evaluation.reliability import BINS, calibration_error
-from annoseq.evaluation.scores import (
+from annoseq.evaluation.calibration import BINS, calibration_error, count_reliability
+from annoseq.evaluation.confusion_matrix import count_confusions
+from annoseq.evaluation.counts import Statistics, Sums, add
+from annoseq.evaluation.deid_metrics import (
+    count_characters,
+    count_document,
+    count_merged,
+    count_sentences,
+)
+from annoseq.evaluation.error_analysis import count_faults
+from annoseq.evaluation.metrics import (
     gold_spans,
     output_scores,
     predicted_spans,
     scheme_score,
     span_scores,
 )
-from annoseq.evaluation.statistics import Sums
-from annoseq.evaluation.tally import Tally
+from annoseq.evaluation.span_matching import SCHEMES, count_matches
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
+    from annoseq.data.markup import Span
     from annoseq.evaluation.bootstrap import Interval
-    from annoseq.evaluation.comparison import Comparison
-    from annoseq.evaluation.statistics import Array, Statistics
+    from annoseq.evaluation.counts import Array, Comparison
+    from annoseq.evaluation.span_matching import Scheme
     from annoseq.evaluation.text_scores import TextScorer
+
+
+_OF_ONE_LABEL: tuple[Scheme, ...] = ("strict", "partial", "type")
+"""Among spans of one label, exact is strict."""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Counts documents. `labels` are those that an output may use; `text` counts BLEU and others.
+
+    Without `has_spans` (where models translate), spans are not counted.
+    """
+
+    labels: Collection[str]
+    text: TextScorer | None = None
+    has_spans: bool = True
+
+    def count(self, rows: Sequence[Comparison]) -> Statistics:
+        """Count the rows of one document."""
+        counts = Statistics({"rows": len(rows), "documents": 1})
+        for row in rows:
+            if self.has_spans:
+                add(counts, _count_spans(row))
+            if row.output is not None:
+                add(counts, self._count_output(row, row.output))
+        if self.has_spans and any(row.gold or row.predicted for row in rows):
+            add(counts, count_merged(rows))
+            add(counts, count_document(rows))
+        return counts
+
+    def _count_output(self, row: Comparison, output: str) -> Statistics:
+        counts = Statistics()
+        if self.has_spans:
+            add(counts, count_faults(row.text, output, labels=self.labels))
+        if row.target is not None:
+            add(counts, {"output.rows": 1, "output.exact": int(output == row.target)})
+            if self.text:
+                add(counts, self.text.count(output, row.target))
+        return counts
+
+
+def _count_spans(row: Comparison) -> Statistics:
+    counts = Statistics({"sentences": count_sentences(row.text)})
+    gold, predicted = sorted(row.gold), sorted(row.predicted)
+    counts["perfect_rows"] = int(gold == predicted)
+    if not gold and not predicted:
+        return counts
+    add(counts, _count_schemes(gold, predicted, SCHEMES))
+    labels = {span.label for span in (*gold, *predicted)}
+    for label in labels:
+        golds, found = gold, predicted
+        if len(labels) > 1:
+            golds = [span for span in gold if span.label == label]
+            found = [span for span in predicted if span.label == label]
+        add(counts, _count_schemes(golds, found, _OF_ONE_LABEL, at=f"@{label}"))
+    add(counts, count_characters(row.text, gold, predicted))
+    add(counts, count_confusions(gold, predicted))
+    add(counts, count_reliability(gold, predicted))
+    return counts
+
+
+def _count_schemes(
+    gold: Sequence[Span], predicted: Sequence[Span], schemes: Sequence[Scheme], *, at: str = ""
+) -> dict[str, int]:
+    """Count spans in order, `at` ending the counts' names."""
+    if gold == predicted:  # most rows of a good model
+        return {f"{scheme}.correct{at}": len(gold) for scheme in schemes}
+    return {
+        f"{scheme}.{verdict}{at}": count
+        for scheme in schemes
+        for verdict, count in count_matches(gold, predicted, scheme=scheme).items()
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,3 +259,48 @@ class Scorer:
 def _is_resampled(name: str) -> bool:
     """Of counts of single labels, only those of the strict score."""
     return name.startswith("strict.") or ("@" not in name and ":" not in name)
+
+
+_WIDTH = 20
+_FEW = (
+    "span_precision",
+    "span_recall",
+    "span_f1",
+    "macro_f1",
+    "character_recall",
+    "document_recall",
+    "leak",
+    "exact_match",
+)
+"""Scores that are shown of a part of the rows."""
+
+
+def score_lines(part: Part, *, apart: bool = False) -> Iterator[str]:
+    """Write the scores of a part, one on a line; with `apart` the main ones, without labels."""
+    for name, score in part.scores().items():
+        if not apart or name in _FEW:
+            yield f"{name:{_WIDTH}} {score_text(score)}"
+    yield f"{'rows':{_WIDTH}} {part.rows}"
+    if apart:
+        return
+    labels = part.label_scores()
+    if labels:
+        width = max(map(len, labels))
+        yield ""
+        yield f"{'label':{width}}  {'gold':>6}  {'found':>6}  precision  recall      f1  (95 %)"
+        for label, one in sorted(labels.items(), key=lambda item: (-item[1].gold, item[0])):
+            yield _label_line(f"{label:{width}}", one)
+
+
+def score_text(score: Score) -> str:
+    """Write a score and its interval."""
+    if score.interval is None:
+        return f"{score.value:.4f}"
+    return f"{score.value:.4f}  ({score.interval.low:.4f} to {score.interval.high:.4f})"
+
+
+def _label_line(label: str, one: LabelScore) -> str:
+    return (
+        f"{label}  {one.gold:6d}  {one.predicted:6d}  {one.precision.value:9.4f}  "
+        f"{one.recall.value:6.4f}  {score_text(one.f1)}"
+    )

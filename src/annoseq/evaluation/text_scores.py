@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from annoseq.errors import OptionError
-from annoseq.evaluation.statistics import Statistics
+from annoseq.evaluation.counts import Statistics
 
 if TYPE_CHECKING:
-    from annoseq.evaluation.statistics import Array, Sums
+    from annoseq.evaluation.counts import Array, Sums
 
 NAMES = ("bleu", "chrf", "ter")
 

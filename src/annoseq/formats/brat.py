@@ -10,18 +10,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from annoseq.data.streams import file_for, files_of, read_lines, read_text, write_text
 from annoseq.errors import FormatError
-from annoseq.formats.document import Document
-from annoseq.formats.holding import Holds, holdable, one_word, without_nul
+from annoseq.formats.capabilities import Holds, holdable, one_word, without_nul
+from annoseq.formats.documents import Document
 from annoseq.formats.offsets import Claim, locate
-from annoseq.formats.texts import file_for, files_of, read_lines, read_text, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from annoseq.formats.document import Mention
-    from annoseq.formats.losses import Losses
+    from annoseq.formats.capabilities import Losses
+    from annoseq.formats.documents import Mention
     from annoseq.formats.offsets import Offsets
 
 HOLDS = Holds(discontinuous=True, crossing=True, nested=True, labels=one_word, texts=without_nul)

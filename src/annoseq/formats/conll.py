@@ -11,16 +11,16 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from annoseq.data.streams import read_lines
 from annoseq.errors import FormatError
-from annoseq.formats.document import Document, Mention, mention
-from annoseq.formats.holding import Holds, holdable, one_word, without_nul
-from annoseq.formats.texts import read_lines
+from annoseq.formats.capabilities import Holds, holdable, one_word, without_nul
+from annoseq.formats.documents import Document, Mention, mention
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from annoseq.formats.losses import Losses
+    from annoseq.formats.capabilities import Losses
 
 HOLDS = Holds(labels=one_word, texts=without_nul)
 

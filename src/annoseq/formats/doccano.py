@@ -12,9 +12,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from annoseq.formats.document import Document
-from annoseq.formats.holding import Holds, any_label, any_text, holdable
-from annoseq.formats.json_records import records
+from annoseq.formats.capabilities import Holds, any_label, any_text, holdable
+from annoseq.formats.documents import Document
 from annoseq.formats.json_values import (
     Json,
     a_label,
@@ -22,6 +21,7 @@ from annoseq.formats.json_values import (
     a_whole_number,
     an_id,
     entry,
+    records,
 )
 from annoseq.formats.offsets import Claim, Ruler, locate
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from annoseq.formats.losses import Losses
+    from annoseq.formats.capabilities import Losses
     from annoseq.formats.offsets import Offsets
 
 HOLDS = Holds(crossing=True, nested=True, labels=any_label, texts=any_text)

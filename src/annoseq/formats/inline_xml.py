@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape, quoteattr
 
+from annoseq.data.streams import file_for, files_of, write_text
 from annoseq.errors import FormatError
-from annoseq.formats.document import Document, Mention, mention
-from annoseq.formats.holding import Holds, holdable
-from annoseq.formats.texts import file_for, files_of, write_text
+from annoseq.formats.capabilities import Holds, holdable
+from annoseq.formats.documents import Document, Mention, mention
 from annoseq.formats.xml_tree import is_xml_label, is_xml_text, label_of, name_and_type, read_tree
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from xml.etree.ElementTree import Element
 
-    from annoseq.formats.losses import Losses
+    from annoseq.formats.capabilities import Losses
 
 HOLDS = Holds(nested=True, labels=is_xml_label, texts=is_xml_text)
 

@@ -1,19 +1,21 @@
-"""JSON of other programs, whose values may be of any type: each is checked where it is taken."""
+"""Validated access to the JSON and JSONL records of other programs."""
 
 from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from annoseq.data.jsonl_table import JSON_KINDS
+from annoseq.data.streams import Lines, open_source
 from annoseq.errors import FormatError
-from annoseq.pairs.jsonl_rows import JSON_KINDS
-from annoseq.pairs.lines import Lines
-from annoseq.pairs.sources import open_source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from annoseq.formats.capabilities import Losses
+
 
 Json = Any
 """What JSON can hold: a dict, a list, a str, an int, a float, a bool or None."""
@@ -148,3 +150,43 @@ def _wrong(value: Json, expected: str, place: str) -> FormatError:
     return FormatError(
         f"{place}: found {JSON_KINDS[type(value)]} where {expected} was expected. Correct the file."
     )
+
+
+_OTHERS = ("relations", "Comments", "cats")
+
+
+class Record(NamedTuple):
+    """A line: its number, its place in messages, all its fields, its text, its annotations."""
+
+    number: int
+    place: str
+    fields: dict[str, Json]
+    text: str
+    annotations: list[Json]
+
+
+def records(path: Path, *, lists: Sequence[str], losses: Losses) -> Iterator[Record]:
+    """Read lines whose annotations are in the first of `lists` that is there.
+
+    A line may also be a list of the text and an object with the rest. What else is annotated in
+    it is counted.
+
+    Raises:
+        FormatError: a value is of another type than expected, or missing.
+    """
+    for number, (place, value) in enumerate(json_lines(path), 1):
+        if isinstance(value, list) and len(value) == 2:
+            fields = {"text": value[0], **an_object(value[1], place)}
+        else:
+            fields = an_object(value, place)
+        text = a_text(entry(fields, "text", place), place)
+        name = next((one for one in lists if one in fields), None)
+        if name is None:
+            raise FormatError(
+                f"{place}: there is no list of annotations. Add one, empty where there is none: "
+                f'"{lists[0]}": [].'
+            )
+        for other in _OTHERS:
+            if fields.get(other):
+                losses.add(f"lists of {other!r}, left out: only spans are read", where=place)
+        yield Record(number, place, fields, text, a_list(fields[name], place))

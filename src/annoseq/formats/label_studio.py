@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from annoseq.data.streams import read_text
 from annoseq.errors import FormatError
-from annoseq.formats.document import Document
-from annoseq.formats.holding import Holds, any_text, holdable
+from annoseq.formats.capabilities import Holds, any_text, holdable
+from annoseq.formats.documents import Document
 from annoseq.formats.json_values import (
     Json,
     a_label,
@@ -26,14 +27,13 @@ from annoseq.formats.json_values import (
     parsed,
 )
 from annoseq.formats.offsets import Claim, locate
-from annoseq.formats.texts import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from annoseq.formats.document import Mention
-    from annoseq.formats.losses import Losses
+    from annoseq.formats.capabilities import Losses
+    from annoseq.formats.documents import Mention
     from annoseq.formats.offsets import Offsets
 
 

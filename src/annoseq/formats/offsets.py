@@ -12,12 +12,12 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from annoseq.errors import FormatError
-from annoseq.formats.document import Mention
+from annoseq.formats.documents import Mention
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from annoseq.formats.document import Fragment
+    from annoseq.formats.documents import Fragment
 
 Unit = Literal["characters", "utf-16", "bytes"]
 Offsets = Literal["auto", "characters", "utf-16", "bytes"]

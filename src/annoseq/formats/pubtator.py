@@ -14,17 +14,17 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from annoseq.data.streams import read_lines
 from annoseq.errors import FormatError
-from annoseq.formats.document import Document
-from annoseq.formats.holding import Holds, holdable
+from annoseq.formats.capabilities import Holds, holdable
+from annoseq.formats.documents import Document
 from annoseq.formats.offsets import Claim, locate
-from annoseq.formats.texts import read_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from annoseq.formats.losses import Losses
+    from annoseq.formats.capabilities import Losses
     from annoseq.formats.offsets import Offsets
 
 _PART = re.compile(r"([^|\t]+)\|([ta])\|(.*)", re.S)

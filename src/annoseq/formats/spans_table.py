@@ -11,21 +11,21 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from annoseq.data.streams import files_of, read_text
+from annoseq.data.tables import read_rows, write_rows
 from annoseq.errors import FormatError
-from annoseq.formats.document import Document
-from annoseq.formats.holding import Holds, any_text, holdable
+from annoseq.formats.capabilities import Holds, any_text, holdable
+from annoseq.formats.documents import Document
 from annoseq.formats.json_values import a_score, parsed
 from annoseq.formats.offsets import Claim, locate
-from annoseq.formats.texts import files_of, read_text
-from annoseq.pairs.tables import read_rows, write_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from annoseq.formats.losses import Losses
+    from annoseq.data.rows import Row
+    from annoseq.formats.capabilities import Losses
     from annoseq.formats.offsets import Offsets
-    from annoseq.pairs.rows import Row
 
 _WHERE = ("doc_id", "start", "end", "label")
 _COLUMNS = ("doc_id", "text", "start", "end", "label", "score")

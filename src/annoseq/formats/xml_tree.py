@@ -14,8 +14,8 @@ from xml.etree.ElementTree import ParseError
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
+from annoseq.data.streams import read_bytes
 from annoseq.errors import FormatError
-from annoseq.formats.texts import read_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path

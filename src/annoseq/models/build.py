@@ -9,21 +9,21 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from annoseq.config import AttentionConfig, GruConfig, TransformerConfig
-from annoseq.models.attention import Attention
 from annoseq.models.gru import Gru
-from annoseq.models.tagger.tagger import Tagger
+from annoseq.models.gru_attention import Attention
+from annoseq.models.tagger import Tagger
 from annoseq.models.transformer import Transformer
-from annoseq.text.segmentation import is_tag
-from annoseq.text.vocabulary import UNKNOWN
+from annoseq.tokenization.pretokenizer import is_tag
+from annoseq.tokenization.vocabulary import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from annoseq.config import NetworkConfig, TaggerConfig
-    from annoseq.models.network import AnyNetwork
-    from annoseq.text.codec import Codec
-    from annoseq.text.tag_codec import TagCodec
-    from annoseq.text.vocabulary import Vocabulary
+    from annoseq.models.interfaces import AnyNetwork
+    from annoseq.tokenization.seq2seq_tokenizer import Codec
+    from annoseq.tokenization.tagger_tokenizer import TagCodec
+    from annoseq.tokenization.vocabulary import Vocabulary
 
 _SHARED = 0.9
 """Embeddings are shared if this share of the source vocabulary is in the target's."""

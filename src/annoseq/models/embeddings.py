@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from annoseq.text.vocabulary import PAD
+from annoseq.tokenization.vocabulary import PAD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

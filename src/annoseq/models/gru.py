@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from annoseq.models.embeddings import SourceEmbedding, TargetEmbedding
-from annoseq.models.network import Network
+from annoseq.models.interfaces import Network
 
 if TYPE_CHECKING:
     from annoseq.config import GruConfig
-    from annoseq.text.batches import Batch
+    from annoseq.tokenization.batching import Batch
 
 
 class GruState(NamedTuple):

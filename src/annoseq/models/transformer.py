@@ -17,15 +17,15 @@ import torch
 from torch import Tensor, nn
 
 from annoseq.models.embeddings import SourceEmbedding, TargetEmbedding
-from annoseq.models.network import Network
-from annoseq.models.positions import Rotation, steps
+from annoseq.models.interfaces import Network
+from annoseq.models.rotary_positions import Rotation, steps
 from annoseq.models.transformer_layers import DecoderLayer, EncoderLayer, Memory, Written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from annoseq.config import TransformerConfig
-    from annoseq.text.batches import Batch
+    from annoseq.tokenization.batching import Batch
 
 
 class TransformerState(NamedTuple):

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from annoseq.config import TransformerConfig
-    from annoseq.models.positions import Rotation
+    from annoseq.models.rotary_positions import Rotation
 
 
 _BLOCK = 64

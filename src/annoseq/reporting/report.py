@@ -6,21 +6,21 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from annoseq._version import __version__
-from annoseq.evaluation.confusion import NOTHING, read_confusions
-from annoseq.evaluation.mistakes import KINDS
-from annoseq.files import replacing
-from annoseq.reporting.curves import draw
-from annoseq.reporting.page import render_page
-from annoseq.reporting.rows import Atlas, make_atlas
+from annoseq.atomic_io import replacing
+from annoseq.evaluation.confusion_matrix import NOTHING, read_confusions
+from annoseq.evaluation.error_analysis import KINDS
+from annoseq.reporting.charts import draw
+from annoseq.reporting.html_page import render_page
+from annoseq.reporting.report_rows import Atlas, make_atlas
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from annoseq.evaluation.attention import AttentionMap
-    from annoseq.evaluation.comparison import Comparison
-    from annoseq.models.history import History
-    from annoseq.reporting.pictures import Picture
+    from annoseq.evaluation.counts import Comparison
+    from annoseq.inference.attention_map import AttentionMap
+    from annoseq.models.serialization import History
+    from annoseq.reporting.html_page import Picture
 
 _MAIN = ("span_f1", "span_precision", "span_recall", "macro_f1", "character_recall", "leak")
 """Scores that stand at the top."""

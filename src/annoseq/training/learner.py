@@ -16,27 +16,26 @@ from typing import TYPE_CHECKING, Any, Literal
 from annoseq.config import BatchConfig, DeviceConfig, NetworkConfig, TrainingConfig
 from annoseq.devices import Compute
 from annoseq.errors import OptionError, TrainingError
-from annoseq.evaluation.predictions import Predictions, predict
-from annoseq.models.folder import ModelConfig, TrainedModel
-from annoseq.models.tagger.tagger import Tagger
-from annoseq.text.marks import Hints
-from annoseq.text.tag_codec import TagCodec
-from annoseq.text.vectors.tokens import record_of
-from annoseq.training.best import Best
-from annoseq.training.checkpoint import read_checkpoint, write_checkpoint
-from annoseq.training.first_weights import begin
+from annoseq.inference.predictor import Predictions, predict
+from annoseq.models.serialization import ModelConfig, TrainedModel
+from annoseq.models.tagger import Tagger
+from annoseq.tokenization.gazetteer import Hints
+from annoseq.tokenization.tagger_tokenizer import TagCodec
+from annoseq.training.checkpoint import Best, read_checkpoint, write_checkpoint
+from annoseq.training.distributed import Processes
+from annoseq.training.initialization import begin
 from annoseq.training.loop import OneCycle, Trainer, range_test
-from annoseq.training.processes import Processes
-from annoseq.training.randomness import Randomness
+from annoseq.training.model_card import save_judged
 from annoseq.training.recorder import Epoch, LrFinding, Recorder
-from annoseq.training.saving import save_judged
-from annoseq.training.tagging import predict_tags
+from annoseq.training.rng import Randomness
+from annoseq.training.tagger_objective import predict_tags
+from annoseq.vectors.lookup import record_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from annoseq.config import AnyNetworkConfig
-    from annoseq.text.dataset import Dataset
+    from annoseq.tokenization.dataset import Dataset
     from annoseq.training.objective import Score
 
 

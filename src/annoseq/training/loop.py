@@ -13,9 +13,9 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from annoseq.errors import DivergenceError, OutOfMemoryError
 from annoseq.progress import progress
-from annoseq.text.batches import longest_first, shuffled
-from annoseq.training.forcing import forcing_in
-from annoseq.training.processes import Processes
+from annoseq.tokenization.batching import longest_first, shuffled
+from annoseq.training.distributed import Processes
+from annoseq.training.seq2seq_objective import forcing_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from annoseq.config import BatchConfig, TrainingConfig
     from annoseq.devices import Compute
-    from annoseq.evaluation.losses import Loss
-    from annoseq.text.batches import Batch
+    from annoseq.tokenization.batching import Batch
+    from annoseq.training.losses import Loss
     from annoseq.training.objective import Objective, Score
 
 _BETAS = (0.95, 0.99)

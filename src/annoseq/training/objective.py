@@ -10,8 +10,8 @@ from torch import nn
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from annoseq.evaluation.losses import Loss
-    from annoseq.text.batches import Batch, Row
+    from annoseq.tokenization.batching import Batch, Row
+    from annoseq.training.losses import Loss
 
 RowT = TypeVar("RowT", bound="Row")
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from annoseq.files import replacing
-from annoseq.models.history import History, PastEpoch
+from annoseq.atomic_io import replacing
+from annoseq.models.serialization import History, PastEpoch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

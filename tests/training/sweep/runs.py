@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 from annoseq.config import DeviceConfig
 from annoseq.training.recorder import Epoch
-from annoseq.training.sweep.folder import SweepFolder
-from annoseq.training.sweep.run import Run
-from annoseq.training.sweep.space import Space
+from annoseq.training.sweep.runs import Run
+from annoseq.training.sweep.search_space import Space
+from annoseq.training.sweep.sweep_folder import SweepFolder
 from annoseq.training.sweep.trial import Sweep
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from annoseq.text.dataset import Dataset
-    from annoseq.training.sweep.run import State
+    from annoseq.tokenization.dataset import Dataset
+    from annoseq.training.sweep.runs import State
 
 TINY = {"gru.embedding": "8", "gru.hidden": "8", "gru.layers": "1"}
 VALUES = {"gru.embedding": 8, "gru.hidden": 8, "gru.layers": 1}

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Never
 import pytest
 
 from annoseq.errors import OptionError, TrainingError
-from annoseq.models.folder import TrainedModel
 from annoseq.models.gru import Gru
+from annoseq.models.serialization import TrainedModel
 from annoseq.training.learner import Learner
-from annoseq.training.sweep.grid import run_grid
-from annoseq.training.sweep.settings import Settings
-from annoseq.training.sweep.trial import HopelessRun, Sweep, carry_out
-from annoseq.training.writing import WritingObjective
+from annoseq.training.seq2seq_objective import WritingObjective
+from annoseq.training.sweep.search_space import Settings
+from annoseq.training.sweep.trial import HopelessRun, Sweep, carry_out, run_grid
 from tests.faults import run_out_of_memory
 from tests.tiny import same_weights
 from tests.training.sweep.runs import VALUES, sweep_in
@@ -20,10 +19,10 @@ from tests.training.sweep.runs import VALUES, sweep_in
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from annoseq.text.dataset import Dataset
+    from annoseq.tokenization.dataset import Dataset
     from annoseq.training.recorder import Epoch
-    from annoseq.training.sweep.run import Run
-    from annoseq.training.sweep.settings import Value
+    from annoseq.training.sweep.runs import Run
+    from annoseq.training.sweep.search_space import Value
 
 THREE = {**VALUES, "epochs": 3, "max_lr": 0.05}
 

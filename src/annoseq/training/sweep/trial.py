@@ -1,30 +1,34 @@
-"""One run of a sweep, from fresh weights to its place in the table."""
+"""Trials of a sweep: one run, a grid of runs, and parallel workers."""
 
 from __future__ import annotations
 
 import math
+import os
+import signal
 from dataclasses import dataclass
 from functools import cached_property
+from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 import torch
 
-from annoseq.errors import DivergenceError, OutOfMemoryError, TrainingError
-from annoseq.text.vectors.reader import open_vectors
+from annoseq.errors import AnnoseqError, DivergenceError, OutOfMemoryError, TrainingError
 from annoseq.training.learner import Learner
-from annoseq.training.sweep.run import Run, State
-from annoseq.training.sweep.settings import Settings
+from annoseq.training.sweep.runs import Run, State
+from annoseq.training.sweep.search_space import Settings
+from annoseq.vectors.lookup import open_vectors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+    from multiprocessing.process import BaseProcess
+    from multiprocessing.queues import SimpleQueue
     from pathlib import Path
 
     from annoseq.config import DeviceConfig
-    from annoseq.text.dataset import Dataset
+    from annoseq.tokenization.dataset import Dataset
     from annoseq.training.recorder import Epoch
-    from annoseq.training.sweep.folder import SweepFolder
-    from annoseq.training.sweep.settings import Value
-    from annoseq.training.sweep.space import Space
+    from annoseq.training.sweep.search_space import Space, Value
+    from annoseq.training.sweep.sweep_folder import SweepFolder
 
 
 @dataclass(frozen=True)
@@ -130,3 +134,65 @@ def _train(
         torch.cuda.empty_cache()
         return "out of memory"
     return "finished"
+
+
+def run_grid(sweep: Sweep, *, report: Callable[[Run], None]) -> None:
+    """Carry out the runs that nobody has carried out or is at; tell `report` of each.
+
+    Runs in several processes at once: each takes the next that is free.
+    """
+    for number, values in enumerate(sweep.space.grid(), start=1):
+        with sweep.folder.claim(number) as is_ours:
+            if is_ours:
+                report(carry_out(sweep, number, values))
+
+
+def work_in_parallel(work: Callable[[], None], *, workers: int) -> None:
+    """Do the work in each of some processes, which share the cores among them; wait for all.
+
+    Raises:
+        AnnoseqError: what a process raised.
+        TrainingError: a process was killed.
+    """
+    context = get_context("spawn")  # a fork would inherit torch's threads in any state
+    faults: SimpleQueue[AnnoseqError] = context.SimpleQueue()
+    threads = max(1, torch.get_num_threads() // workers)
+    processes = [
+        context.Process(target=_work, args=(work, threads, faults), daemon=True)
+        for _ in range(workers)
+    ]
+    try:
+        _start(processes)
+        for process in processes:
+            process.join()
+    finally:
+        for process in processes:
+            if process.is_alive():
+                process.terminate()
+                process.join()
+    if not faults.empty():
+        raise faults.get()
+    if codes := [process.exitcode for process in processes if process.exitcode]:
+        raise TrainingError(
+            f"{len(codes)} of {workers} workers ended with exit code {codes[0]}; -9 is often a "
+            "lack of memory. Add --resume to go on, perhaps with fewer --workers."
+        )
+
+
+def _start(processes: Sequence[BaseProcess]) -> None:
+    """Start processes that leave Ctrl-C to this one, which then ends them."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        for process in processes:
+            process.start()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _work(work: Callable[[], None], threads: int, faults: SimpleQueue[AnnoseqError]) -> None:
+    torch.set_num_threads(threads)
+    os.environ["TTY_COMPATIBLE"] = "0"  # progress bars of several processes spoil each other
+    try:
+        work()
+    except AnnoseqError as error:
+        faults.put(error)

@@ -1,0 +1,182 @@
+"""Kinds of findings, their collector, and descriptive statistics of a table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from statistics import fmean, median
+from typing import TYPE_CHECKING
+
+from annoseq.check.check_report import Example, Finding, LabelCount, Lengths
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from annoseq.check.check_report import Severity
+    from annoseq.data.markup import Span
+    from annoseq.data.pairs import Pair
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of finding: its name in JSON, how bad it is, and what to do about it."""
+
+    name: str
+    severity: Severity
+    title: str
+    advice: str
+
+
+MISMATCH = Kind(
+    "mismatch",
+    "error",
+    "the annotated text without its tags is not the original",
+    "Make both the same, character for character, but for the tags.",
+)
+MARKUP = Kind(
+    "markup",
+    "error",
+    "tags that are not well nested",
+    "Close every tag, the last opened first, around at least one character.",
+)
+EMPTY = Kind("empty", "error", "one side of the pair is empty", "Fill it in, or remove the row.")
+REVERSED = Kind(
+    "reversed",
+    "error",
+    "the source holds the tags, and the target is the original",
+    "Swap the columns: --source annotated_text --target orig_text.",
+)
+MAYBE_REVERSED = Kind(
+    "reversed",
+    "warning",
+    REVERSED.title,
+    "To learn to annotate, swap the columns: --source annotated_text --target orig_text. "
+    "If removing tags is what you want to learn, say so: --task translate.",
+)
+MAYBE_ANNOTATED = Kind(
+    "unlike",
+    "warning",
+    "the target holds tags, but is not its source plus tags",
+    "Fewer than half of the rows are, so that the task is taken to be translate. "
+    "To learn to annotate, say so and see what to mend: --task annotate.",
+)
+CUT = Kind(
+    "cut",
+    "warning",
+    "spans that begin or end within a word",
+    "Tags can stand only between words, digits and punctuation marks. "
+    "Move the tags there, or expect these spans not to be learnt.",
+)
+CONFLICT = Kind(
+    "conflict",
+    "warning",
+    "the same source with different annotations",
+    "Annotate the same text in the same way, unless what surrounds it decides.",
+)
+ALTERNATIVE = Kind(
+    "alternative",
+    "note",
+    "the same source with different targets",
+    "A model learns one target for a source; keep the best if they are not all good.",
+)
+ACROSS = Kind(
+    "across",
+    "warning",
+    "validation rows whose source is also in training",
+    "Scores on them flatter the model: remove the repeated rows, or score them apart.",
+)
+DUPLICATE = Kind("duplicate", "note", "identical pairs", "They count as often as they occur.")
+BLANK = Kind(
+    "blank", "note", "both sides are empty or white space", "There is nothing to learn from them."
+)
+PADDED = Kind(
+    "padded",
+    "note",
+    "the markup added white space beside tags",
+    "This is accepted: the spans are made tight around their text.",
+)
+TAG_LIKE = Kind(
+    "tag-like",
+    "note",
+    "originals that hold text like a tag",
+    r"In annotated text such text is escaped: {{X}} is written {{\X}}.",
+)
+
+_SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
+
+
+class Findings:
+    """Collects findings by kind; `examples` is how many rows of a kind keep their message."""
+
+    def __init__(self, *, examples: int) -> None:
+        self._examples = examples
+        self._found: dict[Kind, tuple[list[int], list[Example]]] = {}
+
+    def add(self, kind: Kind, row: int, message: str) -> None:
+        """Name a row; a row is named once for each kind, with what was said first."""
+        rows, examples = self._found.setdefault(kind, ([], []))
+        if rows and rows[-1] == row:
+            return
+        rows.append(row)
+        if len(examples) < self._examples:
+            examples.append(Example(row, message))
+
+    def sorted(self) -> tuple[Finding, ...]:
+        """Return the findings, the worst first, then those of most rows."""
+        kinds = sorted(
+            self._found,
+            key=lambda kind: (_SEVERITIES.index(kind.severity), -len(self._found[kind][0])),
+        )
+        return tuple(
+            Finding(kind.name, kind.severity, kind.title, kind.advice, tuple(rows), tuple(examples))
+            for kind in kinds
+            for rows, examples in [self._found[kind]]
+        )
+
+
+def source_lengths(pairs: Sequence[Pair]) -> Lengths | None:
+    """Measure the sources, in characters; None without pairs."""
+    return _measure([len(pair.source) for pair in pairs], pairs)
+
+
+def target_lengths(pairs: Sequence[Pair]) -> Lengths | None:
+    """Measure the targets, in characters; None without pairs."""
+    return _measure([len(pair.target) for pair in pairs], pairs)
+
+
+def _measure(lengths: list[int], pairs: Sequence[Pair]) -> Lengths | None:
+    if not lengths:
+        return None
+    longest = max(lengths)
+    return Lengths(
+        shortest=min(lengths),
+        median=median(lengths),
+        mean=round(fmean(lengths), 1),
+        longest=longest,
+        longest_row=pairs[lengths.index(longest)].row,
+    )
+
+
+class Labels:
+    """Counts spans by label, and how deep they lie inside one another."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self._spans: Counter[str] = Counter()
+        self._nested: Counter[str] = Counter()
+
+    def count(self, spans: Sequence[Span]) -> None:
+        """Count the spans of a row, given in opening order."""
+        opened: list[int] = []  # the ends of the spans around the next one
+        for span in spans:
+            while opened and opened[-1] <= span.start:
+                opened.pop()
+            self._spans[span.label] += 1
+            self._nested[span.label] += bool(opened)
+            opened.append(span.end)
+            self.depth = max(self.depth, len(opened))
+
+    def counted(self) -> tuple[LabelCount, ...]:
+        """Return the labels, the most frequent first."""
+        ranked = sorted(self._spans.items(), key=lambda item: (-item[1], item[0]))
+        return tuple(LabelCount(label, spans, self._nested[label]) for label, spans in ranked)

@@ -1,0 +1,152 @@
+"""Destination and format of annotations."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Literal
+
+from annoseq.cli.output import note
+from annoseq.errors import OptionError
+from annoseq.formats.annoseq_output import read_output
+from annoseq.formats.capabilities import Losses
+from annoseq.formats.registry import (
+    FOLDERS,
+    WITH_SCORES,
+    CorpusFormat,
+    export_corpus,
+    rehearse_export,
+)
+from annoseq.inference.resumable_output import Tally
+from annoseq.inference.streaming import OutputFormat
+from annoseq.progress import progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from annoseq.config import SearchConfig
+    from annoseq.formats.documents import Document
+
+
+AnyFormat = Literal[OutputFormat, CorpusFormat]
+
+_BY_SUFFIX: dict[str, OutputFormat] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
+
+
+def choose_format(
+    given: AnyFormat | None, out: Path | None, texts: Path, *, is_text: bool
+) -> AnyFormat:
+    """Choose what a user would guess, or raise where there is no telling."""
+    if given == "inline" and not is_text:
+        raise OptionError(
+            "--format inline writes whole texts, and the input is a table. "
+            "Use --format jsonl or csv."
+        )
+    if given == "inline" and texts.is_dir() and out is None:
+        raise OptionError(
+            "--format inline writes a file for every text of a folder. "
+            "Name a folder with --out, or use --format jsonl or csv."
+        )
+    suffix = "" if out is None else out.suffix.lower()
+    if given or suffix in _BY_SUFFIX:
+        return given or _BY_SUFFIX[suffix]
+    if is_text:
+        return "jsonl" if texts.is_dir() and out is None else "inline"
+    if suffix:
+        raise OptionError(
+            f"--out {out}: its suffix stands for no format that is written here. "
+            "Use a name that ends in .jsonl or .csv, or add --format jsonl or csv."
+        )
+    return "jsonl"
+
+
+def is_folder(out: Path, texts: Path, format_: OutputFormat) -> bool:
+    """Tell whether a file is written for every text.
+
+    Raises:
+        OptionError: the files would lie among those that are read.
+    """
+    if format_ != "inline" or not texts.is_dir():
+        return False
+    keep_apart(out, texts)
+    return True
+
+
+def keep_apart(out: Path, texts: Path) -> None:
+    """Raise `OptionError` where the output would lie in the folder that is read."""
+    if texts.is_dir() and out.resolve().is_relative_to(texts.resolve()):
+        raise OptionError(f"--out {out} is inside {texts}, which is read. Name a folder outside.")
+
+
+class StandardOutput:
+    """Standard output, as it goes."""
+
+    def __init__(self, begin: str) -> None:
+        self.tally = Tally()
+        sys.stdout.buffer.write(begin.encode())
+
+    def add(self, chunk: Sequence[tuple[str, str]], tally: Tally) -> None:
+        """Write the texts of a chunk at once, for whoever waits at the end of a pipe."""
+        sys.stdout.buffer.writelines(content.encode() for _, content in chunk)
+        sys.stdout.buffer.flush()
+        self.tally = tally
+
+
+def write(
+    format_: CorpusFormat,
+    documents: Iterable[Document],
+    target: Path,
+    *,
+    markup: str | None = None,
+    losses: Losses,
+    notes: Losses,
+    overwrite: bool,
+) -> None:
+    """Write documents, show how far that is, and say what was lost."""
+    with progress("exporting", total=None) as advance:
+        export_corpus(
+            format_,
+            documents,
+            target,
+            markup=markup,
+            losses=losses,
+            overwrite=overwrite,
+            advance=advance,
+        )
+    for line in [*notes.lines(), *losses.lines()]:
+        note(line)
+
+
+def converter(
+    format_: CorpusFormat,
+    out: Path | None,
+    texts: Path,
+    *,
+    lossy: bool,
+    search: SearchConfig,
+    overwrite: bool,
+) -> Callable[[Path], None]:
+    """Return what writes the complete annotations in another program's format.
+
+    Raises:
+        OptionError: there is no place to write to, or the format surely cannot hold all.
+        OutputError: the place cannot be written to.
+    """
+    if out is None:
+        what = "a folder" if format_ in FOLDERS else "a file"
+        raise OptionError(f"--format {format_} writes {what}. Name it with --out.")
+    if format_ in FOLDERS:
+        keep_apart(out, texts)
+    if not lossy and not search.free and format_ not in WITH_SCORES:
+        raise OptionError(
+            f"--format {format_} cannot hold the scores of annotations. Add --lossy to leave out "
+            f"and count what it cannot hold, or use one of {', '.join(sorted(WITH_SCORES))}."
+        )
+    rehearse_export(format_, out, overwrite=overwrite)
+    losses, notes = Losses(format_name=None if lossy else format_), Losses()
+
+    def convert(path: Path) -> None:
+        documents = read_output(path, losses=losses, notes=notes)
+        write(format_, documents, out, losses=losses, notes=notes, overwrite=overwrite)
+
+    return convert

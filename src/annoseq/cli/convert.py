@@ -1,0 +1,154 @@
+"""`annoseq import` and `annoseq export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, get_args
+
+from cyclopts import Parameter
+
+from annoseq.cli.annotate_output import write
+from annoseq.cli.options import Lossy, Overwrite, at_least
+from annoseq.cli.output import note
+from annoseq.config import SOURCE_COLUMN, TARGET_COLUMN
+from annoseq.errors import OptionError
+from annoseq.formats.annoseq_output import read_documents
+from annoseq.formats.capabilities import Losses
+from annoseq.formats.offsets import Offsets
+from annoseq.formats.registry import CorpusFormat, FormatName, Reading, import_corpus
+from annoseq.formats.sentence_splitter import UnitName
+from annoseq.progress import progress
+
+
+def export(
+    format_: Annotated[CorpusFormat, Parameter(name="format", help="What to write.")],
+    annotations: Annotated[
+        Path,
+        Parameter(help="What `annoseq annotate` wrote (.jsonl, .csv), or a table of pairs."),
+    ],
+    target: Annotated[Path, Parameter(help="File to write, or folder, as the format has it.")],
+    /,
+    *,
+    lossy: Lossy = False,
+    markup: Annotated[
+        str | None,
+        Parameter(
+            help="Inline tags by an example with LABEL and text, such as `<LABEL>text</LABEL>` "
+            "(formats folders, inline)."
+        ),
+    ] = None,
+    source_column: Annotated[
+        str, Parameter(help="Column of the originals of a table of pairs.")
+    ] = SOURCE_COLUMN,
+    target_column: Annotated[
+        str, Parameter(help="Column of the annotated texts of a table of pairs.")
+    ] = TARGET_COLUMN,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write annotations in another format."""
+    if markup is not None and format_ not in {"folders", "inline"}:
+        raise OptionError(f"--markup has no meaning for the format {format_}. Leave it off.")
+    losses = Losses(format_name=None if lossy else format_)
+    notes = Losses()
+    documents = read_documents(
+        annotations, losses=losses, notes=notes, source=source_column, target=target_column
+    )
+    write(
+        format_,
+        documents,
+        target,
+        markup=markup,
+        losses=losses,
+        notes=notes,
+        overwrite=overwrite,
+    )
+
+
+_WITH_OFFSETS = {"brat", "i2b2", "meddocan", "pubtator", "doccano", "label-studio", "spacy-jsonl"}
+_WITH_OFFSETS |= {"spans"}
+
+Markup = Annotated[
+    str | None,
+    Parameter(
+        help="Inline tags by an example with LABEL and text, such as `<LABEL>text</LABEL>`, "
+        "`[text](LABEL)` or your own; by default `{{LABEL}}text{{/LABEL}}`, or what fits the "
+        "originals (formats folders, inline, table)."
+    ),
+]
+
+
+def import_(
+    format_: Annotated[FormatName, Parameter(name="format", help="What the corpus is.")],
+    source: Annotated[Path, Parameter(help="File or folder of the corpus.")],
+    pairs: Annotated[Path, Parameter(help="Table to write (.csv, .tsv, .jsonl, .parquet).")],
+    /,
+    *,
+    unit: Annotated[
+        UnitName | None,
+        Parameter(
+            help="What becomes a row: a document, a line or a sentence of one; by default "
+            "a line, and of a table its rows."
+        ),
+    ] = None,
+    offsets: Annotated[
+        Offsets,
+        Parameter(help="What the offsets count; auto: whatever fits the texts that they cover."),
+    ] = "auto",
+    markup: Markup = None,
+    texts: Annotated[
+        Path | None, Parameter(help="Folder of the texts of a table of spans (format spans).")
+    ] = None,
+    token_column: Annotated[
+        int, Parameter(help="Column of the tokens, from 0 (format conll).", validator=at_least(0))
+    ] = 0,
+    tag_column: Annotated[
+        int,
+        Parameter(
+            help="Column of the tags, from 0, or from the end: -1 (format conll).",
+            allow_leading_hyphen=True,
+        ),
+    ] = -1,
+    source_column: Annotated[str, Parameter(help="Column of the originals (format table).")] = (
+        SOURCE_COLUMN
+    ),
+    target_column: Annotated[str, Parameter(help="Column of the annotated (format table).")] = (
+        TARGET_COLUMN
+    ),
+    overwrite: Overwrite = False,
+) -> None:
+    """Turn a corpus into a table of pairs."""
+    for option, (is_given, formats) in {
+        "--unit": (unit is not None, set(get_args(CorpusFormat))),
+        "--offsets": (offsets != "auto", _WITH_OFFSETS),
+        "--markup": (markup is not None, {"folders", "inline", "table"}),
+        "--texts": (texts is not None, {"spans"}),
+        "--token-column": (token_column != 0, {"conll"}),
+        "--tag-column": (tag_column != -1, {"conll"}),
+        "--source-column": (source_column != SOURCE_COLUMN, {"table"}),
+        "--target-column": (target_column != TARGET_COLUMN, {"table"}),
+    }.items():
+        if is_given and format_ not in formats:
+            raise OptionError(f"{option} has no meaning for the format {format_}. Leave it off.")
+    losses = Losses()
+    reading = Reading(
+        offsets=offsets,
+        markup=markup,
+        texts=texts,
+        token_column=token_column,
+        tag_column=tag_column,
+        source=source_column,
+        target=target_column,
+    )
+    with progress("importing", total=None) as advance:
+        import_corpus(
+            format_,
+            source,
+            pairs,
+            unit=unit or "line",
+            reading=reading,
+            losses=losses,
+            overwrite=overwrite,
+            advance=advance,
+        )
+    for line in losses.lines():
+        note(line)

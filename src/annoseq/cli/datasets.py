@@ -1,0 +1,66 @@
+"""`annoseq sample`, `annoseq show-batch` and `annoseq prepare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from annoseq.atomic_io import rehearse_folder
+from annoseq.cli.loading import describe, open_dataset
+from annoseq.cli.options import DataPath, Overwrite, PairsPath, Preparing, at_least
+from annoseq.cli.output import note, say
+from annoseq.data.pairs import write_pairs
+from annoseq.errors import OptionError
+from annoseq.sample import sample_pairs
+
+
+def sample(
+    out: Annotated[Path, Parameter(help="Table to write (.csv, .tsv, .jsonl, .parquet).")],
+    /,
+    *,
+    rows: Annotated[int, Parameter(help="Rows to write.", validator=at_least(1))] = 4_000,
+    seed: Annotated[int, Parameter(help="Seed: the same seed gives the same corpus.")] = 42,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write the sample corpus."""
+    write_pairs(sample_pairs(rows, seed=seed), out, overwrite=overwrite)
+    note(f"wrote {rows:,} pairs to {out}; next: annoseq check {out}")
+
+
+def show_batch(
+    pairs: DataPath,
+    /,
+    *,
+    rows: Annotated[int, Parameter(help="Rows to show.", validator=at_least(1))] = 5,
+    preparing: Preparing = Preparing(),
+) -> None:
+    """Show rows in tokens, and the shape of a batch."""
+    dataset = open_dataset(pairs, preparing)
+    describe(dataset, dataset.codec)
+    dataset.show_batch(rows)
+    batch = dataset.one_batch()
+    assert batch.target is not None
+    say(
+        f"the largest batch: source {tuple(batch.source.shape)}, target {tuple(batch.target.shape)}"
+        " (rows, tokens)"
+    )
+
+
+def prepare(
+    pairs: PairsPath,
+    /,
+    *,
+    out: Annotated[Path, Parameter(help="Folder to write.")],
+    overwrite: Overwrite = False,
+    preparing: Preparing = Preparing(),
+) -> None:
+    """Prepare pairs and save them."""
+    if pairs.is_dir():
+        raise OptionError(f"{pairs} is a folder. Give a table of pairs.")
+    rehearse_folder(out, overwrite=overwrite)
+    dataset = open_dataset(pairs, preparing)
+    describe(dataset, dataset.codec)
+    dataset.save(out, overwrite=overwrite)
+    note(f"saved {out}; next: annoseq train {out} --out model")

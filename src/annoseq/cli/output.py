@@ -1,0 +1,24 @@
+"""Where a command's words go: results to standard output, remarks to standard error."""
+
+from __future__ import annotations
+
+import sys
+
+from annoseq.torchrun import launched
+
+
+def say(message: str) -> None:
+    """Print a result, once where several processes work together."""
+    if launched().is_main:
+        print(message, flush=True)  # noqa: T201
+
+
+def note(message: str) -> None:
+    """Print a remark, which a pipe does not carry on."""
+    if launched().is_main:
+        print(message, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def is_watched() -> bool:
+    """Tell whether somebody sees the progress bar."""
+    return sys.stderr.isatty()

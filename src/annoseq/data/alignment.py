@@ -1,0 +1,92 @@
+"""An original text and its annotated text to spans, allowing for white space that markup added."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from annoseq.data.markup import Nesting, Span, Tag, parse, scan, unescape
+from annoseq.errors import MismatchError
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """The spans of a pair; `is_padded` if the markup added white space around its tags."""
+
+    spans: list[Span]
+    is_padded: bool
+
+
+def align(text: str, annotated: str) -> Alignment:
+    """Find the spans of `text` that `annotated` marks.
+
+    White space beside a tag that the original does not have is accepted, and the spans are
+    then tight around their text.
+
+    >>> align("Dr. Ames:", "Dr. {{NAME}} Ames {{/NAME}} :")
+    Alignment(spans=[Span(start=4, end=8, label='NAME')], is_padded=True)
+
+    Raises:
+        MarkupError: the tags are not well nested.
+        MismatchError: the annotated text without its tags is another text.
+    """
+    stripped, spans = parse(annotated)
+    if stripped == text:
+        return Alignment(spans, is_padded=False)
+    return Alignment(_align_padded(text, annotated), is_padded=True)
+
+
+def _align_padded(text: str, annotated: str) -> list[Span]:
+    """Walk both texts; where tags stand, the original may have less white space.
+
+    The annotated text is a row of gaps, each a run of tags and the white space in and around
+    it, with text in between that must be the original's own.
+    """
+    nesting = Nesting()
+    place = consumed = 0  # characters of the original, of the annotated text without its tags
+    for core, gap, tags in _cores_and_gaps(annotated):
+        if not text.startswith(core, place):
+            other = text[place : place + len(core)]
+            common = len(os.path.commonprefix([core, other]))  # noqa: RUF071 - characters are meant
+            raise MismatchError(at=place + common, at_annotated=consumed + common)
+        place += len(core)
+        consumed += len(core)
+        before = place
+        while place < len(text) and text[place].isspace() and tags:
+            place += 1
+        if not _is_subsequence(text[before:place], gap):
+            raise MismatchError(at=before, at_annotated=consumed)
+        consumed += len(gap)
+        for tag in tags:
+            nesting.take(tag, before if tag.closes else place)
+    if place < len(text):
+        raise MismatchError(at=place, at_annotated=consumed)
+    return nesting.spans()
+
+
+def _cores_and_gaps(annotated: str) -> list[tuple[str, str, list[Tag]]]:
+    """Cut into (text, the white space of the gap after it, the tags of that gap)."""
+    found: list[tuple[str, str, list[Tag]]] = [("", "", [])]
+    pieces = list(scan(annotated))
+    for index, piece in enumerate(pieces):
+        core, gap, tags = found[-1]
+        if isinstance(piece, Tag):
+            tags.append(piece)
+            continue
+        text = unescape(piece)
+        after_tag, before_tag = index > 0, index + 1 < len(pieces)
+        middle = text.lstrip() if after_tag else text
+        lead = text[: len(text) - len(middle)]
+        inner = middle.rstrip() if before_tag else middle
+        trail = middle[len(inner) :]
+        found[-1] = (core, gap + lead, tags)
+        if inner:
+            found.append((inner, trail, []))
+        elif trail:
+            found[-1] = (core, gap + lead + trail, tags)
+    return found
+
+
+def _is_subsequence(short: str, long: str) -> bool:
+    rest = iter(long)
+    return all(character in rest for character in short)

@@ -1,0 +1,174 @@
+"""Rows of CSV and TSV tables: every field is text, and stays as it is.
+
+The standard library's `csv` does the parsing, because it guesses nothing: `0012`, `NA` and
+the empty string remain what they are. Around it stand a strict count of fields, exact places
+for errors, and one trick for carriage returns (see `_CarriageReturns`). Quotes may stand
+around a field, doubled inside it. Blank lines between rows are skipped; a row of one empty
+field is written `""`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING
+
+from annoseq.data.rows import Row
+from annoseq.data.streams import Lines
+from annoseq.errors import TableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import IO
+
+    from annoseq.data.rows import Wanted
+
+
+def read_csv(
+    stream: io.BufferedReader, name: str, wanted: Wanted, *, delimiter: str
+) -> Iterator[Row | TableError]:
+    """Read the wanted columns, one row at a time.
+
+    A row that is not UTF-8, or has too many or too few fields, is yielded as an error.
+
+    Raises:
+        TableError: the table is not well-formed, or a column is missing or doubled.
+    """
+    lines = Lines(stream, name, row=0)
+    hidden = _CarriageReturns(lines)
+    records = _records(lines, hidden, delimiter)
+    _, header = next(records, (0, None))
+    if header is None:
+        return
+    if fault := lines.take_fault():
+        raise fault
+    header = [hidden.restored(column) for column in header]
+    hidden.end_header()
+    columns = [(c, header.index(c)) for c in wanted.found_in(header, place=name)]
+    for first_line, fields in records:
+        if fault := lines.take_fault():
+            yield fault
+        elif len(fields) != len(header):
+            yield TableError(
+                f"{lines.place(first_line)}: found {_fields(len(fields))} where the header has "
+                f"{len(header)}. Put quotes around fields that hold delimiters or line breaks."
+            )
+        else:
+            yield Row(lines.row, {c: hidden.restored(fields[at]) for c, at in columns})
+
+
+def write_csv(
+    rows: Iterable[Sequence[str | int]],
+    stream: IO[bytes],
+    columns: Sequence[str],
+    *,
+    delimiter: str,
+) -> None:
+    """Write a header and rows that end in LF, every text in quotes.
+
+    Texts are quoted even where it seems needless: `csv.writer` before Python 3.13 leaves a
+    lone carriage return bare, and some readers trim the spaces of a bare field.
+    """
+    text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
+    try:
+        writer = csv.writer(
+            text, delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC
+        )
+        writer.writerow(columns)
+        writer.writerows(rows)
+    finally:
+        text.detach()  # flushes, and leaves the closing to whoever opened the stream
+
+
+def _records(
+    lines: Lines, hidden: _CarriageReturns, delimiter: str
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield the header and the rows, each with the line that it begins on; count in `lines.row`."""
+    reader = csv.reader(hidden.lines(), delimiter=delimiter, strict=True)
+    while True:
+        first_line = reader.line_num + 1
+        hidden.record_length = 0
+        try:
+            fields = next(reader, None)
+        except csv.Error as error:
+            if fault := lines.take_fault():
+                raise fault from error
+            raise TableError(f"{lines.place(first_line)}: {_explained(error)}") from error
+        if fields is None:
+            return
+        if fields:
+            yield first_line, fields
+            lines.row += 1
+
+
+def _explained(error: csv.Error) -> str:
+    message = str(error)
+    if "unexpected end of data" in message:
+        return "found the end of the table inside a quoted field. Close the quote, or double it."
+    if "expected after" in message:
+        return (
+            "found text after a closing quote. Double the quotes inside a quoted field, and end "
+            "all rows as the header ends."
+        )
+    return f"{message}. Make it well-formed CSV."
+
+
+def _fields(count: int) -> str:
+    return f"{count} field" if count == 1 else f"{count} fields"
+
+
+def _lift_field_limit() -> None:
+    """Let `csv` read fields of up to 2 GiB instead of 128 KiB.
+
+    The limit is one for the whole process, so it is lifted only when a record is longer, and for
+    good: putting it back could take it away from another table in the middle of a row.
+    """
+    csv.field_size_limit(2**31 - 1)  # the most that `csv` takes on every platform
+
+
+class _CarriageReturns:
+    r"""Hides from `csv` the carriage returns that are data, and restores them afterwards.
+
+    `csv` ends a row at a carriage return outside quotes, yet pandas on Linux (with a Python
+    before 3.13) writes fields that hold one without quotes. The header's own line end settles what
+    they mean: where it is CR LF, a return before an LF belongs to the line end, and all
+    others are data; where it is LF, all are data. Data is hidden as a lone surrogate, which strict
+    UTF-8 decoding can never yield.
+    """
+
+    _HIDDEN = "\udc0d"
+
+    def __init__(self, lines: Lines) -> None:
+        self.record_length = 0  # characters of the record being read, zeroed by its reader
+        self._lines = lines
+        self._end_lines = True
+        self._last_line_ends_in_one = False
+        self._any_hidden = False
+
+    def lines(self) -> Iterator[str]:
+        """Yield the lines with their data's carriage returns hidden."""
+        for line in self._lines:
+            self.record_length += len(line)
+            if self.record_length > csv.field_size_limit():
+                _lift_field_limit()
+            self._last_line_ends_in_one = line.endswith("\r\n")
+            if "\r" not in line:
+                yield line
+                continue
+            if self._lines.number == 1 and not line.endswith("\n"):
+                raise TableError(
+                    f"{self._lines.place()}: the table has no line feeds (LF), only carriage "
+                    "returns (CR), as on old Macs. Save it with LF or CR LF line ends."
+                )
+            ends = self._end_lines and self._last_line_ends_in_one
+            body, end = (line[:-2], "\r\n") if ends else (line, "")
+            self._any_hidden = self._any_hidden or "\r" in body
+            yield body.replace("\r", self._HIDDEN) + end
+
+    def end_header(self) -> None:
+        """Let the line that was last read decide what a CR before an LF means from here on."""
+        self._end_lines = self._last_line_ends_in_one
+
+    def restored(self, field: str) -> str:
+        """Return the field with its carriage returns."""
+        return field.replace(self._HIDDEN, "\r") if self._any_hidden else field

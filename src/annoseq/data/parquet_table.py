@@ -1,0 +1,113 @@
+"""Rows of Parquet tables. Imports pyarrow, so it is itself imported only when needed."""
+
+from __future__ import annotations
+
+import io
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from annoseq.data.rows import Row
+from annoseq.errors import TableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from typing import IO
+
+    from annoseq.data.rows import Wanted
+
+_BATCH_ROWS = 1024
+_GROUP_ROWS = 10_000
+_READ_AHEAD = 1 << 20  # bytes: without it pyarrow loads a row group's columns whole
+
+
+def read_parquet(
+    stream: io.BufferedReader, name: str, wanted: Wanted
+) -> Iterator[Row | TableError]:
+    """Read the wanted columns, one row at a time.
+
+    A plain file is read piece by piece; a pipe or a compressed file is first read into memory.
+    A row with a value that is null or not UTF-8 is yielded as an error.
+
+    Raises:
+        TableError: this is no readable Parquet file, or a column is missing, doubled or of the
+            wrong type.
+    """
+    is_plain_file = isinstance(stream.raw, io.FileIO) and stream.seekable()
+    data = stream if is_plain_file else io.BytesIO(stream.read())
+    try:
+        with pq.ParquetFile(data, buffer_size=_READ_AHEAD) as table:
+            schema = table.schema_arrow
+            columns = wanted.found_in(schema.names, place=name)
+            for column in columns:
+                _check_type(schema.field(column).type, column, wanted, name=name)
+            number = 0
+            for batch in table.iter_batches(_BATCH_ROWS, columns=columns):
+                yield from _batch_rows(batch, columns, first=number + 1, name=name)
+                number += batch.num_rows
+    except (pa.ArrowException, OSError) as error:
+        raise TableError(
+            f"{name}: this is not a Parquet file, or it is damaged. Write it again, or name "
+            "its real format."
+        ) from error
+
+
+def write_parquet(
+    rows: Iterable[Sequence[str | int]],
+    stream: IO[bytes],
+    columns: Mapping[str, type[str] | type[int]],
+) -> None:
+    """Write rows in groups, with text columns as strings and the others as 64-bit integers."""
+    schema = pa.schema([(c, pa.int64() if t is int else pa.string()) for c, t in columns.items()])
+    remaining = iter(rows)
+    with pq.ParquetWriter(stream, schema) as writer:
+        while group := list(islice(remaining, _GROUP_ROWS)):
+            writer.write_table(pa.table(list(zip(*group, strict=True)), schema=schema))
+
+
+def _check_type(found: Any, column: str, wanted: Wanted, *, name: str) -> None:
+    is_text = column in wanted.texts
+    kind = found.value_type if pa.types.is_dictionary(found) else found
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return
+    if pa.types.is_integer(kind) and not is_text:
+        return
+    expected = "text" if is_text else "text or whole numbers"
+    raise TableError(
+        f"{name}: column {column!r} is of type {found} where {expected} was expected. "
+        "Write it as strings."
+    )
+
+
+def _batch_rows(
+    batch: Any, columns: list[str], *, first: int, name: str
+) -> Iterator[Row | TableError]:
+    arrays = [batch.column(batch.schema.get_field_index(column)) for column in columns]
+    for number, values in enumerate(zip(*arrays, strict=True), first):
+        place = f"{name}: row {number}"
+        try:
+            named = zip(columns, values, strict=True)
+            yield Row(
+                number, {column: _text(value, column, place=place) for column, value in named}
+            )
+        except TableError as error:
+            yield error
+
+
+def _text(value: Any, column: str, *, place: str) -> str:
+    """Return a value as text, or say that there is none."""
+    try:
+        found = value.as_py()
+    except UnicodeDecodeError as error:
+        raise TableError(
+            f"{place}: column {column!r} holds text that is not UTF-8. "
+            "Write it again as UTF-8 strings."
+        ) from error
+    if found is None:
+        raise TableError(
+            f"{place}: column {column!r} is null where a value was expected. "
+            "Fill it, or leave the row out."
+        )
+    return str(found)

@@ -1,0 +1,92 @@
+"""A seeded split of the pairs in two parts: the same on every machine and Python version.
+
+Rows, or documents, are ranked by a hash of the seed and their own name, not drawn from a
+generator of random numbers, whose sequence belongs to a library's version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Literal
+
+from annoseq.errors import OptionError, PairsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from annoseq.data.pairs import Pair
+
+SplitBy = Literal["auto", "row", "document"]
+"""What stays together: nothing (row), the rows of a document, or (auto) the rows of a
+document where the pairs have at least two."""
+
+
+def split_rows(
+    pairs: Sequence[Pair], *, share: float, by: SplitBy, seed: int
+) -> tuple[list[int], list[int]]:
+    """Choose which pairs train and which validate; return the indices of both, in order.
+
+    `share` is the part of the rows that validate; neither part is ever empty. Split by document,
+    no document is in both parts, a document is taken if that brings the share nearer, and a
+    row without a document stands alone.
+
+    Raises:
+        OptionError: `share` is not between 0 and 1.
+        PairsError: there are not two rows, or not two documents, to split.
+    """
+    if not 0 < share < 1:
+        raise OptionError(
+            f"the validation share is {share}. Give a number between 0 and 1, such as 0.1."
+        )
+    if len(pairs) < 2:
+        raise PairsError(
+            f"a split needs at least 2 rows, and the pairs have {len(pairs)}. "
+            "Add rows, or give validation pairs with --valid."
+        )
+    groups = _groups(pairs, by)
+    chosen = _choose(groups, wanted=share * len(pairs), seed=seed)
+    train = [row for row in range(len(pairs)) if row not in chosen]
+    return train, sorted(chosen)
+
+
+def _groups(pairs: Sequence[Pair], by: SplitBy) -> dict[str | int, list[int]]:
+    """Return the rows that stay together, under the key that ranks them."""
+    if by != "row":
+        documents: dict[str | int, list[int]] = {}
+        for index, pair in enumerate(pairs):
+            key = index if pair.document is None else pair.document
+            documents.setdefault(key, []).append(index)
+        named = sum(isinstance(key, str) for key in documents)
+        if by == "document":
+            _refuse(named=named, groups=len(documents))
+        if by == "document" or named >= 2:
+            return documents
+    return {index: [index] for index in range(len(pairs))}
+
+
+def _refuse(*, named: int, groups: int) -> None:
+    if not named:
+        raise PairsError(
+            "the pairs have no documents to split by. "
+            "Name the column that holds them with --document, or split by row (--split-by row)."
+        )
+    if groups < 2:
+        raise PairsError(
+            "all rows are of one document, so that a split by document leaves one part empty. "
+            "Add documents, split by row (--split-by row), or give validation pairs with --valid."
+        )
+
+
+def _choose(groups: dict[str | int, list[int]], *, wanted: float, seed: int) -> set[int]:
+    """Take, in the order of their hashes, the groups that bring the rows nearer to `wanted`."""
+    ranked = [groups[key] for key in sorted(groups, key=lambda key: _rank(seed, key))]
+    chosen: set[int] = set()
+    for rows in ranked[:-1]:  # one is left to train on
+        if abs(len(chosen) + len(rows) - wanted) < abs(len(chosen) - wanted):
+            chosen.update(rows)
+    smallest = min(ranked, key=len)
+    return chosen or set(smallest)
+
+
+def _rank(seed: int, key: str | int) -> bytes:
+    return hashlib.sha256(f"{seed}:{key}".encode()).digest()

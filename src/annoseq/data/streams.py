@@ -1,0 +1,273 @@
+"""Byte and text streams: files, gzip, standard input, UTF-8 lines with the place of a bad byte."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+import sys
+import zlib
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, cast
+
+from annoseq.errors import FormatError, TableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from _typeshed import WriteableBuffer
+
+
+_GZIP_MAGIC = b"\x1f\x8b"  # no UTF-8 text and no Parquet file begins with these
+_BUFFER = 1 << 16
+
+
+def is_standard_input(source: str | Path) -> bool:
+    """Tell whether `source` is `-`."""
+    return str(source) == "-"
+
+
+def source_name(source: str | Path) -> str:
+    """Name `source` as messages name it."""
+    return "standard input" if is_standard_input(source) else str(source)
+
+
+@contextmanager
+def open_source(source: str | Path) -> Iterator[io.BufferedReader]:
+    """Open a file, or standard input for `-`, and decompress it if it is gzip.
+
+    Errors while the stream is read inside the block are explained too.
+
+    Raises:
+        TableError: the file is missing, unreadable, a folder, or damaged.
+    """
+    name = source_name(source)
+    try:
+        if is_standard_input(source):
+            yield _decompressed(cast("io.BufferedReader", sys.stdin.buffer))
+        else:
+            with Path(source).open("rb") as stream:
+                yield _decompressed(stream)
+    except FileNotFoundError as error:
+        raise TableError(f"{name}: there is no such file. Check its name and folder.") from error
+    except IsADirectoryError as error:
+        raise TableError(f"{name}: this is a folder. Name one file in it.") from error
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise TableError(
+            f"{name}: the gzip compression is damaged or cut off. Copy or compress the file again."
+        ) from error
+    except OSError as error:
+        reason = error.strerror or "the system gives no reason"
+        raise TableError(
+            f"{name}: cannot be read: {reason}. Name a file that can be read."
+        ) from error
+
+
+def _decompressed(stream: io.BufferedReader) -> io.BufferedReader:
+    """Look at the first bytes, put them back, and unpack if they say gzip."""
+    if stream.seekable():
+        start = stream.tell()
+        head = stream.read(len(_GZIP_MAGIC))
+        stream.seek(start)
+    else:
+        head = stream.read(len(_GZIP_MAGIC))
+        rejoined = cast("io.RawIOBase", _Rejoined(head, stream))
+        stream = io.BufferedReader(rejoined, _BUFFER)
+    if head != _GZIP_MAGIC:
+        return stream
+    unpacked = cast("io.RawIOBase", gzip.GzipFile(fileobj=stream))
+    return io.BufferedReader(unpacked, _BUFFER)
+
+
+class _Rejoined(io.RawIOBase):
+    """A stream that cannot go back, with bytes that were read from it put back in front."""
+
+    def __init__(self, head: bytes, rest: io.BufferedReader) -> None:
+        self._head = head
+        self._rest = rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        # read1: whatever a pipe has now, so that its first rows need not wait for its last.
+        piece = self._head[: len(view)] or self._rest.read1(len(view))
+        self._head = self._head[len(view) :]
+        view[: len(piece)] = piece
+        return len(piece)
+
+
+_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+class Lines:
+    r"""Iterates over lines that end in LF, decoded one by one; a byte order mark is dropped.
+
+    Only LF ends a line: no UTF-8 character holds that byte, and carriage returns may be data.
+    Each line is decoded by itself, so an error's place is exact however far into the file it is.
+    `row` is kept by the table's reader: the row being read from 1, 0 for the header.
+    `number` is how many lines were read. A line that is not UTF-8 is passed on with its bad bytes
+    as lone surrogates, and waits as a fault for the reader to `take`.
+    """
+
+    def __init__(self, stream: io.BufferedReader, name: str, *, row: int) -> None:
+        self._stream = stream
+        self._name = name
+        self.row = row
+        self.number = 0
+        self._fault: TableError | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        offset = 0
+        for line in self._stream:
+            self.number += 1
+            try:
+                text = line.decode()
+            except UnicodeDecodeError as error:
+                self._fault = self._fault or self._not_utf8(line, error.start, offset)
+                text = line.decode(errors="surrogateescape")
+            offset += len(line)
+            yield text.removeprefix("\ufeff") if self.number == 1 else text
+
+    def take_fault(self) -> TableError | None:
+        """Return what is wrong with the lines read since the last call, if anything."""
+        fault, self._fault = self._fault, None
+        return fault
+
+    def place(self, line: int | None = None) -> str:
+        """Name the table, the row being read, and `line` (the last one read if not given)."""
+        row = f"row {self.row}" if self.row else "the header"
+        return f"{self._name}: {row} (line {line or self.number})"
+
+    def _not_utf8(self, line: bytes, start: int, offset: int) -> TableError:
+        is_utf16 = offset == 0 and line.startswith(_UTF16_MARKS)
+        hint = "It begins like UTF-16: save" if is_utf16 else "Save"
+        return TableError(
+            f"{self.place()}: found the byte 0x{line[start]:02X} at offset {offset + start} "
+            f"(uncompressed, counted from 0), which is not UTF-8 text. {hint} the table as UTF-8."
+        )
+
+
+_ZIP = b"PK\x03\x04"
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_LONGEST_NAME = (
+    200  # bytes; file systems take 255, of which a suffix and a temporary name need some
+)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a file, decompressed if it is gzip.
+
+    Raises:
+        FormatError: it is missing, damaged, a folder or a zip archive.
+    """
+    try:
+        with open_source(path) as stream:
+            data = stream.read()
+    except TableError as error:
+        raise FormatError(str(error)) from error
+    if data.startswith(_ZIP):
+        raise FormatError(f"{path}: this is a zip archive. Unpack it, and name what is in it.")
+    return data
+
+
+def read_text(path: Path, *, keep_mark: bool = False) -> str:
+    """Read a whole text with its line ends; a byte order mark is dropped unless it is to be kept.
+
+    Raises:
+        FormatError: it cannot be read, is not UTF-8, or holds a NUL character.
+    """
+    data = read_bytes(path)
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        hint = "It begins like UTF-16: save" if data.startswith(_UTF16) else "Save"
+        raise FormatError(
+            f"{path}: line {data.count(10, 0, error.start) + 1}: found the byte "
+            f"0x{data[error.start]:02X} at offset {error.start}, which is not UTF-8 text. "
+            f"{hint} the file as UTF-8."
+        ) from error
+    if (at := text.find("\x00")) >= 0:
+        raise FormatError(
+            f"{path}: line {text.count(chr(10), 0, at) + 1}: found a NUL character at character "
+            f"{at}, which no text has. Name a file of text, or remove it."
+        )
+    return text if keep_mark else text.removeprefix("\ufeff")
+
+
+def read_lines(path: Path) -> list[str]:
+    r"""Read the lines of a file without their ends.
+
+    Only LF ends a line, or CR LF if all lines end so: a carriage return may be data.
+
+    Raises:
+        FormatError: as `read_text`.
+    """
+    lines = read_text(path).split("\n")
+    if not lines[-1]:
+        lines.pop()
+    if lines and all(line.endswith("\r") for line in lines):
+        return [line[:-1] for line in lines]
+    return lines
+
+
+def files_of(source: Path, suffix: str) -> dict[str, Path]:
+    """Return the files with a suffix in a folder and below it, each by the id of its document.
+
+    The id is the path within the folder without the suffix, in whose order they come. A file
+    stands for itself.
+
+    Raises:
+        FormatError: there is no such file or folder, or no such file in it, or a name that is not
+            UTF-8.
+    """
+    if source.is_file():
+        return {_named(source.name, suffix): source}
+    if not source.is_dir():
+        raise FormatError(f"{source}: there is no such file or folder. Check its name.")
+    paths = (p for p in source.rglob(f"*{suffix}") if p.is_file() and p.name[0] != ".")
+    found = {_named(p.relative_to(source).as_posix(), suffix): p for p in sorted(paths)}
+    if not found:
+        raise FormatError(f"{source}: there is no {suffix} file in this folder or below it.")
+    return found
+
+
+def _named(name: str, suffix: str) -> str:
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise FormatError(f"{name!r}: this file's name is not UTF-8. Rename the file.") from error
+    return name.removesuffix(suffix)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text as it is, and the folders that lead to it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text.encode())
+
+
+def file_for(folder: Path, document: str, suffix: str) -> Path:
+    """Return the file for a document's id below a folder.
+
+    Raises:
+        FormatError: the id cannot be a file's name, or would lie elsewhere.
+    """
+    if not _is_file_name(document):
+        raise FormatError(
+            f"a document has the id {document[:80]!r}, which cannot be a file's name. "
+            "Give it an id of letters, digits, dots and dashes."
+        )
+    return folder / f"{document}{suffix}"
+
+
+def _is_file_name(name: str) -> bool:
+    parts = name.split("/")
+    is_plain = PurePosixPath(name).as_posix() == name and not name.startswith("/")
+    return (
+        is_plain
+        and not any(part in {"", ".", ".."} or part[0] == "." for part in parts)
+        and all(len(part.encode("utf-8", "replace")) <= _LONGEST_NAME for part in parts)
+        and not any(character in "\\\0" or not character.isprintable() for character in name)
+    )

@@ -1,0 +1,182 @@
+"""Tables in and out: CSV, TSV, JSONL and Parquet, streamed row by row.
+
+Reading holds one row (of Parquet, a few) in memory, whatever the table's size. Every field is
+text and survives unchanged; a table that does not allow that is an error, never a guess.
+"""
+
+from __future__ import annotations
+
+import gzip
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, cast, get_args
+
+from annoseq.atomic_io import replacing
+from annoseq.data.csv_table import read_csv, write_csv
+from annoseq.data.jsonl_table import read_jsonl, write_jsonl
+from annoseq.data.rows import Row, TableFormat, Wanted
+from annoseq.data.streams import is_standard_input, open_source, source_name
+from annoseq.errors import OptionError, TableError
+
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import IO
+
+__all__ = ["Row", "TableFormat", "read_rows", "table_format", "write_rows"]
+
+_SUFFIXES: dict[str, TableFormat] = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+}
+_DELIMITERS = {"csv": ",", "tsv": "\t"}
+
+
+def read_rows(
+    source: str | Path,
+    *,
+    columns: Sequence[str],
+    keys: Sequence[str] = (),
+    optional: Sequence[str] = (),
+    format: TableFormat | None = None,  # noqa: A002
+    on_bad: Callable[[TableError], None] | None = None,
+) -> Iterator[Row]:
+    """Read columns of a table, one row at a time.
+
+    `source` is a file, compressed with gzip or not, or `-` for standard input, which is CSV
+    unless `format` says otherwise. `columns` must be there and hold texts; so must `keys`, which
+    may also hold whole numbers (in JSONL and Parquet, which tell them from text); `optional` ones
+    are like `keys`, but are left out of every row where the table does not have them. With
+    `on_bad`, a row that cannot be read is told to it and left out; the others keep their numbers.
+
+    Raises:
+        OptionError: `format` is none of the known ones.
+        TableError: the table cannot be read, has no rows, lacks a column, or has a row that
+            is not well-formed (most are raised when that row is reached).
+    """
+    chosen = "csv" if is_standard_input(source) and format is None else table_format(source, format)
+    wanted = Wanted(tuple(columns), tuple(keys), tuple(optional))
+    return _rows(source, wanted, chosen, on_bad)
+
+
+def write_rows(
+    rows: Iterable[Sequence[str | int]],
+    path: str | Path,
+    *,
+    columns: Mapping[str, type[str] | type[int]],
+    overwrite: bool,
+    format: TableFormat | None = None,  # noqa: A002
+) -> None:
+    """Write a table whole or not at all, compressed with gzip if `path` ends in `.gz`.
+
+    `columns` maps each column's name to its type; a row holds its values in the same order.
+
+    Raises:
+        OptionError: `format` is none of the known ones.
+        OutputError: the file exists and `overwrite` is False, or it cannot be written.
+        TableError: the suffix is not known, or a text cannot be written as UTF-8.
+    """
+    path = Path(path)
+    chosen = table_format(path, format)
+    is_packed = path.suffix.lower() == ".gz"
+    if chosen == "parquet" and is_packed:
+        raise TableError(f"{path}: Parquet compresses by itself. Leave .gz off.")
+    with replacing(path, overwrite=overwrite) as new, _created(new, is_packed=is_packed) as stream:
+        checked = _checked(rows, list(columns), name=str(path))
+        if chosen == "parquet":
+            from annoseq.data.parquet_table import write_parquet
+
+            write_parquet(checked, stream, columns)
+        elif chosen == "jsonl":
+            write_jsonl(checked, stream, list(columns))
+        else:
+            write_csv(checked, stream, list(columns), delimiter=_DELIMITERS[chosen])
+
+
+def _rows(
+    source: str | Path,
+    wanted: Wanted,
+    chosen: TableFormat,
+    on_bad: Callable[[TableError], None] | None,
+) -> Iterator[Row]:
+    name = source_name(source)
+    is_empty = True
+    with open_source(source) as stream:
+        for row in _reader(stream, name, wanted, chosen):
+            is_empty = False
+            if isinstance(row, Row):
+                yield row
+            elif on_bad:
+                on_bad(row)
+            else:
+                raise row
+    if is_empty:
+        raise TableError(f"{name}: the table has no rows. Give it at least one.")
+
+
+def _reader(
+    stream: io.BufferedReader, name: str, wanted: Wanted, chosen: TableFormat
+) -> Iterator[Row | TableError]:
+    if chosen == "parquet":
+        from annoseq.data.parquet_table import read_parquet
+
+        return read_parquet(stream, name, wanted)
+    if chosen == "jsonl":
+        return read_jsonl(stream, name, wanted)
+    return read_csv(stream, name, wanted, delimiter=_DELIMITERS[chosen])
+
+
+def table_format(path: str | Path, named: TableFormat | None = None) -> TableFormat:
+    """Return the format that is named, or else the one that the suffix stands for.
+
+    Raises:
+        OptionError: the named format is none of the known ones.
+        TableError: the suffix is not known, or `path` is a folder.
+    """
+    known = ", ".join(get_args(TableFormat))
+    if named is not None:
+        if named not in get_args(TableFormat):
+            raise OptionError(f"found the table format {named!r}. Use one of {known}.")
+        return named
+    path = Path(path)
+    if path.is_dir():
+        raise TableError(f"{path}: this is a folder. Name one file in it.")
+    suffix = (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
+    if suffix not in _SUFFIXES:
+        found = (
+            f"the suffix {suffix!r} stands for no known format" if suffix else "it has no suffix"
+        )
+        raise TableError(
+            f"{path}: {found}. Use a name that ends in one of {', '.join(_SUFFIXES)} (.gz may "
+            f"follow), or name the format: {known}."
+        )
+    return _SUFFIXES[suffix]
+
+
+@contextmanager
+def _created(path: Path, *, is_packed: bool) -> Iterator[IO[bytes]]:
+    with path.open("wb") as stream:
+        if not is_packed:
+            yield stream
+            return
+        # No name and no time inside: the same rows are the same bytes.
+        with gzip.GzipFile("", "wb", fileobj=stream, mtime=0) as packed:
+            yield cast("IO[bytes]", packed)
+
+
+def _checked(
+    rows: Iterable[Sequence[str | int]], columns: list[str], *, name: str
+) -> Iterator[Sequence[str | int]]:
+    for number, row in enumerate(rows, 1):
+        for column, value in zip(columns, row, strict=True):
+            try:
+                str(value).encode()
+            except UnicodeEncodeError as error:
+                raise TableError(
+                    f"{name}: row {number}: column {column!r} holds a lone surrogate, which is "
+                    "half a character and cannot be written. Leave the row out."
+                ) from error
+        yield row

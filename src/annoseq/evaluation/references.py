@@ -1,0 +1,156 @@
+"""Gold references: pairing with predictions, corpus survey, texts seen in training.
+
+Both are read side by side, so that memory does not grow. At the first row that does not fit,
+the predictions' ids are read again, to say what is the matter. Neither ids nor texts are quoted.
+"""
+
+from __future__ import annotations
+
+import os
+from hashlib import blake2b
+from itertools import zip_longest
+from typing import TYPE_CHECKING, NamedTuple
+
+from annoseq.data.alignment import align
+from annoseq.data.markup import Tag, scan
+from annoseq.data.pairs import fingerprint
+from annoseq.errors import AnnoseqError, MarkupError, MismatchError, PairsError
+from annoseq.evaluation.counts import Comparison
+from annoseq.evaluation.prediction_file import read_ids, read_outputs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from annoseq.data.markup import Span
+    from annoseq.data.pairs import Pair
+    from annoseq.data.rows import TableFormat
+    from annoseq.evaluation.prediction_file import Output
+
+
+class Gold(NamedTuple):
+    """A row of the gold table, and its id."""
+
+    id: str
+    pair: Pair
+
+
+def compare_rows(
+    gold: Iterable[Gold],
+    predictions: Path,
+    *,
+    name: str,
+    format_: TableFormat | None = None,
+    is_unseen: Callable[[str], bool] | None = None,
+) -> Iterator[Comparison]:
+    """Yield each row with what was predicted for it; `name` is the gold table's.
+
+    Raises:
+        PairsError: a row has no prediction, a prediction has no row, they come in another order,
+            or their texts differ; or a gold row is not its source plus tags.
+        TableError: the predictions cannot be read.
+    """
+    outputs = read_outputs(predictions, format_=format_)
+    for row, output in zip_longest(gold, outputs):
+        if row is None:
+            raise PairsError(
+                f"{output.place}: there is a prediction, but {name} has no more rows. "
+                "Score predictions of this table, one for each row."
+            )
+        place = f"{name}: row {row.pair.row}"
+        if output is None or output.id != row.id:
+            raise _misplaced(row.id, place, output, list(read_ids(predictions, format_=format_)))
+        _check_text(row.pair.source, output, place)
+        yield Comparison(
+            id=row.id,
+            text=row.pair.source,
+            gold=_spans(row.pair, place),
+            predicted=output.spans,
+            target=row.pair.target,
+            output=output.annotated,
+            document=row.pair.document,
+            start=row.pair.start,
+            is_unseen=None if is_unseen is None else is_unseen(row.pair.source),
+        )
+
+
+def _spans(pair: Pair, place: str) -> tuple[Span, ...]:
+    if pair.source == pair.target and "{{" not in pair.target:  # most rows of most corpora
+        return ()
+    try:
+        return tuple(align(pair.source, pair.target).spans)
+    except (MarkupError, MismatchError) as error:
+        raise PairsError(
+            f"{place}: {error} `annoseq check` shows every such row of the table."
+        ) from error
+
+
+def _check_text(text: str, output: Output, place: str) -> None:
+    if output.text == text:
+        return
+    common = len(os.path.commonprefix([output.text, text]))  # noqa: RUF071 - characters are meant
+    hint = (
+        "Score predictions for the very texts of the table."
+        if output.has_text
+        else "If the tool changed it, give the text that it read as `text`."
+    )
+    raise PairsError(
+        f"{output.place}: its text differs from that of {place} at character {common}. {hint}"
+    )
+
+
+def _misplaced(id_: str, place: str, output: Output | None, ids: list[str | None]) -> AnnoseqError:
+    if id_ not in ids:
+        return PairsError(
+            f"{place}: there is no prediction with this row's id among {len(ids):,}. "
+            "Ids are row numbers, counted from 1, unless --id names the column that holds them."
+        )
+    number = ids.index(id_) + 1
+    if output is None or ids.count(id_) > 1:
+        return PairsError(
+            f"{place}: its id is that of several rows or predictions (prediction {number} is the "
+            "first). Give each row an id of its own."
+        )
+    return PairsError(
+        f"{output.place}: found another id than that of {place}, whose prediction is number "
+        f"{number}. Bring the predictions into the order of the table."
+    )
+
+
+class Survey(NamedTuple):
+    """The labels, the number and the fingerprint of some pairs."""
+
+    labels: frozenset[str]
+    rows: int
+    fingerprint: str
+
+
+def survey(pairs: Iterable[Pair]) -> Survey:
+    """Read pairs once, keeping none."""
+    labels: set[str] = set()
+    rows = 0
+
+    def watched() -> Iterator[Pair]:
+        nonlocal rows
+        for pair in pairs:
+            rows += 1
+            if "{{" in pair.target:
+                labels.update(one.label for one in scan(pair.target) if isinstance(one, Tag))
+            yield pair
+
+    digest = fingerprint(watched())
+    return Survey(frozenset(labels), rows, digest)
+
+
+class SeenTexts:
+    """Knows texts again; keeps eight bytes of each, not the texts."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._digests = set(map(_digest, texts))
+
+    def __contains__(self, text: str) -> bool:
+        return _digest(text) in self._digests
+
+
+def _digest(text: str) -> bytes:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()

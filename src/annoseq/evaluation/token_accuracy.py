@@ -1,0 +1,93 @@
+"""How much of the target a model writes: the notebook's accuracy, and two honest ones."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING
+
+import torch.nn.functional as F
+
+from annoseq.tokenization.vocabulary import END, PAD, UNKNOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A share as its two sums, so that parts can be added."""
+
+    hits: int = 0
+    total: int = 0
+
+    def __add__(self, other: Ratio) -> Ratio:
+        return Ratio(self.hits + other.hits, self.total + other.total)
+
+    @property
+    def value(self) -> float:
+        """The share; 0 where nothing was counted."""
+        return self.hits / self.total if self.total else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """Three accuracies of the same outputs.
+
+    `padded` is the notebook's: the share of positions of the padded rectangle that agree. It
+    flatters, because a batch's padding is easily predicted and counts as much as a word.
+    `token` is the share of target tokens (the end symbol counted, padding not) that stand at
+    their place in the output. `exact` is the share of rows written without any fault; a row
+    whose target has a token that the vocabulary lacks cannot be one.
+    """
+
+    padded: Ratio = Ratio()
+    token: Ratio = Ratio()
+    exact: Ratio = Ratio()
+
+    def __add__(self, other: Accuracy) -> Accuracy:
+        return Accuracy(
+            self.padded + other.padded, self.token + other.token, self.exact + other.exact
+        )
+
+    def counts(self) -> list[int]:
+        """Return all counts in a row."""
+        return [
+            count for ratio in (self.padded, self.token, self.exact) for count in astuple(ratio)
+        ]
+
+    @classmethod
+    def of_counts(cls, counts: Sequence[int]) -> Accuracy:
+        """Take back what `counts` returned."""
+        return cls(*map(Ratio, counts[::2], counts[1::2]))
+
+    def values(self) -> dict[str, float]:
+        """Return the three shares by name."""
+        return {
+            "padded_accuracy": self.padded.value,
+            "token_accuracy": self.token.value,
+            "exact_match": self.exact.value,
+        }
+
+
+def measure(output: Tensor, target: Tensor) -> Accuracy:
+    """Compare the ids of outputs (B, O) with those of targets (B, T), the shorter padded.
+
+    What follows an output's first end symbol counts as padding.
+    """
+    width = max(output.shape[1], target.shape[1])
+    output = F.pad(_blank_after_end(output), (0, width - output.shape[1]), value=PAD)
+    target = F.pad(target, (0, width - target.shape[1]), value=PAD)
+    agrees, counts = output == target, target != PAD
+    is_exact = agrees.all(1) & (target != UNKNOWN).all(1)
+    return Accuracy(
+        padded=Ratio(int(agrees.sum()), agrees.numel()),
+        token=Ratio(int((agrees & counts).sum()), int(counts.sum())),
+        exact=Ratio(int(is_exact.sum()), len(target)),
+    )
+
+
+def _blank_after_end(output: Tensor) -> Tensor:
+    ends = output == END
+    return output.masked_fill(ends.cumsum(1) > ends.long(), PAD)

@@ -1,0 +1,148 @@
+"""Predictions over a whole set: input, target and output side by side, and their accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING, overload
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from annoseq.data.tables import write_rows
+from annoseq.decoding.sampling import most_likely, write
+from annoseq.evaluation.token_accuracy import Accuracy, measure
+from annoseq.progress import progress
+from annoseq.tokenization.batching import collate, longest_first
+from annoseq.tokenization.vocabulary import END, PAD
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import pandas as pd
+    import torch
+
+    from annoseq.config import BatchConfig
+    from annoseq.devices import Compute
+    from annoseq.models.interfaces import AnyNetwork
+    from annoseq.tokenization.encoded_rows import Part
+    from annoseq.tokenization.seq2seq_tokenizer import Codec, Example
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a model wrote for a row, beside what it read and what it should have written."""
+
+    row: int
+    source: str
+    target: str
+    output: str
+
+    @property
+    def is_exact(self) -> bool:
+        """Tell whether the output is the target, character for character."""
+        return self.output == self.target
+
+
+class Predictions(Sequence[Prediction]):
+    """The predictions of a set in its order, and the accuracy over all of them."""
+
+    def __init__(self, predictions: Sequence[Prediction], accuracy: Accuracy) -> None:
+        self._predictions = list(predictions)
+        self.accuracy = accuracy
+
+    def __len__(self) -> int:
+        return len(self._predictions)
+
+    @overload
+    def __getitem__(self, index: int) -> Prediction: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Prediction]: ...
+    def __getitem__(self, index: int | slice) -> Prediction | Sequence[Prediction]:
+        return self._predictions[index]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a table with the columns source, target and output, indexed by row."""
+        import pandas as pd
+
+        columns = ["row", "source", "target", "output"]
+        return pd.DataFrame(map(astuple, self), columns=columns).set_index("row")
+
+    def show(self, rows: int = 10, *, console: Console | None = None) -> None:
+        """Print the first rows, input, target and output side by side."""
+        table = Table(show_lines=True)
+        table.add_column("row", justify="right")
+        for name in ("source", "target", "output"):
+            table.add_column(name, ratio=1, overflow="fold")
+        for one in self[:rows]:
+            style = "green" if one.is_exact else ""
+            table.add_row(
+                str(one.row), Text(one.source), Text(one.target), Text(one.output, style=style)
+            )
+        (console or Console()).print(table)
+
+    def write(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write all rows as a table, in the format of the file's suffix (.csv, .jsonl, ...).
+
+        Raises:
+            OutputError: the file exists already, or cannot be written.
+            TableError: the suffix is not known.
+        """
+        columns = {"row": int, "source": str, "target": str, "output": str}
+        rows = (astuple(one) for one in self)
+        write_rows(rows, path, columns=columns, overwrite=overwrite)
+
+
+def predict(
+    model: AnyNetwork, part: Part, codec: Codec, *, compute: Compute, batching: BatchConfig
+) -> Predictions:
+    """Let a model write freely for every row of a part, and compare with the targets."""
+    accuracy = Accuracy()
+    outputs: dict[int, str] = {}
+    with progress("predicting", total=len(part)) as advance:
+        for rows, output, target in write_freely(
+            model, part.examples, codec, compute=compute, batching=batching
+        ):
+            accuracy += measure(output, target)
+            outputs |= zip(rows, decode_rows(output, codec), strict=True)
+            advance(len(rows))
+    return Predictions(
+        [
+            Prediction(pair.row, pair.source, reference, outputs[index])
+            for index, (pair, reference) in enumerate(zip(part.pairs, part.references, strict=True))
+        ],
+        accuracy,
+    )
+
+
+def write_freely(
+    model: AnyNetwork,
+    examples: Sequence[Example],
+    codec: Codec,
+    *,
+    compute: Compute,
+    batching: BatchConfig,
+) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
+    """Yield batch by batch the rows, the ids written for them (B, O), and the targets (B, T)."""
+    model.to(compute.device).eval()
+    for rows in longest_first(examples, batching):
+        batch = collate(rows, examples)
+        assert batch.target is not None
+        limits = codec.output_limits(batch.source_lengths)
+        with compute.autocast():
+            output, _ = write(model, batch.to(compute.device), limits=limits, choose=most_likely)
+        yield batch.rows, output.cpu(), batch.target
+
+
+def decode_rows(output: torch.Tensor, codec: Codec) -> list[str]:
+    """Write the ids of each row, up to its end, as text."""
+    return [codec.decode(_until_end(ids)) for ids in output.tolist()]
+
+
+def _until_end(ids: Sequence[int]) -> Iterator[int]:
+    for id_ in ids:
+        if id_ in {END, PAD}:
+            return
+        yield id_

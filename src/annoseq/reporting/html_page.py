@@ -1,0 +1,106 @@
+"""Self-contained HTML page of a report, with embedded pictures."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from annoseq.errors import OptionError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_ESCAPES = {
+    "<": "\\u003c",
+    ">": "\\u003e",
+    "&": "\\u0026",
+    "\u2028": "\\u2028",
+    "\u2029": "\\u2029",
+}
+
+
+def import_jinja() -> ModuleType:
+    """Import jinja2, which only reports need.
+
+    Raises:
+        OptionError: it is not installed.
+    """
+    try:
+        import jinja2
+    except ImportError:
+        raise OptionError(
+            "--report needs jinja2, which is not installed. Run: pip install 'annoseq[report]'"
+        ) from None
+    return jinja2
+
+
+def embed(data: Any) -> str:
+    r"""Write data as JSON that can stand within a script element, whatever its texts hold.
+
+    >>> print(embed("</script>"))
+    "\u003c/script\u003e"
+    """
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return "".join(_ESCAPES.get(character, character) for character in text)
+
+
+def render_page(data: Any, values: dict[str, Any]) -> str:
+    """Fill the template; `data` is what the script reads, `values` what the template does.
+
+    Everything in `values` is escaped.
+    """
+    jinja2 = import_jinja()
+    from markupsafe import Markup
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    style, script = (
+        (_TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js")
+    )
+    own = {"style": Markup(style), "script": Markup(script), "data": Markup(embed(data))}
+    page: str = environment.get_template("page.html.j2").render(values, **own)
+    return page
+
+
+_KINDS = {".png": "image/png", ".svg": "image/svg+xml"}
+_LARGEST = 1_000_000
+"""Bytes: a report should stay small enough to be sent."""
+
+
+class Picture(NamedTuple):
+    """A picture as a `data:` address, and what it is called."""
+
+    name: str
+    address: str
+
+    @classmethod
+    def read(cls, path: Path) -> Picture:
+        """Read a picture.
+
+        Raises:
+            OptionError: it cannot be read, is of another kind, or is too large.
+        """
+        kind = _KINDS.get(path.suffix.lower())
+        if kind is None:
+            raise OptionError(f"{path}: a picture in a report must end in {' or '.join(_KINDS)}.")
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise OptionError(
+                f"{path}: cannot be read: {error.strerror}. Name a picture, or leave it off."
+            ) from error
+        if len(data) > _LARGEST:
+            raise OptionError(
+                f"{path}: this picture has {len(data):,} bytes, and a report takes pictures of up "
+                f"to {_LARGEST:,}. Make it smaller."
+            )
+        return cls(path.stem, f"data:{kind};base64,{b64encode(data).decode()}")

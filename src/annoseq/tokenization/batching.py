@@ -1,0 +1,211 @@
+"""Batches of rows of like length, bounded by rows and tokens, and their preview."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+from math import ceil
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from torch.nn.utils.rnn import pad_sequence
+
+from annoseq.tokenization.vocabulary import END, PAD, SPECIALS, UNKNOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from annoseq.data.pairs import Pair
+    from annoseq.tokenization.seq2seq_tokenizer import Codec
+    from annoseq.tokenization.vocabulary import Vocabulary
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence, Sized
+
+    from torch import Tensor
+
+    from annoseq.config import BatchConfig
+    from annoseq.tokenization.seq2seq_tokenizer import Example
+    from annoseq.tokenization.tagger_tokenizer import TagExample
+
+    class Row(Protocol):
+        """A row of which batches need only the lengths."""
+
+        @property
+        def source(self) -> Sized:
+            """What is read."""
+
+        @property
+        def target(self) -> Sized:
+            """What is learned."""
+
+
+_POOL = 50
+"""Batches' worth of shuffled rows that are sorted together (fastai's sortish sampling)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows in ids, padded to the longest.
+
+    `rows` are their places in the set. Each row of `source` (B, S) and `target` (B, T) ends with
+    the end symbol, which `source_lengths` (B,) counts; lengths stay on the CPU. The rows of a
+    tagger have no end symbol, and its `target` (B, S, D) has the tags of all levels.
+    """
+
+    rows: list[int]
+    source: Tensor
+    source_lengths: Tensor
+    target: Tensor | None = None
+
+    def to(self, device: torch.device) -> Batch:
+        """Copy the ids to a device."""
+        target = None if self.target is None else self.target.to(device, non_blocking=True)
+        return replace(self, source=self.source.to(device, non_blocking=True), target=target)
+
+    def take(self, places: slice) -> Batch:
+        """Take the rows at some places, as wide as the batch."""
+        return Batch(
+            rows=self.rows[places],
+            source=self.source[places],
+            source_lengths=self.source_lengths[places],
+            target=None if self.target is None else self.target[places],
+        )
+
+    def parts(self, tokens: int | None) -> list[Batch]:
+        """Cut into parts of about as many rows each, of at most so many tokens, padding counted.
+
+        A row that is longer is a part of its own.
+        """
+        target = self.source if self.target is None else self.target
+        rows, width = len(self.rows), max(self.source.shape[1], target.shape[1])
+        if tokens is None or rows * width <= tokens:
+            return [self]
+        count = ceil(rows / max(1, tokens // width))
+        size = ceil(rows / count)
+        return [self.take(slice(start, start + size)) for start in range(0, rows, size)]
+
+
+def collate(rows: Sequence[int], examples: Sequence[Example]) -> Batch:
+    """Pad the examples at `rows`."""
+    sources = [torch.tensor([*examples[row].source, END]) for row in rows]
+    targets = [torch.tensor([*examples[row].target, END]) for row in rows]
+    return Batch(
+        rows=list(rows),
+        source=pad_sequence(sources, batch_first=True, padding_value=PAD),
+        source_lengths=torch.tensor([len(source) for source in sources]),
+        target=pad_sequence(targets, batch_first=True, padding_value=PAD),
+    )
+
+
+def collate_sources(rows: Sequence[int], examples: Sequence[Example], *, has_ends: bool) -> Batch:
+    """Pad the sources at `rows`, each with the end symbol or, for a tagger, without."""
+    end = [END] if has_ends else []
+    sources = [torch.tensor([*examples[row].source, *end]) for row in rows]
+    return Batch(
+        rows=list(rows),
+        source=pad_sequence(sources, batch_first=True, padding_value=PAD),
+        source_lengths=torch.tensor([len(source) for source in sources]),
+    )
+
+
+def collate_tags(rows: Sequence[int], examples: Sequence[TagExample]) -> Batch:
+    """Pad rows of a tagger: numbers (B, S) and tags (B, S, D), without end symbols."""
+    sources = [torch.tensor(examples[row].source) for row in rows]
+    targets = [torch.tensor(examples[row].target) for row in rows]
+    return Batch(
+        rows=list(rows),
+        source=pad_sequence(sources, batch_first=True),
+        source_lengths=torch.tensor([len(source) for source in sources]),
+        target=pad_sequence(targets, batch_first=True),
+    )
+
+
+def shuffled(examples: Sequence[Row], config: BatchConfig, *, seed: str) -> list[list[int]]:
+    """Put every row into a batch, in an order that `seed` decides, the longest row first.
+
+    Rows are shuffled, sorted by length within pools, cut into batches, and the batches shuffled:
+    little padding, and no two epochs alike. The longest comes first, so that a batch too large
+    for the memory shows at once.
+    """
+    generator = random.Random(seed)
+    rows = list(range(len(examples)))
+    generator.shuffle(rows)
+    pool = config.batch_size * _POOL
+    batches = [
+        batch
+        for start in range(0, len(rows), pool)
+        for batch in _cut(_longest_first(rows[start : start + pool], examples), examples, config)
+    ]
+    generator.shuffle(batches)
+    longest = max(range(len(batches)), key=lambda i: _length(examples[batches[i][0]]))
+    batches[0], batches[longest] = batches[longest], batches[0]
+    return batches
+
+
+def longest_first(examples: Sequence[Row], config: BatchConfig) -> list[list[int]]:
+    """Put every row into a batch, the longest first: the least padding."""
+    return list(_cut(_longest_first(range(len(examples)), examples), examples, config))
+
+
+def _length(example: Row) -> int:
+    return max(len(example.source), len(example.target)) + 1
+
+
+def _longest_first(rows: Sequence[int], examples: Sequence[Row]) -> list[int]:
+    return sorted(rows, key=lambda row: -_length(examples[row]))
+
+
+def _cut(rows: Sequence[int], examples: Sequence[Row], config: BatchConfig) -> Iterator[list[int]]:
+    """Cut rows, longest first, so that a batch's first row decides its width."""
+    batch: list[int] = []
+    for row in rows:
+        if batch and (
+            len(batch) == config.batch_size
+            or (len(batch) + 1) * _length(examples[batch[0]]) > config.batch_tokens
+        ):
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch
+
+
+_JOINT = "|"
+_VISIBLE = str.maketrans({" ": "·", "\n": "⏎", "\r": "␍", "\t": "⇥"})
+
+
+def show_examples(pairs: Sequence[Pair], codec: Codec, *, console: Console | None = None) -> None:
+    """Print the tokens of pairs.
+
+    `·` is the space that a token carries, `<unk:...>` a token that the vocabulary lacks; where a
+    word is written in pieces, `|` stands between them, and in front where the first has no text.
+    """
+    table = Table(show_lines=True)
+    table.add_column("row", justify="right")
+    table.add_column("source", ratio=1, overflow="fold")
+    table.add_column("target", ratio=1, overflow="fold")
+    for pair, row in zip(pairs, codec.tokenize(pairs), strict=True):
+        table.add_row(
+            str(pair.row), _marked(row.source, codec.source), _marked(row.target, codec.target)
+        )
+    (console or Console()).print(table)
+
+
+def _marked(tokens: Sequence[str], vocabulary: Vocabulary) -> Text:
+    text = Text()
+    for token, id_ in zip(tokens, vocabulary.look_up(tokens), strict=True):
+        if vocabulary.spelling.continues(token):
+            text.append(_JOINT, style="dim")
+        elif text:
+            text.append(" ")
+        visible = vocabulary.spelling.visible(token).translate(_VISIBLE)
+        if id_ == UNKNOWN:
+            text.append(f"{SPECIALS[UNKNOWN][:-1]}:{visible}>", style="bold red")
+        else:
+            text.append(visible)
+    return text

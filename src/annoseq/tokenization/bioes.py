@@ -1,0 +1,120 @@
+"""BIOES tags of tokens: encoding of spans, level by level, and decoding.
+
+Tags are begin, inside, end and single (BIOES), numbered in blocks: 0 is outside, then come the
+begin tags of all labels, the inside, the end, and the single ones. Level 1 has the spans that lie
+in no other; each further level has those that lie within a span of the level above.
+
+Shapes: B rows, T tokens, D levels, K tags, N spans.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import exp
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+
+from annoseq.data.markup import Span
+from annoseq.tokenization.pretokenizer import tighten
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from torch import Tensor
+
+    from annoseq.tokenization.linearize import Cover
+
+
+class TokenSpan(NamedTuple):
+    """Tokens `first` to `last` (excluded), the label's number, and the log-probability."""
+
+    first: int
+    last: int
+    label: int
+    score: float
+
+
+class Marked(NamedTuple):
+    """The spans of a row in opening order, and the log-probability of all of them together."""
+
+    spans: list[TokenSpan]
+    score: float
+
+
+_BEGIN, _INSIDE, _END, _SINGLE = range(4)
+
+
+def tag_rows(
+    covers: Sequence[Cover],
+    *,
+    tokens: int,
+    levels: int,
+    labels: Mapping[str, int],
+    self_nested: Collection[str] = (),
+) -> list[tuple[int, ...]]:
+    """Return the tags of each token, one for each level, from spans in opening order.
+
+    A span is left out that lies deeper than there are levels, has another label, or lies in one
+    with its own label, unless that is `self_nested`: a tagger cannot find it.
+
+    >>> from annoseq.tokenization.linearize import Cover
+    >>> tag_rows([Cover(0, 2, "X"), Cover(1, 2, "Y")], tokens=3, levels=2, labels={"X": 0, "Y": 1})
+    [(1, 0), (5, 8), (0, 0)]
+    """
+    table = [[0] * levels for _ in range(tokens)]
+    opened: list[Cover] = []
+    for cover in covers:
+        while opened and opened[-1].last <= cover.first:
+            opened.pop()
+        is_twice = bool(opened) and opened[-1].label == cover.label not in self_nested
+        if cover.label not in labels or is_twice:
+            continue  # those within it take its level
+        opened.append(cover)
+        level = len(opened) - 1
+        if level < levels:
+            for place in range(cover.first, cover.last):
+                kind = _kind(place, cover)
+                table[place][level] = 1 + kind * len(labels) + labels[cover.label]
+    return [tuple(row) for row in table]
+
+
+def _kind(place: int, cover: Cover) -> int:
+    if cover.last - cover.first == 1:
+        return _SINGLE
+    if place == cover.first:
+        return _BEGIN
+    return _END if place == cover.last - 1 else _INSIDE
+
+
+def spans_of(tags: Tensor, *, labels: int) -> Tensor:
+    """Return the spans (N, 4) of tags (B, T): row, first and last token, label; by row and place.
+
+    The tags must be those of whole spans, as a `Chain` finds them: then the n-th that begins is
+    the n-th that ends.
+    """
+    labels = max(labels, 1)  # a model may have been trained on rows without a span
+    kinds = torch.where(tags > 0, (tags - 1) // labels, -1)
+    begins = ((kinds == _BEGIN) | (kinds == _SINGLE)).nonzero()
+    ends = ((kinds == _END) | (kinds == _SINGLE)).nonzero()
+    label = (tags[begins[:, 0], begins[:, 1]] - 1) % labels
+    return torch.stack([begins[:, 0], begins[:, 1], ends[:, 1], label], 1)
+
+
+def text_spans(
+    text: str,
+    offsets: Sequence[tuple[int, int]],
+    spans: Sequence[TokenSpan],
+    *,
+    labels: Sequence[str],
+) -> list[Span]:
+    """Return the places of spans in their text, in the same order, with probabilities.
+
+    White space at the edges of a span is left out, and so is a span of nothing else.
+    """
+    found = []
+    for first, last, label, score in spans:
+        span = tighten(text, Span(offsets[first][0], offsets[last - 1][1], labels[label]))
+        if not text[span.start : span.end].isspace():
+            found.append(replace(span, score=exp(score)))
+    return found

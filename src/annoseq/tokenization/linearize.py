@@ -1,0 +1,145 @@
+"""The target of the annotate task: the source's own tokens, with tags as tokens between them.
+
+The annotated string itself is never cut into tokens, so a tag can be split neither from its
+braces nor glued to a word.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from typing import TYPE_CHECKING, NamedTuple
+
+from annoseq.data.markup import Span, closing, escape, opening, render
+from annoseq.tokenization.pretokenizer import core_start, is_tag, tighten
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+
+class Cover(NamedTuple):
+    """The tokens `first` to `last` (excluded) that a span covers."""
+
+    first: int
+    last: int
+    label: str
+
+
+def cover(
+    text: str, offsets: Sequence[tuple[int, int]], spans: Iterable[Span]
+) -> tuple[list[Cover], int]:
+    """Find the tokens of each span, in opening order, and how many spans end within a token.
+
+    A span that cuts a token is widened to all of it. Where that would make it overlap the span
+    before it, it begins after that one; a span with no token left is dropped and counted.
+    """
+    cores = [core_start(text, start, end) for start, end in offsets]
+    ends = [end for _, end in offsets]
+    blank = [text[start:end].isspace() for start, end in offsets]
+    found: list[Cover] = []
+    misfits = 0
+    for span in spans:
+        first, last = bisect_right(ends, span.start), bisect_left(cores, span.end)
+        while first < last and blank[first]:
+            first += 1
+        while first < last and blank[last - 1]:
+            last -= 1
+        fits = first < last and cores[first] >= span.start and ends[last - 1] <= span.end
+        misfits += not fits
+        first = _apart(first, last, found)
+        while first < last and blank[first]:
+            first += 1
+        if first < last:
+            found.append(Cover(first, last, span.label))
+    return found, misfits
+
+
+def _apart(first: int, last: int, found: Sequence[Cover]) -> int:
+    """Move `first` past every earlier span that would be crossed."""
+    for earlier in found:
+        if earlier.first <= first < earlier.last < last:
+            first = earlier.last
+    return first
+
+
+def tagged_tokens(tokens: Sequence[str], covers: Iterable[Cover]) -> list[str]:
+    """Put the tags of `covers` (in opening order) between tokens.
+
+    >>> tagged_tokens(["Dr", ".", " Ames", ":"], [Cover(2, 3, "NAME")])
+    ['Dr', '.', '{{NAME}}', ' Ames', '{{/NAME}}', ':']
+    """
+    before: dict[int, list[str]] = {}
+    after: dict[int, list[str]] = {}
+    for first, last, label in covers:
+        before.setdefault(first, []).append(opening(label))
+        after.setdefault(last - 1, []).insert(0, closing(label))
+    return [
+        piece
+        for place, token in enumerate(tokens)
+        for piece in (*before.get(place, ()), token, *after.get(place, ()))
+    ]
+
+
+def tight_target(text: str, spans: Iterable[Span]) -> str:
+    """Write the target as a perfect model does: white space at a span's edges is outside of it.
+
+    >>> tight_target("Dr. Ames ", [Span(3, 9, "NAME")])
+    'Dr. {{NAME}}Ames{{/NAME}} '
+    """
+    return render(text, [tighten(text, span) for span in spans])
+
+
+def join_tagged(tokens: Iterable[str], *, tags: Collection[str]) -> str:
+    """Write tokens, some of them `tags`, as annotated text, whether or not it is well nested.
+
+    The space that a token carries goes before the tags that open in front of it.
+
+    >>> join_tagged(["Dr", ".", "{{X}}", " Ames", "{{/X}}"], tags=["{{X}}", "{{/X}}"])
+    'Dr. {{X}}Ames{{/X}}'
+    """
+    pieces: list[str] = []
+    text = waiting = ""  # text since the last tag; opening tags whose token is still to come
+    for token in tokens:
+        if token in tags and not token.startswith("{{/"):
+            waiting += token
+        elif token in tags:
+            pieces += [escape(text), waiting, token]
+            text = waiting = ""
+        elif waiting:
+            space = " " if token.startswith(" ") and len(token) > 1 else ""
+            pieces += [escape(text + space), waiting]
+            text, waiting = token[len(space) :], ""
+        else:
+            text += token
+    return "".join([*pieces, escape(text), waiting])
+
+
+def move_spaces(words: Sequence[str], *, back: bool = False) -> list[str]:
+    """Let the word after opening tags carry the space that stands before them, or move it `back`.
+
+    So a word is the same token inside of tags and without them. No two texts become alike: a
+    space that does follow the tags goes before them.
+
+    >>> move_spaces(["Dr", ".", " {{X}}", "Ames", "{{/X}}"])
+    ['Dr', '.', '{{X}}', ' Ames', '{{/X}}']
+    >>> move_spaces(["Dr", ".", "{{X}}", " Ames", "{{/X}}"], back=True)
+    ['Dr', '.', ' {{X}}', 'Ames', '{{/X}}']
+    """
+    moved = list(words)
+    first = 0  # of the opening tags in front of a word
+    for place, word in enumerate(words):
+        if _opens(word):
+            continue
+        if first < place and not (word.isspace() or is_tag(word)):
+            run = words[first : place + 1]
+            spaced = [one.startswith(" ") for one in run]
+            spaced = [spaced[-1], *spaced[:-1]] if back else [*spaced[1:], spaced[0]]
+            moved[first : place + 1] = [
+                " " * has_space + one.removeprefix(" ")
+                for has_space, one in zip(spaced, run, strict=True)
+            ]
+        first = place + 1
+    return moved
+
+
+def _opens(word: str) -> bool:
+    return is_tag(word) and not word.lstrip().startswith("{{/")

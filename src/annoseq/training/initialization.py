@@ -1,0 +1,165 @@
+"""The weights that training begins with: drawn, those of vectors, or those of another model."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+
+from annoseq.errors import DatasetError, OptionError
+from annoseq.models.build import build_model, build_tagger
+from annoseq.models.tagger import Tagger
+from annoseq.tokenization.hash_features import Words
+from annoseq.tokenization.tagger_tokenizer import TagCodec
+from annoseq.training.seq2seq_objective import WritingObjective
+from annoseq.training.tagger_objective import TaggingObjective
+from annoseq.vectors.init_embeddings import filled_matrices
+from annoseq.vectors.lookup import open_token_vectors
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from annoseq.config import NetworkConfig, TaggerConfig, TrainingConfig
+    from annoseq.models.interfaces import AnyNetwork
+    from annoseq.models.serialization import TrainedModel
+    from annoseq.tokenization.dataset import Dataset
+    from annoseq.tokenization.gazetteer import Hints
+    from annoseq.tokenization.seq2seq_tokenizer import Codec
+    from annoseq.vectors.init_embeddings import Filled
+    from annoseq.vectors.lookup import TokenVectors
+
+
+class Beginning(NamedTuple):
+    """What is trained: the network's final configuration, what it reads texts with, the network and
+    what it learns by, and for which words there were vectors (of a tagger the file itself).
+    """
+
+    config: NetworkConfig
+    codec: Codec | TagCodec
+    objective: TaggingObjective | WritingObjective
+    vectors: Filled | TokenVectors | None = None
+
+
+def begin(
+    dataset: Dataset,
+    network: NetworkConfig,
+    training: TrainingConfig,
+    *,
+    base: TrainedModel | None,
+    vectors: str | Path | None,
+    hints: Hints,
+) -> Beginning:
+    """Build what is to be trained on a dataset, or copy a trained model.
+
+    Raises:
+        OptionError: options do not go together with the network, or a file of hints is bad.
+        DatasetError: the data do not fit the trained model.
+        VectorsError: the file of vectors cannot be read.
+    """
+    seed = training.seed
+    if network.model == "tagger":
+        tagger, codec = first_tagger(
+            dataset, network.tagger, base, hints, seed=seed, vectors=vectors
+        )
+        tagging = TaggingObjective(tagger, dataset, codec)
+        codec.words.read_vectors()
+        return Beginning(network, codec, tagging, codec.words.vectors)
+    if hints:
+        raise OptionError(
+            f"--lexicon and --patterns are for the tagger, and the model is {network.model}. Leave "
+            "them off, or use --model tagger."
+        )
+    found: Filled | None = None
+    if base is not None:
+        writer = take_over(base, dataset.codec)
+    elif vectors is not None:
+        network, writer, found = from_vectors(network, dataset, vectors, seed=seed)
+    else:
+        writer = build_model(network, dataset.codec, seed=seed)
+    objective = WritingObjective(
+        writer,
+        training,
+        train_rows=dataset.train.examples,
+        valid_rows=dataset.valid.examples,
+    )
+    return Beginning(network, dataset.codec, objective, found)
+
+
+def take_over(base: TrainedModel, codec: Codec) -> AnyNetwork:
+    """Copy the network of a trained model.
+
+    Raises:
+        DatasetError: the data have other vocabularies than the model.
+    """
+    assert not isinstance(base.network, Tagger)
+    if base.codec.signature() != codec.signature():
+        raise DatasetError(
+            "the data were prepared with other vocabularies than the model's. "
+            "Give the table of pairs, so that it is prepared with the model's own."
+        )
+    return deepcopy(base.network)
+
+
+def first_tagger(
+    dataset: Dataset,
+    config: TaggerConfig,
+    base: TrainedModel | None,
+    hints: Hints,
+    *,
+    seed: int,
+    vectors: str | Path | None = None,
+) -> tuple[Tagger, TagCodec]:
+    """Build a tagger for a dataset, or copy that of a trained model, which has its vectors.
+
+    Raises:
+        OptionError: lists or patterns cannot be read, or are given with a trained model.
+        VectorsError: the file of vectors cannot be read.
+    """
+    if base is None:
+        codec = TagCodec.fit(
+            dataset.train.pairs,
+            buckets=config.buckets,
+            hints=hints,
+            vectors=None if vectors is None else open_token_vectors(vectors),
+        )
+        return build_tagger(config, codec, seed=seed), codec
+    if hints:
+        raise OptionError(
+            "--lexicon and --patterns were settled when the model was first trained. Leave them "
+            "off, or train a new model."
+        )
+    assert isinstance(base.codec, TagCodec)
+    # Numbers of its own: an annotator of the base model may forget those of many texts.
+    opened = base.codec.words.vectors
+    words = Words(buckets=config.buckets, vectors=None if opened is None else opened.fresh())
+    codec = replace(base.codec, words=words)
+    network = build_tagger(config, codec, seed=seed)
+    network.load_state_dict(base.network.state_dict())
+    return network, codec
+
+
+def from_vectors(
+    config: NetworkConfig, dataset: Dataset, path: str | Path, *, seed: int
+) -> tuple[NetworkConfig, AnyNetwork, Filled]:
+    """Build a network whose embeddings are as wide as the vectors of a file, and filled with them.
+
+    Returns its configuration, the network, and what was found for the target vocabulary. One
+    factor brings the vectors of both sides to a mean length of 1: the output layer has the same
+    weights, and scores of longer ones would begin far from a guess.
+
+    Raises:
+        VectorsError: the file cannot be read.
+        OptionError: another width was asked for, or the network cannot have that of the vectors.
+    """
+    source, target = filled_matrices(dataset.codec, path, seed=seed, cache=dataset.folder)
+    config = config.with_embedding(target.matrix.shape[1])
+    network = build_model(config, dataset.codec, seed=seed)
+    length = float(np.linalg.norm(target.matrix, axis=1).mean())
+    with torch.no_grad():
+        if network.source.copies is None:
+            network.source.table.weight.copy_(torch.from_numpy(source.matrix / length))
+        network.target.embedding.weight.copy_(torch.from_numpy(target.matrix / length))
+    return config, network, target

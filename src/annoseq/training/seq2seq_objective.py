@@ -1,0 +1,177 @@
+"""Seq2seq training objective: teacher forcing, token loss, optional compilation."""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
+
+import torch
+from torch import Tensor
+
+from annoseq.errors import TrainingError
+from annoseq.evaluation.token_accuracy import Accuracy, measure
+from annoseq.tokenization.batching import collate
+from annoseq.tokenization.seq2seq_tokenizer import Example
+from annoseq.tokenization.vocabulary import BEGIN, PAD
+from annoseq.training.losses import Loss, output_loss
+from annoseq.training.objective import Objective
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from annoseq.config import TrainingConfig
+    from annoseq.models.interfaces import AnyNetwork
+    from annoseq.tokenization.batching import Batch
+
+
+def forcing_in(epoch: int, config: TrainingConfig, *, epochs: int) -> float:
+    """Return how likely the target's token is fed in an epoch of a run, counted from 0.
+
+    Falling, it goes linearly from 1 in the first epoch to 0 in `forcing_end_epoch`, by default
+    the last of the `epochs`: the notebook's `TeacherForcing`, and the linear schedule of Bengio et
+    al. 2015, "Scheduled sampling for sequence prediction with recurrent neural networks".
+    """
+    if config.teacher_forcing == "falling":
+        end = (config.forcing_end_epoch or epochs) - 1
+        return max(0.0, 1 - epoch / end) if end else float(epoch == 0)
+    assert config.teacher_forcing != "auto"
+    return config.teacher_forcing
+
+
+def tokens_to_feed(network: AnyNetwork, state: object, target: Tensor, *, forcing: float) -> Tensor:
+    """Return what to feed the decoder (B, T) for it to learn `target` (B, T): the begin symbol
+    first, and then each target token with the probability `forcing`, or else its own best.
+
+    No gradient passes through the choice of a token. So its own tokens are found first, without
+    gradients, and then all are fed in one call: faster than learning step by step, with the same
+    gradients for the same tokens.
+    """
+    begin = torch.full_like(target[:, :1], BEGIN)
+    if forcing == 1:
+        return torch.cat([begin, target[:, :-1]], dim=1)
+    fed, _ = run_freely(network, state, target, forcing=forcing)
+    return fed[:, :-1]
+
+
+@torch.no_grad()
+def run_freely(
+    network: AnyNetwork, state: object, target: Tensor, *, forcing: float = 0.0
+) -> tuple[Tensor, Tensor]:
+    """Feed the decoder its own best tokens, step by step to the width of `target` (B, T).
+
+    Returns the begin symbol and the tokens that it was fed after it or would be fed next,
+    (B, 1 + T), and what it put out (B, T, E).
+    """
+    is_forced = torch.zeros_like(target, dtype=torch.bool)
+    if forcing:  # validation draws nothing, so that it disturbs nobody's randomness
+        is_forced = torch.rand(target.shape, device=target.device) < forcing
+    fed, tops = [torch.full_like(target[:, 0], BEGIN)], []
+    for place in range(target.shape[1]):
+        state = network.step(state, fed[-1])
+        tops.append(network.top(state))
+        best = network.target.logits(tops[-1]).argmax(-1)
+        fed.append(torch.where(is_forced[:, place], target[:, place], best))
+    return torch.stack(fed, dim=1), torch.stack(tops, dim=1)
+
+
+_Ts = TypeVarTuple("_Ts")
+_R = TypeVar("_R")
+
+
+def compiled(
+    function: Callable[[*_Ts], _R], *, backend: str | Callable[..., object] = "inductor"
+) -> Callable[[*_Ts], _R]:
+    """Compile a function, when it is first called, for inputs of any shape.
+
+    What the compiler cannot take, such as a GRU and packed sequences, runs as it is.
+
+    Raises:
+        TrainingError: when called: there is no compiler here, or it fails.
+    """
+    from torch._dynamo.exc import TorchDynamoException  # slow to import
+
+    fast = torch.compile(function, dynamic=True, backend=backend)
+
+    @wraps(function)
+    def run(*args: *_Ts) -> _R:
+        try:
+            return fast(*args)
+        except TorchDynamoException as error:
+            cause = getattr(error, "inner_exception", error)
+            reason = next(iter(str(cause).splitlines()), type(cause).__name__)
+            raise TrainingError(
+                f"--compile failed: {reason}. Leave it off, or install what torch compiles with: "
+                "a C++ compiler, and for GPUs Triton."
+            ) from error
+
+    return run
+
+
+class WritingObjective(Objective[Example]):
+    """A network and the loss that it is trained by.
+
+    With `compile`, reading the sources and running over a whole target are compiled. The loss is
+    not: its chunks are three matrix products each, and the compiler would unroll their loop.
+    """
+
+    criterion = "token_accuracy"
+    score = Accuracy
+
+    def __init__(
+        self,
+        network: AnyNetwork,
+        config: TrainingConfig,
+        *,
+        train_rows: Sequence[Example] = (),
+        valid_rows: Sequence[Example] = (),
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.train_rows = train_rows
+        self.valid_rows = valid_rows
+        self._start = compiled(network.start) if config.compile else network.start
+        self._decode = compiled(network.decode) if config.compile else network.decode
+        self._counts_padding = config.loss == "padded"
+        self._label_smoothing = config.label_smoothing
+
+    def collate(self, rows: Sequence[int], examples: Sequence[Example]) -> Batch:
+        """Make a batch of the examples at `rows`."""
+        return collate(rows, examples)
+
+    def positions(self, batch: Batch) -> int:
+        """Count the tokens to learn, with the padded loss also the padding."""
+        assert batch.target is not None
+        kept = batch.target if self._counts_padding else batch.target[batch.target != PAD]
+        return kept.numel()
+
+    def forward(self, batch: Batch, *, forcing: float) -> Loss:
+        """Return the loss of a batch whose target tokens are fed with the probability `forcing`."""
+        assert batch.target is not None
+        state = self._start(batch)
+        fed = tokens_to_feed(self.network, state, batch.target, forcing=forcing)
+        return self._loss(self._decode(state, fed), batch.target)
+
+    @torch.no_grad()
+    def measure(self, batch: Batch) -> tuple[Loss, Accuracy]:
+        """Return the loss and the accuracy of a decoder that is fed its own output."""
+        assert batch.target is not None
+        loss, output = self.run_freely(batch)
+        return loss, measure(output, batch.target)
+
+    def run_freely(self, batch: Batch) -> tuple[Loss, Tensor]:
+        """Return the loss of a decoder fed its own output, without smoothing, and that output
+        (B, T), as long as the target.
+        """
+        assert batch.target is not None
+        fed, tops = run_freely(self.network, self.network.start(batch), batch.target)
+        return self._loss(tops, batch.target, smoothed=False), fed[:, 1:]
+
+    def _loss(self, top: Tensor, target: Tensor, *, smoothed: bool = True) -> Loss:
+        words = self.network.target
+        return output_loss(
+            words.dropout(top),
+            target,
+            words.output,
+            counts_padding=self._counts_padding,
+            label_smoothing=self._label_smoothing if smoothed else 0.0,
+        )

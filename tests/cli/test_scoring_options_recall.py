@@ -1,0 +1,133 @@
+"""`--target-recall` of the commands that find spans."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from annoseq.data.pairs import Pairs, write_pairs
+from tests.cli.command import refusal, run
+from tests.trusted import pairs, trusted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WRITES = (
+    "--target-recall is for taggers, which know the chance of every span, and this model writes "
+    "its output. Leave it off, or train a model with --model tagger."
+)
+UNKNOWN = (
+    "--target-recall needs calibration.json in the model folder, and this model has none: it was "
+    "validated on fewer than 100 spans, or trained by an older version. Leave it off, or train "
+    "again with more rows."
+)
+DOUBTFUL = (
+    "a recall of 0.99 is expected and not promised: of the 120 spans that the model was validated "
+    "on, too few can be found to leave room for chance."
+)
+OUT_OF_REACH = (
+    "a recall of 0.95 is out of reach: of the 240 spans that the model was validated on, 0.5000 "
+    "can be found at all. It marks whatever may be such a span."
+)
+
+
+@pytest.fixture(scope="module")
+def tagger(shelf: Path) -> Path:
+    trusted().save(shelf / "trusted", card="card")
+    return shelf / "trusted"
+
+
+@pytest.fixture(scope="module")
+def rows(shelf: Path) -> Path:
+    write_pairs(Pairs(pairs(), name="rows"), shelf / "rows.csv", overwrite=False)
+    return shelf / "rows.csv"
+
+
+def spans(out: str) -> int:
+    return sum(len(json.loads(line)["spans"]) for line in out.splitlines())
+
+
+def test_annotate_marks_more(tagger: Path, rows: Path) -> None:
+    few = run("annotate", tagger, rows, "--target-recall", 0.3)
+    assert (few.code, few.err) == (0, "")
+    many = run("annotate", tagger, rows, "--target-recall", 0.99)
+    assert many.err == DOUBTFUL + "\n"
+    assert 0 < spans(few.out) < spans(many.out)
+
+
+def test_an_interrupted_run_has_its_share(tagger: Path, rows: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    run("annotate", tagger, rows, "--target-recall", 0.3, "--out", out)
+    assert spans(out.read_text()) == spans(
+        run("annotate", tagger, rows, "--target-recall", 0.3).out
+    )
+
+
+def test_evaluate_tells_what_was_wanted_expected_and_measured(
+    tagger: Path, rows: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "scores.json"
+    result = run("evaluate", tagger, rows, "--target-recall", 0.5, "--json", path)
+    assert (result.code, result.err) == (0, "")
+    record = json.loads(path.read_text())
+    found = record["target_recall"]
+    assert found["wanted"] == 0.5
+    assert (found["confidence"], found["out_of_reach"]) == (0.99, False)
+    assert found["measured"] == {
+        "recall": record["span_recall"],
+        "precision": record["span_precision"],
+    }
+    assert found["measured"] == pytest.approx(found["expected"])  # the rows are the same
+    lines = result.out.splitlines()[-3:]
+    assert lines[0].startswith("marked are spans of a probability of at least 0.")
+    assert lines[1:] == [
+        f"  recall     wanted 0.5000, expected {found['expected']['recall']:.4f}, measured "
+        f"{found['measured']['recall']:.4f}",
+        f"  precision  expected {found['expected']['precision']:.4f}, measured "
+        f"{found['measured']['precision']:.4f}",
+    ]
+
+
+def test_what_is_out_of_reach_is_said(shelf: Path, rows: Path) -> None:
+    model = shelf / "nested"
+    trusted("nested tagger").save(model, card="card")
+    assert run("annotate", model, rows, "--target-recall", 0.95).err == OUT_OF_REACH + "\n"
+
+
+def test_redact_finds_more(tagger: Path, rows: Path, tmp_path: Path) -> None:
+    table = tmp_path / "table.toml"
+    table.write_text('[labels]\nNAME = "name"\nAGE = "age"\n')
+    counts = []
+    for share in (0.3, 0.99):
+        out = tmp_path / str(share)
+        result = run("redact", tagger, rows, "--out", out, "--target-recall", share)
+        assert result.code == 0, result
+        assert result.err == (DOUBTFUL + "\n" if share == 0.99 else "")
+        config = json.loads((out / "config.json").read_text())
+        assert config["target_recall"] == share
+        counts.append(len((out / "annotations.jsonl").read_text()))
+    assert counts[0] != counts[1]
+
+
+def test_redact_cannot_find_more_and_leave_alone(tagger: Path, rows: Path, tmp_path: Path) -> None:
+    options = ("--out", tmp_path / "out", "--target-recall", 0.9, "--min-score", 0.5)
+    assert refusal(run("redact", tagger, rows, *options)) == (
+        "--min-score leaves alone what --target-recall asks to find. Leave one of them off."
+    )
+
+
+@pytest.mark.parametrize("command", ["annotate", "evaluate", "redact"])
+def test_models_that_cannot_say_refuse(
+    command: str, model: Path, shelf: Path, rows: Path, tmp_path: Path
+) -> None:
+    out = ("--out", tmp_path / "out.jsonl") if command != "evaluate" else ()
+    assert refusal(run(command, model, rows, *out, "--target-recall", 0.9)) == WRITES
+    unjudged = shelf / f"unjudged-{command}"
+    from tests.fidelity import random_annotator
+
+    random_annotator("flat tagger").model.save(unjudged, card="")
+    assert refusal(run(command, unjudged, rows, *out, "--target-recall", 0.9)) == UNKNOWN
+    message = refusal(run(command, model, rows, *out, "--target-recall", 1))
+    assert message.endswith("Give a share between 0 and 1, such as 0.99.")

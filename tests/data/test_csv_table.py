@@ -1,0 +1,285 @@
+from __future__ import annotations
+
+import csv
+import io
+import re
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from annoseq.data.csv_table import read_csv, write_csv
+from annoseq.data.rows import Row, Wanted
+from annoseq.errors import TableError
+from tests.data.strategies import texts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+RECORDS = st.lists(st.tuples(texts, texts), min_size=1, max_size=4)
+THOROUGH = settings(max_examples=40, deadline=None)
+
+
+def read(data: bytes, columns: Sequence[str] = ("a", "b"), delimiter: str = ",") -> list[Row]:
+    stream: Any = io.BufferedReader(io.BytesIO(data))
+    rows: list[Row] = []
+    for row in read_csv(stream, "t.csv", Wanted(tuple(columns)), delimiter=delimiter):
+        if isinstance(row, TableError):
+            raise row
+        rows.append(row)
+    return rows
+
+
+def fields(data: bytes, delimiter: str = ",") -> list[tuple[str, ...]]:
+    return [tuple(row.values.values()) for row in read(data, delimiter=delimiter)]
+
+
+def message(data: bytes, columns: Sequence[str] = ("a", "b")) -> str:
+    with pytest.raises(TableError) as caught:
+        read(data, columns)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        *["0012", "1.0", "NA", "nan", "None", "null", "true", "", " ", "  x  ", "\tx\t", "'", "#x"],
+        *["\x00", "a\x00b", "\x1a", "\x1c", "\x85", "\u2028", "\ufeff", "\\", 'in"side', "=1+1"],
+    ],
+)
+def test_a_bare_field_stays_as_it_is(field: str) -> None:
+    assert fields(f"a,b\n{field},{field}\n".encode()) == [(field, field)]
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "0012",
+        "",
+        " ",
+        '"',
+        '""',
+        ",",
+        "\n",
+        "\r",
+        "\r\n",
+        "\n\r",
+        "a,\r\n\r\nb\r",
+        "\n\n",
+        "NA",
+        "\0",
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_quoted_field_stays_as_it_is(field: str, end: str) -> None:
+    quoted = '"' + field.replace('"', '""') + '"'
+    data = f"a,b{end}{quoted},{quoted}{end}x,y{end}"
+    assert fields(data.encode()) == [(field, field), ("x", "y")]
+
+
+def test_where_the_header_ends_in_lf_every_carriage_return_is_data() -> None:
+    assert fields(b"a,b\n\rx\ry\r,z\r\n1,2\n") == [("\rx\ry\r", "z\r"), ("1", "2")]
+
+
+def test_where_the_header_ends_in_cr_lf_one_return_belongs_to_the_row_end() -> None:
+    assert fields(b"a,b\r\nx\ry,z\r\r\n1,2\r\n3,4\n") == [("x\ry", "z\r"), ("1", "2"), ("3", "4")]
+
+
+def test_the_last_line_of_a_header_decides() -> None:
+    assert read(b'"a\r\nb",c\nx,y\r\n', ["a\r\nb", "c"]) == [Row(1, {"a\r\nb": "x", "c": "y\r"})]
+    assert read(b'"a\nb",c\r\nx,y\r\n', ["a\nb", "c"]) == [Row(1, {"a\nb": "x", "c": "y"})]
+
+
+def test_a_column_name_may_hold_a_carriage_return() -> None:
+    assert read(b"a\rb,c\nx,y\n", ["a\rb"]) == [Row(1, {"a\rb": "x"})]
+
+
+def test_the_last_row_needs_no_line_end() -> None:
+    assert fields(b'a,b\n1,2\n3,"4"') == [("1", "2"), ("3", "4")]
+
+
+def test_blank_lines_between_rows_are_skipped_and_not_counted() -> None:
+    rows = read(b"\n\na,b\n\n1,2\n\n\n3,4\n\n")
+    assert [(row.number, row.values["a"]) for row in rows] == [(1, "1"), (2, "3")]
+    assert fields(b"\r\na,b\r\n\r\n1,2\r\n") == [("1", "2")]
+
+
+def test_an_empty_field_in_quotes_is_no_blank_line() -> None:
+    assert read(b'a\n""\n\n', ["a"]) == [Row(1, {"a": ""})]
+
+
+def test_only_the_wanted_columns_are_given_in_the_order_wanted() -> None:
+    assert read(b"x,b,y,a\n1,2,3,4\n", ["a", "b"]) == [Row(1, {"a": "4", "b": "2"})]
+
+
+def test_a_byte_order_mark_is_dropped_and_only_at_the_start() -> None:
+    data = "\ufeffa,b\n\ufeff1,2\n".encode()
+    assert fields(data) == [("\ufeff1", "2")]
+    assert fields('\ufeff"a",b\n1,2\n'.encode()) == [("1", "2")]
+
+
+def test_other_columns_may_be_there_twice_or_have_no_name() -> None:
+    assert fields(b",x,x,a,b\n0,1,2,3,4\n") == [("3", "4")]
+
+
+def test_tab_separates_tsv() -> None:
+    assert fields(b'a\tb\n1,5\t"2\t3"\n', "\t") == [("1,5", "2\t3")]
+
+
+def test_a_field_may_be_longer_than_csv_allows_by_default() -> None:
+    before = csv.field_size_limit(1000)
+    try:
+        assert len(fields(b"a,b\n" + b"short,short\n" * 200)) == 200
+        assert csv.field_size_limit() == 1000  # short rows leave the global limit alone
+        long, lines = "x" * 300_000, "line\n" * 30_000
+        assert fields(f'a,b\n{long},"{lines}"\n1,2\n'.encode()) == [(long, lines), ("1", "2")]
+    finally:
+        csv.field_size_limit(before)
+
+
+@pytest.mark.parametrize(
+    ("row", "found"), [("1", "1 field"), ("1,2,3", "3 fields"), ("1,2,", "3 fields")]
+)
+def test_a_row_with_too_few_or_too_many_fields_is_named(row: str, found: str) -> None:
+    assert message(f'a,b\n"x\ny",2\n\n{row}\n5,6\n'.encode()) == (
+        f"t.csv: row 2 (line 5): found {found} where the header has 2. "
+        "Put quotes around fields that hold delimiters or line breaks."
+    )
+
+
+def test_a_quote_that_is_never_closed_is_named_by_the_row_that_opens_it() -> None:
+    assert message(b'a,b\n1,2\n3,"secret\n5,6\n7,8\n') == (
+        "t.csv: row 2 (line 3): found the end of the table inside a quoted field. "
+        "Close the quote, or double it."
+    )
+    assert message(b'a,"b\n1,2\n').startswith("t.csv: the header (line 1): found the end of the")
+
+
+def test_text_after_a_closing_quote_is_an_error() -> None:
+    expected = (
+        "t.csv: row 2 (line 3): found text after a closing quote. Double the quotes inside a "
+        "quoted field, and end all rows as the header ends."
+    )
+    assert message(b'a,b\n1,2\n"secret" x,4\n') == expected
+    assert message(b'a,b\n1,2\n3,"4"\r\n') == expected
+
+
+def test_a_table_with_only_carriage_returns_is_an_error() -> None:
+    assert message(b"a,b\r1,2\r3,4\r") == (
+        "t.csv: the header (line 1): the table has no line feeds (LF), only carriage returns "
+        "(CR), as on old Macs. Save it with LF or CR LF line ends."
+    )
+
+
+def test_a_byte_that_is_not_utf_8_is_named_with_its_place() -> None:
+    assert message(b"a,b\n1,2\n3,caf\xe9\n") == (
+        "t.csv: row 2 (line 3): found the byte 0xE9 at offset 13 (uncompressed, counted from 0), "
+        "which is not UTF-8 text. Save the table as UTF-8."
+    )
+
+
+def test_the_place_of_a_bad_byte_is_exact_far_into_the_file_and_after_a_mark() -> None:
+    head = b"\xef\xbb\xbfa,b\n" + b"12345,67890\n" * 30_000
+    assert message(head + b"1,\xff").startswith(
+        f"t.csv: row 30001 (line 30002): found the byte 0xFF at offset {len(head) + 2} "
+    )
+
+
+def test_a_character_cut_off_by_a_line_end_is_not_utf_8() -> None:
+    assert "row 1 (line 2): found the byte 0xE2 at offset 6 " in message(b"a,b\n1,\xe2\x82\n1,2\n")
+
+
+def test_a_surrogate_is_not_utf_8() -> None:
+    assert "row 1 (line 2): found the byte 0xED at offset 4 " in message(b"a,b\n\xed\xb0\x8d,1\n")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_is_recognised(encoding: str) -> None:
+    found = message("\ufeffa,b\n1,2\n".encode(encoding))
+    assert found.startswith("t.csv: the header (line 1): found the byte 0xF")
+    assert found.endswith("It begins like UTF-16: save the table as UTF-8.")
+
+
+def test_a_missing_column_is_named_with_those_that_are_there() -> None:
+    assert message(b"a,c,\n1,2,3\n") == (
+        "t.csv: there is no column 'b'. Its columns are 'a', 'c', ''. Name one of these."
+    )
+
+
+def test_at_most_twenty_columns_are_listed_and_a_text_is_not_quoted() -> None:
+    header = ",".join(["Mr. Smith, who came to us on Monday, was well".replace(",", ""), *"a" * 24])
+    shown = "(a name of 43 characters)" + ", 'a'" * 19
+    assert message(f"{header}\n".encode(), ["b"]) == (
+        f"t.csv: there is no column 'b'. The first 20 of its 25 columns are {shown}. "
+        "Name one of these."
+    )
+
+
+def test_a_wanted_column_that_is_there_twice_is_an_error() -> None:
+    assert message(b"a,b,a\n1,2,3\n") == (
+        "t.csv: the column 'a' is there 2 times. Rename or remove all but one."
+    )
+
+
+def test_an_empty_table_yields_nothing() -> None:
+    assert read(b"") == read(b"\n\n") == read(b"a,b\n") == []
+
+
+@THOROUGH
+@given(records=RECORDS, delimiter=st.sampled_from([",", "\t"]))
+def test_what_is_written_is_read(records: list[tuple[str, str]], delimiter: str) -> None:
+    stream = io.BytesIO()
+    write_csv(records, stream, ["a", "b"], delimiter=delimiter)
+    assert fields(stream.getvalue(), delimiter) == records
+
+
+@THOROUGH
+@given(records=RECORDS)
+def test_what_is_written_is_read_by_pandas(records: list[tuple[str, str]]) -> None:
+    stream = io.BytesIO()
+    write_csv(records, stream, ["a", "b"], delimiter=",")
+    text = io.StringIO(stream.getvalue().decode(), newline="")
+    frame = pd.read_csv(text, dtype=str, keep_default_na=False, engine="python")
+    assert list(frame.itertuples(index=False, name=None)) == records
+
+
+def test_texts_are_written_in_quotes_and_numbers_without() -> None:
+    stream = io.BytesIO()
+    write_csv([("x", 3), ("\r", 4), ('"', 5)], stream, ["a", "b"], delimiter=",")
+    assert stream.getvalue() == b'"a","b"\n"x",3\n"\r",4\n"""",5\n'
+
+
+@THOROUGH
+@given(records=RECORDS, separator=st.sampled_from([",", "\t"]))
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_what_pandas_writes_is_read(
+    records: list[tuple[str, str]], separator: str, end: str
+) -> None:
+    frame = pd.DataFrame(records, columns=["a", "b"], dtype=object)
+    data = frame.to_csv(index=False, sep=separator, lineterminator=end)
+    assert fields(data.encode(), separator) == records
+
+
+@THOROUGH
+@given(records=RECORDS, quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]))
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_what_the_csv_module_writes_is_read(
+    records: list[tuple[str, str]], quoting: int, end: str
+) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator=end, quoting=quoting)  # type: ignore[arg-type]
+    writer.writerows([("a", "b"), *records])
+    assert fields(text.getvalue().encode()) == records
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.binary(max_size=40) | st.text('a,b"\r\n \0é', max_size=40).map(str.encode))
+def test_any_bytes_give_rows_or_one_clear_line(data: bytes) -> None:
+    found = "t.csv: row "
+    try:
+        assert all(set(row.values) == {"a", "b"} for row in read(b"a,b\n" + data))
+    except TableError as error:
+        found = str(error)
+    assert re.match(r"t\.csv: row [^\n]*$", found)

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from annoseq.data.foreign_markup import SYNTAXES, recognise
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "example"),
+    [
+        ("Dr. Ames", "Dr. <NAME>Ames</NAME>", "<LABEL>text</LABEL>"),
+        ("Dr. Ames", 'Dr. <name type="x">Ames</name>', "<LABEL>text</LABEL>"),
+        ("Ames & Bo", "<A><B>Ames</B> &amp; Bo</A>", "<LABEL>text</LABEL>"),
+        ("Ames & Bo", "<A> Ames & Bo </A>", "<LABEL>text</LABEL>"),
+        ("Dr. Ames", "Dr. [Ames](NAME)", "[text](LABEL)"),
+        ("Dr. Ames", "[Dr. [Ames](NAME)](PERSON)", "[text](LABEL)"),
+        ("Dr. Ames", "Dr. [NAME]Ames[/NAME]", "[LABEL]text[/LABEL]"),
+        ("Dr. Ames", "Dr. [NAME Ames]", "[LABEL text]"),
+        ("Dr. Ames", "[PERSON Dr. [NAME Ames]]", "[LABEL text]"),
+        ("Dr. Ames", "Dr. {NAME}Ames{/NAME}", "{LABEL}text{/LABEL}"),
+        ("p < 5 [1]", "p < <N>5</N> [1]", "<LABEL>text</LABEL>"),
+    ],
+)
+def test_what_is_recognised(source: str, target: str, example: str) -> None:
+    found = recognise(source, target)
+    assert found is not None
+    assert found.example == example
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("Dr. Ames", "Dr. Ames"),
+        ("Dr. Ames", "Dr.  Ames"),
+        ("Dr. <NAME>Ames</NAME>", "Dr. <NAME>Ames</NAME>"),
+        ("Dr. Ames", "Dr. <NAME>Aims</NAME>"),
+        ("Dr. Ames", "Dr. {{NAME}}Ames{{/NAME}}"),
+        ("yes", "oui"),
+        ("yes", ""),
+    ],
+)
+def test_what_is_not(source: str, target: str) -> None:
+    assert recognise(source, target) is None
+
+
+@pytest.mark.parametrize("piece", ["[", "<a ", "[a ", "[]([](", "{a", "<" + "a" * 50, "[a](b"])
+def test_no_text_takes_long(piece: str) -> None:
+    start = time.perf_counter()
+    for syntax in SYNTAXES:
+        syntax.strip(piece * 5_000)
+    assert time.perf_counter() - start < 5

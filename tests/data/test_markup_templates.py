@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from annoseq.data.foreign_markup import SYNTAXES
+from annoseq.data.markup import Span, parse
+from annoseq.data.markup_templates import EXAMPLES, template
+from annoseq.errors import MarkupError, MismatchError, OptionError
+from tests.data.strategies import annotated_texts
+
+DESCRIBED = [*EXAMPLES, "<<LABEL|...>>", "((TEXT|LABEL))"]
+NAME = [Span(4, 8, "NAME")]
+
+
+@pytest.mark.parametrize(
+    ("example", "annotated"),
+    [
+        ("<LABEL>text</LABEL>", "Dr. <NAME>Ames</NAME>"),
+        ("<LABEL>text</LABEL>", 'Dr. <NAME TYPE="NAME">Ames</NAME>'),
+        ("<LABEL>text</LABEL>", "Dr. <NAME> Ames </NAME>"),
+        ("[text](LABEL)", "Dr. [Ames](NAME)"),
+        ("[LABEL]text[/LABEL]", "Dr. [NAME]Ames[/NAME]"),
+        ("[LABEL text]", "Dr. [NAME Ames]"),
+        ("{LABEL}text{/LABEL}", "Dr. {NAME}Ames{/NAME}"),
+        ("__LABEL__...__", "Dr. __NAME__Ames__"),
+        ("«TEXT»LABEL»", "Dr. «Ames»NAME»"),
+        ("[text]LABEL", "Dr. [Ames]NAME"),
+        ("**text**(LABEL)", "Dr. **Ames**(NAME)"),
+    ],
+)
+def test_what_a_template_reads(example: str, annotated: str) -> None:
+    chosen = template(example)
+    assert chosen.align("Dr. Ames", annotated) == NAME
+    if " Ames " not in annotated:
+        assert parse(chosen.translate(annotated)) == ("Dr. Ames", NAME)
+
+
+@pytest.mark.parametrize(
+    ("example", "text", "annotated", "expected"),
+    [
+        ("<LABEL>text</LABEL>", "Ames", '<NAME type="DOCTOR">Ames</NAME>', [(0, 4, "NAME:DOCTOR")]),
+        ("<LABEL>text</LABEL>", "A & B", "<X>A</X> &amp; B", [(0, 1, "X")]),
+        ("<LABEL>text</LABEL>", "<br>a", "<br><N>a</N>", [(4, 5, "N")]),
+        ("<LABEL>text</LABEL>", "5 < a > b", "5 < <N>a</N> > b", [(4, 5, "N")]),
+        ("<LABEL>text</LABEL>", "ab", "<A><B>a</B>b</A>", [(0, 2, "A"), (0, 1, "B")]),
+        ("[text](LABEL)", "[x] y", "[[x] y](L)", [(0, 5, "L")]),
+        ("[text](LABEL)", "[1] a", "[1] [a](L)", [(4, 5, "L")]),
+        ("[LABEL text]", "[see a]", "[see [N a]]", [(5, 6, "N")]),
+        ("@LABEL ... @", "a b", "@A a @B b @ @", [(0, 3, "A"), (2, 3, "B")]),
+        ("[LABEL text]", "{{A}} b", "{{A}} [N b]", [(6, 7, "N")]),
+    ],
+)
+def test_brackets_of_the_original_are_told_from_tags(
+    example: str, text: str, annotated: str, expected: list[tuple[int, int, str]]
+) -> None:
+    assert template(example).align(text, annotated) == [Span(*one) for one in expected]
+
+
+@pytest.mark.parametrize(
+    ("annotated", "error"),
+    [
+        ("Dr. <NAME>Aims</NAME>", MismatchError),
+        ("Dr. <NAME>Ames", MarkupError),
+        ("Dr. <NAME>Ames</DATE>", MarkupError),
+        ("Dr. Ames</NAME>", MarkupError),
+    ],
+)
+def test_what_is_not_the_original_plus_tags(annotated: str, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        template("<LABEL>text</LABEL>").align("Dr. Ames", annotated)
+
+
+@pytest.mark.parametrize("example", DESCRIBED)
+@settings(max_examples=15, deadline=None)
+@given(drawn=annotated_texts())
+def test_what_is_written_is_the_text_plus_tags(example: str, drawn: tuple[str, list[Span]]) -> None:
+    text, spans = drawn
+    plain = [Span(one.start, one.end, f"L{index}") for index, one in enumerate(spans)]
+    chosen = template(example)
+    written = chosen.write(text, plain)
+    assume(not set(text) & set("<>[](){}@|/\\"))
+    assert chosen.align(text, written) == plain
+    assert parse(chosen.translate(written)) == (text, plain)
+
+
+@pytest.mark.parametrize(
+    ("described", "message"),
+    [
+        ("<LABEL>", "which has 0 places for the text"),
+        ("<LABEL>text text</LABEL>", "which has 2 places for the text"),
+        ("<B>text</B>", "with LABEL in one of them or in each"),
+        ("<LABEL>text", "where tags are expected on both sides of the text"),
+        ("LABELLABEL text.", "where tags are expected on both sides"),
+    ],
+)
+def test_what_is_no_template(described: str, message: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        template(described)
+    assert message in str(caught.value)
+    assert repr(described) in str(caught.value)
+
+
+def test_the_doctor_knows_the_same_ones() -> None:
+    assert {syntax.example for syntax in SYNTAXES} == set(EXAMPLES)
+
+
+@pytest.mark.parametrize("piece", ["[", "<a ", "[a ", "[](", "](A)", "<a>", "[x](a"])
+def test_no_text_takes_long(piece: str) -> None:
+    start = time.process_time()
+    for example in EXAMPLES:
+        with pytest.raises((MarkupError, MismatchError)):
+            template(example).align(piece * 100 + "x", piece * 100 + "y")
+    assert time.process_time() - start < 2
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.text(), st.sampled_from(EXAMPLES))
+def test_any_text_is_translated_or_refused(text: str, example: str) -> None:
+    with suppress(MarkupError):
+        parse(template(example).translate(text))

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from annoseq.data.rows import Row
+from annoseq.data.tables import read_rows
+from annoseq.errors import TableError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TEXTS = ["0012", "", "NA", "a\r\nb\r", "\0", " é\U0001f600 "]
+
+
+def write(folder: Path, columns: dict[str, Any]) -> Path:
+    path = folder / "t.parquet"
+    pq.write_table(pa.table(columns), path, row_group_size=4)
+    return path
+
+
+def message(path: Path, **options: Any) -> str:
+    with pytest.raises(TableError) as caught:
+        list(read_rows(path, **options))
+    return str(caught.value).replace(str(path), path.name)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *[pa.string(), pa.large_string(), pa.string_view()],
+        *[pa.dictionary(pa.int32(), pa.string()), pa.dictionary(pa.int8(), pa.large_string())],
+    ],
+    ids=str,
+)
+def test_every_type_of_text_is_read(kind: Any, tmp_path: Path) -> None:
+    path = write(tmp_path, {"x": list(range(6)), "a": pa.array(TEXTS).cast(kind)})
+    rows = list(read_rows(path, columns=["a"]))
+    assert rows == [Row(number, {"a": text}) for number, text in enumerate(TEXTS, 1)]
+
+
+def test_what_pandas_writes_is_read(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"a": TEXTS, "b": pd.Categorical(TEXTS), "n": range(6)})
+    frame.to_parquet(tmp_path / "t.parquet")
+    rows = list(read_rows(tmp_path / "t.parquet", columns=["a", "b"], optional=["n", "m"]))
+    assert [row.values for row in rows] == [
+        {"a": text, "b": text, "n": str(n)} for n, text in enumerate(TEXTS)
+    ]
+
+
+def test_rows_are_counted_through_batches_and_groups(tmp_path: Path) -> None:
+    path = write(tmp_path, {"a": [str(n) for n in range(3000)]})
+    rows = list(read_rows(path, columns=["a"]))
+    assert [(row.number - 1, row.values["a"]) for row in rows] == [(n, str(n)) for n in range(3000)]
+
+
+def test_a_name_with_a_dot_is_one_column(tmp_path: Path) -> None:
+    path = write(tmp_path, {"a.b": ["x"], "a": pa.array([{"b": "y"}])})
+    assert list(read_rows(path, columns=["a.b"])) == [Row(1, {"a.b": "x"})]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([1, 2], "int64"),
+        ([1.5], "double"),
+        ([b"x"], "binary"),
+        ([["x"]], "list<"),
+        ([None], "null"),
+    ],
+)
+def test_another_type_is_named(values: list[object], kind: str, tmp_path: Path) -> None:
+    found = message(write(tmp_path, {"a": values}), columns=["a"])
+    assert found.startswith(f"t.parquet: column 'a' is of type {kind}")
+    assert found.endswith(" where text was expected. Write it as strings.")
+
+
+def test_a_key_may_be_a_whole_number_but_no_other_number(tmp_path: Path) -> None:
+    path = write(tmp_path, {"a": ["x"], "k": [7], "f": [7.0]})
+    assert list(read_rows(path, columns=["a"], keys=["k"])) == [Row(1, {"a": "x", "k": "7"})]
+    assert message(path, columns=["a"], keys=["f"]) == (
+        "t.parquet: column 'f' is of type double where text or whole numbers was expected. "
+        "Write it as strings."
+    )
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.dictionary(pa.int8(), pa.string())], ids=str)
+def test_a_null_is_named_by_its_row(kind: Any, tmp_path: Path) -> None:
+    path = write(tmp_path, {"a": pa.array(["x"] * 2000 + [None]).cast(kind)})
+    assert message(path, columns=["a"]) == (
+        "t.parquet: row 2001: column 'a' is null where a value was expected. "
+        "Fill it, or leave the row out."
+    )
+
+
+def test_text_that_is_not_utf_8_is_named_by_its_row(tmp_path: Path) -> None:
+    path = write(tmp_path, {"a": pa.array([b"x", b"caf\xe9"], pa.binary()).view(pa.string())})
+    assert message(path, columns=["a"]) == (
+        "t.parquet: row 2: column 'a' holds text that is not UTF-8. "
+        "Write it again as UTF-8 strings."
+    )
+
+
+def test_a_missing_or_doubled_column_is_named(tmp_path: Path) -> None:
+    assert message(write(tmp_path, {"b": ["x"]}), columns=["a"]) == (
+        "t.parquet: there is no column 'a'. Its columns are 'b'. Name one of these."
+    )
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table([["x"], ["y"]], names=["a", "a"]), path)
+    assert message(path, columns=["a"]) == (
+        "t.parquet: the column 'a' is there 2 times. Rename or remove all but one."
+    )
+
+
+def test_a_table_without_rows_is_an_error(tmp_path: Path) -> None:
+    path = write(tmp_path, {"a": pa.array([], pa.string())})
+    assert message(path, columns=["a"]) == (
+        "t.parquet: the table has no rows. Give it at least one."
+    )
+
+
+@pytest.mark.parametrize("damage", ["cut", "overwritten", "empty", "text"])
+def test_a_damaged_file_is_one_clear_line(damage: str, tmp_path: Path) -> None:
+    path = write(tmp_path, {"a": [f"text {n}" for n in range(500)]})
+    data = path.read_bytes()
+    middle = len(data) // 4
+    path.write_bytes(
+        {
+            "cut": data[:middle],
+            "overwritten": data[:8] + b"\xff" * middle + data[8 + middle :],
+            "empty": b"",
+            "text": b"a,b\n1,2\n",
+        }[damage]
+    )
+    assert message(path, columns=["a"]) == (
+        "t.parquet: this is not a Parquet file, or it is damaged. Write it again, or name its "
+        "real format."
+    )

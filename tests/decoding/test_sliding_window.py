@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from annoseq.decoding.sliding_window import Window, cut_windows, stitch
+from annoseq.tokenization.bioes import TokenSpan
+from annoseq.tokenization.length_stats import Bounds, is_line_break
+
+SHORTEST = 32
+_tokens = st.lists(st.sampled_from(["a", "a", "a", "b", " ", "\n", "\r", "\v"]), max_size=300)
+_bounds = st.builds(
+    Bounds,
+    longest_source=st.integers(0, 60),
+    longest_span=st.integers(0, 80),
+    has_line_breaks=st.booleans(),
+)
+
+
+def owned(windows: list[Window]) -> list[int]:
+    return [place for one in windows for place in range(one.owned_first, one.owned_last)]
+
+
+@settings(max_examples=200, deadline=None)
+@given(tokens=_tokens, bounds=_bounds)
+def test_every_token_is_in_exactly_one_share(tokens: list[str], bounds: Bounds) -> None:
+    windows = cut_windows(tokens, bounds)
+    assert owned(windows) == [
+        place
+        for place, token in enumerate(tokens)
+        if bounds.has_line_breaks or not is_line_break(token)
+    ]
+    for one in windows:
+        assert one.first <= one.owned_first < one.owned_last <= one.last
+
+
+@settings(max_examples=200, deadline=None)
+@given(tokens=_tokens, bounds=_bounds)
+def test_no_window_is_longer_than_the_model_knows(tokens: list[str], bounds: Bounds) -> None:
+    """Nor does one hold a line break if the model has never seen one."""
+    for one in cut_windows(tokens, bounds):
+        assert one.last - one.first <= max(bounds.longest_source, SHORTEST)
+        assert bounds.has_line_breaks or not any(map(is_line_break, tokens[one.first : one.last]))
+
+
+@settings(max_examples=200, deadline=None)
+@given(length=st.integers(1, 500), bounds=_bounds)
+def test_a_window_sees_a_spans_length_around_its_share(length: int, bounds: Bounds) -> None:
+    windows = cut_windows(["a"] * length, bounds)
+    size = max(bounds.longest_source, SHORTEST)
+    margin = min(bounds.longest_span, size // 4)
+    for one in windows:
+        assert one.owned_first == one.first == 0 or one.owned_first - one.first >= margin
+        assert one.owned_last == one.last == length or one.last - one.owned_last >= margin
+
+
+def test_a_text_that_fits_is_read_at_once() -> None:
+    bounds = Bounds(longest_source=40, longest_span=3)
+    assert cut_windows(["a"] * 40, bounds) == [Window(0, 40, 0, 40)]
+    assert cut_windows([], bounds) == []
+
+
+def test_a_long_text_is_read_in_windows_that_overlap() -> None:
+    bounds = Bounds(longest_source=40, longest_span=4)
+    assert cut_windows(["a"] * 100, bounds) == [
+        Window(0, 40, 0, 36),
+        Window(32, 72, 36, 68),
+        Window(64, 100, 68, 100),
+    ]
+
+
+def test_short_training_sources_make_no_short_windows() -> None:
+    assert cut_windows(["a"] * SHORTEST, Bounds(longest_source=2)) == [Window(0, 32, 0, 32)]
+
+
+def test_lines_are_read_by_themselves_if_the_model_has_seen_no_line_break() -> None:
+    tokens = ["\n", "a", "b", "\r", "\n", "c", "\v", "d", "\n"]
+    assert cut_windows(tokens, Bounds()) == [Window(1, 3, 1, 3), Window(5, 8, 5, 8)]
+    assert cut_windows(["\n", "\r"], Bounds()) == []
+    whole = Bounds(has_line_breaks=True)
+    assert cut_windows(tokens, whole) == [Window(0, 9, 0, 9)]
+
+
+WINDOWS = [Window(0, 40, 0, 36), Window(32, 72, 36, 68)]
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ([[(1, 3)], [(10, 12)]], [(1, 3), (42, 44)]),
+        # Both windows find the same span: the one in whose share it begins keeps it.
+        ([[(33, 35)], [(1, 3)]], [(33, 35)]),
+        ([[(37, 39)], [(5, 7)]], [(37, 39)]),
+        # A span may reach out of its share, and then nothing of the next window may overlap it.
+        ([[(34, 40)], [(6, 9)]], [(34, 40)]),
+        ([[(34, 40)], [(4, 9), (8, 9)]], [(34, 40), (40, 41)]),
+        # Spans of one window may lie in one another.
+        ([[(1, 9), (1, 4), (5, 9)], []], [(1, 9), (1, 4), (5, 9)]),
+        # The outer one began before the share.
+        ([[], [(3, 9), (5, 6)]], [(37, 38)]),
+        ([[], []], []),
+    ],
+)
+def test_the_stitching_rule(
+    found: list[list[tuple[int, int]]], expected: list[tuple[int, int]]
+) -> None:
+    spans = [[TokenSpan(*span, label=7, score=-1.0) for span in some] for some in found]
+    assert stitch(WINDOWS, spans) == [TokenSpan(*span, label=7, score=-1.0) for span in expected]
+
+
+@settings(max_examples=200, deadline=None)
+@given(length=st.integers(1, 200), bounds=_bounds, data=st.data())
+def test_stitched_spans_never_cross(length: int, bounds: Bounds, data: st.DataObject) -> None:
+    windows = cut_windows(["a"] * length, bounds)
+    found = [data.draw(_nested(one.last - one.first)) for one in windows]
+    joined = stitch(windows, found)
+    assert [span.first for span in joined] == sorted(span.first for span in joined)
+    for place, one in enumerate(joined):
+        assert 0 <= one.first < one.last <= length
+        for other in joined[place + 1 :]:
+            assert other.first >= one.last or other.last <= one.last
+
+
+@st.composite
+def _nested(draw: st.DrawFn, length: int) -> list[TokenSpan]:
+    """Spans in opening order that lie in one another or apart."""
+    kept: list[TokenSpan] = []
+    for _ in range(draw(st.integers(0, 4))):
+        first = draw(st.integers(0, length - 1))
+        span = TokenSpan(first, draw(st.integers(first + 1, length)), 0, 0.0)
+        if not any(
+            one.first < span.first < one.last < span.last
+            or span.first < one.first < span.last < one.last
+            for one in kept
+        ):
+            kept.append(span)
+    return sorted(kept, key=lambda span: (span.first, -span.last))

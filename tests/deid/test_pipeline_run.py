@@ -1,0 +1,156 @@
+"""A run from documents to files, with an annotator that knows its texts."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from annoseq.data.tables import read_rows
+from annoseq.deid.leak_check import Leaks
+from annoseq.deid.pipeline import Run, read_documents
+from annoseq.deid.redaction import Document, Part
+from annoseq.deid.run_output import Layout, Report, show, write_run
+from annoseq.errors import OptionError, TableError
+from annoseq.inference.annotation import Annotation
+from tests.deid.documents import MarkingAnnotator, redactor
+
+NOTES = ("Dr. {{NAME}}Ames{{/NAME}}\r\ncame.", "Nobody.", "{{NAME}}Ida{{/NAME}}, {{AGE}}50{{/AGE}}")
+TABLE = "doc_id,orig_text,other\na,Dr. Ames,1\na,saw Ames,2\nb,Ames,3\n"
+
+
+def notes(folder: Path) -> Path:
+    (folder / "notes" / "sub").mkdir(parents=True)
+    for name, text in zip(("a.txt", "b.txt", "sub/c.txt"), NOTES, strict=True):
+        plain = Path(folder / "notes" / name)
+        plain.write_bytes(_plain(text).encode())
+    return folder / "notes"
+
+
+def _plain(annotated: str) -> str:
+    return next(iter(MarkingAnnotator(annotated).known))
+
+
+def go(
+    source: Path, out: Path, *annotated: str, report: Report | None = None, chunk_size: int = 2
+) -> tuple[Report, list[dict[str, Any]], list[dict[str, Any]]]:
+    """Redact with labels, and return the report, the annotations and the mapping."""
+    is_text = source.is_dir() or source.suffix == ".txt"
+    annotator = MarkingAnnotator(*annotated)
+    run = Run(annotator, redactor("label"), report=report or Report())
+    layout = Layout.of(source, is_text=is_text, column="orig_text", document="doc_id", format_=None)
+    documents = read_documents(source, column="orig_text", document=None, format_=None)
+    mapping = io.StringIO()
+    out.mkdir()
+    done = run.redact(documents, chunk_size=chunk_size, is_table=not is_text)
+    write_run(out, layout, done, mapping=mapping)
+    annotations = (out / "annotations.jsonl").read_text(encoding="utf-8")
+    return run.report, _records(annotations), _records(mapping.getvalue())
+
+
+def _records(lines: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in lines.splitlines()]
+
+
+def test_a_folder_becomes_a_folder(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    report, annotations, mapping = go(notes(tmp_path), out, *NOTES)
+    assert (out / "a.txt").read_bytes() == b"Dr. [NAME]\r\ncame."
+    assert (out / "b.txt").read_bytes() == b"Nobody."
+    assert (out / "sub" / "c.txt").read_bytes() == b"[NAME], [AGE]"
+    for one in annotations:
+        for span in one["spans"]:
+            assert one["text"][span["start"] : span["end"]] == span["text"]
+    assert [one["id"] for one in annotations] == ["a.txt", "b.txt", "sub/c.txt"]
+    assert [(one["original"], one["replacement"]) for one in mapping] == [
+        ("Ames", "[NAME]"),
+        ("Ida", "[NAME]"),
+        ("50", "[AGE]"),
+    ]
+    assert report.without_spans == ["b.txt"]
+
+
+def test_a_table_keeps_its_text_and_document_and_is_redacted_by_document(tmp_path: Path) -> None:
+    source = tmp_path / "new.csv"
+    source.write_text(TABLE)
+    report, annotations, _ = go(source, tmp_path / "out", "Dr. {{NAME}}Ames{{/NAME}}")
+    rows = list(read_rows(tmp_path / "out" / "new.csv", columns=["orig_text"], keys=["doc_id"]))
+    assert [(row.values["doc_id"], row.values["orig_text"]) for row in rows] == [
+        ("a", "Dr. [NAME]"),
+        ("a", "saw [NAME]"),
+        ("b", "Ames"),
+    ]
+    assert (tmp_path / "out" / "new.csv").read_text().startswith('"doc_id","orig_text"\n')
+    assert [(one["id"], one["document"]) for one in annotations] == [
+        ("1", "a"),
+        ("2", "a"),
+        ("3", "b"),
+    ]
+    assert report.by_finder["NAME"] == {"model": 1, "propagated": 1}
+
+
+def test_a_table_without_documents_has_one_in_each_row(tmp_path: Path) -> None:
+    source = tmp_path / "new.jsonl"
+    source.write_text('{"orig_text": "Dr. Ames"}\n{"orig_text": "Ames"}\n')
+    report, _, _ = go(source, tmp_path / "out", "Dr. {{NAME}}Ames{{/NAME}}")
+    lines = (tmp_path / "out" / "new.jsonl").read_text()
+    assert lines == '{"orig_text": "Dr. [NAME]"}\n{"orig_text": "Ames"}\n'
+    assert report.documents == 2
+
+
+def test_a_document_that_comes_back_is_refused(tmp_path: Path) -> None:
+    source = tmp_path / "new.csv"
+    source.write_text(TABLE + "a,Ames,4\n")
+    documents = read_documents(source, column="orig_text", document=None, format_=None)
+    with pytest.raises(TableError, match=r"new.csv: row 4: its document was there before.*Sort"):
+        list(documents)
+
+
+@pytest.mark.parametrize(("size", "firsts"), [(1, [1, 2, 3]), (2, [1, 3]), (9, [1])])
+def test_texts_are_annotated_in_chunks_of_whole_documents(size: int, firsts: list[int]) -> None:
+    documents = [Document(str(one), (Part(str(one), _plain(NOTES[one])),)) for one in range(3)]
+    annotator = MarkingAnnotator(*NOTES)
+    run = Run(annotator, redactor("label"))
+    done = list(run.redact(documents, chunk_size=size, is_table=False))
+    assert annotator.firsts == firsts
+    assert [made[0].text for _, made in done] == ["Dr. [NAME]\r\ncame.", "Nobody.", "[NAME], [AGE]"]
+
+
+def test_a_model_that_marks_nothing_is_refused() -> None:
+    def translate(texts: object, first: object, advance: object) -> list[Annotation]:
+        return [Annotation("x", "y", None, 0.0)]
+
+    run = Run(translate, redactor("label"))
+    with pytest.raises(OptionError, match="the model writes texts of its own and marks nothing"):
+        list(run.redact([Document("a", (Part("a", "x"),))], chunk_size=1, is_table=False))
+
+
+def test_an_input_may_not_have_the_name_of_an_output(tmp_path: Path) -> None:
+    source = tmp_path / "annotations.jsonl"
+    with pytest.raises(OptionError, match=r"would have the name of annotations.jsonl"):
+        Layout.of(source, is_text=False, column="orig_text", document=None, format_=None)
+
+
+def test_the_report_counts_and_quotes_nothing(tmp_path: Path) -> None:
+    report, _, _ = go(notes(tmp_path), tmp_path / "out", *NOTES, report=Report(leaks=Leaks()))
+    found = report.to_dict(has_surrogates=False)
+    assert (found["documents"], found["replaced"]) == (3, 3)
+    assert found["labels"]["NAME"] == {
+        "replaced": 2,
+        "model": 2,
+        "pattern": 0,
+        "propagated": 0,
+        "lowest_scores": [],
+    }
+    assert "Ames" not in json.dumps(found)
+    console = Console(file=io.StringIO(), width=100)
+    show(found, console)
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    assert "replaced 3 pieces in 3 documents" in shown
+    assert "look at 1 documents without any span" in shown
+    assert "against the gold: none of 0 documents" in shown

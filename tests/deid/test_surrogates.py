@@ -1,0 +1,209 @@
+"""Surrogates of every kind: of the same shape, and never what they stand for."""
+
+from __future__ import annotations
+
+import re
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from annoseq.deid.ages import invent_age_over_89, is_over_89
+from annoseq.deid.faker_values import Inventor, is_initials
+from annoseq.deid.keyed_rng import Secret
+from annoseq.deid.phi_types import Table
+from annoseq.deid.surrogates import SurrogateMaker
+from annoseq.errors import OptionError
+from tests.deid.documents import document, inventor, redactor
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from annoseq.deid.phi_types import Kind
+
+
+def replaced(*annotated: str, name: str = "note", consistent: bool = False) -> list[str]:
+    """Return the surrogates of a document in their order."""
+    made = redactor(consistent=consistent).redact(document(*annotated, name=name))
+    return [change.text for one in made for change in one.replacements]
+
+
+def surrogate(label: str, value: str, *, locale: str = "en_US", name: str = "note") -> str:
+    one = document(f"{{{{{label}}}}}{value}{{{{/{label}}}}}", name=name)
+    return redactor(locale=locale).redact(one)[0].text
+
+
+@pytest.mark.parametrize(
+    ("label", "value", "shape"),
+    [
+        ("NAME", "Ida Ames", r"[A-Z]\w+ [A-Z]\w+"),
+        ("NAME", "AMES, IDA", r"[A-Z]+, [A-Z]+"),
+        ("NAME", "ida ames", r"[a-z]+ [a-z]+"),
+        ("NAME", "Dr. Ida J. Ames", r"Dr\. [A-Z]\w+ [A-Z]\. [A-Z]\w+"),
+        ("NAME", "Doctor Ida Ames", r"Doctor [A-Z]\w+ [A-Z]\w+"),
+        ("NAME", "JDB", r"[A-Z]{3}"),
+        ("NAME", "Ida de la Cruz-Ames", r"[A-Z]\w+ de la [A-Z]\w+-[A-Z]\w+"),
+        ("USERNAME", "tb61", r"[a-z]{2}\d{2}"),
+        ("ID", "28 28 57249", r"[1-9]\d [1-9]\d [1-9]\d{4}"),
+        ("ID", "AB-0912/x", r"[A-Z]{2}-\d{4}/[a-z]"),
+        ("ID", "patient ID #AB-987654", r"patient ID #[A-Z]{2}-\d{6}"),
+        ("PHONE", "(310) 555-1234", r"\(\d{3}\) \d{3}-\d{4}"),
+        ("ZIP", "28016", r"\d{5}"),
+        ("EMAIL", "ida@hospital.org", r"[\w.]+@example\.(com|org|net)"),
+        ("URL", "https://www.a.org/b", r"https://www\.[a-z0-9-]+\.example\.(com|org|net)"),
+        ("IP_ADDRESS", "10.1.2.3", r"(192\.0\.2|198\.51\.100|203\.0\.113)\.\d+"),
+        ("CITY", "BOSTON", r"[A-Z .'-]+"),
+        ("STATE", "MA", r"[A-Z]{2}"),
+        ("COUNTRY", "Peru", r".*[A-Za-z].*"),
+        ("STREET", "12 Elm St", r".*\d.*"),
+        ("HOSPITAL", "Boston General Hospital", r".+ General Hospital"),
+        ("HOSPITAL", "Hospital de la Princesa", r"Hospital de la .+"),
+        ("HOSPITAL", "UCLA Medical Center", r"(?!.*LA Med).+ Medical Center"),
+        ("HOSPITAL", "St. Gertrude", r".+(?<! de)"),
+        ("HOSPITAL", "General Hospital", r"\[HOSPITAL\]"),
+        ("HOSPITAL", "MGH", r"[A-Z]{3}"),
+        ("TERRITORIO", "E-41013", r"[A-Z]-\d{5}"),
+        ("ORGANIZATION", "Arnold-Jones", r".+"),
+        ("PROFESSION", "miner", r"[^A-Z]+"),
+        ("AGE", "62", r"\d\d"),
+        ("AGE", "seventy-two", r"[a-z-]+"),
+        ("AGE", "cinco años y 10 meses", r"(dos|tres|cuatro|seis|siete|ocho) años y \d+ meses"),
+        ("AGE", "92 years", r"90\+ years"),
+        ("AGE", "90", r"90\+"),
+        ("AGE", "noventa y un años", r"90\+ años"),
+        ("AGE", "elderly", r"\[AGE\]"),
+        ("ID", "afgana", r"\[ID\]"),
+        ("DATE", "Easter", r"\[DATE\]"),
+        ("NAME", "Dr.", r"\[NAME\]"),
+        ("SEXO_SUJETO_ASISTENCIA", "H", r"\[SEXO_SUJETO_ASISTENCIA\]"),
+    ],
+)
+def test_a_surrogate_has_the_shape_of_the_value(label: str, value: str, shape: str) -> None:
+    for name in ("one", "two", "three"):
+        made = surrogate(label, value, name=name)
+        assert re.fullmatch(shape, made)
+        assert value.casefold() not in made.casefold() or made == "90+"
+
+
+@pytest.mark.parametrize("locale", ["es_ES", "de_DE", "fr_FR", "ja_JP"])
+def test_other_locales_have_all_kinds(locale: str) -> None:
+    for label in ("NAME", "STATE", "CITY", "STREET", "HOSPITAL", "PROFESSION", "COUNTRY", "EMAIL"):
+        made = surrogate(label, "Ames 12" if label == "STREET" else "Ames", locale=locale)
+        assert "Ames" not in made
+
+
+def test_names_keep_their_gender_where_it_is_known() -> None:
+    for name in ("one", "two", "three", "four"):
+        man, woman = (surrogate("NAME", one, name=name).casefold() for one in ("John", "Mary"))
+        assert man in inventor().male
+        assert woman in inventor().female
+
+
+def test_a_word_of_a_name_is_the_same_throughout_a_document_in_any_form() -> None:
+    full, last, capitals, initial = replaced(
+        "{{P}}Ida Ames{{/P}}, {{P}}Ames{{/P}}; {{P}}AMES,IDA{{/P}}; {{P}}I. Ames{{/P}}"
+    )
+    first, family = full.split()
+    assert last == family
+    assert capitals == f"{family},{first}".upper()
+    assert initial == f"{first[0]}. {family}"
+
+
+def test_two_names_never_become_each_other() -> None:
+    people = ["Smith", "Johnson", "Williams", "Brown", "Jones", "Miller", "Davis"]
+    made = replaced(" ".join(f"{{{{P}}}}{name}{{{{/P}}}}" for name in people))
+    assert len(set(made)) == len(people)
+    assert not set(made) & set(people)
+
+
+def test_dates_of_a_document_keep_their_distances_and_age_its_value() -> None:
+    made = replaced("{{D}}1/2/2010{{/D}} {{D}}1/12/2010{{/D}} {{A}}62{{/A}} {{A}}62{{/A}}")
+    days = [int(part) for one in made[:2] for part in one.split("/")]
+    assert made[2] == made[3] != "62"
+    assert days[:3] != [1, 2, 2010]
+    (alone,) = replaced("{{D}}1/2/2010{{/D}}")
+    assert alone == made[0]
+
+
+def test_documents_differ_unless_they_are_to_be_consistent() -> None:
+    text = "{{P}}Ida Ames{{/P}} {{I}}0123456{{/I}} {{D}}1/2/2010{{/D}} {{C}}Boston{{/C}}"
+    one, other = (replaced(text, name=name) for name in "ab")
+    assert all(mine != theirs for mine, theirs in zip(one, other, strict=True))
+    same = [replaced(text, name=name, consistent=True) for name in "ab"]
+    assert same[0] == same[1]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    label=st.sampled_from(["NAME", "ID", "CITY", "DATE", "EMAIL", "HOSPITAL", "URL", "STREET"]),
+    value=st.text(min_size=1, max_size=8).filter(lambda text: bool(text.strip())),
+)
+def test_no_surrogate_holds_its_value(label: str, value: str) -> None:
+    values = redactor().redact(document("x"))  # begin with an empty document
+    assert values[0].replacements == ()
+    from annoseq.deid.redaction import Document, Find, Part
+
+    one = Document("n", (Part("1", value, (Find(0, len(value), label),)),))
+    for change in redactor().redact(one)[0].replacements:
+        assert not change.is_made_up or change.value.casefold() not in change.text.casefold()
+
+
+def test_an_age_may_be_left_as_it_is_below_90() -> None:
+    invention = inventor().draw(Random(1))
+    assert invent_age_over_89("62 years", invention) == "62 years"
+    assert invent_age_over_89("ninety-two", invention) == "90+"
+    assert not is_over_89("eighty-nine")
+    table = Table.default()
+    kinds: dict[str, Kind] = {**table.labels, "age": "age-over-89"}
+    changed = Table(kinds, table.propagation, table.common, table.never)
+    (one,) = redactor(table=changed).redact(document("{{A}}62{{/A}} {{A}}95{{/A}}"))
+    assert one.text == "62 90+"
+
+
+def test_initials_are_told_from_names() -> None:
+    assert [is_initials(word) for word in ("J", "JB", "IDA", "IVY", "Jo")] == [True] * 2 + [
+        False
+    ] * 3
+
+
+def test_the_secret_is_drawn_anew_or_read(tmp_path: Path) -> None:
+    assert Secret().key != Secret().key
+    assert "key" not in repr(Secret())
+    path = tmp_path / "key"
+    path.write_bytes(b"0123456789abcdef\n")
+    one, same = (Secret.load(path, consistent=False) for _ in "12")
+    assert one.number("a", "b") == same.number("a", "b") != one.number("ab", "")
+    maker = SurrogateMaker(inventor(), Secret.load(path, consistent=True))
+    assert maker.secret.number("a", "x") == maker.secret.number("b", "x")
+
+
+def test_what_is_wrong_with_a_key_or_a_locale_is_said(tmp_path: Path) -> None:
+    short = tmp_path / "key"
+    short.write_text("abc")
+    with pytest.raises(OptionError, match=r"found a key of 3 bytes. Use one of at least 16"):
+        Secret.load(short, consistent=False)
+    with pytest.raises(OptionError, match=r"the key cannot be read: No such file.*openssl rand"):
+        Secret.load(tmp_path / "none", consistent=True)
+    with pytest.raises(OptionError, match=r"by the secret of --key. Give --key FILE"):
+        Secret.load(None, consistent=True)
+    with pytest.raises(OptionError, match=r"--locale xx_YY: there are no names of this locale"):
+        Inventor("xx_YY")
+
+
+def test_an_age_has_one_surrogate_however_it_is_written() -> None:
+    for name in map(str, range(5)):
+        digits, years, same = replaced(
+            "{{A}}47{{/A}}", "{{A}}47 años{{/A}}", "{{A}}cuarenta y siete{{/A}}", name=name
+        )
+        assert years == f"{digits} años"
+        assert digits != "47"
+        assert not same.isdigit()
+
+
+def test_no_town_is_half_a_name() -> None:
+    invention = inventor("es_ES").draw(Random(1))
+    found = {invention.say("city") for _ in range(500)}
+    assert "Ciudad" not in found
+    assert "Ciudad Real" in found

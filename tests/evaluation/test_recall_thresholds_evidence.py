@@ -1,0 +1,186 @@
+"""What validation rows say of scores, and thresholds that keep their word on other rows."""
+
+from __future__ import annotations
+
+import math
+from random import Random
+
+import numpy as np
+import pytest
+
+from annoseq.data.markup import Span
+from annoseq.errors import ModelError
+from annoseq.evaluation.calibration import expected_calibration_error
+from annoseq.evaluation.recall_thresholds import Evidence, measure_thresholds, place_of
+from annoseq.training.calibration_runner import Gathering
+
+GOLD = [Span(0, 4, "NAME"), Span(5, 9, "AGE")]
+Row = tuple[list[Span], list[Span]]
+
+
+def rows(count: int, *, seed: int, missed: float = 0.0) -> list[Row]:
+    """Gold spans and candidates; the log-odds of a candidate are twice what they should be."""
+    random = Random(seed)
+    made: list[Row] = []
+    for _ in range(count):
+        candidates = []
+        for right in GOLD:
+            odds = random.gauss(1, 1.5)
+            is_right = random.random() < 1 / (1 + math.exp(-odds))
+            wrong = Span(right.start, right.end - 1, right.label)
+            place = right if is_right else wrong
+            score = 1 / (1 + math.exp(-2 * odds))
+            if random.random() >= missed:
+                candidates.append(Span(place.start, place.end, place.label, score))
+            if not is_right and random.random() >= missed:
+                low = random.uniform(0.001, 0.2)
+                candidates.append(Span(right.start, right.end, right.label, low))
+        made.append((GOLD, candidates))
+    return made
+
+
+def gathered(some: list[Row], *, to_a_document: int = 1) -> Evidence | None:
+    gathering = Gathering(floor=1e-3)
+    for number, (gold, candidates) in enumerate(some):
+        likeliest = [one for one in candidates if (one.score or 0) > 0.5]
+        document = None if to_a_document == 1 else str(number // to_a_document)
+        gathering.add(gold, candidates, likeliest, document=document)
+    return gathering.evidence()
+
+
+def evidence(count: int = 400, *, missed: float = 0.0, seed: int = 1) -> Evidence:
+    found = gathered(rows(count, seed=seed, missed=missed))
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("target", [0.8, 0.9, 0.95])
+def test_the_wanted_recall_is_kept_on_unseen_rows(target: float) -> None:
+    recalls = []
+    unseen = rows(1000, seed=100)
+    for seed in range(6):
+        wanted = evidence(300, seed=seed).choose(target)
+        assert wanted.is_promised
+        assert not wanted.is_out_of_reach
+        measured = measure_thresholds(unseen, wanted.thresholds)
+        recalls.append(measured.recall)
+        assert measured.precision == pytest.approx(wanted.expected.precision, abs=0.06)
+        assert wanted.expected.recall >= target
+    assert sum(recall >= target for recall in recalls) >= 4
+    assert target <= np.mean(recalls) < target + 0.05
+
+
+def test_what_was_expected_is_what_its_threshold_does_to_the_same_rows() -> None:
+    some = rows(300, seed=3)
+    found = gathered(some)
+    assert found is not None
+    for target in (0.5, 0.7, 0.9, 0.97):
+        wanted = found.choose(target)
+        assert measure_thresholds(some, wanted.thresholds) == wanted.expected
+
+
+def test_scores_become_probabilities() -> None:
+    found = evidence(1500)
+    assert found.error_before > 0.06
+    assert found.error_after < 0.045
+    others = rows(1500, seed=9)
+    scores, right = zip(
+        *((span.score or 0.0, span in GOLD) for _, row in others for span in row), strict=True
+    )
+    after = expected_calibration_error(found.probabilities(scores).tolist(), right)
+    assert after < 0.045
+    ends = found.probabilities([0.0, 1.0])
+    assert 0 < ends[0] < ends[1] < 1
+
+
+def test_scores_that_are_right_are_left_alone() -> None:
+    """Fitting to few spans can only make them worse."""
+    random = Random(4)
+    some: list[Row] = []
+    for _ in range(150):
+        score = random.choice([0.1, 0.5, 0.9])
+        right = Span(0, 4, "NAME", score)
+        place = right if random.random() < score else Span(0, 3, "NAME", score)
+        some.append(([Span(0, 4, "NAME")], [place]))
+    gathering = Gathering(floor=1e-3)
+    for gold, candidates in some:
+        gathering.add(gold, candidates, candidates, document=None)
+    found = gathering.evidence()
+    assert found is not None
+    assert found.error_after == pytest.approx(found.error_before)
+    assert found.calibration.method == "none"
+    assert found.calibration.apply([0.25, 0.75]).tolist() == pytest.approx([0.25, 0.75])
+
+
+def test_what_has_no_candidate_is_out_of_reach() -> None:
+    found = evidence(missed=0.1)
+    assert 0.85 < found.reachable < 0.95
+    wanted = found.choose(0.99)
+    assert wanted.is_out_of_reach
+    assert not wanted.is_promised
+    assert wanted.expected.recall == found.reachable
+
+
+def test_what_can_be_reached_but_for_chance_is_not_promised() -> None:
+    found = evidence(missed=0.03)
+    wanted = found.choose(found.reachable - 0.001)
+    assert (wanted.is_promised, wanted.is_out_of_reach) == (False, False)
+    assert wanted.expected.recall == pytest.approx(found.reachable, abs=0.003)
+
+
+def test_the_margin_is_the_widest_for_which_there_are_candidates() -> None:
+    found = evidence(missed=0.03)
+    wanted = [found.choose(found.reachable - 0.001 * step) for step in range(40)]
+    assert {one.confidence for one in wanted} == {0, 90, 99}
+    assert [one.confidence for one in wanted] == sorted(one.confidence for one in wanted)
+    for one in wanted:
+        share = one.thresholds.target_recall
+        error = math.sqrt(share * (1 - share) * found.clustering / found.gold)
+        margin = {0: 0.0, 90: 1.28, 99: 2.32}[one.confidence]
+        assert one.expected.recall >= share + margin * error - 1e-9
+
+
+def test_spans_of_a_document_that_are_missed_together_leave_less_to_chance() -> None:
+    some = [
+        (gold, candidates if number // 10 % 5 else candidates[:0])
+        for number, (gold, candidates) in enumerate(rows(500, seed=2))
+    ]
+    alone, together = gathered(some), gathered(some, to_a_document=10)
+    assert alone is not None
+    assert together is not None
+    assert (alone.documents, together.documents) == (500, 50)
+    assert together.clustering > 5 > alone.clustering >= 1
+    chosen = [one.choose(0.7).thresholds.overall for one in (alone, together)]
+    assert chosen[1] < chosen[0]
+
+
+def test_too_few_spans_are_no_evidence() -> None:
+    assert gathered(rows(49, seed=1)) is None
+    assert gathered(rows(50, seed=1)) is not None
+    assert gathered([]) is None
+
+
+def test_candidates_that_are_all_right_are_no_evidence() -> None:
+    right = [Span(one.start, one.end, one.label, 0.9) for one in GOLD]
+    assert gathered([(GOLD, right)] * 100) is None
+
+
+def test_it_is_kept_as_json_without_a_text() -> None:
+    found = evidence()
+    content = found.model_dump_json()
+    assert Evidence.read(content) == found
+    assert set(found.curves) == {"NAME", "AGE"}
+    assert found.gold == 800
+    assert len(content) < 12_000
+    with pytest.raises(ModelError) as caught:
+        Evidence.read(content.replace('"format":1', '"format":2'))
+    assert str(caught.value) == (
+        "calibration.json is damaged or of another version (format: Input should be 1). "
+        "Use the version that wrote it, or train again."
+    )
+
+
+@pytest.mark.parametrize("score", [0.0, 1e-9, 1e-5, 0.3, 0.999, 1.0])
+def test_places_rise_with_scores(score: float) -> None:
+    assert place_of(score) <= place_of(min(score * 1.1 + 1e-4, 1.0))
+    assert -277 <= place_of(score) <= 277

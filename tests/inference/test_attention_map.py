@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from annoseq.config import DeviceConfig, NetworkConfig
+from annoseq.data.markup import parse
+from annoseq.devices import Compute
+from annoseq.inference.attention_map import AttentionMap, attention_map
+from annoseq.models.build import build_model
+from annoseq.models.gru_attention import Attention
+from annoseq.tokenization.seq2seq_tokenizer import Codec
+from tests.tiny import TINY_ATTENTION
+
+if TYPE_CHECKING:
+    from annoseq.data.pairs import Pairs
+    from annoseq.tokenization.dataset import Dataset
+
+
+@pytest.fixture(scope="module")
+def codec(dataset: Dataset) -> Codec:
+    assert isinstance(dataset.codec, Codec)
+    return dataset.codec
+
+
+@pytest.fixture(scope="module")
+def network(codec: Codec) -> Attention:
+    network = build_model(NetworkConfig.of(TINY_ATTENTION), codec, seed=0)
+    assert isinstance(network, Attention)
+    return network
+
+
+def looked(network: Attention, codec: Codec, annotated: str) -> AttentionMap | None:
+    text, spans = parse(annotated)
+    compute = Compute.choose(DeviceConfig(device="cpu"))
+    return attention_map(network, codec, text, spans, compute=compute)
+
+
+def test_every_token_has_its_place(network: Attention, codec: Codec) -> None:
+    found = looked(network, codec, "Dear {{NAME:DOCTOR}}Ames{{/NAME:DOCTOR}}:")
+    assert found is not None
+    source, written, weights = found
+    assert source[:3] == ["Dear", " Ames", ":"]
+    assert written == ["Dear", "{{NAME:DOCTOR}}", " Ames", "{{/NAME:DOCTOR}}", ":", "(end)"]
+    assert [len(row) for row in weights] == [len(source)] * len(written)
+    assert set("".join(weights)) <= set("0123456789")
+
+
+def test_the_same_row_is_looked_at_in_the_same_way(
+    network: Attention, codec: Codec, sample: Pairs
+) -> None:
+    network.train()  # what training drops must not be dropped here
+    one, same = (looked(network, codec, sample[3].target) for _ in range(2))
+    assert one == same
+
+
+def test_what_cannot_be_read_has_no_map(network: Attention, codec: Codec) -> None:
+    assert looked(network, codec, "") is None
+    assert looked(network, codec, "a " * 100) is None

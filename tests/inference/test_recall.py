@@ -1,0 +1,156 @@
+"""A tagger asked for a share of the spans: faithful, deterministic, and more than the likeliest."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from annoseq.config import BatchConfig
+from annoseq.errors import ModelError, OptionError
+from annoseq.evaluation.recall_thresholds import Evidence
+from annoseq.inference.annotator import Annotator
+from annoseq.models.serialization import TrainedModel
+from tests.fidelity import ONE_PASS, annotate, hard_texts, random_annotator
+from tests.models.test_serialization_folder import replace_file
+from tests.trusted import judged, pairs, trusted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from annoseq.inference.annotation import Annotation
+
+NAMES = ("flat tagger", "nested tagger")
+every_tagger = pytest.mark.parametrize("name", NAMES)
+
+
+@pytest.fixture(scope="module")
+def annotators() -> dict[str, Annotator]:
+    return {name: Annotator(trusted(name)) for name in NAMES}
+
+
+def read(annotator: Annotator, texts: list[str], target_recall: float | None) -> list[Annotation]:
+    return annotator.annotate(
+        texts,
+        batching=BatchConfig(batch_size=512, batch_tokens=16_384),
+        target_recall=target_recall,
+        advance=lambda _: None,
+    )
+
+
+@every_tagger
+def test_more_spans_are_marked_and_no_text_is_changed(
+    name: str, annotators: dict[str, Annotator]
+) -> None:
+    texts = ["Dr. Ames, 31y " * 60, *hard_texts(12, seed="recall")]
+    few, many = (read(annotators[name], texts, share) for share in (0.05, 0.95))
+    for one in (*few, *many):
+        assert not one.is_changed
+        assert one.score <= 0
+        assert all(span.score is not None and 0 < span.score < 1 for span in one.spans or ())
+    counts = [sum(len(one.spans or ()) for one in some) for some in (few, many)]
+    assert counts[0] < counts[1]
+    assert max(one.windows for one in many) > 1
+    threshold = annotators[name].wanted(0.95).thresholds.overall
+    least = annotators[name].probability(threshold)
+    assert all(span.score >= least for one in many for span in one.spans or () if span.score)
+    assert read(annotators[name], texts, 0.95) == many
+
+
+@every_tagger
+def test_the_likeliest_spans_stay_what_they_are_with_probabilities(
+    name: str, annotators: dict[str, Annotator]
+) -> None:
+    texts = list(hard_texts(20, seed="calibrated"))
+    before = annotate(name, ONE_PASS, texts)
+    after = read(annotators[name], texts, None)
+    assert [one.annotated for one in after] == [one.annotated for one in before]
+    scores = [
+        (old.score, new.score)
+        for one, other in zip(before, after, strict=True)
+        for old, new in zip(one.spans or (), other.spans or (), strict=True)
+    ]
+    assert len(scores) > 5
+    for old, new in scores:
+        assert old is not None
+        assert new == pytest.approx(annotators[name].probability(old))
+    ranked = [new or 0.0 for _, new in sorted((old or 0.0, new or 0.0) for old, new in scores)]
+    assert ranked == sorted(ranked)
+
+
+def test_recall_is_kept_on_the_rows_that_chose(annotators: dict[str, Annotator]) -> None:
+    rows = pairs()
+    annotator = annotators["flat tagger"]
+    wanted = annotator.wanted(0.5)
+    found = read(annotator, [pair.source for pair in rows], 0.5)
+    assert sum(len(one.spans or ()) for one in found) == wanted.expected.kept
+
+
+def refusal(annotator: Annotator, target_recall: float) -> str:
+    with pytest.raises(OptionError) as caught:
+        annotator.annotate(["Dr. Ames"], target_recall=target_recall)
+    return str(caught.value)
+
+
+def test_who_cannot_say_refuses(annotators: dict[str, Annotator]) -> None:
+    assert refusal(random_annotator("flat"), 0.9) == (
+        "--target-recall is for taggers, which know the chance of every span, and this model "
+        "writes its output. Leave it off, or train a model with --model tagger."
+    )
+    assert refusal(random_annotator("flat tagger"), 0.9) == (
+        "--target-recall needs calibration.json in the model folder, and this model has none: it "
+        "was validated on fewer than 100 spans, or trained by an older version. Leave it off, or "
+        "train again with more rows."
+    )
+    assert refusal(annotators["flat tagger"], 1.0) == (
+        "a recall of 1 was asked for. Give a share between 0 and 1, such as 0.99."
+    )
+
+
+def test_evidence_is_saved_with_the_model(tmp_path: Path) -> None:
+    model = trusted()
+    model.save(tmp_path / "model", card="")
+    again = TrainedModel.load(tmp_path / "model")
+    assert again.calibration == model.calibration
+    again.save(tmp_path / "again", card="")
+    for name in ("calibration.json", "config.json"):
+        one, other = (tmp_path / folder / name for folder in ("model", "again"))
+        assert one.read_bytes() == other.read_bytes()
+    assert (tmp_path / "model" / "calibration.json").read_text() == model.calibration
+
+
+def test_damaged_evidence_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    trusted().save(folder, card="")
+    path = folder / "calibration.json"
+    content = path.read_bytes()
+    path.write_bytes(content[:-9])
+    with pytest.raises(ModelError) as caught:
+        Annotator.load(folder)
+    assert str(caught.value) == (
+        f"{folder}: calibration.json is not the file that was saved with this model. "
+        "Copy the whole folder again, or train again."
+    )
+    replace_file(folder, "calibration.json", content.replace(b'"rows"', b'"lines"'))
+    with pytest.raises(
+        ModelError, match=r"^calibration\.json is damaged or of another version \(ro"
+    ):
+        Annotator.load(folder)
+    path.unlink()
+    with pytest.raises(ModelError, match=r"calibration\.json cannot be read: No such file"):
+        Annotator.load(folder)
+
+
+def test_too_few_spans_are_not_judged() -> None:
+    assert judged(rows=pairs(40)) is None
+    assert judged(rows=[replace(pair, document="one") for pair in pairs()]) is None
+
+
+def test_evidence_holds_no_word_of_the_texts() -> None:
+    content = trusted("nested tagger").calibration
+    assert content is not None
+    evidence = Evidence.read(content)
+    assert evidence.rows == 80
+    assert evidence.curves.keys() | evidence.missed.keys() <= {"A", "B", "C"}
+    assert "Ames" not in content

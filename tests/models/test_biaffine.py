@@ -1,0 +1,160 @@
+"""The classifier of pairs against every set of spans, one by one."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from math import exp, log
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from annoseq.models import biaffine as nested
+from annoseq.models.biaffine import NestedSpans
+from annoseq.tokenization.bioes import tag_rows
+from annoseq.tokenization.linearize import Cover
+from tests.models.tiny import LABELS, randomise
+
+WIDTH = 6
+LENGTHS = torch.tensor([5, 1, 3])
+
+
+def random_finder(*, levels: int = 3, spread: float = 0.1) -> NestedSpans:
+    finder = NestedSpans(WIDTH, labels=2, levels=levels, self_nested=[0])
+    randomise(finder, spread=spread)
+    return finder.eval()
+
+
+def random_encoding(*, rows: int = 3, tokens: int = 5, seed: int = 1) -> torch.Tensor:
+    return torch.randn(rows, tokens, WIDTH, generator=torch.Generator().manual_seed(seed))
+
+
+def test_the_loss_is_that_of_every_pair_of_a_first_and_a_last_token() -> None:
+    finder, encoded = random_finder(), random_encoding(rows=1)
+    covers = [Cover(0, 4, "A"), Cover(0, 2, "A"), Cover(3, 4, "B")]
+    tags = tag_rows(covers, tokens=5, levels=3, labels=LABELS, self_nested="A")
+    loss = finder.loss(encoded, torch.tensor([tags]), torch.tensor([5]))
+    likely = finder.candidates(encoded, torch.tensor([5]), floor=1e-30, longest=5)
+    scores = dict(zip(map(tuple, likely.places.tolist()), likely.scores.tolist(), strict=True))
+    expected = 0.0
+    for first in range(5):
+        for last in range(first, 5):
+            named = [one for one in covers if (one.first, one.last - 1) == (first, last)]
+            chances = [scores[0, first, last, label] for label in (0, 1)]
+            nothing = log(1 - sum(map(exp, chances)))
+            expected += chances[LABELS[named[0].label]] if named else nothing
+    assert -loss.item() == pytest.approx(expected, rel=1e-3)
+
+
+def test_of_two_spans_around_the_same_tokens_the_outer_one_is_learned() -> None:
+    finder, encoded = random_finder(), random_encoding(rows=1)
+    length = torch.tensor([5])
+
+    def loss(*covers: Cover) -> float:
+        tags = tag_rows(covers, tokens=5, levels=3, labels=LABELS, self_nested="A")
+        return finder.loss(encoded, torch.tensor([tags]), length).item()
+
+    assert loss(Cover(1, 3, "B"), Cover(1, 3, "A")) == loss(Cover(1, 3, "B"))
+
+
+def test_what_is_found_is_as_likely_as_its_loss_says() -> None:
+    finder, encoded = random_finder(spread=2.0), random_encoding(tokens=12)
+    lengths = torch.tensor([12, 1, 9])
+    found = finder.best(encoded, lengths)
+    assert len(found.places) > 6
+    tags = []
+    for row in range(3):
+        covers = [
+            Cover(first, last + 1, "AB"[label])
+            for at, first, last, label in found.places.tolist()
+            if at == row
+        ]
+        covers.sort(key=lambda one: (one.first, -one.last))
+        tags.append(tag_rows(covers, tokens=12, levels=3, labels=LABELS, self_nested="A"))
+    loss = finder.loss(encoded, torch.tensor(tags), lengths)
+    assert torch.allclose(-loss, found.total, rtol=1e-4)
+    assert (found.scores >= log(0.25)).all()
+    assert found.places[:, 0].tolist() == sorted(found.places[:, 0].tolist())
+
+
+def test_rows_are_cut_where_memory_ends_and_nothing_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    finder, encoded = random_finder(), random_encoding().requires_grad_()
+    tags = torch.tensor([[[1], [5], [0], [7], [0]], [[0]] * 5, [[7], [0], [8], [0], [0]]])
+    whole, found = finder.loss(encoded, tags, LENGTHS), finder.best(encoded, LENGTHS)
+    (gradient,) = torch.autograd.grad(whole.sum(), encoded)
+    monkeypatch.setattr(nested, "_AT_ONCE", 1)
+    cut, same = finder.loss(encoded, tags, LENGTHS), finder.best(encoded, LENGTHS)
+    assert torch.allclose(cut, whole)
+    assert torch.allclose(torch.autograd.grad(cut.sum(), encoded)[0], gradient, atol=1e-5)
+    assert torch.equal(same.places, found.places)
+    assert torch.allclose(same.total, found.total)
+
+
+def test_candidates_are_all_spans_likely_enough_and_short_enough() -> None:
+    finder, encoded = random_finder(), random_encoding()
+    every = finder.candidates(encoded, LENGTHS, floor=1e-30, longest=5)
+    assert len(every.places) == 2 * (15 + 1 + 6)
+    for floor, longest in ((0.1, 5), (0.5, 2), (1e-30, 1)):
+        some = finder.candidates(encoded, LENGTHS, floor=floor, longest=longest)
+        spans = every.places[:, 2] - every.places[:, 1] + 1
+        chosen = (every.scores >= log(floor)) & (spans <= longest)
+        assert torch.equal(some.places, every.places[chosen])
+        assert torch.equal(some.total, finder.best(encoded, LENGTHS).total)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    drawn=st.lists(
+        st.tuples(st.integers(0, 1), st.integers(0, 5), st.integers(0, 5), st.integers(0, 1)),
+        max_size=12,
+    ),
+    levels=st.integers(1, 3),
+)
+def test_spans_are_taken_one_by_one_as_long_as_they_nest(
+    drawn: list[tuple[int, int, int, int]], levels: int
+) -> None:
+    """As a reader would: the likeliest first, and every rule looked up in what is taken."""
+    spans = [(row, min(a, b), max(a, b), label) for row, a, b, label in drawn]
+    scores = [-0.1 * place for place in range(len(spans))]
+    taken: list[tuple[int, int, int, int]] = []
+    for span in spans:
+        if _stands(span, taken, levels=levels):
+            taken.append(span)
+    places = torch.tensor(spans).reshape(-1, 4)
+    kept = nested._well_nested(
+        places, torch.tensor(scores), nests=torch.tensor([True, False]), levels=levels
+    )
+    assert {spans[number] for number in kept.tolist()} == set(taken)
+    assert kept.tolist() == sorted(kept.tolist())
+
+
+def _stands(
+    span: tuple[int, int, int, int], taken: list[tuple[int, int, int, int]], *, levels: int
+) -> bool:
+    row, first, last, label = span
+    others = [one for one in taken if one[0] == row]
+    for _, begin, end, other in others:
+        if last < begin or end < first:
+            continue
+        inside, outside = begin <= first and last <= end, first <= begin and end <= last
+        if inside == outside or (label == other == 1):
+            return False
+    return _deepest([*others, span]) <= levels
+
+
+def _deepest(spans: list[tuple[int, int, int, int]]) -> int:
+    return max(
+        (
+            size
+            for size in range(1, len(spans) + 1)
+            for some in combinations(spans, size)
+            if all(
+                (a[1] <= b[1] and b[2] <= a[2]) or (b[1] <= a[1] and a[2] <= b[2])
+                for a, b in combinations(some, 2)
+            )
+        ),
+        default=0,
+    )

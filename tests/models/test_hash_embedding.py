@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import torch
+
+from annoseq.models.hash_embedding import WordVectors
+from annoseq.tokenization.hash_features import KINDS, Words
+
+WIDTH = 4
+
+
+def some_words() -> Words:
+    words = Words(buckets=1024)
+    words.look_up(["Dr", ".", " Ames", "Ames", " ames"])
+    words.look_up([" Ames"], [("list names single",)])
+    return words
+
+
+def test_a_word_has_the_same_vector_in_any_company() -> None:
+    words, vectors = some_words(), WordVectors(buckets=1024, width=WIDTH, word_dropout=0.0)
+    together = vectors(words.bags(range(6)))
+    assert together.shape == (6, KINDS * WIDTH)
+    for number in range(6):
+        assert torch.allclose(vectors(words.bags([number]))[0], together[number])
+    assert vectors(words.bags([])).shape == (0, KINDS * WIDTH)
+
+
+def test_words_that_differ_in_one_feature_differ_in_its_part_of_the_vector() -> None:
+    vectors = WordVectors(buckets=1024, width=WIDTH, word_dropout=0.0)
+    _, _, spaced, bare, lower, marked = vectors(some_words().bags(range(6))).split(1)
+
+    def differing(one: torch.Tensor, other: torch.Tensor) -> list[int]:
+        return (one != other).reshape(KINDS, WIDTH).any(1).nonzero().flatten().tolist()
+
+    assert differing(spaced, bare) == [3]
+    assert differing(spaced, lower) == [3]
+    assert differing(spaced, marked) == [4]
+
+
+def test_in_training_some_words_are_known_by_their_spelling_alone() -> None:
+    words = Words(buckets=1024)
+    numbers = words.look_up([f"w{number}" for number in range(400)])
+    vectors = WordVectors(buckets=1024, width=WIDTH, word_dropout=0.25)
+    torch.manual_seed(0)
+    forms, rest = vectors(words.bags(numbers)).split([WIDTH, (KINDS - 1) * WIDTH], 1)
+    assert 60 < int((forms == 0).all(1).sum()) < 140
+    assert rest.any(1).all()
+    assert vectors.eval()(words.bags(numbers))[:, :WIDTH].any(1).all()
+
+
+def test_vectors_of_a_file_are_one_more_kind() -> None:
+    rows = torch.tensor([[0.6, 0.8, 0.0]] * 5 + [[0.0, 0.0, 1.0]])
+    bags = some_words().bags(range(6))._replace(vectors=rows)
+    torch.manual_seed(0)
+    plain = WordVectors(buckets=1024, width=WIDTH, word_dropout=0.0)
+    torch.manual_seed(0)
+    vectors = WordVectors(buckets=1024, width=WIDTH, word_dropout=0.0, columns=3)
+    assert (plain.width, vectors.width) == (KINDS * WIDTH, (KINDS + 1) * WIDTH)
+    hashed, projected = vectors(bags).split([KINDS * WIDTH, WIDTH], 1)
+    assert torch.equal(hashed, plain(bags))
+    assert (projected[:5] == projected[0]).all()
+    assert not torch.equal(projected[0], projected[5])
+    assert plain.state_dict().keys() < vectors.state_dict().keys()
+
+
+def test_in_training_some_vectors_are_left_out_as_if_the_file_had_none() -> None:
+    words = Words(buckets=1024)
+    numbers = words.look_up([f"w{number}" for number in range(400)])
+    rows = torch.tensor([[0.6, 0.8, 0.0]]).repeat(400, 1)
+    bags = words.bags(numbers)._replace(vectors=rows)
+    vectors = WordVectors(buckets=1024, width=WIDTH, word_dropout=0.25, columns=3)
+    assert vectors.projection is not None
+    nothing = vectors.projection(torch.tensor([0.0, 0.0, 1.0]))
+    torch.manual_seed(0)
+    projected = vectors(bags)[:, KINDS * WIDTH :]
+    assert 60 < int((projected == nothing).all(1).sum()) < 140
+    assert rows.tolist() == [rows[0].tolist()] * 400
+    assert not (vectors.eval()(bags)[:, KINDS * WIDTH :] == nothing).all(1).any()
+
+
+def test_half_precision_is_no_hindrance() -> None:
+    rows = torch.tensor([[0.6, 0.8, 0.0]] * 6)
+    bags = some_words().bags(range(6))._replace(vectors=rows)
+    vectors = WordVectors(buckets=1024, width=WIDTH, word_dropout=0.0, columns=3).eval()
+    expected = vectors(bags)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = vectors(bags)
+    assert not torch.equal(found, expected)
+    assert torch.allclose(found.float(), expected, atol=0.02)

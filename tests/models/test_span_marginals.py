@@ -1,0 +1,96 @@
+"""The candidates of a CRF against all sequences there are, one by one."""
+
+from __future__ import annotations
+
+from math import exp
+
+import pytest
+import torch
+
+from annoseq.models import span_marginals as candidates
+from annoseq.models.span_marginals import find_candidates
+from annoseq.tokenization.bioes import spans_of
+from tests.models.test_crf import (
+    LENGTHS,
+    all_scores,
+    random_chain,
+    random_emissions,
+    total,
+)
+from tests.models.tiny import batch_of, random_tagger, tagged
+
+Place = tuple[int, ...]
+
+
+def found_by_hand(labels: int, *, spread: float) -> dict[Place, float]:
+    """Add up the probabilities of the sequences that hold each span: row, first, last, label."""
+    chain = random_chain(labels)
+    emissions = random_emissions(chain) * spread
+    shares: dict[Place, float] = {}
+    for row, length in enumerate(LENGTHS.tolist()):
+        scores = all_scores(chain, emissions[row, :length])
+        whole = total(scores)
+        for tags, score in scores.items():
+            for _, *span in spans_of(torch.tensor([tags]), labels=labels).tolist():
+                place = (row, *span)
+                shares[place] = shares.get(place, 0.0) + exp(score - whole)
+    return shares
+
+
+def found(labels: int, *, spread: float, floor: float, longest: int = 9) -> dict[Place, float]:
+    chain = random_chain(labels)
+    paths = chain.paths(random_emissions(chain) * spread, LENGTHS)
+    places, scores = find_candidates(chain, paths, floor=floor, longest=longest)
+    assert len(places) == len(set(map(tuple, places.tolist())))
+    return dict(zip(map(tuple, places.tolist()), scores.exp().tolist(), strict=True))
+
+
+@pytest.mark.parametrize("floor", [1e-6, 0.02, 0.1, 0.5])
+@pytest.mark.parametrize("spread", [1.0, 3.0])
+@pytest.mark.parametrize("labels", [1, 2])
+def test_they_are_all_spans_above_the_floor(labels: int, spread: float, floor: float) -> None:
+    expected = {
+        place: share
+        for place, share in found_by_hand(labels, spread=spread).items()
+        if share >= floor
+    }
+    assert found(labels, spread=spread, floor=floor) == pytest.approx(expected)
+
+
+def test_none_is_longer_than_asked_for() -> None:
+    everything = found(2, spread=1.0, floor=1e-6)
+    short = {place: share for place, share in everything.items() if place[2] - place[1] < 2}
+    assert len(short) < len(everything)
+    assert found(2, spread=1.0, floor=1e-6, longest=2) == short
+
+
+def test_they_are_the_same_in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = found(2, spread=1.0, floor=1e-6)
+    monkeypatch.setattr(candidates, "_AT_ONCE", 3)
+    assert found(2, spread=1.0, floor=1e-6) == whole
+
+
+def test_without_labels_there_are_none() -> None:
+    chain = random_chain(0)
+    paths = chain.paths(random_emissions(chain), LENGTHS)
+    places, scores = find_candidates(chain, paths, floor=0.01, longest=4)
+    assert (places.shape, scores.shape) == ((0, 4), (0,))
+
+
+@pytest.mark.parametrize("levels", [1, 2])
+def test_the_likeliest_spans_of_a_tagger_are_among_its_candidates(levels: int) -> None:
+    tagger = random_tagger(levels=levels)
+    rows = [tagged(tagger, list(text), levels=levels) for text in ("abcdefg", "x", "hija")]
+    batch = batch_of(*rows)
+    best = tagger.spans(batch)
+    some = tagger.candidates(batch, floor=1e-3, longest=9)
+    assert sum(len(one.spans) for one in best) > 1
+    for likeliest, more in zip(best, some, strict=True):
+        scores = {span[:3]: span.score for span in more.spans}
+        assert len(scores) == len(more.spans) > len(likeliest.spans)
+        assert all(score >= -6.91 for score in scores.values())
+        places = [span[:2] for span in more.spans]
+        assert places == sorted(places, key=lambda place: (place[0], -place[1]))
+        for span in likeliest.spans:
+            assert scores[span[:3]] == pytest.approx(span.score, abs=1e-4)
+        assert more.score == pytest.approx(likeliest.score)

@@ -1,0 +1,24 @@
+"""Pairs for the tests of this folder."""
+
+from __future__ import annotations
+
+from annoseq.config import DataConfig
+from annoseq.data.pairs import Pair, Pairs
+
+EVERYTHING = DataConfig(min_frequency=1)
+"""Settings with which no training token is unknown."""
+
+
+def pairs_of(*rows: tuple[str, str], name: str = "t.csv") -> Pairs:
+    """Make pairs without documents."""
+    return Pairs([Pair(*row, number) for number, row in enumerate(rows, 1)], name=name)
+
+
+LETTERS = pairs_of(
+    ("Dear Dr. Ames:", "Dear Dr. {{NAME}}Ames{{/NAME}}:"),
+    ("Seen on 3/4.", "Seen on {{DATE}}3/4{{/DATE}}."),
+    ("No fever.", "No fever."),
+    ("Call  Eve {{NAME}}\r\n", "Call  {{NAME}}Eve{{/NAME}} {{\\NAME}}\r\n"),
+    ("Pt. Wu, 31y", "Pt. {{NAME}}Wu{{/NAME}}, {{AGE}}31y{{/AGE}}"),
+)
+BROKEN = ("Dr. Ames", "Dr. {{NAME}}Ames")

@@ -1,0 +1,314 @@
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from rich.console import Console
+
+from annoseq._version import __version__
+from annoseq.config import BatchConfig, DataConfig
+from annoseq.data.pairs import Pair, Pairs
+from annoseq.errors import DatasetError, OptionError, OutputError, PairsError
+from annoseq.tokenization.dataset import Dataset
+from annoseq.tokenization.seq2seq_tokenizer import Codec
+from tests.limits import largest_file
+from tests.tokenization.tables import BROKEN, EVERYTHING, LETTERS, pairs_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MANY = Pairs(
+    [
+        Pair(
+            f"Dr. Ames {n}{'!' * n}",
+            f"Dr. {{{{NAME}}}}Ames{{{{/NAME}}}} {n}{'!' * n}",
+            n,
+            f"d{n // 4}",
+            n,
+        )
+        for n in range(1, 21)
+    ],
+    name="many.csv",
+)
+FILES = [
+    "config.json",
+    "labels.json",
+    "source.json",
+    "target.json",
+    "train.parquet",
+    "valid.parquet",
+]
+
+
+def rows(pairs: Any) -> list[int]:
+    return [pair.row for pair in pairs]
+
+
+def test_rows_are_split_by_the_seed() -> None:
+    config = DataConfig(split_by="row", valid_share=0.25)
+    one, again = (Dataset.from_pairs(MANY, config=config) for _ in range(2))
+    other = Dataset.from_pairs(MANY, config=config.model_copy(update={"split_seed": 7}))
+    assert one.train == again.train
+    assert one.train.examples == again.train.examples
+    assert rows(one.valid.pairs) == rows(again.valid.pairs) != rows(other.valid.pairs)
+    assert (len(one.train), len(one.valid)) == (15, 5)
+    assert sorted(rows(one.train.pairs) + rows(one.valid.pairs)) == rows(MANY)
+    assert one.fingerprint == other.fingerprint == MANY.fingerprint()
+
+
+def test_documents_stay_whole() -> None:
+    dataset = Dataset.from_pairs(MANY)
+    train, valid = (
+        {pair.document for pair in part.pairs} for part in (dataset.train, dataset.valid)
+    )
+    assert train & valid == set()
+    assert train | valid == {pair.document for pair in MANY}
+
+
+def test_a_validation_table_stands_in_for_the_split() -> None:
+    dataset = Dataset.from_pairs(MANY, valid=LETTERS, config=EVERYTHING)
+    assert rows(dataset.train.pairs) == rows(MANY)
+    assert list(dataset.valid.pairs) == list(LETTERS)
+    assert dataset.codec.labels == ("NAME",)  # from the training rows alone
+    assert " Ames" in dataset.codec.source.ids
+    assert "Seen" not in dataset.codec.source.ids
+
+
+def test_the_task_is_inferred_or_given() -> None:
+    assert Dataset.from_pairs(MANY).codec.task == "annotate"
+    assert Dataset.from_pairs(pairs_of(("a", "b"), ("c", "d"))).codec.task == "translate"
+    given = Dataset.from_pairs(MANY, config=DataConfig(task="translate"))
+    assert given.codec.task == "translate"
+    assert given.codec.labels == ()
+
+
+def never(*_: object, **__: object) -> Codec:
+    raise AssertionError("no vocabulary is to be built")
+
+
+def test_vocabularies_are_built_when_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = Dataset.from_pairs(MANY, valid=LETTERS)
+    sent = pickle.loads(pickle.dumps(dataset))  # as to the workers of a sweep
+    with monkeypatch.context() as patch:
+        patch.setattr(Codec, "fit", never)
+        again = Dataset.from_pairs(MANY, valid=LETTERS)
+        assert again == dataset
+        assert (again.task, len(again.train), len(again.valid)) == ("annotate", 20, len(LETTERS))
+    assert dataset.codec is dataset.codec
+    assert sent.codec.signature() == dataset.codec.signature()
+    assert sent.train.examples == dataset.train.examples
+
+
+def test_a_trained_models_codec_is_used_as_it_is() -> None:
+    codec = Dataset.from_pairs(LETTERS, valid=LETTERS, config=EVERYTHING).codec
+    dataset = Dataset.from_pairs(MANY, codec=codec, config=DataConfig(task="translate"))
+    assert dataset.codec is codec
+    assert dataset.codec.task == "annotate"  # the model's, whatever was asked
+    assert dataset.train.references[0] == dataset.train.pairs[0].target
+
+
+def test_bad_rows_are_named_or_left_out_and_counted() -> None:
+    pairs = pairs_of(BROKEN, *[(pair.source, pair.target) for pair in LETTERS], ("a", "b"))
+    config = DataConfig(task="annotate")
+    with pytest.raises(PairsError, match=r"2 of 7 rows cannot be used:\n  row 1"):
+        Dataset.from_pairs(pairs, config=config)
+    dataset = Dataset.from_pairs(pairs, config=config, skip_bad=True)
+    assert dataset.skipped == (1, 7)
+    assert sorted(rows(dataset.train.pairs) + rows(dataset.valid.pairs)) == [2, 3, 4, 5, 6]
+    assert dataset.fingerprint == pairs.fingerprint()  # of the table, not of what was left
+
+
+def test_bad_rows_of_a_validation_table_are_counted_too() -> None:
+    valid = pairs_of(("a", "a"), BROKEN, name="valid.csv")
+    dataset = Dataset.from_pairs(MANY, valid=valid, skip_bad=True)
+    assert rows(dataset.valid.pairs) == [1]
+    assert dataset.skipped == (2,)
+
+
+def test_tables_of_bad_rows_alone_are_refused() -> None:
+    bad = pairs_of(BROKEN, BROKEN, name="bad.csv")
+    config = DataConfig(task="annotate")
+    for pairs, valid in ((bad, MANY), (MANY, bad), (bad, None)):
+        with pytest.raises(PairsError) as caught:
+            Dataset.from_pairs(pairs, valid=valid, config=config, skip_bad=True)
+        assert str(caught.value) == (
+            "bad.csv: none of its 2 rows can be used. `annoseq check` shows why."
+        )
+
+
+def test_translating_has_no_bad_rows() -> None:
+    pairs = pairs_of(BROKEN, BROKEN)
+    dataset = Dataset.from_pairs(pairs, config=DataConfig(task="translate"), skip_bad=True)
+    assert dataset.skipped == ()
+    assert len(dataset.train) + len(dataset.valid) == 2
+
+
+def test_one_row_cannot_be_split() -> None:
+    with pytest.raises(PairsError, match="a split needs at least 2 rows, and the pairs have 1"):
+        Dataset.from_pairs(MANY[:1])
+
+
+def test_one_batch_has_the_longest_row_and_the_limits() -> None:
+    dataset = Dataset.from_pairs(MANY, valid=LETTERS, config=EVERYTHING)
+    batch = dataset.one_batch(batching=BatchConfig(batch_size=4))
+    assert batch.rows[0] == 19
+    assert batch.source.shape == (4, 3 + 2 + 20 + 1)  # Dr . Ames, two digits, marks, end
+    assert len(dataset.one_batch().rows) == 20
+
+
+@pytest.mark.parametrize("asked", [1, 3, 6, 8, 9, 11, 13, 20, 99])
+def test_show_batch_shows_as_many_rows_as_asked(asked: int) -> None:
+    file = io.StringIO()
+    dataset = Dataset.from_pairs(MANY, valid=LETTERS, config=EVERYTHING)
+    dataset.show_batch(asked, console=Console(file=file, width=200))
+    numbers = re.findall(r"^│ +(\d+) │", file.getvalue(), flags=re.MULTILINE)
+    assert len(set(numbers)) == len(numbers) == min(asked, 20)
+    assert "{{NAME}} ·Ames {{/NAME}}" in file.getvalue()
+
+
+@pytest.mark.parametrize("asked", [0, -1])
+def test_show_batch_shows_at_least_one_row(asked: int) -> None:
+    with pytest.raises(OptionError) as caught:
+        Dataset.from_pairs(MANY).show_batch(asked)
+    assert str(caught.value) == f"{asked} rows were asked for. Ask for 1 or more."
+
+
+# --- saved and loaded ---
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    pairs = pairs_of(BROKEN, *[(pair.source, pair.target) for pair in MANY])
+    config = DataConfig(task="annotate", min_frequency=1, valid_share=0.3)
+    Dataset.from_pairs(pairs, config=config, skip_bad=True).save(tmp_path / "data")
+    return tmp_path / "data"
+
+
+def test_what_is_saved_is_what_is_loaded(folder: Path) -> None:
+    dataset = Dataset.load(folder)
+    dataset.save(folder.with_name("again"))
+    again = Dataset.load(str(folder.with_name("again")))
+    assert sorted(path.name for path in folder.iterdir()) == FILES
+    assert (again.train, again.valid) == (dataset.train, dataset.valid)
+    assert again.valid.encoding.value == dataset.valid.encoding.value
+    assert (again.config, again.fingerprint) == (dataset.config, dataset.fingerprint)
+    assert again.skipped == dataset.skipped == (1,)
+    assert again.codec.signature() == dataset.codec.signature()
+    assert again.codec.bounds == dataset.codec.bounds
+    assert (len(again.train), len(again.valid), again.config.valid_share) == (14, 6, 0.3)
+    for name in FILES:
+        assert (folder / name).read_bytes() == (folder.with_name("again") / name).read_bytes()
+
+
+def test_an_existing_folder_is_refused_unless_it_may_be_replaced(folder: Path) -> None:
+    (folder / "mine").touch()
+    dataset = Dataset.load(folder)
+    with pytest.raises(OutputError) as caught:
+        dataset.save(folder)
+    assert str(caught.value) == (
+        f"{folder} exists already. Choose another name, or add --overwrite to replace it."
+    )
+    assert (folder / "mine").exists()
+    dataset.save(folder, overwrite=True)
+    assert sorted(path.name for path in folder.iterdir()) == FILES
+
+
+@pytest.mark.parametrize("size", [10, 600, 2500])  # within config.json, a vocabulary, the rows
+def test_a_full_disk_leaves_what_was_there(folder: Path, size: int) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    dataset = Dataset.load(folder)
+    for target in (folder, folder.with_name("new")):
+        with (
+            pytest.raises(OutputError, match=r"cannot be written: .*File too large") as caught,
+            largest_file(size),
+        ):
+            dataset.save(target, overwrite=True)
+        assert str(caught.value).startswith(f"{target} cannot be written: ")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert [path.name for path in folder.parent.iterdir()] == ["data"]
+
+
+def test_a_file_in_the_place_of_a_folder_is_named(folder: Path) -> None:
+    target = folder / "config.json" / "data"
+    with pytest.raises(OutputError) as caught:
+        Dataset.load(folder).save(target)
+    assert str(caught.value) == (
+        f"{target} cannot be written: Not a directory. Nothing was changed; "
+        "choose a folder that exists, is writable and has room."
+    )
+
+
+AGAIN = " Prepare the data again with `annoseq prepare`."
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(DatasetError) as caught:
+        Dataset.load(folder)
+    assert str(caught.value) == f"{folder}: {name}: No such file or directory.{AGAIN}"
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError) as caught:
+        Dataset.load(tmp_path / "data")
+    assert str(caught.value) == (
+        f"{tmp_path / 'data'}: config.json: No such file or directory.{AGAIN}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("labels.json", "labels.json: Expecting value: line 1 column 1 (char 0)"),
+        ("source.json", "source.json: not a tokenizer file: expected value at line 1 column 1"),
+        ("target.json", "target.json: not a tokenizer file: expected value at line 1 column 1"),
+        ("train.parquet", "train.parquet is not a part of a prepared dataset"),
+        ("valid.parquet", "valid.parquet is not a part of a prepared dataset"),
+        (
+            "config.json",
+            "config.json is damaged or of another version (the whole file: Invalid JSON: expected "
+            f"value at line 1 column 1; this is annoseq {__version__})",
+        ),
+    ],
+)
+def test_a_damaged_file_is_named(folder: Path, name: str, reason: str) -> None:
+    (folder / name).write_text("damaged", encoding="utf-8")
+    with pytest.raises(DatasetError) as caught:
+        Dataset.load(folder)
+    assert str(caught.value) == f"{folder}: {reason}.{AGAIN}"
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"format": 2}, "format: Input should be 1"),
+        ({"later": True}, "later: Extra inputs are not permitted"),
+        ({"task": "sing"}, "task: Input should be 'annotate' or 'translate'"),
+        ({"fingerprint": 5}, "fingerprint: Input should be a valid string"),
+        ({"skipped": ["1"]}, "skipped.0: Input should be a valid integer"),
+        ({"data": {"valid_share": "0.2"}}, "data.valid_share: Input should be a valid number"),
+    ],
+)
+def test_a_configuration_of_another_version_is_refused(
+    folder: Path, change: dict[str, Any], fault: str
+) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change), encoding="utf-8")
+    with pytest.raises(DatasetError) as caught:
+        Dataset.load(folder)
+    assert str(caught.value) == (
+        f"{folder}: config.json is damaged or of another version ({fault}; "
+        f"this is annoseq {__version__}).{AGAIN}"
+    )
+
+
+def test_labels_of_another_dataset_are_refused(folder: Path) -> None:
+    (folder / "labels.json").write_text('["DATE"]', encoding="utf-8")
+    with pytest.raises(DatasetError) as caught:
+        Dataset.load(folder)
+    assert str(caught.value) == f"{folder}: labels.json does not fit target.json.{AGAIN}"

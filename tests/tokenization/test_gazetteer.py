@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from annoseq.errors import OptionError
+from annoseq.tokenization import gazetteer as marks_module
+from annoseq.tokenization.gazetteer import Hints, Marker, fold, read_list, read_patterns
+from annoseq.tokenization.pretokenizer import segmentation
+from annoseq.tokenization.regex_patterns import Expression, matches
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_CUT = segmentation(joins_digits=True)
+
+
+def cut(text: str) -> list[str]:
+    return [token for token, _ in _CUT.pre_tokenize_str(text)]
+
+
+def marked(marker: Marker, text: str) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the tokens of a text that have marks."""
+    pieces = _CUT.pre_tokenize_str(text)
+    tokens, offsets = [token for token, _ in pieces], [place for _, place in pieces]
+    found = marker.marks(text, tokens, offsets)
+    return [(token, some) for token, some in zip(tokens, found, strict=True) if some]
+
+
+@pytest.fixture
+def listing(tmp_path: Path) -> Path:
+    path = tmp_path / "places.txt"
+    lines = ["\ufeffYork", "New York", "", " St.  Mary's ", "York\r", "Straße", "H\u00f4tel 7"]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def lists(path: Path) -> Marker:
+    return Hints([path]).read(cut=cut)
+
+
+def test_entries_are_found_whatever_their_case_and_the_white_space_in_them(listing: Path) -> None:
+    marker = lists(listing)
+    assert marked(marker, "in york,NEW\n\tYork") == [
+        (" york", ("list places single",)),
+        ("NEW", ("list places begin",)),
+        ("York", ("list places end",)),
+    ]
+    assert marked(marker, "st. mary's") == [
+        ("st", ("list places begin",)),
+        (".", ("list places inside",)),
+        (" mary", ("list places inside",)),
+        ("'", ("list places inside",)),
+        ("s", ("list places end",)),
+    ]
+    assert [token for token, _ in marked(marker, "STRASSE 7 hôtel 7")] == [
+        "STRASSE",
+        " hôtel",
+        " 7",
+    ]
+
+
+def test_the_longest_entry_is_found_and_so_is_the_one_right_after_it(listing: Path) -> None:
+    found = marked(lists(listing), "New York York New York")
+    assert [some[0].removeprefix("list places ") for _, some in found] == [
+        *("begin", "end", "single", "begin", "end")
+    ]
+
+
+def test_entries_are_whole_tokens(listing: Path) -> None:
+    assert marked(lists(listing), "Yorkshire newyork New-York") == [
+        ("York", ("list places single",))
+    ]
+    assert marked(lists(listing), "") == []
+
+
+@pytest.mark.parametrize("separator", ["\x1f", "\x1f\x1f", "\x1e", "\u2003"])
+def test_separators_in_a_text_are_white_space(listing: Path, separator: str) -> None:
+    found = marked(lists(listing), f"{separator}New{separator}York{separator}😀York")
+    assert [token for token, _ in found] == ["New", "York", "York"]
+
+
+def test_tokens_are_folded() -> None:
+    assert [fold(token) for token in (" Ames", "ÀB", " ", " \u0301", "ß")] == [
+        *("ames", "àb", " ", "\u0301", "ss")
+    ]
+
+
+def test_several_lists_mark_the_same_token(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).write_text("Ames\n")
+    marker = Hints([tmp_path / "one", tmp_path / "two"]).read(cut=cut)
+    assert marked(marker, "Ames") == [("Ames", ("list one single", "list two single"))]
+
+
+def test_patterns_mark_all_tokens_that_they_cover() -> None:
+    patterns = {
+        "mrn": Expression(pattern=r"MRN \d+-\d+", ignore_case=True),
+        "any": Expression(pattern=r"(?=x)|z"),
+        "half": Expression(pattern=r"bcd"),
+    }
+    marker = Marker(patterns=patterns)
+    assert marked(marker, "x mrn 12-3, y z abcde") == [
+        (" mrn", ("pattern mrn begin",)),
+        (" 12", ("pattern mrn inside",)),
+        ("-", ("pattern mrn inside",)),
+        ("3", ("pattern mrn end",)),
+        (" z", ("pattern any single",)),
+        (" abcde", ("pattern half single",)),
+    ]
+
+
+def test_white_space_before_a_word_is_not_the_word() -> None:
+    marker = Marker(patterns={"space": Expression(pattern=r"\s")})
+    assert marked(marker, "a b\tc") == [("\t", ("pattern space single",))]
+
+
+def test_many_matches_in_a_long_text_take_no_longer_than_the_text() -> None:
+    marker = Marker(patterns={"word": Expression(pattern=r"\w+")})
+    began = time.process_time()
+    assert len(marked(marker, "word " * 4_000)) == 4_000
+    assert time.process_time() - began < 1
+
+
+def test_a_pattern_that_takes_too_long_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(marks_module, "matches", partial(matches, seconds=0.05))
+    marker = Marker(patterns={"mrn": Expression(pattern=r"(a|aa)+$")})
+    with pytest.raises(OptionError) as caught:
+        marked(marker, "a" * 60 + "b")
+    assert str(caught.value) == (
+        "the pattern 'mrn' takes more than 0.05 seconds on a text. "
+        "Such patterns repeat what repeats, as (a+)+ does: write it without."
+    )
+
+
+def refusal(hints: Hints) -> str:
+    with pytest.raises(OptionError) as caught:
+        hints.read(cut=cut)
+    return str(caught.value)
+
+
+def test_lists_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    none, blank, bad = (tmp_path / name for name in ("none.txt", "blank.txt", "bad.txt"))
+    blank.write_text(" \n\n\t\n")
+    bad.write_bytes(b"Ames\n\xff")
+    assert refusal(Hints([none])) == (
+        f"--lexicon {none} cannot be read: No such file or directory."
+    )
+    assert refusal(Hints([tmp_path])) == f"--lexicon {tmp_path} cannot be read: Is a directory."
+    assert refusal(Hints([blank])) == f"--lexicon {blank} has no entry. Write one in each line."
+    assert refusal(Hints([bad])) == (
+        f"--lexicon {bad}: byte 5 is not UTF-8. Save the list as UTF-8."
+    )
+    other = tmp_path / "other"
+    other.mkdir()
+    for folder in (tmp_path, other):
+        (folder / "same.txt").write_text("Ames")
+    twice = Hints([tmp_path / "same.txt", other / "same.txt"])
+    assert refusal(twice) == (
+        f"--lexicon {other / 'same.txt'}: there is another list named same. Rename one."
+    )
+
+
+HOW = "pattern = 'EXPRESSION', and ignore_case = true if you like."
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[mrn", "this is not TOML: Expected ']' at the end of a table declaration "
+         "(at end of document)."),
+        ("a = \xff", "this is not UTF-8 text. Save it as UTF-8."),
+        ("", f"there is no pattern in it. Write for each a table [name], and below it {HOW}"),
+        ("[mrn]\npattern = '('",
+         "[mrn]: this is no regular expression: missing ) at position 1."),
+        ("[mrn]\nignore_case = true", f"[mrn]: pattern: Field required. Write {HOW}"),
+        ("[mrn]\npattern = 'a'\nflags = 1",
+         f"[mrn]: flags: Extra inputs are not permitted. Write {HOW}"),
+        ("mrn = 'a'", f"[mrn] is no table. Write [mrn], and below it {HOW}"),
+    ],
+)  # fmt: skip
+def test_patterns_that_make_no_sense_are_refused(
+    content: str, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "mrn.toml"
+    path.write_bytes(content.encode("latin-1"))
+    assert refusal(Hints((), path)) == f"--patterns {path}: {message}"
+
+
+def test_patterns_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "none.toml"
+    assert refusal(Hints((), path)) == (
+        f"--patterns {path} cannot be read: No such file or directory. "
+        "Name a file that can be read."
+    )
+
+
+def test_what_was_read_survives_its_file(listing: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mrn.toml"
+    path.write_text("[mrn]\npattern = '[A-Z]-\\d+'\n[dose]\npattern = 'MG'\nignore_case = true\n")
+    assert read_patterns(path) == {
+        "mrn": Expression(pattern=r"[A-Z]-\d+"),
+        "dose": Expression(pattern="MG", ignore_case=True),
+    }
+    marker = Hints([listing], path).read(cut=cut)
+    assert bool(marker)
+    assert not Marker()
+    again = Marker.model_validate_json(marker.model_dump_json())
+    assert again == marker
+    assert read_list(listing, cut=cut) == again.lists["places"]
+    text = "New York A-1 5 mg"
+    assert marked(again, text) == marked(marker, text)
+    assert len(marked(marker, text)) == 6

@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from hypothesis import given, settings
+
+from annoseq.data.markup import Span, render, strip_tags
+from annoseq.data.pairs import Pair
+from annoseq.errors import PairsError
+from annoseq.tokenization.seq2seq_tokenizer import Codec, Example
+from annoseq.tokenization.vocabulary import SPECIALS, UNKNOWN
+from tests.data.strategies import annotated_texts, texts
+from tests.tokenization.tables import BROKEN, EVERYTHING, LETTERS, pairs_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from annoseq.config import Task
+
+THOROUGH = settings(max_examples=100, deadline=None)
+ANNOTATE = Codec.fit(LETTERS, task="annotate", config=EVERYTHING)
+REVERSED = [Pair(pair.target, pair.source, pair.row) for pair in LETTERS]
+TRANSLATE = Codec.fit(REVERSED, task="translate", config=EVERYTHING)
+
+
+def fitted(pairs: Sequence[Pair], task: Task) -> Codec:
+    return Codec.fit(pairs, task=task, config=EVERYTHING)
+
+
+def test_the_labels_are_those_of_the_pairs_in_order() -> None:
+    assert ANNOTATE.labels == ("AGE", "DATE", "NAME")
+    assert ANNOTATE.target.tokens[: len(SPECIALS) + 6] == [
+        *SPECIALS,
+        *["{{AGE}}", "{{/AGE}}", "{{DATE}}", "{{/DATE}}", "{{NAME}}", "{{/NAME}}"],
+    ]
+    assert not any(token.startswith("{{") for token in ANNOTATE.source.tokens)
+
+
+def test_the_target_of_annotating_is_the_sources_own_tokens_and_tags() -> None:
+    (row,) = ANNOTATE.tokenize(pairs_of(("Dr. Wu, 31y", "Dr. {{NAME}}Wu{{/NAME}}, 31y")))
+    assert row.source == ["Dr", ".", " Wu", ",", " 3", "1", "y"]
+    assert row.target == ["Dr", ".", "{{NAME}}", " Wu", "{{/NAME}}", ",", " 3", "1", "y"]
+    assert row.misfits == 0
+
+
+def test_translating_takes_tags_as_single_tokens_on_either_side() -> None:
+    (row,) = TRANSLATE.tokenize(pairs_of(("to {{NAME}}Wu{{/NAME}}", "to Wu")))
+    assert row.source == ["to", "{{NAME}}", " Wu", "{{/NAME}}"]
+    assert row.target == ["to", " Wu"]
+    assert TRANSLATE.labels == ()
+
+
+@THOROUGH
+@given(annotated_texts())
+def test_annotations_survive_ids(annotation: tuple[str, list[Span]]) -> None:
+    text, spans = annotation
+    pairs = pairs_of((text, render(text, spans)))
+    codec = fitted(pairs, "annotate")
+    (row,) = codec.tokenize(pairs)
+    output = codec.decode(codec.encode(row).target)
+    assert strip_tags(output) == strip_tags(row.reference) == text
+    if not row.misfits:
+        assert output == row.reference
+
+
+@THOROUGH
+@given(texts, annotated_texts())
+def test_translations_survive_ids(text: str, annotation: tuple[str, list[Span]]) -> None:
+    annotated = render(*annotation)
+    for pairs in (pairs_of((text, annotated)), pairs_of((annotated, text))):
+        codec = fitted(pairs, "translate")
+        (row,) = codec.tokenize(pairs)
+        assert codec.decode(codec.encode(row).target) == row.reference == pairs[0].target
+
+
+@pytest.mark.parametrize(
+    ("annotated", "reference"),
+    [
+        ("Dr. {{A}}Ames{{/A}}", "Dr. {{A}}Ames{{/A}}"),
+        ("Dr.{{A}} Ames{{/A}}", "Dr. {{A}}Ames{{/A}}"),  # tight
+        ("Dr. {{A}} Ames {{/A}} ", "Dr. {{A}}Ames{{/A}}"),  # white space that the markup added
+        ("Dr. A{{A}}mes{{/A}}", "Dr. A{{A}}mes{{/A}}"),  # as the user has it, not widened
+        ("Dr.{{A}} {{/A}}Ames", "Dr.{{A}} {{/A}}Ames"),
+    ],
+)
+def test_references_have_tight_tags(annotated: str, reference: str) -> None:
+    pairs = pairs_of(("Dr. Ames", annotated))
+    assert [row.reference for row in fitted(pairs, "annotate").tokenize(pairs)] == [reference]
+
+
+def test_a_token_of_another_text_is_unknown_and_decodes_to_its_name() -> None:
+    example = ANNOTATE.encode_source("Dear Zoe")
+    assert example == Example([ANNOTATE.source.ids["Dear"], UNKNOWN], [])
+    ids = [*ANNOTATE.target.look_up(["Dear", "{{NAME}}", " Zoe", "{{/NAME}}"])]
+    assert ANNOTATE.decode(ids) == "Dear{{NAME}}<unk>{{/NAME}}"
+
+
+def test_rare_tokens_are_unknown_by_default() -> None:
+    pairs = pairs_of(("a b", "{{A}}a{{/A}} b"), ("a c", "{{A}}a{{/A}} c"))
+    codec = Codec.fit(
+        pairs, task="annotate", config=EVERYTHING.model_copy(update={"min_frequency": 2})
+    )
+    assert codec.source.tokens[len(SPECIALS) :] == ["a"]
+    assert codec.target.tokens[len(SPECIALS) :] == ["{{A}}", "{{/A}}", "a"]
+
+
+def test_outputs_may_be_as_long_as_the_training_pairs_say() -> None:
+    # 1 token and the end symbol become 3 and the end symbol; nothing else grows as much.
+    codec = fitted(pairs_of(("a", "{{A}}a{{/A}}"), ("b c d", "b c d")), "annotate")
+    assert codec.output_limits(torch.tensor([1, 2, 5])).tolist() == [2, 4, 10]
+
+
+@pytest.mark.parametrize("codec", [ANNOTATE, TRANSLATE])
+def test_no_training_target_is_longer_than_its_limit(codec: Codec) -> None:
+    pairs = LETTERS if codec is ANNOTATE else REVERSED
+    rows = list(codec.tokenize(pairs))
+    limits = codec.output_limits(torch.tensor([len(row.source) + 1 for row in rows])).tolist()
+    assert all(len(row.target) + 1 <= limit for row, limit in zip(rows, limits, strict=True))
+
+
+def test_rows_that_cannot_be_used_are_named() -> None:
+    with pytest.raises(PairsError) as caught:
+        fitted(pairs_of(("a", "a"), BROKEN, ("a", "b")), "annotate")
+    assert str(caught.value) == (
+        "2 of 3 rows cannot be used:\n"
+        "  row 2: {{NAME}} is never closed, at character 4. Add {{/NAME}}.\n"
+        "  row 3: the annotated text without its tags differs from the original at character 0. "
+        "Make them the same but for the tags.\n"
+        "Mend them (`annoseq check` shows each), or leave them out with --skip-bad."
+    )
+    assert fitted(pairs_of(BROKEN), "translate").labels == ()  # any text is a target there
+
+
+@pytest.mark.parametrize("codec", [ANNOTATE, TRANSLATE])
+def test_what_is_saved_is_what_is_loaded(codec: Codec, tmp_path: Path) -> None:
+    codec.save(tmp_path)
+    again = Codec.load(tmp_path, task=codec.task, bounds=codec.bounds)
+    assert again.signature() == codec.signature()
+    assert (again.labels, again.bounds, again.task) == (codec.labels, codec.bounds, codec.task)
+    pairs = LETTERS if codec is ANNOTATE else REVERSED
+    assert list(again.tokenize(pairs)) == list(codec.tokenize(pairs))
+    (tmp_path / "again").mkdir()
+    again.save(tmp_path / "again")
+    for name in ("source.json", "target.json", "labels.json"):
+        assert (tmp_path / "again" / name).read_bytes() == (tmp_path / name).read_bytes()
+
+
+def test_the_signature_changes_with_what_an_id_means() -> None:
+    others = [
+        fitted(pairs_of(("a", "{{A}}a{{/A}}")), "annotate"),
+        fitted(pairs_of(("a", "{{B}}a{{/B}}")), "annotate"),
+        fitted(pairs_of(("b", "{{A}}b{{/A}}")), "annotate"),
+        fitted(pairs_of(("a", "a")), "annotate"),
+        fitted(pairs_of(("a", "a")), "translate"),
+    ]
+    assert len({codec.signature() for codec in [*others, ANNOTATE, TRANSLATE]}) == 7
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("labels.json", b'["NAME"]', "labels.json does not fit target.json"),
+        ("labels.json", b'["NAME", "DATE", "AGE"]', "labels.json does not fit target.json"),
+        ("labels.json", b"5", "labels.json: not a list of labels"),
+        ("labels.json", b"[1]", "labels.json: not a list of labels"),
+        ("labels.json", b'{"NAME": 1}', "labels.json: not a list of labels"),
+        ("labels.json", b"[", "labels.json: Expecting value: line 1 column 2 (char 1)"),
+        ("labels.json", b"\xff", "labels.json: 'utf-8' codec can't decode byte 0xff"),
+        ("source.json", b"{}", "source.json: not a tokenizer file: Model missing."),
+        ("target.json", b"", "target.json: not a tokenizer file: EOF while parsing"),
+        ("target.json", b"\xff", "target.json: 'utf-8' codec can't decode byte 0xff"),
+    ],
+)
+def test_a_damaged_file_is_named(file: str, content: bytes, message: str, tmp_path: Path) -> None:
+    ANNOTATE.save(tmp_path)
+    (tmp_path / file).write_bytes(content)
+    with pytest.raises(ValueError, match="^" + re.escape(message)):
+        Codec.load(tmp_path, task="annotate", bounds=ANNOTATE.bounds)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    ANNOTATE.save(tmp_path)
+    (tmp_path / "target.json").unlink()
+    with pytest.raises(FileNotFoundError) as caught:
+        Codec.load(tmp_path, task="annotate", bounds=ANNOTATE.bounds)
+    assert caught.value.filename == str(tmp_path / "target.json")

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from annoseq.data.markup import strip_tags
+from annoseq.data.pairs import Pair
+from annoseq.errors import DatasetError, PairsError
+from annoseq.tokenization.gazetteer import Hints
+from annoseq.tokenization.tagger_tokenizer import TagCodec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def pairs(*targets: str) -> list[Pair]:
+    return [Pair(strip_tags(target), target, row) for row, target in enumerate(targets, 1)]
+
+
+def fitted(*targets: str, hints: Hints | None = None) -> TagCodec:
+    return TagCodec.fit(pairs(*targets), buckets=1024, hints=hints or Hints())
+
+
+def test_it_looks_at_labels_nesting_and_length() -> None:
+    codec = fitted("Dr. {{B}}{{A}}Ames{{/A}}, 31{{/B}}y", "{{A}}x{{/A}}")
+    assert codec.labels == ("A", "B")
+    assert codec.levels == codec.bounds.depth == 2
+    assert codec.bounds.self_nested == ()
+    assert (codec.bounds.longest_source, codec.bounds.longest_span) == (6, 3)
+    assert fitted("x").levels == 1
+
+
+def test_digits_are_read_in_runs_unless_spans_end_within() -> None:
+    whole = fitted("{{A}}31{{/A}}/12")
+    assert whole.cut("in 31/12y").tokens == ["in", " 31", "/", "12", "y"]
+    halves = fitted("{{A}}3{{/A}}1")
+    assert halves.cut("31").tokens == ["3", "1"]
+    most = fitted(*["{{A}}31{{/A}}"] * 300, "{{A}}3{{/A}}1")
+    assert most.joins_digits
+    assert not halves.joins_digits
+
+
+def test_rows_are_numbers_and_tags() -> None:
+    codec = fitted("{{A}}Ames{{/A}}, {{B}}31 y{{/B}}")
+    (row, other) = codec.encode(pairs("{{A}}Ames{{/A}}, {{B}}31 y{{/B}}", "Ames Ames"))
+    assert row.target == [(7,), (0,), (2,), (6,)]
+    assert len(row.source) == 4
+    assert other.source[0] == row.source[0] != other.source[1]
+
+
+def test_a_label_that_is_new_is_an_error_in_training_alone() -> None:
+    codec = fitted("{{A}}Ames{{/A}}")
+    others = pairs("{{C}}Ames{{/C}} {{A}}x{{/A}}", "{{B}}y{{/B}}")
+    assert [row.target for row in codec.encode(others)] == [[(0,), (4,)], [(0,)]]
+    with pytest.raises(DatasetError) as caught:
+        codec.encode(others, is_training=True)
+    assert str(caught.value) == (
+        "the pairs have the label B, which the model does not know. Train a new model on all "
+        "pairs, or leave these out."
+    )
+
+
+def test_rows_that_are_not_their_source_plus_tags_are_refused() -> None:
+    with pytest.raises(PairsError, match="1 of 1 rows cannot be used"):
+        TagCodec.fit([Pair("a", "b", 1)], buckets=1024, hints=Hints())
+
+
+def test_it_survives_its_file(tmp_path: Path) -> None:
+    listing = tmp_path / "names.txt"
+    listing.write_text("Dr. Ames\n")
+    codec = fitted("{{A}}Dr. Ames 3{{/A}}1", hints=Hints([listing]))
+    codec.save(tmp_path)
+    loaded = TagCodec.load(tmp_path, bounds=codec.bounds, buckets=1024)
+    assert loaded.signature() == codec.signature()
+    assert (loaded.labels, loaded.joins_digits, loaded.marker, loaded.bounds) == (
+        codec.labels, codec.joins_digits, codec.marker, codec.bounds,
+    )  # fmt: skip
+    text = "Dr. Ames 31"
+    numbers = [one.words.bags(one.read(text)[1]).ids[4].tolist() for one in (codec, loaded)]
+    assert numbers[0] == numbers[1] != []
+
+
+def test_signatures_differ_where_tags_mean_something_else() -> None:
+    one, other = fitted("{{A}}x{{/A}}"), fitted("{{B}}x{{/B}}")
+    assert one.signature() == fitted("{{A}}y{{/A}}").signature() != other.signature()
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("{}", "tagging.json: Field required"),
+        ("", "tagging.json: Invalid JSON: EOF while parsing a value at line 1 column 0"),
+        (
+            '{"labels": [], "joins_digits": true, "marker": {"patterns": {"x": {"pattern": "("}}}}',
+            "this is no regular expression: missing ) at position 1",
+        ),
+    ],
+)
+def test_a_damaged_file_is_told(content: str, problem: str, tmp_path: Path) -> None:
+    (tmp_path / "tagging.json").write_text(content)
+    with pytest.raises(ValueError, match=r".") as caught:
+        TagCodec.load(tmp_path, bounds=fitted("x").bounds, buckets=1024)
+    assert str(caught.value) == problem

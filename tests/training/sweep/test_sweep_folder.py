@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import errno
+from dataclasses import replace
+from typing import TYPE_CHECKING, Never
+
+import pytest
+
+from annoseq.errors import OutputError, TrainingError
+from annoseq.training.sweep.runs import Run
+from annoseq.training.sweep.sweep_folder import SweepFolder
+from tests.training.sweep.runs import run_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PLAN = {"pairs": "abc", "--max-lr": "0.001,0.01"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> SweepFolder:
+    folder = SweepFolder(tmp_path / "sweep")
+    folder.begin(PLAN, overwrite=False)
+    return folder
+
+
+def test_a_run_comes_back_from_its_file(tmp_path: Path) -> None:
+    run = run_of(3, 0.1, 0.3, 0.2)
+    run.write(tmp_path / "run.json")
+    found = Run.read(tmp_path / "run.json")
+    assert found == run
+    assert found.best == run.epochs[1]
+    assert found.seconds == 3
+
+
+def test_of_equal_epochs_the_one_with_the_lowest_loss_is_the_best() -> None:
+    run = run_of(1, 0.0, 0.3, 0.3, 0.3, 0.1)
+    for place, loss in ((1, 3.0), (2, 1.5), (3, 1.5)):
+        run.epochs[place] = replace(run.epochs[place], valid_loss=loss)
+    assert run.best == run.epochs[2]
+
+
+def test_the_better_run_has_the_higher_score_and_of_equals_the_first() -> None:
+    runs = [
+        run_of(1, 0.2),
+        run_of(2, 0.9, state="pruned"),
+        run_of(3, 0.3, 0.1),
+        run_of(4, state="diverged"),
+        run_of(5, 0.3),
+    ]
+    ranked = sorted(runs, key=lambda run: run.rank, reverse=True)
+    assert [run.number for run in ranked] == [3, 5, 1, 2, 4]
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"number": 1}', '{"epochs": [{}]}'])
+def test_a_damaged_run_is_named(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "001.json"
+    path.write_text(content)
+    with pytest.raises(TrainingError) as caught:
+        Run.read(path)
+    assert str(caught.value) == (
+        f"{path} is damaged. Delete it, and --resume trains this run again."
+    )
+
+
+def test_a_run_is_held_by_one_at_a_time(folder: SweepFolder) -> None:
+    with folder.claim(1) as first, folder.claim(1) as second, folder.claim(2) as other:
+        assert (first, second, other) == (True, False, True)
+    with folder.claim(1) as again:
+        assert again
+
+
+def test_where_locks_do_not_work_nothing_is_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> Never:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with pytest.raises(OutputError) as caught:
+        SweepFolder(tmp_path / "sweep").begin(PLAN, overwrite=False)
+    assert str(caught.value) == (
+        f"{tmp_path / 'sweep'} cannot be locked: No locks available. A sweep needs a folder "
+        "that it may write to, on a disk where file locks work: choose another --out."
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_table_is_written_again(folder: SweepFolder) -> None:
+    folder.keep(run_of(1, 0.5), None)
+    table = folder.path / "runs.csv"
+    before = table.read_text()
+    table.unlink()
+    folder.tabulate()
+    assert table.read_text() == before
+
+
+def test_a_run_that_has_ended_is_not_held_again(folder: SweepFolder) -> None:
+    with folder.claim(1) as is_ours:
+        assert is_ours
+        folder.keep(run_of(1, 0.5), None)
+    with folder.claim(1) as is_ours:
+        assert not is_ours
+    assert sorted(path.name for path in (folder.path / "runs").iterdir()) == ["001.json", "lock"]
+
+
+def test_the_table_has_the_best_run_first(folder: SweepFolder) -> None:
+    for run in (run_of(1, 0.2), run_of(2, 0.4), run_of(3, 0.3)):
+        folder.keep(run, None)
+    assert [run.number for run in folder.runs()] == [2, 3, 1]
+    rows = (folder.path / "runs.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["run", "2", "3", "1"]
+
+
+def test_the_same_plan_resumes(folder: SweepFolder) -> None:
+    folder.resume(dict(PLAN))
+
+
+@pytest.mark.parametrize(
+    ("plan", "difference"),
+    [
+        ({**PLAN, "pairs": "xyz"}, "pairs abc, and now it is xyz"),
+        ({**PLAN, "--max-lr": "0.1"}, "--max-lr 0.001,0.01, and now it is 0.1"),
+        ({"pairs": "abc"}, "--max-lr 0.001,0.01, and now it is not given"),
+        ({**PLAN, "--epochs": "5"}, "--epochs not given, and now it is 5"),
+    ],
+)
+def test_another_plan_does_not_resume(
+    plan: dict[str, str], difference: str, folder: SweepFolder
+) -> None:
+    with pytest.raises(TrainingError) as caught:
+        folder.resume(plan)
+    assert str(caught.value) == (
+        f"{folder.path} was begun with {difference}. "
+        "Resume with the same data and options, or choose another --out."
+    )
+
+
+def test_what_is_no_sweep_does_not_resume(folder: SweepFolder, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError) as caught:
+        SweepFolder(tmp_path).resume(PLAN)
+    assert str(caught.value) == (
+        f"there is no sweep at {tmp_path}. Leave --resume off to begin one."
+    )
+    path = folder.path / "config.json"
+    path.write_text("{")
+    with pytest.raises(TrainingError) as caught:
+        folder.resume(PLAN)
+    assert str(caught.value) == (
+        f"{path} is damaged, so that the sweep cannot be resumed. Begin another one."
+    )
+
+
+def test_a_sweep_is_replaced_only_when_asked(folder: SweepFolder) -> None:
+    folder.keep(run_of(1, 0.5), None)
+    with pytest.raises(OutputError) as caught:
+        folder.begin(PLAN, overwrite=False)
+    assert str(caught.value) == (
+        f"{folder.path} exists already. Add --resume if it is this sweep, interrupted; "
+        "choose another name, or add --overwrite to replace it."
+    )
+    assert len(folder.runs()) == 1
+    folder.begin(PLAN, overwrite=True)
+    assert folder.runs() == []
+
+
+def test_what_is_not_ours_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("mine")
+    with pytest.raises(OutputError, match="was not written by annoseq"):
+        SweepFolder(tmp_path).rehearse(overwrite=True)

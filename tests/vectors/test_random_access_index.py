@@ -1,0 +1,95 @@
+"""Files that are asked often give what they give when they are gone through each time."""
+
+from __future__ import annotations
+
+import gzip
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from annoseq.errors import VectorsError
+from annoseq.vectors import fasttext_bin as fasttext_file
+from annoseq.vectors.lookup import open_vectors
+from annoseq.vectors.random_access import WordIndex
+from annoseq.vectors.vec_text import VecFile
+from tests.vectors.crafted import craft
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_words = st.binary(max_size=3)
+WORDS = ["Ames", "of", "naïve", "ames", "unseen", "", "🦉", "of", "\ud800"]
+TEXT = "5 2\nof 1 2\nAmes 3 4\nnaïve 5 6 \nof 7 8\n🦉 9 1\n".encode()
+
+
+@settings(max_examples=30, deadline=None)
+@given(there=st.lists(_words, max_size=8), asked=st.lists(_words, max_size=8))
+def test_words_have_the_number_of_their_first_or_last_place(
+    there: list[bytes], asked: list[bytes]
+) -> None:
+    index, known = WordIndex(there), [word for word in asked if word in there]
+    last = len(there) - 1
+    assert index.find(asked) == {word: there.index(word) for word in known}
+    assert index.find(asked, takes_last=True) == {
+        word: last - there[::-1].index(word) for word in known
+    }
+
+
+@pytest.fixture(params=["v.bin", "v.vec", "v.vec.gz"])
+def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    found: Path = tmp_path / request.param
+    contents = {
+        "v.bin": craft(["Ames", "of", "naïve", "of"], labels=["Ames"]),
+        "v.vec": TEXT,
+        "v.vec.gz": gzip.compress(TEXT),
+    }
+    found.write_bytes(contents[found.name])
+    return found
+
+
+def test_rows_are_those_of_a_file_that_is_gone_through(path: Path) -> None:
+    plain = open_vectors(path)
+    indexed = plain.indexed()
+    expected = plain.rows(WORDS)
+    assert expected.known[:4] == ["seen", "seen", "seen", expected.known[4]]
+    for _ in range(2):
+        found = indexed.rows(WORDS)
+        assert found.known == expected.known
+        assert found.matrix.tolist() == expected.matrix.tolist()
+    assert indexed.rows([]).matrix.shape == (0, plain.width)
+    assert indexed.first_words(2) == plain.first_words(2)
+
+
+def test_a_dictionary_is_gone_through_once(
+    vectors: Path, text_vectors: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [open_vectors(path).indexed() for path in (vectors, text_vectors)]
+
+    def refuse(*_: object) -> Iterator[None]:
+        raise AssertionError("it was gone through again")
+
+    monkeypatch.setattr(fasttext_file, "find_words", refuse)
+    monkeypatch.setattr(VecFile, "_lines", refuse)
+    for file in files:
+        assert file.rows(["Ames"]).known == ["seen"]
+
+
+@pytest.mark.parametrize("left_out", [30, 8])
+def test_a_file_that_is_cut_off_is_told_at_once(left_out: int, tmp_path: Path) -> None:
+    path = tmp_path / "v.vec"
+    path.write_bytes(TEXT[:-left_out])
+    with pytest.raises(VectorsError, match="the file is cut off"):
+        open_vectors(path).indexed()
+    path = tmp_path / "v.bin"
+    path.write_bytes(craft(["Ames", "of"])[:100])
+    with pytest.raises(VectorsError, match="the file is cut off in its dictionary"):
+        open_vectors(path).indexed()
+
+
+def test_a_file_without_words_has_none(tmp_path: Path) -> None:
+    path = tmp_path / "v.vec"
+    path.write_text("0 2\n")
+    assert open_vectors(path).indexed().rows(["a"]).known == ["missing"]
