@@ -21,7 +21,7 @@ from annoseq.tokenization.batching import shuffled
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from annoseq.tokenization.seq2seq_tokenizer import Example
+    from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
     from annoseq.training.learner import Learner
 
 PROBED = 40
@@ -135,7 +135,7 @@ def row_seconds(learner: Learner, *, max_lr: float, validates: bool = True) -> f
     return seconds / len(rows)
 
 
-def _size(batch: Sequence[int], examples: Sequence[Example]) -> int:
+def _size(batch: Sequence[int], examples: Sequence[Seq2SeqEncoding]) -> int:
     """Return how many tokens a batch has on both sides, padding and ends counted."""
     longest = [
         max(len(ids) for ids in side) for side in zip(*(examples[i] for i in batch), strict=True)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from annoseq.atomic_io import replacing
+from annoseq.atomic_io import atomic_file
 from annoseq.config import DeviceConfig, GruConfig, SearchConfig
 from annoseq.data.pairs import Pairs, align_pairs, read_pairs
 from annoseq.errors import AnnoseqError, OptionError
@@ -26,8 +26,8 @@ from annoseq.evaluation.span_matching import SpanScore, score_spans
 from annoseq.inference.annotator import Annotator
 from annoseq.tokenization.batching import shuffled
 from annoseq.tokenization.dataset import Dataset
-from annoseq.tokenization.pretokenizer import segmentation
-from annoseq.tokenization.seq2seq_tokenizer import Codec
+from annoseq.tokenization.pretokenizer import build_pretokenizer
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 from annoseq.training.learner import Learner
 from benchmarks.measure import describe_machine, markdown_table
 from benchmarks.meddocan import FOLDER
@@ -81,7 +81,7 @@ def short_pairs(path: Path, *, max_tokens: int, first: int | None) -> Pairs:
         TableError: the table cannot be read.
         OptionError: no row is that short.
     """
-    rule = segmentation()
+    rule = build_pretokenizer()
     pairs = read_pairs(path)
     kept = [one for one in pairs if len(rule.pre_tokenize_str(one.source)) <= max_tokens][:first]
     if not kept:
@@ -189,7 +189,7 @@ def _run(options: argparse.Namespace, argv: Sequence[str] | None) -> None:
         results[name] = run(annotator, dev, search)
         _note(f"{name}: {', '.join(results[name].cells())}")
     codec = annotator.model.codec
-    assert isinstance(codec, Codec)
+    assert isinstance(codec, Seq2SeqTokenizer)
     facts = {
         "data": f"MEDDOCAN, rows of up to {options.max_tokens} tokens: {len(train_pairs):,} "
         f"training, {len(dev):,} dev",
@@ -208,7 +208,7 @@ def _replace(path: Path, results: str) -> None:
     text = path.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    with replacing(path, overwrite=True) as new:
+    with atomic_file(path, overwrite=True) as new:
         new.write_text(f"{before}{BEGIN}\n\n{results}\n\n{END}{after}", encoding="utf-8")
 
 

@@ -9,8 +9,8 @@ from annoseq.data.markup import closing, opening, parse, strip_tags
 from annoseq.data.pairs import Pairs, align_pairs
 from annoseq.errors import MarkupError, OptionError
 from annoseq.evaluation.span_matching import SpanScore, score_spans
-from annoseq.tokenization.linearize import cover, join_tagged, tagged_tokens
-from annoseq.tokenization.pretokenizer import segmentation
+from annoseq.tokenization.linearize import align_to_tokens, delinearize, linearize
+from annoseq.tokenization.pretokenizer import build_pretokenizer
 from benchmarks import eole_peer
 
 if TYPE_CHECKING:
@@ -34,22 +34,22 @@ class Tokens:
 
 def spell(pairs: Pairs) -> Tokens:
     """Cut pairs into word tokens, tags as tokens of their own, and spell them without spaces."""
-    rule = segmentation()
+    rule = build_pretokenizer()
     source: list[list[str]] = []
     target: list[list[str]] = []
     for pair, spans in zip(pairs, align_pairs(pairs), strict=True):
         cut = rule.pre_tokenize_str(pair.source)
         spelled = [eole_peer.write_token(token) for token, _ in cut]
-        covers, _ = cover(pair.source, [offsets for _, offsets in cut], spans)
+        covers, _ = align_to_tokens(pair.source, [offsets for _, offsets in cut], spans)
         source.append(spelled)
-        target.append(tagged_tokens(spelled, covers))
+        target.append(linearize(spelled, covers))
     return Tokens(source, target)
 
 
 def unspell(tokens: Sequence[str], *, tags: Collection[str]) -> str:
     """Join spelled tokens to annotated text, whether or not it is well nested."""
     read = [token if token in tags else eole_peer.read_token(token) for token in tokens]
-    return join_tagged(read, tags=tags)
+    return delinearize(read, tags=tags)
 
 
 def tags_of(pairs: Pairs) -> frozenset[str]:
@@ -64,7 +64,7 @@ def choose_lines(pairs: Pairs, *, max_tokens: int, first: int) -> Pairs:
     Raises:
         OptionError: there is none.
     """
-    rule = segmentation()
+    rule = build_pretokenizer()
     kept = [one for one in pairs if 0 < len(rule.pre_tokenize_str(one.source)) <= max_tokens]
     if not kept:
         raise OptionError(f"no dev row has 1 to {max_tokens} tokens. Raise --max-tokens.")

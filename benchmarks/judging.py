@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Self
 import torch
 
 from annoseq.config import DeviceConfig, SearchConfig
-from annoseq.evaluation.token_accuracy import Accuracy, measure
+from annoseq.evaluation.token_accuracy import Accuracy, measure_accuracy
 from annoseq.inference.annotator import Annotator
-from annoseq.tokenization.pretokenizer import segmentation
+from annoseq.tokenization.pretokenizer import build_pretokenizer
 from annoseq.tokenization.vocabulary import END, SPECIALS
 from benchmarks.budget import Stopwatch
 from benchmarks.eole_rows import judge
@@ -87,7 +87,7 @@ FIGURES = (
 
 def words_of(annotated: str) -> list[str]:
     """Cut annotated text into words, a tag being one."""
-    rule = segmentation(keeps_tags=True)
+    rule = build_pretokenizer(keeps_tags=True)
     return [word for word, _ in rule.pre_tokenize_str(annotated)]
 
 
@@ -104,7 +104,7 @@ def word_accuracy(outputs: Sequence[str], targets: Sequence[str]) -> float:
         return torch.tensor([[*known, END]])
 
     pairs = zip(outputs, targets, strict=True)
-    found = sum((measure(row(output), row(target)) for output, target in pairs), Accuracy())
+    found = sum((measure_accuracy(row(output), row(target)) for output, target in pairs), Accuracy())
     return found.token.value
 
 

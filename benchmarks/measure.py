@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 import torch
 
-from annoseq.atomic_io import replacing
+from annoseq.atomic_io import atomic_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -137,5 +137,5 @@ def write_report(
     """
     listed = "\n".join(f"- {name}: {value}" for name, value in facts.items())
     text = "\n\n".join([f"# {title}", about, *tables, listed])
-    with replacing(path, overwrite=True) as new:
+    with atomic_file(path, overwrite=True) as new:
         new.write_text(text + "\n", encoding="utf-8")

@@ -15,7 +15,7 @@ from annoseq.errors import OptionError, TableError
 from annoseq.tokenization.dataset import Dataset
 
 if TYPE_CHECKING:
-    from annoseq.tokenization.seq2seq_tokenizer import Example
+    from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
 
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "data" / "meddocan" / "pairs"
 
@@ -24,8 +24,8 @@ FOLDER = Path(__file__).resolve().parents[2] / "shared" / "data" / "meddocan" / 
 class Rows:
     """The examples that are short enough, and what the report says about them."""
 
-    train: list[Example]
-    dev: list[Example]
+    train: list[Seq2SeqEncoding]
+    dev: list[Seq2SeqEncoding]
     source_size: int
     target_size: int
     facts: dict[str, str]

@@ -17,7 +17,7 @@ import torch
 from annoseq.config import DeviceConfig
 from annoseq.devices import Compute
 from annoseq.errors import AnnoseqError, OptionError
-from annoseq.evaluation.token_accuracy import Accuracy, measure
+from annoseq.evaluation.token_accuracy import Accuracy, measure_accuracy
 from annoseq.tokenization.batching import collate
 from benchmarks.measure import PeakMemory, describe_machine, markdown_table, write_report
 from benchmarks.meddocan import FOLDER, load_rows
@@ -36,7 +36,7 @@ from benchmarks.notebook_loop import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from annoseq.tokenization.seq2seq_tokenizer import Example
+    from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
 
 REPORT = Path(__file__).with_suffix(".md")
 WARM_UP = 3
@@ -63,7 +63,7 @@ class Training:
 
 def train(
     model: NotebookModel,
-    examples: Sequence[Example],
+    examples: Sequence[Seq2SeqEncoding],
     *,
     seconds: float,
     max_steps: int | None = None,
@@ -116,7 +116,7 @@ class Prediction:
 
 
 def predict_all(
-    model: NotebookModel, examples: Sequence[Example], *, limit: int, device: torch.device
+    model: NotebookModel, examples: Sequence[Seq2SeqEncoding], *, limit: int, device: torch.device
 ) -> Prediction:
     """Predict every example in batches of like length, and score what comes out."""
     model.eval()
@@ -128,7 +128,7 @@ def predict_all(
         output = predict(model, batch.source.to(device), limit=limit).cpu()
         seconds += time.perf_counter() - began
         assert batch.target is not None
-        accuracy += measure(output, batch.target)
+        accuracy += measure_accuracy(output, batch.target)
         agreeing += seq2seq_acc(output, batch.target) * len(batch.rows)
     return Prediction(len(rows) / seconds, agreeing / len(rows), accuracy)
 

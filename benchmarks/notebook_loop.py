@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Iterator, Sequence
 
-    from annoseq.tokenization.seq2seq_tokenizer import Example
+    from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
 
 EMBEDDING, HIDDEN, LAYERS = 300, 256, 2
 BATCH_SIZE = 64
@@ -117,7 +117,7 @@ def predict(model: NotebookModel, source: Tensor, *, limit: int) -> Tensor:
     return output.argmax(2)
 
 
-def sortish_batches(examples: Sequence[Example], generator: random.Random) -> Iterator[list[int]]:
+def sortish_batches(examples: Sequence[Seq2SeqEncoding], generator: random.Random) -> Iterator[list[int]]:
     """Yield an epoch of full batches in the order of fastai's `SortishSampler(bs=bs // 2)`.
 
     Shuffled rows are sorted by source length in pools of 50 chunks, and the chunks shuffled, the
@@ -138,6 +138,6 @@ def sortish_batches(examples: Sequence[Example], generator: random.Random) -> It
         yield rows[start : start + BATCH_SIZE]
 
 
-def by_length(examples: Sequence[Example], rows: Sequence[int]) -> list[int]:
+def by_length(examples: Sequence[Seq2SeqEncoding], rows: Sequence[int]) -> list[int]:
     """Sort rows by source length, the longest first, as fastai's `SortSampler` did."""
     return sorted(rows, key=lambda row: -len(examples[row].source))

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from annoseq.atomic_io import replacing
+from annoseq.atomic_io import atomic_file
 from benchmarks.budget import cache_folder
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def make_runs(
 
 def keep_figures(folder: Path, name: str, figures: dict[str, Any]) -> None:
     """Leave the figures of a run."""
-    with replacing(_file(folder, name), overwrite=True) as new:
+    with atomic_file(_file(folder, name), overwrite=True) as new:
         new.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 

@@ -18,10 +18,10 @@ from annoseq.config import (
     TrainingConfig,
     TransformerConfig,
 )
-from annoseq.models.build import build_model
+from annoseq.models.build import build_seq2seq
 from annoseq.tokenization.batching import collate
 from annoseq.training.loop import Trainer
-from annoseq.training.seq2seq_objective import WritingObjective
+from annoseq.training.seq2seq_objective import Seq2SeqObjective
 from benchmarks.budget import repeat
 from benchmarks.notebook_loop import (
     BATCH_SIZE,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from annoseq.config import AnyNetworkConfig
     from annoseq.devices import Compute
     from annoseq.tokenization.dataset import Dataset
-    from annoseq.tokenization.seq2seq_tokenizer import Example
+    from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
 
 NOTEBOOK = "the notebook's loop"
 WORD, BPE = DataConfig(), DataConfig(tokens="bpe")
@@ -60,7 +60,7 @@ SQUARE = 1024
 class Side:
     """A network that learns: its next step, and what its steps took so far."""
 
-    examples: Sequence[Example]
+    examples: Sequence[Seq2SeqEncoding]
     batches: Iterator[list[int]]
     step: Callable[[list[int]], object]
     steps: int = 0
@@ -146,10 +146,10 @@ def make_side(name: str, dataset: Dataset, compute: Compute, *, seed: int) -> Si
         micro_batch_tokens=MICRO_BATCH if network.model == "transformer" else None,
         seed=seed,
     ).settled(model=network.model, rows=len(dataset.train))
-    model = build_model(network, dataset.codec, seed=seed).to(compute.device)
+    model = build_seq2seq(network, dataset.codec, seed=seed).to(compute.device)
     # As many tokens as may be: the batches are to be of 64 rows.
     batching = BatchConfig(batch_size=BATCH_SIZE, batch_tokens=10**9)
-    objective = WritingObjective(model, training, train_rows=dataset.train.examples)
+    objective = Seq2SeqObjective(model, training, train_rows=dataset.train.examples)
     trainer = Trainer(objective, training, batching, compute)
     trainer.objective.train()
     optimizer, scaler = trainer.optimizer(LEARNING_RATE), compute.scaler()

@@ -10,7 +10,7 @@ from annoseq.data.pairs import Pairs
 from annoseq.errors import OptionError
 from annoseq.tokenization.encoded_rows import Encoding, Part
 from annoseq.tokenization.lazy import Later
-from annoseq.tokenization.pretokenizer import segmentation
+from annoseq.tokenization.pretokenizer import build_pretokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def word_lengths(pairs: Sequence[Pair]) -> list[int]:
     """Count the word tokens of every source."""
-    rule = segmentation()
+    rule = build_pretokenizer()
     return [len(rule.pre_tokenize_str(pair.source)) for pair in pairs]
 
 

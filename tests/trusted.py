@@ -10,14 +10,14 @@ from annoseq.data.markup import strip_tags
 from annoseq.data.pairs import Pair
 from annoseq.devices import Compute
 from annoseq.models.tagger import Tagger
-from annoseq.tokenization.tagger_tokenizer import TagCodec
-from annoseq.training.calibration_runner import Judge
+from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
+from annoseq.training.calibration_runner import CalibrationRunner
 from tests.fidelity import FLAT, NESTED, random_annotator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from annoseq.evaluation.recall_thresholds import Evidence
+    from annoseq.evaluation.recall_thresholds import CalibrationStatistics
     from annoseq.models.serialization import TrainedModel
 
 
@@ -31,12 +31,12 @@ def pairs(count: int = 80, *, targets: Sequence[str] = TIGHT) -> list[Pair]:
     return [Pair(strip_tags(one), one, row) for row, one in enumerate(some, 1)]
 
 
-def judged(name: str = "flat tagger", rows: Sequence[Pair] | None = None) -> Evidence | None:
+def judged(name: str = "flat tagger", rows: Sequence[Pair] | None = None) -> CalibrationStatistics | None:
     model = random_annotator(name).model
     assert isinstance(model.network, Tagger)
-    assert isinstance(model.codec, TagCodec)
+    assert isinstance(model.codec, TaggerTokenizer)
     compute = Compute.choose(DeviceConfig(device="cpu"))
-    return Judge(model.network, model.codec, compute).judge(pairs() if rows is None else rows)
+    return CalibrationRunner(model.network, model.codec, compute).judge(pairs() if rows is None else rows)
 
 
 def trusted(name: str = "flat tagger") -> TrainedModel:

@@ -3,14 +3,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from annoseq.evaluation.bootstrap import Bootstrap, interval, paired_p
-from annoseq.evaluation.counts import Statistics, ratio
+from annoseq.evaluation.bootstrap import PoissonBootstrap, paired_p_value, percentile_interval
+from annoseq.evaluation.counts import Counts, ratio
 
 
-def filled(values: list[tuple[int, int]], *, seed: int = 1, replicates: int = 2000) -> Bootstrap:
-    found = Bootstrap(replicates=replicates, seed=seed)
+def filled(
+    values: list[tuple[int, int]], *, seed: int = 1, replicates: int = 2000
+) -> PoissonBootstrap:
+    found = PoissonBootstrap(replicates=replicates, seed=seed)
     for hits, total in values:
-        found.add(Statistics({"hits": hits, "total": total}))
+        found.add(Counts({"hits": hits, "total": total}))
     return found
 
 
@@ -37,9 +39,9 @@ def test_totals_and_replicates_are_sums() -> None:
 
 
 def test_counts_that_come_late_are_resampled_with_the_rest() -> None:
-    boot = Bootstrap(replicates=20, seed=3, keeps=lambda name: name != "left")
+    boot = PoissonBootstrap(replicates=20, seed=3, keeps=lambda name: name != "left")
     for number in range(600):
-        boot.add(Statistics({"late": 1, "left": 1}) if number == 599 else Statistics({"early": 1}))
+        boot.add(Counts({"late": 1, "left": 1}) if number == 599 else Counts({"early": 1}))
     sums = boot.replicates()
     assert sums["late"].sum() > 0
     assert "left" not in sums
@@ -50,7 +52,7 @@ def test_the_interval_is_that_of_the_ordinary_bootstrap() -> None:
     values = np.array(documents(150))
     boot = filled([(int(hits), int(total)) for hits, total in values])
     sums = boot.replicates()
-    ours = interval(ratio(sums["hits"], sums["total"]), documents=boot.documents)
+    ours = percentile_interval(ratio(sums["hits"], sums["total"]), documents=boot.documents)
     random = np.random.default_rng(5)
     picks = random.integers(0, 150, (2000, 150))
     sampled = values[picks].sum(axis=1)
@@ -64,15 +66,15 @@ def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
     for trial in range(60):
         boot = filled(documents(60, seed=trial), seed=trial, replicates=400)
         sums = boot.replicates()
-        place = interval(ratio(sums["hits"], sums["total"]), documents=60)
+        place = percentile_interval(ratio(sums["hits"], sums["total"]), documents=60)
         assert place is not None
         held += place.low <= 0.8 <= place.high
     assert held >= 52  # 57 are expected; fewer than 52 happen once in a hundred times
 
 
 def test_few_documents_have_no_interval() -> None:
-    assert interval(np.ones(10), documents=4) is None
-    assert interval(np.ones(10), documents=5) == (1, 1)
+    assert percentile_interval(np.ones(10), documents=4) is None
+    assert percentile_interval(np.ones(10), documents=5) == (1, 1)
 
 
 def test_the_same_seed_gives_the_same_replicates() -> None:
@@ -82,8 +84,8 @@ def test_the_same_seed_gives_the_same_replicates() -> None:
 
 def test_p_values() -> None:
     draws = np.linspace(-1, 1, 999)
-    assert paired_p(draws, draws) == 1
-    assert paired_p(draws + 5, draws) == pytest.approx(2 / 1000)
-    assert paired_p(draws, draws + 5) == pytest.approx(2 / 1000)
-    assert paired_p(draws, np.zeros(999)) == 1
-    assert paired_p(draws + 0.95, np.zeros(999)) == pytest.approx(0.052, abs=0.004)
+    assert paired_p_value(draws, draws) == 1
+    assert paired_p_value(draws + 5, draws) == pytest.approx(2 / 1000)
+    assert paired_p_value(draws, draws + 5) == pytest.approx(2 / 1000)
+    assert paired_p_value(draws, np.zeros(999)) == 1
+    assert paired_p_value(draws + 0.95, np.zeros(999)) == pytest.approx(0.052, abs=0.004)

@@ -8,10 +8,10 @@ from annoseq.evaluation.calibration import (
     calibration_error,
     count_reliability,
     expected_calibration_error,
-    read_bins,
-    verdicts,
+    judge_spans,
+    reliability_bins,
 )
-from annoseq.evaluation.counts import Statistics, Sums
+from annoseq.evaluation.counts import Counts, CountTotals
 
 
 def spans_with(scores: list[float]) -> list[Span]:
@@ -21,7 +21,7 @@ def spans_with(scores: list[float]) -> list[Span]:
 def test_bins_hold_what_was_predicted() -> None:
     predicted = [*spans_with([0.0, 0.55, 0.55, 1.0]), Span(9, 10, "A")]
     counts = count_reliability(predicted[1:], predicted)
-    bins = read_bins(Sums(counts))
+    bins = reliability_bins(CountTotals(counts))
     assert [(one.low, one.high, one.spans) for one in bins] == [
         (0.0, 0.1, 1),
         (0.5, 0.6, 2),
@@ -37,15 +37,15 @@ def test_the_error_of_sums_is_that_of_spans() -> None:
     right = (random.uniform(size=300) < np.square(scores)).tolist()
     predicted = spans_with(scores)
     gold = [span for span, is_right in zip(predicted, right, strict=True) if is_right]
-    counts = Statistics()
+    counts = Counts()
     for part in (slice(0, 100), slice(100, 300)):
         counts.update(count_reliability(gold, predicted[part]))
     expected = expected_calibration_error(scores, right)
-    assert float(calibration_error(Sums(counts))) == pytest.approx(expected)
+    assert float(calibration_error(CountTotals(counts))) == pytest.approx(expected)
     assert expected > 0.1
 
 
 def test_a_gold_span_makes_one_prediction_right() -> None:
     twice = [Span(0, 1, "A", 0.9), Span(0, 1, "A", 0.2)]
-    assert [is_right for _, is_right in verdicts([Span(0, 1, "A")], twice)] == [True, False]
+    assert [is_right for _, is_right in judge_spans([Span(0, 1, "A")], twice)] == [True, False]
     assert count_reliability([Span(0, 1, "A")], [Span(0, 1, "A")]) == {}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 
 from annoseq.data.markup import Span
-from annoseq.evaluation.counts import Comparison, Sums
+from annoseq.evaluation.counts import CountTotals, SpanComparison
 from annoseq.evaluation.deid_metrics import (
     count_characters,
     count_document,
@@ -12,7 +12,7 @@ from annoseq.evaluation.deid_metrics import (
     count_sentences,
 )
 from annoseq.evaluation.metrics import span_scores
-from annoseq.evaluation.scorer import Tally
+from annoseq.evaluation.scorer import DocumentCounter
 from tests.evaluation.strategies import LENGTH, apart
 
 ADDRESS = "Calle Mayor 3, 28001 Madrid y Toledo."
@@ -31,11 +31,11 @@ def row(
     text: str = ADDRESS,
     document: str | None = None,
     start: int | None = None,
-) -> Comparison:
-    return Comparison("1", text, tuple(gold), tuple(predicted), document=document, start=start)
+) -> SpanComparison:
+    return SpanComparison("1", text, tuple(gold), tuple(predicted), document=document, start=start)
 
 
-def merged(*rows: Comparison) -> tuple[int, int, int]:
+def merged(*rows: SpanComparison) -> tuple[int, int, int]:
     counts = count_merged(rows)
     return counts["merged.correct"], counts["merged.predicted"], counts["merged.gold"]
 
@@ -128,9 +128,9 @@ def test_sentences(text: str, sentences: int) -> None:
 def test_the_leak_is_missed_spans_per_sentence() -> None:
     """A span with the wrong label is missed too, as in MEDDOCAN's first track."""
     found = [STREET, Span(15, 20, "CALLE")]
-    counts = Tally({"CALLE"}).count([row([STREET, CODE, TOWN, OTHER], found)])
+    counts = DocumentCounter({"CALLE"}).count([row([STREET, CODE, TOWN, OTHER], found)])
     assert counts["sentences"] == 1
-    assert span_scores(Sums(counts))["leak"] == 3
+    assert span_scores(CountTotals(counts))["leak"] == 3
 
 
 def test_characters_and_the_tokens_they_lie_in() -> None:

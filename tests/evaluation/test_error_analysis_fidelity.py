@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from annoseq.evaluation.error_analysis import FAULTS, count_faults
+from annoseq.evaluation.error_analysis import FIDELITY_ERRORS, count_fidelity_errors
 
 TEXT = "Dear Dr. Ames:"
 
@@ -22,7 +22,7 @@ TEXT = "Dear Dr. Ames:"
     ],
 )
 def test_each_fault_is_counted_once(output: str, expected: set[str]) -> None:
-    counts = count_faults(TEXT, output, labels={"NAME"})
+    counts = count_fidelity_errors(TEXT, output, labels={"NAME"})
     assert counts.pop("fidelity.outputs") == 1
     assert counts == {f"fidelity.{fault}": 1 for fault in expected}
-    assert expected <= set(FAULTS)
+    assert expected <= set(FIDELITY_ERRORS)

@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 
 from annoseq.data.markup import Span
-from annoseq.evaluation.counts import Comparison
+from annoseq.evaluation.counts import SpanComparison
 from annoseq.evaluation.promise import make_promise, promise_lines
 
 
-def documents(count: int, *, seed: int, missed: float = 0.0) -> list[list[Comparison]]:
+def documents(count: int, *, seed: int, missed: float = 0.0) -> list[list[SpanComparison]]:
     random = np.random.default_rng(seed)
     found = []
     for number in range(count):
         right = Span(0, 4, "NAME", float(random.beta(8, 2)))
         wrong = Span(5, 9, "NAME", float(random.beta(2, 5)))
         candidates = (wrong,) if random.uniform() < missed else (right, wrong)
-        found.append([Comparison(str(number), "Ames left", (Span(0, 4, "NAME"),), candidates)])
+        found.append([SpanComparison(str(number), "Ames left", (Span(0, 4, "NAME"),), candidates)])
     return found
 
 

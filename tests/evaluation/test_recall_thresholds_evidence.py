@@ -11,8 +11,12 @@ import pytest
 from annoseq.data.markup import Span
 from annoseq.errors import ModelError
 from annoseq.evaluation.calibration import expected_calibration_error
-from annoseq.evaluation.recall_thresholds import Evidence, measure_thresholds, place_of
-from annoseq.training.calibration_runner import Gathering
+from annoseq.evaluation.recall_thresholds import (
+    CalibrationStatistics,
+    measure_thresholds,
+    score_bin,
+)
+from annoseq.training.calibration_runner import CalibrationAccumulator
 
 GOLD = [Span(0, 4, "NAME"), Span(5, 9, "AGE")]
 Row = tuple[list[Span], list[Span]]
@@ -39,8 +43,8 @@ def rows(count: int, *, seed: int, missed: float = 0.0) -> list[Row]:
     return made
 
 
-def gathered(some: list[Row], *, to_a_document: int = 1) -> Evidence | None:
-    gathering = Gathering(floor=1e-3)
+def gathered(some: list[Row], *, to_a_document: int = 1) -> CalibrationStatistics | None:
+    gathering = CalibrationAccumulator(floor=1e-3)
     for number, (gold, candidates) in enumerate(some):
         likeliest = [one for one in candidates if (one.score or 0) > 0.5]
         document = None if to_a_document == 1 else str(number // to_a_document)
@@ -48,7 +52,7 @@ def gathered(some: list[Row], *, to_a_document: int = 1) -> Evidence | None:
     return gathering.evidence()
 
 
-def evidence(count: int = 400, *, missed: float = 0.0, seed: int = 1) -> Evidence:
+def evidence(count: int = 400, *, missed: float = 0.0, seed: int = 1) -> CalibrationStatistics:
     found = gathered(rows(count, seed=seed, missed=missed))
     assert found is not None
     return found
@@ -102,7 +106,7 @@ def test_scores_that_are_right_are_left_alone() -> None:
         right = Span(0, 4, "NAME", score)
         place = right if random.random() < score else Span(0, 3, "NAME", score)
         some.append(([Span(0, 4, "NAME")], [place]))
-    gathering = Gathering(floor=1e-3)
+    gathering = CalibrationAccumulator(floor=1e-3)
     for gold, candidates in some:
         gathering.add(gold, candidates, candidates, document=None)
     found = gathering.evidence()
@@ -168,12 +172,12 @@ def test_candidates_that_are_all_right_are_no_evidence() -> None:
 def test_it_is_kept_as_json_without_a_text() -> None:
     found = evidence()
     content = found.model_dump_json()
-    assert Evidence.read(content) == found
+    assert CalibrationStatistics.read(content) == found
     assert set(found.curves) == {"NAME", "AGE"}
     assert found.gold == 800
     assert len(content) < 12_000
     with pytest.raises(ModelError) as caught:
-        Evidence.read(content.replace('"format":1', '"format":2'))
+        CalibrationStatistics.read(content.replace('"format":1', '"format":2'))
     assert str(caught.value) == (
         "calibration.json is damaged or of another version (format: Input should be 1). "
         "Use the version that wrote it, or train again."
@@ -182,5 +186,5 @@ def test_it_is_kept_as_json_without_a_text() -> None:
 
 @pytest.mark.parametrize("score", [0.0, 1e-9, 1e-5, 0.3, 0.999, 1.0])
 def test_places_rise_with_scores(score: float) -> None:
-    assert place_of(score) <= place_of(min(score * 1.1 + 1e-4, 1.0))
-    assert -277 <= place_of(score) <= 277
+    assert score_bin(score) <= score_bin(min(score * 1.1 + 1e-4, 1.0))
+    assert -277 <= score_bin(score) <= 277

@@ -8,14 +8,14 @@ import pytest
 from annoseq.data.markup import Span
 from annoseq.data.pairs import Pair
 from annoseq.errors import PairsError
-from annoseq.evaluation.counts import Comparison, by_document
-from annoseq.evaluation.references import Gold, compare_rows
+from annoseq.evaluation.counts import SpanComparison, group_by_document
+from annoseq.evaluation.references import GoldRow, pair_with_predictions
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 GOLD = [
-    Gold(str(row), Pair(text, text.replace("Ames", "{{N}}Ames{{/N}}"), row, document, start))
+    GoldRow(str(row), Pair(text, text.replace("Ames", "{{N}}Ames{{/N}}"), row, document, start))
     for row, (text, document, start) in enumerate(
         [("Dr. Ames", "a", 0), ("came", "a", 9), ("Ames left", "b", 0)], 1
     )
@@ -27,10 +27,12 @@ FOUND: list[dict[str, object]] = [
 
 
 def compare(
-    path: Path, records: list[dict[str, object]], gold: list[Gold] | None = None
-) -> list[Comparison]:
+    path: Path, records: list[dict[str, object]], gold: list[GoldRow] | None = None
+) -> list[SpanComparison]:
     path.write_text("".join(json.dumps(one) + "\n" for one in records))
-    rows = compare_rows(gold or GOLD, path, name="gold.csv", is_unseen=lambda text: text == "came")
+    rows = pair_with_predictions(
+        gold or GOLD, path, name="gold.csv", is_unseen=lambda text: text == "came"
+    )
     return list(rows)
 
 
@@ -39,7 +41,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "found.jsonl"
 
 
-def problem(path: Path, records: list[dict[str, object]], gold: list[Gold] | None = None) -> str:
+def problem(path: Path, records: list[dict[str, object]], gold: list[GoldRow] | None = None) -> str:
     with pytest.raises(PairsError) as caught:
         compare(path, records, gold)
     assert "Ames" not in str(caught.value)
@@ -48,17 +50,17 @@ def problem(path: Path, records: list[dict[str, object]], gold: list[Gold] | Non
 
 def test_rows_meet_their_predictions(path: Path) -> None:
     rows = compare(path, FOUND)
-    assert rows[0] == Comparison(
+    assert rows[0] == SpanComparison(
         "1", "Dr. Ames", (Span(4, 8, "N"),), (Span(0, 4, "N"),), "Dr. {{N}}Ames{{/N}}", None,
         "a", 0, is_unseen=False,
     )  # fmt: skip
     assert [row.is_unseen for row in rows] == [False, True, False]
-    assert [[row.id for row in rows] for rows in by_document(rows)] == [["1", "2"], ["3"]]
+    assert [[row.id for row in rows] for rows in group_by_document(rows)] == [["1", "2"], ["3"]]
 
 
 def test_rows_without_documents_are_documents() -> None:
-    rows = [Comparison("1", "", (), ())] * 2
-    assert list(by_document(rows)) == [[rows[0]], [rows[1]]]
+    rows = [SpanComparison("1", "", (), ())] * 2
+    assert list(group_by_document(rows)) == [[rows[0]], [rows[1]]]
 
 
 def test_another_order_is_named(path: Path) -> None:
@@ -91,7 +93,7 @@ def test_an_id_that_is_there_twice_is_named(path: Path) -> None:
     )
     records = [FOUND[0], FOUND[0], FOUND[1], FOUND[1], FOUND[2]]
     assert problem(path, records) == "gold.csv: row 2: " + twice.format(3)
-    gold = [GOLD[0], GOLD[1], Gold("2", GOLD[2].pair)]
+    gold = [GOLD[0], GOLD[1], GoldRow("2", GOLD[2].pair)]
     assert problem(path, FOUND[:2], gold) == "gold.csv: row 3: " + twice.format(2)
 
 
@@ -108,7 +110,7 @@ def test_another_text_is_named(path: Path) -> None:
 
 
 def test_gold_that_is_not_its_source_plus_tags_is_named(path: Path) -> None:
-    gold = [Gold("1", Pair("Dr. Ames", "Dr. {{N}}Ames", 1))]
+    gold = [GoldRow("1", Pair("Dr. Ames", "Dr. {{N}}Ames", 1))]
     assert problem(path, FOUND[:1], gold) == (
         "gold.csv: row 1: {{N}} is never closed, at character 4. Add {{/N}}. "
         "`annoseq check` shows every such row of the table."

@@ -9,11 +9,16 @@ import pytest
 from annoseq.data.markup import Span
 from annoseq.data.pairs import Pair, fingerprint
 from annoseq.errors import OptionError, TableError
-from annoseq.evaluation.counts import Comparison
-from annoseq.evaluation.references import SeenTexts, survey
-from annoseq.evaluation.score_file import Record, read_record, to_record, write_record
+from annoseq.evaluation.counts import SpanComparison
+from annoseq.evaluation.references import SeenTexts, summarize_corpus
+from annoseq.evaluation.score_file import (
+    ScoreFile,
+    make_score_file,
+    read_score_file,
+    write_score_file,
+)
 from annoseq.evaluation.scorer import Scorer, score_lines
-from annoseq.evaluation.significance import compare_records, difference_lines
+from annoseq.evaluation.significance import compare_scores, difference_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,17 +29,17 @@ NAME, AGE, PLACE = Span(4, 8, "NAME", 0.9), Span(10, 12, "AGE", 0.8), Span(17, 2
 
 def row(
     predicted: tuple[Span, ...], *, is_unseen: bool | None = None, number: int = 1
-) -> Comparison:
-    return Comparison(str(number), TEXT, (NAME, AGE, PLACE), predicted, is_unseen=is_unseen)
+) -> SpanComparison:
+    return SpanComparison(str(number), TEXT, (NAME, AGE, PLACE), predicted, is_unseen=is_unseen)
 
 
-def scored(rows: list[Comparison]) -> Scorer:
+def scored(rows: list[SpanComparison]) -> Scorer:
     scorer = Scorer(labels=["NAME", "AGE", "PLACE"], replicates=200)
     scorer.add_all([one] for one in rows)
     return scorer
 
 
-def mixed(count: int) -> list[Comparison]:
+def mixed(count: int) -> list[SpanComparison]:
     """Rows of which some are right, some half, some empty."""
     kinds = [(NAME, AGE, PLACE), (NAME,), (), (NAME, replace(AGE, label="NAME"))]
     return [row(kinds[number % 4], is_unseen=number % 2 == 0) for number in range(count)]
@@ -80,7 +85,7 @@ def test_rows_not_trained_on_are_scored_apart() -> None:
 
 def test_without_spans_only_outputs_are_scored() -> None:
     scorer = Scorer(labels=[], has_spans=False)
-    scorer.add([Comparison("1", "a", (), (), target="b", output="b")])
+    scorer.add([SpanComparison("1", "a", (), (), target="b", output="b")])
     assert {name: one.value for name, one in scorer.all.scores().items()} == {"exact_match": 1}
     assert "overlap" not in scorer.signature
 
@@ -104,8 +109,8 @@ def test_the_signature_says_what_the_scores_depend_on() -> None:
 
 def test_scores_are_written_and_read(tmp_path: Path) -> None:
     scorer, path = scored(mixed(20)), tmp_path / "scores.json"
-    write_record(to_record(scorer, gold="abc"), path, overwrite=False)
-    written, record = json.loads(path.read_text()), read_record(path)
+    write_score_file(make_score_file(scorer, gold="abc"), path, overwrite=False)
+    written, record = json.loads(path.read_text()), read_score_file(path)
     assert (record.rows, record.documents, record.gold) == (20, 20, "abc")
     scores = scorer.all.scores()
     assert set(record.scores) == set(scores)
@@ -121,30 +126,30 @@ def test_scores_are_written_and_read(tmp_path: Path) -> None:
 def test_files_that_are_no_scores_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "scores.json"
     with pytest.raises(TableError, match="cannot be read: No such file"):
-        read_record(path)
+        read_score_file(path)
     path.write_text('{"rows": 1}')
     with pytest.raises(TableError) as caught:
-        read_record(path)
+        read_score_file(path)
     assert str(caught.value) == (
         f"{path}: these are not scores that can be compared (documents: Field required). "
         "Write them with `annoseq score --json` or `annoseq evaluate --json`."
     )
 
 
-def record_of(rows: list[Comparison], *, gold: str = "abc", seed: int = 1) -> Record:
+def record_of(rows: list[SpanComparison], *, gold: str = "abc", seed: int = 1) -> ScoreFile:
     scorer = Scorer(labels=[], replicates=200, seed=seed)
     scorer.add_all([one] for one in rows)
-    return Record.model_validate(to_record(scorer, gold=gold))
+    return ScoreFile.model_validate(make_score_file(scorer, gold=gold))
 
 
 def test_a_clear_difference_is_told_from_chance() -> None:
     better = [row((NAME, AGE, PLACE)) if n % 3 else one for n, one in enumerate(mixed(60))]
-    found = compare_records(record_of(mixed(60)), record_of(better))["span_recall"]
+    found = compare_scores(record_of(mixed(60)), record_of(better))["span_recall"]
     assert found.difference == pytest.approx(found.b - found.a)
     assert found.low is not None
     assert 0 < found.low < found.difference
     assert found.p == pytest.approx(2 / 201)
-    same = compare_records(record_of(mixed(60)), record_of(mixed(60)))
+    same = compare_scores(record_of(mixed(60)), record_of(mixed(60)))
     assert {one.p for one in same.values()} == {1}
     lines = list(difference_lines(same))
     assert "p" in lines[0]
@@ -153,20 +158,20 @@ def test_a_clear_difference_is_told_from_chance() -> None:
 
 
 def test_few_documents_have_no_p() -> None:
-    found = compare_records(record_of(mixed(3)), record_of(mixed(3)))["span_f1"]
+    found = compare_scores(record_of(mixed(3)), record_of(mixed(3)))["span_f1"]
     assert (found.low, found.high, found.p) == (None, None, None)
     assert found.to_dict()["difference"] == 0
 
 
 def test_scores_of_other_rows_are_not_compared() -> None:
     with pytest.raises(OptionError) as caught:
-        compare_records(record_of(mixed(8)), record_of(mixed(9), gold="b"), names=("a", "b"))
+        compare_scores(record_of(mixed(8)), record_of(mixed(9), gold="b"), names=("a", "b"))
     assert str(caught.value) == (
         "a and b are scores of different rows (8 and 9; other fingerprints). "
         "Score both models on the same table, whole or the same part of it."
     )
     with pytest.raises(OptionError) as caught:
-        compare_records(record_of(mixed(8)), record_of(mixed(8), seed=2), names=("a", "b"))
+        compare_scores(record_of(mixed(8)), record_of(mixed(8), seed=2), names=("a", "b"))
     assert str(caught.value) == (
         "a and b were resampled differently ({'replicates': 200, 'seed': 1} and "
         "{'replicates': 200, 'seed': 2}). Score both with the same version of annoseq."
@@ -184,7 +189,7 @@ def test_lines_name_every_score_and_label() -> None:
 
 def test_a_survey_of_pairs() -> None:
     pairs = [Pair("Ames", "{{N}}Ames{{/N}}", 1), Pair("x {{O}}", "x {{\\\\O}}", 2)]
-    assert survey(iter(pairs)) == (frozenset({"N"}), 2, fingerprint(pairs))
+    assert summarize_corpus(iter(pairs)) == (frozenset({"N"}), 2, fingerprint(pairs))
     seen = SeenTexts(pair.source for pair in pairs)
     assert "Ames" in seen
     assert "ames" not in seen

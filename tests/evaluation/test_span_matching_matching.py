@@ -8,17 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annoseq.data.markup import Span
-from annoseq.evaluation.counts import Comparison, Sums
+from annoseq.evaluation.counts import CountTotals, SpanComparison
 from annoseq.evaluation.metrics import gold_spans, predicted_spans, scheme_score
-from annoseq.evaluation.scorer import Tally
-from annoseq.evaluation.span_matching import SCHEMES, count_matches, match
+from annoseq.evaluation.scorer import DocumentCounter
+from annoseq.evaluation.span_matching import SCHEMES, count_matches, match_spans
 from tests.evaluation.strategies import LENGTH, apart, spans
 
 if TYPE_CHECKING:
-    from annoseq.evaluation.span_matching import Scheme, Verdict
+    from annoseq.evaluation.span_matching import MatchOutcome, Scheme
 
 NERVALUATE = {"strict": "strict", "exact": "exact", "partial": "partial", "type": "ent_type"}
-VERDICTS: tuple[Verdict, ...] = ("correct", "incorrect", "partial", "missed", "spurious")
+VERDICTS: tuple[MatchOutcome, ...] = ("correct", "incorrect", "partial", "missed", "spurious")
 
 
 def nervaluated(gold: list[Span], predicted: list[Span]) -> dict[str, Any]:
@@ -35,9 +35,9 @@ def nervaluated(gold: list[Span], predicted: list[Span]) -> dict[str, Any]:
     return found
 
 
-def sums_of(gold: list[Span], predicted: list[Span]) -> Sums:
-    row = Comparison("1", "x" * LENGTH, tuple(gold), tuple(predicted))
-    return Sums(Tally({"A", "B", "C"}).count([row]))
+def sums_of(gold: list[Span], predicted: list[Span]) -> CountTotals:
+    row = SpanComparison("1", "x" * LENGTH, tuple(gold), tuple(predicted))
+    return CountTotals(DocumentCounter({"A", "B", "C"}).count([row]))
 
 
 @given(apart(), apart())
@@ -98,7 +98,7 @@ def test_strict_and_exact_find_all_that_there_is_to_find(
 @settings(max_examples=40)
 def test_every_span_is_used_once(gold: list[Span], predicted: list[Span]) -> None:
     for scheme in SCHEMES:
-        matches = match(gold, predicted, scheme=scheme)
+        matches = match_spans(gold, predicted, scheme=scheme)
         assert sorted(one.gold for one in matches if one.gold) == sorted(gold)
         assert sorted(one.predicted for one in matches if one.predicted) == sorted(predicted)
     sums = sums_of(gold, predicted)
@@ -130,6 +130,6 @@ def test_a_case_by_hand(scheme: Scheme, expected: dict[str, int]) -> None:
 
 def test_under_type_the_closest_span_of_the_label_answers() -> None:
     near, far = Span(4, 9, "A"), Span(0, 5, "A")
-    [one, other] = match([far, near], [Span(4, 10, "A")], scheme="type")
+    [one, other] = match_spans([far, near], [Span(4, 10, "A")], scheme="type")
     assert (one.gold, one.verdict) == (near, "correct")
     assert (other.gold, other.verdict) == (far, "missed")

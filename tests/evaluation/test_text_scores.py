@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from annoseq.errors import OptionError
-from annoseq.evaluation.counts import Statistics, Sums
+from annoseq.evaluation.counts import Counts, CountTotals
 from annoseq.evaluation.text_scores import TextScorer
 
 OUTPUTS = ["The cat sat on the mat.", "", "Dr. {{NAME}}Ames{{/NAME}} came", "a b c d e f g"]
 TARGETS = ["The cat is on the mat.", "One", "Dr. {{NAME}}Ames{{/NAME}} came", "g f e d c b a h"]
 
 
-def counts(rows: list[int]) -> Statistics:
-    scorer, found = TextScorer(), Statistics()
+def counts(rows: list[int]) -> Counts:
+    scorer, found = TextScorer(), Counts()
     for row in rows:
         found.update(scorer.count(OUTPUTS[row], TARGETS[row]))
     return found
@@ -23,7 +23,7 @@ def counts(rows: list[int]) -> Statistics:
 def test_scores_of_sums_are_sacrebleus_of_the_corpus() -> None:
     sacrebleu = pytest.importorskip("sacrebleu")
     scorer = TextScorer()
-    found = scorer.scores(Sums(counts([0, 1, 2, 3])))
+    found = scorer.scores(CountTotals(counts([0, 1, 2, 3])))
     assert {name: float(value) for name, value in found.items()} == {
         "bleu": pytest.approx(sacrebleu.corpus_bleu(OUTPUTS, [TARGETS]).score),
         "chrf": pytest.approx(sacrebleu.corpus_chrf(OUTPUTS, [TARGETS]).score),
@@ -38,9 +38,11 @@ def test_replicates_are_scored_one_by_one() -> None:
     scorer = TextScorer()
     parts = [counts([0, 2]), counts([3])]
     names = {name for part in parts for name in part}
-    both = Sums({name: np.array([part[name] for part in parts], dtype=float) for name in names})
+    both = CountTotals(
+        {name: np.array([part[name] for part in parts], dtype=float) for name in names}
+    )
     for name, values in scorer.scores(both).items():
-        alone = [float(scorer.scores(Sums(part))[name]) for part in parts]
+        alone = [float(scorer.scores(CountTotals(part))[name]) for part in parts]
         assert values.tolist() == pytest.approx(alone)
 
 

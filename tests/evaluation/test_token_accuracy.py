@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annoseq.evaluation.token_accuracy import Accuracy, Ratio, measure
+from annoseq.evaluation.token_accuracy import Accuracy, Ratio, measure_accuracy
 from annoseq.tokenization.vocabulary import END, PAD, UNKNOWN
 
 A, B = 4, 5
@@ -46,7 +46,7 @@ def id_tables(draw: st.DrawFn) -> tuple[list[list[int]], list[list[int]]]:
 @given(tables=id_tables())
 def test_it_is_the_naive_accuracy(tables: tuple[list[list[int]], list[list[int]]]) -> None:
     output, target = tables
-    assert measure(torch.tensor(output), torch.tensor(target)) == naive(output, target)
+    assert measure_accuracy(torch.tensor(output), torch.tensor(target)) == naive(output, target)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_by_hand(
     exact: tuple[int, int],
 ) -> None:
     expected = Accuracy(Ratio(*padded), Ratio(*token), Ratio(*exact))
-    assert measure(torch.tensor(output), torch.tensor(target)) == expected
+    assert measure_accuracy(torch.tensor(output), torch.tensor(target)) == expected
 
 
 def test_ratios_add_their_sums() -> None:

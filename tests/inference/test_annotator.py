@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from annoseq.inference.annotation import Annotation
-    from annoseq.tokenization.seq2seq_tokenizer import Codec
+    from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 
 FREE = SearchConfig(free=True)
 ALL_TOKENS = DataConfig(min_frequency=1, split_by="row")
@@ -69,13 +69,13 @@ def scripted(dataset: Dataset, script: Sequence[Sequence[int]]) -> Annotator:
     return Annotator(TrainedModel(network, codec, config))
 
 
-def ids(codec: Codec, *tokens: str) -> list[int]:
+def ids(codec: Seq2SeqTokenizer, *tokens: str) -> list[int]:
     found = codec.target.look_up(tokens)
     assert UNKNOWN not in found
     return [*found, END]
 
 
-def copied(codec: Codec, text: str) -> list[int]:
+def copied(codec: Seq2SeqTokenizer, text: str) -> list[int]:
     return ids(codec, *codec.source.cut(text).tokens)
 
 

@@ -8,9 +8,9 @@ from annoseq.config import DeviceConfig, NetworkConfig
 from annoseq.data.markup import parse
 from annoseq.devices import Compute
 from annoseq.inference.attention_map import AttentionMap, attention_map
-from annoseq.models.build import build_model
-from annoseq.models.gru_attention import Attention
-from annoseq.tokenization.seq2seq_tokenizer import Codec
+from annoseq.models.build import build_seq2seq
+from annoseq.models.gru_attention import GruWithAttention
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 from tests.tiny import TINY_ATTENTION
 
 if TYPE_CHECKING:
@@ -19,25 +19,27 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def codec(dataset: Dataset) -> Codec:
-    assert isinstance(dataset.codec, Codec)
+def codec(dataset: Dataset) -> Seq2SeqTokenizer:
+    assert isinstance(dataset.codec, Seq2SeqTokenizer)
     return dataset.codec
 
 
 @pytest.fixture(scope="module")
-def network(codec: Codec) -> Attention:
-    network = build_model(NetworkConfig.of(TINY_ATTENTION), codec, seed=0)
-    assert isinstance(network, Attention)
+def network(codec: Seq2SeqTokenizer) -> GruWithAttention:
+    network = build_seq2seq(NetworkConfig.of(TINY_ATTENTION), codec, seed=0)
+    assert isinstance(network, GruWithAttention)
     return network
 
 
-def looked(network: Attention, codec: Codec, annotated: str) -> AttentionMap | None:
+def looked(
+    network: GruWithAttention, codec: Seq2SeqTokenizer, annotated: str
+) -> AttentionMap | None:
     text, spans = parse(annotated)
     compute = Compute.choose(DeviceConfig(device="cpu"))
     return attention_map(network, codec, text, spans, compute=compute)
 
 
-def test_every_token_has_its_place(network: Attention, codec: Codec) -> None:
+def test_every_token_has_its_place(network: GruWithAttention, codec: Seq2SeqTokenizer) -> None:
     found = looked(network, codec, "Dear {{NAME:DOCTOR}}Ames{{/NAME:DOCTOR}}:")
     assert found is not None
     source, written, weights = found
@@ -48,13 +50,13 @@ def test_every_token_has_its_place(network: Attention, codec: Codec) -> None:
 
 
 def test_the_same_row_is_looked_at_in_the_same_way(
-    network: Attention, codec: Codec, sample: Pairs
+    network: GruWithAttention, codec: Seq2SeqTokenizer, sample: Pairs
 ) -> None:
     network.train()  # what training drops must not be dropped here
     one, same = (looked(network, codec, sample[3].target) for _ in range(2))
     assert one == same
 
 
-def test_what_cannot_be_read_has_no_map(network: Attention, codec: Codec) -> None:
+def test_what_cannot_be_read_has_no_map(network: GruWithAttention, codec: Seq2SeqTokenizer) -> None:
     assert looked(network, codec, "") is None
     assert looked(network, codec, "a " * 100) is None

@@ -10,11 +10,11 @@ from annoseq.config import BatchConfig
 from annoseq.data.tables import read_rows
 from annoseq.devices import Compute
 from annoseq.errors import OutputError, TableError
-from annoseq.evaluation.token_accuracy import Accuracy, Ratio, measure
+from annoseq.evaluation.token_accuracy import Accuracy, Ratio, measure_accuracy
 from annoseq.inference.predictor import Prediction, Predictions, decode_rows, predict
 from annoseq.models.tagger import Tagger
 from annoseq.tokenization.batching import collate
-from annoseq.tokenization.seq2seq_tokenizer import Codec
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 from annoseq.tokenization.vocabulary import END, PAD
 from tests.scripted import Scripted, as_network
 
@@ -46,7 +46,7 @@ PREDICTIONS = Predictions(
 
 def run(trained: TrainedModel, dataset: Dataset, *, batch_size: int = 16) -> Predictions:
     assert not isinstance(trained.network, Tagger)
-    assert isinstance(trained.codec, Codec)
+    assert isinstance(trained.codec, Seq2SeqTokenizer)
     return predict(
         trained.network,
         dataset.valid,
@@ -106,7 +106,7 @@ def test_the_accuracy_is_summed_over_the_batches(dataset: Dataset) -> None:
     for row in range(len(part)):
         target = collate([row], part.examples).target
         assert target is not None
-        expected += measure(target.new_full((1, 1), END), target)
+        expected += measure_accuracy(target.new_full((1, 1), END), target)
     assert predictions.accuracy == expected
     assert {one.output for one in predictions} == {""}
 

@@ -7,9 +7,9 @@ import pytest
 from annoseq.data.markup import Span, strip_tags
 from annoseq.data.pairs import Pair
 from annoseq.inference.reading import Reading
-from annoseq.tokenization.bioes import Marked, TokenSpan
-from annoseq.tokenization.gazetteer import Hints
-from annoseq.tokenization.tagger_tokenizer import TagCodec
+from annoseq.tokenization.bioes import ScoredTokenSpans, TokenSpan
+from annoseq.tokenization.gazetteer import LexiconFeatures
+from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 
 if TYPE_CHECKING:
     from annoseq.inference.annotation import Annotation
@@ -18,45 +18,49 @@ LABELS = ["A", "B"]
 
 
 @pytest.fixture(scope="module")
-def codec() -> TagCodec:
+def codec() -> TaggerTokenizer:
     targets = ["{{A}}Dr. {{B}}Ames{{/B}}{{/A}}", "x"]
     pairs = [Pair(strip_tags(target), target, row) for row, target in enumerate(targets, 1)]
-    return TagCodec.fit(pairs, buckets=1024, hints=Hints())
+    return TaggerTokenizer.fit(pairs, buckets=1024, hints=LexiconFeatures())
 
 
-def assembled(reading: Reading, *found: list[Marked]) -> list[Annotation]:
+def assembled(reading: Reading, *found: list[ScoredTokenSpans]) -> list[Annotation]:
     return list(reading.assemble(found, labels=LABELS))
 
 
-def test_a_text_is_cut_into_tokens_and_windows(codec: TagCodec) -> None:
+def test_a_text_is_cut_into_tokens_and_windows(codec: TaggerTokenizer) -> None:
     reading = Reading.of("Dr. Ames\n" + "x y " * 30, codec)
     assert reading.offsets[:4] == [(0, 2), (2, 3), (3, 8), (8, 9)]
     assert [len(reading.window(index)) for index in range(len(reading.windows))] == [3, 32, 32, 9]
     assert reading.window(0) == codec.read("Dr. Ames")[1]
 
 
-def test_what_the_windows_hold_is_joined(codec: TagCodec) -> None:
+def test_what_the_windows_hold_is_joined(codec: TaggerTokenizer) -> None:
     reading = Reading.of("Dr. Ames\nx Ames", codec)
     (found,) = assembled(
         reading,
-        [Marked([TokenSpan(0, 3, 0, -0.5), TokenSpan(2, 3, 1, 0.0)], -1.0)],
-        [Marked([TokenSpan(1, 2, 1, 0.0)], -0.25)],
+        [ScoredTokenSpans([TokenSpan(0, 3, 0, -0.5), TokenSpan(2, 3, 1, 0.0)], -1.0)],
+        [ScoredTokenSpans([TokenSpan(1, 2, 1, 0.0)], -0.25)],
     )
     assert found.spans == (Span(0, 8, "A"), Span(4, 8, "B"), Span(11, 15, "B"))
     assert found.annotated == "{{A}}Dr. {{B}}Ames{{/B}}{{/A}}\nx {{B}}Ames{{/B}}"
     assert (found.score, found.windows) == (-1.25, 2)
 
 
-def test_a_window_with_fewer_outputs_takes_part_with_its_last(codec: TagCodec) -> None:
+def test_a_window_with_fewer_outputs_takes_part_with_its_last(codec: TaggerTokenizer) -> None:
     reading = Reading.of("Ames\nx", codec)
     name = [TokenSpan(0, 1, 0, 0.0)]
-    first, second = assembled(reading, [Marked(name, -1.0)], [Marked([], -2.0), Marked(name, -3.0)])
+    first, second = assembled(
+        reading,
+        [ScoredTokenSpans(name, -1.0)],
+        [ScoredTokenSpans([], -2.0), ScoredTokenSpans(name, -3.0)],
+    )
     assert (first.annotated, first.score) == ("{{A}}Ames{{/A}}\nx", -3.0)
     assert (second.annotated, second.score) == ("{{A}}Ames{{/A}}\n{{A}}x{{/A}}", -4.0)
 
 
 @pytest.mark.parametrize("text", ["", "\n", "\r\n\n"])
-def test_a_text_without_a_window_is_kept(codec: TagCodec, text: str) -> None:
+def test_a_text_without_a_window_is_kept(codec: TaggerTokenizer, text: str) -> None:
     reading = Reading.of(text, codec)
     assert reading.windows == []
     (found,) = assembled(reading)

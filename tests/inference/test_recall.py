@@ -9,7 +9,7 @@ import pytest
 
 from annoseq.config import BatchConfig
 from annoseq.errors import ModelError, OptionError
-from annoseq.evaluation.recall_thresholds import Evidence
+from annoseq.evaluation.recall_thresholds import CalibrationStatistics
 from annoseq.inference.annotator import Annotator
 from annoseq.models.serialization import TrainedModel
 from tests.fidelity import ONE_PASS, annotate, hard_texts, random_annotator
@@ -150,7 +150,7 @@ def test_too_few_spans_are_not_judged() -> None:
 def test_evidence_holds_no_word_of_the_texts() -> None:
     content = trusted("nested tagger").calibration
     assert content is not None
-    evidence = Evidence.read(content)
+    evidence = CalibrationStatistics.read(content)
     assert evidence.rows == 80
     assert evidence.curves.keys() | evidence.missed.keys() <= {"A", "B", "C"}
     assert "Ames" not in content

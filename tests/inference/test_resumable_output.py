@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from annoseq.errors import OptionError, OutputError
-from annoseq.inference.resumable_output import ResumableOutput, Tally
+from annoseq.inference.resumable_output import OutputProgress, ResumableOutput
 from tests.cli.command import full_disk, snapshot
 
 PLAN = {"search": "greedy", "k": 10}
@@ -36,15 +36,15 @@ def out(tmp_path: Path) -> Path:
 @pytest.fixture
 def partial(out: Path) -> Path:
     """An interrupted run with one chunk done."""
-    open_output(out).add(ONE, Tally(2, 1, "abc"))
+    open_output(out).add(ONE, OutputProgress(2, 1, "abc"))
     return out.with_name("out.partial")
 
 
 def test_a_file_appears_when_it_is_complete(out: Path) -> None:
     output = open_output(out)
-    assert output.tally == Tally(0, 0, "")
-    output.add(ONE, Tally(2))
-    output.add(TWO, Tally(3))
+    assert output.tally == OutputProgress(0, 0, "")
+    output.add(ONE, OutputProgress(2))
+    output.add(TWO, OutputProgress(3))
     assert not out.exists()
     output.finish()
     assert snapshot(out.parent) == {"out": "head\né\r\nc".encode()}
@@ -52,8 +52,8 @@ def test_a_file_appears_when_it_is_complete(out: Path) -> None:
 
 def test_a_folder_appears_when_it_is_complete(out: Path) -> None:
     output = open_output(out, is_folder=True)
-    output.add(ONE, Tally(2))
-    output.add(TWO, Tally(3))
+    output.add(ONE, OutputProgress(2))
+    output.add(TWO, OutputProgress(3))
     assert not out.exists()
     output.finish()
     assert snapshot(out) == WHOLE
@@ -64,17 +64,17 @@ def test_a_run_is_resumed_after_its_last_certain_chunk(out: Path, partial: Path)
     with (partial / "output").open("ab") as file:
         file.write(b"half a chu")  # what a kill in the middle of a write leaves
     output = open_output(out, resume=True)
-    assert output.tally == Tally(2, 1, "abc")
-    output.add(TWO, Tally(3))
+    assert output.tally == OutputProgress(2, 1, "abc")
+    output.add(TWO, OutputProgress(3))
     output.finish()
     assert snapshot(out.parent) == {"out": "head\né\r\nc".encode()}
 
 
 def test_a_folder_is_resumed(out: Path) -> None:
-    open_output(out, is_folder=True).add(ONE, Tally(2))
+    open_output(out, is_folder=True).add(ONE, OutputProgress(2))
     (out.with_name("out.partial") / "output" / "c.txt").write_text("half")
     output = open_output(out, is_folder=True, resume=True)
-    output.add(TWO, Tally(3))
+    output.add(TWO, OutputProgress(3))
     output.finish()
     assert snapshot(out) == WHOLE
 
@@ -84,7 +84,7 @@ def test_leaving_keeps_what_can_be_resumed_only(out: Path) -> None:
     assert not output.leave()
     assert list(out.parent.iterdir()) == []
     output = open_output(out)
-    output.add(ONE, Tally(2))
+    output.add(ONE, OutputProgress(2))
     assert output.leave()
     assert open_output(out, resume=True).tally.done == 2
 
@@ -175,7 +175,7 @@ def test_a_folder_is_never_replaced(is_folder: bool, overwrite: bool, out: Path)
 
 def test_a_folder_that_came_up_meanwhile_is_not_replaced(out: Path) -> None:
     output = open_output(out, is_folder=True, overwrite=True)
-    output.add(ONE, Tally(2))
+    output.add(ONE, OutputProgress(2))
     out.mkdir()
     with pytest.raises(OutputError, match="exists already"):
         output.finish()
@@ -188,7 +188,7 @@ def test_a_file_is_replaced_when_asked_and_not_before_the_end(out: Path) -> None
     with pytest.raises(OutputError, match="or add --overwrite to replace it"):
         open_output(out)
     output = open_output(out, overwrite=True)
-    output.add(TWO, Tally(1))
+    output.add(TWO, OutputProgress(1))
     assert out.read_text() == "old"
     output.finish()
     assert out.read_text() == "head\nc"
@@ -214,11 +214,11 @@ def test_a_full_disk_leaves_what_can_be_resumed(out: Path, partial: Path) -> Non
         full_disk(room=20),
         pytest.raises(OutputError, match="out cannot be written: File too large"),
     ):
-        output.add([("x", "x" * 100)], Tally(3))
+        output.add([("x", "x" * 100)], OutputProgress(3))
     assert not out.exists()
     assert output.leave()
     assert json.loads((partial / "state.json").read_text())["tally"] == [2, 1, "abc"]
     again = open_output(out, resume=True)
-    again.add(TWO, Tally(3))
+    again.add(TWO, OutputProgress(3))
     again.finish()
     assert out.read_bytes() == "head\né\r\nc".encode()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from annoseq.data.markup import Span, render
 from annoseq.data.tables import read_rows
-from annoseq.data.text_inputs import Text
+from annoseq.data.text_inputs import InputText
 from annoseq.inference.annotation import Annotation
 from annoseq.inference.streaming import formatted, header
 
@@ -36,7 +36,7 @@ def annotated(text: str, *, alternatives: tuple[Annotation, ...] = ()) -> Annota
 
 
 def file(some: list[Annotation], format_: OutputFormat) -> bytes:
-    rows = [formatted(Text(str(n), one.text), one, format_) for n, one in enumerate(some, 1)]
+    rows = [formatted(InputText(str(n), one.text), one, format_) for n, one in enumerate(some, 1)]
     return (header(format_) + "".join(rows)).encode()
 
 

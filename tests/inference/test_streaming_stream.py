@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from annoseq.config import BatchConfig, SearchConfig
-from annoseq.data.text_inputs import Text
+from annoseq.data.text_inputs import InputText
 from annoseq.errors import OptionError
 from annoseq.inference.annotator import Annotator
-from annoseq.inference.resumable_output import ResumableOutput, Tally
+from annoseq.inference.resumable_output import OutputProgress, ResumableOutput
 from annoseq.inference.streaming import annotate_stream
 from annoseq.sample import sample_pairs
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from annoseq.inference.streaming import OutputFormat
 
-TEXTS = [Text(str(pair.row), pair.source) for pair in sample_pairs(23, seed=3)]
+TEXTS = [InputText(str(pair.row), pair.source) for pair in sample_pairs(23, seed=3)]
 SEARCHES = [
     SearchConfig(),
     SearchConfig(search="beam", beam_size=3, n_best=2),
@@ -32,10 +32,10 @@ class Kept:
     """An output in memory."""
 
     def __init__(self) -> None:
-        self.tally = Tally()
+        self.tally = OutputProgress()
         self.chunks: list[list[tuple[str, str]]] = []
 
-    def add(self, chunk: Sequence[tuple[str, str]], tally: Tally) -> None:
+    def add(self, chunk: Sequence[tuple[str, str]], tally: OutputProgress) -> None:
         self.chunks.append(list(chunk))
         self.tally = tally
 
@@ -51,7 +51,7 @@ def annotator(model_folder: Path) -> Annotator:
 
 def stream(
     annotator: Annotator,
-    texts: Iterable[Text],
+    texts: Iterable[InputText],
     output: Kept | ResumableOutput,
     *,
     search: SearchConfig = SEARCHES[0],
@@ -72,7 +72,7 @@ def stream(
     return advanced
 
 
-def interrupted(texts: Sequence[Text], *, after: int) -> Iterator[Text]:
+def interrupted(texts: Sequence[InputText], *, after: int) -> Iterator[InputText]:
     yield from texts[:after]
     raise KeyboardInterrupt
 
@@ -81,7 +81,7 @@ def test_texts_are_taken_and_given_chunk_by_chunk(annotator: Annotator) -> None:
     output = Kept()
     taken = 0
 
-    def counted() -> Iterator[Text]:
+    def counted() -> Iterator[InputText]:
         nonlocal taken
         for text in TEXTS:
             assert taken - output.tally.done < 5, "more than a chunk was read ahead"
@@ -147,10 +147,15 @@ def test_a_run_that_was_cut_short_ends_as_if_it_had_not_been(
 
 @pytest.mark.parametrize(
     "texts",
-    [TEXTS[:9], [TEXTS[1], TEXTS[0], *TEXTS[2:]], [Text("other", TEXTS[0].text), *TEXTS[1:]], []],
+    [
+        TEXTS[:9],
+        [TEXTS[1], TEXTS[0], *TEXTS[2:]],
+        [InputText("other", TEXTS[0].text), *TEXTS[1:]],
+        [],
+    ],
 )
 def test_other_texts_are_not_taken_for_those_that_are_done(
-    texts: list[Text], annotator: Annotator
+    texts: list[InputText], annotator: Annotator
 ) -> None:
     output = Kept()
     stream(annotator, TEXTS[:10], output)
@@ -166,7 +171,7 @@ def test_other_texts_are_not_taken_for_those_that_are_done(
 def test_texts_after_those_that_are_done_may_have_been_mended(annotator: Annotator) -> None:
     output = Kept()
     stream(annotator, TEXTS[:10], output)
-    stream(annotator, [*TEXTS[:10], Text("x", "Dr. Ames")], output)
+    stream(annotator, [*TEXTS[:10], InputText("x", "Dr. Ames")], output)
     assert output.tally.done == 11
 
 
@@ -182,4 +187,4 @@ def test_problems_are_counted_over_a_resumption(annotator: Annotator) -> None:
 def test_no_texts_give_no_chunks(annotator: Annotator) -> None:
     output = Kept()
     stream(annotator, [], output)
-    assert (output.chunks, output.tally) == ([], Tally())
+    assert (output.chunks, output.tally) == ([], OutputProgress())

@@ -16,9 +16,9 @@ from annoseq.errors import ModelError, OptionError
 from annoseq.inference.annotator import Annotator
 from annoseq.models.serialization import TrainedModel
 from annoseq.tokenization import hash_features as features
-from annoseq.tokenization.gazetteer import Marker
-from annoseq.tokenization.regex_patterns import Expression, matches
-from annoseq.tokenization.tagger_tokenizer import TagCodec
+from annoseq.tokenization.gazetteer import LexiconMatcher
+from annoseq.tokenization.regex_patterns import RegexPattern, matches
+from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 from tests.fidelity import (
     HARD,
     ONE_PASS,
@@ -121,8 +121,8 @@ def test_a_tagger_takes_no_search(search: SearchConfig, option: str) -> None:
 def test_a_pattern_that_takes_too_long_ends_annotation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("annoseq.tokenization.gazetteer.matches", partial(matches, seconds=0.05))
     model = random_annotator("flat tagger").model
-    marker = Marker(patterns={"slow": Expression(pattern="(a|aa)+$")})
-    assert isinstance(model.codec, TagCodec)
+    marker = LexiconMatcher(patterns={"slow": RegexPattern(pattern="(a|aa)+$")})
+    assert isinstance(model.codec, TaggerTokenizer)
     slow = replace(model, codec=replace(model.codec, marker=marker))
     with pytest.raises(OptionError, match="the pattern 'slow' takes more than"):
         Annotator(slow).annotate(["a" * 60 + "b"])
@@ -133,7 +133,7 @@ def test_words_of_texts_long_gone_are_forgotten(monkeypatch: pytest.MonkeyPatch)
     expected = annotate("nested tagger", ONE_PASS, texts)
     monkeypatch.setattr(features, "_REMEMBERED", 5)
     codec = random_annotator("nested tagger").model.codec
-    assert isinstance(codec, TagCodec)
+    assert isinstance(codec, TaggerTokenizer)
     words = codec.words
     before = words.age
     assert annotate("nested tagger", ONE_PASS, texts) == expected

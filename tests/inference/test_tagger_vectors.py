@@ -11,8 +11,8 @@ import torch
 from annoseq.inference.annotator import Annotator
 from annoseq.models.build import build_tagger
 from annoseq.tokenization import hash_features as features
-from annoseq.tokenization.hash_features import Words
-from annoseq.tokenization.tagger_tokenizer import TagCodec
+from annoseq.tokenization.hash_features import FeatureHasher
+from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 from annoseq.vectors.lookup import open_token_vectors, record_of
 from tests.fidelity import BATCHING, hard_texts, random_annotator, violations
 from tests.vectors.crafted import craft
@@ -38,9 +38,9 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         path.write_text("2 4\nAmes 1 2 3 4\nzoë -1 0 0 1\n", encoding="utf-8")
     plain = random_annotator(LIKE).model
     vectors = open_token_vectors(path)
-    assert isinstance(plain.codec, TagCodec)
+    assert isinstance(plain.codec, TaggerTokenizer)
     settings = plain.config.network.tagger
-    codec = replace(plain.codec, words=Words(buckets=settings.buckets, vectors=vectors))
+    codec = replace(plain.codec, words=FeatureHasher(buckets=settings.buckets, vectors=vectors))
     network = build_tagger(settings, codec, seed=0)
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():

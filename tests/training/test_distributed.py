@@ -17,8 +17,8 @@ from annoseq.data.pairs import write_pairs
 from annoseq.errors import TrainingError
 from annoseq.sample import sample_pairs
 from annoseq.tokenization.batching import collate
-from annoseq.tokenization.seq2seq_tokenizer import Example
-from annoseq.training.distributed import Processes
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
+from annoseq.training.distributed import ProcessGroup
 from tests.cli.command import TINY, Result, finish
 from tests.training import together
 
@@ -147,10 +147,10 @@ def test_all_notice_that_the_loss_is_no_number(two: list[dict[str, Any]]) -> Non
 
 
 def test_by_itself_a_process_changes_nothing() -> None:
-    alone = Processes.join(CPU)
-    assert alone == Processes()
+    alone = ProcessGroup.join(CPU)
+    assert alone == ProcessGroup()
     assert alone.is_main
-    batch = collate([0, 1], [Example([4], [5])] * 2)
+    batch = collate([0, 1], [Seq2SeqEncoding([4], [5])] * 2)
     assert alone.share(batch) == (batch, True)
     assert alone.seed(42) == 42
     assert alone.sum([1, 2.5]) == [1, 2.5]
@@ -165,11 +165,11 @@ def test_by_itself_a_process_changes_nothing() -> None:
 
 @pytest.mark.parametrize(("rows", "processes"), [(7, 3), (3, 3), (2, 3), (1, 4)])
 def test_every_row_is_counted_by_one_process_and_keeps_its_width(rows: int, processes: int) -> None:
-    examples = [Example([4] * (1 + row), [5] * (9 - row)) for row in range(rows)]
+    examples = [Seq2SeqEncoding([4] * (1 + row), [5] * (9 - row)) for row in range(rows)]
     batch = collate(range(rows), examples)
     counted = []
     for rank in range(processes):
-        share, counts = Processes(rank, processes).share(batch)
+        share, counts = ProcessGroup(rank, processes).share(batch)
         assert len(share.rows) == len(share.source) == len(share.source_lengths) >= 1
         assert share.target is not None
         assert batch.target is not None
@@ -183,7 +183,7 @@ def test_every_row_is_counted_by_one_process_and_keeps_its_width(rows: int, proc
 def test_only_the_main_process_reports() -> None:
     said: list[str] = []
     for rank in range(3):
-        Processes(rank, 3).once(said.append)(f"from {rank}")
+        ProcessGroup(rank, 3).once(said.append)(f"from {rank}")
     assert said == ["from 0"]
 
 
@@ -196,7 +196,7 @@ def test_processes_that_do_not_meet_are_an_error(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "accelerate", fake)
     launch(monkeypatch, rank=1)
     with pytest.raises(TrainingError) as caught:
-        Processes.join(CPU)
+        ProcessGroup.join(CPU)
     assert str(caught.value) == (
         "the processes do not find each other: The server socket has failed. Give every torchrun "
         "the same --rdzv-endpoint: a machine that the others reach, and a free port."
@@ -214,11 +214,11 @@ def test_a_process_of_several_joins_with_its_device(monkeypatch: pytest.MonkeyPa
     fake.PartialState = meet
     monkeypatch.setitem(sys.modules, "accelerate", fake)
     launch(monkeypatch, rank=1)
-    joined = Processes.join(CPU)
+    joined = ProcessGroup.join(CPU)
     assert (joined.rank, joined.count, joined.device) == (1, 2, CPU)
     assert not joined.is_main
     assert asked == [True]
-    assert Processes.join(torch.device("cuda", 1)).device == torch.device("cuda", 1)
+    assert ProcessGroup.join(torch.device("cuda", 1)).device == torch.device("cuda", 1)
     assert asked == [True, False]
 
 

@@ -12,7 +12,7 @@ from annoseq.config import BatchConfig, GruConfig, TrainingConfig
 from annoseq.data.pairs import Pairs
 from annoseq.sample import sample_pairs
 from annoseq.tokenization.dataset import Dataset
-from annoseq.tokenization.pretokenizer import segmentation
+from annoseq.tokenization.pretokenizer import build_pretokenizer
 from annoseq.training.learner import Learner
 
 BATCHING = BatchConfig(batch_size=16)
@@ -43,7 +43,7 @@ def learn(pairs: Pairs, *, width: int, epochs: int, max_lr: float, clip_norm: fl
 
 
 def test_it_writes_short_training_pairs() -> None:
-    cut_by = segmentation()
+    cut_by = build_pretokenizer()
     short = (
         pair
         for pair in sample_pairs(2_000, seed=42)

@@ -10,25 +10,27 @@ import torch
 from annoseq.config import BatchConfig, NetworkConfig, TrainingConfig
 from annoseq.devices import Compute
 from annoseq.errors import TrainingError
-from annoseq.evaluation.token_accuracy import measure
+from annoseq.evaluation.token_accuracy import measure_accuracy
 from annoseq.tokenization.batching import collate
-from annoseq.tokenization.seq2seq_tokenizer import Example
-from annoseq.training.loop import OneCycle, Trainer, range_test
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
+from annoseq.training.loop import OneCycle, Trainer, lr_range_test
 from annoseq.training.losses import padded_loss
-from annoseq.training.seq2seq_objective import WritingObjective, tokens_to_feed
+from annoseq.training.seq2seq_objective import Seq2SeqObjective, tokens_to_feed
 from tests.tiny import SIZE, STILL, STILL_ATTENTION, tiny_network
 
 if TYPE_CHECKING:
     from annoseq.config import AnyNetworkConfig
 
-ROWS = [Example([4 + i % 3, 5, 6][: 1 + i % 3], [7 + i % 4] * (1 + i % 2)) for i in range(10)]
+ROWS = [
+    Seq2SeqEncoding([4 + i % 3, 5, 6][: 1 + i % 3], [7 + i % 4] * (1 + i % 2)) for i in range(10)
+]
 
 
 def trainer(*, batch_size: int = 5, network: AnyNetworkConfig = STILL, **training: Any) -> Trainer:
     model = NetworkConfig.of(network).model
     config = TrainingConfig(**training).settled(model=model, rows=len(ROWS))
     return Trainer(
-        WritingObjective(tiny_network(network), config, train_rows=ROWS, valid_rows=ROWS),
+        Seq2SeqObjective(tiny_network(network), config, train_rows=ROWS, valid_rows=ROWS),
         config,
         BatchConfig(batch_size=batch_size),
         Compute.choose(),
@@ -186,7 +188,7 @@ def test_a_range_test_is_forced_as_the_first_epoch() -> None:
     for settings, expected in (({}, 0.0), (falling, 1.0)):
         ours = trainer(**settings)
         forcings = Forcings(ours)
-        range_test(ours, [1e-3] * 3)
+        lr_range_test(ours, [1e-3] * 3)
         assert forcings.seen == [expected] * 3
 
 
@@ -195,7 +197,7 @@ def test_a_range_test_sets_the_rate_of_every_weight() -> None:
     for rate, is_changed in ((1e-30, False), (1e-2, True)):
         ours = trainer()
         before = [one.detach().clone() for one in ours.objective.parameters()]
-        range_test(ours, [rate] * 2)
+        lr_range_test(ours, [rate] * 2)
         changed = [
             not torch.allclose(one, other, rtol=0, atol=1e-20)
             for one, other in zip(before, ours.objective.parameters(), strict=True)
@@ -225,7 +227,7 @@ def test_validation_is_weighted_by_positions() -> None:
     ours.objective.eval()
     network = ours.objective.network
     total, positions = 0.0, 0
-    summed = measure(torch.empty(0, 1), torch.empty(0, 1))
+    summed = measure_accuracy(torch.empty(0, 1), torch.empty(0, 1))
     for row in range(len(ROWS)):
         batch = collate([row], ROWS)
         assert batch.target is not None
@@ -235,7 +237,7 @@ def test_validation_is_weighted_by_positions() -> None:
             logits = network.target.logits(network.decode(state, fed))
         total += float(padded_loss(logits, batch.target)) * batch.target.numel()
         positions += batch.target.numel()
-        summed += measure(logits.argmax(-1), batch.target)
+        summed += measure_accuracy(logits.argmax(-1), batch.target)
     assert loss == pytest.approx(total / positions, rel=1e-5)
     assert accuracy == summed
 
@@ -257,7 +259,7 @@ def test_the_loss_over_tokens_does_not_depend_on_the_batch_size() -> None:
 
 def test_a_range_test_stops_when_the_loss_diverges() -> None:
     rates = [1e-3] * 5 + [50.0] * 20
-    losses = range_test(trainer(), rates)
+    losses = lr_range_test(trainer(), rates)
     assert 5 < len(losses) < 25
     assert max(losses) <= 4 * min(losses)
-    assert len(range_test(trainer(), [1e-4] * 25)) == 25
+    assert len(lr_range_test(trainer(), [1e-4] * 25)) == 25

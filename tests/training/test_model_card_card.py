@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from annoseq.config import AttentionConfig, NetworkConfig
 from annoseq.evaluation.calibration import Calibration
-from annoseq.evaluation.recall_thresholds import Evidence
+from annoseq.evaluation.recall_thresholds import CalibrationStatistics
 from annoseq.training.model_card import write_card
 from annoseq.training.recorder import Epoch
 from tests.trusted import trusted
@@ -42,7 +42,7 @@ def test_without_an_epoch_there_are_no_scores(trained: TrainedModel, dataset: Da
 def test_the_card_of_a_tagger_tells_what_its_scores_mean(dataset: Dataset) -> None:
     trained = trusted()
     assert trained.calibration is not None
-    evidence = Evidence.read(trained.calibration)
+    evidence = CalibrationStatistics.read(trained.calibration)
     card = write_card(trained.config, trained.codec, dataset, None, evidence)
     assert (
         "Scores are probabilities (calibrated by isotonic regression), judged by the 120 spans of "

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from annoseq.errors import OutputError
-from annoseq.training.recorder import Epoch, LrFinding, Recorder, smooth
+from annoseq.training.recorder import Epoch, LrFinderResult, Recorder, smooth
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,12 +82,12 @@ def test_smoothing_is_a_weighted_mean_of_what_was() -> None:
     assert smooth([]) == []
 
 
-def curve(*, steps: int = 100) -> LrFinding:
+def curve(*, steps: int = 100) -> LrFinderResult:
     """A loss that falls fastest at a rate of 1e-3 and grows from 1e-1 on."""
     rates = [10 ** (-7 + 8 * step / (steps - 1)) for step in range(steps)]
     logs = np.log10(rates)
     losses = 4 - 2 / (1 + np.exp(-3 * (logs + 3))) + np.maximum(0, logs + 1) ** 2
-    return LrFinding(rates, losses.tolist())
+    return LrFinderResult(rates, losses.tolist())
 
 
 def test_the_suggestion_is_where_the_loss_falls_fastest() -> None:
@@ -98,11 +98,11 @@ def test_the_suggestion_is_where_the_loss_falls_fastest() -> None:
 def test_the_ends_of_the_curve_do_not_count() -> None:
     finding = curve()
     losses = [4.5, *finding.losses[1:-4], -99.0, -99.0, -99.0, -99.0]
-    assert 1e-3 <= LrFinding(finding.rates, losses).suggestion <= 1e-2
+    assert 1e-3 <= LrFinderResult(finding.rates, losses).suggestion <= 1e-2
 
 
 def test_a_short_curve_has_a_suggestion_too() -> None:
-    assert LrFinding([1.0, 2.0, 3.0], [5.0, 4.9, 1.0]).suggestion in {2.0, 3.0}
+    assert LrFinderResult([1.0, 2.0, 3.0], [5.0, 4.9, 1.0]).suggestion in {2.0, 3.0}
 
 
 def is_png(path: Path) -> bool:

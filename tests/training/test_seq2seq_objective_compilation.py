@@ -8,8 +8,8 @@ import torch
 
 from annoseq.config import TrainingConfig
 from annoseq.errors import TrainingError
-from annoseq.tokenization.seq2seq_tokenizer import Example
-from annoseq.training.seq2seq_objective import WritingObjective, compiled
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
+from annoseq.training.seq2seq_objective import Seq2SeqObjective, compiled
 from tests.tiny import STILL_ATTENTION, batch_of, tiny_network
 
 if TYPE_CHECKING:
@@ -66,9 +66,11 @@ def test_a_compiled_objective_has_the_same_loss_and_gradients() -> None:
     for compiles in (False, True):
         network = tiny_network(STILL_ATTENTION)
         config = TrainingConfig(compile=compiles).settled(model="attention", rows=2)
-        objective = WritingObjective(network, config)
+        objective = Seq2SeqObjective(network, config)
         for rows in (2, 3):
-            loss = objective(batch_of([Example([4, 5], [6] * (rows + 1))] * rows), forcing=1.0)
+            loss = objective(
+                batch_of([Seq2SeqEncoding([4, 5], [6] * (rows + 1))] * rows), forcing=1.0
+            )
             mean = loss.total / loss.positions
             mean.backward()
             losses.append(float(mean))

@@ -6,20 +6,24 @@ import pytest
 import torch
 
 from annoseq.config import TrainingConfig
-from annoseq.tokenization.seq2seq_tokenizer import Example
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
 from annoseq.tokenization.vocabulary import BEGIN, END, PAD
-from annoseq.training.seq2seq_objective import forcing_in, run_freely, tokens_to_feed
+from annoseq.training.seq2seq_objective import (
+    run_freely,
+    teacher_forcing_probability,
+    tokens_to_feed,
+)
 from tests.tiny import SIZE, STILL, STILL_ATTENTION, batch_of, target_of, tiny_network
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from annoseq.config import AnyNetworkConfig
-    from annoseq.models.interfaces import AnyNetwork
+    from annoseq.models.interfaces import AnySeq2SeqNetwork
     from annoseq.tokenization.batching import Batch
 
 ROWS = [
-    Example(
+    Seq2SeqEncoding(
         [4 + (i * 5 + k) % 8 for k in range(1 + i % 4)], [4 + (i + k * 3) % 8 for k in range(i)]
     )
     for i in range(12)
@@ -29,7 +33,7 @@ every_network = pytest.mark.parametrize("config", [STILL, STILL_ATTENTION], ids=
 
 def rates(epochs: int, **settings: Any) -> list[float]:
     config = TrainingConfig(**settings)
-    return [forcing_in(epoch, config, epochs=epochs) for epoch in range(epochs)]
+    return [teacher_forcing_probability(epoch, config, epochs=epochs) for epoch in range(epochs)]
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.3, 1.0])
@@ -56,7 +60,7 @@ def test_in_a_single_epoch_it_has_no_room_to_fall() -> None:
     assert rates(3, teacher_forcing="falling", forcing_end_epoch=1) == [1, 0, 0]
 
 
-def decided(config: AnyNetworkConfig) -> AnyNetwork:
+def decided(config: AnyNetworkConfig) -> AnySeq2SeqNetwork:
     """Return a network with so large weights that what it writes varies."""
     network = tiny_network(config, seed=1)
     with torch.no_grad():
@@ -65,14 +69,16 @@ def decided(config: AnyNetworkConfig) -> AnyNetwork:
     return network
 
 
-def fed_by(network: AnyNetwork, batch: Batch, forcing: float) -> Tensor:
+def fed_by(network: AnySeq2SeqNetwork, batch: Batch, forcing: float) -> Tensor:
     torch.manual_seed(3)
     return tokens_to_feed(network, network.start(batch), target_of(batch), forcing=forcing)
 
 
 @every_network
 def test_forced_it_is_fed_the_target_after_the_begin_symbol(config: AnyNetworkConfig) -> None:
-    fed = fed_by(tiny_network(config), batch_of([Example([4], [5, 6]), Example([4], [7])]), 1)
+    fed = fed_by(
+        tiny_network(config), batch_of([Seq2SeqEncoding([4], [5, 6]), Seq2SeqEncoding([4], [7])]), 1
+    )
     assert fed.tolist() == [[BEGIN, 5, 6], [BEGIN, 7, END]]
 
 
@@ -113,7 +119,7 @@ def test_the_share_of_the_targets_tokens_is_as_asked(
     network = tiny_network(config)
     with torch.no_grad():
         network.target.output.bias[9] = 100  # which is what it will always write
-    rows = [Example([4], [5] * 60)] * 20
+    rows = [Seq2SeqEncoding([4], [5] * 60)] * 20
     fed = fed_by(network, batch_of(rows), forcing)[:, 1:]
     assert set(fed.flatten().tolist()) == {5, 9}
     assert float((fed == 5).float().mean()) == pytest.approx(forcing, abs=0.05)  # 4 sigma

@@ -8,10 +8,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from annoseq.config import TrainingConfig
-from annoseq.tokenization.seq2seq_tokenizer import Example
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
 from annoseq.tokenization.vocabulary import BEGIN, PAD
 from annoseq.training.losses import padded_loss
-from annoseq.training.seq2seq_objective import WritingObjective
+from annoseq.training.seq2seq_objective import Seq2SeqObjective
 from tests.tiny import (
     STILL,
     STILL_ATTENTION,
@@ -28,15 +28,19 @@ if TYPE_CHECKING:
     from annoseq.config import AnyNetworkConfig
     from annoseq.tokenization.batching import Batch
 
-ROWS = [Example([4, 5, 6, 7], [8, 9]), Example([5], [4, 4, 4, 7, 8]), Example([], [])]
+ROWS = [
+    Seq2SeqEncoding([4, 5, 6, 7], [8, 9]),
+    Seq2SeqEncoding([5], [4, 4, 4, 7, 8]),
+    Seq2SeqEncoding([], []),
+]
 every_network = pytest.mark.parametrize("config", [STILL, STILL_ATTENTION], ids=["gru", "attn"])
 
 
-def objective(config: AnyNetworkConfig = STILL_ATTENTION, **training: Any) -> WritingObjective:
-    return WritingObjective(tiny_network(config), TrainingConfig(**training))
+def objective(config: AnyNetworkConfig = STILL_ATTENTION, **training: Any) -> Seq2SeqObjective:
+    return Seq2SeqObjective(tiny_network(config), TrainingConfig(**training))
 
 
-def forced_logits(ours: WritingObjective, batch: Batch) -> Tensor:
+def forced_logits(ours: Seq2SeqObjective, batch: Batch) -> Tensor:
     """Step by step, the target's tokens fed."""
     network, target = ours.network, target_of(batch)
     state, scores = network.start(batch), []

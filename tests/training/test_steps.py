@@ -13,16 +13,18 @@ from annoseq.devices import Compute
 from annoseq.errors import OutOfMemoryError
 from annoseq.evaluation.token_accuracy import Accuracy
 from annoseq.tokenization.batching import collate
-from annoseq.tokenization.seq2seq_tokenizer import Example
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
 from annoseq.training.loop import OneCycle, Trainer
-from annoseq.training.seq2seq_objective import WritingObjective
+from annoseq.training.seq2seq_objective import Seq2SeqObjective
 from tests.faults import run_out_of_memory
 from tests.tiny import STILL, STILL_ATTENTION, STILL_TRANSFORMER, tiny_network
 
 if TYPE_CHECKING:
     from annoseq.config import AnyNetworkConfig
 
-ROWS = [Example([4 + i % 3, 5, 6][: 1 + i % 3], [7 + i % 4] * (1 + i % 2)) for i in range(10)]
+ROWS = [
+    Seq2SeqEncoding([4 + i % 3, 5, 6][: 1 + i % 3], [7 + i % 4] * (1 + i % 2)) for i in range(10)
+]
 CPU = torch.device("cpu")
 
 
@@ -31,7 +33,7 @@ def trainer(
 ) -> Trainer:
     config = TrainingConfig(**training).settled(model=NetworkConfig.of(model).model, rows=len(ROWS))
     return Trainer(
-        WritingObjective(tiny_network(model), config, train_rows=ROWS, valid_rows=ROWS),
+        Seq2SeqObjective(tiny_network(model), config, train_rows=ROWS, valid_rows=ROWS),
         config,
         BatchConfig(batch_size=5, batch_tokens=2_000),
         Compute(CPU, dtype),
@@ -120,7 +122,7 @@ def test_memory_that_the_optimizer_lacks_is_explained(monkeypatch: pytest.Monkey
 def test_memory_that_does_not_suffice_is_explained() -> None:
     likeness = trainer()
     ours = Trainer(
-        cast("WritingObjective", Greedy()),
+        cast("Seq2SeqObjective", Greedy()),
         likeness.config,
         likeness.batching,
         likeness.compute,

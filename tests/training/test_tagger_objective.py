@@ -26,8 +26,8 @@ from annoseq.models.serialization import TrainedModel
 from annoseq.models.tagger import Tagger
 from annoseq.tokenization import hash_features as features
 from annoseq.tokenization.dataset import Dataset
-from annoseq.tokenization.gazetteer import Hints
-from annoseq.tokenization.seq2seq_tokenizer import Codec
+from annoseq.tokenization.gazetteer import LexiconFeatures
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 from annoseq.training.learner import Learner
 from tests.models.tiny import TINY_TAGGER as SMALL
 from tests.tiny import TINY, same_weights
@@ -59,12 +59,12 @@ def of(train: Pairs, valid: Pairs) -> Dataset:
     return Dataset.from_pairs(train, valid=valid, config=DataConfig(task="annotate"))
 
 
-def never(*_: object, **__: object) -> Codec:
+def never(*_: object, **__: object) -> Seq2SeqTokenizer:
     raise AssertionError("no vocabulary is to be built")
 
 
 def test_a_tagger_needs_no_vocabulary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(Codec, "fit", never)
+    monkeypatch.setattr(Seq2SeqTokenizer, "fit", never)
     pairs = table("Dr. {{NAME}}Ames{{/NAME}}, {{AGE}}7{{/AGE}}", NESTED)
     learner = some_learner(of(pairs, pairs))
     learner.fit_one_cycle(1, report=silent)
@@ -77,7 +77,7 @@ def some_learner(
     *,
     base: TrainedModel | None = None,
     training: TrainingConfig = QUICK,
-    hints: Hints | None = None,
+    hints: LexiconFeatures | None = None,
 ) -> Learner:
     return Learner(
         dataset,
@@ -270,7 +270,9 @@ def test_a_label_that_is_new_to_a_base_model_is_refused(folder: Path) -> None:
 
 def test_lists_of_a_base_model_are_settled(folder: Path, dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(OptionError) as caught:
-        some_learner(dataset, base=TrainedModel.load(folder), hints=Hints([tmp_path / "names.txt"]))
+        some_learner(
+            dataset, base=TrainedModel.load(folder), hints=LexiconFeatures([tmp_path / "names.txt"])
+        )
     assert str(caught.value) == (
         "--lexicon and --patterns were settled when the model was first trained. Leave them off, "
         "or train a new model."
@@ -280,11 +282,11 @@ def test_lists_of_a_base_model_are_settled(folder: Path, dataset: Dataset, tmp_p
 def test_another_list_is_another_run(dataset: Dataset, tmp_path: Path) -> None:
     path = tmp_path / "names.txt"
     path.write_text("Ames\n")
-    learner = some_learner(dataset, hints=Hints([path]))
+    learner = some_learner(dataset, hints=LexiconFeatures([path]))
     signature = learner.codec.signature()
     assert signature != some_learner(dataset).codec.signature()
     path.write_text("Ames\nBond\n")
-    assert some_learner(dataset, hints=Hints([path])).codec.signature() != signature
+    assert some_learner(dataset, hints=LexiconFeatures([path])).codec.signature() != signature
 
 
 def test_a_list_helps_with_names_that_training_lacks(tmp_path: Path) -> None:
@@ -298,13 +300,13 @@ def test_a_list_helps_with_names_that_training_lacks(tmp_path: Path) -> None:
         return table(*(f"x {{{{N}}}}{w}{{{{/N}}}}" if w in listed else f"x {w}" for w in some))
 
     data = of(rows(words[:24] * 2), rows(words[24:]))
-    learner = tried(some_learner(data, hints=Hints([path])), 6)
+    learner = tried(some_learner(data, hints=LexiconFeatures([path])), 6)
     assert learner.validate()[1].values()["span_f1"] == 1.0
 
 
 def test_lists_are_for_the_tagger(dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(OptionError) as caught:
-        Learner(dataset, model=TINY, hints=Hints([tmp_path / "names.txt"]))
+        Learner(dataset, model=TINY, hints=LexiconFeatures([tmp_path / "names.txt"]))
     assert str(caught.value) == (
         "--lexicon and --patterns are for the tagger, and the model is gru. Leave them off, or use "
         "--model tagger."

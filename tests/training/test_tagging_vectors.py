@@ -11,7 +11,7 @@ import pytest
 from annoseq.errors import OptionError, TrainingError, VectorsError
 from annoseq.inference.annotator import Annotator
 from annoseq.models.serialization import TrainedModel
-from annoseq.tokenization.tagger_tokenizer import TagCodec
+from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 from annoseq.training.learner import Learner
 from annoseq.vectors.lookup import TokenVectors
 from tests.tiny import same_weights
@@ -165,7 +165,7 @@ def test_training_goes_on_with_the_same_vectors(
     folder: Path, dataset: Dataset, vectors: Path, tmp_path: Path
 ) -> None:
     base = TrainedModel.load(folder)
-    assert isinstance(base.codec, TagCodec)
+    assert isinstance(base.codec, TaggerTokenizer)
     learner = some_learner(dataset, base=base)
     assert isinstance(learner.vectors, TokenVectors)
     assert learner.vectors is not base.codec.words.vectors

@@ -18,7 +18,7 @@ from annoseq.data.pairs import Pairs
 from annoseq.errors import DivergenceError
 from annoseq.sample import sample_pairs
 from annoseq.tokenization.dataset import Dataset
-from annoseq.torchrun import launched
+from annoseq.torchrun import torchrun_environment
 from annoseq.training.learner import Learner
 from tests.models.tiny import TINY_TAGGER
 from tests.tiny import STILL, STILL_ATTENTION, STILL_TRANSFORMER, TINY
@@ -123,7 +123,7 @@ def everything(folder: Path) -> dict[str, Any]:
 
 def main() -> None:
     folder = Path(sys.argv[1])
-    torch.save(everything(folder), folder / f"{launched().rank}.results")
+    torch.save(everything(folder), folder / f"{torchrun_environment().rank}.results")
     Learner(some_data(), model=STILL).processes.leave()
 
 

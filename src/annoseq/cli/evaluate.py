@@ -42,23 +42,23 @@ from annoseq.data.pairs import align_pairs, find_unusable, fingerprint
 from annoseq.data.splits import split_rows
 from annoseq.data.tables import table_format
 from annoseq.errors import OptionError
-from annoseq.evaluation.counts import Comparison, by_document
-from annoseq.evaluation.error_analysis import FAULTS
+from annoseq.evaluation.counts import SpanComparison, group_by_document
+from annoseq.evaluation.error_analysis import FIDELITY_ERRORS
 from annoseq.evaluation.references import SeenTexts
-from annoseq.evaluation.score_file import to_record, write_record
+from annoseq.evaluation.score_file import make_score_file, write_score_file
 from annoseq.evaluation.scorer import Scorer
-from annoseq.evaluation.text_scores import NAMES, TextScorer
+from annoseq.evaluation.text_scores import TEXT_SCORES, TextScorer
 from annoseq.evaluation.token_accuracy import Accuracy
 from annoseq.inference.annotator import Annotator
 from annoseq.inference.attention_map import AttentionMap, attention_map
 from annoseq.inference.predictor import Prediction, Predictions, predict
-from annoseq.models.gru_attention import Attention
-from annoseq.models.serialization import CARD_FILE, History
+from annoseq.models.gru_attention import GruWithAttention
+from annoseq.models.serialization import CARD_FILE, TrainingHistory
 from annoseq.models.tagger import Tagger
-from annoseq.reporting.report import Facts, write_report
+from annoseq.reporting.report import ReportData, write_report
 from annoseq.tokenization.encoded_rows import Part
-from annoseq.tokenization.linearize import tight_target
-from annoseq.tokenization.seq2seq_tokenizer import Codec
+from annoseq.tokenization.linearize import render_tightened
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -127,8 +127,8 @@ def evaluate(
     known = SeenTexts(seen_texts) if seen or part == "valid" else None
     rows = _compare(chosen, gold, found, predictions, known)
     scorer = Scorer(labels=trained.codec.labels, text=text, has_spans=not annotator.is_translator)
-    scorer.add_all(by_document(rows))
-    record = to_record(scorer, gold=fingerprint(chosen))
+    scorer.add_all(group_by_document(rows))
+    record = make_score_file(scorer, gold=fingerprint(chosen))
     record["signature"] += f"|batch:{batching.batch_size}"
     accuracy = {} if annotator.is_tagger else predictions.accuracy.values()
     record = {**_main_scores(record, accuracy), "part": part, **record}
@@ -138,12 +138,12 @@ def evaluate(
         promise += recall_lines(record["target_recall"], has_chosen=part == "valid")
     record["decoding"] = _decoding(record, is_tagger=annotator.is_tagger)
     if json_path:
-        write_record(record, json_path, overwrite=overwrite)
+        write_score_file(record, json_path, overwrite=overwrite)
     if report:
-        facts = Facts(
+        facts = ReportData(
             title=f"{model} on {pairs}",
             card=(model / CARD_FILE).read_text(encoding="utf-8"),
-            history=None if trained.history is None else History.read(trained.history),
+            history=None if trained.history is None else TrainingHistory.read(trained.history),
             pictures=images,
             look=_look(annotator),
         )
@@ -178,14 +178,14 @@ def _outputs(
 ) -> Predictions:
     """Return what a model writes freely; of a tagger, which does not write, the annotated texts."""
     trained = annotator.model
-    if isinstance(trained.codec, Codec) and not isinstance(trained.network, Tagger):
+    if isinstance(trained.codec, Seq2SeqTokenizer) and not isinstance(trained.network, Tagger):
         part = Part.encode(pairs, trained.codec)
         return predict(
             trained.network, part, trained.codec, compute=annotator.compute, batching=batching
         )
     return Predictions(
         [
-            Prediction(pair.row, pair.source, tight_target(pair.source, spans), one.annotated)
+            Prediction(pair.row, pair.source, render_tightened(pair.source, spans), one.annotated)
             for pair, spans, one in zip(pairs, gold, found, strict=True)
         ],
         Accuracy(),
@@ -198,12 +198,12 @@ def _compare(
     found: Sequence[Annotation],
     predictions: Predictions,
     seen: SeenTexts | None,
-) -> list[Comparison]:
+) -> list[SpanComparison]:
     """Put what was predicted beside what should be; a translation has no spans."""
     nothing: Sequence[Sequence[Span]] = [()] * len(pairs)
     predicted = [one.spans or () for one in found] or nothing
     return [
-        Comparison(
+        SpanComparison(
             id=str(pair.row),
             text=pair.source,
             gold=tuple(expected),
@@ -220,10 +220,10 @@ def _compare(
     ]
 
 
-def _look(annotator: Annotator) -> Callable[[Comparison], AttentionMap | None] | None:
+def _look(annotator: Annotator) -> Callable[[SpanComparison], AttentionMap | None] | None:
     """Return what maps a row's attention, where the model has one and annotates."""
     network, codec = annotator.model.network, annotator.model.codec
-    if not isinstance(network, Attention) or not isinstance(codec, Codec):
+    if not isinstance(network, GruWithAttention) or not isinstance(codec, Seq2SeqTokenizer):
         return None
     if annotator.is_translator:
         return None
@@ -245,7 +245,7 @@ def _decoding(record: dict[str, Any], *, is_tagger: bool) -> dict[str, str]:
     names = [*(name for name in _FREE if name in record), *record["scores"]]
     if is_tagger:
         return dict.fromkeys(names, "tagger")
-    written = {*_FREE, "exact_match", *FAULTS, *NAMES}
+    written = {*_FREE, "exact_match", *FIDELITY_ERRORS, *TEXT_SCORES}
     return {name: "greedy, free" if name in written else "greedy, faithful" for name in names}
 
 

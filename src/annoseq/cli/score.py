@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from annoseq.atomic_io import rehearse
+from annoseq.atomic_io import check_writable
 from annoseq.cli.loading import stream
 from annoseq.cli.options import Columns, InputFormat, Overwrite
 from annoseq.cli.output import say
@@ -31,21 +31,26 @@ from annoseq.config import ColumnsConfig
 from annoseq.data.streams import is_standard_input
 from annoseq.data.tables import read_rows
 from annoseq.errors import OptionError
-from annoseq.evaluation.counts import by_document
-from annoseq.evaluation.references import Gold, SeenTexts, compare_rows, survey
-from annoseq.evaluation.score_file import read_record, to_record, write_record
+from annoseq.evaluation.counts import group_by_document
+from annoseq.evaluation.references import (
+    GoldRow,
+    SeenTexts,
+    pair_with_predictions,
+    summarize_corpus,
+)
+from annoseq.evaluation.score_file import make_score_file, read_score_file, write_score_file
 from annoseq.evaluation.scorer import Scorer
-from annoseq.evaluation.significance import compare_records, difference_lines
+from annoseq.evaluation.significance import compare_scores, difference_lines
 from annoseq.evaluation.text_scores import TextScorer
-from annoseq.progress import progress
-from annoseq.reporting.report import Facts, write_report
+from annoseq.progress import progress_bar
+from annoseq.reporting.report import ReportData, write_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from annoseq.data.pairs import Pair
     from annoseq.data.rows import TableFormat
-    from annoseq.evaluation.counts import Comparison
+    from annoseq.evaluation.counts import SpanComparison
 
 
 _STRIDE = 100
@@ -93,8 +98,8 @@ def score(
     text = TextScorer() if text_scores else None
     images = read_pictures(pictures)
     pairs = partial(stream, gold, columns, input_format=input_format)
-    known = survey(pairs())
-    rows = compare_rows(
+    known = summarize_corpus(pairs())
+    rows = pair_with_predictions(
         _with_ids(pairs(), _ids(gold, id_column, input_format)),
         predicted,
         name=str(gold),
@@ -102,18 +107,18 @@ def score(
         is_unseen=_unseen_from(seen, columns),
     )
     scorer = Scorer(labels=known.labels, text=text)
-    kept: list[Comparison] = []  # for what needs all rows at once
-    with progress("scoring", total=known.rows) as advance:
-        for rows_of_one in by_document(_told(rows, advance)):
+    kept: list[SpanComparison] = []  # for what needs all rows at once
+    with progress_bar("scoring", total=known.rows) as advance:
+        for rows_of_one in group_by_document(_told(rows, advance)):
             scorer.add(rows_of_one)
             if report or target_recall:
                 kept += rows_of_one
-    record = to_record(scorer, gold=known.fingerprint)
+    record = make_score_file(scorer, gold=known.fingerprint)
     promise = add_promise(record, kept, target_recall=target_recall)
     if json_path:
-        write_record(record, json_path, overwrite=overwrite)
+        write_score_file(record, json_path, overwrite=overwrite)
     if report:
-        facts = Facts(title=f"{predicted} on {gold}", pictures=images)
+        facts = ReportData(title=f"{predicted} on {gold}", pictures=images)
         write_report(record, kept, report, facts=facts, redact=redact, overwrite=overwrite)
     tell_scores(scorer, *promise)  # last: what reads it may end before it is read
 
@@ -125,9 +130,9 @@ def _ids(path: Path, column: str | None, format_: TableFormat | None) -> Iterato
     return (row.values[column] for row in rows)
 
 
-def _with_ids(pairs: Iterable[Pair], ids: Iterable[str | None]) -> Iterator[Gold]:
+def _with_ids(pairs: Iterable[Pair], ids: Iterable[str | None]) -> Iterator[GoldRow]:
     for pair, id_ in zip(pairs, ids, strict=False):
-        yield Gold(str(pair.row) if id_ is None else id_, pair)
+        yield GoldRow(str(pair.row) if id_ is None else id_, pair)
 
 
 def _unseen_from(seen: Path | None, columns: ColumnsConfig) -> Callable[[str], bool] | None:
@@ -137,7 +142,9 @@ def _unseen_from(seen: Path | None, columns: ColumnsConfig) -> Callable[[str], b
     return lambda text: text not in texts
 
 
-def _told(rows: Iterable[Comparison], advance: Callable[[int], None]) -> Iterator[Comparison]:
+def _told(
+    rows: Iterable[SpanComparison], advance: Callable[[int], None]
+) -> Iterator[SpanComparison]:
     for number, row in enumerate(rows, 1):
         yield row
         if number % _STRIDE == 0:
@@ -159,11 +166,11 @@ def compare(
 ) -> None:
     """Compare two models' scores of the same rows, and tell which differences chance explains."""
     if json_path:
-        rehearse(json_path, overwrite=overwrite)
-    differences = compare_records(read_record(a), read_record(b), names=(str(a), str(b)))
+        check_writable(json_path, overwrite=overwrite)
+    differences = compare_scores(read_score_file(a), read_score_file(b), names=(str(a), str(b)))
     for line in difference_lines(differences):
         say(line)
     if json_path:
         record = {"a": str(a), "b": str(b)}
         found = {name: one.to_dict() for name, one in differences.items()}
-        write_record({**record, "scores": found}, json_path, overwrite=overwrite)
+        write_score_file({**record, "scores": found}, json_path, overwrite=overwrite)

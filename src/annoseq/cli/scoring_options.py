@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from annoseq.atomic_io import rehearse
+from annoseq.atomic_io import check_writable
 from annoseq.cli.output import note, say
 from annoseq.data.tables import read_rows
 from annoseq.errors import OptionError
-from annoseq.evaluation.counts import by_document
+from annoseq.evaluation.counts import group_by_document
 from annoseq.evaluation.promise import make_promise, promise_lines
 from annoseq.evaluation.scorer import score_lines
-from annoseq.reporting.html_page import Picture, import_jinja
+from annoseq.reporting.html_page import EmbeddedImage, import_jinja
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from annoseq.config import ColumnsConfig
-    from annoseq.evaluation.counts import Comparison
-    from annoseq.evaluation.recall_thresholds import Wanted
+    from annoseq.evaluation.counts import SpanComparison
+    from annoseq.evaluation.recall_thresholds import RecallTarget
     from annoseq.evaluation.scorer import Scorer
     from annoseq.inference.annotator import Annotator
 
@@ -42,7 +42,7 @@ TargetRecall = Annotated[
 ]
 
 
-def wanted_of(annotator: Annotator, target_recall: float | None) -> Wanted | None:
+def wanted_of(annotator: Annotator, target_recall: float | None) -> RecallTarget | None:
     """Choose thresholds if it is asked for, and say on standard error what they cannot do.
 
     Raises:
@@ -56,7 +56,7 @@ def wanted_of(annotator: Annotator, target_recall: float | None) -> Wanted | Non
     return wanted
 
 
-def doubts(wanted: Wanted) -> Iterator[str]:
+def doubts(wanted: RecallTarget) -> Iterator[str]:
     """Say what thresholds do not promise."""
     target, expected = wanted.thresholds.target_recall, wanted.expected
     if wanted.is_out_of_reach:
@@ -73,7 +73,7 @@ def doubts(wanted: Wanted) -> Iterator[str]:
 
 
 def recall_record(
-    wanted: Wanted, annotator: Annotator, scores: dict[str, dict[str, float]]
+    wanted: RecallTarget, annotator: Annotator, scores: dict[str, dict[str, float]]
 ) -> dict[str, Any]:
     """Return as plain values what was wanted, expected and measured."""
     return {
@@ -150,14 +150,14 @@ def rehearse_outputs(
     """Raise now if something could not be written later, or jinja2 is lacking for a report."""
     for path in (json, report, *others):
         if path:
-            rehearse(path, overwrite=overwrite)
+            check_writable(path, overwrite=overwrite)
     if report:
         import_jinja()
 
 
-def read_pictures(paths: list[Path] | None) -> list[Picture]:
+def read_pictures(paths: list[Path] | None) -> list[EmbeddedImage]:
     """Read pictures for the report."""
-    return [Picture.read(path) for path in paths or ()]
+    return [EmbeddedImage.read(path) for path in paths or ()]
 
 
 def texts_of(path: Path, columns: ColumnsConfig) -> Iterator[str]:
@@ -181,7 +181,7 @@ def tell_scores(scorer: Scorer, *more: str) -> None:
 
 
 def add_promise(
-    record: dict[str, Any], rows: Iterable[Comparison], *, target_recall: float | None
+    record: dict[str, Any], rows: Iterable[SpanComparison], *, target_recall: float | None
 ) -> list[str]:
     """Choose thresholds if it is asked for, add them to what `--json` writes, and describe them.
 
@@ -194,6 +194,6 @@ def add_promise(
         raise OptionError(
             "--target-recall needs predicted spans with scores, and none has one. Leave it off."
         )
-    promise = make_promise(by_document(rows), target_recall=target_recall)
+    promise = make_promise(group_by_document(rows), target_recall=target_recall)
     record["thresholds"] = promise.to_dict()
     return list(promise_lines(promise))

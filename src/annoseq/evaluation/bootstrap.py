@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from annoseq.evaluation.counts import Statistics, Sums, add
+from annoseq.evaluation.counts import Counts, CountTotals, add_counts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,14 +27,14 @@ _FEWEST = 5
 """Documents below which there is no interval: too many replicates would be empty."""
 
 
-class Interval(NamedTuple):
+class ConfidenceInterval(NamedTuple):
     """Where 95 % of the replicates lie."""
 
     low: float
     high: float
 
 
-class Bootstrap:
+class PoissonBootstrap:
     """The sums of all documents, and of R replicates of them.
 
     `keeps` tells which counts are resampled; the others are only added.
@@ -48,27 +48,27 @@ class Bootstrap:
         keeps: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self.documents = 0
-        self.totals = Statistics()
+        self.totals = Counts()
         self._random = np.random.default_rng(seed)
         self._replicates = replicates
         self._keeps = keeps
         self._columns: dict[str, int | None] = {}
         self._sums = np.zeros((replicates, 0))
-        self._waiting: list[Statistics] = []
+        self._waiting: list[Counts] = []
 
-    def add(self, counts: Statistics) -> None:
+    def add(self, counts: Counts) -> None:
         """Add the counts of a document."""
         self.documents += 1
-        add(self.totals, counts)
+        add_counts(self.totals, counts)
         self._waiting.append(counts)
         if len(self._waiting) == _CHUNK:
             self._flush()
 
-    def replicates(self) -> Sums:
+    def replicates(self) -> CountTotals:
         """Return the sums of the replicates, each (R,)."""
         self._flush()
         columns = {name: i for name, i in self._columns.items() if i is not None}
-        return Sums({name: self._sums[:, column] for name, column in columns.items()})
+        return CountTotals({name: self._sums[:, column] for name, column in columns.items()})
 
     def _flush(self) -> None:
         if not self._waiting:
@@ -96,7 +96,7 @@ class Bootstrap:
         return self._columns[name]
 
 
-def interval(values: Array, *, documents: int) -> Interval | None:
+def percentile_interval(values: Array, *, documents: int) -> ConfidenceInterval | None:
     """Return the 2.5th and the 97.5th percentile of a score's replicates (R,).
 
     There is none where there are too few documents.
@@ -104,10 +104,10 @@ def interval(values: Array, *, documents: int) -> Interval | None:
     if documents < _FEWEST:
         return None
     low, high = np.percentile(values, [2.5, 97.5])
-    return Interval(float(low), float(high))
+    return ConfidenceInterval(float(low), float(high))
 
 
-def paired_p(ours: Array, theirs: Array) -> float:
+def paired_p_value(ours: Array, theirs: Array) -> float:
     """Return the two-sided p-value that two scores differ, from paired replicates (R,) of each.
 
     It is twice the share of replicates in which the lower score is not the lower one, counted with

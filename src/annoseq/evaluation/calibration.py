@@ -14,18 +14,18 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from annoseq.errors import OptionError
-from annoseq.evaluation.counts import Statistics, add, ratio
+from annoseq.evaluation.counts import Counts, add_counts, ratio
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from annoseq.data.markup import Span
-    from annoseq.evaluation.counts import Array, Sums
+    from annoseq.evaluation.counts import Array, CountTotals
 
 
 Method = Literal["none", "temperature", "isotonic"]
 
-EDGE = 1e-6
+SCORE_MARGIN = 1e-6
 """Scores are kept this far from 0 and 1, which have no log-odds."""
 _FEWEST = 2
 
@@ -102,7 +102,7 @@ def expected_calibration_error(
 
 def _log_odds(scores: Array) -> Array:
     """Return the log-odds of scores, which are kept a millionth away from 0 and 1."""
-    inside = np.clip(scores, EDGE, 1 - EDGE)
+    inside = np.clip(scores, SCORE_MARGIN, 1 - SCORE_MARGIN)
     found: Array = np.log(inside) - np.log1p(-inside)
     return found
 
@@ -162,7 +162,7 @@ _NAMES = [
 ]
 
 
-class Bin(NamedTuple):
+class ReliabilityBin(NamedTuple):
     """The predicted spans whose scores lie in [low, high], and how right they are."""
 
     low: float
@@ -172,7 +172,7 @@ class Bin(NamedTuple):
     share_correct: float
 
 
-def verdicts(gold: Sequence[Span], predicted: Sequence[Span]) -> Iterator[tuple[Span, bool]]:
+def judge_spans(gold: Sequence[Span], predicted: Sequence[Span]) -> Iterator[tuple[Span, bool]]:
     """Yield each predicted span with whether it is one of the gold's, offsets and label."""
     if gold == predicted:  # most rows of a good model
         yield from ((span, True) for span in predicted)
@@ -184,32 +184,32 @@ def verdicts(gold: Sequence[Span], predicted: Sequence[Span]) -> Iterator[tuple[
         yield span, is_correct
 
 
-def count_reliability(gold: Sequence[Span], predicted: Sequence[Span]) -> Statistics:
+def count_reliability(gold: Sequence[Span], predicted: Sequence[Span]) -> Counts:
     """Count the predicted spans that have a score, by bins of scores."""
-    counts = Statistics()
+    counts = Counts()
     if all(span.score is None for span in predicted):
         return counts
-    for span, is_correct in verdicts(gold, predicted):
+    for span, is_correct in judge_spans(gold, predicted):
         if span.score is None:
             continue
         bin_ = min(int(span.score * BINS), BINS - 1)
         values = (1, round(span.score * _MILLIONTHS), int(is_correct))
-        add(counts, dict(zip(_NAMES[bin_], values, strict=True)))
+        add_counts(counts, dict(zip(_NAMES[bin_], values, strict=True)))
     return counts
 
 
-def read_bins(sums: Sums) -> list[Bin]:
+def reliability_bins(sums: CountTotals) -> list[ReliabilityBin]:
     """Return the bins that hold a span, the lowest scores first."""
     found = []
     for bin_ in range(BINS):
         count, score, correct = (float(one) for one in _bin(sums, bin_))
         if count:
             low, high = bin_ / BINS, (bin_ + 1) / BINS
-            found.append(Bin(low, high, int(count), score / count, correct / count))
+            found.append(ReliabilityBin(low, high, int(count), score / count, correct / count))
     return found
 
 
-def calibration_error(sums: Sums) -> Array:
+def calibration_error(sums: CountTotals) -> Array:
     """Return the expected calibration error: the mean distance of score and share, over spans."""
     counts, scores, corrects = zip(*(_bin(sums, bin_) for bin_ in range(BINS)), strict=True)
     none: Array = np.zeros(())
@@ -217,7 +217,7 @@ def calibration_error(sums: Sums) -> Array:
     return ratio(distance, sum(counts, none))
 
 
-def _bin(sums: Sums, bin_: int) -> tuple[Array, Array, Array]:
+def _bin(sums: CountTotals, bin_: int) -> tuple[Array, Array, Array]:
     count, score, correct = (
         sums[f"reliability.{bin_}.{part}"] for part in ("count", "score", "correct")
     )

@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from annoseq.data.markup import Span
 
 
-Statistics: TypeAlias = Counter[str]
+Counts: TypeAlias = Counter[str]
 Array: TypeAlias = NDArray[np.float64]
 
 
-def add(counts: Statistics, more: Mapping[str, int]) -> None:
+def add_counts(counts: Counts, more: Mapping[str, int]) -> None:
     """Add counts to others; `Counter.update` takes three times as long."""
     for name, count in more.items():
         counts[name] = counts.get(name, 0) + count
 
 
-class Sums:
+class CountTotals:
     """Summed statistics by name, each a number or one number for each of R replicates (R,).
 
     What was never counted is 0.
@@ -58,7 +58,7 @@ def ratio(part: Array, whole: Array) -> Array:
     return np.divide(part, whole, out=np.zeros(shape), where=whole > 0)
 
 
-def f_score(correct: Array, predicted: Array, gold: Array) -> dict[str, Array]:
+def precision_recall_f1(correct: Array, predicted: Array, gold: Array) -> dict[str, Array]:
     """Return precision, recall and their harmonic mean."""
     return {
         "precision": ratio(correct, predicted),
@@ -68,7 +68,7 @@ def f_score(correct: Array, predicted: Array, gold: Array) -> dict[str, Array]:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class SpanComparison:
     """A row to be scored.
 
     `id` names it. `target` and `output` are the annotated texts where there are any; `is_unseen`
@@ -87,7 +87,7 @@ class Comparison:
     is_unseen: bool | None = None
 
 
-def by_document(rows: Iterable[Comparison]) -> Iterator[list[Comparison]]:
+def group_by_document(rows: Iterable[SpanComparison]) -> Iterator[list[SpanComparison]]:
     """Group the rows that follow one another in a document; without documents, each is its own."""
     numbered = enumerate(rows)
     for _, group in groupby(

@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from annoseq.evaluation.counts import Statistics
+from annoseq.evaluation.counts import Counts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from annoseq.data.markup import Span
-    from annoseq.evaluation.counts import Comparison
+    from annoseq.evaluation.counts import SpanComparison
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 """Tokens that belong to no model, so that everybody's outputs are scored by the same."""
@@ -25,20 +25,20 @@ _BLANK_LINES = 2
 """Characters between two rows of a document that are taken for line ends."""
 
 
-class Extent(NamedTuple):
+class CharacterRange(NamedTuple):
     """A piece of a text, its label left out."""
 
     start: int
     end: int
 
 
-def count_characters(text: str, gold: Sequence[Span], predicted: Sequence[Span]) -> Statistics:
+def count_characters(text: str, gold: Sequence[Span], predicted: Sequence[Span]) -> Counts:
     """Count marked characters, white space left out, and the tokens they lie in."""
     golds = _characters(text, gold)
     found = golds if gold == predicted else _characters(text, predicted)
     if not golds and not found:
-        return Statistics()
-    return Statistics(
+        return Counts()
+    return Counts(
         _compared("character", golds, found) | _compared("token", *_tokens(text, golds, found))
     )
 
@@ -52,7 +52,7 @@ def count_sentences(text: str) -> int:
     return sum(1 for piece in _SENTENCE_END.split(text) if piece.strip())
 
 
-def count_merged(rows: Sequence[Comparison]) -> Statistics:
+def count_merged(rows: Sequence[SpanComparison]) -> Counts:
     """Count the merged spans of a document, as MEDDOCAN's second track does.
 
     Spans are merged where no letter or digit lies between them. What is found merged is correct,
@@ -64,7 +64,7 @@ def count_merged(rows: Sequence[Comparison]) -> Statistics:
     common = (gold & predicted) | (_merge(text, gold) & _merge(text, predicted))
     spurious = sum(not _within(one, common) for one in predicted - gold)
     missed = sum(not _within(one, common) for one in gold - predicted)
-    return Statistics(
+    return Counts(
         {
             "merged.correct": len(common),
             "merged.predicted": len(common) + spurious,
@@ -73,17 +73,17 @@ def count_merged(rows: Sequence[Comparison]) -> Statistics:
     )
 
 
-def count_document(rows: Sequence[Comparison]) -> Statistics:
+def count_document(rows: Sequence[SpanComparison]) -> Counts:
     """Count a document that has spans, and whether all their characters are marked."""
     if not any(row.gold for row in rows):
-        return Statistics()
+        return Counts()
     is_whole = all(
         row.gold == row.predicted
         or _characters(row.text, row.gold) <= _characters(row.text, row.predicted)
         for row in rows
         if row.gold
     )
-    return Statistics({"document.gold": 1, "document.correct": int(is_whole)})
+    return Counts({"document.gold": 1, "document.correct": int(is_whole)})
 
 
 def _compared(name: str, gold: set[int], predicted: set[int]) -> dict[str, int]:
@@ -113,7 +113,7 @@ def _tokens(text: str, gold: set[int], predicted: set[int]) -> tuple[set[int], s
     return golds, golds if gold is predicted else {start_of[place] for place in predicted}
 
 
-def _joined(rows: Sequence[Comparison]) -> tuple[str, list[int]]:
+def _joined(rows: Sequence[SpanComparison]) -> tuple[str, list[int]]:
     """Join the rows of a document; a letter stands where they are not known to be neighbours."""
     pieces: list[str] = []
     shifts: list[int] = []
@@ -128,30 +128,30 @@ def _joined(rows: Sequence[Comparison]) -> tuple[str, list[int]]:
     return "".join(pieces), shifts
 
 
-def _are_neighbours(row: Comparison, following: Comparison) -> bool:
+def _are_neighbours(row: SpanComparison, following: SpanComparison) -> bool:
     if row.start is None or following.start is None:
         return False
     return 0 <= following.start - row.start - len(row.text) <= _BLANK_LINES
 
 
-def _extents(rows: Sequence[Iterable[Span]], shifts: Sequence[int]) -> set[Extent]:
+def _extents(rows: Sequence[Iterable[Span]], shifts: Sequence[int]) -> set[CharacterRange]:
     return {
-        Extent(shift + span.start, shift + span.end)
+        CharacterRange(shift + span.start, shift + span.end)
         for spans, shift in zip(rows, shifts, strict=True)
         for span in spans
     }
 
 
-def _merge(text: str, extents: Iterable[Extent]) -> set[Extent]:
-    merged: list[Extent] = []
+def _merge(text: str, extents: Iterable[CharacterRange]) -> set[CharacterRange]:
+    merged: list[CharacterRange] = []
     for one in sorted(extents):
         last = merged[-1] if merged else None
         if last and not any(character.isalnum() for character in text[last.end : one.start]):
-            merged[-1] = Extent(last.start, max(last.end, one.end))
+            merged[-1] = CharacterRange(last.start, max(last.end, one.end))
         else:
             merged.append(one)
     return set(merged)
 
 
-def _within(one: Extent, others: Iterable[Extent]) -> bool:
+def _within(one: CharacterRange, others: Iterable[CharacterRange]) -> bool:
     return any(other.start <= one.start and one.end <= other.end for other in others)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from annoseq.data.markup import Tag, parse, scan, strip_tags
 from annoseq.errors import MarkupError
-from annoseq.evaluation.counts import Statistics
+from annoseq.evaluation.counts import Counts
 from annoseq.evaluation.span_matching import overlaps
 
 if TYPE_CHECKING:
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from annoseq.data.markup import Span
 
 
-FAULTS = ("changed", "malformed", "unknown_label", "not_in_text")
+FIDELITY_ERRORS = ("changed", "malformed", "unknown_label", "not_in_text")
 
 
-def count_faults(text: str, output: str, *, labels: Collection[str]) -> Statistics:
+def count_fidelity_errors(text: str, output: str, *, labels: Collection[str]) -> Counts:
     """Count which of the four faults an output has, each at most once.
 
     A malformed output has no spans, so that it is not asked whether they are in the text.
 
-    >>> sorted(count_faults("Dr. Ames", "Dr. {{NAME}}Jones{{/NAME}}", labels=["NAME"]))
+    >>> sorted(count_fidelity_errors("Dr. Ames", "Dr. {{NAME}}Jones{{/NAME}}", labels=["NAME"]))
     ['fidelity.changed', 'fidelity.not_in_text', 'fidelity.outputs']
     """
     found = {"fidelity.outputs": 1}
@@ -45,11 +45,11 @@ def count_faults(text: str, output: str, *, labels: Collection[str]) -> Statisti
     else:
         if any(written[span.start : span.end] not in text for span in spans):
             found["fidelity.not_in_text"] = 1
-    return Statistics(found)
+    return Counts(found)
 
 
-Kind = Literal["missed", "spurious", "label", "long", "short", "shifted", "split", "merged"]
-KINDS: dict[Kind, str] = {
+ErrorType = Literal["missed", "spurious", "label", "long", "short", "shifted", "split", "merged"]
+ERROR_TYPES: dict[ErrorType, str] = {
     "missed": "nothing was found where a span is",
     "spurious": "a span was found where none is",
     "label": "the right place, with another label",
@@ -63,10 +63,10 @@ KINDS: dict[Kind, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Mistake:
+class SpanError:
     """Gold spans and predicted spans that overlap and are not the same."""
 
-    kind: Kind
+    kind: ErrorType
     gold: tuple[Span, ...]
     predicted: tuple[Span, ...]
 
@@ -87,7 +87,7 @@ class Mistake:
         return max((one.score for one in self.predicted if one.score is not None), default=None)
 
 
-def find_mistakes(gold: Sequence[Span], predicted: Sequence[Span]) -> list[Mistake]:
+def find_span_errors(gold: Sequence[Span], predicted: Sequence[Span]) -> list[SpanError]:
     """Find the mistakes of a text, in its order.
 
     Spans that are right are left out first; the rest are grouped where they overlap.
@@ -127,17 +127,17 @@ def _group(golds: list[Span], found: list[Span]) -> tuple[tuple[Span, ...], tupl
     return tuple(sorted(sides[0])), tuple(sorted(sides[1]))
 
 
-def _mistake(gold: tuple[Span, ...], predicted: tuple[Span, ...]) -> Mistake:
+def _mistake(gold: tuple[Span, ...], predicted: tuple[Span, ...]) -> SpanError:
     if not predicted:
-        return Mistake("missed", gold, predicted)
+        return SpanError("missed", gold, predicted)
     if not gold:
-        return Mistake("spurious", gold, predicted)
+        return SpanError("spurious", gold, predicted)
     if len(gold) == len(predicted) == 1:
-        return Mistake(_boundary(gold[0], predicted[0]), gold, predicted)
-    return Mistake("split" if len(predicted) > len(gold) else "merged", gold, predicted)
+        return SpanError(_boundary(gold[0], predicted[0]), gold, predicted)
+    return SpanError("split" if len(predicted) > len(gold) else "merged", gold, predicted)
 
 
-def _boundary(gold: Span, predicted: Span) -> Kind:
+def _boundary(gold: Span, predicted: Span) -> ErrorType:
     if (gold.start, gold.end) == (predicted.start, predicted.end):
         return "label"
     if predicted.start <= gold.start and gold.end <= predicted.end:

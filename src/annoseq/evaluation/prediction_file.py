@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from annoseq.data.markup import Span, is_label, parse, strip_tags
-from annoseq.data.streams import Lines, open_source, source_name
+from annoseq.data.streams import Utf8Lines, open_source, source_name
 from annoseq.data.tables import read_rows, table_format
 from annoseq.errors import MarkupError, TableError
 
@@ -65,7 +65,7 @@ def _rows(path: Path, format_: TableFormat) -> Iterator[tuple[str, Mapping[str, 
             yield f"{name}: row {row.number}", row.values
         return
     with open_source(path) as stream:
-        lines = Lines(stream, name, row=1)
+        lines = Utf8Lines(stream, name, row=1)
         for line in lines:
             if line.strip(" \t\r\n"):
                 if fault := lines.take_fault():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from annoseq.evaluation.recall_thresholds import (
-    Expectation,
+    ExpectedScores,
     Thresholds,
     choose_thresholds,
     gold_scores,
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from annoseq.data.markup import Span
-    from annoseq.evaluation.counts import Comparison
+    from annoseq.evaluation.counts import SpanComparison
 
     Row = tuple[Sequence[Span], Sequence[Span]]
 
@@ -29,7 +29,7 @@ class Promise(NamedTuple):
     """
 
     thresholds: Thresholds
-    measured: Expectation
+    measured: ExpectedScores
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
@@ -37,7 +37,7 @@ class Promise(NamedTuple):
         return {**self.thresholds.model_dump(mode="json"), "measured": measured}
 
 
-def make_promise(documents: Iterable[Sequence[Comparison]], *, target_recall: float) -> Promise:
+def make_promise(documents: Iterable[Sequence[SpanComparison]], *, target_recall: float) -> Promise:
     """Choose thresholds for a wanted recall, and measure them on documents left out."""
     halves: tuple[list[Row], list[Row]] = ([], [])
     for number, document in enumerate(documents):
@@ -47,7 +47,7 @@ def make_promise(documents: Iterable[Sequence[Comparison]], *, target_recall: fl
         return choose_thresholds(gold_scores(rows), target_recall=target_recall)
 
     parts = [measure_thresholds(other, chosen(half)) for half, other in (halves, halves[::-1])]
-    measured = Expectation(*map(sum, zip(*parts, strict=True)))
+    measured = ExpectedScores(*map(sum, zip(*parts, strict=True)))
     return Promise(chosen([*halves[0], *halves[1]]), measured)
 
 

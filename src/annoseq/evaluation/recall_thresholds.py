@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from annoseq.evaluation.calibration import EDGE, Calibration, verdicts
+from annoseq.evaluation.calibration import SCORE_MARGIN, Calibration, judge_spans
 from annoseq.models.serialization import CALIBRATION_FILE, read_json_file
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Thresholds(BaseModel):
         return [one for one in spans if one.score is None or one.score >= self.of(one.label)]
 
 
-class Expectation(NamedTuple):
+class ExpectedScores(NamedTuple):
     """What thresholds did to some rows: of the gold spans so many found, so many kept in all."""
 
     gold: int
@@ -91,7 +91,7 @@ def gold_scores(
     found: dict[str, list[float]] = {}
     for gold, candidates in rows:
         left = list(gold)
-        for span, is_correct in verdicts(gold, candidates):
+        for span, is_correct in judge_spans(gold, candidates):
             if is_correct:
                 left.remove(span)
                 score = 1.0 if span.score is None else span.score
@@ -120,15 +120,15 @@ def choose_thresholds(scores: Mapping[str, Sequence[float]], *, target_recall: f
 
 def measure_thresholds(
     rows: Iterable[tuple[Sequence[Span], Sequence[Span]]], thresholds: Thresholds
-) -> Expectation:
+) -> ExpectedScores:
     """Count what thresholds keep of the candidates of other rows."""
     gold = kept = found = 0
     for golds, candidates in rows:
         chosen = thresholds.keep(candidates)
         gold += len(golds)
         kept += len(chosen)
-        found += sum(is_correct for _, is_correct in verdicts(golds, chosen))
-    return Expectation(gold, kept, found)
+        found += sum(is_correct for _, is_correct in judge_spans(golds, chosen))
+    return ExpectedScores(gold, kept, found)
 
 
 def _quantile(scores: Sequence[float], target_recall: float) -> float | None:
@@ -138,7 +138,7 @@ def _quantile(scores: Sequence[float], target_recall: float) -> float | None:
     return sorted(scores)[may_miss] if may_miss >= 0 else None
 
 
-FEWEST = 100
+MIN_GOLD_SPANS = 100
 """Gold spans that there must be: of fewer, a share like 0.95 says little."""
 _STEPS = 20
 """Scores are counted in steps of a twentieth of their log-odds: the same fineness at 0 and 1."""
@@ -147,7 +147,7 @@ _MARGINS = {99: 2.3263, 90: 1.2816}
 above it thresholds aim: the first for which there are candidates enough."""
 
 
-class Wanted(NamedTuple):
+class RecallTarget(NamedTuple):
     """Thresholds for a wanted recall, and what they did to the rows kept from training.
 
     `confidence` is in how many of a hundred cases documents like these have the wanted recall; at 0
@@ -156,7 +156,7 @@ class Wanted(NamedTuple):
     """
 
     thresholds: Thresholds
-    expected: Expectation
+    expected: ExpectedScores
     confidence: int
 
     @property
@@ -170,7 +170,7 @@ class Wanted(NamedTuple):
         return bool(self.thresholds.out_of_reach)
 
 
-class Evidence(BaseModel):
+class CalibrationStatistics(BaseModel):
     """What `calibration.json` holds.
 
     `curves` has for each label (place, right, wrong), the likeliest first: how many candidates at
@@ -195,7 +195,7 @@ class Evidence(BaseModel):
     missed: dict[str, int]
 
     @classmethod
-    def read(cls, content: str) -> Evidence:
+    def read(cls, content: str) -> CalibrationStatistics:
         """Read what a model folder holds.
 
         Raises:
@@ -223,7 +223,7 @@ class Evidence(BaseModel):
         found: Array = self.calibration.apply(scores).clip(least, 1 - least)
         return found
 
-    def choose(self, target_recall: float) -> Wanted:
+    def choose(self, target_recall: float) -> RecallTarget:
         """Choose the highest threshold that finds the wanted share of spans.
 
         It aims higher by 2.33 standard errors of the recall measured here, or by 1.28 where there
@@ -242,13 +242,13 @@ class Evidence(BaseModel):
                 break
         last = int(np.searchsorted(found, needed))
         kept = curve[: last + 1] if needed else curve[:0]
-        return Wanted(
+        return RecallTarget(
             thresholds=Thresholds(
                 target_recall=target_recall,
                 overall=_score(int(kept[-1, 0])) if len(kept) else 1.0,
                 out_of_reach=("",) if least > right else (),
             ),
-            expected=Expectation(gold, int(kept[:, 1:].sum()), int(kept[:, 1].sum())),
+            expected=ExpectedScores(gold, int(kept[:, 1:].sum()), int(kept[:, 1].sum())),
             confidence=confidence,
         )
 
@@ -264,13 +264,13 @@ class Evidence(BaseModel):
         return np.array(rows, dtype=np.int64).reshape(-1, 3)
 
 
-def place_of(score: float) -> int:
+def score_bin(score: float) -> int:
     """Return the place of a score on the scale, rounded down.
 
-    >>> place_of(0.5), place_of(0.5249), place_of(0.526)
+    >>> score_bin(0.5), score_bin(0.5249), score_bin(0.526)
     (0, 1, 2)
     """
-    inside = min(max(score, EDGE), 1 - EDGE)
+    inside = min(max(score, SCORE_MARGIN), 1 - SCORE_MARGIN)
     return math.floor(math.log(inside / (1 - inside)) * _STEPS)
 
 

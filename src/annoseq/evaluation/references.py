@@ -15,7 +15,7 @@ from annoseq.data.alignment import align
 from annoseq.data.markup import Tag, scan
 from annoseq.data.pairs import fingerprint
 from annoseq.errors import AnnoseqError, MarkupError, MismatchError, PairsError
-from annoseq.evaluation.counts import Comparison
+from annoseq.evaluation.counts import SpanComparison
 from annoseq.evaluation.prediction_file import read_ids, read_outputs
 
 if TYPE_CHECKING:
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
     from annoseq.evaluation.prediction_file import Output
 
 
-class Gold(NamedTuple):
+class GoldRow(NamedTuple):
     """A row of the gold table, and its id."""
 
     id: str
     pair: Pair
 
 
-def compare_rows(
-    gold: Iterable[Gold],
+def pair_with_predictions(
+    gold: Iterable[GoldRow],
     predictions: Path,
     *,
     name: str,
     format_: TableFormat | None = None,
     is_unseen: Callable[[str], bool] | None = None,
-) -> Iterator[Comparison]:
+) -> Iterator[SpanComparison]:
     """Yield each row with what was predicted for it; `name` is the gold table's.
 
     Raises:
@@ -61,7 +61,7 @@ def compare_rows(
         if output is None or output.id != row.id:
             raise _misplaced(row.id, place, output, list(read_ids(predictions, format_=format_)))
         _check_text(row.pair.source, output, place)
-        yield Comparison(
+        yield SpanComparison(
             id=row.id,
             text=row.pair.source,
             gold=_spans(row.pair, place),
@@ -117,7 +117,7 @@ def _misplaced(id_: str, place: str, output: Output | None, ids: list[str | None
     )
 
 
-class Survey(NamedTuple):
+class CorpusSummary(NamedTuple):
     """The labels, the number and the fingerprint of some pairs."""
 
     labels: frozenset[str]
@@ -125,7 +125,7 @@ class Survey(NamedTuple):
     fingerprint: str
 
 
-def survey(pairs: Iterable[Pair]) -> Survey:
+def summarize_corpus(pairs: Iterable[Pair]) -> CorpusSummary:
     """Read pairs once, keeping none."""
     labels: set[str] = set()
     rows = 0
@@ -139,7 +139,7 @@ def survey(pairs: Iterable[Pair]) -> Survey:
             yield pair
 
     digest = fingerprint(watched())
-    return Survey(frozenset(labels), rows, digest)
+    return CorpusSummary(frozenset(labels), rows, digest)
 
 
 class SeenTexts:

@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from annoseq.atomic_io import replacing
-from annoseq.errors import TableError, describe_fault
-from annoseq.evaluation.calibration import read_bins
-from annoseq.evaluation.counts import Sums
+from annoseq.atomic_io import atomic_file
+from annoseq.errors import TableError, describe_validation_error
+from annoseq.evaluation.calibration import reliability_bins
+from annoseq.evaluation.counts import CountTotals
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from annoseq.evaluation.counts import Array
-    from annoseq.evaluation.scorer import LabelScore, Part, Score, Scorer
+    from annoseq.evaluation.scorer import LabelScores, Score, Scorer, SubsetScorer
 
 _DIGITS = 6
 
 
-class ScoreRecord(BaseModel):
+class ScoreValue(BaseModel):
     """A score and its interval."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -37,7 +37,7 @@ class ScoreRecord(BaseModel):
     high: float | None = None
 
 
-class Record(BaseModel):
+class ScoreFile(BaseModel):
     """What a comparison needs of the scores of a table."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -45,7 +45,7 @@ class Record(BaseModel):
     rows: int
     documents: int
     gold: str
-    scores: dict[str, ScoreRecord]
+    scores: dict[str, ScoreValue]
     replicates: dict[str, str]
     bootstrap: dict[str, int]
     signature: str
@@ -55,7 +55,7 @@ class Record(BaseModel):
         return np.frombuffer(b64decode(self.replicates[name]), dtype="<f4").astype(np.float64)
 
 
-def to_record(scorer: Scorer, *, gold: str) -> dict[str, Any]:
+def make_score_file(scorer: Scorer, *, gold: str) -> dict[str, Any]:
     """Return the scores as plain values; `gold` is the fingerprint of the rows."""
     part = scorer.all
     scores = part.scores()
@@ -72,7 +72,7 @@ def to_record(scorer: Scorer, *, gold: str) -> dict[str, Any]:
             "documents": unseen.documents,
             **_part(unseen, unseen.scores()),
         }
-    if bins := read_bins(Sums(part.counts)):
+    if bins := reliability_bins(CountTotals(part.counts)):
         record["reliability"] = [_rounded(one._asdict()) for one in bins]
     record |= {
         "signature": scorer.signature,
@@ -86,40 +86,40 @@ def to_record(scorer: Scorer, *, gold: str) -> dict[str, Any]:
     return record
 
 
-def write_record(record: dict[str, Any], path: Path, *, overwrite: bool) -> None:
+def write_score_file(record: dict[str, Any], path: Path, *, overwrite: bool) -> None:
     """Write scores as JSON, whole or not at all."""
-    with replacing(path, overwrite=overwrite) as new:
+    with atomic_file(path, overwrite=overwrite) as new:
         text = json.dumps(record, indent=1, ensure_ascii=False)
         new.write_text(text + "\n", encoding="utf-8")
 
 
-def read_record(path: Path) -> Record:
+def read_score_file(path: Path) -> ScoreFile:
     """Read what `--json` wrote.
 
     Raises:
         TableError: the file cannot be read or is not such a file.
     """
     try:
-        return Record.model_validate_json(path.read_bytes())
+        return ScoreFile.model_validate_json(path.read_bytes())
     except OSError as error:
         raise TableError(
             f"{path}: cannot be read: {error.strerror}. Name a file that --json wrote."
         ) from error
     except ValidationError as error:
         raise TableError(
-            f"{path}: these are not scores that can be compared ({describe_fault(error)}). "
+            f"{path}: these are not scores that can be compared ({describe_validation_error(error)}). "
             "Write them with `annoseq score --json` or `annoseq evaluate --json`."
         ) from error
 
 
-def _part(part: Part, scores: dict[str, Score]) -> dict[str, Any]:
+def _part(part: SubsetScorer, scores: dict[str, Score]) -> dict[str, Any]:
     found: dict[str, Any] = {"scores": {name: _score(one) for name, one in scores.items()}}
     if labels := part.label_scores():
         found["labels"] = {label: _label(one) for label, one in labels.items()}
     return found
 
 
-def _label(one: LabelScore) -> dict[str, Any]:
+def _label(one: LabelScores) -> dict[str, Any]:
     scores = {name: _score(getattr(one, name)) for name in ("precision", "recall", "f1")}
     counts = {"gold": one.gold, "predicted": one.predicted}
     others = {"partial_f1": one.partial_f1, "type_f1": one.type_f1}

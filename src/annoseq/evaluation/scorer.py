@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from annoseq._version import __version__
-from annoseq.evaluation.bootstrap import REPLICATES, SEED, Bootstrap, interval
+from annoseq.evaluation.bootstrap import REPLICATES, SEED, PoissonBootstrap, percentile_interval
 from annoseq.evaluation.calibration import BINS, calibration_error, count_reliability
 from annoseq.evaluation.confusion_matrix import count_confusions
-from annoseq.evaluation.counts import Statistics, Sums, add
+from annoseq.evaluation.counts import Counts, CountTotals, add_counts
 from annoseq.evaluation.deid_metrics import (
     count_characters,
     count_document,
     count_merged,
     count_sentences,
 )
-from annoseq.evaluation.error_analysis import count_faults
+from annoseq.evaluation.error_analysis import count_fidelity_errors
 from annoseq.evaluation.metrics import (
     gold_spans,
     output_scores,
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from annoseq.data.markup import Span
-    from annoseq.evaluation.bootstrap import Interval
-    from annoseq.evaluation.counts import Array, Comparison
+    from annoseq.evaluation.bootstrap import ConfidenceInterval
+    from annoseq.evaluation.counts import Array, SpanComparison
     from annoseq.evaluation.span_matching import Scheme
     from annoseq.evaluation.text_scores import TextScorer
 
@@ -43,7 +43,7 @@ _OF_ONE_LABEL: tuple[Scheme, ...] = ("strict", "partial", "type")
 
 
 @dataclass(frozen=True)
-class Tally:
+class DocumentCounter:
     """Counts documents. `labels` are those that an output may use; `text` counts BLEU and others.
 
     Without `has_spans` (where models translate), spans are not counted.
@@ -53,47 +53,47 @@ class Tally:
     text: TextScorer | None = None
     has_spans: bool = True
 
-    def count(self, rows: Sequence[Comparison]) -> Statistics:
+    def count(self, rows: Sequence[SpanComparison]) -> Counts:
         """Count the rows of one document."""
-        counts = Statistics({"rows": len(rows), "documents": 1})
+        counts = Counts({"rows": len(rows), "documents": 1})
         for row in rows:
             if self.has_spans:
-                add(counts, _count_spans(row))
+                add_counts(counts, _count_spans(row))
             if row.output is not None:
-                add(counts, self._count_output(row, row.output))
+                add_counts(counts, self._count_output(row, row.output))
         if self.has_spans and any(row.gold or row.predicted for row in rows):
-            add(counts, count_merged(rows))
-            add(counts, count_document(rows))
+            add_counts(counts, count_merged(rows))
+            add_counts(counts, count_document(rows))
         return counts
 
-    def _count_output(self, row: Comparison, output: str) -> Statistics:
-        counts = Statistics()
+    def _count_output(self, row: SpanComparison, output: str) -> Counts:
+        counts = Counts()
         if self.has_spans:
-            add(counts, count_faults(row.text, output, labels=self.labels))
+            add_counts(counts, count_fidelity_errors(row.text, output, labels=self.labels))
         if row.target is not None:
-            add(counts, {"output.rows": 1, "output.exact": int(output == row.target)})
+            add_counts(counts, {"output.rows": 1, "output.exact": int(output == row.target)})
             if self.text:
-                add(counts, self.text.count(output, row.target))
+                add_counts(counts, self.text.count(output, row.target))
         return counts
 
 
-def _count_spans(row: Comparison) -> Statistics:
-    counts = Statistics({"sentences": count_sentences(row.text)})
+def _count_spans(row: SpanComparison) -> Counts:
+    counts = Counts({"sentences": count_sentences(row.text)})
     gold, predicted = sorted(row.gold), sorted(row.predicted)
     counts["perfect_rows"] = int(gold == predicted)
     if not gold and not predicted:
         return counts
-    add(counts, _count_schemes(gold, predicted, SCHEMES))
+    add_counts(counts, _count_schemes(gold, predicted, SCHEMES))
     labels = {span.label for span in (*gold, *predicted)}
     for label in labels:
         golds, found = gold, predicted
         if len(labels) > 1:
             golds = [span for span in gold if span.label == label]
             found = [span for span in predicted if span.label == label]
-        add(counts, _count_schemes(golds, found, _OF_ONE_LABEL, at=f"@{label}"))
-    add(counts, count_characters(row.text, gold, predicted))
-    add(counts, count_confusions(gold, predicted))
-    add(counts, count_reliability(gold, predicted))
+        add_counts(counts, _count_schemes(golds, found, _OF_ONE_LABEL, at=f"@{label}"))
+    add_counts(counts, count_characters(row.text, gold, predicted))
+    add_counts(counts, count_confusions(gold, predicted))
+    add_counts(counts, count_reliability(gold, predicted))
     return counts
 
 
@@ -118,12 +118,12 @@ class Score:
     """
 
     value: float
-    interval: Interval | None
+    interval: ConfidenceInterval | None
     replicates: Array
 
 
 @dataclass(frozen=True, slots=True)
-class LabelScore:
+class LabelScores:
     """The strict score of a label, its F1 under overlap, and how many spans it has."""
 
     gold: int
@@ -135,20 +135,20 @@ class LabelScore:
     type_f1: float
 
 
-class Part:
+class SubsetScorer:
     """The rows of a table, or those of them that were not trained on."""
 
-    def __init__(self, tally: Tally, *, replicates: int, seed: int) -> None:
+    def __init__(self, tally: DocumentCounter, *, replicates: int, seed: int) -> None:
         self._tally = tally
         self._size = replicates
-        self._bootstrap = Bootstrap(replicates=replicates, seed=seed, keeps=_is_resampled)
+        self._bootstrap = PoissonBootstrap(replicates=replicates, seed=seed, keeps=_is_resampled)
 
-    def add(self, rows: Sequence[Comparison]) -> None:
+    def add(self, rows: Sequence[SpanComparison]) -> None:
         """Count a document."""
         self._bootstrap.add(self._tally.count(rows))
 
     @property
-    def counts(self) -> Statistics:
+    def counts(self) -> Counts:
         """All sums."""
         return self._bootstrap.totals
 
@@ -164,12 +164,14 @@ class Part:
 
     def scores(self) -> dict[str, Score]:
         """Return all scores by name."""
-        values, replicates = map(self._compute, (Sums(self.counts), self._bootstrap.replicates()))
+        values, replicates = map(
+            self._compute, (CountTotals(self.counts), self._bootstrap.replicates())
+        )
         return {name: self._score(value, replicates[name]) for name, value in values.items()}
 
-    def label_scores(self) -> dict[str, LabelScore]:
+    def label_scores(self) -> dict[str, LabelScores]:
         """Return the scores of each label."""
-        sums, samples = Sums(self.counts), self._bootstrap.replicates()
+        sums, samples = CountTotals(self.counts), self._bootstrap.replicates()
         found = {}
         for label in sums.labels:
             values = scheme_score(sums, "strict", label=label)
@@ -179,7 +181,7 @@ class Part:
                 f"{scheme}_f1": float(scheme_score(sums, scheme, label=label)["f1"])
                 for scheme in ("partial", "type")
             }
-            found[label] = LabelScore(
+            found[label] = LabelScores(
                 int(gold_spans(sums, label)),
                 int(predicted_spans(sums, label)),
                 parts["precision"],
@@ -192,9 +194,11 @@ class Part:
 
     def _score(self, value: Array, replicates: Array) -> Score:
         everywhere = np.broadcast_to(replicates, (self._size,))  # a count that is always 0 is one 0
-        return Score(float(value), interval(everywhere, documents=self.documents), everywhere)
+        return Score(
+            float(value), percentile_interval(everywhere, documents=self.documents), everywhere
+        )
 
-    def _compute(self, sums: Sums) -> dict[str, Array]:
+    def _compute(self, sums: CountTotals) -> dict[str, Array]:
         found = span_scores(sums) if self._tally.has_spans else {}
         found |= output_scores(sums)
         if self._tally.text and "output.rows" in sums:
@@ -219,20 +223,20 @@ class Scorer:
         replicates: int = REPLICATES,
         seed: int = SEED,
     ) -> None:
-        tally = Tally(frozenset(labels), text, has_spans)
-        self.all = Part(tally, replicates=replicates, seed=seed)
-        self.unseen = Part(tally, replicates=replicates, seed=seed)
+        tally = DocumentCounter(frozenset(labels), text, has_spans)
+        self.all = SubsetScorer(tally, replicates=replicates, seed=seed)
+        self.unseen = SubsetScorer(tally, replicates=replicates, seed=seed)
         self.replicates, self.seed = replicates, seed
         self._text = text
         self._has_spans = has_spans
 
-    def add(self, rows: Sequence[Comparison]) -> None:
+    def add(self, rows: Sequence[SpanComparison]) -> None:
         """Score the rows of a document."""
         self.all.add(rows)
         if unseen := [row for row in rows if row.is_unseen]:
             self.unseen.add(unseen)
 
-    def add_all(self, documents: Iterable[Sequence[Comparison]]) -> None:
+    def add_all(self, documents: Iterable[Sequence[SpanComparison]]) -> None:
         """Score documents."""
         for rows in documents:
             self.add(rows)
@@ -275,7 +279,7 @@ _FEW = (
 """Scores that are shown of a part of the rows."""
 
 
-def score_lines(part: Part, *, apart: bool = False) -> Iterator[str]:
+def score_lines(part: SubsetScorer, *, apart: bool = False) -> Iterator[str]:
     """Write the scores of a part, one on a line; with `apart` the main ones, without labels."""
     for name, score in part.scores().items():
         if not apart or name in _FEW:
@@ -299,7 +303,7 @@ def score_text(score: Score) -> str:
     return f"{score.value:.4f}  ({score.interval.low:.4f} to {score.interval.high:.4f})"
 
 
-def _label_line(label: str, one: LabelScore) -> str:
+def _label_line(label: str, one: LabelScores) -> str:
     return (
         f"{label}  {one.gold:6d}  {one.predicted:6d}  {one.precision.value:9.4f}  "
         f"{one.recall.value:6.4f}  {score_text(one.f1)}"

@@ -6,16 +6,16 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from annoseq.errors import OptionError
-from annoseq.evaluation.bootstrap import interval, paired_p
+from annoseq.evaluation.bootstrap import paired_p_value, percentile_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from annoseq.evaluation.score_file import Record
+    from annoseq.evaluation.score_file import ScoreFile
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class ScoreDifference:
     """A score of two models, b less a, where 95 % of the paired replicates lie, and p."""
 
     a: float
@@ -32,9 +32,9 @@ class Difference:
         }
 
 
-def compare_records(
-    a: Record, b: Record, *, names: tuple[str, str] = ("the first", "the second")
-) -> dict[str, Difference]:
+def compare_scores(
+    a: ScoreFile, b: ScoreFile, *, names: tuple[str, str] = ("the first", "the second")
+) -> dict[str, ScoreDifference]:
     """Compare the scores that both have, by name; `names` are the files', for messages.
 
     Raises:
@@ -44,7 +44,7 @@ def compare_records(
     return {name: _difference(a, b, name) for name in a.scores if name in b.scores}
 
 
-def difference_lines(differences: Mapping[str, Difference]) -> Iterator[str]:
+def difference_lines(differences: Mapping[str, ScoreDifference]) -> Iterator[str]:
     """Write differences as a table."""
     yield f"{'':20} {'a':>9} {'b':>9} {'b - a':>9}   {'95 % of b - a':22} p"
     for name, one in differences.items():
@@ -54,7 +54,7 @@ def difference_lines(differences: Mapping[str, Difference]) -> Iterator[str]:
         yield line
 
 
-def _check(a: Record, b: Record, names: tuple[str, str]) -> None:
+def _check(a: ScoreFile, b: ScoreFile, names: tuple[str, str]) -> None:
     first, second = names
     if a.gold != b.gold:
         raise OptionError(
@@ -68,12 +68,12 @@ def _check(a: Record, b: Record, names: tuple[str, str]) -> None:
         )
 
 
-def _difference(a: Record, b: Record, name: str) -> Difference:
+def _difference(a: ScoreFile, b: ScoreFile, name: str) -> ScoreDifference:
     ours, theirs = a.scores[name].value, b.scores[name].value
     low = high = p = None
     if name in a.replicates and name in b.replicates:
         samples = a.samples(name), b.samples(name)
-        place = interval(samples[1] - samples[0], documents=a.documents)
+        place = percentile_interval(samples[1] - samples[0], documents=a.documents)
         if place:
-            (low, high), p = place, paired_p(*samples)
-    return Difference(ours, theirs, theirs - ours, low, high, p)
+            (low, high), p = place, paired_p_value(*samples)
+    return ScoreDifference(ours, theirs, theirs - ours, low, high, p)

@@ -23,16 +23,16 @@ SCHEMES: tuple[Scheme, ...] = ("strict", "exact", "partial", "type")
 """strict: offsets and label; exact: offsets; partial: any overlap, a half where the offsets differ;
 type: any overlap with the same label."""
 
-Verdict = Literal["correct", "incorrect", "partial", "missed", "spurious"]
+MatchOutcome = Literal["correct", "incorrect", "partial", "missed", "spurious"]
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class SpanMatch:
     """A gold span and the predicted span that answers it; one of them may be lacking."""
 
     gold: Span | None
     predicted: Span | None
-    verdict: Verdict
+    verdict: MatchOutcome
 
 
 def overlaps(one: Span, other: Span) -> bool:
@@ -40,21 +40,23 @@ def overlaps(one: Span, other: Span) -> bool:
     return one.start < other.end and other.start < one.end
 
 
-def match(gold: Iterable[Span], predicted: Iterable[Span], *, scheme: Scheme) -> list[Match]:
+def match_spans(
+    gold: Iterable[Span], predicted: Iterable[Span], *, scheme: Scheme
+) -> list[SpanMatch]:
     """Match the spans of a text; each is used once, whatever the order they are given in."""
     golds, found = sorted(gold), sorted(predicted)
-    matches = [Match(one, other, "correct") for one, other in _take_same(golds, found, scheme)]
+    matches = [SpanMatch(one, other, "correct") for one, other in _take_same(golds, found, scheme)]
     for span in found:
         answered, verdict = _answer(span, golds, scheme)
         if answered is not None:
             golds.remove(answered)
-        matches.append(Match(answered, span, verdict))
-    return matches + [Match(span, None, "missed") for span in golds]
+        matches.append(SpanMatch(answered, span, verdict))
+    return matches + [SpanMatch(span, None, "missed") for span in golds]
 
 
 def count_matches(
     gold: Sequence[Span], predicted: Sequence[Span], *, scheme: Scheme
-) -> Counter[Verdict]:
+) -> Counter[MatchOutcome]:
     """Count the verdicts of a text.
 
     >>> from annoseq.data.markup import Span
@@ -64,7 +66,7 @@ def count_matches(
     if not predicted or not gold:  # most rows of most corpora
         counts = {"missed": len(gold), "spurious": len(predicted)}
         return Counter({verdict: count for verdict, count in counts.items() if count})  # type: ignore[misc]
-    return Counter(one.verdict for one in match(gold, predicted, scheme=scheme))
+    return Counter(one.verdict for one in match_spans(gold, predicted, scheme=scheme))
 
 
 def _take_same(golds: list[Span], found: list[Span], scheme: Scheme) -> Iterator[tuple[Span, Span]]:
@@ -88,7 +90,7 @@ def _take_equal(
             yield gold, span
 
 
-def _answer(span: Span, golds: Sequence[Span], scheme: Scheme) -> tuple[Span | None, Verdict]:
+def _answer(span: Span, golds: Sequence[Span], scheme: Scheme) -> tuple[Span | None, MatchOutcome]:
     near = [gold for gold in golds if overlaps(gold, span)]
     if not near:
         return None, "spurious"

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from annoseq.errors import OptionError
-from annoseq.evaluation.counts import Statistics
+from annoseq.evaluation.counts import Counts
 
 if TYPE_CHECKING:
-    from annoseq.evaluation.counts import Array, Sums
+    from annoseq.evaluation.counts import Array, CountTotals
 
-NAMES = ("bleu", "chrf", "ter")
+TEXT_SCORES = ("bleu", "chrf", "ter")
 
 
 class TextScorer:
@@ -41,9 +41,9 @@ class TextScorer:
             name: len(self._extract(metric, "", "")) for name, metric in self._metrics.items()
         }
 
-    def count(self, output: str, target: str) -> Statistics:
+    def count(self, output: str, target: str) -> Counts:
         """Count an output against its target."""
-        return Statistics(
+        return Counts(
             {
                 f"{name}.{place}": value
                 for name, metric in self._metrics.items()
@@ -52,16 +52,16 @@ class TextScorer:
             }
         )
 
-    def scores(self, sums: Sums) -> dict[str, Array]:
+    def scores(self, sums: CountTotals) -> dict[str, Array]:
         """Return the three scores, on sacrebleu's scale of 0 to 100; TER may be more."""
-        return {name: self._score(name, sums) for name in NAMES}
+        return {name: self._score(name, sums) for name in TEXT_SCORES}
 
     @property
     def signatures(self) -> dict[str, str]:
         """sacrebleu's signature of each score."""
         return {name: str(metric.get_signature()) for name, metric in self._metrics.items()}
 
-    def _score(self, name: str, sums: Sums) -> Array:
+    def _score(self, name: str, sums: CountTotals) -> Array:
         columns = [sums[f"{name}.{place}"] for place in range(self._widths[name])]
         counts = np.stack(np.broadcast_arrays(*columns), axis=-1)
         compute = self._metrics[name]._compute_score_from_stats

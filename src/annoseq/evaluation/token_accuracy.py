@@ -71,7 +71,7 @@ class Accuracy:
         }
 
 
-def measure(output: Tensor, target: Tensor) -> Accuracy:
+def measure_accuracy(output: Tensor, target: Tensor) -> Accuracy:
     """Compare the ids of outputs (B, O) with those of targets (B, T), the shorter padded.
 
     What follows an output's first end symbol counts as padding.

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from annoseq.data.markup import Span, parse, render, strip_tags
-from annoseq.decoding.non_crossing import choose
+from annoseq.decoding.non_crossing import select_non_crossing
 from annoseq.errors import MarkupError
-from annoseq.tokenization.bioes import text_spans
+from annoseq.tokenization.bioes import token_spans_to_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from annoseq.evaluation.recall_thresholds import Evidence, Thresholds
+    from annoseq.evaluation.recall_thresholds import CalibrationStatistics, Thresholds
     from annoseq.tokenization.bioes import TokenSpan
 
 
@@ -87,13 +87,15 @@ def from_edits(
 
     With `thresholds`, spans may cross, and those are chosen that are likely enough.
     """
-    found = text_spans(text, offsets, spans, labels=labels)
+    found = token_spans_to_text(text, offsets, spans, labels=labels)
     if thresholds is not None:
-        found = choose(thresholds.keep(found))
+        found = select_non_crossing(thresholds.keep(found))
     return Annotation(text, render(text, found), tuple(found), score, windows)
 
 
-def with_probabilities(found: Sequence[Annotation], evidence: Evidence) -> list[Annotation]:
+def calibrate_scores(
+    found: Sequence[Annotation], evidence: CalibrationStatistics
+) -> list[Annotation]:
     """Put probabilities in the place of the scores of all spans."""
     scores = [span.score or 0.0 for one in found for span in one.spans or ()]
     values = iter(evidence.probabilities(scores).tolist())

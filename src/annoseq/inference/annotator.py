@@ -6,20 +6,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from annoseq.config import BatchConfig, DeviceConfig, SearchConfig
-from annoseq.decoding.constrained import Edits, Faithful, edited_spans
-from annoseq.decoding.generate import search
+from annoseq.decoding.constrained import EditVocabulary, ConstrainedStepper, spans_from_edits
+from annoseq.decoding.generate import generate
 from annoseq.devices import Compute
 from annoseq.errors import OptionError
-from annoseq.evaluation.recall_thresholds import FEWEST, Evidence
-from annoseq.inference.annotation import Annotation, from_output, with_probabilities
+from annoseq.evaluation.recall_thresholds import MIN_GOLD_SPANS, CalibrationStatistics
+from annoseq.inference.annotation import Annotation, calibrate_scores, from_output
 from annoseq.inference.reading import Reading
 from annoseq.models.serialization import TrainedModel
 from annoseq.models.tagger import Tagger
-from annoseq.progress import progress
+from annoseq.progress import progress_bar
 from annoseq.tokenization.batching import collate_sources, longest_first
-from annoseq.tokenization.bioes import Marked
-from annoseq.tokenization.seq2seq_tokenizer import Codec, Example
-from annoseq.tokenization.tagger_tokenizer import TagCodec
+from annoseq.tokenization.bioes import ScoredTokenSpans
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding, Seq2SeqTokenizer
+from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from annoseq.decoding.sampling import Hypothesis
-    from annoseq.evaluation.recall_thresholds import Thresholds, Wanted
+    from annoseq.evaluation.recall_thresholds import RecallTarget, Thresholds
     from annoseq.models.interfaces import State, Stepper
     from annoseq.tokenization.batching import Batch
 
@@ -44,10 +44,12 @@ class Annotator:
         self.model = model
         self.compute = Compute.choose(device)
         self._network = model.network.to(self.compute.device).eval()
-        self._edits: Edits | None = None
-        if isinstance(model.codec, Codec):
-            self._edits = Edits.of(model.codec).to(self.compute.device)
-        self._evidence = None if model.calibration is None else Evidence.read(model.calibration)
+        self._edits: EditVocabulary | None = None
+        if isinstance(model.codec, Seq2SeqTokenizer):
+            self._edits = EditVocabulary.of(model.codec).to(self.compute.device)
+        self._evidence = (
+            None if model.calibration is None else CalibrationStatistics.read(model.calibration)
+        )
 
     @classmethod
     def load(
@@ -83,7 +85,7 @@ class Annotator:
         self,
         texts: Sequence[str],
         *,
-        search: SearchConfig | None = None,
+        generate: SearchConfig | None = None,
         batching: BatchConfig | None = None,
         target_recall: float | None = None,
         first: int = 1,
@@ -92,21 +94,21 @@ class Annotator:
         """Annotate texts; the results are in their order.
 
         A model of the annotate task chooses among tags only, so that not a character can change,
-        unless `search.free` lets it write. `first` numbers the texts for random draws, so that
+        unless `generate.free` lets it write. `first` numbers the texts for random draws, so that
         texts given in parts are drawn for as if they were given at once. `advance` is told how
         many texts are done; without it, a progress bar shows. With `target_recall`, such as 0.99,
         a tagger returns as many of the spans that may be there as `wanted` says.
 
         Raises:
-            OptionError: `search` has options that do not go together with this model, or it knows
+            OptionError: `generate` has options that do not go together with this model, or it knows
                 nothing of the recall of its scores.
         """
-        config = search or SearchConfig()
+        config = generate or SearchConfig()
         if advance is None:
-            with progress("annotating", total=len(texts)) as bar:
+            with progress_bar("annotating", total=len(texts)) as bar:
                 return self.annotate(
                     texts,
-                    search=config,
+                    generate=config,
                     batching=batching,
                     target_recall=target_recall,
                     first=first,
@@ -114,17 +116,17 @@ class Annotator:
                 )
         thresholds = None if target_recall is None else self.wanted(target_recall).thresholds
         batching = batching or BatchConfig()
-        if isinstance(self.model.codec, TagCodec):
+        if isinstance(self.model.codec, TaggerTokenizer):
             self._refuse_search(config)
             batching = batching if batching.model_fields_set else _WIDE
             self.model.codec.words.make_room()
             found = self._mark(texts, config, batching, first, advance, thresholds=thresholds)
-            return with_probabilities(found, self._evidence) if self._evidence else found
+            return calibrate_scores(found, self._evidence) if self._evidence else found
         if config.free or self.is_translator:
             return self._write(texts, config, batching, first, advance)
         return self._mark(texts, config, batching, first, advance)
 
-    def wanted(self, target_recall: float) -> Wanted:
+    def wanted(self, target_recall: float) -> RecallTarget:
         """Choose from which score on spans are kept, so that this share of them is found.
 
         Raises:
@@ -143,7 +145,7 @@ class Annotator:
         if self._evidence is None:
             raise OptionError(
                 "--target-recall needs calibration.json in the model folder, and this model has "
-                f"none: it was validated on fewer than {FEWEST} spans, or trained by an older "
+                f"none: it was validated on fewer than {MIN_GOLD_SPANS} spans, or trained by an older "
                 "version. Leave it off, or train again with more rows."
             )
         return self._evidence.choose(target_recall)
@@ -170,7 +172,7 @@ class Annotator:
     ) -> list[Annotation]:
         """Let the model write any token."""
         codec, network = self.model.codec, self._network
-        assert isinstance(codec, Codec)
+        assert isinstance(codec, Seq2SeqTokenizer)
         assert not isinstance(network, Tagger)
         examples = [codec.encode_source(text) for text in texts]
         found: dict[int, Annotation] = {}
@@ -209,8 +211,8 @@ class Annotator:
         codec = self.model.codec
         readings = [Reading.of(text, codec) for text in texts]
         places = [(row, i) for row, one in enumerate(readings) for i in range(len(one.windows))]
-        examples = [Example(readings[row].window(index), []) for row, index in places]
-        found: dict[tuple[int, int], Sequence[Marked]] = {}
+        examples = [Seq2SeqEncoding(readings[row].window(index), []) for row, index in places]
+        found: dict[tuple[int, int], Sequence[ScoredTokenSpans]] = {}
         advance(sum(not one.windows for one in readings))
         for batch in self._batches(examples, batching):
             at = [places[piece] for piece in batch.rows]
@@ -234,14 +236,14 @@ class Annotator:
         config: SearchConfig,
         names: Sequence[str],
         thresholds: Thresholds | None,
-    ) -> list[list[Marked]]:
+    ) -> list[list[ScoredTokenSpans]]:
         """Find the spans of every row; of a search that returns several outputs, in each."""
         if isinstance(self._network, Tagger):
             with self.compute.autocast():
                 return [[marked] for marked in self._tag(self._network, batch, thresholds)]
         assert self._edits is not None
         hypotheses = self._search(
-            Faithful(self._network, self._edits),
+            ConstrainedStepper(self._network, self._edits),
             batch,
             config,
             limits=self._edits.limits(batch.source_lengths),
@@ -249,14 +251,18 @@ class Annotator:
         )
         return [[_marked(one) for one in some] for some in hypotheses]
 
-    def _tag(self, network: Tagger, batch: Batch, thresholds: Thresholds | None) -> list[Marked]:
+    def _tag(
+        self, network: Tagger, batch: Batch, thresholds: Thresholds | None
+    ) -> list[ScoredTokenSpans]:
         """Find the likeliest spans of every row, or all that thresholds ask for."""
         if thresholds is None:
             return network.spans(batch)
-        assert isinstance(self.model.codec, TagCodec)
+        assert isinstance(self.model.codec, TaggerTokenizer)
         return network.candidates(batch, floor=thresholds.lowest, longest=self.model.codec.widest)
 
-    def _batches(self, examples: Sequence[Example], batching: BatchConfig) -> Iterator[Batch]:
+    def _batches(
+        self, examples: Sequence[Seq2SeqEncoding], batching: BatchConfig
+    ) -> Iterator[Batch]:
         for rows in longest_first(examples, batching):
             batch = collate_sources(rows, examples, has_ends=not self.is_tagger)
             yield batch.to(self.compute.device)
@@ -271,11 +277,11 @@ class Annotator:
         names: Sequence[str],
     ) -> list[list[Hypothesis]]:
         with self.compute.autocast():
-            return search(stepper, batch, config, limits=limits, names=names)
+            return generate(stepper, batch, config, limits=limits, names=names)
 
 
-def _marked(hypothesis: Hypothesis) -> Marked:
-    return Marked(edited_spans(hypothesis.ids, hypothesis.log_probs), hypothesis.score)
+def _marked(hypothesis: Hypothesis) -> ScoredTokenSpans:
+    return ScoredTokenSpans(spans_from_edits(hypothesis.ids, hypothesis.log_probs), hypothesis.score)
 
 
 def _ranked(annotations: Iterator[Annotation]) -> Annotation:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from annoseq.data.markup import Span
     from annoseq.devices import Compute
-    from annoseq.models.gru_attention import Attention
-    from annoseq.tokenization.seq2seq_tokenizer import Codec
+    from annoseq.models.gru_attention import GruWithAttention
+    from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 
 _END = "(end)"
 _LARGEST = 6400
@@ -37,7 +37,12 @@ class AttentionMap(NamedTuple):
 
 @torch.no_grad()
 def attention_map(
-    network: Attention, codec: Codec, text: str, spans: Sequence[Span], *, compute: Compute
+    network: GruWithAttention,
+    codec: Seq2SeqTokenizer,
+    text: str,
+    spans: Sequence[Span],
+    *,
+    compute: Compute,
 ) -> AttentionMap | None:
     """Let a model write a text with the spans that it found, and tell where it looks.
 

@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from annoseq.data.tables import write_rows
-from annoseq.decoding.sampling import most_likely, write
-from annoseq.evaluation.token_accuracy import Accuracy, measure
-from annoseq.progress import progress
+from annoseq.decoding.sampling import select_most_likely, decode_ids
+from annoseq.evaluation.token_accuracy import Accuracy, measure_accuracy
+from annoseq.progress import progress_bar
 from annoseq.tokenization.batching import collate, longest_first
 from annoseq.tokenization.vocabulary import END, PAD
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from annoseq.config import BatchConfig
     from annoseq.devices import Compute
-    from annoseq.models.interfaces import AnyNetwork
+    from annoseq.models.interfaces import AnySeq2SeqNetwork
     from annoseq.tokenization.encoded_rows import Part
-    from annoseq.tokenization.seq2seq_tokenizer import Codec, Example
+    from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding, Seq2SeqTokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Predictions(Sequence[Prediction]):
             )
         (console or Console()).print(table)
 
-    def write(self, path: str | Path, *, overwrite: bool = False) -> None:
+    def decode_ids(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write all rows as a table, in the format of the file's suffix (.csv, .jsonl, ...).
 
         Raises:
@@ -96,16 +96,21 @@ class Predictions(Sequence[Prediction]):
 
 
 def predict(
-    model: AnyNetwork, part: Part, codec: Codec, *, compute: Compute, batching: BatchConfig
+    model: AnySeq2SeqNetwork,
+    part: Part,
+    codec: Seq2SeqTokenizer,
+    *,
+    compute: Compute,
+    batching: BatchConfig,
 ) -> Predictions:
     """Let a model write freely for every row of a part, and compare with the targets."""
     accuracy = Accuracy()
     outputs: dict[int, str] = {}
-    with progress("predicting", total=len(part)) as advance:
+    with progress_bar("predicting", total=len(part)) as advance:
         for rows, output, target in write_freely(
             model, part.examples, codec, compute=compute, batching=batching
         ):
-            accuracy += measure(output, target)
+            accuracy += measure_accuracy(output, target)
             outputs |= zip(rows, decode_rows(output, codec), strict=True)
             advance(len(rows))
     return Predictions(
@@ -118,9 +123,9 @@ def predict(
 
 
 def write_freely(
-    model: AnyNetwork,
-    examples: Sequence[Example],
-    codec: Codec,
+    model: AnySeq2SeqNetwork,
+    examples: Sequence[Seq2SeqEncoding],
+    codec: Seq2SeqTokenizer,
     *,
     compute: Compute,
     batching: BatchConfig,
@@ -132,11 +137,11 @@ def write_freely(
         assert batch.target is not None
         limits = codec.output_limits(batch.source_lengths)
         with compute.autocast():
-            output, _ = write(model, batch.to(compute.device), limits=limits, choose=most_likely)
+            output, _ = decode_ids(model, batch.to(compute.device), limits=limits, choose=select_most_likely)
         yield batch.rows, output.cpu(), batch.target
 
 
-def decode_rows(output: torch.Tensor, codec: Codec) -> list[str]:
+def decode_rows(output: torch.Tensor, codec: Seq2SeqTokenizer) -> list[str]:
     """Write the ids of each row, up to its end, as text."""
     return [codec.decode(_until_end(ids)) for ids in output.tolist()]
 

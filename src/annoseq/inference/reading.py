@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from annoseq.decoding.sliding_window import Window, cut_windows, stitch
+from annoseq.decoding.sliding_window import Window, cut_windows, merge_windows
 from annoseq.inference.annotation import from_edits
 
 if TYPE_CHECKING:
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from annoseq.evaluation.recall_thresholds import Thresholds
     from annoseq.inference.annotation import Annotation
-    from annoseq.tokenization.bioes import Marked
-    from annoseq.tokenization.seq2seq_tokenizer import Codec
-    from annoseq.tokenization.tagger_tokenizer import TagCodec
+    from annoseq.tokenization.bioes import ScoredTokenSpans
+    from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
+    from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Reading:
     windows: list[Window]
 
     @classmethod
-    def of(cls, text: str, codec: Codec | TagCodec) -> Reading:
+    def of(cls, text: str, codec: Seq2SeqTokenizer | TaggerTokenizer) -> Reading:
         """Cut a text."""
         cut, ids = codec.read(text)
         return cls(text, cut.offsets, ids, cut_windows(cut.tokens, codec.bounds))
@@ -40,7 +40,7 @@ class Reading:
 
     def assemble(
         self,
-        found: Sequence[Sequence[Marked]],
+        found: Sequence[Sequence[ScoredTokenSpans]],
         *,
         labels: Sequence[str],
         thresholds: Thresholds | None = None,
@@ -55,7 +55,7 @@ class Reading:
             yield from_edits(
                 self.text,
                 self.offsets,
-                stitch(
+                merge_windows(
                     self.windows,
                     [one.spans for one in outputs],
                     may_cross=thresholds is not None,

@@ -11,7 +11,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from annoseq.atomic_io import explained, rehearse, replacing
+from annoseq.atomic_io import as_output_error, check_writable, atomic_file
 from annoseq.errors import OptionError, OutputError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Tally(NamedTuple):
+class OutputProgress(NamedTuple):
     """How many texts are done, how many of their outputs have a problem, and which texts."""
 
     done: int = 0
@@ -58,17 +58,17 @@ class ResumableOutput:
         self._overwrite = overwrite
         self._folder = path.with_name(f"{path.name}.partial")
         self._output, self._state = self._folder / "output", self._folder / "state.json"
-        with explained(path):
+        with as_output_error(path):
             self._spare_foreign()
             if resume:
                 self.tally = self._resume()
             else:
-                self.tally = Tally()
+                self.tally = OutputProgress()
                 self._begin(begin.encode())
 
-    def add(self, chunk: Sequence[tuple[str, str]], tally: Tally) -> None:
+    def add(self, chunk: Sequence[tuple[str, str]], tally: OutputProgress) -> None:
         """Write a chunk for good; the texts of `tally` are certain afterwards."""
-        with explained(self._path):
+        with as_output_error(self._path):
             if self._is_folder:
                 for name, content in chunk:
                     target = self._output / name
@@ -84,7 +84,7 @@ class ResumableOutput:
 
     def finish(self) -> None:
         """Put the complete output in its place."""
-        with explained(self._path):
+        with as_output_error(self._path):
             if self._convert:
                 self._convert(self._output)
             else:
@@ -126,7 +126,7 @@ class ResumableOutput:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
 
-    def _resume(self) -> Tally:
+    def _resume(self) -> OutputProgress:
         if not self._state.exists():
             raise OptionError(
                 f"there is no interrupted run at {self._folder}. Leave --resume off to begin one."
@@ -135,7 +135,7 @@ class ResumableOutput:
             state = json.loads(self._state.read_text(encoding="utf-8"))
             begun, size = dict(state["plan"]), int(state["bytes"])
             done, problems, digest = state["tally"]
-            tally = Tally(int(done), int(problems), str(digest))
+            tally = OutputProgress(int(done), int(problems), str(digest))
         except (ValueError, KeyError, TypeError) as error:
             raise OptionError(
                 f"{self._state} is damaged and cannot be resumed. "
@@ -159,15 +159,15 @@ class ResumableOutput:
             os.truncate(self._output, size)
         return tally
 
-    def _write_state(self, tally: Tally, *, size: int) -> None:
+    def _write_state(self, tally: OutputProgress, *, size: int) -> None:
         state = {"plan": self._plan, "tally": tally, "bytes": size}
-        with replacing(self._state, overwrite=True) as new:
+        with atomic_file(self._state, overwrite=True) as new:
             new.write_text(json.dumps(state), encoding="utf-8")
 
 
 def _refuse(path: Path, *, is_folder: bool, overwrite: bool) -> None:
-    with explained(path):
+    with as_output_error(path):
         is_taken = path.exists() if is_folder else path.is_dir()
     if is_taken:
         raise OutputError(f"{path} exists already. Choose another name, or remove it first.")
-    rehearse(path, overwrite=overwrite)
+    check_writable(path, overwrite=overwrite)

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from annoseq.config import DOCUMENT_COLUMN, OFFSET_COLUMN
 from annoseq.errors import OptionError
-from annoseq.inference.resumable_output import Tally
+from annoseq.inference.resumable_output import OutputProgress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from annoseq.config import BatchConfig, SearchConfig
-    from annoseq.data.text_inputs import Text
+    from annoseq.data.text_inputs import InputText
     from annoseq.inference.annotation import Annotation
     from annoseq.inference.annotator import Annotator
 
@@ -43,7 +43,7 @@ def header(format_: OutputFormat) -> str:
     return _row(_COLUMNS) if format_ == "csv" else ""
 
 
-def formatted(text: Text, annotation: Annotation, format_: OutputFormat) -> str:
+def formatted(text: InputText, annotation: Annotation, format_: OutputFormat) -> str:
     """Write one annotation. In CSV, spans and alternatives are JSON."""
     if format_ == "inline":
         return annotation.annotated
@@ -53,7 +53,7 @@ def formatted(text: Text, annotation: Annotation, format_: OutputFormat) -> str:
     return _row([_field(record.get(column)) for column in _COLUMNS])
 
 
-def _place(text: Text) -> dict[str, Any]:
+def _place(text: InputText) -> dict[str, Any]:
     """Say where in its document a text stands, so that documents can be put together again."""
     found = {DOCUMENT_COLUMN: text.document, OFFSET_COLUMN: text.start}
     return {name: value for name, value in found.items() if value is not None}
@@ -72,20 +72,20 @@ def _row(fields: tuple[str, ...] | list[str]) -> str:
     return written.getvalue()
 
 
-class Output(Protocol):
+class AnnotationSink(Protocol):
     """Takes what is written for each chunk of texts; `tally` is what was taken before."""
 
-    tally: Tally
+    tally: OutputProgress
 
-    def add(self, chunk: Sequence[tuple[str, str]], tally: Tally) -> None:
+    def add(self, chunk: Sequence[tuple[str, str]], tally: OutputProgress) -> None:
         """Take the (name, content) of some more texts; `tally` counts all."""
         ...
 
 
 def annotate_stream(
     annotator: Annotator,
-    texts: Iterator[Text],
-    output: Output,
+    texts: Iterator[InputText],
+    output: AnnotationSink,
     *,
     format_: OutputFormat,
     search: SearchConfig,
@@ -129,4 +129,4 @@ def annotate_stream(
             (text.id, formatted(text, one, format_))
             for text, one in zip(chunk, annotations, strict=True)
         ]
-        output.add(written, Tally(done, problems, seen.hexdigest()))
+        output.add(written, OutputProgress(done, problems, seen.hexdigest()))

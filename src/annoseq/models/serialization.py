@@ -24,17 +24,17 @@ from safetensors import SafetensorError
 from safetensors.torch import load_model, save_file
 
 from annoseq._version import __version__
-from annoseq.atomic_io import replacing_folder
+from annoseq.atomic_io import atomic_folder
 from annoseq.config import BatchConfig, DataConfig, NetworkConfig, Task, TrainingConfig
-from annoseq.errors import ModelError, OptionError, describe_fault
-from annoseq.models.build import build_model, build_tagger, undrawn
-from annoseq.tokenization.length_stats import Bounds
-from annoseq.tokenization.seq2seq_tokenizer import FILES, Codec
-from annoseq.tokenization.tagger_tokenizer import TAGGING_FILE, TagCodec
+from annoseq.errors import ModelError, OptionError, describe_validation_error
+from annoseq.models.build import build_seq2seq, build_tagger, no_init_weights
+from annoseq.tokenization.length_stats import LengthStats
+from annoseq.tokenization.seq2seq_tokenizer import FILES, Seq2SeqTokenizer
+from annoseq.tokenization.tagger_tokenizer import TAGGING_FILE, TaggerTokenizer
 from annoseq.vectors.lookup import VectorsRecord
 
 if TYPE_CHECKING:
-    from annoseq.models.interfaces import AnyNetwork
+    from annoseq.models.interfaces import AnySeq2SeqNetwork
     from annoseq.models.tagger import Tagger
     from annoseq.vectors.lookup import TokenVectors
 
@@ -52,7 +52,7 @@ def read_json_file(kind: type[Kind], content: str, *, name: str) -> Kind:
         return kind.model_validate_json(content)
     except ValidationError as error:
         raise ModelError(
-            f"{name} is damaged or of another version ({describe_fault(error)}). "
+            f"{name} is damaged or of another version ({describe_validation_error(error)}). "
             "Use the version that wrote it, or train again."
         ) from error
 
@@ -60,7 +60,7 @@ def read_json_file(kind: type[Kind], content: str, *, name: str) -> Kind:
 HISTORY_FILE = "history.json"
 
 
-class PastEpoch(BaseModel):
+class EpochRecord(BaseModel):
     """An epoch: its number, its losses, and its scores on the validation rows by name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -71,7 +71,7 @@ class PastEpoch(BaseModel):
     scores: dict[str, float]
 
 
-class History(BaseModel):
+class TrainingHistory(BaseModel):
     """All epochs, and loss and learning rate over the steps.
 
     Many steps are thinned out: each of `losses` and `rates` is the mean of as many neighbours.
@@ -79,13 +79,13 @@ class History(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    epochs: tuple[PastEpoch, ...]
+    epochs: tuple[EpochRecord, ...]
     steps: int
     losses: tuple[float, ...]
     rates: tuple[float, ...]
 
     @classmethod
-    def read(cls, content: str) -> History:
+    def read(cls, content: str) -> TrainingHistory:
         """Read what a model folder holds.
 
         Raises:
@@ -111,7 +111,7 @@ class ModelConfig(BaseModel):
     format: Literal[1] = 1
     annoseq: str = __version__
     task: Task
-    bounds: Bounds
+    bounds: LengthStats
     fingerprint: str
     valid_fingerprint: str = ""
     data: DataConfig
@@ -127,13 +127,13 @@ class ModelConfig(BaseModel):
 class TrainedModel:
     """A network, the codec that it was trained with, and its configuration.
 
-    A `TagCodec` goes with a `Tagger`, a `Codec` with all others. `calibration` is what an
+    A `TaggerTokenizer` goes with a `Tagger`, a `Seq2SeqTokenizer` with all others. `calibration` is what an
     `Evidence` was written as, where the scores of a tagger were compared with gold spans, and
-    `history` what a `History` was.
+    `history` what a `TrainingHistory` was.
     """
 
-    network: AnyNetwork | Tagger
-    codec: Codec | TagCodec
+    network: AnySeq2SeqNetwork | Tagger
+    codec: Seq2SeqTokenizer | TaggerTokenizer
     config: ModelConfig
     calibration: str | None = None
     history: str | None = None
@@ -144,7 +144,7 @@ class TrainedModel:
         Raises:
             OutputError: the folder exists already, or cannot be written.
         """
-        with replacing_folder(Path(folder), overwrite=overwrite) as new:
+        with atomic_folder(Path(folder), overwrite=overwrite) as new:
             _write_weights(self.network, new / WEIGHTS_FILE)
             self.codec.save(new)
             (new / CARD_FILE).write_text(card, encoding="utf-8")
@@ -178,7 +178,7 @@ class TrainedModel:
                 )
         opened = _open_vectors(folder, config, vectors)
         try:
-            with undrawn():
+            with no_init_weights():
                 network, codec = _fresh(folder, config, opened)
             load_model(network, folder / WEIGHTS_FILE)
         except (ValueError, SafetensorError) as error:
@@ -220,19 +220,19 @@ def _open_vectors(
 
 def _fresh(
     folder: Path, config: ModelConfig, vectors: TokenVectors | None
-) -> tuple[Tagger, TagCodec] | tuple[AnyNetwork, Codec]:
+) -> tuple[Tagger, TaggerTokenizer] | tuple[AnySeq2SeqNetwork, Seq2SeqTokenizer]:
     """Build the network that a folder describes, with weights still to come."""
     if config.network.model == "tagger":
         settings = config.network.tagger
-        tags = TagCodec.load(
+        tags = TaggerTokenizer.load(
             folder, bounds=config.bounds, buckets=settings.buckets, vectors=vectors
         )
         return build_tagger(settings, tags, seed=0), tags
-    codec = Codec.load(folder, task=config.task, bounds=config.bounds)
-    return build_model(config.network, codec, seed=0), codec
+    codec = Seq2SeqTokenizer.load(folder, task=config.task, bounds=config.bounds)
+    return build_seq2seq(config.network, codec, seed=0), codec
 
 
-def _write_weights(network: AnyNetwork | Tagger, path: Path) -> None:
+def _write_weights(network: AnySeq2SeqNetwork | Tagger, path: Path) -> None:
     # save_model would write down which names share a tensor, in an order that changes.
     unique = {name for name, _ in network.named_parameters()}
     unique |= {name for name, _ in network.named_buffers()}
@@ -252,7 +252,7 @@ def _read_config(folder: Path) -> ModelConfig:
         config = ModelConfig.model_validate_json(_read(folder / CONFIG_FILE))
     except ValidationError as error:
         raise ModelError(
-            f"{folder}: {CONFIG_FILE} is damaged or of another version ({describe_fault(error)}); "
+            f"{folder}: {CONFIG_FILE} is damaged or of another version ({describe_validation_error(error)}); "
             f"this is annoseq {__version__}. Use the version that wrote it, or train again."
         ) from error
     if missing := {WEIGHTS_FILE, *_codec_files(config)} - set(config.files):

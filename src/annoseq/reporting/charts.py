@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from annoseq.models.serialization import History
+    from annoseq.models.serialization import TrainingHistory
 
 WIDTH, HEIGHT = 300, 160
 """Of the drawing, in its own units."""
 
 
-class Line(NamedTuple):
+class ChartLine(NamedTuple):
     """A line: its name, its points as SVG has them, its values in words, and whether they stand
     apart."""
 
@@ -30,7 +30,7 @@ class Chart(NamedTuple):
     below: str
     low: str
     high: str
-    lines: list[Line]
+    lines: list[ChartLine]
 
 
 class _Curve(NamedTuple):
@@ -42,7 +42,7 @@ class _Curve(NamedTuple):
     is_dotted: bool = False
 
 
-def draw(history: History) -> list[Chart]:
+def draw_charts(history: TrainingHistory) -> list[Chart]:
     """Return the charts of a training: loss, learning rate, and the scores of the epochs."""
     epochs = history.epochs
     ends = [place / len(epochs) for place in range(1, len(epochs) + 1)]
@@ -76,5 +76,5 @@ def _chart(title: str, below: str, curves: Sequence[_Curve], *, high: float | No
             for place, value in zip(places, values, strict=True)
         )
         said = ", ".join(f"{value:.4g}" for value in values) if is_dotted else ""
-        lines.append(Line(name, points, said, is_dotted))
+        lines.append(ChartLine(name, points, said, is_dotted))
     return Chart(title, below, f"{bottom:.3g}", f"{top:.3g}", lines)

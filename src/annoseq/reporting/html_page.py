@@ -38,7 +38,7 @@ def import_jinja() -> ModuleType:
     return jinja2
 
 
-def embed(data: Any) -> str:
+def embed_json(data: Any) -> str:
     r"""Write data as JSON that can stand within a script element, whatever its texts hold.
 
     >>> print(embed("</script>"))
@@ -66,7 +66,7 @@ def render_page(data: Any, values: dict[str, Any]) -> str:
     style, script = (
         (_TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js")
     )
-    own = {"style": Markup(style), "script": Markup(script), "data": Markup(embed(data))}
+    own = {"style": Markup(style), "script": Markup(script), "data": Markup(embed_json(data))}
     page: str = environment.get_template("page.html.j2").render(values, **own)
     return page
 
@@ -76,14 +76,14 @@ _LARGEST = 1_000_000
 """Bytes: a report should stay small enough to be sent."""
 
 
-class Picture(NamedTuple):
+class EmbeddedImage(NamedTuple):
     """A picture as a `data:` address, and what it is called."""
 
     name: str
     address: str
 
     @classmethod
-    def read(cls, path: Path) -> Picture:
+    def read(cls, path: Path) -> EmbeddedImage:
         """Read a picture.
 
         Raises:

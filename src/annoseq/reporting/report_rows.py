@@ -8,22 +8,22 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from annoseq.evaluation.error_analysis import KINDS, find_mistakes
+from annoseq.evaluation.error_analysis import ERROR_TYPES, find_span_errors
 from annoseq.tokenization.pretokenizer import is_tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from annoseq.data.markup import Span
-    from annoseq.evaluation.counts import Comparison
-    from annoseq.evaluation.error_analysis import Mistake
+    from annoseq.evaluation.counts import SpanComparison
+    from annoseq.evaluation.error_analysis import SpanError
     from annoseq.inference.attention_map import AttentionMap
 
 
 _KEPT = frozenset(string.punctuation)
 
 
-def shape(text: str) -> str:
+def mask_words(text: str) -> str:
     """Write A for capitals, a for other letters, 0 for digits; keep spaces and ASCII punctuation.
 
     Every character becomes one, so that offsets stay. What is none of these becomes a question
@@ -56,7 +56,7 @@ _MOST_CELLS = 1_500_000
 
 
 @dataclass
-class Atlas:
+class ReportRows:
     """What the page is given of the rows; rows and labels are named by their places in lists."""
 
     labels: list[str] = field(default_factory=list)
@@ -73,31 +73,31 @@ class Atlas:
         """Return what the page's script reads."""
         return {
             "labels": self.labels,
-            "kinds": list(KINDS),
+            "kinds": list(ERROR_TYPES),
             "rows": self.rows,
             "mistakes": self.mistakes,
         }
 
 
-def make_atlas(
-    comparisons: Sequence[Comparison],
+def make_report_rows(
+    comparisons: Sequence[SpanComparison],
     *,
     redact: bool,
-    look: Callable[[Comparison], AttentionMap | None] | None = None,
-) -> Atlas:
+    look: Callable[[SpanComparison], AttentionMap | None] | None = None,
+) -> ReportRows:
     """Class every mistake, and keep the rows that show one.
 
     With `redact`, texts become shapes and a row's id its place in the table. `look` maps a
     model's attention; it is asked for rows until the maps together are large.
     """
-    atlas = Atlas()
+    atlas = ReportRows()
     atlas.labels = sorted({span.label for row in comparisons for span in row.gold + row.predicted})
     label_of = {label: place for place, label in enumerate(atlas.labels)}
     by_length = sorted(range(len(comparisons)), key=lambda place: -len(comparisons[place].text))
     long = set(by_length[:_SHOWN])
     kept: dict[int, int] = {}
     for place, row in enumerate(comparisons):
-        found = find_mistakes(row.gold, row.predicted)
+        found = find_span_errors(row.gold, row.predicted)
         if found or place in long:
             kept[place] = len(atlas.rows)
             atlas.rows.append(_row(place, row, label_of, redact=redact))
@@ -114,10 +114,10 @@ def make_atlas(
 
 
 def _add_maps(
-    atlas: Atlas,
+    atlas: ReportRows,
     kept: dict[int, int],
-    comparisons: Sequence[Comparison],
-    look: Callable[[Comparison], AttentionMap | None],
+    comparisons: Sequence[SpanComparison],
+    look: Callable[[SpanComparison], AttentionMap | None],
     *,
     redact: bool,
 ) -> None:
@@ -128,17 +128,17 @@ def _add_maps(
         if found := look(comparisons[place]):
             cells += len(found.source) * len(found.written)
             source, written = (
-                [one if is_tag(one) or not redact else shape(one) for one in tokens]
+                [one if is_tag(one) or not redact else mask_words(one) for one in tokens]
                 for tokens in (found.source, found.written)
             )
             atlas.rows[index]["attention"] = [source, written, found.weights]
             atlas.maps += 1
 
 
-def _row(place: int, row: Comparison, label_of: dict[str, int], *, redact: bool) -> dict[str, Any]:
+def _row(place: int, row: SpanComparison, label_of: dict[str, int], *, redact: bool) -> dict[str, Any]:
     found: dict[str, Any] = {
         "id": str(place + 1) if redact else row.id,
-        "text": shape(row.text) if redact else row.text,
+        "text": mask_words(row.text) if redact else row.text,
         "gold": [_span(span, label_of) for span in sorted(row.gold)],
         "predicted": [_span(span, label_of) for span in sorted(row.predicted)],
     }
@@ -152,11 +152,11 @@ def _span(span: Span, label_of: dict[str, int]) -> list[float | int]:
     return found if span.score is None else [*found, round(span.score, _DIGITS)]
 
 
-def _mistake(index: int, row: Comparison, mistake: Mistake, label_of: dict[str, int]) -> list[Any]:
+def _mistake(index: int, row: SpanComparison, mistake: SpanError, label_of: dict[str, int]) -> list[Any]:
     score = None if mistake.score is None else round(mistake.score, _DIGITS)
     return [
         index,
-        list(KINDS).index(mistake.kind),
+        list(ERROR_TYPES).index(mistake.kind),
         label_of[mistake.label],
         score,
         _places(mistake.gold, row.gold),

@@ -11,14 +11,19 @@ import numpy as np
 
 from annoseq.config import BatchConfig
 from annoseq.data.pairs import align_pairs
-from annoseq.decoding.non_crossing import choose
-from annoseq.evaluation.calibration import Calibration, Method, expected_calibration_error, verdicts
-from annoseq.evaluation.recall_thresholds import FEWEST, Evidence, place_of
-from annoseq.progress import progress
+from annoseq.decoding.non_crossing import select_non_crossing
+from annoseq.evaluation.calibration import (
+    Calibration,
+    Method,
+    expected_calibration_error,
+    judge_spans,
+)
+from annoseq.evaluation.recall_thresholds import MIN_GOLD_SPANS, CalibrationStatistics, score_bin
+from annoseq.progress import progress_bar
 from annoseq.tokenization.batching import collate_sources, longest_first
-from annoseq.tokenization.bioes import text_spans
+from annoseq.tokenization.bioes import token_spans_to_text
 from annoseq.tokenization.pretokenizer import tighten
-from annoseq.tokenization.seq2seq_tokenizer import Example
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,7 +33,7 @@ if TYPE_CHECKING:
     from annoseq.devices import Compute
     from annoseq.models.tagger import Tagger
     from annoseq.tokenization.batching import Batch
-    from annoseq.tokenization.tagger_tokenizer import TagCodec
+    from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 
 
 if TYPE_CHECKING:
@@ -53,7 +58,7 @@ class _Judged(NamedTuple):
     is_even: Flags
 
 
-class Gathering:
+class CalibrationAccumulator:
     """Takes rows, and makes evidence of them. Rows of a document must follow one another."""
 
     def __init__(self, *, floor: float) -> None:
@@ -83,28 +88,29 @@ class Gathering:
         is_even = len(self._documents) % 2 == 0
         self._missed.update(span.label for span in gold)
         found = 0
-        for span, is_right in verdicts(gold, candidates):
+        for span, is_right in judge_spans(gold, candidates):
             score = span.score or 0.0
             self._candidates.append((score, is_right, is_even))
-            (self._right if is_right else self._wrong)[span.label, place_of(score)] += 1
+            (self._right if is_right else self._wrong)[span.label, score_bin(score)] += 1
             self._missed[span.label] -= is_right
             found += is_right and score >= _LIKELY
         self._likeliest += (
-            (span.score or 0.0, is_right, is_even) for span, is_right in verdicts(gold, likeliest)
+            (span.score or 0.0, is_right, is_even)
+            for span, is_right in judge_spans(gold, likeliest)
         )
         before = self._documents[-1]
         self._documents[-1] = (before[0] + len(gold), before[1] + found)
 
-    def evidence(self) -> Evidence | None:
+    def evidence(self) -> CalibrationStatistics | None:
         """Return what is known, or None where there are too few spans to tell."""
         gold = sum(all_ for all_, _ in self._documents)
         candidates, likeliest = map(_judged, (self._candidates, self._likeliest))
-        if gold < FEWEST or not _can_be_fitted(candidates):
+        if gold < MIN_GOLD_SPANS or not _can_be_fitted(candidates):
             return None
         errors = {method: _crossed(candidates, likeliest, method) for method in get_args(Method)}
         method: Method = min(errors, key=errors.__getitem__)  # of equals the first, simpler one
         labels = sorted({label for label, _ in (*self._right, *self._wrong)})
-        return Evidence(
+        return CalibrationStatistics(
             rows=self.rows,
             documents=len(self._documents),
             floor=self.floor,
@@ -177,22 +183,22 @@ _CHUNK = 1_000
 
 
 @dataclass(frozen=True)
-class Judge:
+class CalibrationRunner:
     """A tagger, and what reading with it takes."""
 
     network: Tagger
-    codec: TagCodec
+    codec: TaggerTokenizer
     compute: Compute
 
-    def judge(self, pairs: Sequence[Pair]) -> Evidence | None:
+    def judge(self, pairs: Sequence[Pair]) -> CalibrationStatistics | None:
         """Compare the candidates of rows with their gold spans; None where spans are too few."""
         pairs = [pair for pair in pairs if pair.source]
         gold = align_pairs(pairs)
-        if sum(map(len, gold)) < FEWEST:
+        if sum(map(len, gold)) < MIN_GOLD_SPANS:
             return None
         self.network.to(self.compute.device).eval()
-        gathering = Gathering(floor=self._floor(pairs))
-        with progress("calibrating", total=len(pairs)) as advance:
+        gathering = CalibrationAccumulator(floor=self._floor(pairs))
+        with progress_bar("calibrating", total=len(pairs)) as advance:
             for start in range(0, len(pairs), _CHUNK):
                 chunk = pairs[start : start + _CHUNK]
                 found = self._read(chunk, floor=gathering.floor, advance=advance)
@@ -226,14 +232,17 @@ class Judge:
             for row, some, best in zip(batch.rows, candidates, likeliest, strict=True):
                 text = pairs[row].source
                 read = partial(
-                    text_spans, text, self.codec.cut(text).offsets, labels=self.codec.labels
+                    token_spans_to_text,
+                    text,
+                    self.codec.cut(text).offsets,
+                    labels=self.codec.labels,
                 )
-                found[row] = (choose(read(some.spans)), read(best.spans))
+                found[row] = (select_non_crossing(read(some.spans)), read(best.spans))
             advance(len(batch.rows))
         return found
 
     def _batches(self, pairs: Sequence[Pair]) -> list[Batch]:
-        examples = [Example(self.codec.read(pair.source)[1], []) for pair in pairs]
+        examples = [Seq2SeqEncoding(self.codec.read(pair.source)[1], []) for pair in pairs]
         return [
             collate_sources(rows, examples, has_ends=False).to(self.compute.device)
             for rows in longest_first(examples, _WIDE)

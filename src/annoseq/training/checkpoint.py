@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from annoseq.atomic_io import replacing
+from annoseq.atomic_io import atomic_file
 from annoseq.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Best:
+class BestCheckpoint:
     """The highest value that was offered, and the weights of its epoch.
 
     Of equals the one with the lowest loss counts, and of those the first: a tagger finds no span at
@@ -55,7 +55,7 @@ def write_checkpoint(path: Path, *, plan: dict[str, Any], state: dict[str, Any])
     """Write a state and the plan it belongs to; what was there stays until it is complete."""
     packed = io.BytesIO()  # on a full disk torch's own writer raises a RuntimeError
     torch.save({"plan": plan, "state": state}, packed)
-    with replacing(path, overwrite=True) as new:
+    with atomic_file(path, overwrite=True) as new:
         # torch loads a file with a flipped byte, so the checksum goes in front.
         new.write_bytes(hashlib.sha256(packed.getbuffer()).digest() + packed.getbuffer())
 

@@ -18,7 +18,7 @@ from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 
 from annoseq.errors import TrainingError
-from annoseq.torchrun import launched
+from annoseq.torchrun import torchrun_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ _CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
-class Processes:
+class ProcessGroup:
     """This process and the others; by default there are none."""
 
     rank: int = 0
@@ -40,13 +40,13 @@ class Processes:
     device: torch.device = _CPU
 
     @classmethod
-    def join(cls, device: torch.device) -> Processes:
+    def join(cls, device: torch.device) -> ProcessGroup:
         """Wait for the other processes that the launcher started, if there are any.
 
         Raises:
             TrainingError: the processes do not find each other.
         """
-        if launched().processes == 1:
+        if torchrun_environment().processes == 1:
             return cls()
         # Importing it takes 3 s of CPU, which one process does not need.
         from accelerate import PartialState

@@ -10,48 +10,48 @@ import numpy as np
 import torch
 
 from annoseq.errors import DatasetError, OptionError
-from annoseq.models.build import build_model, build_tagger
+from annoseq.models.build import build_seq2seq, build_tagger
 from annoseq.models.tagger import Tagger
-from annoseq.tokenization.hash_features import Words
-from annoseq.tokenization.tagger_tokenizer import TagCodec
-from annoseq.training.seq2seq_objective import WritingObjective
-from annoseq.training.tagger_objective import TaggingObjective
-from annoseq.vectors.init_embeddings import filled_matrices
+from annoseq.tokenization.hash_features import FeatureHasher
+from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
+from annoseq.training.seq2seq_objective import Seq2SeqObjective
+from annoseq.training.tagger_objective import TaggerObjective
+from annoseq.vectors.init_embeddings import init_source_and_target
 from annoseq.vectors.lookup import open_token_vectors
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from annoseq.config import NetworkConfig, TaggerConfig, TrainingConfig
-    from annoseq.models.interfaces import AnyNetwork
+    from annoseq.models.interfaces import AnySeq2SeqNetwork
     from annoseq.models.serialization import TrainedModel
     from annoseq.tokenization.dataset import Dataset
-    from annoseq.tokenization.gazetteer import Hints
-    from annoseq.tokenization.seq2seq_tokenizer import Codec
-    from annoseq.vectors.init_embeddings import Filled
+    from annoseq.tokenization.gazetteer import LexiconFeatures
+    from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
+    from annoseq.vectors.init_embeddings import InitialEmbeddings
     from annoseq.vectors.lookup import TokenVectors
 
 
-class Beginning(NamedTuple):
+class InitialModel(NamedTuple):
     """What is trained: the network's final configuration, what it reads texts with, the network and
     what it learns by, and for which words there were vectors (of a tagger the file itself).
     """
 
     config: NetworkConfig
-    codec: Codec | TagCodec
-    objective: TaggingObjective | WritingObjective
-    vectors: Filled | TokenVectors | None = None
+    codec: Seq2SeqTokenizer | TaggerTokenizer
+    objective: TaggerObjective | Seq2SeqObjective
+    vectors: InitialEmbeddings | TokenVectors | None = None
 
 
-def begin(
+def initialize_model(
     dataset: Dataset,
     network: NetworkConfig,
     training: TrainingConfig,
     *,
     base: TrainedModel | None,
     vectors: str | Path | None,
-    hints: Hints,
-) -> Beginning:
+    hints: LexiconFeatures,
+) -> InitialModel:
     """Build what is to be trained on a dataset, or copy a trained model.
 
     Raises:
@@ -61,34 +61,34 @@ def begin(
     """
     seed = training.seed
     if network.model == "tagger":
-        tagger, codec = first_tagger(
+        tagger, codec = initialize_tagger(
             dataset, network.tagger, base, hints, seed=seed, vectors=vectors
         )
-        tagging = TaggingObjective(tagger, dataset, codec)
+        tagging = TaggerObjective(tagger, dataset, codec)
         codec.words.read_vectors()
-        return Beginning(network, codec, tagging, codec.words.vectors)
+        return InitialModel(network, codec, tagging, codec.words.vectors)
     if hints:
         raise OptionError(
             f"--lexicon and --patterns are for the tagger, and the model is {network.model}. Leave "
             "them off, or use --model tagger."
         )
-    found: Filled | None = None
+    found: InitialEmbeddings | None = None
     if base is not None:
-        writer = take_over(base, dataset.codec)
+        writer = copy_network(base, dataset.codec)
     elif vectors is not None:
-        network, writer, found = from_vectors(network, dataset, vectors, seed=seed)
+        network, writer, found = initialize_from_vectors(network, dataset, vectors, seed=seed)
     else:
-        writer = build_model(network, dataset.codec, seed=seed)
-    objective = WritingObjective(
+        writer = build_seq2seq(network, dataset.codec, seed=seed)
+    objective = Seq2SeqObjective(
         writer,
         training,
         train_rows=dataset.train.examples,
         valid_rows=dataset.valid.examples,
     )
-    return Beginning(network, dataset.codec, objective, found)
+    return InitialModel(network, dataset.codec, objective, found)
 
 
-def take_over(base: TrainedModel, codec: Codec) -> AnyNetwork:
+def copy_network(base: TrainedModel, codec: Seq2SeqTokenizer) -> AnySeq2SeqNetwork:
     """Copy the network of a trained model.
 
     Raises:
@@ -103,15 +103,15 @@ def take_over(base: TrainedModel, codec: Codec) -> AnyNetwork:
     return deepcopy(base.network)
 
 
-def first_tagger(
+def initialize_tagger(
     dataset: Dataset,
     config: TaggerConfig,
     base: TrainedModel | None,
-    hints: Hints,
+    hints: LexiconFeatures,
     *,
     seed: int,
     vectors: str | Path | None = None,
-) -> tuple[Tagger, TagCodec]:
+) -> tuple[Tagger, TaggerTokenizer]:
     """Build a tagger for a dataset, or copy that of a trained model, which has its vectors.
 
     Raises:
@@ -119,7 +119,7 @@ def first_tagger(
         VectorsError: the file of vectors cannot be read.
     """
     if base is None:
-        codec = TagCodec.fit(
+        codec = TaggerTokenizer.fit(
             dataset.train.pairs,
             buckets=config.buckets,
             hints=hints,
@@ -131,19 +131,19 @@ def first_tagger(
             "--lexicon and --patterns were settled when the model was first trained. Leave them "
             "off, or train a new model."
         )
-    assert isinstance(base.codec, TagCodec)
+    assert isinstance(base.codec, TaggerTokenizer)
     # Numbers of its own: an annotator of the base model may forget those of many texts.
     opened = base.codec.words.vectors
-    words = Words(buckets=config.buckets, vectors=None if opened is None else opened.fresh())
+    words = FeatureHasher(buckets=config.buckets, vectors=None if opened is None else opened.fresh())
     codec = replace(base.codec, words=words)
     network = build_tagger(config, codec, seed=seed)
     network.load_state_dict(base.network.state_dict())
     return network, codec
 
 
-def from_vectors(
+def initialize_from_vectors(
     config: NetworkConfig, dataset: Dataset, path: str | Path, *, seed: int
-) -> tuple[NetworkConfig, AnyNetwork, Filled]:
+) -> tuple[NetworkConfig, AnySeq2SeqNetwork, InitialEmbeddings]:
     """Build a network whose embeddings are as wide as the vectors of a file, and filled with them.
 
     Returns its configuration, the network, and what was found for the target vocabulary. One
@@ -154,9 +154,9 @@ def from_vectors(
         VectorsError: the file cannot be read.
         OptionError: another width was asked for, or the network cannot have that of the vectors.
     """
-    source, target = filled_matrices(dataset.codec, path, seed=seed, cache=dataset.folder)
+    source, target = init_source_and_target(dataset.codec, path, seed=seed, cache=dataset.folder)
     config = config.with_embedding(target.matrix.shape[1])
-    network = build_model(config, dataset.codec, seed=seed)
+    network = build_seq2seq(config, dataset.codec, seed=seed)
     length = float(np.linalg.norm(target.matrix, axis=1).mean())
     with torch.no_grad():
         if network.source.copies is None:

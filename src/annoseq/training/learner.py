@@ -19,15 +19,15 @@ from annoseq.errors import OptionError, TrainingError
 from annoseq.inference.predictor import Predictions, predict
 from annoseq.models.serialization import ModelConfig, TrainedModel
 from annoseq.models.tagger import Tagger
-from annoseq.tokenization.gazetteer import Hints
-from annoseq.tokenization.tagger_tokenizer import TagCodec
-from annoseq.training.checkpoint import Best, read_checkpoint, write_checkpoint
-from annoseq.training.distributed import Processes
-from annoseq.training.initialization import begin
-from annoseq.training.loop import OneCycle, Trainer, range_test
-from annoseq.training.model_card import save_judged
-from annoseq.training.recorder import Epoch, LrFinding, Recorder
-from annoseq.training.rng import Randomness
+from annoseq.tokenization.gazetteer import LexiconFeatures
+from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
+from annoseq.training.checkpoint import BestCheckpoint, read_checkpoint, write_checkpoint
+from annoseq.training.distributed import ProcessGroup
+from annoseq.training.initialization import initialize_model
+from annoseq.training.loop import OneCycle, Trainer, lr_range_test
+from annoseq.training.model_card import save_model
+from annoseq.training.recorder import Epoch, LrFinderResult, Recorder
+from annoseq.training.rng import RngState
 from annoseq.training.tagger_objective import predict_tags
 from annoseq.vectors.lookup import record_of
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from annoseq.config import AnyNetworkConfig
     from annoseq.tokenization.dataset import Dataset
-    from annoseq.training.objective import Score
+    from annoseq.training.objective import ValidationScore
 
 
 class Learner:
@@ -73,7 +73,7 @@ class Learner:
         batching: BatchConfig | None = None,
         device: DeviceConfig | None = None,
         vectors: str | Path | None = None,
-        hints: Hints | None = None,
+        hints: LexiconFeatures | None = None,
     ) -> None:
         self.dataset = dataset
         network = base.config.network if base else NetworkConfig.of(model)
@@ -85,25 +85,25 @@ class Learner:
         self.compute = Compute.choose(device)
         self.recorder = Recorder()
         self.epochs = base.config.epochs if base else 0
-        beginning = begin(
+        beginning = initialize_model(
             dataset,
             self.model_config,
             self.config,
             base=base,
             vectors=vectors,
-            hints=hints or Hints(),
+            hints=hints or LexiconFeatures(),
         )
         self.model_config, self.codec, objective, self.vectors = beginning
         self.network = objective.network.to(self.compute.device)
-        self.processes = Processes.join(self.compute.device)
-        self._randomness = Randomness(self.processes.seed(self.config.seed), self.compute.device)
-        self._best = Best()
+        self.processes = ProcessGroup.join(self.compute.device)
+        self._randomness = RngState(self.processes.seed(self.config.seed), self.compute.device)
+        self._best = BestCheckpoint()
         self._validated: Epoch | None = None
         self._trainer = Trainer(objective, self.config, self.batching, self.compute, self.processes)
 
     def lr_find(
         self, *, start_lr: float = 1e-7, end_lr: float = 10.0, steps: int = 100
-    ) -> LrFinding:
+    ) -> LrFinderResult:
         """Run an LR range test (Smith 2017, "Cyclical learning rates", section 3.3).
 
         The rate grows exponentially from `start_lr` to `end_lr` over `steps` batches; the test
@@ -124,14 +124,14 @@ class Learner:
         weights = {name: value.clone() for name, value in self.network.state_dict().items()}
         try:
             with self._randomness.use(keep=False):
-                losses = range_test(self._trainer, rates)
+                losses = lr_range_test(self._trainer, rates)
         finally:
             self.network.load_state_dict(weights)
         if len(losses) < 2:
             raise TrainingError(
                 f"the loss diverged at once, at a rate of {start_lr}. Start from a lower rate."
             )
-        return LrFinding(rates[: len(losses)], losses)
+        return LrFinderResult(rates[: len(losses)], losses)
 
     def fit_one_cycle(
         self,
@@ -161,7 +161,7 @@ class Learner:
         path = None if checkpoint is None else Path(checkpoint)
         run = OneCycle(self._trainer, first=self.epochs, epochs=epochs, max_lr=max_lr)
         saved = read_checkpoint(path, plan=plan) if resume and path else None
-        self._best = Best()
+        self._best = BestCheckpoint()
         report = self.processes.once(report)
         report(Epoch.header(self._trainer.objective.score().values()))
         if saved is not None:
@@ -211,7 +211,7 @@ class Learner:
         waited = self.epochs - self._best.epoch
         return self._best.epoch > 0 and 0 < self.config.early_stopping <= waited
 
-    def validate(self) -> tuple[float, Score]:
+    def validate(self) -> tuple[float, ValidationScore]:
         """Return loss and score on the validation rows, as training reports them.
 
         Where there are several processes, all must call this.
@@ -222,7 +222,7 @@ class Learner:
         """Annotate every row of a part; a network that writes does so freely, to its own end."""
         rows = self.dataset.valid if part == "valid" else self.dataset.train
         if isinstance(self.network, Tagger):
-            assert isinstance(self.codec, TagCodec)
+            assert isinstance(self.codec, TaggerTokenizer)
             return predict_tags(
                 self.network, rows, self.codec, compute=self.compute, batching=self.batching
             )
@@ -255,7 +255,7 @@ class Learner:
         )
         history = self.recorder.history().model_dump_json() if self.recorder.epochs else None
         model = TrainedModel(self.network, codec, config, history=history)
-        save_judged(model, folder, self.dataset, self._validated, self.compute, overwrite=overwrite)
+        save_model(model, folder, self.dataset, self._validated, self.compute, overwrite=overwrite)
 
     @classmethod
     def load(
@@ -344,6 +344,6 @@ class Learner:
         self.network.load_state_dict(state["network"])
         self._randomness.states = state["randomness"][self.processes.rank]
         self.recorder = Recorder.from_state(state["recorder"])
-        self._best = Best(**state["best"])
+        self._best = BestCheckpoint(**state["best"])
         self._validated = self.recorder.epochs[-1] if self.recorder.epochs else None
         self.epochs = run.epoch

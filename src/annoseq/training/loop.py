@@ -12,10 +12,10 @@ import torch
 from torch.optim.lr_scheduler import OneCycleLR
 
 from annoseq.errors import DivergenceError, OutOfMemoryError
-from annoseq.progress import progress
+from annoseq.progress import progress_bar
 from annoseq.tokenization.batching import longest_first, shuffled
-from annoseq.training.distributed import Processes
-from annoseq.training.seq2seq_objective import forcing_in
+from annoseq.training.distributed import ProcessGroup
+from annoseq.training.seq2seq_objective import teacher_forcing_probability
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from annoseq.devices import Compute
     from annoseq.tokenization.batching import Batch
     from annoseq.training.losses import Loss
-    from annoseq.training.objective import Objective, Score
+    from annoseq.training.objective import Objective, ValidationScore
 
 _BETAS = (0.95, 0.99)
 _WARM_UP = 25
@@ -45,7 +45,7 @@ class Trainer:
     config: TrainingConfig
     batching: BatchConfig
     compute: Compute
-    processes: Processes = field(default_factory=Processes)
+    processes: ProcessGroup = field(default_factory=ProcessGroup)
     _module: nn.Module = field(init=False)
 
     def __post_init__(self) -> None:
@@ -55,7 +55,7 @@ class Trainer:
         """Return how likely the target's token is fed in an epoch; a tagger is fed nothing."""
         if self.config.teacher_forcing == "auto":
             return 1.0
-        return forcing_in(epoch, self.config, epochs=epochs)
+        return teacher_forcing_probability(epoch, self.config, epochs=epochs)
 
     def order(self, epoch: int) -> list[list[int]]:
         """Return the batches of an epoch, counted over all that the weights were trained for."""
@@ -125,7 +125,7 @@ class Trainer:
         return self.processes.total(sum(losses, start=learn(last)))
 
     @torch.inference_mode()
-    def validate(self) -> tuple[float, Score]:
+    def validate(self) -> tuple[float, ValidationScore]:
         """Return loss and score of the validation rows; a decoder is fed its own output.
 
         Every process takes its share of every batch: where there are several, all must call this.
@@ -133,7 +133,7 @@ class Trainer:
         score, total, positions = self.objective.score(), 0.0, 0
         examples = self.objective.valid_rows
         self.objective.eval()
-        with progress("validating", total=len(examples)) as advance:
+        with progress_bar("validating", total=len(examples)) as advance:
             for rows in longest_first(examples, self.batching):
                 share, counts = self.processes.share(self.objective.collate(rows, examples))
                 if counts:
@@ -161,14 +161,14 @@ class Trainer:
             ) from error
 
 
-def range_test(trainer: Trainer, rates: Sequence[float]) -> list[float]:
+def lr_range_test(trainer: Trainer, rates: Sequence[float]) -> list[float]:
     """Train one batch at each rate; return the losses, up to the one that has diverged."""
     optimizer, scaler = trainer.optimizer(rates[0]), trainer.compute.scaler()
     losses: list[float] = []
     rows: list[list[int]] = []
     forcing = trainer.forcing(0, epochs=1)
     trainer.objective.train()
-    with progress("lr_find", total=len(rates)) as advance:
+    with progress_bar("lr_find", total=len(rates)) as advance:
         for step, rate in enumerate(rates):
             rows = rows or trainer.order(epoch=step)
             for group in optimizer.param_groups:
@@ -212,7 +212,7 @@ class OneCycle:
         forcing = self._forcing()
         self.trainer.objective.train()
         title = f"epoch {self.epoch + 1}/{self.end}"
-        with progress(title, total=len(self.trainer.objective.train_rows)) as advance:
+        with progress_bar(title, total=len(self.trainer.objective.train_rows)) as advance:
             for rows in self.trainer.order(self.epoch):
                 rates.append(float(self.schedule.get_last_lr()[0]))
                 losses.append(self.trainer.step(rows, self.optimizer, self.scaler, forcing=forcing))

@@ -9,8 +9,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from annoseq.models.tagger import Tagger
-from annoseq.tokenization.tagger_tokenizer import TagCodec
-from annoseq.training.calibration_runner import Judge
+from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
+from annoseq.training.calibration_runner import CalibrationRunner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from annoseq.data.pairs import Pair
     from annoseq.devices import Compute
-    from annoseq.evaluation.recall_thresholds import Evidence
+    from annoseq.evaluation.recall_thresholds import CalibrationStatistics
     from annoseq.models.serialization import ModelConfig, TrainedModel
     from annoseq.tokenization.dataset import Dataset
-    from annoseq.tokenization.seq2seq_tokenizer import Codec
+    from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
     from annoseq.training.recorder import Epoch
     from annoseq.vectors.lookup import VectorsRecord
 
@@ -35,10 +35,10 @@ _CALIBRATED = {
 
 def write_card(
     config: ModelConfig,
-    codec: Codec | TagCodec,
+    codec: Seq2SeqTokenizer | TaggerTokenizer,
     dataset: Dataset,
     validated: Epoch | None,
-    evidence: Evidence | None = None,
+    evidence: CalibrationStatistics | None = None,
 ) -> str:
     """Write the card as Markdown; `validated` is the epoch whose weights the model has.
 
@@ -77,12 +77,12 @@ def write_card(
             "|---" * len(names) + "|",
             "| " + " | ".join(f"{score:.4f}" for score in validated.scores.values()) + " |",
         ]
-    if isinstance(codec, TagCodec):
+    if isinstance(codec, TaggerTokenizer):
         lines += ["", "## Scores of spans", "", _trust(evidence)]
     return "\n".join(lines) + "\n"
 
 
-def _trust(evidence: Evidence | None) -> str:
+def _trust(evidence: CalibrationStatistics | None) -> str:
     if evidence is None:
         return (
             "Scores are the network's own: the rows kept from training have too few spans to tell "
@@ -102,9 +102,9 @@ def _trust(evidence: Evidence | None) -> str:
 
 
 def _reading(
-    codec: Codec | TagCodec, dataset: Dataset, vectors: VectorsRecord | None
+    codec: Seq2SeqTokenizer | TaggerTokenizer, dataset: Dataset, vectors: VectorsRecord | None
 ) -> dict[str, str]:
-    if isinstance(codec, TagCodec):
+    if isinstance(codec, TaggerTokenizer):
         hints = [f"list {name}" for name in codec.marker.lists]
         hints += [f"pattern {name}" for name in codec.marker.patterns]
         return {
@@ -127,8 +127,8 @@ def _described(vectors: VectorsRecord | None) -> str:
     )
 
 
-def _privacy(codec: Codec | TagCodec) -> str:
-    if isinstance(codec, TagCodec):
+def _privacy(codec: Seq2SeqTokenizer | TaggerTokenizer) -> str:
+    if isinstance(codec, TaggerTokenizer):
         lists = (
             "The user's own lists are in `tagging.json` as they were given. "
             if codec.marker.lists
@@ -145,8 +145,8 @@ def _privacy(codec: Codec | TagCodec) -> str:
     )
 
 
-def _measured(codec: Codec | TagCodec) -> str:
-    if isinstance(codec, TagCodec):
+def _measured(codec: Seq2SeqTokenizer | TaggerTokenizer) -> str:
+    if isinstance(codec, TaggerTokenizer):
         return "Measured on the rows kept from training: a span counts with its offsets and label."
     return (
         "Measured on the rows kept from training, the decoder fed its own output. Padded accuracy "
@@ -154,7 +154,7 @@ def _measured(codec: Codec | TagCodec) -> str:
     )
 
 
-def save_judged(
+def save_model(
     model: TrainedModel,
     folder: str | Path,
     dataset: Dataset,
@@ -168,15 +168,17 @@ def save_judged(
     Raises:
         OutputError: the folder exists already, or cannot be written.
     """
-    evidence = judge(model, dataset.valid.pairs, compute)
+    evidence = calibrate(model, dataset.valid.pairs, compute)
     card = write_card(model.config, model.codec, dataset, validated, evidence)
     if evidence is not None:
         model = replace(model, calibration=evidence.model_dump_json())
     model.save(folder, card=card, overwrite=overwrite)
 
 
-def judge(model: TrainedModel, pairs: Sequence[Pair], compute: Compute) -> Evidence | None:
+def calibrate(
+    model: TrainedModel, pairs: Sequence[Pair], compute: Compute
+) -> CalibrationStatistics | None:
     """Compare the scores of a tagger with the spans of rows kept from training, if they suffice."""
-    if not isinstance(model.network, Tagger) or not isinstance(model.codec, TagCodec):
+    if not isinstance(model.network, Tagger) or not isinstance(model.codec, TaggerTokenizer):
         return None
-    return Judge(model.network, model.codec, compute).judge(pairs)
+    return CalibrationRunner(model.network, model.codec, compute).judge(pairs)

@@ -10,13 +10,13 @@ from torch import nn
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from annoseq.tokenization.batching import Batch, Row
+    from annoseq.tokenization.batching import Batch, EncodedPair
     from annoseq.training.losses import Loss
 
-RowT = TypeVar("RowT", bound="Row")
+RowT = TypeVar("RowT", bound="EncodedPair")
 
 
-class Score(Protocol):
+class ValidationScore(Protocol):
     """Counts of a part of the rows, so that parts can be added."""
 
     def __add__(self, other: Self, /) -> Self:
@@ -47,7 +47,7 @@ class Objective(nn.Module, ABC, Generic[RowT]):
 
     network: Any
     criterion: str
-    score: type[Score]
+    score: type[ValidationScore]
     train_rows: Sequence[RowT]
     valid_rows: Sequence[RowT]
 
@@ -64,5 +64,5 @@ class Objective(nn.Module, ABC, Generic[RowT]):
         """Return the loss of a batch whose target tokens are fed with the probability `forcing`."""
 
     @abstractmethod
-    def measure(self, batch: Batch) -> tuple[Loss, Score]:
+    def measure(self, batch: Batch) -> tuple[Loss, ValidationScore]:
         """Return the loss and the score of a batch of `valid_rows`, without gradients."""

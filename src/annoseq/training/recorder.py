@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from annoseq.atomic_io import replacing
-from annoseq.models.serialization import History, PastEpoch
+from annoseq.atomic_io import atomic_file
+from annoseq.models.serialization import EpochRecord, TrainingHistory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -106,11 +106,11 @@ class Recorder:
             scores.legend()
         return _finish(figure, path, overwrite=overwrite)
 
-    def history(self) -> History:
+    def history(self) -> TrainingHistory:
         """Return what a model folder keeps of it."""
-        return History(
+        return TrainingHistory(
             epochs=tuple(
-                PastEpoch(
+                EpochRecord(
                     epoch=row.epoch,
                     train_loss=row.train_loss,
                     valid_loss=row.valid_loss,
@@ -135,7 +135,7 @@ class Recorder:
 
 
 @dataclass(frozen=True)
-class LrFinding:
+class LrFinderResult:
     """Losses of an LR range test: `losses[i]` was met at rate `rates[i]`."""
 
     rates: list[float]
@@ -190,6 +190,6 @@ def _subplots(columns: int) -> tuple[Figure, Any]:
 
 def _finish(figure: Figure, path: str | Path | None, *, overwrite: bool) -> Figure:
     if path is not None:
-        with replacing(Path(path), overwrite=overwrite) as new:
+        with atomic_file(Path(path), overwrite=overwrite) as new:
             figure.savefig(new, dpi=120)
     return figure

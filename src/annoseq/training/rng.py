@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class Randomness:
+class RngState:
     """The random state of the CPU and, where it computes on one, of the GPU."""
 
     def __init__(self, seed: int, device: torch.device) -> None:

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from annoseq.errors import TrainingError
-from annoseq.evaluation.token_accuracy import Accuracy, measure
+from annoseq.evaluation.token_accuracy import Accuracy, measure_accuracy
 from annoseq.tokenization.batching import collate
-from annoseq.tokenization.seq2seq_tokenizer import Example
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
 from annoseq.tokenization.vocabulary import BEGIN, PAD
 from annoseq.training.losses import Loss, output_loss
 from annoseq.training.objective import Objective
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from annoseq.config import TrainingConfig
-    from annoseq.models.interfaces import AnyNetwork
+    from annoseq.models.interfaces import AnySeq2SeqNetwork
     from annoseq.tokenization.batching import Batch
 
 
-def forcing_in(epoch: int, config: TrainingConfig, *, epochs: int) -> float:
+def teacher_forcing_probability(epoch: int, config: TrainingConfig, *, epochs: int) -> float:
     """Return how likely the target's token is fed in an epoch of a run, counted from 0.
 
     Falling, it goes linearly from 1 in the first epoch to 0 in `forcing_end_epoch`, by default
@@ -38,7 +38,9 @@ def forcing_in(epoch: int, config: TrainingConfig, *, epochs: int) -> float:
     return config.teacher_forcing
 
 
-def tokens_to_feed(network: AnyNetwork, state: object, target: Tensor, *, forcing: float) -> Tensor:
+def tokens_to_feed(
+    network: AnySeq2SeqNetwork, state: object, target: Tensor, *, forcing: float
+) -> Tensor:
     """Return what to feed the decoder (B, T) for it to learn `target` (B, T): the begin symbol
     first, and then each target token with the probability `forcing`, or else its own best.
 
@@ -55,7 +57,7 @@ def tokens_to_feed(network: AnyNetwork, state: object, target: Tensor, *, forcin
 
 @torch.no_grad()
 def run_freely(
-    network: AnyNetwork, state: object, target: Tensor, *, forcing: float = 0.0
+    network: AnySeq2SeqNetwork, state: object, target: Tensor, *, forcing: float = 0.0
 ) -> tuple[Tensor, Tensor]:
     """Feed the decoder its own best tokens, step by step to the width of `target` (B, T).
 
@@ -107,7 +109,7 @@ def compiled(
     return run
 
 
-class WritingObjective(Objective[Example]):
+class Seq2SeqObjective(Objective[Seq2SeqEncoding]):
     """A network and the loss that it is trained by.
 
     With `compile`, reading the sources and running over a whole target are compiled. The loss is
@@ -119,11 +121,11 @@ class WritingObjective(Objective[Example]):
 
     def __init__(
         self,
-        network: AnyNetwork,
+        network: AnySeq2SeqNetwork,
         config: TrainingConfig,
         *,
-        train_rows: Sequence[Example] = (),
-        valid_rows: Sequence[Example] = (),
+        train_rows: Sequence[Seq2SeqEncoding] = (),
+        valid_rows: Sequence[Seq2SeqEncoding] = (),
     ) -> None:
         super().__init__()
         self.network = network
@@ -134,7 +136,7 @@ class WritingObjective(Objective[Example]):
         self._counts_padding = config.loss == "padded"
         self._label_smoothing = config.label_smoothing
 
-    def collate(self, rows: Sequence[int], examples: Sequence[Example]) -> Batch:
+    def collate(self, rows: Sequence[int], examples: Sequence[Seq2SeqEncoding]) -> Batch:
         """Make a batch of the examples at `rows`."""
         return collate(rows, examples)
 
@@ -156,7 +158,7 @@ class WritingObjective(Objective[Example]):
         """Return the loss and the accuracy of a decoder that is fed its own output."""
         assert batch.target is not None
         loss, output = self.run_freely(batch)
-        return loss, measure(output, batch.target)
+        return loss, measure_accuracy(output, batch.target)
 
     def run_freely(self, batch: Batch) -> tuple[Loss, Tensor]:
         """Return the loss of a decoder fed its own output, without smoothing, and that output

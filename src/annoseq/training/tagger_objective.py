@@ -12,12 +12,12 @@ from annoseq.errors import DatasetError
 from annoseq.evaluation.span_matching import SpanScore, score_spans
 from annoseq.evaluation.token_accuracy import Accuracy, Ratio
 from annoseq.inference.predictor import Prediction, Predictions
-from annoseq.progress import progress
+from annoseq.progress import progress_bar
 from annoseq.tokenization.batching import collate_tags, longest_first
-from annoseq.tokenization.bioes import text_spans
-from annoseq.tokenization.linearize import tight_target
+from annoseq.tokenization.bioes import token_spans_to_text
+from annoseq.tokenization.linearize import render_tightened
 from annoseq.tokenization.pretokenizer import tighten
-from annoseq.tokenization.tagger_tokenizer import TagExample
+from annoseq.tokenization.tagger_tokenizer import TaggerEncoding
 from annoseq.training.losses import Loss
 from annoseq.training.objective import Objective
 
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from annoseq.tokenization.bioes import TokenSpan
     from annoseq.tokenization.dataset import Dataset
     from annoseq.tokenization.encoded_rows import Part
-    from annoseq.tokenization.tagger_tokenizer import TagCodec
+    from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 
 
-class TaggingObjective(Objective[TagExample]):
+class TaggerObjective(Objective[TaggerEncoding]):
     """A tagger, and the negative log-likelihood of the tags a token.
 
     The score compares spans with those of the pairs, character for character, labels that the
@@ -48,7 +48,7 @@ class TaggingObjective(Objective[TagExample]):
     criterion = "span_f1"
     score = SpanScore
 
-    def __init__(self, network: Tagger, dataset: Dataset, codec: TagCodec) -> None:
+    def __init__(self, network: Tagger, dataset: Dataset, codec: TaggerTokenizer) -> None:
         super().__init__()
         self.network = network
         self.codec = codec
@@ -61,7 +61,7 @@ class TaggingObjective(Objective[TagExample]):
         self._texts = [pair.source for pair in valid]
         self._gold = align_pairs(valid)
 
-    def collate(self, rows: Sequence[int], examples: Sequence[TagExample]) -> Batch:
+    def collate(self, rows: Sequence[int], examples: Sequence[TaggerEncoding]) -> Batch:
         """Make a batch of the examples at `rows`."""
         return collate_tags(rows, examples)
 
@@ -85,7 +85,9 @@ class TaggingObjective(Objective[TagExample]):
         text = self._texts[row]
         offsets = self.codec.cut(text).offsets
         gold = [tighten(text, span) for span in self._gold[row]]
-        return score_spans(text_spans(text, offsets, found, labels=self.codec.labels), gold)
+        return score_spans(
+            token_spans_to_text(text, offsets, found, labels=self.codec.labels), gold
+        )
 
 
 def _filled(pairs: Sequence[Pair]) -> list[Pair]:
@@ -94,14 +96,14 @@ def _filled(pairs: Sequence[Pair]) -> list[Pair]:
 
 
 def predict_tags(
-    network: Tagger, part: Part, codec: TagCodec, *, compute: Compute, batching: BatchConfig
+    network: Tagger, part: Part, codec: TaggerTokenizer, *, compute: Compute, batching: BatchConfig
 ) -> Predictions:
     """Annotate every row of a part, and compare with the targets."""
     rows = [row for row, pair in enumerate(part.pairs) if pair.source]
     examples = codec.encode([part.pairs[row] for row in rows])
     outputs = [pair.source for pair in part.pairs]
     network.to(compute.device).eval()
-    with progress("predicting", total=len(rows)) as advance:
+    with progress_bar("predicting", total=len(rows)) as advance:
         for places in longest_first(examples, batching):
             batch = collate_tags(places, examples).to(compute.device)
             with compute.autocast():
@@ -110,12 +112,12 @@ def predict_tags(
                 text = part.pairs[rows[place]].source
                 cut = codec.cut(text)
                 outputs[rows[place]] = render(
-                    text, text_spans(text, cut.offsets, spans, labels=codec.labels)
+                    text, token_spans_to_text(text, cut.offsets, spans, labels=codec.labels)
                 )
             advance(len(places))
     gold = align_pairs(part.pairs)
     predictions = [
-        Prediction(pair.row, pair.source, tight_target(pair.source, spans), output)
+        Prediction(pair.row, pair.source, render_tightened(pair.source, spans), output)
         for pair, spans, output in zip(part.pairs, gold, outputs, strict=True)
     ]
     exact = Ratio(sum(one.is_exact for one in predictions), len(predictions))

@@ -9,7 +9,7 @@ from annoseq.errors import OptionError, TrainingError
 from annoseq.models.gru import Gru
 from annoseq.models.serialization import TrainedModel
 from annoseq.training.learner import Learner
-from annoseq.training.seq2seq_objective import WritingObjective
+from annoseq.training.seq2seq_objective import Seq2SeqObjective
 from annoseq.training.sweep.search_space import Settings
 from annoseq.training.sweep.trial import HopelessRun, Sweep, carry_out, run_grid
 from tests.faults import run_out_of_memory
@@ -110,7 +110,7 @@ def test_a_hopeless_run_is_a_row(sweep: Sweep) -> None:
     assert not sweep.folder.best.exists()
 
 
-@pytest.mark.parametrize(("kind", "step"), [(Gru, "to"), (WritingObjective, "forward")])
+@pytest.mark.parametrize(("kind", "step"), [(Gru, "to"), (Seq2SeqObjective, "forward")])
 def test_a_run_that_is_too_large_for_the_memory_is_a_row(
     kind: type, step: str, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,7 +131,7 @@ def test_an_error_that_beginning_again_would_not_mend_ends_the_sweep(
         tries.append(1)
         raise TrainingError("--compile failed.")
 
-    monkeypatch.setattr(WritingObjective, "forward", fail)
+    monkeypatch.setattr(Seq2SeqObjective, "forward", fail)
     with pytest.raises(TrainingError, match="--compile failed"):
         carry_out(sweep, 1, THREE)
     assert tries == [1]

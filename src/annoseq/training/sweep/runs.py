@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from rich.table import Table
 
-from annoseq.atomic_io import replacing
+from annoseq.atomic_io import atomic_file
 from annoseq.errors import TrainingError
 from annoseq.training.recorder import Epoch
 
@@ -58,7 +58,7 @@ class Run:
 
     def write(self, path: Path) -> None:
         """Write it as JSON."""
-        with replacing(path, overwrite=True) as new:
+        with atomic_file(path, overwrite=True) as new:
             new.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
 
     @classmethod
@@ -119,7 +119,7 @@ def write_table(runs: Sequence[Run], path: Path) -> None:
     """Write a row for each run, all of whose settings and figures are columns."""
     names = columns(runs)
     rows = [{"run": run.number, "state": run.state, **run.settings, **figures(run)} for run in runs]
-    with replacing(path, overwrite=True) as new, new.open("w", encoding="utf-8", newline="") as out:
+    with atomic_file(path, overwrite=True) as new, new.open("w", encoding="utf-8", newline="") as out:
         writer = csv.DictWriter(out, ["run", "state", *names, *FIGURES])
         writer.writeheader()
         writer.writerows(rows)
@@ -192,7 +192,7 @@ def plot_runs(runs: Sequence[Run], varied: Sequence[str], *, path: Path | None =
     if drawn:
         figure.legend(loc="outside lower left", fontsize="small", frameon=False)
     if path is not None:
-        with replacing(path, overwrite=True) as new:
+        with atomic_file(path, overwrite=True) as new:
             figure.savefig(new, dpi=120)
     return figure
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from annoseq.config import BatchConfig, NetworkConfig, Section, TrainingConfig
-from annoseq.errors import OptionError, describe_wanted
+from annoseq.config import BatchConfig, NetworkConfig, ConfigSection, TrainingConfig
+from annoseq.errors import OptionError, describe_expected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -82,7 +82,7 @@ def read_value(name: str, text: str) -> Value:
     try:
         return adapter.validate_python(text)
     except ValidationError as error:
-        wanted = describe_wanted(error.errors(include_url=False)) or "another value"
+        wanted = describe_expected(error.errors(include_url=False)) or "another value"
         raise OptionError(f"{option(name)}: found {text!r}. Give {wanted}.") from None
 
 
@@ -95,7 +95,7 @@ def _field(name: str) -> FieldInfo:
     return _section(name).model_fields[name.rpartition(".")[2]]
 
 
-def _section(name: str) -> type[Section]:
+def _section(name: str) -> type[ConfigSection]:
     """Return the section that holds a setting."""
     for section in (NetworkConfig, TrainingConfig, BatchConfig):
         first, _, rest = name.partition(".")
@@ -105,7 +105,7 @@ def _section(name: str) -> type[Section]:
     raise OptionError(f"{option(name)} is not a setting of a run.")
 
 
-def _nested(values: Mapping[str, Value], section: type[Section]) -> dict[str, Any]:
+def _nested(values: Mapping[str, Value], section: type[ConfigSection]) -> dict[str, Any]:
     """Return the values of a section, those with a dot in dictionaries of their own."""
     found: dict[str, Any] = {}
     for name, value in values.items():

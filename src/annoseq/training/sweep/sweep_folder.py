@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from annoseq.atomic_io import rehearse_folder, replacing_folder
+from annoseq.atomic_io import check_folder_writable, atomic_folder
 from annoseq.errors import OutputError, TrainingError
 from annoseq.training.sweep.runs import Run, write_table
 
@@ -63,7 +63,7 @@ class SweepFolder:
                 f"{self.path} exists already. Add --resume if it is this sweep, interrupted; "
                 "choose another name, or add --overwrite to replace it."
             )
-        rehearse_folder(self.path, overwrite=overwrite)
+        check_folder_writable(self.path, overwrite=overwrite)
 
     def begin(self, plan: dict[str, Any], *, overwrite: bool) -> None:
         """Make the folder.
@@ -72,7 +72,7 @@ class SweepFolder:
             OutputError: it exists already, or cannot be written.
         """
         self.rehearse(overwrite=overwrite)
-        with replacing_folder(self.path, overwrite=overwrite) as new:
+        with atomic_folder(self.path, overwrite=overwrite) as new:
             (new / _PLAN).write_text(json.dumps(plan, indent=1) + "\n", encoding="utf-8")
             (new / "runs").mkdir()
             with _hold(new / _LOCK, wait=True, folder=self.path):
