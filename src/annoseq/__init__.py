@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from annoseq._version import __version__
 
 if TYPE_CHECKING:
-    from annoseq.check.checks import diagnose
+    from annoseq.check.checks import check_pairs
     from annoseq.config import (
         AttentionConfig,
         BatchConfig,
@@ -51,7 +51,7 @@ __all__ = [
     "TrainingConfig",
     "TransformerConfig",
     "__version__",
-    "diagnose",
+    "check_pairs",
     "parse",
     "read_pairs",
     "render",
@@ -77,7 +77,7 @@ _HOMES = {
     "Span": "data.markup",
     "TrainingConfig": "config",
     "TransformerConfig": "config",
-    "diagnose": "check.checks",
+    "check_pairs": "check.checks",
     "parse": "data.markup",
     "read_pairs": "data.pairs",
     "render": "data.markup",

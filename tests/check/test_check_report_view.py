@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from annoseq.check.check_report import show
-from annoseq.check.checks import diagnose
+from annoseq.check.checks import check_pairs
 from annoseq.data.pairs import Pair, Pairs
 from tests.check.table import TAGGED, table
 
@@ -40,7 +40,7 @@ Not healthy: 2 of 4 rows cannot be used as they are.
 def shown(pairs: Pairs, *, rows: int = 5, width: int = 80, terminal: bool = False) -> str:
     file = io.StringIO()
     console = Console(file=file, width=width, force_terminal=terminal, color_system=None)
-    show(diagnose(pairs), console, rows=rows)
+    show(check_pairs(pairs), console, rows=rows)
     return "".join(line.rstrip() + "\n" for line in file.getvalue().splitlines())
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from annoseq.check.check_report import Example, Finding
-from annoseq.check.checks import diagnose
+from annoseq.check.check_report import Finding, FindingExample
+from annoseq.check.checks import check_pairs
 from tests.check.table import TAGGED, table
 
 
 def findings(*texts: tuple[str, str]) -> list[Finding]:
-    return list(diagnose(table(*texts), task="annotate").findings)
+    return list(check_pairs(table(*texts), task="annotate").findings)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_errors(source: str, target: str, kind: str, message: str) -> None:
     assert finding.severity == "error"
     assert finding.kind == kind
     assert finding.rows == (1,)
-    assert finding.examples == (Example(1, message),)
+    assert finding.examples == (FindingExample(1, message),)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_errors(source: str, target: str, kind: str, message: str) -> None:
 def test_spans_that_the_segmentation_cuts(source: str, target: str, message: str) -> None:
     [finding] = findings((source, target))
     assert (finding.kind, finding.severity) == ("cut", "warning")
-    assert finding.examples == (Example(1, message),)
+    assert finding.examples == (FindingExample(1, message),)
 
 
 def test_white_space_that_the_markup_added_is_a_note() -> None:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annoseq.check.check_report import Example, LabelCount, Lengths
-from annoseq.check.checks import diagnose
+from annoseq.check.check_report import FindingExample, LabelCount, LengthSummary
+from annoseq.check.checks import check_pairs
 from annoseq.data.pairs import Pair, Pairs, read_pairs
 from annoseq.errors import OptionError
 from tests.check.table import TAGGED, corpus, table
@@ -18,7 +18,7 @@ OURS = "{{LABEL}}text{{/LABEL}}"
 
 
 def test_a_healthy_table() -> None:
-    diagnosis = diagnose(table(TAGGED, ("x", "x")))
+    diagnosis = check_pairs(table(TAGGED, ("x", "x")))
     assert diagnosis.is_healthy
     assert diagnosis.findings == ()
     assert (diagnosis.name, diagnosis.rows, diagnosis.documents) == ("pairs.csv", 2, None)
@@ -27,18 +27,18 @@ def test_a_healthy_table() -> None:
         True,
         OURS,
     )
-    assert diagnosis.source == Lengths(1, 7, 7.0, 13, 1)
-    assert diagnosis.target == Lengths(1, 15.5, 15.5, 30, 1)
+    assert diagnosis.source == LengthSummary(1, 7, 7.0, 13, 1)
+    assert diagnosis.target == LengthSummary(1, 15.5, 15.5, 30, 1)
 
 
 def test_no_rows() -> None:
-    diagnosis = diagnose(table())
+    diagnosis = check_pairs(table())
     assert (diagnosis.rows, diagnosis.source, diagnosis.target) == (0, None, None)
 
 
 def test_labels_are_counted_with_their_nesting() -> None:
     nested = ("abc", "{{A}}{{A}}a{{/A}}{{B}}b{{/B}}{{/A}}{{B}}c{{/B}}")
-    diagnosis = diagnose(table(nested, TAGGED))
+    diagnosis = check_pairs(table(nested, TAGGED))
     counts = (LabelCount("A", 2, 1), LabelCount("B", 2, 1), LabelCount("NAME", 1, 0))
     assert diagnosis.labels == counts
     assert diagnosis.depth == 2
@@ -46,15 +46,15 @@ def test_labels_are_counted_with_their_nesting() -> None:
 
 def test_documents_are_counted() -> None:
     rows = [Pair("x", "{{A}}x{{/A}}", row, document) for row, document in enumerate("aab", 1)]
-    assert diagnose(Pairs(rows, name="t")).documents == 2
+    assert check_pairs(Pairs(rows, name="t")).documents == 2
 
 
 def test_repeated_rows_and_conflicting_annotations() -> None:
     other = ("Dr. Ames came", "Dr. {{PERSON}}Ames{{/PERSON}} came")
     padded = ("Dr. Ames came", "Dr. {{NAME}} Ames{{/NAME}} came")
-    conflict, duplicate, _ = diagnose(table(TAGGED, other, TAGGED, other, padded)).findings
+    conflict, duplicate, _ = check_pairs(table(TAGGED, other, TAGGED, other, padded)).findings
     assert (conflict.kind, conflict.severity, conflict.rows) == ("conflict", "warning", (2,))
-    assert conflict.examples == (Example(2, "the same source as row 1"),)
+    assert conflict.examples == (FindingExample(2, "the same source as row 1"),)
     assert (duplicate.kind, duplicate.severity, duplicate.rows) == ("duplicate", "note", (3, 4, 5))
     assert [example.message for example in duplicate.examples] == [
         "the same as row 1",
@@ -64,54 +64,54 @@ def test_repeated_rows_and_conflicting_annotations() -> None:
 
 
 def test_in_translation_other_targets_are_a_note() -> None:
-    [finding] = diagnose(table(("yes", "oui"), ("yes", "si"))).findings
+    [finding] = check_pairs(table(("yes", "oui"), ("yes", "si"))).findings
     assert (finding.kind, finding.severity, finding.rows) == ("alternative", "note", (2,))
 
 
 def test_repeats_across_tables() -> None:
-    diagnosis = diagnose(table(TAGGED, ("x", "x")), valid=table(("y", "y"), ("x", "z")))
+    diagnosis = check_pairs(table(TAGGED, ("x", "x")), valid=table(("y", "y"), ("x", "z")))
     [finding] = diagnosis.findings
     assert (finding.kind, finding.severity, finding.rows) == ("across", "warning", (2,))
-    assert finding.examples == (Example(2, "the same source as training row 2"),)
+    assert finding.examples == (FindingExample(2, "the same source as training row 2"),)
 
 
 def test_repeats_across_a_split() -> None:
     pairs = table(TAGGED, ("x", "x"), TAGGED)
-    across = diagnose(pairs, split=([0, 1], [2])).findings[0]
-    assert across.examples == (Example(3, "the same source as training row 1"),)
-    assert all(found.kind != "across" for found in diagnose(pairs, split=([0, 2], [1])).findings)
+    across = check_pairs(pairs, split=([0, 1], [2])).findings[0]
+    assert across.examples == (FindingExample(3, "the same source as training row 1"),)
+    assert all(found.kind != "across" for found in check_pairs(pairs, split=([0, 2], [1])).findings)
 
 
 def test_valid_and_split_exclude_each_other() -> None:
     with pytest.raises(OptionError) as caught:
-        diagnose(table(TAGGED), valid=table(TAGGED), split=([], []))
+        check_pairs(table(TAGGED), valid=table(TAGGED), split=([], []))
     assert str(caught.value) == "there are validation pairs and a split. Give one of the two."
 
 
 def test_annotation_checks_do_not_apply_to_translation() -> None:
     wrong = ("Ames", "{{A}}Aims")
-    assert diagnose(table(wrong), task="translate").is_healthy
-    assert not diagnose(table(wrong), task="annotate").is_healthy
-    [empty] = diagnose(table(("yes", "")), task="translate").findings
+    assert check_pairs(table(wrong), task="translate").is_healthy
+    assert not check_pairs(table(wrong), task="annotate").is_healthy
+    [empty] = check_pairs(table(("yes", "")), task="translate").findings
     assert (empty.kind, empty.severity) == ("empty", "error")
 
 
 def test_reversed_columns_are_suspected_if_the_task_is_not_given() -> None:
     pairs = table(TAGGED[::-1], ("x", "x"))
-    [finding] = diagnose(pairs).findings
+    [finding] = check_pairs(pairs).findings
     assert (finding.kind, finding.severity, finding.rows) == ("reversed", "warning", (1,))
     assert finding.advice == (
         "To learn to annotate, swap the columns: --source annotated_text --target orig_text. "
         "If removing tags is what you want to learn, say so: --task translate."
     )
-    assert diagnose(pairs, task="translate").findings == ()
-    [finding] = diagnose(pairs, task="annotate").findings
+    assert check_pairs(pairs, task="translate").findings == ()
+    [finding] = check_pairs(pairs, task="annotate").findings
     assert (finding.severity, finding.rows) == ("error", (1,))
     assert finding.advice == "Swap the columns: --source annotated_text --target orig_text."
 
 
 def test_annotations_that_mostly_do_not_fit_are_suspected() -> None:
-    [finding] = diagnose(table(TAGGED, ("a", "b"), ("Bo", "{{A}}Ba{{/A}}"))).findings
+    [finding] = check_pairs(table(TAGGED, ("a", "b"), ("Bo", "{{A}}Ba{{/A}}"))).findings
     assert (finding.kind, finding.severity, finding.rows) == ("unlike", "warning", (3,))
     assert finding.examples[0].message == (
         "the annotated text without its tags differs from the original at character 1. "
@@ -122,7 +122,7 @@ def test_annotations_that_mostly_do_not_fit_are_suspected() -> None:
 
 def test_other_markup_is_recognised_and_is_an_error() -> None:
     pairs = table(("Dr. Ames", "Dr. [Ames](NAME)"), ("Dr. Bo", "Dr. [Bo](NAME)"), ("x", "x"))
-    diagnosis = diagnose(pairs)
+    diagnosis = check_pairs(pairs)
     [finding] = diagnosis.findings
     assert diagnosis.markup == "[text](LABEL)"
     assert (finding.kind, finding.severity, finding.rows) == ("other-markup", "error", (1, 2))
@@ -131,23 +131,23 @@ def test_other_markup_is_recognised_and_is_an_error() -> None:
         "Convert them to {{LABEL}}text{{/LABEL}}: "
         "annoseq import table PAIRS NEW --markup '[text](LABEL)'."
     )
-    assert diagnose(pairs, task="translate").is_healthy
+    assert check_pairs(pairs, task="translate").is_healthy
 
 
 def test_a_table_without_tags_has_no_markup() -> None:
-    assert diagnose(table(("yes", "oui"))).markup is None
+    assert check_pairs(table(("yes", "oui"))).markup is None
 
 
 def test_all_rows_are_named_and_the_first_have_examples() -> None:
     bad = [("Ames", f"Aims {number}") for number in range(30)]
-    finding = diagnose(table(*bad), task="annotate", examples=3).findings[0]
+    finding = check_pairs(table(*bad), task="annotate", examples=3).findings[0]
     assert finding.rows == tuple(range(1, 31))
     assert [example.row for example in finding.examples] == [1, 2, 3]
 
 
 def test_the_worst_comes_first() -> None:
     cut, padded = ("Ames", "{{A}}Am{{/A}}es"), ("Bo", "{{A}} Bo{{/A}}")
-    diagnosis = diagnose(table(padded, ("x", "x"), ("x", "x"), cut, ("a", "b")), task="annotate")
+    diagnosis = check_pairs(table(padded, ("x", "x"), ("x", "x"), cut, ("a", "b")), task="annotate")
     assert [finding.severity for finding in diagnosis.findings] == [
         "error",
         "warning",
@@ -158,7 +158,7 @@ def test_the_worst_comes_first() -> None:
 
 
 def test_json_holds_everything() -> None:
-    diagnosis = diagnose(table(TAGGED, ("é", "e{{A}}")))
+    diagnosis = check_pairs(table(TAGGED, ("é", "e{{A}}")))
     fields = json.loads(diagnosis.to_json())
     assert fields["is_healthy"] is False
     assert fields["name"] == "pairs.csv"
@@ -172,7 +172,7 @@ def test_json_holds_everything() -> None:
 def test_any_pairs_can_be_diagnosed_and_messages_are_printable(
     rows: list[tuple[str, str]], task: str
 ) -> None:
-    diagnosis = diagnose(table(*rows), task="annotate" if task == "annotate" else None)
+    diagnosis = check_pairs(table(*rows), task="annotate" if task == "annotate" else None)
     for finding in diagnosis.findings:
         assert all(example.message.isprintable() for example in finding.examples)
     json.loads(diagnosis.to_json())
@@ -182,7 +182,7 @@ def test_many_rows_are_diagnosed_in_seconds() -> None:
     text = "The patient Bo Ames was seen on 12 May by Dr. Bates, in the old hospital of Rome. " * 2
     bad = Pairs([Pair(text, f"{text} {{{{A}}}}{n}", n) for n in range(1, 16_001)], name="bad")
     start = time.perf_counter()
-    assert len(diagnose(bad, task="annotate").bad_rows) == 16_000
+    assert len(check_pairs(bad, task="annotate").bad_rows) == 16_000
     assert time.perf_counter() - start < 30  # 2 s on a laptop
 
 
@@ -198,7 +198,7 @@ def test_many_rows_are_diagnosed_in_seconds() -> None:
     ],
 )
 def test_the_shared_corpora_are_healthy(path: str, labels: int, depth: int) -> None:
-    diagnosis = diagnose(read_pairs(corpus(path)))
+    diagnosis = check_pairs(read_pairs(corpus(path)))
     assert diagnosis.is_healthy
     assert diagnosis.task == "annotate"
     assert diagnosis.depth == depth

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annoseq.data.csv_table import read_csv, write_csv
-from annoseq.data.rows import Row, Wanted
+from annoseq.data.rows import ColumnSelection, TableRow
 from annoseq.errors import TableError
 from tests.data.strategies import texts
 
@@ -22,10 +22,10 @@ RECORDS = st.lists(st.tuples(texts, texts), min_size=1, max_size=4)
 THOROUGH = settings(max_examples=40, deadline=None)
 
 
-def read(data: bytes, columns: Sequence[str] = ("a", "b"), delimiter: str = ",") -> list[Row]:
+def read(data: bytes, columns: Sequence[str] = ("a", "b"), delimiter: str = ",") -> list[TableRow]:
     stream: Any = io.BufferedReader(io.BytesIO(data))
-    rows: list[Row] = []
-    for row in read_csv(stream, "t.csv", Wanted(tuple(columns)), delimiter=delimiter):
+    rows: list[TableRow] = []
+    for row in read_csv(stream, "t.csv", ColumnSelection(tuple(columns)), delimiter=delimiter):
         if isinstance(row, TableError):
             raise row
         rows.append(row)
@@ -88,12 +88,14 @@ def test_where_the_header_ends_in_cr_lf_one_return_belongs_to_the_row_end() -> N
 
 
 def test_the_last_line_of_a_header_decides() -> None:
-    assert read(b'"a\r\nb",c\nx,y\r\n', ["a\r\nb", "c"]) == [Row(1, {"a\r\nb": "x", "c": "y\r"})]
-    assert read(b'"a\nb",c\r\nx,y\r\n', ["a\nb", "c"]) == [Row(1, {"a\nb": "x", "c": "y"})]
+    assert read(b'"a\r\nb",c\nx,y\r\n', ["a\r\nb", "c"]) == [
+        TableRow(1, {"a\r\nb": "x", "c": "y\r"})
+    ]
+    assert read(b'"a\nb",c\r\nx,y\r\n', ["a\nb", "c"]) == [TableRow(1, {"a\nb": "x", "c": "y"})]
 
 
 def test_a_column_name_may_hold_a_carriage_return() -> None:
-    assert read(b"a\rb,c\nx,y\n", ["a\rb"]) == [Row(1, {"a\rb": "x"})]
+    assert read(b"a\rb,c\nx,y\n", ["a\rb"]) == [TableRow(1, {"a\rb": "x"})]
 
 
 def test_the_last_row_needs_no_line_end() -> None:
@@ -107,11 +109,11 @@ def test_blank_lines_between_rows_are_skipped_and_not_counted() -> None:
 
 
 def test_an_empty_field_in_quotes_is_no_blank_line() -> None:
-    assert read(b'a\n""\n\n', ["a"]) == [Row(1, {"a": ""})]
+    assert read(b'a\n""\n\n', ["a"]) == [TableRow(1, {"a": ""})]
 
 
 def test_only_the_wanted_columns_are_given_in_the_order_wanted() -> None:
-    assert read(b"x,b,y,a\n1,2,3,4\n", ["a", "b"]) == [Row(1, {"a": "4", "b": "2"})]
+    assert read(b"x,b,y,a\n1,2,3,4\n", ["a", "b"]) == [TableRow(1, {"a": "4", "b": "2"})]
 
 
 def test_a_byte_order_mark_is_dropped_and_only_at_the_start() -> None:

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from annoseq.data.foreign_markup import SYNTAXES, recognise
+from annoseq.data.foreign_markup import SYNTAXES, detect_tag_syntax
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from annoseq.data.foreign_markup import SYNTAXES, recognise
     ],
 )
 def test_what_is_recognised(source: str, target: str, example: str) -> None:
-    found = recognise(source, target)
+    found = detect_tag_syntax(source, target)
     assert found is not None
     assert found.example == example
 
@@ -42,7 +42,7 @@ def test_what_is_recognised(source: str, target: str, example: str) -> None:
     ],
 )
 def test_what_is_not(source: str, target: str) -> None:
-    assert recognise(source, target) is None
+    assert detect_tag_syntax(source, target) is None
 
 
 @pytest.mark.parametrize("piece", ["[", "<a ", "[a ", "[]([](", "{a", "<" + "a" * 50, "[a](b"])

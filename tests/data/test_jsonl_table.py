@@ -8,16 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annoseq.data.jsonl_table import read_jsonl, write_jsonl
-from annoseq.data.rows import Row, Wanted
+from annoseq.data.rows import ColumnSelection, TableRow
 from annoseq.errors import TableError
 from tests.data.strategies import texts
 
-WANTED = Wanted(("a", "b"), optional=("doc",))
+WANTED = ColumnSelection(("a", "b"), optional=("doc",))
 
 
-def read(data: bytes, wanted: Wanted = WANTED) -> list[Row]:
+def read(data: bytes, wanted: ColumnSelection = WANTED) -> list[TableRow]:
     stream: Any = io.BufferedReader(io.BytesIO(data))
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     for row in read_jsonl(stream, "t.jsonl", wanted):
         if isinstance(row, TableError):
             raise row
@@ -25,7 +25,7 @@ def read(data: bytes, wanted: Wanted = WANTED) -> list[Row]:
     return rows
 
 
-def message(data: bytes, wanted: Wanted = WANTED) -> str:
+def message(data: bytes, wanted: ColumnSelection = WANTED) -> str:
     with pytest.raises(TableError) as caught:
         read(data, wanted)
     return str(caught.value)
@@ -34,8 +34,8 @@ def message(data: bytes, wanted: Wanted = WANTED) -> str:
 def test_rows_are_objects_of_texts() -> None:
     data = b'\xef\xbb\xbf{"b": "0012", "x": [1, {"a": 2}], "a": "\\r\\n\\u0000"}\r\n\n \n'
     assert read(data + b'{"a":"","b":"NA"}') == [
-        Row(1, {"a": "\r\n\0", "b": "0012"}),
-        Row(2, {"a": "", "b": "NA"}),
+        TableRow(1, {"a": "\r\n\0", "b": "0012"}),
+        TableRow(2, {"a": "", "b": "NA"}),
     ]
 
 
@@ -44,9 +44,9 @@ def test_surrogate_pairs_are_one_character() -> None:
 
 
 def test_keys_may_be_whole_numbers() -> None:
-    wanted = Wanted(("a",), keys=("k",), optional=("doc",))
+    wanted = ColumnSelection(("a",), keys=("k",), optional=("doc",))
     assert read(b'{"a": "x", "k": 12, "doc": -3}', wanted) == [
-        Row(1, {"a": "x", "k": "12", "doc": "-3"})
+        TableRow(1, {"a": "x", "k": "12", "doc": "-3"})
     ]
 
 

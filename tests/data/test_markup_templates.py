@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from annoseq.data.foreign_markup import SYNTAXES
 from annoseq.data.markup import Span, parse
-from annoseq.data.markup_templates import EXAMPLES, template
+from annoseq.data.markup_templates import EXAMPLES, tag_syntax
 from annoseq.errors import MarkupError, MismatchError, OptionError
 from tests.data.strategies import annotated_texts
 
@@ -34,7 +34,7 @@ NAME = [Span(4, 8, "NAME")]
     ],
 )
 def test_what_a_template_reads(example: str, annotated: str) -> None:
-    chosen = template(example)
+    chosen = tag_syntax(example)
     assert chosen.align("Dr. Ames", annotated) == NAME
     if " Ames " not in annotated:
         assert parse(chosen.translate(annotated)) == ("Dr. Ames", NAME)
@@ -58,7 +58,7 @@ def test_what_a_template_reads(example: str, annotated: str) -> None:
 def test_brackets_of_the_original_are_told_from_tags(
     example: str, text: str, annotated: str, expected: list[tuple[int, int, str]]
 ) -> None:
-    assert template(example).align(text, annotated) == [Span(*one) for one in expected]
+    assert tag_syntax(example).align(text, annotated) == [Span(*one) for one in expected]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_brackets_of_the_original_are_told_from_tags(
 )
 def test_what_is_not_the_original_plus_tags(annotated: str, error: type[Exception]) -> None:
     with pytest.raises(error):
-        template("<LABEL>text</LABEL>").align("Dr. Ames", annotated)
+        tag_syntax("<LABEL>text</LABEL>").align("Dr. Ames", annotated)
 
 
 @pytest.mark.parametrize("example", DESCRIBED)
@@ -81,7 +81,7 @@ def test_what_is_not_the_original_plus_tags(annotated: str, error: type[Exceptio
 def test_what_is_written_is_the_text_plus_tags(example: str, drawn: tuple[str, list[Span]]) -> None:
     text, spans = drawn
     plain = [Span(one.start, one.end, f"L{index}") for index, one in enumerate(spans)]
-    chosen = template(example)
+    chosen = tag_syntax(example)
     written = chosen.write(text, plain)
     assume(not set(text) & set("<>[](){}@|/\\"))
     assert chosen.align(text, written) == plain
@@ -100,7 +100,7 @@ def test_what_is_written_is_the_text_plus_tags(example: str, drawn: tuple[str, l
 )
 def test_what_is_no_template(described: str, message: str) -> None:
     with pytest.raises(OptionError) as caught:
-        template(described)
+        tag_syntax(described)
     assert message in str(caught.value)
     assert repr(described) in str(caught.value)
 
@@ -114,7 +114,7 @@ def test_no_text_takes_long(piece: str) -> None:
     start = time.process_time()
     for example in EXAMPLES:
         with pytest.raises((MarkupError, MismatchError)):
-            template(example).align(piece * 100 + "x", piece * 100 + "y")
+            tag_syntax(example).align(piece * 100 + "x", piece * 100 + "y")
     assert time.process_time() - start < 2
 
 
@@ -122,4 +122,4 @@ def test_no_text_takes_long(piece: str) -> None:
 @given(st.text(), st.sampled_from(EXAMPLES))
 def test_any_text_is_translated_or_refused(text: str, example: str) -> None:
     with suppress(MarkupError):
-        parse(template(example).translate(text))
+        parse(tag_syntax(example).translate(text))

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from annoseq.data.rows import Row
+from annoseq.data.rows import TableRow
 from annoseq.data.tables import read_rows
 from annoseq.errors import TableError
 
@@ -40,7 +40,7 @@ def message(path: Path, **options: Any) -> str:
 def test_every_type_of_text_is_read(kind: Any, tmp_path: Path) -> None:
     path = write(tmp_path, {"x": list(range(6)), "a": pa.array(TEXTS).cast(kind)})
     rows = list(read_rows(path, columns=["a"]))
-    assert rows == [Row(number, {"a": text}) for number, text in enumerate(TEXTS, 1)]
+    assert rows == [TableRow(number, {"a": text}) for number, text in enumerate(TEXTS, 1)]
 
 
 def test_what_pandas_writes_is_read(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_rows_are_counted_through_batches_and_groups(tmp_path: Path) -> None:
 
 def test_a_name_with_a_dot_is_one_column(tmp_path: Path) -> None:
     path = write(tmp_path, {"a.b": ["x"], "a": pa.array([{"b": "y"}])})
-    assert list(read_rows(path, columns=["a.b"])) == [Row(1, {"a.b": "x"})]
+    assert list(read_rows(path, columns=["a.b"])) == [TableRow(1, {"a.b": "x"})]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_another_type_is_named(values: list[object], kind: str, tmp_path: Path) 
 
 def test_a_key_may_be_a_whole_number_but_no_other_number(tmp_path: Path) -> None:
     path = write(tmp_path, {"a": ["x"], "k": [7], "f": [7.0]})
-    assert list(read_rows(path, columns=["a"], keys=["k"])) == [Row(1, {"a": "x", "k": "7"})]
+    assert list(read_rows(path, columns=["a"], keys=["k"])) == [TableRow(1, {"a": "x", "k": "7"})]
     assert message(path, columns=["a"], keys=["f"]) == (
         "t.parquet: column 'f' is of type double where text or whole numbers was expected. "
         "Write it as strings."

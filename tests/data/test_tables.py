@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annoseq.data.rows import Row
+from annoseq.data.rows import TableRow
 from annoseq.data.tables import read_rows, write_rows
 from annoseq.errors import OptionError, OutputError, TableError
 from tests.data.strategies import texts
@@ -65,7 +65,7 @@ def test_what_is_written_is_read(suffix: str, rows: list[tuple[str, int]], folde
     write_rows(rows, path, columns=COLUMNS, overwrite=True)
     found = list(read_rows(path, columns=["a"], keys=["n"], optional=["doc"]))
     assert found == [
-        Row(number, {"a": text, "n": str(n)}) for number, (text, n) in enumerate(rows, 1)
+        TableRow(number, {"a": text, "n": str(n)}) for number, (text, n) in enumerate(rows, 1)
     ]
 
 
@@ -92,7 +92,7 @@ def test_an_empty_file_is_an_error(data: bytes, tmp_path: Path) -> None:
 def test_gzip_is_seen_by_its_content_not_by_its_name(tmp_path: Path) -> None:
     (tmp_path / "packed.csv").write_bytes(gzip.compress(b"a\nx\n") + gzip.compress(b"y\n"))
     (tmp_path / "plain.csv.gz").write_bytes(b"a\nx\ny\n")
-    expected = [Row(1, {"a": "x"}), Row(2, {"a": "y"})]
+    expected = [TableRow(1, {"a": "x"}), TableRow(2, {"a": "y"})]
     assert list(read_rows(tmp_path / "packed.csv", columns=["a"])) == expected
     assert list(read_rows(str(tmp_path / "plain.csv.gz"), columns=["a"])) == expected
 
@@ -101,13 +101,13 @@ def test_parquet_may_be_compressed_again(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": ["x"]}), tmp_path / "t.parquet")
     packed = tmp_path / "t.parquet.gz"
     packed.write_bytes(gzip.compress((tmp_path / "t.parquet").read_bytes()))
-    assert list(read_rows(packed, columns=["a"])) == [Row(1, {"a": "x"})]
+    assert list(read_rows(packed, columns=["a"])) == [TableRow(1, {"a": "x"})]
 
 
 def test_a_named_format_overrules_the_suffix(tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_bytes(b"a\tb\nx,y\tz\n")
     assert list(read_rows(tmp_path / "t.txt", columns=["a"], format="tsv")) == [
-        Row(1, {"a": "x,y"})
+        TableRow(1, {"a": "x,y"})
     ]
     write_rows([("x", 1)], tmp_path / "u.txt", columns=COLUMNS, overwrite=False, format="jsonl")
     assert (tmp_path / "u.txt").read_bytes() == b'{"a": "x", "n": 1}\n'
@@ -205,7 +205,7 @@ def test_the_first_row_comes_before_the_rest_of_a_pipe_is_written(tmp_path: Path
     feeder = threading.Thread(target=feed)
     feeder.start()
     rows = read_rows(pipe, columns=["a"])
-    assert next(rows) == Row(1, {"a": "0"})
+    assert next(rows) == TableRow(1, {"a": "0"})
     first_seen.set()
     assert sum(int(row.values["a"]) for row in rows) == sum(range(100_000))
     feeder.join()

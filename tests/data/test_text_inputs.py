@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from annoseq.data.text_inputs import Text, count_texts, is_text_input, read_texts
+from annoseq.data.text_inputs import InputText, count_texts, is_text_input, read_texts
 from annoseq.errors import OptionError, TableError
 
 NOTE = b"\xef\xbb\xbfDr. Ames\r\nsaw\rher"
@@ -55,11 +55,14 @@ def test_a_row_says_which_document_it_is_from(tmp_path: Path) -> None:
     path = tmp_path / "new.csv"
     path.write_text("doc_id,start,orig_text\nn1,0,a\nn1,12:30,b\n,7,c\n")
     assert list(read_texts(path, column="orig_text")) == [
-        Text("1", "a", "n1", 0),
-        Text("2", "b", "n1", None),  # a column of this name may hold something else
-        Text("3", "c"),
+        InputText("1", "a", "n1", 0),
+        InputText("2", "b", "n1", None),  # a column of this name may hold something else
+        InputText("3", "c"),
     ]
-    assert list(read_texts(path, column="doc_id"))[:2] == [Text("1", "n1"), Text("2", "n1")]
+    assert list(read_texts(path, column="doc_id"))[:2] == [
+        InputText("1", "n1"),
+        InputText("2", "n1"),
+    ]
 
 
 def test_the_name_tells_what_an_input_is(folder: Path) -> None:
@@ -90,7 +93,7 @@ def test_a_name_that_does_not_tell(tmp_path: Path) -> None:
         ".parquet (.gz may follow), or name the format: csv, tsv, jsonl, parquet. "
         "If it is one whole text, add --input-format text."
     )
-    assert list(read_texts(path, column="", format_="text")) == [Text(str(path), "Dr. Ames")]
+    assert list(read_texts(path, column="", format_="text")) == [InputText(str(path), "Dr. Ames")]
 
 
 def test_a_folder_without_texts(tmp_path: Path) -> None:
@@ -127,7 +130,7 @@ def test_rows_that_cannot_be_read_are_told_and_not_counted(tmp_path: Path) -> No
     path.write_text('{"orig_text": "a"}\n{"orig_text": "\\ud800"}\n{"orig_text": "c"}\n')
     told: list[TableError] = []
     found = list(read_texts(path, column="orig_text", on_bad=told.append))
-    assert found == [Text("1", "a"), Text("3", "c")]
+    assert found == [InputText("1", "a"), InputText("3", "c")]
     assert len(told) == 1
     assert "row 2" in str(told[0])
     assert count_texts(path, column="orig_text") == 2

@@ -9,23 +9,23 @@ from hypothesis import strategies as st
 
 from annoseq.config import BatchConfig
 from annoseq.tokenization.batching import collate, longest_first, shuffled
-from annoseq.tokenization.seq2seq_tokenizer import Example
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
 from annoseq.tokenization.vocabulary import END, PAD
 
 THOROUGH = settings(max_examples=100, deadline=None)
 
 
-def examples_of(*lengths: int) -> list[Example]:
+def examples_of(*lengths: int) -> list[Seq2SeqEncoding]:
     """Make examples whose longer side has these lengths."""
     return [
-        Example(
+        Seq2SeqEncoding(
             [7] * (length if row % 2 else length // 2), [7] * (length // 2 if row % 2 else length)
         )
         for row, length in enumerate(lengths)
     ]
 
 
-def width(example: Example) -> int:
+def width(example: Seq2SeqEncoding) -> int:
     return max(len(example.source), len(example.target)) + 1
 
 
@@ -36,7 +36,7 @@ configs = st.builds(BatchConfig, batch_size=st.integers(1, 9), batch_tokens=st.i
 @THOROUGH
 @given(many, configs, st.text(max_size=3))
 def test_every_row_is_in_one_batch_within_the_limits(
-    examples: list[Example], config: BatchConfig, seed: str
+    examples: list[Seq2SeqEncoding], config: BatchConfig, seed: str
 ) -> None:
     for batches in (shuffled(examples, config, seed=seed), longest_first(examples, config)):
         assert sorted(row for batch in batches for row in batch) == list(range(len(examples)))
@@ -49,7 +49,7 @@ def test_every_row_is_in_one_batch_within_the_limits(
 @THOROUGH
 @given(many, configs, st.text(max_size=3))
 def test_the_longest_row_comes_first(
-    examples: list[Example], config: BatchConfig, seed: str
+    examples: list[Seq2SeqEncoding], config: BatchConfig, seed: str
 ) -> None:
     longest = max(map(width, examples))
     assert width(examples[shuffled(examples, config, seed=seed)[0][0]]) == longest
@@ -65,7 +65,7 @@ def test_a_row_longer_than_the_limit_is_a_batch_of_its_own() -> None:
 @THOROUGH
 @given(many, st.integers(1, 400), st.booleans())
 def test_parts_hold_every_row_within_the_limit_as_wide_as_the_batch(
-    examples: list[Example], tokens: int, has_target: bool
+    examples: list[Seq2SeqEncoding], tokens: int, has_target: bool
 ) -> None:
     batch = collate(range(len(examples)), examples)
     if not has_target:
@@ -113,7 +113,7 @@ def test_rows_are_sorted_within_pools_not_over_the_whole_epoch() -> None:
 
 
 def test_rows_end_with_the_end_symbol_and_are_padded() -> None:
-    batch = collate([1, 0], [Example([5], [6, 7, 8]), Example([5, 6], [])])
+    batch = collate([1, 0], [Seq2SeqEncoding([5], [6, 7, 8]), Seq2SeqEncoding([5, 6], [])])
     assert batch.rows == [1, 0]
     assert batch.source.tolist() == [[5, 6, END], [5, END, PAD]]
     assert batch.source_lengths.tolist() == [3, 2]
@@ -123,7 +123,7 @@ def test_rows_end_with_the_end_symbol_and_are_padded() -> None:
 
 
 def test_the_lengths_stay_on_the_cpu() -> None:
-    batch = collate([0], [Example([5], [6])])
+    batch = collate([0], [Seq2SeqEncoding([5], [6])])
     moved = batch.to(torch.device("meta"))
     assert moved.target is not None
     assert (moved.source.device.type, moved.target.device.type) == ("meta", "meta")
@@ -133,6 +133,6 @@ def test_the_lengths_stay_on_the_cpu() -> None:
 
 
 @pytest.mark.parametrize("examples", [examples_of(0), examples_of(0, 0)])
-def test_empty_texts_are_rows_like_others(examples: list[Example]) -> None:
+def test_empty_texts_are_rows_like_others(examples: list[Seq2SeqEncoding]) -> None:
     batch = collate(shuffled(examples, BatchConfig(), seed="")[0], examples)
     assert batch.source.tolist() == [[END]] * len(examples)

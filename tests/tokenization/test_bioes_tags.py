@@ -5,8 +5,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annoseq.data.markup import Span
-from annoseq.tokenization.bioes import TokenSpan, spans_of, tag_rows, text_spans
-from annoseq.tokenization.linearize import Cover
+from annoseq.tokenization.bioes import (
+    TokenSpan,
+    bioes_to_token_spans,
+    spans_to_bioes,
+    token_spans_to_text,
+)
+from annoseq.tokenization.linearize import AlignedSpan
 
 NAMES = "ABC"
 LABELS = {name: number for number, name in enumerate(NAMES)}
@@ -14,65 +19,71 @@ LEVELS = 4
 
 
 @st.composite
-def nested_covers(draw: st.DrawFn) -> tuple[int, list[Cover]]:
+def nested_covers(draw: st.DrawFn) -> tuple[int, list[AlignedSpan]]:
     """Draw a number of tokens, and well-nested spans of them in opening order."""
     tokens = draw(st.integers(1, 9))
-    kept: list[Cover] = []
+    kept: list[AlignedSpan] = []
     for _ in range(draw(st.integers(0, 7))):
         first = draw(st.integers(0, tokens - 1))
-        cover = Cover(first, draw(st.integers(first + 1, tokens)), draw(st.sampled_from(NAMES)))
+        cover = AlignedSpan(
+            first, draw(st.integers(first + 1, tokens)), draw(st.sampled_from(NAMES))
+        )
         if not any(_cross(cover, other) for other in kept) and _depth([*kept, cover]) <= LEVELS:
             kept.append(cover)
     return tokens, sorted(kept, key=lambda one: (one.first, -one.last))
 
 
-def _cross(one: Cover, other: Cover) -> bool:
+def _cross(one: AlignedSpan, other: AlignedSpan) -> bool:
     first, second = sorted([one, other])
     return first.first < second.first < first.last < second.last
 
 
-def _depth(covers: list[Cover]) -> int:
-    return max(sum(o.first <= c.first and c.last <= o.last for o in covers) for c in covers)
+def _depth(aligned_spans: list[AlignedSpan]) -> int:
+    return max(
+        sum(o.first <= c.first and c.last <= o.last for o in aligned_spans) for c in aligned_spans
+    )
 
 
 @settings(max_examples=30, deadline=None)
 @given(rows=st.lists(nested_covers(), min_size=1, max_size=3))
-def test_tags_hold_all_of_nested_spans(rows: list[tuple[int, list[Cover]]]) -> None:
+def test_tags_hold_all_of_nested_spans(rows: list[tuple[int, list[AlignedSpan]]]) -> None:
     width = max(tokens for tokens, _ in rows)
     tags = torch.zeros(len(rows), width, LEVELS, dtype=torch.long)
-    for row, (tokens, covers) in enumerate(rows):
+    for row, (tokens, aligned_spans) in enumerate(rows):
         tags[row, :tokens] = torch.tensor(
-            tag_rows(covers, tokens=tokens, levels=LEVELS, labels=LABELS, self_nested=NAMES)
+            spans_to_bioes(
+                aligned_spans, tokens=tokens, levels=LEVELS, labels=LABELS, self_nested=NAMES
+            )
         )
-    levels = [spans_of(tags[:, :, level], labels=3).tolist() for level in range(LEVELS)]
-    for row, (_, covers) in enumerate(rows):
+    levels = [bioes_to_token_spans(tags[:, :, level], labels=3).tolist() for level in range(LEVELS)]
+    for row, (_, aligned_spans) in enumerate(rows):
         spans = [
-            Cover(first, last + 1, NAMES[label])
+            AlignedSpan(first, last + 1, NAMES[label])
             for places in levels
             for at, first, last, label in places
             if at == row
         ]
-        assert sorted(spans) == sorted(covers)
+        assert sorted(spans) == sorted(aligned_spans)
 
 
 def test_what_a_tagger_cannot_find_is_left_out() -> None:
-    def tags(*covers: Cover, levels: int = 2) -> list[tuple[int, ...]]:
-        return tag_rows(covers, tokens=2, levels=levels, labels={"A": 0, "B": 1})
+    def tags(*aligned_spans: AlignedSpan, levels: int = 2) -> list[tuple[int, ...]]:
+        return spans_to_bioes(aligned_spans, tokens=2, levels=levels, labels={"A": 0, "B": 1})
 
-    whole, inner = Cover(0, 2, "A"), Cover(0, 1, "B")
+    whole, inner = AlignedSpan(0, 2, "A"), AlignedSpan(0, 1, "B")
     assert tags(whole, inner) == [(1, 8), (5, 0)]
     assert tags(whole, inner, levels=1) == [(1,), (5,)]
-    assert tags(Cover(0, 2, "X"), inner) == [(8, 0), (0, 0)]
-    assert tags(whole, Cover(0, 2, "A"), inner) == [(1, 8), (5, 0)]
+    assert tags(AlignedSpan(0, 2, "X"), inner) == [(8, 0), (0, 0)]
+    assert tags(whole, AlignedSpan(0, 2, "A"), inner) == [(1, 8), (5, 0)]
 
 
 def test_spans_of_no_labels_are_none() -> None:
-    assert spans_of(torch.zeros(2, 3, dtype=torch.long), labels=0).shape == (0, 4)
+    assert bioes_to_token_spans(torch.zeros(2, 3, dtype=torch.long), labels=0).shape == (0, 4)
 
 
 def test_places_in_the_text_leave_out_white_space() -> None:
     offsets = [(0, 2), (2, 3), (3, 8), (8, 9)]
     spans = [TokenSpan(0, 4, 0, 0.0), TokenSpan(1, 2, 1, 0.0), TokenSpan(2, 4, 1, -1.0)]
-    found = text_spans("Dr\t Ames\n", offsets, spans, labels=["A", "B"])
+    found = token_spans_to_text("Dr\t Ames\n", offsets, spans, labels=["A", "B"])
     assert found == [Span(0, 8, "A"), Span(4, 8, "B")]
     assert [round(span.score or 0, 4) for span in found] == [1.0, 0.3679]

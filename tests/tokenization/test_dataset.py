@@ -14,7 +14,7 @@ from annoseq.config import BatchConfig, DataConfig
 from annoseq.data.pairs import Pair, Pairs
 from annoseq.errors import DatasetError, OptionError, OutputError, PairsError
 from annoseq.tokenization.dataset import Dataset
-from annoseq.tokenization.seq2seq_tokenizer import Codec
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 from tests.limits import largest_file
 from tests.tokenization.tables import BROKEN, EVERYTHING, LETTERS, pairs_of
 
@@ -73,20 +73,20 @@ def test_a_validation_table_stands_in_for_the_split() -> None:
     dataset = Dataset.from_pairs(MANY, valid=LETTERS, config=EVERYTHING)
     assert rows(dataset.train.pairs) == rows(MANY)
     assert list(dataset.valid.pairs) == list(LETTERS)
-    assert dataset.codec.labels == ("NAME",)  # from the training rows alone
-    assert " Ames" in dataset.codec.source.ids
-    assert "Seen" not in dataset.codec.source.ids
+    assert dataset.tokenizer.labels == ("NAME",)  # from the training rows alone
+    assert " Ames" in dataset.tokenizer.source.ids
+    assert "Seen" not in dataset.tokenizer.source.ids
 
 
 def test_the_task_is_inferred_or_given() -> None:
-    assert Dataset.from_pairs(MANY).codec.task == "annotate"
-    assert Dataset.from_pairs(pairs_of(("a", "b"), ("c", "d"))).codec.task == "translate"
+    assert Dataset.from_pairs(MANY).tokenizer.task == "annotate"
+    assert Dataset.from_pairs(pairs_of(("a", "b"), ("c", "d"))).tokenizer.task == "translate"
     given = Dataset.from_pairs(MANY, config=DataConfig(task="translate"))
-    assert given.codec.task == "translate"
-    assert given.codec.labels == ()
+    assert given.tokenizer.task == "translate"
+    assert given.tokenizer.labels == ()
 
 
-def never(*_: object, **__: object) -> Codec:
+def never(*_: object, **__: object) -> Seq2SeqTokenizer:
     raise AssertionError("no vocabulary is to be built")
 
 
@@ -94,20 +94,20 @@ def test_vocabularies_are_built_when_they_are_asked_for(monkeypatch: pytest.Monk
     dataset = Dataset.from_pairs(MANY, valid=LETTERS)
     sent = pickle.loads(pickle.dumps(dataset))  # as to the workers of a sweep
     with monkeypatch.context() as patch:
-        patch.setattr(Codec, "fit", never)
+        patch.setattr(Seq2SeqTokenizer, "fit", never)
         again = Dataset.from_pairs(MANY, valid=LETTERS)
         assert again == dataset
         assert (again.task, len(again.train), len(again.valid)) == ("annotate", 20, len(LETTERS))
-    assert dataset.codec is dataset.codec
-    assert sent.codec.signature() == dataset.codec.signature()
+    assert dataset.tokenizer is dataset.tokenizer
+    assert sent.tokenizer.signature() == dataset.tokenizer.signature()
     assert sent.train.examples == dataset.train.examples
 
 
 def test_a_trained_models_codec_is_used_as_it_is() -> None:
-    codec = Dataset.from_pairs(LETTERS, valid=LETTERS, config=EVERYTHING).codec
-    dataset = Dataset.from_pairs(MANY, codec=codec, config=DataConfig(task="translate"))
-    assert dataset.codec is codec
-    assert dataset.codec.task == "annotate"  # the model's, whatever was asked
+    tokenizer = Dataset.from_pairs(LETTERS, valid=LETTERS, config=EVERYTHING).tokenizer
+    dataset = Dataset.from_pairs(MANY, tokenizer=tokenizer, config=DataConfig(task="translate"))
+    assert dataset.tokenizer is tokenizer
+    assert dataset.tokenizer.task == "annotate"  # the model's, whatever was asked
     assert dataset.train.references[0] == dataset.train.pairs[0].target
 
 
@@ -197,8 +197,8 @@ def test_what_is_saved_is_what_is_loaded(folder: Path) -> None:
     assert again.valid.encoding.value == dataset.valid.encoding.value
     assert (again.config, again.fingerprint) == (dataset.config, dataset.fingerprint)
     assert again.skipped == dataset.skipped == (1,)
-    assert again.codec.signature() == dataset.codec.signature()
-    assert again.codec.bounds == dataset.codec.bounds
+    assert again.tokenizer.signature() == dataset.tokenizer.signature()
+    assert again.tokenizer.length_stats == dataset.tokenizer.length_stats
     assert (len(again.train), len(again.valid), again.config.valid_share) == (14, 6, 0.3)
     for name in FILES:
         assert (folder / name).read_bytes() == (folder.with_name("again") / name).read_bytes()

@@ -9,13 +9,13 @@ from pyarrow import parquet
 from annoseq.data.pairs import Pair
 from annoseq.errors import PairsError
 from annoseq.tokenization.encoded_rows import Part
-from annoseq.tokenization.seq2seq_tokenizer import Codec
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 from tests.tokenization.tables import BROKEN, EVERYTHING, LETTERS, pairs_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-CODEC = Codec.fit(LETTERS, task="annotate", config=EVERYTHING)
+CODEC = Seq2SeqTokenizer.fit(LETTERS, task="annotate", config=EVERYTHING)
 PLACED = [
     Pair("Dr. Ames\n", "Dr. {{NAME}}Ames{{/NAME}}\n", 3, "d", 0),
     Pair("", "", 7, "e", 10**15),
@@ -28,12 +28,12 @@ def test_a_part_keeps_the_order_of_its_pairs() -> None:
     assert len(part) == len(LETTERS) == 5
     assert list(part.pairs) == list(LETTERS)
     assert [CODEC.decode(example.target) for example in part.examples] == list(part.references)
-    assert part.misfits == 0
+    assert part.misaligned == 0
 
 
 def test_misfits_are_counted_over_all_rows() -> None:
     cut = ("Ames", "{{NAME}}Am{{/NAME}}es")
-    assert Part.encode(pairs_of(cut, ("Ames", "Ames"), cut), CODEC).misfits == 2
+    assert Part.encode(pairs_of(cut, ("Ames", "Ames"), cut), CODEC).misaligned == 2
 
 
 def test_a_reference_that_is_the_target_is_kept_once() -> None:

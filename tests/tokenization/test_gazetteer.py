@@ -8,25 +8,31 @@ import pytest
 
 from annoseq.errors import OptionError
 from annoseq.tokenization import gazetteer as marks_module
-from annoseq.tokenization.gazetteer import Hints, Marker, fold, read_list, read_patterns
-from annoseq.tokenization.pretokenizer import segmentation
-from annoseq.tokenization.regex_patterns import Expression, matches
+from annoseq.tokenization.gazetteer import (
+    LexiconFeatures,
+    LexiconMatcher,
+    fold,
+    read_list,
+    read_patterns,
+)
+from annoseq.tokenization.pretokenizer import build_pretokenizer
+from annoseq.tokenization.regex_patterns import RegexPattern, matches
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_CUT = segmentation(joins_digits=True)
+_CUT = build_pretokenizer(joins_digits=True)
 
 
 def cut(text: str) -> list[str]:
     return [token for token, _ in _CUT.pre_tokenize_str(text)]
 
 
-def marked(marker: Marker, text: str) -> list[tuple[str, tuple[str, ...]]]:
+def marked(lexicon_matcher: LexiconMatcher, text: str) -> list[tuple[str, tuple[str, ...]]]:
     """Return the tokens of a text that have marks."""
     pieces = _CUT.pre_tokenize_str(text)
     tokens, offsets = [token for token, _ in pieces], [place for _, place in pieces]
-    found = marker.marks(text, tokens, offsets)
+    found = lexicon_matcher.marks(text, tokens, offsets)
     return [(token, some) for token, some in zip(tokens, found, strict=True) if some]
 
 
@@ -38,25 +44,25 @@ def listing(tmp_path: Path) -> Path:
     return path
 
 
-def lists(path: Path) -> Marker:
-    return Hints([path]).read(cut=cut)
+def lists(path: Path) -> LexiconMatcher:
+    return LexiconFeatures([path]).read(cut=cut)
 
 
 def test_entries_are_found_whatever_their_case_and_the_white_space_in_them(listing: Path) -> None:
-    marker = lists(listing)
-    assert marked(marker, "in york,NEW\n\tYork") == [
+    lexicon_matcher = lists(listing)
+    assert marked(lexicon_matcher, "in york,NEW\n\tYork") == [
         (" york", ("list places single",)),
         ("NEW", ("list places begin",)),
         ("York", ("list places end",)),
     ]
-    assert marked(marker, "st. mary's") == [
+    assert marked(lexicon_matcher, "st. mary's") == [
         ("st", ("list places begin",)),
         (".", ("list places inside",)),
         (" mary", ("list places inside",)),
         ("'", ("list places inside",)),
         ("s", ("list places end",)),
     ]
-    assert [token for token, _ in marked(marker, "STRASSE 7 hôtel 7")] == [
+    assert [token for token, _ in marked(lexicon_matcher, "STRASSE 7 hôtel 7")] == [
         "STRASSE",
         " hôtel",
         " 7",
@@ -92,18 +98,18 @@ def test_tokens_are_folded() -> None:
 def test_several_lists_mark_the_same_token(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).write_text("Ames\n")
-    marker = Hints([tmp_path / "one", tmp_path / "two"]).read(cut=cut)
-    assert marked(marker, "Ames") == [("Ames", ("list one single", "list two single"))]
+    lexicon_matcher = LexiconFeatures([tmp_path / "one", tmp_path / "two"]).read(cut=cut)
+    assert marked(lexicon_matcher, "Ames") == [("Ames", ("list one single", "list two single"))]
 
 
 def test_patterns_mark_all_tokens_that_they_cover() -> None:
     patterns = {
-        "mrn": Expression(pattern=r"MRN \d+-\d+", ignore_case=True),
-        "any": Expression(pattern=r"(?=x)|z"),
-        "half": Expression(pattern=r"bcd"),
+        "mrn": RegexPattern(pattern=r"MRN \d+-\d+", ignore_case=True),
+        "any": RegexPattern(pattern=r"(?=x)|z"),
+        "half": RegexPattern(pattern=r"bcd"),
     }
-    marker = Marker(patterns=patterns)
-    assert marked(marker, "x mrn 12-3, y z abcde") == [
+    lexicon_matcher = LexiconMatcher(patterns=patterns)
+    assert marked(lexicon_matcher, "x mrn 12-3, y z abcde") == [
         (" mrn", ("pattern mrn begin",)),
         (" 12", ("pattern mrn inside",)),
         ("-", ("pattern mrn inside",)),
@@ -114,31 +120,31 @@ def test_patterns_mark_all_tokens_that_they_cover() -> None:
 
 
 def test_white_space_before_a_word_is_not_the_word() -> None:
-    marker = Marker(patterns={"space": Expression(pattern=r"\s")})
-    assert marked(marker, "a b\tc") == [("\t", ("pattern space single",))]
+    lexicon_matcher = LexiconMatcher(patterns={"space": RegexPattern(pattern=r"\s")})
+    assert marked(lexicon_matcher, "a b\tc") == [("\t", ("pattern space single",))]
 
 
 def test_many_matches_in_a_long_text_take_no_longer_than_the_text() -> None:
-    marker = Marker(patterns={"word": Expression(pattern=r"\w+")})
+    lexicon_matcher = LexiconMatcher(patterns={"word": RegexPattern(pattern=r"\w+")})
     began = time.process_time()
-    assert len(marked(marker, "word " * 4_000)) == 4_000
+    assert len(marked(lexicon_matcher, "word " * 4_000)) == 4_000
     assert time.process_time() - began < 1
 
 
 def test_a_pattern_that_takes_too_long_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(marks_module, "matches", partial(matches, seconds=0.05))
-    marker = Marker(patterns={"mrn": Expression(pattern=r"(a|aa)+$")})
+    lexicon_matcher = LexiconMatcher(patterns={"mrn": RegexPattern(pattern=r"(a|aa)+$")})
     with pytest.raises(OptionError) as caught:
-        marked(marker, "a" * 60 + "b")
+        marked(lexicon_matcher, "a" * 60 + "b")
     assert str(caught.value) == (
         "the pattern 'mrn' takes more than 0.05 seconds on a text. "
         "Such patterns repeat what repeats, as (a+)+ does: write it without."
     )
 
 
-def refusal(hints: Hints) -> str:
+def refusal(lexicon_features: LexiconFeatures) -> str:
     with pytest.raises(OptionError) as caught:
-        hints.read(cut=cut)
+        lexicon_features.read(cut=cut)
     return str(caught.value)
 
 
@@ -146,19 +152,25 @@ def test_lists_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     none, blank, bad = (tmp_path / name for name in ("none.txt", "blank.txt", "bad.txt"))
     blank.write_text(" \n\n\t\n")
     bad.write_bytes(b"Ames\n\xff")
-    assert refusal(Hints([none])) == (
+    assert refusal(LexiconFeatures([none])) == (
         f"--lexicon {none} cannot be read: No such file or directory."
     )
-    assert refusal(Hints([tmp_path])) == f"--lexicon {tmp_path} cannot be read: Is a directory."
-    assert refusal(Hints([blank])) == f"--lexicon {blank} has no entry. Write one in each line."
-    assert refusal(Hints([bad])) == (
+    assert (
+        refusal(LexiconFeatures([tmp_path]))
+        == f"--lexicon {tmp_path} cannot be read: Is a directory."
+    )
+    assert (
+        refusal(LexiconFeatures([blank]))
+        == f"--lexicon {blank} has no entry. Write one in each line."
+    )
+    assert refusal(LexiconFeatures([bad])) == (
         f"--lexicon {bad}: byte 5 is not UTF-8. Save the list as UTF-8."
     )
     other = tmp_path / "other"
     other.mkdir()
     for folder in (tmp_path, other):
         (folder / "same.txt").write_text("Ames")
-    twice = Hints([tmp_path / "same.txt", other / "same.txt"])
+    twice = LexiconFeatures([tmp_path / "same.txt", other / "same.txt"])
     assert refusal(twice) == (
         f"--lexicon {other / 'same.txt'}: there is another list named same. Rename one."
     )
@@ -187,12 +199,12 @@ def test_patterns_that_make_no_sense_are_refused(
 ) -> None:
     path = tmp_path / "mrn.toml"
     path.write_bytes(content.encode("latin-1"))
-    assert refusal(Hints((), path)) == f"--patterns {path}: {message}"
+    assert refusal(LexiconFeatures((), path)) == f"--patterns {path}: {message}"
 
 
 def test_patterns_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     path = tmp_path / "none.toml"
-    assert refusal(Hints((), path)) == (
+    assert refusal(LexiconFeatures((), path)) == (
         f"--patterns {path} cannot be read: No such file or directory. "
         "Name a file that can be read."
     )
@@ -202,15 +214,15 @@ def test_what_was_read_survives_its_file(listing: Path, tmp_path: Path) -> None:
     path = tmp_path / "mrn.toml"
     path.write_text("[mrn]\npattern = '[A-Z]-\\d+'\n[dose]\npattern = 'MG'\nignore_case = true\n")
     assert read_patterns(path) == {
-        "mrn": Expression(pattern=r"[A-Z]-\d+"),
-        "dose": Expression(pattern="MG", ignore_case=True),
+        "mrn": RegexPattern(pattern=r"[A-Z]-\d+"),
+        "dose": RegexPattern(pattern="MG", ignore_case=True),
     }
-    marker = Hints([listing], path).read(cut=cut)
-    assert bool(marker)
-    assert not Marker()
-    again = Marker.model_validate_json(marker.model_dump_json())
-    assert again == marker
+    lexicon_matcher = LexiconFeatures([listing], path).read(cut=cut)
+    assert bool(lexicon_matcher)
+    assert not LexiconMatcher()
+    again = LexiconMatcher.model_validate_json(lexicon_matcher.model_dump_json())
+    assert again == lexicon_matcher
     assert read_list(listing, cut=cut) == again.lists["places"]
     text = "New York A-1 5 mg"
-    assert marked(again, text) == marked(marker, text)
-    assert len(marked(marker, text)) == 6
+    assert marked(again, text) == marked(lexicon_matcher, text)
+    assert len(marked(lexicon_matcher, text)) == 6

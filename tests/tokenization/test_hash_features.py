@@ -7,20 +7,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annoseq.tokenization import hash_features as features_module
-from annoseq.tokenization.hash_features import KINDS, Words, features, table_sizes
+from annoseq.tokenization.hash_features import (
+    FEATURE_KINDS,
+    FeatureHasher,
+    table_sizes,
+    token_features,
+)
 
 if TYPE_CHECKING:
     import pytest
 
 
-def ids_of(words: Words, token: str, *marks: str) -> list[list[int]]:
+def ids_of(words: FeatureHasher, token: str, *marks: str) -> list[list[int]]:
     bags = words.bags(words.look_up([token], [marks]))
     return [ids.tolist() for ids in bags.ids]
 
 
 def test_features_have_the_same_places_on_every_machine() -> None:
     """Models that were saved depend on every one of these numbers."""
-    assert ids_of(Words(buckets=4096), " Ames", "list x single") == [
+    assert ids_of(FeatureHasher(buckets=4096), " Ames", "list x single") == [
         [1418, 1979],
         [
             *(3288, 2865, 1609, 1543, 2364, 589, 1212, 2018, 44),
@@ -33,28 +38,28 @@ def test_features_have_the_same_places_on_every_machine() -> None:
 
 
 def test_the_features_of_a_word() -> None:
-    form, grams, affixes, shape, marks = features(" Ab1", ("m",))
+    form, grams, affixes, shape, marks = token_features(" Ab1", ("m",))
     assert form == ["ab1"]
     assert grams == ["<ab", "ab1", "b1>", "<ab1", "ab1>", "<ab1>"]
     assert affixes == ["<a", "1>", "<ab", "b1>", "<ab1", "ab1>", "<ab1", "ab1>"]
     assert shape == ["shape Xxd", "kinds Xxd", "length 3", "spaced True"]
     assert marks == ["m"]
-    assert list(features(" ", ()))[3] == ["shape  ", "kinds  ", "length 1", "spaced False"]
-    assert list(features("A" * 40, ()))[3][:3] == ["shape XXXXXXXXXX", "kinds X", "length 12"]
+    assert list(token_features(" ", ()))[3] == ["shape  ", "kinds  ", "length 1", "spaced False"]
+    assert list(token_features("A" * 40, ()))[3][:3] == ["shape XXXXXXXXXX", "kinds X", "length 12"]
 
 
 @settings(max_examples=40, deadline=None)
 @given(token=st.text(min_size=1, max_size=8) | st.sampled_from(["\ud800", "\x00", "ß", "İ"]))
 def test_every_token_has_features_that_fit_their_tables(token: str) -> None:
-    words = Words(buckets=1024)
+    words = FeatureHasher(buckets=1024)
     for ids, size in zip(ids_of(words, token), table_sizes(1024), strict=True):
         assert all(0 <= one < size for one in ids)
         assert len(ids) % 2 == 0
-    assert ids_of(words, token) == ids_of(Words(buckets=1024), token)
+    assert ids_of(words, token) == ids_of(FeatureHasher(buckets=1024), token)
 
 
 def test_a_token_has_one_number_and_one_more_with_marks() -> None:
-    words = Words(buckets=1024)
+    words = FeatureHasher(buckets=1024)
     assert words.look_up(["a", "b", "a"]) == [0, 1, 0]
     assert words.look_up(["b", "b", "c"], [(), ("m",), ()]) == [1, 2, 3]
     assert words.look_up(["b"], [("m",)]) == [2]
@@ -62,17 +67,17 @@ def test_a_token_has_one_number_and_one_more_with_marks() -> None:
 
 
 def test_bags_tell_where_the_features_of_each_token_begin() -> None:
-    words = Words(buckets=1024)
+    words = FeatureHasher(buckets=1024)
     one, other = words.look_up(["a", "long"])
     apart, both = [words.bags([number]) for number in (other, one)], words.bags([other, one])
-    for kind in range(KINDS):
+    for kind in range(FEATURE_KINDS):
         assert torch.equal(both.ids[kind], torch.cat([bags.ids[kind] for bags in apart]))
         assert both.starts[kind].tolist() == [0, len(apart[0].ids[kind])]
 
 
 def test_room_is_made_when_there_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(features_module, "_REMEMBERED", 2)
-    words = Words(buckets=1024)
+    words = FeatureHasher(buckets=1024)
     words.look_up(["a", "b"])
     words.make_room()
     assert (len(words), words.age) == (2, 0)

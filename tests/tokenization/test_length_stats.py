@@ -2,22 +2,22 @@ from __future__ import annotations
 
 import pytest
 
-from annoseq.tokenization.length_stats import Bounds, is_line_break
-from annoseq.tokenization.seq2seq_tokenizer import Codec
+from annoseq.tokenization.length_stats import LengthStats, is_line_break
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 from tests.tokenization.tables import EVERYTHING, pairs_of
 
 
-def measured(*rows: tuple[str, str]) -> Bounds:
-    return Codec.fit(pairs_of(*rows), task="annotate", config=EVERYTHING).bounds
+def measured(*rows: tuple[str, str]) -> LengthStats:
+    return Seq2SeqTokenizer.fit(pairs_of(*rows), task="annotate", config=EVERYTHING).length_stats
 
 
 def test_plain_texts_grow_by_nothing() -> None:
-    assert measured(("a b", "a b"), ("c", "c")) == Bounds(growth=1.0, longest_source=2)
+    assert measured(("a b", "a b"), ("c", "c")) == LengthStats(growth=1.0, longest_source=2)
 
 
 def test_the_largest_of_every_measure_is_kept() -> None:
-    bounds = measured(("a b c d\n", "{{A}}a b c{{/A}} d\n"), ("a", "{{B}}a{{/B}}"))
-    assert bounds == Bounds(
+    length_stats = measured(("a b c d\n", "{{A}}a b c{{/A}} d\n"), ("a", "{{B}}a{{/B}}"))
+    assert length_stats == LengthStats(
         growth=2.0, longest_source=5, has_line_breaks=True, longest_span=3, depth=1
     )
 
@@ -35,8 +35,8 @@ def test_the_largest_of_every_measure_is_kept() -> None:
 def test_how_spans_lie_in_one_another(
     annotated: str, depth: int, self_nested: tuple[str, ...]
 ) -> None:
-    bounds = measured(("a b", annotated))
-    assert (bounds.depth, bounds.self_nested) == (depth, self_nested)
+    length_stats = measured(("a b", annotated))
+    assert (length_stats.depth, length_stats.self_nested) == (depth, self_nested)
 
 
 def test_line_breaks_are_tokens_of_their_own() -> None:
@@ -46,7 +46,7 @@ def test_line_breaks_are_tokens_of_their_own() -> None:
 def test_lengths_are_counted_in_pieces() -> None:
     pairs = pairs_of(("Ames said:\n", "{{A}}Ames{{/A}} said:\n"))
     config = EVERYTHING.model_copy(update={"tokens": "bpe", "min_frequency": 9})
-    bounds = Codec.fit(pairs, task="annotate", config=config).bounds
-    assert bounds == Bounds(
+    length_stats = Seq2SeqTokenizer.fit(pairs, task="annotate", config=config).length_stats
+    assert length_stats == LengthStats(
         growth=16 / 14, longest_source=13, has_line_breaks=True, longest_span=5, depth=1
     )

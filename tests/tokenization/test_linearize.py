@@ -7,8 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annoseq.data.markup import Span, closing, opening, parse, render
-from annoseq.tokenization.linearize import Cover, cover, join_tagged, move_spaces, tagged_tokens
-from annoseq.tokenization.pretokenizer import core_start, cut_spans, segmentation, tighten
+from annoseq.tokenization.linearize import (
+    AlignedSpan,
+    align_to_tokens,
+    delinearize,
+    linearize,
+    move_spaces,
+)
+from annoseq.tokenization.pretokenizer import build_pretokenizer, core_start, cut_spans, tighten
 from tests.data.strategies import annotated_texts, labels, texts
 
 if TYPE_CHECKING:
@@ -18,7 +24,7 @@ THOROUGH = settings(max_examples=200, deadline=None)
 
 
 def cut(text: str) -> tuple[list[str], list[tuple[int, int]]]:
-    pieces = segmentation().pre_tokenize_str(text)
+    pieces = build_pretokenizer().pre_tokenize_str(text)
     return [token for token, _ in pieces], [place for _, place in pieces]
 
 
@@ -29,8 +35,8 @@ def tags_of(spans: Sequence[Span]) -> set[str]:
 def written(text: str, spans: Sequence[Span]) -> tuple[str, int]:
     """Write spans by way of tokens; return the annotated text and the number of misfits."""
     tokens, offsets = cut(text)
-    covers, misfits = cover(text, offsets, spans)
-    return join_tagged(tagged_tokens(tokens, covers), tags=tags_of(spans)), misfits
+    aligned_spans, misaligned = align_to_tokens(text, offsets, spans)
+    return delinearize(linearize(tokens, aligned_spans), tags=tags_of(spans)), misaligned
 
 
 @st.composite
@@ -67,14 +73,14 @@ def test_any_spans_become_well_nested_tags_around_the_same_text(
     annotation: tuple[str, list[Span]],
 ) -> None:
     text, spans = annotation
-    output, misfits = written(text, spans)
+    output, misaligned = written(text, spans)
     stripped, found = parse(output)
     assert stripped == text
     assert len(found) <= len(spans)
     assert cut_spans(text, found) == []
     assert [tighten(text, span) for span in found] == found
-    assert misfits == len(cut_spans(text, spans))  # as the doctor counts them
-    if not misfits:
+    assert misaligned == len(cut_spans(text, spans))  # as the doctor counts them
+    if not misaligned:
         assert found == [tighten(text, span) for span in spans]
 
 
@@ -97,16 +103,18 @@ def test_any_spans_become_well_nested_tags_around_the_same_text(
         ("", [], "", 0),
     ],
 )
-def test_spans_in_tokens(text: str, spans: list[Span], expected: str, misfits: int) -> None:
-    assert written(text, spans) == (expected, misfits)
+def test_spans_in_tokens(text: str, spans: list[Span], expected: str, misaligned: int) -> None:
+    assert written(text, spans) == (expected, misaligned)
 
 
 def test_tags_are_tokens_between_the_texts_own() -> None:
     text = "Dr. Ames Wu"
     tokens, offsets = cut(text)
-    covers, _ = cover(text, offsets, [Span(0, 11, "A"), Span(4, 8, "B"), Span(9, 11, "C")])
-    assert covers == [Cover(0, 4, "A"), Cover(2, 3, "B"), Cover(3, 4, "C")]
-    assert tagged_tokens(tokens, covers) == [
+    aligned_spans, _ = align_to_tokens(
+        text, offsets, [Span(0, 11, "A"), Span(4, 8, "B"), Span(9, 11, "C")]
+    )
+    assert aligned_spans == [AlignedSpan(0, 4, "A"), AlignedSpan(2, 3, "B"), AlignedSpan(3, 4, "C")]
+    assert linearize(tokens, aligned_spans) == [
         *["{{A}}", "Dr", ".", "{{B}}", " Ames", "{{/B}}", "{{C}}", " Wu", "{{/C}}", "{{/A}}"]
     ]
 
@@ -126,11 +134,11 @@ def test_tags_are_tokens_between_the_texts_own() -> None:
 def test_tokens_are_joined_though_they_are_not_well_nested(
     tokens: list[str], expected: str
 ) -> None:
-    assert join_tagged(tokens, tags=["{{A}}", "{{/A}}"]) == expected
+    assert delinearize(tokens, tags=["{{A}}", "{{/A}}"]) == expected
 
 
 def test_only_tags_that_a_model_knows_are_tags() -> None:
-    assert join_tagged(["{{A}}", "x", "{{B}}"], tags=["{{A}}"]) == r"{{A}}x{{\B}}"
+    assert delinearize(["{{A}}", "x", "{{B}}"], tags=["{{A}}"]) == r"{{A}}x{{\B}}"
 
 
 @pytest.mark.parametrize(
@@ -146,7 +154,7 @@ def test_only_tags_that_a_model_knows_are_tags() -> None:
     ],
 )
 def test_a_word_carries_the_space_before_its_tags(text: str, moved: list[str]) -> None:
-    words = [word for word, _ in segmentation(keeps_tags=True).pre_tokenize_str(text)]
+    words = [word for word, _ in build_pretokenizer(keeps_tags=True).pre_tokenize_str(text)]
     assert move_spaces(words) == moved
     assert move_spaces(moved, back=True) == words
 

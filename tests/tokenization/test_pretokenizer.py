@@ -8,14 +8,14 @@ from tokenizers import Regex
 from tokenizers.pre_tokenizers import Split
 
 from annoseq.data.markup import LABEL_PATTERN, Span, Tag, is_label, render, scan
-from annoseq.tokenization.pretokenizer import core_start, cut_spans, is_tag, segmentation
+from annoseq.tokenization.pretokenizer import build_pretokenizer, core_start, cut_spans, is_tag
 from tests.data.strategies import annotated_texts, texts
 
 THOROUGH = settings(max_examples=250, deadline=None)
 
 
 def tokens(text: str, *, keeps_tags: bool = False) -> list[str]:
-    rule = segmentation(keeps_tags=keeps_tags)
+    rule = build_pretokenizer(keeps_tags=keeps_tags)
     return [token for token, _ in rule.pre_tokenize_str(text)]
 
 
@@ -23,7 +23,7 @@ def tokens(text: str, *, keeps_tags: bool = False) -> list[str]:
 @THOROUGH
 @given(text=texts)
 def test_the_tokens_joined_are_the_text(text: str, keeps_tags: bool) -> None:
-    pieces = segmentation(keeps_tags=keeps_tags).pre_tokenize_str(text)
+    pieces = build_pretokenizer(keeps_tags=keeps_tags).pre_tokenize_str(text)
     assert "".join(token for token, _ in pieces) == text
     assert [text[start:end] for _, (start, end) in pieces] == [token for token, _ in pieces]
 
@@ -40,7 +40,7 @@ def test_every_tag_is_one_token(annotation: tuple[str, list[Span]]) -> None:
 @THOROUGH
 @given(texts)
 def test_no_span_of_whole_tokens_is_cut(text: str) -> None:
-    offsets = [place for _, place in segmentation().pre_tokenize_str(text)]
+    offsets = [place for _, place in build_pretokenizer().pre_tokenize_str(text)]
     spans = [Span(core_start(text, *place), place[1], "A") for place in offsets]
     visible = [span for span in spans if text[span.start : span.end].strip()]
     assert cut_spans(text, visible) == []

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from annoseq.data.markup import Span, render, strip_tags
 from annoseq.data.pairs import Pair
 from annoseq.errors import PairsError
-from annoseq.tokenization.seq2seq_tokenizer import Codec, Example
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding, Seq2SeqTokenizer
 from annoseq.tokenization.vocabulary import SPECIALS, UNKNOWN
 from tests.data.strategies import annotated_texts, texts
 from tests.tokenization.tables import BROKEN, EVERYTHING, LETTERS, pairs_of
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from annoseq.config import Task
 
 THOROUGH = settings(max_examples=100, deadline=None)
-ANNOTATE = Codec.fit(LETTERS, task="annotate", config=EVERYTHING)
+ANNOTATE = Seq2SeqTokenizer.fit(LETTERS, task="annotate", config=EVERYTHING)
 REVERSED = [Pair(pair.target, pair.source, pair.row) for pair in LETTERS]
-TRANSLATE = Codec.fit(REVERSED, task="translate", config=EVERYTHING)
+TRANSLATE = Seq2SeqTokenizer.fit(REVERSED, task="translate", config=EVERYTHING)
 
 
-def fitted(pairs: Sequence[Pair], task: Task) -> Codec:
-    return Codec.fit(pairs, task=task, config=EVERYTHING)
+def fitted(pairs: Sequence[Pair], task: Task) -> Seq2SeqTokenizer:
+    return Seq2SeqTokenizer.fit(pairs, task=task, config=EVERYTHING)
 
 
 def test_the_labels_are_those_of_the_pairs_in_order() -> None:
@@ -44,7 +44,7 @@ def test_the_target_of_annotating_is_the_sources_own_tokens_and_tags() -> None:
     (row,) = ANNOTATE.tokenize(pairs_of(("Dr. Wu, 31y", "Dr. {{NAME}}Wu{{/NAME}}, 31y")))
     assert row.source == ["Dr", ".", " Wu", ",", " 3", "1", "y"]
     assert row.target == ["Dr", ".", "{{NAME}}", " Wu", "{{/NAME}}", ",", " 3", "1", "y"]
-    assert row.misfits == 0
+    assert row.misaligned == 0
 
 
 def test_translating_takes_tags_as_single_tokens_on_either_side() -> None:
@@ -59,11 +59,11 @@ def test_translating_takes_tags_as_single_tokens_on_either_side() -> None:
 def test_annotations_survive_ids(annotation: tuple[str, list[Span]]) -> None:
     text, spans = annotation
     pairs = pairs_of((text, render(text, spans)))
-    codec = fitted(pairs, "annotate")
-    (row,) = codec.tokenize(pairs)
-    output = codec.decode(codec.encode(row).target)
+    tokenizer = fitted(pairs, "annotate")
+    (row,) = tokenizer.tokenize(pairs)
+    output = tokenizer.decode(tokenizer.encode(row).target)
     assert strip_tags(output) == strip_tags(row.reference) == text
-    if not row.misfits:
+    if not row.misaligned:
         assert output == row.reference
 
 
@@ -72,9 +72,9 @@ def test_annotations_survive_ids(annotation: tuple[str, list[Span]]) -> None:
 def test_translations_survive_ids(text: str, annotation: tuple[str, list[Span]]) -> None:
     annotated = render(*annotation)
     for pairs in (pairs_of((text, annotated)), pairs_of((annotated, text))):
-        codec = fitted(pairs, "translate")
-        (row,) = codec.tokenize(pairs)
-        assert codec.decode(codec.encode(row).target) == row.reference == pairs[0].target
+        tokenizer = fitted(pairs, "translate")
+        (row,) = tokenizer.tokenize(pairs)
+        assert tokenizer.decode(tokenizer.encode(row).target) == row.reference == pairs[0].target
 
 
 @pytest.mark.parametrize(
@@ -94,31 +94,31 @@ def test_references_have_tight_tags(annotated: str, reference: str) -> None:
 
 def test_a_token_of_another_text_is_unknown_and_decodes_to_its_name() -> None:
     example = ANNOTATE.encode_source("Dear Zoe")
-    assert example == Example([ANNOTATE.source.ids["Dear"], UNKNOWN], [])
+    assert example == Seq2SeqEncoding([ANNOTATE.source.ids["Dear"], UNKNOWN], [])
     ids = [*ANNOTATE.target.look_up(["Dear", "{{NAME}}", " Zoe", "{{/NAME}}"])]
     assert ANNOTATE.decode(ids) == "Dear{{NAME}}<unk>{{/NAME}}"
 
 
 def test_rare_tokens_are_unknown_by_default() -> None:
     pairs = pairs_of(("a b", "{{A}}a{{/A}} b"), ("a c", "{{A}}a{{/A}} c"))
-    codec = Codec.fit(
+    tokenizer = Seq2SeqTokenizer.fit(
         pairs, task="annotate", config=EVERYTHING.model_copy(update={"min_frequency": 2})
     )
-    assert codec.source.tokens[len(SPECIALS) :] == ["a"]
-    assert codec.target.tokens[len(SPECIALS) :] == ["{{A}}", "{{/A}}", "a"]
+    assert tokenizer.source.tokens[len(SPECIALS) :] == ["a"]
+    assert tokenizer.target.tokens[len(SPECIALS) :] == ["{{A}}", "{{/A}}", "a"]
 
 
 def test_outputs_may_be_as_long_as_the_training_pairs_say() -> None:
     # 1 token and the end symbol become 3 and the end symbol; nothing else grows as much.
-    codec = fitted(pairs_of(("a", "{{A}}a{{/A}}"), ("b c d", "b c d")), "annotate")
-    assert codec.output_limits(torch.tensor([1, 2, 5])).tolist() == [2, 4, 10]
+    tokenizer = fitted(pairs_of(("a", "{{A}}a{{/A}}"), ("b c d", "b c d")), "annotate")
+    assert tokenizer.output_limits(torch.tensor([1, 2, 5])).tolist() == [2, 4, 10]
 
 
-@pytest.mark.parametrize("codec", [ANNOTATE, TRANSLATE])
-def test_no_training_target_is_longer_than_its_limit(codec: Codec) -> None:
-    pairs = LETTERS if codec is ANNOTATE else REVERSED
-    rows = list(codec.tokenize(pairs))
-    limits = codec.output_limits(torch.tensor([len(row.source) + 1 for row in rows])).tolist()
+@pytest.mark.parametrize("tokenizer", [ANNOTATE, TRANSLATE])
+def test_no_training_target_is_longer_than_its_limit(tokenizer: Seq2SeqTokenizer) -> None:
+    pairs = LETTERS if tokenizer is ANNOTATE else REVERSED
+    rows = list(tokenizer.tokenize(pairs))
+    limits = tokenizer.output_limits(torch.tensor([len(row.source) + 1 for row in rows])).tolist()
     assert all(len(row.target) + 1 <= limit for row, limit in zip(rows, limits, strict=True))
 
 
@@ -135,14 +135,20 @@ def test_rows_that_cannot_be_used_are_named() -> None:
     assert fitted(pairs_of(BROKEN), "translate").labels == ()  # any text is a target there
 
 
-@pytest.mark.parametrize("codec", [ANNOTATE, TRANSLATE])
-def test_what_is_saved_is_what_is_loaded(codec: Codec, tmp_path: Path) -> None:
-    codec.save(tmp_path)
-    again = Codec.load(tmp_path, task=codec.task, bounds=codec.bounds)
-    assert again.signature() == codec.signature()
-    assert (again.labels, again.bounds, again.task) == (codec.labels, codec.bounds, codec.task)
-    pairs = LETTERS if codec is ANNOTATE else REVERSED
-    assert list(again.tokenize(pairs)) == list(codec.tokenize(pairs))
+@pytest.mark.parametrize("tokenizer", [ANNOTATE, TRANSLATE])
+def test_what_is_saved_is_what_is_loaded(tokenizer: Seq2SeqTokenizer, tmp_path: Path) -> None:
+    tokenizer.save(tmp_path)
+    again = Seq2SeqTokenizer.load(
+        tmp_path, task=tokenizer.task, length_stats=tokenizer.length_stats
+    )
+    assert again.signature() == tokenizer.signature()
+    assert (again.labels, again.length_stats, again.task) == (
+        tokenizer.labels,
+        tokenizer.length_stats,
+        tokenizer.task,
+    )
+    pairs = LETTERS if tokenizer is ANNOTATE else REVERSED
+    assert list(again.tokenize(pairs)) == list(tokenizer.tokenize(pairs))
     (tmp_path / "again").mkdir()
     again.save(tmp_path / "again")
     for name in ("source.json", "target.json", "labels.json"):
@@ -157,7 +163,7 @@ def test_the_signature_changes_with_what_an_id_means() -> None:
         fitted(pairs_of(("a", "a")), "annotate"),
         fitted(pairs_of(("a", "a")), "translate"),
     ]
-    assert len({codec.signature() for codec in [*others, ANNOTATE, TRANSLATE]}) == 7
+    assert len({tokenizer.signature() for tokenizer in [*others, ANNOTATE, TRANSLATE]}) == 7
 
 
 @pytest.mark.parametrize(
@@ -179,12 +185,12 @@ def test_a_damaged_file_is_named(file: str, content: bytes, message: str, tmp_pa
     ANNOTATE.save(tmp_path)
     (tmp_path / file).write_bytes(content)
     with pytest.raises(ValueError, match="^" + re.escape(message)):
-        Codec.load(tmp_path, task="annotate", bounds=ANNOTATE.bounds)
+        Seq2SeqTokenizer.load(tmp_path, task="annotate", length_stats=ANNOTATE.length_stats)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     ANNOTATE.save(tmp_path)
     (tmp_path / "target.json").unlink()
     with pytest.raises(FileNotFoundError) as caught:
-        Codec.load(tmp_path, task="annotate", bounds=ANNOTATE.bounds)
+        Seq2SeqTokenizer.load(tmp_path, task="annotate", length_stats=ANNOTATE.length_stats)
     assert caught.value.filename == str(tmp_path / "target.json")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from annoseq.config import DataConfig
-from annoseq.tokenization.pretokenizer import segmentation
+from annoseq.tokenization.pretokenizer import build_pretokenizer
 from annoseq.tokenization.subwords import BLANKS, BYTES, SPACED, SPELL_ALL, UNSPACED
 from annoseq.tokenization.vocabulary import SPECIALS, Vocabulary
 from tests.data.strategies import texts
@@ -25,7 +25,7 @@ def learnt(
 ) -> Vocabulary:
     config = DataConfig(bpe_vocab=bpe_vocab, min_frequency=min_frequency)
     return Vocabulary.learn(
-        Counter(words), cut_by=segmentation(), reserved=reserved or [], config=config
+        Counter(words), pre_tokenizer=build_pretokenizer(), reserved=reserved or [], config=config
     )
 
 
@@ -80,12 +80,12 @@ def test_tags_among_the_words_are_pieces_and_teach_nothing() -> None:
 @settings(max_examples=60, deadline=None)
 @given(text=texts)
 def test_no_piece_reaches_across_words(text: str) -> None:
-    words = [word for word, _ in segmentation().pre_tokenize_str(text)]
+    words = [word for word, _ in build_pretokenizer().pre_tokenize_str(text)]
     vocabulary = learnt(Counter(words * 2))
     for word in words:
-        (again,) = vocabulary.spelling.join(vocabulary.spelling.split(word))
+        (again,) = vocabulary.subwords.join(vocabulary.subwords.split(word))
         assert again == word
-        assert len(vocabulary.spelling.split(word)) == 1  # all of it is merged
+        assert len(vocabulary.subwords.split(word)) == 1  # all of it is merged
     contents = {piece.removeprefix(UNSPACED) for piece in merged(vocabulary)}
     assert all(any(content in word for word in words) for content in contents)
 
@@ -93,7 +93,7 @@ def test_no_piece_reaches_across_words(text: str) -> None:
 @settings(max_examples=30, deadline=None)
 @given(text=texts)
 def test_what_is_saved_is_what_is_read(text: str) -> None:
-    vocabulary = learnt(Counter(word for word, _ in segmentation().pre_tokenize_str(text)))
+    vocabulary = learnt(Counter(word for word, _ in build_pretokenizer().pre_tokenize_str(text)))
     again = Vocabulary.from_json(vocabulary.to_json())
     assert again.tokens == vocabulary.tokens
     assert again.to_json() == vocabulary.to_json()

@@ -7,7 +7,7 @@ import pytest
 
 from annoseq.config import DataConfig
 from annoseq.tokenization import subwords as bpe
-from annoseq.tokenization.subwords import BLANKS, BYTES, Pieces, Whole, mark
+from annoseq.tokenization.subwords import BLANKS, BYTES, BytePairEncoding, WholeWords, mark
 from annoseq.tokenization.vocabulary import SPECIALS
 
 WORDS = Counter(
@@ -20,7 +20,7 @@ MODEL = bpe.learn(
     unknown="<unk>",
     config=DataConfig(min_frequency=1, bpe_vocab=1000),
 )
-PIECES = Pieces(MODEL)
+PIECES = BytePairEncoding(MODEL)
 
 
 @pytest.mark.parametrize(
@@ -93,14 +93,14 @@ def test_only_bytes_and_unmarked_pieces_continue_a_word() -> None:
 
 def test_what_is_remembered_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("annoseq.tokenization.subwords._REMEMBERED", 3)
-    pieces = Pieces(MODEL)
+    pieces = BytePairEncoding(MODEL)
     words = [" Ames", "Ames", ".", " A", "x" * 64, "Ames", "x" * 65, "Ames"]
     assert [pieces.join(pieces.split(word)) for word in words] == [[word] for word in words]
     assert set(pieces._remembered) == {" A", "x" * 64, "Ames"}
 
 
 def test_whole_words_are_their_own_tokens() -> None:
-    whole = Whole()
+    whole = WholeWords()
     tokens = ["Dr", " ", "\x1f", "{{X}}", "<0x41>", " Ames"]
     assert [whole.split(token) for token in tokens] == [(token,) for token in tokens]
     assert whole.join(iter(tokens)) == [whole.visible(token) for token in tokens] == tokens

@@ -7,8 +7,8 @@ import pytest
 from annoseq.data.markup import strip_tags
 from annoseq.data.pairs import Pair
 from annoseq.errors import DatasetError, PairsError
-from annoseq.tokenization.gazetteer import Hints
-from annoseq.tokenization.tagger_tokenizer import TagCodec
+from annoseq.tokenization.gazetteer import LexiconFeatures
+from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,16 +18,18 @@ def pairs(*targets: str) -> list[Pair]:
     return [Pair(strip_tags(target), target, row) for row, target in enumerate(targets, 1)]
 
 
-def fitted(*targets: str, hints: Hints | None = None) -> TagCodec:
-    return TagCodec.fit(pairs(*targets), buckets=1024, hints=hints or Hints())
+def fitted(*targets: str, lexicon_features: LexiconFeatures | None = None) -> TaggerTokenizer:
+    return TaggerTokenizer.fit(
+        pairs(*targets), buckets=1024, lexicon_features=lexicon_features or LexiconFeatures()
+    )
 
 
 def test_it_looks_at_labels_nesting_and_length() -> None:
-    codec = fitted("Dr. {{B}}{{A}}Ames{{/A}}, 31{{/B}}y", "{{A}}x{{/A}}")
-    assert codec.labels == ("A", "B")
-    assert codec.levels == codec.bounds.depth == 2
-    assert codec.bounds.self_nested == ()
-    assert (codec.bounds.longest_source, codec.bounds.longest_span) == (6, 3)
+    tokenizer = fitted("Dr. {{B}}{{A}}Ames{{/A}}, 31{{/B}}y", "{{A}}x{{/A}}")
+    assert tokenizer.labels == ("A", "B")
+    assert tokenizer.levels == tokenizer.length_stats.depth == 2
+    assert tokenizer.length_stats.self_nested == ()
+    assert (tokenizer.length_stats.longest_source, tokenizer.length_stats.longest_span) == (6, 3)
     assert fitted("x").levels == 1
 
 
@@ -42,19 +44,19 @@ def test_digits_are_read_in_runs_unless_spans_end_within() -> None:
 
 
 def test_rows_are_numbers_and_tags() -> None:
-    codec = fitted("{{A}}Ames{{/A}}, {{B}}31 y{{/B}}")
-    (row, other) = codec.encode(pairs("{{A}}Ames{{/A}}, {{B}}31 y{{/B}}", "Ames Ames"))
+    tokenizer = fitted("{{A}}Ames{{/A}}, {{B}}31 y{{/B}}")
+    (row, other) = tokenizer.encode(pairs("{{A}}Ames{{/A}}, {{B}}31 y{{/B}}", "Ames Ames"))
     assert row.target == [(7,), (0,), (2,), (6,)]
     assert len(row.source) == 4
     assert other.source[0] == row.source[0] != other.source[1]
 
 
 def test_a_label_that_is_new_is_an_error_in_training_alone() -> None:
-    codec = fitted("{{A}}Ames{{/A}}")
+    tokenizer = fitted("{{A}}Ames{{/A}}")
     others = pairs("{{C}}Ames{{/C}} {{A}}x{{/A}}", "{{B}}y{{/B}}")
-    assert [row.target for row in codec.encode(others)] == [[(0,), (4,)], [(0,)]]
+    assert [row.target for row in tokenizer.encode(others)] == [[(0,), (4,)], [(0,)]]
     with pytest.raises(DatasetError) as caught:
-        codec.encode(others, is_training=True)
+        tokenizer.encode(others, is_training=True)
     assert str(caught.value) == (
         "the pairs have the label B, which the model does not know. Train a new model on all "
         "pairs, or leave these out."
@@ -63,21 +65,21 @@ def test_a_label_that_is_new_is_an_error_in_training_alone() -> None:
 
 def test_rows_that_are_not_their_source_plus_tags_are_refused() -> None:
     with pytest.raises(PairsError, match="1 of 1 rows cannot be used"):
-        TagCodec.fit([Pair("a", "b", 1)], buckets=1024, hints=Hints())
+        TaggerTokenizer.fit([Pair("a", "b", 1)], buckets=1024, lexicon_features=LexiconFeatures())
 
 
 def test_it_survives_its_file(tmp_path: Path) -> None:
     listing = tmp_path / "names.txt"
     listing.write_text("Dr. Ames\n")
-    codec = fitted("{{A}}Dr. Ames 3{{/A}}1", hints=Hints([listing]))
-    codec.save(tmp_path)
-    loaded = TagCodec.load(tmp_path, bounds=codec.bounds, buckets=1024)
-    assert loaded.signature() == codec.signature()
-    assert (loaded.labels, loaded.joins_digits, loaded.marker, loaded.bounds) == (
-        codec.labels, codec.joins_digits, codec.marker, codec.bounds,
+    tokenizer = fitted("{{A}}Dr. Ames 3{{/A}}1", lexicon_features=LexiconFeatures([listing]))
+    tokenizer.save(tmp_path)
+    loaded = TaggerTokenizer.load(tmp_path, length_stats=tokenizer.length_stats, buckets=1024)
+    assert loaded.signature() == tokenizer.signature()
+    assert (loaded.labels, loaded.joins_digits, loaded.lexicon_matcher, loaded.length_stats) == (
+        tokenizer.labels, tokenizer.joins_digits, tokenizer.lexicon_matcher, tokenizer.length_stats,
     )  # fmt: skip
     text = "Dr. Ames 31"
-    numbers = [one.words.bags(one.read(text)[1]).ids[4].tolist() for one in (codec, loaded)]
+    numbers = [one.words.bags(one.read(text)[1]).ids[4].tolist() for one in (tokenizer, loaded)]
     assert numbers[0] == numbers[1] != []
 
 
@@ -92,7 +94,7 @@ def test_signatures_differ_where_tags_mean_something_else() -> None:
         ("{}", "tagging.json: Field required"),
         ("", "tagging.json: Invalid JSON: EOF while parsing a value at line 1 column 0"),
         (
-            '{"labels": [], "joins_digits": true, "marker": {"patterns": {"x": {"pattern": "("}}}}',
+            '{"labels": [], "joins_digits": true, "lexicon_matcher": {"patterns": {"x": {"pattern": "("}}}}',
             "this is no regular expression: missing ) at position 1",
         ),
     ],
@@ -100,5 +102,5 @@ def test_signatures_differ_where_tags_mean_something_else() -> None:
 def test_a_damaged_file_is_told(content: str, problem: str, tmp_path: Path) -> None:
     (tmp_path / "tagging.json").write_text(content)
     with pytest.raises(ValueError, match=r".") as caught:
-        TagCodec.load(tmp_path, bounds=fitted("x").bounds, buckets=1024)
+        TaggerTokenizer.load(tmp_path, length_stats=fitted("x").length_stats, buckets=1024)
     assert str(caught.value) == problem

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annoseq.config import DataConfig
-from annoseq.tokenization.pretokenizer import segmentation
+from annoseq.tokenization.pretokenizer import build_pretokenizer
 from annoseq.tokenization.vocabulary import BEGIN, END, PAD, SPECIALS, UNKNOWN, Vocabulary
 from tests.data.strategies import texts
 
@@ -25,13 +25,13 @@ def built(
 ) -> Vocabulary:
     config = DataConfig(max_vocab=max_vocab, min_frequency=min_frequency)
     return Vocabulary.build(
-        Counter(counts), cut_by=segmentation(), reserved=reserved or [], config=config
+        Counter(counts), pre_tokenizer=build_pretokenizer(), reserved=reserved or [], config=config
     )
 
 
 def counted(*lines: str) -> Vocabulary:
     """Build the vocabulary of some texts."""
-    rule = segmentation()
+    rule = build_pretokenizer()
     return built(Counter(token for line in lines for token, _ in rule.pre_tokenize_str(line)))
 
 
@@ -88,8 +88,8 @@ def test_a_literal_symbol_in_a_text_is_ordinary_tokens(literal: str) -> None:
 @settings(max_examples=150, deadline=None)
 @given(text=st.lists(st.sampled_from(LITERALS) | texts, max_size=6).map("".join))
 def test_no_text_makes_a_special_symbol(text: str, keeps_tags: bool) -> None:
-    rule = segmentation(keeps_tags=keeps_tags)
-    vocabulary = Vocabulary.build(Counter(), cut_by=rule, config=DataConfig())
+    rule = build_pretokenizer(keeps_tags=keeps_tags)
+    vocabulary = Vocabulary.build(Counter(), pre_tokenizer=rule, config=DataConfig())
     tokens, offsets = vocabulary.cut(text)
     assert not set(tokens) & set(SPECIALS)
     assert [text[start:end] for start, end in offsets] == tokens

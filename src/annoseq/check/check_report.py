@@ -120,7 +120,7 @@ Severity = Literal["error", "warning", "note"]
 
 
 @dataclass(frozen=True, slots=True)
-class Lengths:
+class LengthSummary:
     """Lengths in characters, and the row of the longest text."""
 
     shortest: int
@@ -140,7 +140,7 @@ class LabelCount:
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class FindingExample:
     """What was found in one row, with everything invisible in it escaped."""
 
     row: int
@@ -156,11 +156,11 @@ class Finding:
     title: str
     advice: str
     rows: tuple[int, ...]
-    examples: tuple[Example, ...]
+    examples: tuple[FindingExample, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Diagnosis:
+class CheckReport:
     """What a table of pairs holds, and what was found in it, the worst first.
 
     `markup` is how the tags are written, None without tags; `documents` is None where the
@@ -173,8 +173,8 @@ class Diagnosis:
     task: Task
     is_task_inferred: bool
     markup: str | None
-    source: Lengths | None
-    target: Lengths | None
+    source: LengthSummary | None
+    target: LengthSummary | None
     labels: tuple[LabelCount, ...]
     depth: int
     findings: tuple[Finding, ...]
@@ -205,7 +205,7 @@ class Diagnosis:
 _STYLES: dict[Severity, str] = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
 
 
-def show(diagnosis: Diagnosis, console: Console, *, rows: int = 5) -> None:
+def show(diagnosis: CheckReport, console: Console, *, rows: int = 5) -> None:
     """Print a diagnosis; of each kind of finding, the first `rows` rows are shown in full.
 
     Everything from the pairs goes through `Text`, so that nothing in it is taken for rich's
@@ -224,7 +224,7 @@ def show(diagnosis: Diagnosis, console: Console, *, rows: int = 5) -> None:
     console.print(_verdict(diagnosis))
 
 
-def _heading(diagnosis: Diagnosis) -> Text:
+def _heading(diagnosis: CheckReport) -> Text:
     facts = [_count(diagnosis.rows, "row")]
     if diagnosis.documents is not None:
         facts.append(_count(diagnosis.documents, "document"))
@@ -233,7 +233,7 @@ def _heading(diagnosis: Diagnosis) -> Text:
     return Text.assemble((visible(diagnosis.name), "bold"), ": ", ", ".join(facts))
 
 
-def _lengths_table(sides: dict[str, Lengths | None]) -> Table:
+def _lengths_table(sides: dict[str, LengthSummary | None]) -> Table:
     table = _table("characters", "shortest", "median", "mean", "longest", "in row")
     for side, lengths in sides.items():
         if lengths is not None:
@@ -292,7 +292,7 @@ def _more(rest: Sequence[int], *, named: int) -> str:
     return f"and {len(rest):,} more: {', '.join(numbers)}"
 
 
-def _verdict(diagnosis: Diagnosis) -> Text:
+def _verdict(diagnosis: CheckReport) -> Text:
     if diagnosis.is_healthy:
         return Text("Healthy: every row can be used.", style="bold green")
     bad = len(diagnosis.bad_rows)

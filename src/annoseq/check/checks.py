@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from annoseq.check.check_report import Diagnosis, around, first_difference, marked, parting, visible
+from annoseq.check.check_report import (
+    CheckReport,
+    around,
+    first_difference,
+    marked,
+    parting,
+    visible,
+)
 from annoseq.check.findings import (
     ACROSS,
     ALTERNATIVE,
@@ -21,14 +28,14 @@ from annoseq.check.findings import (
     PADDED,
     REVERSED,
     TAG_LIKE,
-    Findings,
-    Kind,
-    Labels,
+    FindingCollector,
+    FindingKind,
+    LabelCounter,
     source_lengths,
     target_lengths,
 )
 from annoseq.data.alignment import align
-from annoseq.data.foreign_markup import recognise
+from annoseq.data.foreign_markup import detect_tag_syntax
 from annoseq.data.markup import escape, has_tag_like, strip_tags
 from annoseq.data.pairs import find_unusable, has_tag, infer_task
 from annoseq.errors import MarkupError, MismatchError, OptionError
@@ -43,7 +50,7 @@ if TYPE_CHECKING:
     from annoseq.data.pairs import Pair, Pairs
 
 
-def check_annotation(pair: Pair, findings: Findings) -> list[Span] | None:
+def check_annotation(pair: Pair, findings: FindingCollector) -> list[Span] | None:
     """Add what is found in a row, and return its spans, or None if it cannot be used."""
     try:
         alignment = align(pair.source, pair.target)
@@ -75,9 +82,9 @@ def tags_in(annotated: str, text: str) -> str:
     return f"it has {around(annotated, first_difference(annotated, text))}"
 
 
-def foreign(syntax: Syntax) -> Kind:
+def foreign(syntax: Syntax) -> FindingKind:
     """Make the kind of finding for tags that annoseq does not read."""
-    return Kind(
+    return FindingKind(
         "other-markup",
         "error",
         f"tags written as {syntax.example}",
@@ -86,11 +93,11 @@ def foreign(syntax: Syntax) -> Kind:
     )
 
 
-def _explain(pair: Pair, error: MarkupError | MismatchError, findings: Findings) -> None:
+def _explain(pair: Pair, error: MarkupError | MismatchError, findings: FindingCollector) -> None:
     if is_reversed(pair):
         findings.add(REVERSED, pair.row, tags_in(pair.source, pair.target))
         return
-    if syntax := recognise(pair.source, pair.target):
+    if syntax := detect_tag_syntax(pair.source, pair.target):
         findings.add(foreign(syntax), pair.row, tags_in(pair.target, pair.source))
         return
     if has_tag_like(pair.source):
@@ -116,7 +123,7 @@ def _describe_cut(text: str, cut: list[Span]) -> str:
     return f"{label} at character {span.start}: {marked(text, span.start, span.end)}{more}"
 
 
-class Repeats:
+class DuplicateDetector:
     """Remembers the first row of every source and of every pair, by reference to its text."""
 
     def __init__(self, *, is_annotation: bool) -> None:
@@ -124,7 +131,7 @@ class Repeats:
         self._sources: dict[str, int] = {}
         self._pairs: dict[tuple[str, Hashable], int] = {}
 
-    def check(self, pair: Pair, meaning: Hashable, findings: Findings) -> None:
+    def check(self, pair: Pair, meaning: Hashable, findings: FindingCollector) -> None:
         """Add the row if its source was seen; `meaning` is the target, or what it stands for."""
         key = (pair.source, meaning)
         if key in self._pairs:
@@ -136,7 +143,7 @@ class Repeats:
             findings.add(self._other, pair.row, f"the same source as row {first}")
 
 
-def check_across(train: Iterable[Pair], valid: Iterable[Pair], findings: Findings) -> None:
+def check_across(train: Iterable[Pair], valid: Iterable[Pair], findings: FindingCollector) -> None:
     """Add the rows of `valid` whose source is in `train`."""
     rows: dict[str, int] = {}
     for pair in train:
@@ -149,14 +156,14 @@ def check_across(train: Iterable[Pair], valid: Iterable[Pair], findings: Finding
 _OURS = "{{LABEL}}text{{/LABEL}}"
 
 
-def diagnose(
+def check_pairs(
     pairs: Pairs,
     *,
     task: Task | None = None,
     valid: Pairs | None = None,
     split: tuple[list[int], list[int]] | None = None,
     examples: int = 100,
-) -> Diagnosis:
+) -> CheckReport:
     """Examine every row.
 
     Without a `task`, it is inferred; in "translate" the checks of annotations do not apply.
@@ -170,8 +177,8 @@ def diagnose(
     if valid is not None and split is not None:
         raise OptionError("there are validation pairs and a split. Give one of the two.")
     chosen = task or infer_task(pairs)
-    findings, labels = Findings(examples=examples), Labels()
-    repeats = Repeats(is_annotation=chosen == "annotate")
+    findings, labels = FindingCollector(examples=examples), LabelCounter()
+    repeats = DuplicateDetector(is_annotation=chosen == "annotate")
     for pair in pairs:
         repeats.check(pair, _check_row(pair, chosen, findings, labels), findings)
     if task is None and chosen == "translate":
@@ -182,7 +189,7 @@ def diagnose(
         train, held_out = split
         check_across((pairs[i] for i in train), (pairs[i] for i in held_out), findings)
     documents = {pair.document for pair in pairs} - {None}
-    return Diagnosis(
+    return CheckReport(
         name=pairs.name,
         rows=len(pairs),
         documents=len(documents) or None,
@@ -197,7 +204,9 @@ def diagnose(
     )
 
 
-def _check_row(pair: Pair, task: Task, findings: Findings, labels: Labels) -> Hashable:
+def _check_row(
+    pair: Pair, task: Task, findings: FindingCollector, labels: LabelCounter
+) -> Hashable:
     """Add what is found in a row, and return what its target stands for."""
     if not pair.source.strip() and not pair.target.strip():
         findings.add(BLANK, pair.row, "both sides are blank")
@@ -212,7 +221,7 @@ def _check_row(pair: Pair, task: Task, findings: Findings, labels: Labels) -> Ha
     return pair.target
 
 
-def _suspect_annotation(pairs: Pairs, findings: Findings) -> None:
+def _suspect_annotation(pairs: Pairs, findings: FindingCollector) -> None:
     """Add the rows that look like annotations, though the task seems to be another."""
     for row, error in find_unusable(pair for pair in pairs if has_tag(pair.target)).items():
         findings.add(MAYBE_ANNOTATED, row, visible(str(error)))
@@ -221,7 +230,9 @@ def _suspect_annotation(pairs: Pairs, findings: Findings) -> None:
     if backwards and 2 * (len(backwards) + same) >= len(pairs):
         for pair in backwards:
             findings.add(MAYBE_REVERSED, pair.row, tags_in(pair.source, pair.target))
-    found = [(pair, syntax) for pair in pairs if (syntax := recognise(pair.source, pair.target))]
+    found = [
+        (pair, syntax) for pair in pairs if (syntax := detect_tag_syntax(pair.source, pair.target))
+    ]
     if found and 2 * (len(found) + same) >= len(pairs):
         for pair, syntax in found:
             findings.add(foreign(syntax), pair.row, tags_in(pair.target, pair.source))
@@ -233,6 +244,6 @@ def _markup(pairs: Pairs) -> str | None:
     for pair in pairs:
         if has_tag(pair.target) or has_tag(pair.source):
             counts[_OURS] += 1
-        elif syntax := recognise(pair.source, pair.target):
+        elif syntax := detect_tag_syntax(pair.source, pair.target):
             counts[syntax.example] += 1
     return counts.most_common(1)[0][0] if counts else None

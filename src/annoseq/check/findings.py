@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
-from annoseq.check.check_report import Example, Finding, LabelCount, Lengths
+from annoseq.check.check_report import Finding, FindingExample, LabelCount, LengthSummary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FindingKind:
     """A kind of finding: its name in JSON, how bad it is, and what to do about it."""
 
     name: str
@@ -27,75 +27,79 @@ class Kind:
     advice: str
 
 
-MISMATCH = Kind(
+MISMATCH = FindingKind(
     "mismatch",
     "error",
     "the annotated text without its tags is not the original",
     "Make both the same, character for character, but for the tags.",
 )
-MARKUP = Kind(
+MARKUP = FindingKind(
     "markup",
     "error",
     "tags that are not well nested",
     "Close every tag, the last opened first, around at least one character.",
 )
-EMPTY = Kind("empty", "error", "one side of the pair is empty", "Fill it in, or remove the row.")
-REVERSED = Kind(
+EMPTY = FindingKind(
+    "empty", "error", "one side of the pair is empty", "Fill it in, or remove the row."
+)
+REVERSED = FindingKind(
     "reversed",
     "error",
     "the source holds the tags, and the target is the original",
     "Swap the columns: --source annotated_text --target orig_text.",
 )
-MAYBE_REVERSED = Kind(
+MAYBE_REVERSED = FindingKind(
     "reversed",
     "warning",
     REVERSED.title,
     "To learn to annotate, swap the columns: --source annotated_text --target orig_text. "
     "If removing tags is what you want to learn, say so: --task translate.",
 )
-MAYBE_ANNOTATED = Kind(
+MAYBE_ANNOTATED = FindingKind(
     "unlike",
     "warning",
     "the target holds tags, but is not its source plus tags",
     "Fewer than half of the rows are, so that the task is taken to be translate. "
     "To learn to annotate, say so and see what to mend: --task annotate.",
 )
-CUT = Kind(
+CUT = FindingKind(
     "cut",
     "warning",
     "spans that begin or end within a word",
     "Tags can stand only between words, digits and punctuation marks. "
     "Move the tags there, or expect these spans not to be learnt.",
 )
-CONFLICT = Kind(
+CONFLICT = FindingKind(
     "conflict",
     "warning",
     "the same source with different annotations",
     "Annotate the same text in the same way, unless what surrounds it decides.",
 )
-ALTERNATIVE = Kind(
+ALTERNATIVE = FindingKind(
     "alternative",
     "note",
     "the same source with different targets",
     "A model learns one target for a source; keep the best if they are not all good.",
 )
-ACROSS = Kind(
+ACROSS = FindingKind(
     "across",
     "warning",
     "validation rows whose source is also in training",
     "Scores on them flatter the model: remove the repeated rows, or score them apart.",
 )
-DUPLICATE = Kind("duplicate", "note", "identical pairs", "They count as often as they occur.")
-BLANK = Kind(
+DUPLICATE = FindingKind(
+    "duplicate", "note", "identical pairs", "They count as often as they occur."
+)
+BLANK = FindingKind(
     "blank", "note", "both sides are empty or white space", "There is nothing to learn from them."
 )
-PADDED = Kind(
+PADDED = FindingKind(
     "padded",
     "note",
     "the markup added white space beside tags",
     "This is accepted: the spans are made tight around their text.",
 )
-TAG_LIKE = Kind(
+TAG_LIKE = FindingKind(
     "tag-like",
     "note",
     "originals that hold text like a tag",
@@ -105,21 +109,21 @@ TAG_LIKE = Kind(
 _SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 
 
-class Findings:
+class FindingCollector:
     """Collects findings by kind; `examples` is how many rows of a kind keep their message."""
 
     def __init__(self, *, examples: int) -> None:
         self._examples = examples
-        self._found: dict[Kind, tuple[list[int], list[Example]]] = {}
+        self._found: dict[FindingKind, tuple[list[int], list[FindingExample]]] = {}
 
-    def add(self, kind: Kind, row: int, message: str) -> None:
+    def add(self, kind: FindingKind, row: int, message: str) -> None:
         """Name a row; a row is named once for each kind, with what was said first."""
         rows, examples = self._found.setdefault(kind, ([], []))
         if rows and rows[-1] == row:
             return
         rows.append(row)
         if len(examples) < self._examples:
-            examples.append(Example(row, message))
+            examples.append(FindingExample(row, message))
 
     def sorted(self) -> tuple[Finding, ...]:
         """Return the findings, the worst first, then those of most rows."""
@@ -134,21 +138,21 @@ class Findings:
         )
 
 
-def source_lengths(pairs: Sequence[Pair]) -> Lengths | None:
+def source_lengths(pairs: Sequence[Pair]) -> LengthSummary | None:
     """Measure the sources, in characters; None without pairs."""
     return _measure([len(pair.source) for pair in pairs], pairs)
 
 
-def target_lengths(pairs: Sequence[Pair]) -> Lengths | None:
+def target_lengths(pairs: Sequence[Pair]) -> LengthSummary | None:
     """Measure the targets, in characters; None without pairs."""
     return _measure([len(pair.target) for pair in pairs], pairs)
 
 
-def _measure(lengths: list[int], pairs: Sequence[Pair]) -> Lengths | None:
+def _measure(lengths: list[int], pairs: Sequence[Pair]) -> LengthSummary | None:
     if not lengths:
         return None
     longest = max(lengths)
-    return Lengths(
+    return LengthSummary(
         shortest=min(lengths),
         median=median(lengths),
         mean=round(fmean(lengths), 1),
@@ -157,7 +161,7 @@ def _measure(lengths: list[int], pairs: Sequence[Pair]) -> Lengths | None:
     )
 
 
-class Labels:
+class LabelCounter:
     """Counts spans by label, and how deep they lie inside one another."""
 
     def __init__(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from annoseq.data.markup import Nesting, Span, Tag, parse, scan, unescape
+from annoseq.data.markup import Span, Tag, TagStack, parse, scan, unescape
 from annoseq.errors import MismatchError
 
 
@@ -42,7 +42,7 @@ def _align_padded(text: str, annotated: str) -> list[Span]:
     The annotated text is a row of gaps, each a run of tags and the white space in and around
     it, with text in between that must be the original's own.
     """
-    nesting = Nesting()
+    nesting = TagStack()
     place = consumed = 0  # characters of the original, of the annotated text without its tags
     for core, gap, tags in _cores_and_gaps(annotated):
         if not text.startswith(core, place):

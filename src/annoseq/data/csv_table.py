@@ -13,20 +13,20 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
-from annoseq.data.rows import Row
-from annoseq.data.streams import Lines
+from annoseq.data.rows import TableRow
+from annoseq.data.streams import Utf8Lines
 from annoseq.errors import TableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import IO
 
-    from annoseq.data.rows import Wanted
+    from annoseq.data.rows import ColumnSelection
 
 
 def read_csv(
-    stream: io.BufferedReader, name: str, wanted: Wanted, *, delimiter: str
-) -> Iterator[Row | TableError]:
+    stream: io.BufferedReader, name: str, wanted: ColumnSelection, *, delimiter: str
+) -> Iterator[TableRow | TableError]:
     """Read the wanted columns, one row at a time.
 
     A row that is not UTF-8, or has too many or too few fields, is yielded as an error.
@@ -34,7 +34,7 @@ def read_csv(
     Raises:
         TableError: the table is not well-formed, or a column is missing or doubled.
     """
-    lines = Lines(stream, name, row=0)
+    lines = Utf8Lines(stream, name, row=0)
     hidden = _CarriageReturns(lines)
     records = _records(lines, hidden, delimiter)
     _, header = next(records, (0, None))
@@ -54,7 +54,7 @@ def read_csv(
                 f"{len(header)}. Put quotes around fields that hold delimiters or line breaks."
             )
         else:
-            yield Row(lines.row, {c: hidden.restored(fields[at]) for c, at in columns})
+            yield TableRow(lines.row, {c: hidden.restored(fields[at]) for c, at in columns})
 
 
 def write_csv(
@@ -81,7 +81,7 @@ def write_csv(
 
 
 def _records(
-    lines: Lines, hidden: _CarriageReturns, delimiter: str
+    lines: Utf8Lines, hidden: _CarriageReturns, delimiter: str
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield the header and the rows, each with the line that it begins on; count in `lines.row`."""
     reader = csv.reader(hidden.lines(), delimiter=delimiter, strict=True)
@@ -138,7 +138,7 @@ class _CarriageReturns:
 
     _HIDDEN = "\udc0d"
 
-    def __init__(self, lines: Lines) -> None:
+    def __init__(self, lines: Utf8Lines) -> None:
         self.record_length = 0  # characters of the record being read, zeroed by its reader
         self._lines = lines
         self._end_lines = True

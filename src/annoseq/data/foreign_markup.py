@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from annoseq.data.alignment import align
 from annoseq.data.markup import Span, parse, render
-from annoseq.data.markup_templates import EXAMPLES, template
+from annoseq.data.markup_templates import EXAMPLES, tag_syntax
 from annoseq.data.pairs import Pair, read_pairs
 from annoseq.errors import FormatError, MarkupError, MismatchError
 
@@ -31,14 +31,14 @@ def aligner(markup: str | None) -> Align:
     Without a markup, this package's own is tried, then those that are known. A wrong one can
     not be taken: without its tags, the annotated text must be the original.
     """
-    return _align_any if markup is None else template(markup).align
+    return _align_any if markup is None else tag_syntax(markup).align
 
 
 def parser(markup: str | None) -> Parse:
     """Return what parts an annotated text into the original and its spans."""
     if markup is None:
         return parse
-    chosen = template(markup)
+    chosen = tag_syntax(markup)
     return lambda annotated: parse(chosen.translate(annotated))
 
 
@@ -46,7 +46,7 @@ def writer(markup: str | None) -> Write:
     """Return what writes a text with its spans, or None where that would not be read back."""
     if markup is None:
         return render
-    chosen = template(markup)
+    chosen = tag_syntax(markup)
 
     def write(text: str, spans: list[Span]) -> str | None:
         written = chosen.write(text, spans)
@@ -85,7 +85,7 @@ def _align_any(text: str, annotated: str) -> list[Span]:
     except (MarkupError, MismatchError):
         for example in EXAMPLES:
             try:
-                if spans := template(example).align(text, annotated):
+                if spans := tag_syntax(example).align(text, annotated):
                     return spans
             except (MarkupError, MismatchError):
                 continue
@@ -128,7 +128,7 @@ SYNTAXES = (
 )
 
 
-def recognise(source: str, target: str) -> Syntax | None:
+def detect_tag_syntax(source: str, target: str) -> Syntax | None:
     """Return the syntax whose tags are what makes the target another text than the source.
 
     White space and character references (`&amp;`) may differ.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from annoseq.data.rows import Row
-from annoseq.data.streams import Lines
+from annoseq.data.rows import TableRow
+from annoseq.data.streams import Utf8Lines
 from annoseq.errors import TableError
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import IO
 
-    from annoseq.data.rows import Wanted
+    from annoseq.data.rows import ColumnSelection
 
 JSON_KINDS = {
     str: "a text",
@@ -32,14 +32,16 @@ JSON_KINDS = {
 _decoder = json.JSONDecoder(object_pairs_hook=tuple)
 
 
-def read_jsonl(stream: io.BufferedReader, name: str, wanted: Wanted) -> Iterator[Row | TableError]:
+def read_jsonl(
+    stream: io.BufferedReader, name: str, wanted: ColumnSelection
+) -> Iterator[TableRow | TableError]:
     """Read the wanted columns, one row at a time.
 
     The first good row settles which of the optional columns the table has. A line that is not
     UTF-8 or not a JSON object, lacks or doubles a column, or has a value that is not a text is
     yielded as an error.
     """
-    lines = Lines(stream, name, row=1)
+    lines = Utf8Lines(stream, name, row=1)
     expected: list[str] | None = None
     for line in lines:
         if not line.strip(" \t\r\n"):
@@ -56,7 +58,9 @@ def read_jsonl(stream: io.BufferedReader, name: str, wanted: Wanted) -> Iterator
         lines.row += 1
 
 
-def _row(line: str, lines: Lines, wanted: Wanted, expected: list[str] | None) -> Row:
+def _row(
+    line: str, lines: Utf8Lines, wanted: ColumnSelection, expected: list[str] | None
+) -> TableRow:
     place = lines.place()
     pairs = _parsed(line, place)
     columns = wanted.found_in([column for column, _ in pairs], place=place)
@@ -67,7 +71,7 @@ def _row(line: str, lines: Lines, wanted: Wanted, expected: list[str] | None) ->
             "Give it to every row or to none."
         )
     values = dict(pairs)
-    return Row(lines.row, {c: _text(values[c], c, wanted, place=place) for c in columns})
+    return TableRow(lines.row, {c: _text(values[c], c, wanted, place=place) for c in columns})
 
 
 def write_jsonl(
@@ -101,7 +105,7 @@ def _parsed(line: str, place: str) -> tuple[tuple[str, object], ...]:
     return found
 
 
-def _text(value: object, column: str, wanted: Wanted, *, place: str) -> str:
+def _text(value: object, column: str, wanted: ColumnSelection, *, place: str) -> str:
     is_text = column in wanted.texts
     if type(value) is int and not is_text:
         return str(value)

@@ -128,7 +128,7 @@ def parse(annotated: str) -> tuple[str, list[Span]]:
         MarkupError: a tag closes what is not open, is left open, or encloses nothing.
     """
     pieces: list[str] = []
-    nesting = Nesting()
+    nesting = TagStack()
     length = 0
     for piece in scan(annotated):
         if isinstance(piece, Tag):
@@ -199,7 +199,7 @@ def _check(span: Span, *, length: int, inside: Span | None) -> None:
         )
 
 
-class Nesting:
+class TagStack:
     """Collects the spans of well-nested tags, each met at a place in the original text."""
 
     def __init__(self) -> None:

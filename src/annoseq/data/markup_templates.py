@@ -2,7 +2,7 @@ r"""Other ways to write tags, described by an example, translated into this pack
 
 `<LABEL>text</LABEL>` is a template: what stands before `text` opens a span, what stands behind it
 closes it, and LABEL stands for any label. These syntaxes have no escapes, so that a bracket may be
-a tag or text; with the original text at hand, `Template.align` tells which.
+a tag or text; with the original text at hand, `TagSyntax.align` tells which.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class _Open(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Template:
-    """A syntax of inline tags. Make it with `template`."""
+class TagSyntax:
+    """A syntax of inline tags. Make it with `tag_syntax`."""
 
     example: str
     before: str
@@ -235,7 +235,7 @@ def _in_opening_order(found: _Found | None) -> list[Span]:
     return sorted(spans, key=lambda one: (one.start, -one.end))
 
 
-def template(described: str) -> Template:
+def tag_syntax(described: str) -> TagSyntax:
     """Make a template of an example with `LABEL` and `text` (or `...`).
 
     Raises:
@@ -253,7 +253,7 @@ def template(described: str) -> Template:
             f"found the markup {described!r}, where tags are expected on both sides of the text, "
             "with LABEL in one of them or in each. Give an example such as [LABEL text]."
         )
-    return Template(described, before, behind)
+    return TagSyntax(described, before, behind)
 
 
 def _pattern(tag: str) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from annoseq.data.rows import Row, TableFormat
+    from annoseq.data.rows import TableFormat, TableRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +234,7 @@ def _unless_taken(column: str, taken: set[str]) -> str | None:
     return None if column in taken else column
 
 
-def _start(row: Row, column: str, *, name: str) -> int:
+def _start(row: TableRow, column: str, *, name: str) -> int:
     if not _OFFSET.fullmatch(row.values[column]):
         raise TableError(
             f"{name}: row {row.number}: column {column!r} does not hold a whole number from 0. "

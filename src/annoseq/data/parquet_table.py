@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from annoseq.data.rows import Row
+from annoseq.data.rows import TableRow
 from annoseq.errors import TableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import IO
 
-    from annoseq.data.rows import Wanted
+    from annoseq.data.rows import ColumnSelection
 
 _BATCH_ROWS = 1024
 _GROUP_ROWS = 10_000
@@ -24,8 +24,8 @@ _READ_AHEAD = 1 << 20  # bytes: without it pyarrow loads a row group's columns w
 
 
 def read_parquet(
-    stream: io.BufferedReader, name: str, wanted: Wanted
-) -> Iterator[Row | TableError]:
+    stream: io.BufferedReader, name: str, wanted: ColumnSelection
+) -> Iterator[TableRow | TableError]:
     """Read the wanted columns, one row at a time.
 
     A plain file is read piece by piece; a pipe or a compressed file is first read into memory.
@@ -67,7 +67,7 @@ def write_parquet(
             writer.write_table(pa.table(list(zip(*group, strict=True)), schema=schema))
 
 
-def _check_type(found: Any, column: str, wanted: Wanted, *, name: str) -> None:
+def _check_type(found: Any, column: str, wanted: ColumnSelection, *, name: str) -> None:
     is_text = column in wanted.texts
     kind = found.value_type if pa.types.is_dictionary(found) else found
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
@@ -83,13 +83,13 @@ def _check_type(found: Any, column: str, wanted: Wanted, *, name: str) -> None:
 
 def _batch_rows(
     batch: Any, columns: list[str], *, first: int, name: str
-) -> Iterator[Row | TableError]:
+) -> Iterator[TableRow | TableError]:
     arrays = [batch.column(batch.schema.get_field_index(column)) for column in columns]
     for number, values in enumerate(zip(*arrays, strict=True), first):
         place = f"{name}: row {number}"
         try:
             named = zip(columns, values, strict=True)
-            yield Row(
+            yield TableRow(
                 number, {column: _text(value, column, place=place) for column, value in named}
             )
         except TableError as error:

@@ -21,7 +21,7 @@ _NAME_SHOWN = 40  # characters: a longer "name" is more likely a text, in a tabl
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """The wanted fields of a table's row, by column; `number` counts from 1, after the header."""
 
     number: int
@@ -29,7 +29,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ColumnSelection:
     """The columns to read.
 
     `texts` and `keys` must be there, `optional` ones may be absent. Texts must be strings;

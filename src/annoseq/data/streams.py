@@ -102,7 +102,7 @@ class _Rejoined(io.RawIOBase):
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-class Lines:
+class Utf8Lines:
     r"""Iterates over lines that end in LF, decoded one by one; a byte order mark is dropped.
 
     Only LF ends a line: no UTF-8 character holds that byte, and carriage returns may be data.

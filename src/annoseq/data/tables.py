@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
-from annoseq.atomic_io import replacing
+from annoseq.atomic_io import atomic_file
 from annoseq.data.csv_table import read_csv, write_csv
 from annoseq.data.jsonl_table import read_jsonl, write_jsonl
-from annoseq.data.rows import Row, TableFormat, Wanted
+from annoseq.data.rows import ColumnSelection, TableFormat, TableRow
 from annoseq.data.streams import is_standard_input, open_source, source_name
 from annoseq.errors import OptionError, TableError
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import IO
 
-__all__ = ["Row", "TableFormat", "read_rows", "table_format", "write_rows"]
+__all__ = ["TableFormat", "TableRow", "read_rows", "table_format", "write_rows"]
 
 _SUFFIXES: dict[str, TableFormat] = {
     ".csv": "csv",
@@ -43,7 +43,7 @@ def read_rows(
     optional: Sequence[str] = (),
     format: TableFormat | None = None,  # noqa: A002
     on_bad: Callable[[TableError], None] | None = None,
-) -> Iterator[Row]:
+) -> Iterator[TableRow]:
     """Read columns of a table, one row at a time.
 
     `source` is a file, compressed with gzip or not, or `-` for standard input, which is CSV
@@ -58,7 +58,7 @@ def read_rows(
             is not well-formed (most are raised when that row is reached).
     """
     chosen = "csv" if is_standard_input(source) and format is None else table_format(source, format)
-    wanted = Wanted(tuple(columns), tuple(keys), tuple(optional))
+    wanted = ColumnSelection(tuple(columns), tuple(keys), tuple(optional))
     return _rows(source, wanted, chosen, on_bad)
 
 
@@ -84,7 +84,10 @@ def write_rows(
     is_packed = path.suffix.lower() == ".gz"
     if chosen == "parquet" and is_packed:
         raise TableError(f"{path}: Parquet compresses by itself. Leave .gz off.")
-    with replacing(path, overwrite=overwrite) as new, _created(new, is_packed=is_packed) as stream:
+    with (
+        atomic_file(path, overwrite=overwrite) as new,
+        _created(new, is_packed=is_packed) as stream,
+    ):
         checked = _checked(rows, list(columns), name=str(path))
         if chosen == "parquet":
             from annoseq.data.parquet_table import write_parquet
@@ -98,16 +101,16 @@ def write_rows(
 
 def _rows(
     source: str | Path,
-    wanted: Wanted,
+    wanted: ColumnSelection,
     chosen: TableFormat,
     on_bad: Callable[[TableError], None] | None,
-) -> Iterator[Row]:
+) -> Iterator[TableRow]:
     name = source_name(source)
     is_empty = True
     with open_source(source) as stream:
         for row in _reader(stream, name, wanted, chosen):
             is_empty = False
-            if isinstance(row, Row):
+            if isinstance(row, TableRow):
                 yield row
             elif on_bad:
                 on_bad(row)
@@ -118,8 +121,8 @@ def _rows(
 
 
 def _reader(
-    stream: io.BufferedReader, name: str, wanted: Wanted, chosen: TableFormat
-) -> Iterator[Row | TableError]:
+    stream: io.BufferedReader, name: str, wanted: ColumnSelection, chosen: TableFormat
+) -> Iterator[TableRow | TableError]:
     if chosen == "parquet":
         from annoseq.data.parquet_table import read_parquet
 

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from annoseq.data.rows import Row, TableFormat
+    from annoseq.data.rows import TableFormat, TableRow
 
 InputFormat = Literal["text", "csv", "tsv", "jsonl", "parquet"]
 
 _OFFSET = re.compile("[0-9]{1,18}")
 
 
-class Text(NamedTuple):
+class InputText(NamedTuple):
     """A text and what it is called: its row's number, or its file's path in the folder.
 
     A row may also say which document it is from, and where it begins in it, in code points.
@@ -61,7 +61,7 @@ def read_texts(
     column: str,
     format_: InputFormat | None = None,
     on_bad: Callable[[TableError], None] | None = None,
-) -> Iterator[Text]:
+) -> Iterator[InputText]:
     """Read texts lazily.
 
     A folder's `.txt` files come in the order of their paths. With `on_bad`, a row or file that
@@ -79,7 +79,7 @@ def read_texts(
         return
     for path, name in _text_files(source):
         try:
-            yield Text(_checked(name), _read_text(path))
+            yield InputText(_checked(name), _read_text(path))
         except TableError as error:
             if on_bad is None:
                 raise
@@ -97,8 +97,8 @@ def count_texts(source: Path, *, column: str, format_: InputFormat | None = None
     return sum(1 for _ in rows)
 
 
-def _of_row(row: Row, column: str) -> Text:
-    text = Text(str(row.number), row.values[column])
+def _of_row(row: TableRow, column: str) -> InputText:
+    text = InputText(str(row.number), row.values[column])
     if column == DOCUMENT_COLUMN or not (document := row.values.get(DOCUMENT_COLUMN)):
         return text
     start = "" if column == OFFSET_COLUMN else row.values.get(OFFSET_COLUMN, "")

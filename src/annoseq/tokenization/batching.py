@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from annoseq.data.pairs import Pair
-    from annoseq.tokenization.seq2seq_tokenizer import Codec
+    from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
     from annoseq.tokenization.vocabulary import Vocabulary
 
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from annoseq.config import BatchConfig
-    from annoseq.tokenization.seq2seq_tokenizer import Example
-    from annoseq.tokenization.tagger_tokenizer import TagExample
+    from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
+    from annoseq.tokenization.tagger_tokenizer import TaggerEncoding
 
-    class Row(Protocol):
+    class EncodedPair(Protocol):
         """A row of which batches need only the lengths."""
 
         @property
@@ -90,7 +90,7 @@ class Batch:
         return [self.take(slice(start, start + size)) for start in range(0, rows, size)]
 
 
-def collate(rows: Sequence[int], examples: Sequence[Example]) -> Batch:
+def collate(rows: Sequence[int], examples: Sequence[Seq2SeqEncoding]) -> Batch:
     """Pad the examples at `rows`."""
     sources = [torch.tensor([*examples[row].source, END]) for row in rows]
     targets = [torch.tensor([*examples[row].target, END]) for row in rows]
@@ -102,7 +102,9 @@ def collate(rows: Sequence[int], examples: Sequence[Example]) -> Batch:
     )
 
 
-def collate_sources(rows: Sequence[int], examples: Sequence[Example], *, has_ends: bool) -> Batch:
+def collate_sources(
+    rows: Sequence[int], examples: Sequence[Seq2SeqEncoding], *, has_ends: bool
+) -> Batch:
     """Pad the sources at `rows`, each with the end symbol or, for a tagger, without."""
     end = [END] if has_ends else []
     sources = [torch.tensor([*examples[row].source, *end]) for row in rows]
@@ -113,7 +115,7 @@ def collate_sources(rows: Sequence[int], examples: Sequence[Example], *, has_end
     )
 
 
-def collate_tags(rows: Sequence[int], examples: Sequence[TagExample]) -> Batch:
+def collate_tags(rows: Sequence[int], examples: Sequence[TaggerEncoding]) -> Batch:
     """Pad rows of a tagger: numbers (B, S) and tags (B, S, D), without end symbols."""
     sources = [torch.tensor(examples[row].source) for row in rows]
     targets = [torch.tensor(examples[row].target) for row in rows]
@@ -125,7 +127,7 @@ def collate_tags(rows: Sequence[int], examples: Sequence[TagExample]) -> Batch:
     )
 
 
-def shuffled(examples: Sequence[Row], config: BatchConfig, *, seed: str) -> list[list[int]]:
+def shuffled(examples: Sequence[EncodedPair], config: BatchConfig, *, seed: str) -> list[list[int]]:
     """Put every row into a batch, in an order that `seed` decides, the longest row first.
 
     Rows are shuffled, sorted by length within pools, cut into batches, and the batches shuffled:
@@ -147,20 +149,22 @@ def shuffled(examples: Sequence[Row], config: BatchConfig, *, seed: str) -> list
     return batches
 
 
-def longest_first(examples: Sequence[Row], config: BatchConfig) -> list[list[int]]:
+def longest_first(examples: Sequence[EncodedPair], config: BatchConfig) -> list[list[int]]:
     """Put every row into a batch, the longest first: the least padding."""
     return list(_cut(_longest_first(range(len(examples)), examples), examples, config))
 
 
-def _length(example: Row) -> int:
+def _length(example: EncodedPair) -> int:
     return max(len(example.source), len(example.target)) + 1
 
 
-def _longest_first(rows: Sequence[int], examples: Sequence[Row]) -> list[int]:
+def _longest_first(rows: Sequence[int], examples: Sequence[EncodedPair]) -> list[int]:
     return sorted(rows, key=lambda row: -_length(examples[row]))
 
 
-def _cut(rows: Sequence[int], examples: Sequence[Row], config: BatchConfig) -> Iterator[list[int]]:
+def _cut(
+    rows: Sequence[int], examples: Sequence[EncodedPair], config: BatchConfig
+) -> Iterator[list[int]]:
     """Cut rows, longest first, so that a batch's first row decides its width."""
     batch: list[int] = []
     for row in rows:
@@ -179,7 +183,9 @@ _JOINT = "|"
 _VISIBLE = str.maketrans({" ": "·", "\n": "⏎", "\r": "␍", "\t": "⇥"})
 
 
-def show_examples(pairs: Sequence[Pair], codec: Codec, *, console: Console | None = None) -> None:
+def show_examples(
+    pairs: Sequence[Pair], tokenizer: Seq2SeqTokenizer, *, console: Console | None = None
+) -> None:
     """Print the tokens of pairs.
 
     `·` is the space that a token carries, `<unk:...>` a token that the vocabulary lacks; where a
@@ -189,9 +195,11 @@ def show_examples(pairs: Sequence[Pair], codec: Codec, *, console: Console | Non
     table.add_column("row", justify="right")
     table.add_column("source", ratio=1, overflow="fold")
     table.add_column("target", ratio=1, overflow="fold")
-    for pair, row in zip(pairs, codec.tokenize(pairs), strict=True):
+    for pair, row in zip(pairs, tokenizer.tokenize(pairs), strict=True):
         table.add_row(
-            str(pair.row), _marked(row.source, codec.source), _marked(row.target, codec.target)
+            str(pair.row),
+            _marked(row.source, tokenizer.source),
+            _marked(row.target, tokenizer.target),
         )
     (console or Console()).print(table)
 
@@ -199,11 +207,11 @@ def show_examples(pairs: Sequence[Pair], codec: Codec, *, console: Console | Non
 def _marked(tokens: Sequence[str], vocabulary: Vocabulary) -> Text:
     text = Text()
     for token, id_ in zip(tokens, vocabulary.look_up(tokens), strict=True):
-        if vocabulary.spelling.continues(token):
+        if vocabulary.subwords.continues(token):
             text.append(_JOINT, style="dim")
         elif text:
             text.append(" ")
-        visible = vocabulary.spelling.visible(token).translate(_VISIBLE)
+        visible = vocabulary.subwords.visible(token).translate(_VISIBLE)
         if id_ == UNKNOWN:
             text.append(f"{SPECIALS[UNKNOWN][:-1]}:{visible}>", style="bold red")
         else:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from annoseq.tokenization.linearize import Cover
+    from annoseq.tokenization.linearize import AlignedSpan
 
 
 class TokenSpan(NamedTuple):
@@ -35,7 +35,7 @@ class TokenSpan(NamedTuple):
     score: float
 
 
-class Marked(NamedTuple):
+class ScoredTokenSpans(NamedTuple):
     """The spans of a row in opening order, and the log-probability of all of them together."""
 
     spans: list[TokenSpan]
@@ -45,8 +45,8 @@ class Marked(NamedTuple):
 _BEGIN, _INSIDE, _END, _SINGLE = range(4)
 
 
-def tag_rows(
-    covers: Sequence[Cover],
+def spans_to_bioes(
+    aligned_spans: Sequence[AlignedSpan],
     *,
     tokens: int,
     levels: int,
@@ -58,13 +58,13 @@ def tag_rows(
     A span is left out that lies deeper than there are levels, has another label, or lies in one
     with its own label, unless that is `self_nested`: a tagger cannot find it.
 
-    >>> from annoseq.tokenization.linearize import Cover
-    >>> tag_rows([Cover(0, 2, "X"), Cover(1, 2, "Y")], tokens=3, levels=2, labels={"X": 0, "Y": 1})
+    >>> from annoseq.tokenization.linearize import AlignedSpan
+    >>> spans_to_bioes([AlignedSpan(0, 2, "X"), AlignedSpan(1, 2, "Y")], tokens=3, levels=2, labels={"X": 0, "Y": 1})
     [(1, 0), (5, 8), (0, 0)]
     """
     table = [[0] * levels for _ in range(tokens)]
-    opened: list[Cover] = []
-    for cover in covers:
+    opened: list[AlignedSpan] = []
+    for cover in aligned_spans:
         while opened and opened[-1].last <= cover.first:
             opened.pop()
         is_twice = bool(opened) and opened[-1].label == cover.label not in self_nested
@@ -79,7 +79,7 @@ def tag_rows(
     return [tuple(row) for row in table]
 
 
-def _kind(place: int, cover: Cover) -> int:
+def _kind(place: int, cover: AlignedSpan) -> int:
     if cover.last - cover.first == 1:
         return _SINGLE
     if place == cover.first:
@@ -87,7 +87,7 @@ def _kind(place: int, cover: Cover) -> int:
     return _END if place == cover.last - 1 else _INSIDE
 
 
-def spans_of(tags: Tensor, *, labels: int) -> Tensor:
+def bioes_to_token_spans(tags: Tensor, *, labels: int) -> Tensor:
     """Return the spans (N, 4) of tags (B, T): row, first and last token, label; by row and place.
 
     The tags must be those of whole spans, as a `Chain` finds them: then the n-th that begins is
@@ -101,7 +101,7 @@ def spans_of(tags: Tensor, *, labels: int) -> Tensor:
     return torch.stack([begins[:, 0], begins[:, 1], ends[:, 1], label], 1)
 
 
-def text_spans(
+def token_spans_to_text(
     text: str,
     offsets: Sequence[tuple[int, int]],
     spans: Sequence[TokenSpan],

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from annoseq._version import __version__
-from annoseq.atomic_io import replacing_folder
+from annoseq.atomic_io import atomic_folder
 from annoseq.config import BatchConfig, DataConfig, Task
 from annoseq.data.pairs import Pairs, align_pairs, find_unusable, infer_task
 from annoseq.data.splits import split_rows
@@ -29,8 +29,8 @@ from annoseq.errors import DatasetError, OptionError, PairsError
 from annoseq.tokenization.batching import Batch, collate, show_examples, shuffled
 from annoseq.tokenization.encoded_rows import Part
 from annoseq.tokenization.lazy import Later
-from annoseq.tokenization.length_stats import Bounds
-from annoseq.tokenization.seq2seq_tokenizer import Codec
+from annoseq.tokenization.length_stats import LengthStats
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +51,7 @@ class _Config(BaseModel):
     format: Literal[1]
     annoseq: str
     task: Task
-    bounds: Bounds
+    length_stats: LengthStats
     fingerprint: str
     skipped: tuple[int, ...]
     data: DataConfig
@@ -69,7 +69,7 @@ class Dataset:
     train: Part
     valid: Part
     task: Task
-    vocabularies: Later[Codec] = field(compare=False, repr=False)
+    vocabularies: Later[Seq2SeqTokenizer] = field(compare=False, repr=False)
     config: DataConfig
     fingerprint: str
     skipped: tuple[int, ...] = ()
@@ -82,12 +82,12 @@ class Dataset:
         *,
         valid: Pairs | None = None,
         config: DataConfig | None = None,
-        codec: Codec | None = None,
+        tokenizer: Seq2SeqTokenizer | None = None,
         skip_bad: bool = False,
     ) -> Dataset:
         """Split pairs.
 
-        `valid` stands in for a split where it is given. With a `codec` (a trained model's) no
+        `valid` stands in for a split where it is given. With a `tokenizer` (a trained model's) no
         new vocabularies are built. `skip_bad` leaves out rows that cannot be used.
 
         Raises:
@@ -95,7 +95,13 @@ class Dataset:
         """
         config = config or DataConfig()
         fingerprint = pairs.fingerprint()
-        task = codec.task if codec else infer_task(pairs) if config.task == "auto" else config.task
+        task = (
+            tokenizer.task
+            if tokenizer
+            else infer_task(pairs)
+            if config.task == "auto"
+            else config.task
+        )
         skipped: list[int] = []
         if skip_bad and task == "annotate":
             pairs, skipped = _without_unusable(pairs)
@@ -107,8 +113,8 @@ class Dataset:
                 if table is not None:
                     align_pairs(table, name=table.name)
         train_pairs, valid_pairs = _split(pairs, valid, config)
-        fit = partial(Codec.fit, train_pairs, task=task, config=config)
-        vocabularies = Later.known(codec) if codec else Later(fit)
+        fit = partial(Seq2SeqTokenizer.fit, train_pairs, task=task, config=config)
+        vocabularies = Later.known(tokenizer) if tokenizer else Later(fit)
         return cls(
             train=Part.encode_later(train_pairs, vocabularies),
             valid=Part.encode_later(valid_pairs, vocabularies),
@@ -120,7 +126,7 @@ class Dataset:
         )
 
     @property
-    def codec(self) -> Codec:
+    def tokenizer(self) -> Seq2SeqTokenizer:
         """The vocabularies of the training rows, or those of the model to go on from."""
         return self.vocabularies.value
 
@@ -139,7 +145,7 @@ class Dataset:
             raise OptionError(f"{rows} rows were asked for. Ask for 1 or more.")
         batches = shuffled(self.train.examples, BatchConfig(batch_size=rows), seed="show")
         pairs = [self.train.pairs[row] for row in max(reversed(batches), key=len)]
-        show_examples(pairs, self.codec, console=console)
+        show_examples(pairs, self.tokenizer, console=console)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write a prepared dataset, which `load` and `annoseq train` read.
@@ -151,14 +157,14 @@ class Dataset:
             format=FORMAT,
             annoseq=__version__,
             task=self.task,
-            bounds=self.codec.bounds,
+            length_stats=self.tokenizer.length_stats,
             fingerprint=self.fingerprint,
             skipped=self.skipped,
             data=self.config,
         )
-        with replacing_folder(Path(folder), overwrite=overwrite) as new:
+        with atomic_folder(Path(folder), overwrite=overwrite) as new:
             (new / "config.json").write_text(config.model_dump_json(indent=1), encoding="utf-8")
-            self.codec.save(new)
+            self.tokenizer.save(new)
             self.train.write(new / "train.parquet")
             self.valid.write(new / "valid.parquet")
 
@@ -173,7 +179,9 @@ class Dataset:
         try:
             content = (folder / "config.json").read_bytes()
             config = _Config.model_validate_json(content, strict=True)
-            codec = Codec.load(folder, task=config.task, bounds=config.bounds)
+            tokenizer = Seq2SeqTokenizer.load(
+                folder, task=config.task, length_stats=config.length_stats
+            )
             train, valid = (Part.read(folder / f"{name}.parquet") for name in ("train", "valid"))
         except ValidationError as error:
             fault = error.errors(include_input=False)[0]
@@ -192,7 +200,7 @@ class Dataset:
             train,
             valid,
             config.task,
-            Later.known(codec),
+            Later.known(tokenizer),
             config.data,
             config.fingerprint,
             config.skipped,

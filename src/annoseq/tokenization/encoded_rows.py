@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from annoseq.data.pairs import Pair, fingerprint
 from annoseq.tokenization.lazy import Later
-from annoseq.tokenization.seq2seq_tokenizer import Codec, Example
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding, Seq2SeqTokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,12 +20,12 @@ _PAIR_COLUMNS = ("source", "target", "row", "document", "start")
 class Encoding(NamedTuple):
     """What a codec makes of pairs, in their order: ids, and the texts that a perfect model writes.
 
-    `misfits` counts spans that end within a token, which the model sees widened to all of it.
+    `misaligned` counts spans that end within a token, which the model sees widened to all of it.
     """
 
-    examples: Sequence[Example]
+    examples: Sequence[Seq2SeqEncoding]
     references: Sequence[str]
-    misfits: int
+    misaligned: int
 
 
 @dataclass(frozen=True)
@@ -42,21 +42,21 @@ class Part:
         return len(self.pairs)
 
     @classmethod
-    def encode(cls, pairs: Sequence[Pair], codec: Codec) -> Part:
+    def encode(cls, pairs: Sequence[Pair], tokenizer: Seq2SeqTokenizer) -> Part:
         """Turn pairs into ids.
 
         Raises:
             PairsError: in the annotate task, rows whose target is not their source plus tags.
         """
-        return cls(list(pairs), Later.known(_encode(pairs, Later.known(codec))))
+        return cls(list(pairs), Later.known(_encode(pairs, Later.known(tokenizer))))
 
     @classmethod
-    def encode_later(cls, pairs: Sequence[Pair], codec: Later[Codec]) -> Part:
+    def encode_later(cls, pairs: Sequence[Pair], tokenizer: Later[Seq2SeqTokenizer]) -> Part:
         """Turn pairs into ids when these are asked for."""
-        return cls(list(pairs), Later(partial(_encode, pairs, codec)))
+        return cls(list(pairs), Later(partial(_encode, pairs, tokenizer)))
 
     @property
-    def examples(self) -> Sequence[Example]:
+    def examples(self) -> Sequence[Seq2SeqEncoding]:
         """The ids of the pairs."""
         return self.encoding.value.examples
 
@@ -66,9 +66,9 @@ class Part:
         return self.encoding.value.references
 
     @property
-    def misfits(self) -> int:
+    def misaligned(self) -> int:
         """How many spans end within a token."""
-        return self.encoding.value.misfits
+        return self.encoding.value.misaligned
 
     def fingerprint(self) -> str:
         """Return a checksum of the pairs."""
@@ -91,7 +91,7 @@ class Part:
                 "source_ids": pa.array([example.source for example in self.examples], ids),
                 "target_ids": pa.array([example.target for example in self.examples], ids),
             },
-            metadata={"misfits": str(self.misfits)},
+            metadata={"misfits": str(self.misaligned)},
         )
         parquet.write_table(table, path, write_page_checksum=True)
 
@@ -119,21 +119,21 @@ class Part:
                     )
                 ]
                 ids = zip(columns["source_ids"], columns["target_ids"], strict=True)
-                examples = [Example(*row) for row in ids]
-                misfits = int(table.schema.metadata[b"misfits"])
-                encoding = Encoding(examples, columns["reference"], misfits)
+                examples = [Seq2SeqEncoding(*row) for row in ids]
+                misaligned = int(table.schema.metadata[b"misfits"])
+                encoding = Encoding(examples, columns["reference"], misaligned)
                 return cls(pairs, Later.known(encoding))
             except (ArrowException, OSError, KeyError, TypeError) as error:
                 raise ValueError(f"{path.name} is not a part of a prepared dataset") from error
 
 
-def _encode(pairs: Sequence[Pair], codec: Later[Codec]) -> Encoding:
-    examples: list[Example] = []
+def _encode(pairs: Sequence[Pair], tokenizer: Later[Seq2SeqTokenizer]) -> Encoding:
+    examples: list[Seq2SeqEncoding] = []
     references: list[str] = []
-    misfits = 0
-    for pair, row in zip(pairs, codec.value.tokenize(pairs), strict=True):
-        examples.append(codec.value.encode(row))
+    misaligned = 0
+    for pair, row in zip(pairs, tokenizer.value.tokenize(pairs), strict=True):
+        examples.append(tokenizer.value.encode(row))
         # The same string twice is kept once.
         references.append(pair.target if row.reference == pair.target else row.reference)
-        misfits += row.misfits
-    return Encoding(examples, references, misfits)
+        misaligned += row.misaligned
+    return Encoding(examples, references, misaligned)

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from annoseq.errors import OptionError
 from annoseq.tokenization.pretokenizer import core_start
-from annoseq.tokenization.regex_patterns import Expression, matches, read_expressions
+from annoseq.tokenization.regex_patterns import RegexPattern, matches, read_regex_patterns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Hints:
+class LexiconFeatures:
     """Files of the user's own knowledge: lists, and patterns."""
 
     lexicons: Sequence[Path] = ()
@@ -35,7 +35,7 @@ class Hints:
     def __bool__(self) -> bool:
         return bool(self.lexicons or self.patterns)
 
-    def read(self, *, cut: Callable[[str], Sequence[str]]) -> Marker:
+    def read(self, *, cut: Callable[[str], Sequence[str]]) -> LexiconMatcher:
         """Read the files; `cut` cuts a text into tokens.
 
         Raises:
@@ -48,7 +48,7 @@ class Hints:
                     f"--lexicon {path}: there is another list named {path.stem}. Rename one."
                 )
             lists[path.stem] = read_list(path, cut=cut)
-        return Marker(
+        return LexiconMatcher(
             lists=lists, patterns={} if self.patterns is None else read_patterns(self.patterns)
         )
 
@@ -56,13 +56,13 @@ class Hints:
 _SEPARATOR = "\x1f"
 
 
-class Marker(BaseModel):
+class LexiconMatcher(BaseModel):
     """Lists (each as token sequences, case folded) and patterns, by name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, ignored_types=(cached_property,))
 
     lists: dict[str, tuple[str, ...]] = {}
-    patterns: dict[str, Expression] = {}
+    patterns: dict[str, RegexPattern] = {}
 
     def __bool__(self) -> bool:
         return bool(self.lists or self.patterns)
@@ -167,11 +167,11 @@ def _entry(tokens: Iterable[str]) -> str:
     return f"{_SEPARATOR}{_SEPARATOR}".join(words)
 
 
-def read_patterns(path: Path) -> dict[str, Expression]:
+def read_patterns(path: Path) -> dict[str, RegexPattern]:
     """Read named patterns from a TOML file: for each a table with its `pattern`.
 
     Raises:
         OptionError: the file cannot be read, or a pattern makes no sense.
     """
     example = "pattern = 'EXPRESSION', and ignore_case = true if you like"
-    return read_expressions(path, Expression, option="--patterns", example=example)
+    return read_regex_patterns(path, RegexPattern, option="--patterns", example=example)

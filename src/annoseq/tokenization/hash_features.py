@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
     from annoseq.vectors.lookup import TokenVectors
 
-KINDS = 5
-"""The kinds of features, each with a table of its own: see `Bags`."""
+FEATURE_KINDS = 5
+"""The kinds of features, each with a table of its own: see `FeatureBags`."""
 _GRAMS = range(3, 6)
 _AFFIXES = range(1, 5)
 _LONGEST_SHAPE, _LONGEST_WORD = 10, 12
 _REMEMBERED = 1 << 17
-"""Tokens after which `Words` makes room: any number of texts may come."""
+"""Tokens after which `FeatureHasher` makes room: any number of texts may come."""
 _Key = str | tuple[str, tuple[str, ...]]
 _RUN, _ONCE = re.compile(r"(.)\1+"), r"\1"
 
 
-class Bags(NamedTuple):
+class FeatureBags(NamedTuple):
     """The features of some tokens, by kind.
 
     For each kind (the word itself; its character n-grams; its affixes; its shape, length and the
@@ -45,9 +45,9 @@ class Bags(NamedTuple):
     starts: tuple[Tensor, ...]
     vectors: Tensor | None = None
 
-    def to(self, device: torch.device) -> Bags:
+    def to(self, device: torch.device) -> FeatureBags:
         """Copy to a device."""
-        return Bags(
+        return FeatureBags(
             tuple(one.to(device) for one in self.ids),
             tuple(one.to(device) for one in self.starts),
             None if self.vectors is None else self.vectors.to(device),
@@ -59,7 +59,7 @@ def table_sizes(buckets: int) -> tuple[int, ...]:
     return buckets // 2, buckets, buckets // 4, buckets // 16, buckets // 16
 
 
-def features(token: str, marks: Sequence[str]) -> Iterator[list[str]]:
+def token_features(token: str, marks: Sequence[str]) -> Iterator[list[str]]:
     """Yield the features of a token, kind by kind."""
     is_spaced = len(token) > 1 and token[0] == " "
     word = token[1:] if is_spaced else token
@@ -86,7 +86,7 @@ def _shape_of(character: str) -> str:
     return "d" if character.isdigit() else character
 
 
-class Words:
+class FeatureHasher:
     """Numbers for the different tokens met so far, and their features.
 
     A token is a text with its marks. The numbers mean something to this object alone and are
@@ -125,7 +125,7 @@ class Words:
                 self.vectors.forget()
             self.age += 1
 
-    def bags(self, numbers: Iterable[int]) -> Bags:
+    def bags(self, numbers: Iterable[int]) -> FeatureBags:
         """Return the features of the tokens with these numbers.
 
         Raises:
@@ -134,7 +134,7 @@ class Words:
         numbers = list(numbers)
         chosen = [self._features[number] for number in numbers]
         ids, starts = [], []
-        for kind in range(KINDS):
+        for kind in range(FEATURE_KINDS):
             lengths = torch.tensor([0, *(len(one[kind]) for one in chosen)])
             starts.append(lengths.cumsum(0)[:-1])
             flat = [id_ for one in chosen for id_ in one[kind]]
@@ -143,7 +143,7 @@ class Words:
         if self.vectors is not None:
             self.read_vectors()
             vectors = torch.from_numpy(self.vectors.take(numbers))
-        return Bags(tuple(ids), tuple(starts), vectors)
+        return FeatureBags(tuple(ids), tuple(starts), vectors)
 
     def read_vectors(self) -> None:
         """Read the vectors of all tokens met, if there is a file: together that is soon done.
@@ -161,7 +161,7 @@ class Words:
         self._features.append(
             [
                 [id_ for text in of_kind for id_ in _places(text, size)]
-                for of_kind, size in zip(features(token, marks), self._sizes, strict=True)
+                for of_kind, size in zip(token_features(token, marks), self._sizes, strict=True)
             ]
         )
         return number

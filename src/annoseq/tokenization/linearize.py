@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
 
-class Cover(NamedTuple):
+class AlignedSpan(NamedTuple):
     """The tokens `first` to `last` (excluded) that a span covers."""
 
     first: int
@@ -24,9 +24,9 @@ class Cover(NamedTuple):
     label: str
 
 
-def cover(
+def align_to_tokens(
     text: str, offsets: Sequence[tuple[int, int]], spans: Iterable[Span]
-) -> tuple[list[Cover], int]:
+) -> tuple[list[AlignedSpan], int]:
     """Find the tokens of each span, in opening order, and how many spans end within a token.
 
     A span that cuts a token is widened to all of it. Where that would make it overlap the span
@@ -35,8 +35,8 @@ def cover(
     cores = [core_start(text, start, end) for start, end in offsets]
     ends = [end for _, end in offsets]
     blank = [text[start:end].isspace() for start, end in offsets]
-    found: list[Cover] = []
-    misfits = 0
+    found: list[AlignedSpan] = []
+    misaligned = 0
     for span in spans:
         first, last = bisect_right(ends, span.start), bisect_left(cores, span.end)
         while first < last and blank[first]:
@@ -44,16 +44,16 @@ def cover(
         while first < last and blank[last - 1]:
             last -= 1
         fits = first < last and cores[first] >= span.start and ends[last - 1] <= span.end
-        misfits += not fits
+        misaligned += not fits
         first = _apart(first, last, found)
         while first < last and blank[first]:
             first += 1
         if first < last:
-            found.append(Cover(first, last, span.label))
-    return found, misfits
+            found.append(AlignedSpan(first, last, span.label))
+    return found, misaligned
 
 
-def _apart(first: int, last: int, found: Sequence[Cover]) -> int:
+def _apart(first: int, last: int, found: Sequence[AlignedSpan]) -> int:
     """Move `first` past every earlier span that would be crossed."""
     for earlier in found:
         if earlier.first <= first < earlier.last < last:
@@ -61,15 +61,15 @@ def _apart(first: int, last: int, found: Sequence[Cover]) -> int:
     return first
 
 
-def tagged_tokens(tokens: Sequence[str], covers: Iterable[Cover]) -> list[str]:
-    """Put the tags of `covers` (in opening order) between tokens.
+def linearize(tokens: Sequence[str], aligned_spans: Iterable[AlignedSpan]) -> list[str]:
+    """Put the tags of `aligned_spans` (in opening order) between tokens.
 
-    >>> tagged_tokens(["Dr", ".", " Ames", ":"], [Cover(2, 3, "NAME")])
+    >>> linearize(["Dr", ".", " Ames", ":"], [AlignedSpan(2, 3, "NAME")])
     ['Dr', '.', '{{NAME}}', ' Ames', '{{/NAME}}', ':']
     """
     before: dict[int, list[str]] = {}
     after: dict[int, list[str]] = {}
-    for first, last, label in covers:
+    for first, last, label in aligned_spans:
         before.setdefault(first, []).append(opening(label))
         after.setdefault(last - 1, []).insert(0, closing(label))
     return [
@@ -79,21 +79,21 @@ def tagged_tokens(tokens: Sequence[str], covers: Iterable[Cover]) -> list[str]:
     ]
 
 
-def tight_target(text: str, spans: Iterable[Span]) -> str:
+def render_tightened(text: str, spans: Iterable[Span]) -> str:
     """Write the target as a perfect model does: white space at a span's edges is outside of it.
 
-    >>> tight_target("Dr. Ames ", [Span(3, 9, "NAME")])
+    >>> render_tightened("Dr. Ames ", [Span(3, 9, "NAME")])
     'Dr. {{NAME}}Ames{{/NAME}} '
     """
     return render(text, [tighten(text, span) for span in spans])
 
 
-def join_tagged(tokens: Iterable[str], *, tags: Collection[str]) -> str:
+def delinearize(tokens: Iterable[str], *, tags: Collection[str]) -> str:
     """Write tokens, some of them `tags`, as annotated text, whether or not it is well nested.
 
     The space that a token carries goes before the tags that open in front of it.
 
-    >>> join_tagged(["Dr", ".", "{{X}}", " Ames", "{{/X}}"], tags=["{{X}}", "{{/X}}"])
+    >>> delinearize(["Dr", ".", "{{X}}", " Ames", "{{/X}}"], tags=["{{X}}", "{{/X}}"])
     'Dr. {{X}}Ames{{/X}}'
     """
     pieces: list[str] = []

@@ -22,7 +22,7 @@ SECONDS = 5.0
 """How long one expression may take for one text."""
 
 
-class Expression(BaseModel):
+class RegexPattern(BaseModel):
     """A regular expression of the `regex` library."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -44,7 +44,7 @@ class Expression(BaseModel):
             raise ValueError(f"this is no regular expression: {error}") from error
 
 
-Kind = TypeVar("Kind", bound=Expression)
+Kind = TypeVar("Kind", bound=RegexPattern)
 
 
 def matches(
@@ -74,7 +74,9 @@ def matches(
         ) from error
 
 
-def read_expressions(path: Path, kind: type[Kind], *, option: str, example: str) -> dict[str, Kind]:
+def read_regex_patterns(
+    path: Path, kind: type[Kind], *, option: str, example: str
+) -> dict[str, Kind]:
     """Read a table of the fields of `kind` for each expression; `example` says what to write.
 
     `option` is the one that names the file on the command line.

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from annoseq.data.markup import closing, opening
 from annoseq.data.pairs import align_pairs
-from annoseq.tokenization.length_stats import Bounds
+from annoseq.tokenization.length_stats import LengthStats
 from annoseq.tokenization.linearize import (
-    cover,
-    join_tagged,
+    align_to_tokens,
+    delinearize,
+    linearize,
     move_spaces,
-    tagged_tokens,
-    tight_target,
+    render_tightened,
 )
-from annoseq.tokenization.pretokenizer import segmentation
-from annoseq.tokenization.subwords import Pieces
+from annoseq.tokenization.pretokenizer import build_pretokenizer
+from annoseq.tokenization.subwords import BytePairEncoding
 from annoseq.tokenization.vocabulary import SPECIALS, Tokens, Vocabulary
 
 if TYPE_CHECKING:
@@ -31,28 +31,28 @@ if TYPE_CHECKING:
 
     from annoseq.config import DataConfig, Task
     from annoseq.data.pairs import Pair
-    from annoseq.tokenization.linearize import Cover
+    from annoseq.tokenization.linearize import AlignedSpan
 
 SOURCE_FILE, TARGET_FILE, LABELS_FILE = "source.json", "target.json", "labels.json"
 FILES = (SOURCE_FILE, TARGET_FILE, LABELS_FILE)
 
 
-class TokenPair(NamedTuple):
+class TokenizedPair(NamedTuple):
     """A pair in tokens.
 
     `reference` is the pair's target, in the annotate task with tight tags: the text that a perfect
-    model writes, but for the spans that end within a token, which `misfits` counts. `covers` are
+    model writes, but for the spans that end within a token, which `misaligned` counts. `aligned_spans` are
     the tokens of the spans, in opening order.
     """
 
     source: list[str]
     target: list[str]
     reference: str
-    misfits: int = 0
-    covers: Sequence[Cover] = ()
+    misaligned: int = 0
+    aligned_spans: Sequence[AlignedSpan] = ()
 
 
-class Example(NamedTuple):
+class Seq2SeqEncoding(NamedTuple):
     """A pair in ids, without begin and end symbols."""
 
     source: list[int]
@@ -60,21 +60,21 @@ class Example(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Codec:
+class Seq2SeqTokenizer:
     """Both vocabularies, and what the training pairs say about outputs."""
 
     task: Task
     source: Vocabulary
     target: Vocabulary
     labels: tuple[str, ...]
-    bounds: Bounds
+    length_stats: LengthStats
     _tags: frozenset[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_tags", frozenset(_tag_tokens(self.labels)))
 
     @classmethod
-    def fit(cls, pairs: Sequence[Pair], *, task: Task, config: DataConfig) -> Codec:
+    def fit(cls, pairs: Sequence[Pair], *, task: Task, config: DataConfig) -> Seq2SeqTokenizer:
         """Build the vocabularies from training pairs; of pieces there is one, for both sides.
 
         Raises:
@@ -83,37 +83,39 @@ class Codec:
         labels: tuple[str, ...] = ()
         if task == "annotate":
             labels = tuple(sorted({span.label for row in align_pairs(pairs) for span in row}))
-        cut_by = segmentation(keeps_tags=task == "translate")
-        nothing = Vocabulary.build(Counter(), cut_by=cut_by, config=config)
-        plain = cls(task, nothing, nothing, labels, Bounds())
+        pre_tokenizer = build_pretokenizer(keeps_tags=task == "translate")
+        nothing = Vocabulary.build(Counter(), pre_tokenizer=pre_tokenizer, config=config)
+        plain = cls(task, nothing, nothing, labels, LengthStats())
         source, target = Counter[str](), Counter[str]()
 
-        def counted() -> Iterator[TokenPair]:
+        def counted() -> Iterator[TokenizedPair]:
             for row in plain.tokenize(pairs):
                 source.update(row.source)
                 target.update(row.target)
                 yield row
 
-        bounds = Bounds.measure(counted())
+        length_stats = LengthStats.measure(counted())
         tags = list(_tag_tokens(labels))
         if config.tokens == "bpe":
             # The larger count, not the sum: a word that is copied has been seen once.
-            both = Vocabulary.learn(source | target, cut_by=cut_by, reserved=tags, config=config)
-            codec = cls(task, both, both, labels, bounds)
-            return replace(codec, bounds=Bounds.measure(codec.tokenize(pairs)))
+            both = Vocabulary.learn(
+                source | target, pre_tokenizer=pre_tokenizer, reserved=tags, config=config
+            )
+            tokenizer = cls(task, both, both, labels, length_stats)
+            return replace(tokenizer, length_stats=LengthStats.measure(tokenizer.tokenize(pairs)))
         return cls(
             task,
-            Vocabulary.build(source, cut_by=cut_by, config=config),
-            Vocabulary.build(target, cut_by=cut_by, reserved=tags, config=config),
+            Vocabulary.build(source, pre_tokenizer=pre_tokenizer, config=config),
+            Vocabulary.build(target, pre_tokenizer=pre_tokenizer, reserved=tags, config=config),
             labels,
-            bounds,
+            length_stats,
         )
 
     def output_limits(self, source_lengths: Tensor) -> Tensor:
         """Return the most tokens that outputs may have (B,); all lengths count the end symbol."""
-        return (source_lengths * self.bounds.growth).ceil().long()
+        return (source_lengths * self.length_stats.growth).ceil().long()
 
-    def tokenize(self, pairs: Sequence[Pair]) -> Iterator[TokenPair]:
+    def tokenize(self, pairs: Sequence[Pair]) -> Iterator[TokenizedPair]:
         """Cut pairs into tokens, one after the other.
 
         Raises:
@@ -124,24 +126,24 @@ class Codec:
             return
         for pair in pairs:
             source, target = _cut(self.source, pair.source), _cut(self.target, pair.target)
-            yield TokenPair(source, target, pair.target)
+            yield TokenizedPair(source, target, pair.target)
 
-    def _tokenize_annotated(self, pairs: Sequence[Pair]) -> Iterator[TokenPair]:
+    def _tokenize_annotated(self, pairs: Sequence[Pair]) -> Iterator[TokenizedPair]:
         for pair, spans in zip(pairs, align_pairs(pairs), strict=True):
             tokens, offsets = self.source.cut(pair.source)
-            covers, misfits = cover(pair.source, offsets, spans)
-            reference = tight_target(pair.source, spans)
-            target = tagged_tokens(tokens, covers)
-            yield TokenPair(tokens, target, reference, misfits, covers)
+            aligned_spans, misaligned = align_to_tokens(pair.source, offsets, spans)
+            reference = render_tightened(pair.source, spans)
+            target = linearize(tokens, aligned_spans)
+            yield TokenizedPair(tokens, target, reference, misaligned, aligned_spans)
 
-    def encode(self, row: TokenPair) -> Example:
+    def encode(self, row: TokenizedPair) -> Seq2SeqEncoding:
         """Turn tokens into ids."""
-        return Example(self.source.look_up(row.source), self.target.look_up(row.target))
+        return Seq2SeqEncoding(self.source.look_up(row.source), self.target.look_up(row.target))
 
-    def encode_source(self, text: str) -> Example:
+    def encode_source(self, text: str) -> Seq2SeqEncoding:
         """Turn a text without a target into ids."""
         cut = _cut(self.source, text) if self.task == "translate" else self.source.cut(text).tokens
-        return Example(self.source.look_up(cut), [])
+        return Seq2SeqEncoding(self.source.look_up(cut), [])
 
     def read(self, text: str) -> tuple[Tokens, list[int]]:
         """Cut a text of the annotate task; return its tokens, and their ids."""
@@ -150,9 +152,9 @@ class Codec:
 
     def decode(self, ids: Iterable[int]) -> str:
         """Write target ids as text; a special symbol appears as it is named."""
-        words = self.target.spelling.join(self.target.tokens[id_] for id_ in ids)
+        words = self.target.subwords.join(self.target.tokens[id_] for id_ in ids)
         if self.task == "annotate":
-            return join_tagged(words, tags=self._tags)
+            return delinearize(words, tags=self._tags)
         return "".join(move_spaces(words, back=True))
 
     def signature(self) -> str:
@@ -168,7 +170,7 @@ class Codec:
         (folder / LABELS_FILE).write_text(labels + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path, *, task: Task, bounds: Bounds) -> Codec:
+    def load(cls, folder: Path, *, task: Task, length_stats: LengthStats) -> Seq2SeqTokenizer:
         """Read what `save` wrote.
 
         Raises:
@@ -181,13 +183,13 @@ class Codec:
             target = Vocabulary.from_json((folder / TARGET_FILE).read_text(encoding="utf-8"))
         with _named(LABELS_FILE):
             labels = _parse_labels((folder / LABELS_FILE).read_text(encoding="utf-8"))
-        in_pieces = any(isinstance(side.spelling, Pieces) for side in (source, target))
+        in_pieces = any(isinstance(side.subwords, BytePairEncoding) for side in (source, target))
         if in_pieces and source.to_json() != target.to_json():
             raise ValueError(f"{SOURCE_FILE} does not fit {TARGET_FILE}")
         tags = list(_tag_tokens(labels))
         if target.tokens[len(SPECIALS) : len(SPECIALS) + len(tags)] != tags:
             raise ValueError(f"{LABELS_FILE} does not fit {TARGET_FILE}")
-        return cls(task, source, target, labels, bounds)
+        return cls(task, source, target, labels, length_stats)
 
 
 def _cut(vocabulary: Vocabulary, text: str) -> list[str]:

@@ -50,7 +50,7 @@ _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 _SYMBOL = re.compile(r"<[a-z]+>")  # the special symbols
 
 
-class Spelling(Protocol):
+class SubwordModel(Protocol):
     """The tokens of a vocabulary, as writing."""
 
     def split(self, word: str) -> Sequence[str]:
@@ -69,7 +69,7 @@ class Spelling(Protocol):
         """Return a token as a reader should see it."""
 
 
-class Whole:
+class WholeWords:
     """Every word is a token."""
 
     def split(self, word: str) -> Sequence[str]:
@@ -99,7 +99,7 @@ class _Piece(NamedTuple):
     is_apart: bool  # a tag or a special symbol
 
 
-class Pieces:
+class BytePairEncoding:
     """Words are written in the pieces of a byte pair encoding."""
 
     def __init__(self, model: BPE) -> None:

@@ -15,13 +15,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from annoseq.data.pairs import align_pairs
 from annoseq.errors import DatasetError
-from annoseq.tokenization.bioes import tag_rows
-from annoseq.tokenization.gazetteer import Marker
-from annoseq.tokenization.hash_features import Words
-from annoseq.tokenization.length_stats import Bounds
-from annoseq.tokenization.linearize import cover
-from annoseq.tokenization.pretokenizer import segmentation
-from annoseq.tokenization.seq2seq_tokenizer import TokenPair
+from annoseq.tokenization.bioes import spans_to_bioes
+from annoseq.tokenization.gazetteer import LexiconMatcher
+from annoseq.tokenization.hash_features import FeatureHasher
+from annoseq.tokenization.length_stats import LengthStats
+from annoseq.tokenization.linearize import align_to_tokens
+from annoseq.tokenization.pretokenizer import build_pretokenizer
+from annoseq.tokenization.seq2seq_tokenizer import TokenizedPair
 from annoseq.tokenization.vocabulary import Tokens
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from annoseq.config import Task
     from annoseq.data.markup import Span
     from annoseq.data.pairs import Pair
-    from annoseq.tokenization.gazetteer import Hints
+    from annoseq.tokenization.gazetteer import LexiconFeatures
     from annoseq.vectors.lookup import TokenVectors
 
 TAGGING_FILE = "tagging.json"
@@ -39,7 +39,7 @@ _CUT_DIGITS = 0.005
 """Digits are read in runs, unless more than this share of spans would end within one."""
 
 
-class TagExample(NamedTuple):
+class TaggerEncoding(NamedTuple):
     """A row: the numbers of its tokens, and the tags of each, one for each level."""
 
     source: list[int]
@@ -53,24 +53,24 @@ class _Tagging(BaseModel):
 
     labels: tuple[str, ...]
     joins_digits: bool
-    marker: Marker
+    lexicon_matcher: LexiconMatcher
 
 
 @dataclass(frozen=True)
-class TagCodec:
+class TaggerTokenizer:
     """How texts are cut, the labels, and what the training pairs say about nesting and length.
 
-    `words` numbers the tokens met so far; it is never saved, nor is `misfits`, the number of spans
+    `words` numbers the tokens met so far; it is never saved, nor is `misaligned`, the number of spans
     of the training pairs that end within a token, which the model sees widened to all of it.
     """
 
     labels: tuple[str, ...]
-    bounds: Bounds
-    words: Words
+    length_stats: LengthStats
+    words: FeatureHasher
     joins_digits: bool = True
-    marker: Marker = field(default_factory=Marker)
+    lexicon_matcher: LexiconMatcher = field(default_factory=LexiconMatcher)
     task: Task = "annotate"
-    misfits: int = field(default=0, compare=False)
+    misaligned: int = field(default=0, compare=False)
 
     @classmethod
     def fit(
@@ -78,9 +78,9 @@ class TagCodec:
         pairs: Sequence[Pair],
         *,
         buckets: int,
-        hints: Hints,
+        lexicon_features: LexiconFeatures,
         vectors: TokenVectors | None = None,
-    ) -> TagCodec:
+    ) -> TaggerTokenizer:
         """Look at training pairs.
 
         Raises:
@@ -90,32 +90,39 @@ class TagCodec:
         spans = align_pairs(pairs)
         labels = tuple(sorted({span.label for row in spans for span in row}))
         codecs = [
-            cls(labels, Bounds(), Words(buckets=buckets), joins_digits=joins)
+            cls(labels, LengthStats(), FeatureHasher(buckets=buckets), joins_digits=joins)
             for joins in (True, False)
         ]
-        rows = [list(codec._cover(pairs, spans)) for codec in codecs]
-        joined, single = (sum(row.misfits for row in some) for some in rows)
+        rows = [list(tokenizer._cover(pairs, spans)) for tokenizer in codecs]
+        joined, single = (sum(row.misaligned for row in some) for some in rows)
         chosen = int(joined - single > _CUT_DIGITS * sum(map(len, spans)))
-        misfits = single if chosen else joined
-        codec = codecs[chosen]
-        marker = hints.read(cut=lambda text: codec.cut(text).tokens)
-        bounds = Bounds.measure(iter(rows[chosen]))
-        words = Words(buckets=buckets, vectors=vectors)
-        return cls(labels, bounds, words, codec.joins_digits, marker, misfits=misfits)
+        misaligned = single if chosen else joined
+        tokenizer = codecs[chosen]
+        lexicon_matcher = lexicon_features.read(cut=lambda text: tokenizer.cut(text).tokens)
+        length_stats = LengthStats.measure(iter(rows[chosen]))
+        words = FeatureHasher(buckets=buckets, vectors=vectors)
+        return cls(
+            labels,
+            length_stats,
+            words,
+            tokenizer.joins_digits,
+            lexicon_matcher,
+            misaligned=misaligned,
+        )
 
     @property
     def levels(self) -> int:
         """How many levels of nested spans there are, at least 1."""
-        return max(self.bounds.depth, 1)
+        return max(self.length_stats.depth, 1)
 
     @property
     def widest(self) -> int:
         """How many tokens a span that is not the likeliest may have: twice those of training."""
-        return max(2 * self.bounds.longest_span, 1)
+        return max(2 * self.length_stats.longest_span, 1)
 
     @cached_property
     def _cut_by(self) -> object:
-        return segmentation(joins_digits=self.joins_digits)
+        return build_pretokenizer(joins_digits=self.joins_digits)
 
     def cut(self, text: str) -> Tokens:
         """Cut a text into tokens; joined, they are the text."""
@@ -129,10 +136,10 @@ class TagCodec:
             OptionError: a pattern takes too long.
         """
         cut = self.cut(text)
-        marks = self.marker.marks(text, *cut) if self.marker else None
+        marks = self.lexicon_matcher.marks(text, *cut) if self.lexicon_matcher else None
         return cut, self.words.look_up(cut.tokens, marks)
 
-    def encode(self, pairs: Sequence[Pair], *, is_training: bool = False) -> list[TagExample]:
+    def encode(self, pairs: Sequence[Pair], *, is_training: bool = False) -> list[TaggerEncoding]:
         """Turn pairs into numbers and tags.
 
         A span whose label is not known cannot be found: in training that is an error.
@@ -151,21 +158,23 @@ class TagCodec:
             )
         examples = []
         for pair, row in zip(pairs, self._cover(pairs, spans), strict=True):
-            tags = tag_rows(
-                row.covers,
+            tags = spans_to_bioes(
+                row.aligned_spans,
                 tokens=len(row.source),
                 levels=self.levels,
                 labels=numbers,
-                self_nested=self.bounds.self_nested,
+                self_nested=self.length_stats.self_nested,
             )
-            examples.append(TagExample(self.read(pair.source)[1], tags))
+            examples.append(TaggerEncoding(self.read(pair.source)[1], tags))
         return examples
 
-    def _cover(self, pairs: Sequence[Pair], spans: Sequence[Sequence[Span]]) -> Iterator[TokenPair]:
+    def _cover(
+        self, pairs: Sequence[Pair], spans: Sequence[Sequence[Span]]
+    ) -> Iterator[TokenizedPair]:
         for pair, row in zip(pairs, spans, strict=True):
             tokens, offsets = self.cut(pair.source)
-            covers, misfits = cover(pair.source, offsets, row)
-            yield TokenPair(tokens, tokens, "", misfits, covers)
+            aligned_spans, misaligned = align_to_tokens(pair.source, offsets, row)
+            yield TokenizedPair(tokens, tokens, "", misaligned, aligned_spans)
 
     def signature(self) -> str:
         """Return a checksum of everything that decides what a tag means."""
@@ -173,7 +182,7 @@ class TagCodec:
 
     def _to_json(self) -> str:
         return _Tagging(
-            labels=self.labels, joins_digits=self.joins_digits, marker=self.marker
+            labels=self.labels, joins_digits=self.joins_digits, lexicon_matcher=self.lexicon_matcher
         ).model_dump_json(indent=1)
 
     def save(self, folder: Path) -> None:
@@ -182,8 +191,13 @@ class TagCodec:
 
     @classmethod
     def load(
-        cls, folder: Path, *, bounds: Bounds, buckets: int, vectors: TokenVectors | None = None
-    ) -> TagCodec:
+        cls,
+        folder: Path,
+        *,
+        length_stats: LengthStats,
+        buckets: int,
+        vectors: TokenVectors | None = None,
+    ) -> TaggerTokenizer:
         """Read what `save` wrote.
 
         Raises:
@@ -195,7 +209,7 @@ class TagCodec:
         except ValidationError as error:
             fault = error.errors(include_input=False, include_url=False)[0]
             raise ValueError(f"{TAGGING_FILE}: {fault['msg']}") from error
-        for pattern in found.marker.patterns.values():
+        for pattern in found.lexicon_matcher.patterns.values():
             pattern.compile()
-        words = Words(buckets=buckets, vectors=vectors)
-        return cls(found.labels, bounds, words, found.joins_digits, found.marker)
+        words = FeatureHasher(buckets=buckets, vectors=vectors)
+        return cls(found.labels, length_stats, words, found.joins_digits, found.lexicon_matcher)

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import BPE, WordLevel
 
 from annoseq.tokenization import subwords as bpe
-from annoseq.tokenization.subwords import Pieces, Whole
+from annoseq.tokenization.subwords import BytePairEncoding, WholeWords
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tokenizers.pre_tokenizers import PreTokenizer
 
     from annoseq.config import DataConfig
-    from annoseq.tokenization.subwords import Spelling
+    from annoseq.tokenization.subwords import SubwordModel
 
 SPECIALS = ("<pad>", "<unk>", "<bos>", "<eos>")
 PAD, UNKNOWN, BEGIN, END = range(len(SPECIALS))
@@ -40,7 +40,7 @@ class Tokens(NamedTuple):
 
 
 class Vocabulary:
-    """The tokens of one side, each with its id; `spelling` tells how words are written in them.
+    """The tokens of one side, each with its id; `subwords` tells how words are written in them.
 
     `reserved` tokens (the tags) come right after the special symbols; then words by falling
     count, equal counts in code point order, or pieces.
@@ -50,7 +50,9 @@ class Vocabulary:
         self._tokenizer = tokenizer
         self._cut_by: PreTokenizer = tokenizer.pre_tokenizer
         model = tokenizer.model
-        self.spelling: Spelling = Pieces(model) if isinstance(model, BPE) else Whole()
+        self.subwords: SubwordModel = (
+            BytePairEncoding(model) if isinstance(model, BPE) else WholeWords()
+        )
         self.ids: Mapping[str, int] = tokenizer.get_vocab(with_added_tokens=False)
         self.tokens: Sequence[str] = sorted(self.ids, key=self.ids.__getitem__)
 
@@ -59,7 +61,7 @@ class Vocabulary:
         cls,
         counts: Counter[str],
         *,
-        cut_by: PreTokenizer,
+        pre_tokenizer: PreTokenizer,
         reserved: Iterable[str] = (),
         config: DataConfig,
     ) -> Vocabulary:
@@ -75,26 +77,26 @@ class Vocabulary:
         model = WordLevel(
             {word: id_ for id_, word in enumerate(words)}, unk_token=SPECIALS[UNKNOWN]
         )
-        return cls._with(model, cut_by)
+        return cls._with(model, pre_tokenizer)
 
     @classmethod
     def learn(
         cls,
         counts: Counter[str],
         *,
-        cut_by: PreTokenizer,
+        pre_tokenizer: PreTokenizer,
         reserved: Iterable[str] = (),
         config: DataConfig,
     ) -> Vocabulary:
         """Learn up to `bpe_vocab` pieces from words and their counts."""
         fixed = [*SPECIALS, *reserved]
         model = bpe.learn(counts, fixed=fixed, unknown=SPECIALS[UNKNOWN], config=config)
-        return cls._with(model, cut_by)
+        return cls._with(model, pre_tokenizer)
 
     @classmethod
-    def _with(cls, model: BPE | WordLevel, cut_by: PreTokenizer) -> Vocabulary:
+    def _with(cls, model: BPE | WordLevel, pre_tokenizer: PreTokenizer) -> Vocabulary:
         tokenizer = Tokenizer(model)
-        tokenizer.pre_tokenizer = cut_by
+        tokenizer.pre_tokenizer = pre_tokenizer
         return cls(tokenizer)
 
     def __len__(self) -> int:
@@ -105,7 +107,7 @@ class Vocabulary:
         tokens: list[str] = []
         offsets: list[tuple[int, int]] = []
         for word, place in self._cut_by.pre_tokenize_str(text):
-            written = self.spelling.split(word)
+            written = self.subwords.split(word)
             tokens += written
             offsets += [place] * len(written)
         return Tokens(tokens, offsets)
@@ -116,7 +118,7 @@ class Vocabulary:
 
     def spell(self, words: Iterable[str]) -> list[str]:
         """Write words in tokens."""
-        return [token for word in words for token in self.spelling.split(word)]
+        return [token for word in words for token in self.subwords.split(word)]
 
     def look_up(self, tokens: Iterable[str]) -> list[int]:
         """Return the ids of tokens, `UNKNOWN` for those that the vocabulary lacks."""
