@@ -7,11 +7,11 @@ from contextlib import suppress
 
 import pytest
 
-from annoseq.progress import progress
+from annoseq.progress import progress_bar
 
 _PROGRAM = """
-from annoseq.progress import progress
-with progress("reading", total=3) as advance:
+from annoseq.progress import progress_bar
+with progress_bar("reading", total=3) as advance:
     for _ in range(3):
         advance(1)
 """
@@ -26,7 +26,7 @@ def on_a_terminal(monkeypatch: pytest.MonkeyPatch, *, total: int | None) -> str:
     ours, theirs = os.openpty()
     with os.fdopen(theirs, "w", encoding="utf-8") as terminal:
         monkeypatch.setattr(sys, "stderr", terminal)
-        with progress("reading [b]", total=total) as advance:
+        with progress_bar("reading [b]", total=total) as advance:
             advance(7)
             advance(5)
     shown = b""
@@ -60,6 +60,6 @@ def test_in_a_pipe_nothing_is_written() -> None:
 
 
 def test_an_error_inside_goes_through(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ZeroDivisionError), progress("reading", total=3) as advance:
+    with pytest.raises(ZeroDivisionError), progress_bar("reading", total=3) as advance:
         advance(1 // 0)
     assert capfd.readouterr() == ("", "")

@@ -11,7 +11,7 @@ import torch
 
 from annoseq.config import DeviceConfig
 from annoseq.errors import OptionError
-from annoseq.torchrun import launched
+from annoseq.torchrun import torchrun_environment
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -40,7 +40,7 @@ class Compute:
         device = torch.device(config.device) if config.device != "auto" else accelerator
         device = device or torch.device("cpu")
         found = torch.accelerator.device_count() if accelerator else 0
-        if launched().processes > 1:
+        if torchrun_environment().world_size > 1:
             device = _own_device(device, found=found)
         if device.type != "cpu" and (
             accelerator is None or accelerator.type != device.type or (device.index or 0) >= found
@@ -86,7 +86,7 @@ def _own_device(device: torch.device, *, found: int) -> torch.device:
     """
     if device.type == "cpu":
         return device
-    own = launched().local_rank
+    own = torchrun_environment().local_rank
     if str(device) != "cuda":
         raise OptionError(
             f"several processes cannot train on the one device {device}. Use --device cuda, of "

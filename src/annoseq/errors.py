@@ -1,22 +1,22 @@
-"""Every error that annoseq raises on purpose.
+"""Exception classes of annoseq.
 
     AnnoseqError
-    ├── OptionError        an option or a configuration value makes no sense
-    ├── TableError         a table cannot be read, or lacks what was asked of it
-    ├── MarkupError        an annotated text is not well formed
-    ├── MismatchError      an annotated text without its tags is another text
-    ├── PairsError         rows that cannot be used, named
-    ├── FormatError        a corpus in another format cannot be read, or cannot be written in it
-    ├── DatasetError       a prepared dataset is missing, damaged, or does not fit
-    ├── ModelError         a model folder is missing, damaged, or of another version
-    ├── VectorsError       a file of word vectors cannot be read, made, or does not fit
-    ├── TrainingError      training cannot start, go on, or be resumed
-    │   ├── DivergenceError    the loss is no longer a number
-    │   └── OutOfMemoryError   the memory of the GPU does not suffice
-    └── OutputError        something cannot be written
+    ├── OptionError        invalid option or configuration value
+    ├── TableError         table that cannot be read, or lacks a column or rows
+    ├── MarkupError        annotated text that is not well formed
+    ├── MismatchError      annotated text whose text differs from the original
+    ├── PairsError         rows that cannot be used
+    ├── FormatError        corpus that cannot be read from, or written in, a format
+    ├── DatasetError       prepared dataset that is missing, damaged or incompatible
+    ├── ModelError         model folder that is missing, damaged or of another version
+    ├── VectorsError       word vectors that cannot be read or trained, or are incompatible
+    ├── TrainingError      training that cannot start, continue or be resumed
+    │   ├── DivergenceError    loss that is not finite
+    │   └── OutOfMemoryError   GPU that is out of memory
+    └── OutputError        output that cannot be written
 
-A message says what was found, where, what was expected, and what to do. It never
-quotes the user's text: that is theirs to show.
+A message says what was found, where, what was expected, and what to do. It never quotes the
+user's text, which may be confidential.
 """
 
 from __future__ import annotations
@@ -29,49 +29,21 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
-_WANTED = {
-    "greater_than": "a number above {gt:g}",
-    "greater_than_equal": "a number of at least {ge:g}",
-    "less_than": "a number below {lt:g}",
-    "less_than_equal": "a number of at most {le:g}",
-    "multiple_of": "a multiple of {multiple_of:g}",
-    "literal_error": "{expected}",
-    "finite_number": "a finite number",
-    "int_parsing": "a whole number",
-    "float_parsing": "a number",
-}
-
-
-def describe_wanted(faults: Iterable[ErrorDetails]) -> str:
-    """Return what a setting takes instead (`a number above 0, or 'auto'`), empty if not known.
-
-    A setting of several types has a fault for each.
-    """
-    known = [one for one in faults if one["type"] in _WANTED]
-    return ", or ".join(_WANTED[one["type"]].format(**one.get("ctx", {})) for one in known)
-
-
-def describe_fault(error: ValidationError) -> str:
-    """Return where a file first departs from its form, and how; no value of it is quoted."""
-    fault = error.errors(include_input=False, include_url=False)[0]
-    where = ".".join(map(str, fault["loc"])) or "the whole file"
-    return f"{where}: {fault['msg']}"
-
 
 class AnnoseqError(Exception):
-    """Root of every error that bad input, options or files can cause."""
+    """Base class of every error that bad input, options or files can cause."""
 
 
 class OptionError(AnnoseqError, ValueError):
-    """An option or a configuration value makes no sense."""
+    """Invalid option or configuration value."""
 
 
 class TableError(AnnoseqError, ValueError):
-    """A table cannot be read, or lacks what was asked of it."""
+    """Table that cannot be read, or lacks a column or rows that were asked for."""
 
 
 class MarkupError(AnnoseqError, ValueError):
-    """An annotated text is not well formed.
+    """Annotated text that is not well formed.
 
     `at` counts characters (code points) of the annotated text from 0.
     """
@@ -82,10 +54,10 @@ class MarkupError(AnnoseqError, ValueError):
 
 
 class MismatchError(AnnoseqError, ValueError):
-    """An annotated text without its tags is not the original text.
+    """Annotated text that, without its tags, differs from the original text.
 
-    `at` is where they part: a character of the original, `at_annotated` of the
-    annotated text with its tags removed.
+    `at` and `at_annotated` are the places of the first difference, counted in characters (code
+    points) from 0: in the original, and in the annotated text without its tags.
     """
 
     def __init__(self, *, at: int, at_annotated: int) -> None:
@@ -98,36 +70,68 @@ class MismatchError(AnnoseqError, ValueError):
 
 
 class PairsError(AnnoseqError, ValueError):
-    """Rows that cannot be used: the first few are named, and all are counted."""
+    """Rows that cannot be used; the message names the first few and counts all."""
 
 
 class FormatError(AnnoseqError, ValueError):
-    """A corpus in another format cannot be read, or its format cannot hold what is written."""
+    """Corpus that cannot be read from a format, or annotations that a format cannot represent."""
 
 
 class DatasetError(AnnoseqError, ValueError):
-    """A prepared dataset is missing, damaged, or does not fit what it is used with."""
+    """Prepared dataset that is missing, damaged or incompatible."""
 
 
 class ModelError(AnnoseqError, ValueError):
-    """A model folder is missing, damaged, or of another version."""
+    """Model folder that is missing, damaged or of another version."""
 
 
 class VectorsError(AnnoseqError, ValueError):
-    """A file of word vectors cannot be read, cannot be made, or does not fit."""
+    """Word vectors that cannot be read or trained, or are incompatible with a model."""
 
 
 class TrainingError(AnnoseqError, RuntimeError):
-    """Training cannot start, go on, or be resumed."""
+    """Training that cannot start, continue or be resumed."""
 
 
 class DivergenceError(TrainingError):
-    """The loss is no longer a number."""
+    """Training loss that is not finite."""
 
 
 class OutOfMemoryError(TrainingError):
-    """The memory of the GPU does not suffice."""
+    """GPU that is out of memory."""
 
 
 class OutputError(AnnoseqError, OSError):
-    """Something cannot be written, or is there already."""
+    """Output that cannot be written, or exists already."""
+
+
+_EXPECTED = {
+    "greater_than": "a number above {gt:g}",
+    "greater_than_equal": "a number of at least {ge:g}",
+    "less_than": "a number below {lt:g}",
+    "less_than_equal": "a number of at most {le:g}",
+    "multiple_of": "a multiple of {multiple_of:g}",
+    "literal_error": "{expected}",
+    "finite_number": "a finite number",
+    "int_parsing": "a whole number",
+    "float_parsing": "a number",
+}
+"""Expected values by pydantic's type of error."""
+
+
+def describe_expected(details: Iterable[ErrorDetails]) -> str:
+    """Return the values that a setting accepts (`a number above 0, or 'auto'`), empty if unknown.
+
+    A setting of several types has an error for each.
+    """
+    known = [detail for detail in details if detail["type"] in _EXPECTED]
+    return ", or ".join(
+        _EXPECTED[detail["type"]].format(**detail.get("ctx", {})) for detail in known
+    )
+
+
+def describe_validation_error(error: ValidationError) -> str:
+    """Return the place and the problem of a file's first validation error, but no value of it."""
+    detail = error.errors(include_input=False, include_url=False)[0]
+    place = ".".join(map(str, detail["loc"])) or "the whole file"
+    return f"{place}: {detail['msg']}"

@@ -5,57 +5,59 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
-
-from annoseq.torchrun import launched
+from annoseq.torchrun import torchrun_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from rich.progress import Task
+    from rich.progress import Progress, Task
+    from rich.text import Text
 
 
 @contextmanager
-def progress(description: str, *, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Yield a function that is told how many more of `total` are done.
+def progress_bar(description: str, *, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Yield a function that advances a bar by a number of items.
 
-    The bar goes to standard error and leaves no trace; in a pipe nothing is written.
+    The bar goes to standard error and is erased at its end; in a pipe nothing is written. With
+    `total=None` it counts without an end.
     """
-
-    with make_bar() as bar:
+    with _make_bar() as bar:
         task = bar.add_task(description, total=total)
-        yield lambda done: bar.update(task, advance=done)
+        yield lambda items: bar.update(task, advance=items)
 
 
-class _Rate(ProgressColumn):
-    """Rows a second."""
+def _make_bar() -> Progress:
+    """Return a bar, disabled unless this is the main process and standard error is a terminal."""
+    # `rich` takes long to import, and modules that may show a bar are imported by every command.
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
 
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:,.1f}/s" if task.speed else "", style="progress.data.speed")
+    class RateColumn(ProgressColumn):
+        """Items per second."""
 
+        def render(self, task: Task) -> Text:
+            rate = f"{task.speed:,.1f}/s" if task.speed else ""
+            return Text(rate, style="progress.data.speed")
 
-def make_bar() -> Progress:
-    """Return a bar with rate and time left, which shows itself on a terminal only."""
     console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        _Rate(),
+        RateColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=console,
         transient=True,
         # A notebook would need ipywidgets.
-        disable=not (console.is_terminal and launched().is_main),
+        disable=not (console.is_terminal and torchrun_environment().is_main),
     )

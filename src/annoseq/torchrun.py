@@ -1,30 +1,30 @@
-"""How this process was started: by itself, or by a launcher as one of several."""
+"""Rank and world size that torchrun, or `accelerate launch`, gives to its processes."""
 
 from __future__ import annotations
 
 import os
 from typing import NamedTuple
 
-_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE")
-_MEETING = {"MASTER_ADDR", "MASTER_PORT"}
+_RANKS = ("RANK", "LOCAL_RANK", "WORLD_SIZE")
+_RENDEZVOUS = {"MASTER_ADDR", "MASTER_PORT"}
 
 
-class Launch(NamedTuple):
-    """The number of this process among all, among those of its machine, and how many there are."""
+class TorchrunEnvironment(NamedTuple):
+    """Rank of this process among all and on its machine, both from 0, and number of processes."""
 
     rank: int = 0
     local_rank: int = 0
-    processes: int = 1
+    world_size: int = 1
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the process that prints and writes."""
+        """True for the process that prints and writes files."""
         return self.rank == 0
 
 
-def launched() -> Launch:
-    """Read what torchrun, or `accelerate launch`, says to the processes that it starts."""
-    if not _MEETING.union(_VARIABLES) <= os.environ.keys():
-        return Launch()
-    launch = Launch(*(int(os.environ[name]) for name in _VARIABLES))
-    return launch if launch.processes > 1 else Launch()
+def torchrun_environment() -> TorchrunEnvironment:
+    """Read the environment variables of a launcher; without a launcher there is one process."""
+    if not _RENDEZVOUS.union(_RANKS) <= os.environ.keys():
+        return TorchrunEnvironment()
+    environment = TorchrunEnvironment(*(int(os.environ[name]) for name in _RANKS))
+    return environment if environment.world_size > 1 else TorchrunEnvironment()

@@ -26,10 +26,10 @@ from annoseq.config import SOURCE_COLUMN, BatchConfig, DeviceConfig, SearchConfi
 from annoseq.data.text_inputs import InputFormat, count_texts, is_text_input, read_texts
 from annoseq.errors import OptionError
 from annoseq.inference.annotator import Annotator
-from annoseq.inference.resumable_output import ResumableOutput, Tally
+from annoseq.inference.resumable_output import OutputProgress, ResumableOutput
 from annoseq.inference.streaming import OutputFormat, annotate_stream, header
 from annoseq.models.serialization import WEIGHTS_FILE
-from annoseq.progress import progress
+from annoseq.progress import progress_bar
 
 if TYPE_CHECKING:
     from annoseq.errors import TableError
@@ -138,7 +138,9 @@ def annotate(
     has_bar = is_watched() and not (out is None and sys.stdout.isatty())
     try:
         total = count_texts(texts, column=column, format_=input_format) if has_bar else None
-        with progress("annotating", total=total) if has_bar else nullcontext(_ignore) as advance:
+        with (
+            progress_bar("annotating", total=total) if has_bar else nullcontext(_ignore) as advance
+        ):
             annotate_stream(
                 annotator,
                 waiting,
@@ -187,7 +189,7 @@ class _Bad:
             self.first.append(error)
 
 
-def _tell(tally: Tally, bad: _Bad, format_: OutputFormat) -> None:
+def _tell(tally: OutputProgress, bad: _Bad, format_: OutputFormat) -> None:
     """Say what is not as it should be, and nothing else."""
     if tally.problems:
         where = "--format jsonl says which" if format_ == "inline" else "`problem` says why"

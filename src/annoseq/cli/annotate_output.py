@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from annoseq.cli.output import note
 from annoseq.errors import OptionError
 from annoseq.formats.annoseq_output import read_output
-from annoseq.formats.capabilities import Losses
+from annoseq.formats.capabilities import ConversionLosses
 from annoseq.formats.registry import (
     FOLDERS,
     WITH_SCORES,
@@ -16,9 +16,9 @@ from annoseq.formats.registry import (
     export_corpus,
     rehearse_export,
 )
-from annoseq.inference.resumable_output import Tally
+from annoseq.inference.resumable_output import OutputProgress
 from annoseq.inference.streaming import OutputFormat
-from annoseq.progress import progress
+from annoseq.progress import progress_bar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -82,10 +82,10 @@ class StandardOutput:
     """Standard output, as it goes."""
 
     def __init__(self, begin: str) -> None:
-        self.tally = Tally()
+        self.tally = OutputProgress()
         sys.stdout.buffer.write(begin.encode())
 
-    def add(self, chunk: Sequence[tuple[str, str]], tally: Tally) -> None:
+    def add(self, chunk: Sequence[tuple[str, str]], tally: OutputProgress) -> None:
         """Write the texts of a chunk at once, for whoever waits at the end of a pipe."""
         sys.stdout.buffer.writelines(content.encode() for _, content in chunk)
         sys.stdout.buffer.flush()
@@ -98,12 +98,12 @@ def write(
     target: Path,
     *,
     markup: str | None = None,
-    losses: Losses,
-    notes: Losses,
+    losses: ConversionLosses,
+    notes: ConversionLosses,
     overwrite: bool,
 ) -> None:
     """Write documents, show how far that is, and say what was lost."""
-    with progress("exporting", total=None) as advance:
+    with progress_bar("exporting", total=None) as advance:
         export_corpus(
             format_,
             documents,
@@ -143,7 +143,7 @@ def converter(
             f"and count what it cannot hold, or use one of {', '.join(sorted(WITH_SCORES))}."
         )
     rehearse_export(format_, out, overwrite=overwrite)
-    losses, notes = Losses(format_name=None if lossy else format_), Losses()
+    losses, notes = ConversionLosses(format_name=None if lossy else format_), ConversionLosses()
 
     def convert(path: Path) -> None:
         documents = read_output(path, losses=losses, notes=notes)

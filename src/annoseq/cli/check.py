@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from annoseq.check.check_report import visible
-from annoseq.check.checks import diagnose
+from annoseq.check.checks import check_pairs
 from annoseq.cli.loading import read
 from annoseq.cli.options import Columns, InputFormat, PairsPath, ValidPath, at_least
 from annoseq.cli.output import say
@@ -44,7 +44,7 @@ def check(
 ) -> None:
     """Examine every row; exit with 2 if there is one that cannot be used."""
     table = read(pairs, columns, input_format=input_format)
-    diagnosis = diagnose(
+    diagnosis = check_pairs(
         table,
         task=None if task == "auto" else task,
         valid=None if valid is None else read(valid, columns),

@@ -13,11 +13,11 @@ from annoseq.cli.output import note
 from annoseq.config import SOURCE_COLUMN, TARGET_COLUMN
 from annoseq.errors import OptionError
 from annoseq.formats.annoseq_output import read_documents
-from annoseq.formats.capabilities import Losses
-from annoseq.formats.offsets import Offsets
-from annoseq.formats.registry import CorpusFormat, FormatName, Reading, import_corpus
-from annoseq.formats.sentence_splitter import UnitName
-from annoseq.progress import progress
+from annoseq.formats.capabilities import ConversionLosses
+from annoseq.formats.offsets import OffsetUnitOption
+from annoseq.formats.registry import CorpusFormat, FormatName, ImportOptions, import_corpus
+from annoseq.formats.sentence_splitter import RowUnit
+from annoseq.progress import progress_bar
 
 
 def export(
@@ -48,8 +48,8 @@ def export(
     """Write annotations in another format."""
     if markup is not None and format_ not in {"folders", "inline"}:
         raise OptionError(f"--markup has no meaning for the format {format_}. Leave it off.")
-    losses = Losses(format_name=None if lossy else format_)
-    notes = Losses()
+    losses = ConversionLosses(format_name=None if lossy else format_)
+    notes = ConversionLosses()
     documents = read_documents(
         annotations, losses=losses, notes=notes, source=source_column, target=target_column
     )
@@ -84,14 +84,14 @@ def import_(
     /,
     *,
     unit: Annotated[
-        UnitName | None,
+        RowUnit | None,
         Parameter(
             help="What becomes a row: a document, a line or a sentence of one; by default "
             "a line, and of a table its rows."
         ),
     ] = None,
     offsets: Annotated[
-        Offsets,
+        OffsetUnitOption,
         Parameter(help="What the offsets count; auto: whatever fits the texts that they cover."),
     ] = "auto",
     markup: Markup = None,
@@ -129,8 +129,8 @@ def import_(
     }.items():
         if is_given and format_ not in formats:
             raise OptionError(f"{option} has no meaning for the format {format_}. Leave it off.")
-    losses = Losses()
-    reading = Reading(
+    losses = ConversionLosses()
+    reading = ImportOptions(
         offsets=offsets,
         markup=markup,
         texts=texts,
@@ -139,7 +139,7 @@ def import_(
         source=source_column,
         target=target_column,
     )
-    with progress("importing", total=None) as advance:
+    with progress_bar("importing", total=None) as advance:
         import_corpus(
             format_,
             source,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from annoseq.atomic_io import rehearse_folder
+from annoseq.atomic_io import check_folder_writable
 from annoseq.cli.loading import describe, open_dataset
 from annoseq.cli.options import DataPath, Overwrite, PairsPath, Preparing, at_least
 from annoseq.cli.output import note, say
@@ -38,7 +38,7 @@ def show_batch(
 ) -> None:
     """Show rows in tokens, and the shape of a batch."""
     dataset = open_dataset(pairs, preparing)
-    describe(dataset, dataset.codec)
+    describe(dataset, dataset.tokenizer)
     dataset.show_batch(rows)
     batch = dataset.one_batch()
     assert batch.target is not None
@@ -59,8 +59,8 @@ def prepare(
     """Prepare pairs and save them."""
     if pairs.is_dir():
         raise OptionError(f"{pairs} is a folder. Give a table of pairs.")
-    rehearse_folder(out, overwrite=overwrite)
+    check_folder_writable(out, overwrite=overwrite)
     dataset = open_dataset(pairs, preparing)
-    describe(dataset, dataset.codec)
+    describe(dataset, dataset.tokenizer)
     dataset.save(out, overwrite=overwrite)
     note(f"saved {out}; next: annoseq train {out} --out model")

@@ -16,7 +16,7 @@ from cyclopts import (
     ValidationError,
 )
 
-from annoseq.errors import describe_wanted
+from annoseq.errors import describe_expected
 
 if TYPE_CHECKING:
     import pydantic
@@ -67,7 +67,7 @@ def _setting(error: CycloptsError, cause: pydantic.ValidationError) -> str:
         names = ", ".join(one.name for one in setting.children) if setting else ""
         return f"{name}: {found} Give one of its settings: {names}."
     # The place of a fault goes on with the type, where a setting has several.
-    wanted = describe_wanted(
+    wanted = describe_expected(
         one for one in faults if (*above, *one["loc"])[: len(setting.keys)] == setting.keys
     )
     return f"{name}: {found} Give {f'{wanted}.' if wanted else setting.parameter.help}"

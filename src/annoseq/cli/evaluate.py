@@ -126,7 +126,7 @@ def evaluate(
     seen_texts = texts_of(seen, columns) if seen else (one.source for one in rest)
     known = SeenTexts(seen_texts) if seen or part == "valid" else None
     rows = _compare(chosen, gold, found, predictions, known)
-    scorer = Scorer(labels=trained.codec.labels, text=text, has_spans=not annotator.is_translator)
+    scorer = Scorer(labels=trained.tokenizer.labels, text=text, has_spans=not annotator.is_translator)
     scorer.add_all(group_by_document(rows))
     record = make_score_file(scorer, gold=fingerprint(chosen))
     record["signature"] += f"|batch:{batching.batch_size}"
@@ -178,10 +178,10 @@ def _outputs(
 ) -> Predictions:
     """Return what a model writes freely; of a tagger, which does not write, the annotated texts."""
     trained = annotator.model
-    if isinstance(trained.codec, Seq2SeqTokenizer) and not isinstance(trained.network, Tagger):
-        part = Part.encode(pairs, trained.codec)
+    if isinstance(trained.tokenizer, Seq2SeqTokenizer) and not isinstance(trained.network, Tagger):
+        part = Part.encode(pairs, trained.tokenizer)
         return predict(
-            trained.network, part, trained.codec, compute=annotator.compute, batching=batching
+            trained.network, part, trained.tokenizer, compute=annotator.compute, batching=batching
         )
     return Predictions(
         [
@@ -222,13 +222,13 @@ def _compare(
 
 def _look(annotator: Annotator) -> Callable[[SpanComparison], AttentionMap | None] | None:
     """Return what maps a row's attention, where the model has one and annotates."""
-    network, codec = annotator.model.network, annotator.model.codec
-    if not isinstance(network, GruWithAttention) or not isinstance(codec, Seq2SeqTokenizer):
+    network, tokenizer = annotator.model.network, annotator.model.tokenizer
+    if not isinstance(network, GruWithAttention) or not isinstance(tokenizer, Seq2SeqTokenizer):
         return None
     if annotator.is_translator:
         return None
     return lambda row: attention_map(
-        network, codec, row.text, row.predicted, compute=annotator.compute
+        network, tokenizer, row.text, row.predicted, compute=annotator.compute
     )
 
 

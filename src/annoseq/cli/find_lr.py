@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from annoseq.atomic_io import rehearse
+from annoseq.atomic_io import check_writable
 from annoseq.cli.loading import describe, describe_vectors, open_dataset
 from annoseq.cli.options import (
     Batching,
@@ -20,8 +20,8 @@ from annoseq.cli.options import (
 from annoseq.cli.output import note, say
 from annoseq.config import BatchConfig, DeviceConfig, NetworkConfig, TrainingConfig
 from annoseq.devices import Compute
-from annoseq.tokenization.gazetteer import Hints
-from annoseq.torchrun import launched
+from annoseq.tokenization.gazetteer import LexiconFeatures
+from annoseq.torchrun import torchrun_environment
 from annoseq.training.learner import Learner
 
 
@@ -41,8 +41,8 @@ def find_lr(
     device: Device = DeviceConfig(),
 ) -> None:
     """Run the range test and print the suggestion."""
-    if plot and launched().is_main:
-        rehearse(plot, overwrite=overwrite)
+    if plot and torchrun_environment().is_main:
+        check_writable(plot, overwrite=overwrite)
     Compute.choose(device)  # before the table is read, which may take long
     dataset = open_dataset(pairs, preparing)
     learner = Learner(
@@ -52,13 +52,13 @@ def find_lr(
         batching=batching,
         device=device,
         vectors=vectors,
-        hints=Hints(tuple(lexicon), patterns),
+        lexicon_features=LexiconFeatures(tuple(lexicon), patterns),
     )
-    describe(dataset, learner.codec)
+    describe(dataset, learner.tokenizer)
     describe_vectors(learner.vectors)
     finding = learner.lr_find()
     learner.processes.leave()
     say(f"suggested --max-lr {finding.suggestion:.2e}")
-    if plot and launched().is_main:
+    if plot and torchrun_environment().is_main:
         finding.plot(plot, overwrite=overwrite)
         note(f"wrote {plot}")

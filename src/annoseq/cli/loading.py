@@ -9,7 +9,7 @@ from annoseq.data.pairs import Pairs, stream_pairs
 from annoseq.data.streams import source_name
 from annoseq.errors import OptionError
 from annoseq.tokenization.dataset import Dataset
-from annoseq.tokenization.seq2seq_tokenizer import Codec
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from annoseq.config import ColumnsConfig, DataConfig, NetworkConfig
     from annoseq.data.pairs import Pair
     from annoseq.data.rows import TableFormat
-    from annoseq.tokenization.tagger_tokenizer import TagCodec
-    from annoseq.vectors.init_embeddings import Filled
+    from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
+    from annoseq.vectors.init_embeddings import InitialEmbeddings
     from annoseq.vectors.lookup import TokenVectors
 
 
@@ -47,7 +47,9 @@ OF_VOCABULARIES = frozenset({"tokens", "max_vocab", "bpe_vocab", "min_frequency"
 """Options that a tagger has no use for."""
 
 
-def open_dataset(path: Path, preparing: Preparing, *, codec: Codec | None = None) -> Dataset:
+def open_dataset(
+    path: Path, preparing: Preparing, *, tokenizer: Seq2SeqTokenizer | None = None
+) -> Dataset:
     """Load prepared data, or split a table of pairs.
 
     Raises:
@@ -60,7 +62,7 @@ def open_dataset(path: Path, preparing: Preparing, *, codec: Codec | None = None
         read(path, preparing.columns, input_format=preparing.input_format),
         valid=None if preparing.valid is None else read(preparing.valid, preparing.columns),
         config=preparing.data,
-        codec=codec,
+        tokenizer=tokenizer,
         skip_bad=preparing.skip_bad,
     )
 
@@ -91,30 +93,30 @@ def _refuse_prepared(path: Path, preparing: Preparing) -> None:
         )
 
 
-def describe_vectors(found: Filled | TokenVectors | None) -> None:
+def describe_vectors(found: InitialEmbeddings | TokenVectors | None) -> None:
     """Print for how many words there were vectors: those of the target, or all a tagger reads."""
     if found is not None:
         note(f"vectors: {found.summary()}")
 
 
-def describe(dataset: Dataset, codec: Codec | TagCodec | None = None) -> None:
+def describe(dataset: Dataset, tokenizer: Seq2SeqTokenizer | TaggerTokenizer | None = None) -> None:
     """Print the sizes of a dataset, and what it could not take as it was.
 
-    Those that depend on what rows are read with are told where `codec` says it.
+    Those that depend on what rows are read with are told where `tokenizer` says it.
     """
     rows = f"{len(dataset.train):,} training and {len(dataset.valid):,} validation rows"
     facts = [f"{dataset.task}: {rows}"]
-    if isinstance(codec, Codec):
-        facts.append(f"vocabularies of {len(codec.source):,} and {len(codec.target):,} tokens")
-    if codec is not None and dataset.task == "annotate":
-        facts.append(f"{len(codec.labels)} labels")
+    if isinstance(tokenizer, Seq2SeqTokenizer):
+        facts.append(f"vocabularies of {len(tokenizer.source):,} and {len(tokenizer.target):,} tokens")
+    if tokenizer is not None and dataset.task == "annotate":
+        facts.append(f"{len(tokenizer.labels)} labels")
     note("; ".join(facts))
     if dataset.skipped:
         note(f"{len(dataset.skipped):,} rows cannot be used and were left out (--skip-bad)")
-    misfits = 0
-    if isinstance(codec, Codec):
-        misfits = dataset.train.misfits + dataset.valid.misfits
-    elif codec is not None:
-        misfits = codec.misfits
-    if misfits:
-        note(f"{misfits:,} spans end within a token and were widened; `annoseq check` lists them")
+    misaligned = 0
+    if isinstance(tokenizer, Seq2SeqTokenizer):
+        misaligned = dataset.train.misaligned + dataset.valid.misaligned
+    elif tokenizer is not None:
+        misaligned = tokenizer.misaligned
+    if misaligned:
+        note(f"{misaligned:,} spans end within a token and were widened; `annoseq check` lists them")

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import sys
 
-from annoseq.torchrun import launched
+from annoseq.torchrun import torchrun_environment
 
 
 def say(message: str) -> None:
     """Print a result, once where several processes work together."""
-    if launched().is_main:
+    if torchrun_environment().is_main:
         print(message, flush=True)  # noqa: T201
 
 
 def note(message: str) -> None:
     """Print a remark, which a pipe does not carry on."""
-    if launched().is_main:
+    if torchrun_environment().is_main:
         print(message, file=sys.stderr, flush=True)  # noqa: T201
 
 

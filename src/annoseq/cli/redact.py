@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from annoseq._version import __version__
-from annoseq.atomic_io import rehearse, rehearse_folder, replacing, replacing_folder
+from annoseq.atomic_io import check_writable, check_folder_writable, atomic_file, atomic_folder
 from annoseq.cli.options import Batching, Device, KeptVectors, ModelPath, Overwrite, at_least
 from annoseq.cli.output import is_watched, say
 from annoseq.cli.scoring_options import TargetRecall, wanted_of
@@ -20,27 +20,27 @@ from annoseq.config import DOCUMENT_COLUMN, SOURCE_COLUMN, BatchConfig, DeviceCo
 from annoseq.data.streams import is_standard_input
 from annoseq.data.text_inputs import InputFormat, count_texts, is_text_input
 from annoseq.deid.custom_patterns import load_patterns
-from annoseq.deid.faker_values import Inventor
-from annoseq.deid.keyed_rng import Secret
-from annoseq.deid.leak_check import Gold, Leaks
-from annoseq.deid.phi_types import Table
-from annoseq.deid.pipeline import Annotate, Run, read_documents
-from annoseq.deid.redaction import Style
+from annoseq.deid.faker_values import LocaleFaker
+from annoseq.deid.keyed_rng import KeyedRng
+from annoseq.deid.leak_check import GoldIdentifiers, LeakCounts
+from annoseq.deid.phi_types import PhiTypeTable
+from annoseq.deid.pipeline import AnnotateFunction, RedactionPipeline, read_documents
+from annoseq.deid.redaction import RedactionStyle
 from annoseq.deid.redactor import Redactor
 from annoseq.deid.run_output import (
     CONFIG_FILE,
     REPORT_FILE,
-    Layout,
-    Report,
-    show,
+    OutputLayout,
+    RedactionReport,
+    print_report,
     write_json,
-    write_run,
+    write_redacted,
 )
-from annoseq.deid.surrogates import SurrogateMaker
+from annoseq.deid.surrogates import SurrogateGenerator
 from annoseq.errors import OptionError
 from annoseq.inference.annotator import Annotator
 from annoseq.models.serialization import WEIGHTS_FILE
-from annoseq.progress import progress
+from annoseq.progress import progress_bar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,7 +69,7 @@ def redact(
         Parameter(help="Folder to write: the texts as they came, annotations.jsonl, report.json."),
     ],
     style: Annotated[
-        Style,
+        RedactionStyle,
         Parameter(
             name="--with",
             help="label ([NAME:DOCTOR]), mask (same length), or surrogate (made up, same kind).",
@@ -135,46 +135,46 @@ def redact(
             "--min-score leaves alone what --target-recall asks to find. Leave one of them off."
         )
     _keep_apart(out, mapping, (model, texts, key, table, also, gold, vectors))
-    rehearse_folder(out, overwrite=overwrite)
+    check_folder_writable(out, overwrite=overwrite)
     if mapping:
-        rehearse(mapping, overwrite=overwrite)
+        check_writable(mapping, overwrite=overwrite)
     column = column or SOURCE_COLUMN
-    layout = Layout.of(
+    layout = OutputLayout.of(
         texts,
         is_text=is_text,
         column=column,
         document=document or DOCUMENT_COLUMN,
         format_=input_format,
     )
-    kinds = Table.load(table)
+    kinds = PhiTypeTable.load(table)
     patterns = load_patterns(also) if also else []
     kinds.check(pattern.label for pattern in patterns)
-    secret = Secret.load(key, consistent=consistent)
-    maker = SurrogateMaker(Inventor(locale), secret) if style == "surrogate" else None
+    secret = KeyedRng.load(key, consistent=consistent)
+    maker = SurrogateGenerator(LocaleFaker(locale), secret) if style == "surrogate" else None
     annotator = Annotator.load(model, device=device, vectors=vectors)
     if annotator.is_translator:
         raise OptionError(
             f"{model}: this model writes texts of its own and marks nothing. Give a model that "
             "annotates."
         )
-    kinds.check(annotator.model.codec.labels)
+    kinds.check(annotator.model.tokenizer.labels)
     wanted_of(annotator, target_recall)
-    run = Run(
+    run = RedactionPipeline(
         _annotate(annotator, batching, target_recall),
         Redactor(kinds, style, maker, min_score=min_score, propagates=propagate),
         patterns,
-        Gold.load(gold) if gold else None,
-        Report(leaks=Leaks() if gold else None),
+        GoldIdentifiers.load(gold) if gold else None,
+        RedactionReport(leaks=LeakCounts() if gold else None),
     )
     total = count_texts(texts, column=column, format_=input_format) if is_watched() else None
     waiting = read_documents(texts, column=column, document=document, format_=input_format)
     with (
         _private(mapping, overwrite=overwrite) as pairs,
-        replacing_folder(out, overwrite=overwrite) as new,
-        progress("redacting", total=total) as advance,
+        atomic_folder(out, overwrite=overwrite) as new,
+        progress_bar("redacting", total=total) as advance,
     ):
         done = run.redact(waiting, chunk_size=chunk_size, is_table=not is_text, advance=advance)
-        write_run(new, layout, done, mapping=pairs)
+        write_redacted(new, layout, done, mapping=pairs)
         report = run.report.to_dict(has_surrogates=maker is not None)
         write_json(new / REPORT_FILE, report)
         settings = {
@@ -188,11 +188,11 @@ def redact(
             "consistent": consistent,
         }
         write_json(new / CONFIG_FILE, settings)
-    show(report, Console(width=None if is_watched() else 120))
+    print_report(report, Console(width=None if is_watched() else 120))
     say(f"wrote {out}")
 
 
-def _annotate(annotator: Annotator, batching: BatchConfig, target_recall: float | None) -> Annotate:
+def _annotate(annotator: Annotator, batching: BatchConfig, target_recall: float | None) -> AnnotateFunction:
     def annotate(
         texts: Sequence[str], first: int, advance: Callable[[int], None]
     ) -> list[Annotation]:
@@ -233,7 +233,7 @@ def _private(path: Path | None, *, overwrite: bool) -> Iterator[TextIO | None]:
     if path is None:
         yield None
         return
-    with replacing(path, overwrite=overwrite) as new:
+    with atomic_file(path, overwrite=overwrite) as new:
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
             yield file

@@ -23,7 +23,7 @@ from annoseq.config import (
     BatchConfig,
     DeviceConfig,
     NetworkConfig,
-    Section,
+    ConfigSection,
     SweepConfig,
     TrainingConfig,
 )
@@ -38,12 +38,12 @@ from annoseq.vectors.lookup import open_vectors
 from annoseq.vectors.word_vectors import fingerprint
 
 
-def choices_of(section: type[Section]) -> type[Section]:
+def choices_of(section: type[ConfigSection]) -> type[ConfigSection]:
     """Make a section with the same settings, each of which is text, or a switch."""
     fields: dict[str, Any] = {}
     for name, field in section.model_fields.items():
         inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, Section):
+        if isinstance(inner, type) and issubclass(inner, ConfigSection):
             kind, default = choices_of(inner), choices_of(inner)()
             fields[name] = (kind, Field(default, description=field.description))
         elif inner is bool:  # a switch is the same in every run
@@ -53,16 +53,16 @@ def choices_of(section: type[Section]) -> type[Section]:
             text = None if value is None else str(value)
             fields[name] = (str | None, Field(text, description=field.description))
     name = section.__name__.replace("Config", "Choices")
-    return create_model(name, __base__=Section, __doc__=section.__doc__, **fields)
+    return create_model(name, __base__=ConfigSection, __doc__=section.__doc__, **fields)
 
 
-def given(*sections: Section) -> dict[str, str]:
+def given(*sections: ConfigSection) -> dict[str, str]:
     """Return what was given of some sections, by name: `max_lr`, `gru.hidden`."""
     found: dict[str, str] = {}
     for section in sections:
         for name in type(section).model_fields:
             value = getattr(section, name)
-            if isinstance(value, Section):
+            if isinstance(value, ConfigSection):
                 found |= {f"{name}.{inner}": text for inner, text in given(value).items()}
             elif name in section.model_fields_set:
                 found[name] = str(value)
@@ -76,9 +76,9 @@ if TYPE_CHECKING:
     from annoseq.training.recorder import Epoch
     from annoseq.training.sweep.runs import Run
 
-    NetworkChoices: TypeAlias = Section
-    TrainingChoices: TypeAlias = Section
-    BatchChoices: TypeAlias = Section
+    NetworkChoices: TypeAlias = ConfigSection
+    TrainingChoices: TypeAlias = ConfigSection
+    BatchChoices: TypeAlias = ConfigSection
 else:
     NetworkChoices, TrainingChoices, BatchChoices = map(
         choices_of, (NetworkConfig, TrainingConfig, BatchConfig)
@@ -221,7 +221,7 @@ def _plan(dataset: Dataset, space: Space, compute: Compute, *, is_search: bool) 
         "training rows": len(dataset.train),
         "validation pairs": dataset.valid.fingerprint(),
         # Of a table, its pairs and settings decide them.
-        "vocabularies": dataset.codec.signature() if dataset.folder else "of the pairs",
+        "vocabularies": dataset.tokenizer.signature() if dataset.folder else "of the pairs",
         "precision": str(compute.dtype),
         **{option(name): str(axis) for name, axis in space.axes.items()},
     }

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from annoseq.atomic_io import rehearse, rehearse_folder
+from annoseq.atomic_io import check_writable, check_folder_writable
 from annoseq.cli.loading import (
     OF_VOCABULARIES,
     describe,
@@ -35,9 +35,9 @@ from annoseq.data.streams import is_standard_input
 from annoseq.devices import Compute
 from annoseq.errors import OptionError
 from annoseq.models.serialization import TrainedModel
-from annoseq.tokenization.gazetteer import Hints
-from annoseq.tokenization.seq2seq_tokenizer import Codec
-from annoseq.torchrun import launched
+from annoseq.tokenization.gazetteer import LexiconFeatures
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
+from annoseq.torchrun import torchrun_environment
 from annoseq.training.learner import Learner
 
 
@@ -64,10 +64,10 @@ def train(
     device: Device = DeviceConfig(),
 ) -> None:
     """Train a model and save it."""
-    if launched().is_main:
-        rehearse_folder(out, overwrite=overwrite)
+    if torchrun_environment().is_main:
+        check_folder_writable(out, overwrite=overwrite)
         if plot:
-            rehearse(plot, overwrite=overwrite)
+            check_writable(plot, overwrite=overwrite)
     Compute.choose(device)  # before the table is read, which may take long
     checkpoint = out.with_name(f"{out.name}.training")
     if checkpoint.exists() and not (resume or overwrite):
@@ -85,7 +85,7 @@ def train(
         base = TrainedModel.load(go_on_from, vectors=vectors)
         # The same rows are kept for validation as before, or the model would have seen them.
         preparing = replace(preparing, data=_as_before(base, preparing.data))
-    dataset = open_dataset(pairs, preparing, codec=_vocabularies(base))
+    dataset = open_dataset(pairs, preparing, tokenizer=_vocabularies(base))
     if base is None:
         refuse_vocabularies(preparing.data, [network.settled(task=dataset.task)])
     learner = Learner(
@@ -96,9 +96,9 @@ def train(
         batching=batching,
         device=device,
         vectors=vectors if base is None else None,
-        hints=Hints(tuple(lexicon), patterns),
+        lexicon_features=LexiconFeatures(tuple(lexicon), patterns),
     )
-    describe(dataset, learner.codec)
+    describe(dataset, learner.tokenizer)
     describe_vectors(learner.vectors)
     try:
         learner.fit_one_cycle(checkpoint=checkpoint, resume=resume, report=say)
@@ -106,7 +106,7 @@ def train(
         raise KeyboardInterrupt(
             f"interrupted. Add --resume to the same command to go on after epoch {learner.epochs}."
         ) from None
-    if launched().is_main:
+    if torchrun_environment().is_main:
         learner.save(out, overwrite=overwrite)
         checkpoint.unlink()
         if plot:
@@ -127,9 +127,9 @@ def _devices(learner: Learner) -> str:
     return f"{learner.compute.device}" + (f", the first of {count} processes" if count > 1 else "")
 
 
-def _vocabularies(base: TrainedModel | None) -> Codec | None:
+def _vocabularies(base: TrainedModel | None) -> Seq2SeqTokenizer | None:
     """Return the vocabularies of the model to go on from, if it has any."""
-    return base.codec if base is not None and isinstance(base.codec, Codec) else None
+    return base.tokenizer if base is not None and isinstance(base.tokenizer, Seq2SeqTokenizer) else None
 
 
 def _as_before(base: TrainedModel, data: DataConfig) -> DataConfig:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from annoseq.atomic_io import rehearse
+from annoseq.atomic_io import check_writable
 from annoseq.cli.loading import read
 from annoseq.cli.options import Columns, InputFormat, Overwrite, PairsPath, at_least
 from annoseq.cli.output import note, say
@@ -17,15 +17,15 @@ from annoseq.errors import DatasetError, OptionError
 from annoseq.tokenization.seq2seq_tokenizer import SOURCE_FILE, TARGET_FILE
 from annoseq.tokenization.vocabulary import Vocabulary
 from annoseq.vectors.lookup import open_vectors
-from annoseq.vectors.nearest_neighbors import portray
+from annoseq.vectors.nearest_neighbors import report_neighbors
 from annoseq.vectors.train_fasttext import VectorsConfig, import_gensim, train_vectors
 from annoseq.vectors.word_vectors import word_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from annoseq.vectors.nearest_neighbors import Portrait
-    from annoseq.vectors.word_vectors import Vectors
+    from annoseq.vectors.nearest_neighbors import NeighborReport
+    from annoseq.vectors.word_vectors import WordVectors
 
 _DEFAULTS = VectorsConfig()
 
@@ -47,11 +47,11 @@ def train(
     overwrite: Overwrite = False,
     input_format: InputFormat = None,
     columns: Columns = ColumnsConfig(),
-    vectors: Annotated[VectorsConfig, Parameter(name="*", group="Vectors")] = _DEFAULTS,
+    vectors: Annotated[VectorsConfig, Parameter(name="*", group="WordVectors")] = _DEFAULTS,
 ) -> None:
     """Train fastText vectors on the pairs' own text."""
     import_gensim()  # before the table is read, which may take long
-    rehearse(out, overwrite=overwrite)
+    check_writable(out, overwrite=overwrite)
     table = read(pairs, columns, input_format=input_format)
     chosen = infer_task(table) if task == "auto" else task
     words = train_vectors(table, out, task=chosen, config=vectors, overwrite=overwrite)
@@ -99,11 +99,11 @@ def show(
         _list_missing(among, file)
     if not words:
         return
-    for portrait in portray(words, file, among=among, neighbours=neighbours):
+    for portrait in report_neighbors(words, file, among=among, neighbours=neighbours):
         say(_lines(portrait, head=head))
 
 
-def _list_missing(words: Sequence[str], vectors: Vectors) -> None:
+def _list_missing(words: Sequence[str], vectors: WordVectors) -> None:
     known = vectors.rows(words).known
     note(
         f"of {len(words):,} words {known.count('seen'):,} have a vector, "
@@ -131,7 +131,7 @@ def _words_in(folder: Path) -> list[str]:
     return list(words)
 
 
-def _lines(portrait: Portrait, *, head: int) -> str:
+def _lines(portrait: NeighborReport, *, head: int) -> str:
     if portrait.known == "missing":
         return f"{portrait.word}: missing, neither the word nor its subwords have a vector"
     vector = portrait.vector

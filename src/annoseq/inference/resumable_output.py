@@ -11,7 +11,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from annoseq.atomic_io import as_output_error, check_writable, atomic_file
+from annoseq.atomic_io import as_output_error, atomic_file, check_writable, durable_replace
 from annoseq.errors import OptionError, OutputError
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class ResumableOutput:
                 self._convert(self._output)
             else:
                 _refuse(self._path, is_folder=self._is_folder, overwrite=self._overwrite)
-                self._output.replace(self._path)
+                durable_replace(self._output, self._path)
             shutil.rmtree(self._folder)
 
     def leave(self) -> bool:

@@ -46,7 +46,7 @@ class ProcessGroup:
         Raises:
             TrainingError: the processes do not find each other.
         """
-        if torchrun_environment().processes == 1:
+        if torchrun_environment().world_size == 1:
             return cls()
         # Importing it takes 3 s of CPU, which one process does not need.
         from accelerate import PartialState
