@@ -7,12 +7,13 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from annoseq.data.foreign_markup import SYNTAXES
+from annoseq.data.foreign_markup import detect_tag_syntax
 from annoseq.data.markup import Span, parse
-from annoseq.data.markup_templates import EXAMPLES, tag_syntax
+from annoseq.data.markup_templates import KNOWN_SYNTAXES, tag_syntax
 from annoseq.errors import MarkupError, MismatchError, OptionError
 from tests.data.strategies import annotated_texts
 
+EXAMPLES = [syntax.example for syntax in KNOWN_SYNTAXES]
 DESCRIBED = [*EXAMPLES, "<<LABEL|...>>", "((TEXT|LABEL))"]
 NAME = [Span(4, 8, "NAME")]
 
@@ -33,11 +34,11 @@ NAME = [Span(4, 8, "NAME")]
         ("**text**(LABEL)", "Dr. **Ames**(NAME)"),
     ],
 )
-def test_what_a_template_reads(example: str, annotated: str) -> None:
-    chosen = tag_syntax(example)
-    assert chosen.align("Dr. Ames", annotated) == NAME
+def test_a_described_syntax_is_read(example: str, annotated: str) -> None:
+    syntax = tag_syntax(example)
+    assert syntax.align("Dr. Ames", annotated) == NAME
     if " Ames " not in annotated:
-        assert parse(chosen.translate(annotated)) == ("Dr. Ames", NAME)
+        assert parse(syntax.translate(annotated)) == ("Dr. Ames", NAME)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def test_what_a_template_reads(example: str, annotated: str) -> None:
 def test_brackets_of_the_original_are_told_from_tags(
     example: str, text: str, annotated: str, expected: list[tuple[int, int, str]]
 ) -> None:
-    assert tag_syntax(example).align(text, annotated) == [Span(*one) for one in expected]
+    assert tag_syntax(example).align(text, annotated) == [Span(*span) for span in expected]
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ def test_brackets_of_the_original_are_told_from_tags(
         ("Dr. Ames</NAME>", MarkupError),
     ],
 )
-def test_what_is_not_the_original_plus_tags(annotated: str, error: type[Exception]) -> None:
+def test_an_annotated_text_that_is_not_the_original_plus_tags_is_refused(annotated: str, error: type[Exception]) -> None:
     with pytest.raises(error):
         tag_syntax("<LABEL>text</LABEL>").align("Dr. Ames", annotated)
 
@@ -80,12 +81,12 @@ def test_what_is_not_the_original_plus_tags(annotated: str, error: type[Exceptio
 @given(drawn=annotated_texts())
 def test_what_is_written_is_the_text_plus_tags(example: str, drawn: tuple[str, list[Span]]) -> None:
     text, spans = drawn
-    plain = [Span(one.start, one.end, f"L{index}") for index, one in enumerate(spans)]
-    chosen = tag_syntax(example)
-    written = chosen.write(text, plain)
+    plain = [Span(span.start, span.end, f"L{index}") for index, span in enumerate(spans)]
+    syntax = tag_syntax(example)
+    written = syntax.write(text, plain)
     assume(not set(text) & set("<>[](){}@|/\\"))
-    assert chosen.align(text, written) == plain
-    assert parse(chosen.translate(written)) == (text, plain)
+    assert syntax.align(text, written) == plain
+    assert parse(syntax.translate(written)) == (text, plain)
 
 
 @pytest.mark.parametrize(
@@ -98,19 +99,22 @@ def test_what_is_written_is_the_text_plus_tags(example: str, drawn: tuple[str, l
         ("LABELLABEL text.", "where tags are expected on both sides"),
     ],
 )
-def test_what_is_no_template(described: str, message: str) -> None:
+def test_a_bad_example_is_refused(described: str, message: str) -> None:
     with pytest.raises(OptionError) as caught:
         tag_syntax(described)
     assert message in str(caught.value)
     assert repr(described) in str(caught.value)
 
 
-def test_the_doctor_knows_the_same_ones() -> None:
-    assert {syntax.example for syntax in SYNTAXES} == set(EXAMPLES)
+def test_every_known_syntax_is_written_and_detected() -> None:
+    for syntax in KNOWN_SYNTAXES:
+        annotated = syntax.write("Dr. Ames", NAME)
+        assert syntax.align("Dr. Ames", annotated) == NAME
+        assert detect_tag_syntax("Dr. Ames", annotated) is syntax
 
 
 @pytest.mark.parametrize("piece", ["[", "<a ", "[a ", "[](", "](A)", "<a>", "[x](a"])
-def test_no_text_takes_long(piece: str) -> None:
+def test_alignment_takes_linear_time(piece: str) -> None:
     start = time.process_time()
     for example in EXAMPLES:
         with pytest.raises((MarkupError, MismatchError)):

@@ -32,7 +32,7 @@ def marked(lexicon_matcher: LexiconMatcher, text: str) -> list[tuple[str, tuple[
     """Return the tokens of a text that have marks."""
     pieces = _CUT.pre_tokenize_str(text)
     tokens, offsets = [token for token, _ in pieces], [place for _, place in pieces]
-    found = lexicon_matcher.marks(text, tokens, offsets)
+    found = lexicon_matcher.match(text, tokens, offsets)
     return [(token, some) for token, some in zip(tokens, found, strict=True) if some]
 
 
@@ -45,7 +45,7 @@ def listing(tmp_path: Path) -> Path:
 
 
 def lists(path: Path) -> LexiconMatcher:
-    return LexiconFeatures([path]).read(cut=cut)
+    return LexiconFeatures([path]).read(tokenize=cut)
 
 
 def test_entries_are_found_whatever_their_case_and_the_white_space_in_them(listing: Path) -> None:
@@ -98,7 +98,7 @@ def test_tokens_are_folded() -> None:
 def test_several_lists_mark_the_same_token(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).write_text("Ames\n")
-    lexicon_matcher = LexiconFeatures([tmp_path / "one", tmp_path / "two"]).read(cut=cut)
+    lexicon_matcher = LexiconFeatures([tmp_path / "one", tmp_path / "two"]).read(tokenize=cut)
     assert marked(lexicon_matcher, "Ames") == [("Ames", ("list one single", "list two single"))]
 
 
@@ -144,7 +144,7 @@ def test_a_pattern_that_takes_too_long_is_named(monkeypatch: pytest.MonkeyPatch)
 
 def refusal(lexicon_features: LexiconFeatures) -> str:
     with pytest.raises(OptionError) as caught:
-        lexicon_features.read(cut=cut)
+        lexicon_features.read(tokenize=cut)
     return str(caught.value)
 
 
@@ -217,12 +217,12 @@ def test_what_was_read_survives_its_file(listing: Path, tmp_path: Path) -> None:
         "mrn": RegexPattern(pattern=r"[A-Z]-\d+"),
         "dose": RegexPattern(pattern="MG", ignore_case=True),
     }
-    lexicon_matcher = LexiconFeatures([listing], path).read(cut=cut)
+    lexicon_matcher = LexiconFeatures([listing], path).read(tokenize=cut)
     assert bool(lexicon_matcher)
     assert not LexiconMatcher()
     again = LexiconMatcher.model_validate_json(lexicon_matcher.model_dump_json())
     assert again == lexicon_matcher
-    assert read_list(listing, cut=cut) == again.lists["places"]
+    assert read_list(listing, tokenize=cut) == again.lists["places"]
     text = "New York A-1 5 mg"
     assert marked(again, text) == marked(lexicon_matcher, text)
     assert len(marked(lexicon_matcher, text)) == 6

@@ -14,7 +14,7 @@ from annoseq.tokenization.linearize import (
     linearize,
     move_spaces,
 )
-from annoseq.tokenization.pretokenizer import build_pretokenizer, core_start, cut_spans, tighten
+from annoseq.tokenization.pretokenizer import build_pretokenizer, core_start, find_misaligned_spans, tighten
 from tests.data.strategies import annotated_texts, labels, texts
 
 if TYPE_CHECKING:
@@ -77,9 +77,9 @@ def test_any_spans_become_well_nested_tags_around_the_same_text(
     stripped, found = parse(output)
     assert stripped == text
     assert len(found) <= len(spans)
-    assert cut_spans(text, found) == []
+    assert find_misaligned_spans(text, found) == []
     assert [tighten(text, span) for span in found] == found
-    assert misaligned == len(cut_spans(text, spans))  # as the doctor counts them
+    assert misaligned == len(find_misaligned_spans(text, spans))  # as the doctor counts them
     if not misaligned:
         assert found == [tighten(text, span) for span in spans]
 

@@ -8,7 +8,7 @@ from tokenizers import Regex
 from tokenizers.pre_tokenizers import Split
 
 from annoseq.data.markup import LABEL_PATTERN, Span, Tag, is_label, render, scan
-from annoseq.tokenization.pretokenizer import build_pretokenizer, core_start, cut_spans, is_tag
+from annoseq.tokenization.pretokenizer import build_pretokenizer, core_start, find_misaligned_spans, is_tag
 from tests.data.strategies import annotated_texts, texts
 
 THOROUGH = settings(max_examples=250, deadline=None)
@@ -43,7 +43,7 @@ def test_no_span_of_whole_tokens_is_cut(text: str) -> None:
     offsets = [place for _, place in build_pretokenizer().pre_tokenize_str(text)]
     spans = [Span(core_start(text, *place), place[1], "A") for place in offsets]
     visible = [span for span in spans if text[span.start : span.end].strip()]
-    assert cut_spans(text, visible) == []
+    assert find_misaligned_spans(text, visible) == []
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_both_regular_expression_engines_read_labels_alike() -> None:
     ],
 )
 def test_spans_that_are_cut(text: str, span: Span, is_cut: bool) -> None:
-    assert cut_spans(text, [span]) == ([span] if is_cut else [])
+    assert find_misaligned_spans(text, [span]) == ([span] if is_cut else [])
 
 
 def test_tags_are_told_from_other_tokens() -> None:

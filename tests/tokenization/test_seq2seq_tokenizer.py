@@ -95,7 +95,7 @@ def test_references_have_tight_tags(annotated: str, reference: str) -> None:
 def test_a_token_of_another_text_is_unknown_and_decodes_to_its_name() -> None:
     example = ANNOTATE.encode_source("Dear Zoe")
     assert example == Seq2SeqEncoding([ANNOTATE.source.ids["Dear"], UNKNOWN], [])
-    ids = [*ANNOTATE.target.look_up(["Dear", "{{NAME}}", " Zoe", "{{/NAME}}"])]
+    ids = [*ANNOTATE.target.tokens_to_ids(["Dear", "{{NAME}}", " Zoe", "{{/NAME}}"])]
     assert ANNOTATE.decode(ids) == "Dear{{NAME}}<unk>{{/NAME}}"
 
 

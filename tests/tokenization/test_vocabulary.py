@@ -53,7 +53,7 @@ def test_the_order_of_counting_does_not_matter() -> None:
 def test_rare_tokens_are_unknown() -> None:
     vocabulary = built({"a": 3, "b": 2, "c": 1}, min_frequency=2)
     assert list(vocabulary.tokens[4:]) == ["a", "b"]
-    assert vocabulary.look_up(["a", "c", "b", "d"]) == [4, UNKNOWN, 5, UNKNOWN]
+    assert vocabulary.tokens_to_ids(["a", "c", "b", "d"]) == [4, UNKNOWN, 5, UNKNOWN]
 
 
 def test_the_largest_size_counts_the_special_symbols() -> None:
@@ -75,7 +75,7 @@ def test_a_literal_symbol_in_a_text_is_ordinary_tokens(literal: str) -> None:
     text = f"a {literal} b{literal}"
     vocabulary = counted(text, *LITERALS)
     tokens = vocabulary.cut(text).tokens
-    ids = vocabulary.look_up(tokens)
+    ids = vocabulary.tokens_to_ids(tokens)
     assert "".join(tokens) == text
     assert min(ids) >= len(SPECIALS)
     assert [vocabulary.tokens[id_] for id_ in ids] == tokens
@@ -93,7 +93,7 @@ def test_no_text_makes_a_special_symbol(text: str, keeps_tags: bool) -> None:
     tokens, offsets = vocabulary.cut(text)
     assert not set(tokens) & set(SPECIALS)
     assert [text[start:end] for start, end in offsets] == tokens
-    assert set(vocabulary.look_up(tokens)) <= {UNKNOWN}
+    assert set(vocabulary.tokens_to_ids(tokens)) <= {UNKNOWN}
 
 
 @settings(max_examples=50, deadline=None)

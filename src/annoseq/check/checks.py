@@ -18,12 +18,12 @@ from annoseq.check.findings import (
     ALTERNATIVE,
     BLANK,
     CONFLICT,
-    CUT,
     DUPLICATE,
     EMPTY,
     MARKUP,
     MAYBE_ANNOTATED,
     MAYBE_REVERSED,
+    MISALIGNED,
     MISMATCH,
     PADDED,
     REVERSED,
@@ -35,35 +35,32 @@ from annoseq.check.findings import (
     target_lengths,
 )
 from annoseq.data.alignment import align
+from annoseq.data.examples import RowError, parse_pairs
 from annoseq.data.foreign_markup import detect_tag_syntax
-from annoseq.data.markup import escape, has_tag_like, strip_tags
-from annoseq.data.pairs import find_unusable, has_tag, infer_task
+from annoseq.data.markup import escape, has_tag, has_tag_like, strip_tags
 from annoseq.errors import MarkupError, MismatchError, OptionError
-from annoseq.tokenization.pretokenizer import cut_spans
+from annoseq.tokenization.pretokenizer import find_misaligned_spans
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable
+    from collections.abc import Hashable, Iterable, Iterator
 
     from annoseq.config import Task
-    from annoseq.data.foreign_markup import Syntax
+    from annoseq.data.examples import Example, ParsedPairs
     from annoseq.data.markup import Span
+    from annoseq.data.markup_templates import TagSyntax
     from annoseq.data.pairs import Pair, Pairs
 
 
-def check_annotation(pair: Pair, findings: FindingCollector) -> list[Span] | None:
-    """Add what is found in a row, and return its spans, or None if it cannot be used."""
-    try:
-        alignment = align(pair.source, pair.target)
-    except (MarkupError, MismatchError) as error:
-        _explain(pair, error, findings)
-        return None
-    if alignment.is_padded:
-        findings.add(PADDED, pair.row, f"spans made tight: {len(alignment.spans)}")
-    if has_tag_like(pair.source):
-        findings.add(TAG_LIKE, pair.row, f"escaped as it should be: {_first_escape(pair.source)}")
-    if alignment.spans and (cut := cut_spans(pair.source, alignment.spans)):
-        findings.add(CUT, pair.row, _describe_cut(pair.source, cut))
-    return alignment.spans
+def check_annotation(example: Example, findings: FindingCollector) -> None:
+    """Add the findings of a row whose target is its source plus tags."""
+    spans = example.spans or ()
+    if spans and strip_tags(example.target) != example.source:
+        findings.add(PADDED, example.row, f"spans made tight: {len(spans)}")
+    if has_tag_like(example.source):
+        message = f"escaped as it should be: {_first_escape(example.source)}"
+        findings.add(TAG_LIKE, example.row, message)
+    if spans and (misaligned := find_misaligned_spans(example.source, spans)):
+        findings.add(MISALIGNED, example.row, _describe_misaligned(example.source, misaligned))
 
 
 def is_reversed(pair: Pair) -> bool:
@@ -77,12 +74,12 @@ def is_reversed(pair: Pair) -> bool:
     return True
 
 
-def tags_in(annotated: str, text: str) -> str:
+def quote_first_tag(annotated: str, text: str) -> str:
     """Quote an annotated text where its first tag stands."""
     return f"it has {around(annotated, first_difference(annotated, text))}"
 
 
-def foreign(syntax: Syntax) -> FindingKind:
+def foreign_markup(syntax: TagSyntax) -> FindingKind:
     """Make the kind of finding for tags that annoseq does not read."""
     return FindingKind(
         "other-markup",
@@ -95,10 +92,10 @@ def foreign(syntax: Syntax) -> FindingKind:
 
 def _explain(pair: Pair, error: MarkupError | MismatchError, findings: FindingCollector) -> None:
     if is_reversed(pair):
-        findings.add(REVERSED, pair.row, tags_in(pair.source, pair.target))
+        findings.add(REVERSED, pair.row, quote_first_tag(pair.source, pair.target))
         return
     if syntax := detect_tag_syntax(pair.source, pair.target):
-        findings.add(foreign(syntax), pair.row, tags_in(pair.target, pair.source))
+        findings.add(foreign_markup(syntax), pair.row, quote_first_tag(pair.target, pair.source))
         return
     if has_tag_like(pair.source):
         advice = f"check that it is escaped: {_first_escape(pair.source)}"
@@ -116,9 +113,9 @@ def _first_escape(text: str) -> str:
     return around(escaped, first_difference(text, escaped))
 
 
-def _describe_cut(text: str, cut: list[Span]) -> str:
-    span = cut[0]
-    more = f", and {len(cut) - 1} more in this row" if len(cut) > 1 else ""
+def _describe_misaligned(text: str, spans: list[Span]) -> str:
+    span = spans[0]
+    more = f", and {len(spans) - 1} more in this row" if len(spans) > 1 else ""
     label = visible(span.label)
     return f"{label} at character {span.start}: {marked(text, span.start, span.end)}{more}"
 
@@ -164,25 +161,25 @@ def check_pairs(
     split: tuple[list[int], list[int]] | None = None,
     examples: int = 100,
 ) -> CheckReport:
-    """Examine every row.
+    """Examine every row of a table.
 
     Without a `task`, it is inferred; in "translate" the checks of annotations do not apply.
     Sources that are in training and in validation are named if there is a table of `valid`
     pairs or a `split` (the indices of both parts in `pairs`). Every row with a finding is named;
-    the first `examples` of each kind with what was found.
+    the first `examples` of each kind with a message.
 
     Raises:
         OptionError: both `valid` and `split` are given.
     """
     if valid is not None and split is not None:
         raise OptionError("there are validation pairs and a split. Give one of the two.")
-    chosen = task or infer_task(pairs)
+    parsed = parse_pairs(pairs, task=task or "auto", skip_bad=True)
     findings, labels = FindingCollector(examples=examples), LabelCounter()
-    repeats = DuplicateDetector(is_annotation=chosen == "annotate")
-    for pair in pairs:
-        repeats.check(pair, _check_row(pair, chosen, findings, labels), findings)
-    if task is None and chosen == "translate":
-        _suspect_annotation(pairs, findings)
+    duplicates = DuplicateDetector(is_annotation=parsed.task == "annotate")
+    for pair, row in zip(pairs, _row_results(parsed, rows=len(pairs)), strict=True):
+        duplicates.check(pair, _check_row(pair, row, findings, labels), findings)
+    if parsed.task == "translate":
+        _suspect_annotation(pairs, parsed, findings, is_inferred=task is None)
     if valid is not None:
         check_across(pairs, valid, findings)
     elif split is not None:
@@ -193,52 +190,67 @@ def check_pairs(
         name=pairs.name,
         rows=len(pairs),
         documents=len(documents) or None,
-        task=chosen,
+        task=parsed.task,
         is_task_inferred=task is None,
-        markup=_markup(pairs),
+        markup=_tag_syntax(pairs),
         source=source_lengths(pairs),
         target=target_lengths(pairs),
-        labels=labels.counted(),
+        labels=labels.counts(),
         depth=labels.depth,
         findings=findings.sorted(),
     )
 
 
+def _row_results(parsed: ParsedPairs, *, rows: int) -> Iterator[Example | RowError]:
+    """Yield the example or the error of each row, in the order of the table."""
+    examples = iter(parsed.examples)
+    for index in range(rows):
+        is_error = parsed.task == "annotate" and index in parsed.errors
+        yield parsed.errors[index] if is_error else next(examples)
+
+
 def _check_row(
-    pair: Pair, task: Task, findings: FindingCollector, labels: LabelCounter
+    pair: Pair, row: Example | RowError, findings: FindingCollector, labels: LabelCounter
 ) -> Hashable:
-    """Add what is found in a row, and return what its target stands for."""
+    """Add the findings of a row, and return the spans or the text that its target stands for."""
     if not pair.source.strip() and not pair.target.strip():
         findings.add(BLANK, pair.row, "both sides are blank")
     elif not pair.source.strip() or not pair.target.strip():
         side = "target" if pair.source.strip() else "source"
         findings.add(EMPTY, pair.row, f"the {side} is empty")
-    elif task == "annotate":
-        spans = check_annotation(pair, findings)
-        if spans is not None:
-            labels.count(spans)
-            return tuple(spans)
+    elif isinstance(row, RowError):
+        _explain(pair, row.error, findings)
+    elif row.spans is not None:
+        check_annotation(row, findings)
+        labels.add(row.spans)
+        return row.spans
     return pair.target
 
 
-def _suspect_annotation(pairs: Pairs, findings: FindingCollector) -> None:
-    """Add the rows that look like annotations, though the task seems to be another."""
-    for row, error in find_unusable(pair for pair in pairs if has_tag(pair.target)).items():
-        findings.add(MAYBE_ANNOTATED, row, visible(str(error)))
-    backwards = [pair for pair in pairs if is_reversed(pair)]
-    same = sum(pair.source == pair.target for pair in pairs)
-    if backwards and 2 * (len(backwards) + same) >= len(pairs):
-        for pair in backwards:
-            findings.add(MAYBE_REVERSED, pair.row, tags_in(pair.source, pair.target))
-    found = [
+def _suspect_annotation(
+    pairs: Pairs, parsed: ParsedPairs, findings: FindingCollector, *, is_inferred: bool
+) -> None:
+    """Add the rows that look like annotations, though the inferred task is translate."""
+    if not is_inferred:
+        return
+    for index, (row, error) in parsed.errors.items():
+        if has_tag(pairs[index].target):
+            findings.add(MAYBE_ANNOTATED, row, visible(str(error)))
+    reversed_pairs = [pair for pair in pairs if is_reversed(pair)]
+    unchanged = sum(pair.source == pair.target for pair in pairs)
+    if reversed_pairs and 2 * (len(reversed_pairs) + unchanged) >= len(pairs):
+        for pair in reversed_pairs:
+            findings.add(MAYBE_REVERSED, pair.row, quote_first_tag(pair.source, pair.target))
+    foreign = [
         (pair, syntax) for pair in pairs if (syntax := detect_tag_syntax(pair.source, pair.target))
     ]
-    if found and 2 * (len(found) + same) >= len(pairs):
-        for pair, syntax in found:
-            findings.add(foreign(syntax), pair.row, tags_in(pair.target, pair.source))
+    if foreign and 2 * (len(foreign) + unchanged) >= len(pairs):
+        for pair, syntax in foreign:
+            message = quote_first_tag(pair.target, pair.source)
+            findings.add(foreign_markup(syntax), pair.row, message)
 
 
-def _markup(pairs: Pairs) -> str | None:
+def _tag_syntax(pairs: Pairs) -> str | None:
     """Name the way in which the tags are written, in most of the rows that hold some."""
     counts: Counter[str] = Counter()
     for pair in pairs:

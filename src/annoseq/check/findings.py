@@ -62,7 +62,7 @@ MAYBE_ANNOTATED = FindingKind(
     "Fewer than half of the rows are, so that the task is taken to be translate. "
     "To learn to annotate, say so and see what to mend: --task annotate.",
 )
-CUT = FindingKind(
+MISALIGNED = FindingKind(
     "cut",
     "warning",
     "spans that begin or end within a word",
@@ -169,7 +169,7 @@ class LabelCounter:
         self._spans: Counter[str] = Counter()
         self._nested: Counter[str] = Counter()
 
-    def count(self, spans: Sequence[Span]) -> None:
+    def add(self, spans: Sequence[Span]) -> None:
         """Count the spans of a row, given in opening order."""
         opened: list[int] = []  # the ends of the spans around the next one
         for span in spans:
@@ -180,7 +180,7 @@ class LabelCounter:
             opened.append(span.end)
             self.depth = max(self.depth, len(opened))
 
-    def counted(self) -> tuple[LabelCount, ...]:
+    def counts(self) -> tuple[LabelCount, ...]:
         """Return the labels, the most frequent first."""
         ranked = sorted(self._spans.items(), key=lambda item: (-item[1], item[0]))
         return tuple(LabelCount(label, spans, self._nested[label]) for label, spans in ranked)

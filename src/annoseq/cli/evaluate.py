@@ -38,7 +38,8 @@ from annoseq.cli.scoring_options import (
     wanted_of,
 )
 from annoseq.config import BatchConfig, ColumnsConfig, DeviceConfig
-from annoseq.data.pairs import align_pairs, find_unusable, fingerprint
+from annoseq.data.examples import parse_pairs
+from annoseq.data.pairs import fingerprint_pairs
 from annoseq.data.splits import split_rows
 from annoseq.data.tables import table_format
 from annoseq.errors import OptionError
@@ -56,16 +57,14 @@ from annoseq.models.gru_attention import GruWithAttention
 from annoseq.models.serialization import CARD_FILE, TrainingHistory
 from annoseq.models.tagger import Tagger
 from annoseq.reporting.report import ReportData, write_report
-from annoseq.tokenization.encoded_rows import Part
-from annoseq.tokenization.linearize import render_tightened
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from annoseq.config import Task
-    from annoseq.data.markup import Span
-    from annoseq.data.pairs import Pair, Pairs
+    from annoseq.data.examples import Example
+    from annoseq.data.pairs import Pairs
     from annoseq.inference.annotation import Annotation
     from annoseq.models.serialization import ModelConfig
 
@@ -118,17 +117,16 @@ def evaluate(
     trained = annotator.model
     table = read(pairs, columns, input_format=input_format)
     part, chosen, rest = _choose(table, trained.config, part=part, skip_bad=skip_bad)
-    gold = [] if annotator.is_translator else align_pairs(chosen)
     found = _annotate(annotator, chosen, batching, target_recall)
-    predictions = _outputs(annotator, chosen, found, gold, batching)
+    predictions = _outputs(annotator, chosen, found, batching)
     if show:
         predictions.show(show)
     seen_texts = texts_of(seen, columns) if seen else (one.source for one in rest)
     known = SeenTexts(seen_texts) if seen or part == "valid" else None
-    rows = _compare(chosen, gold, found, predictions, known)
+    rows = _compare(chosen, found, predictions, known)
     scorer = Scorer(labels=trained.tokenizer.labels, text=text, has_spans=not annotator.is_translator)
     scorer.add_all(group_by_document(rows))
-    record = make_score_file(scorer, gold=fingerprint(chosen))
+    record = make_score_file(scorer, gold=fingerprint_pairs(chosen))
     record["signature"] += f"|batch:{batching.batch_size}"
     accuracy = {} if annotator.is_tagger else predictions.accuracy.values()
     record = {**_main_scores(record, accuracy), "part": part, **record}
@@ -158,65 +156,63 @@ def evaluate(
 
 def _annotate(
     annotator: Annotator,
-    pairs: Sequence[Pair],
+    examples: Sequence[Example],
     batching: BatchConfig,
     target_recall: float | None,
 ) -> Sequence[Annotation]:
     """Annotate by choosing among tags only, where the model does not translate."""
     if annotator.is_translator:
         return ()
-    texts = [pair.source for pair in pairs]
+    texts = [example.source for example in examples]
     return annotator.annotate(texts, batching=batching, target_recall=target_recall)
 
 
 def _outputs(
     annotator: Annotator,
-    pairs: Sequence[Pair],
+    examples: Sequence[Example],
     found: Sequence[Annotation],
-    gold: Sequence[Sequence[Span]],
     batching: BatchConfig,
 ) -> Predictions:
     """Return what a model writes freely; of a tagger, which does not write, the annotated texts."""
     trained = annotator.model
     if isinstance(trained.tokenizer, Seq2SeqTokenizer) and not isinstance(trained.network, Tagger):
-        part = Part.encode(pairs, trained.tokenizer)
         return predict(
-            trained.network, part, trained.tokenizer, compute=annotator.compute, batching=batching
+            trained.network,
+            examples,
+            trained.tokenizer,
+            compute=annotator.compute,
+            batching=batching,
         )
     return Predictions(
         [
-            Prediction(pair.row, pair.source, render_tightened(pair.source, spans), one.annotated)
-            for pair, spans, one in zip(pairs, gold, found, strict=True)
+            Prediction(example.row, example.source, example.reference, annotation.annotated)
+            for example, annotation in zip(examples, found, strict=True)
         ],
         Accuracy(),
     )
 
 
 def _compare(
-    pairs: Sequence[Pair],
-    gold: Sequence[Sequence[Span]],
+    examples: Sequence[Example],
     found: Sequence[Annotation],
     predictions: Predictions,
     seen: SeenTexts | None,
 ) -> list[SpanComparison]:
     """Put what was predicted beside what should be; a translation has no spans."""
-    nothing: Sequence[Sequence[Span]] = [()] * len(pairs)
-    predicted = [one.spans or () for one in found] or nothing
+    predicted = [annotation.spans or () for annotation in found] or [()] * len(examples)
     return [
         SpanComparison(
-            id=str(pair.row),
-            text=pair.source,
-            gold=tuple(expected),
+            id=str(example.row),
+            text=example.source,
+            gold=example.spans or (),
             predicted=tuple(spans),
-            target=written.target,
-            output=written.output,
-            document=pair.document,
-            start=pair.start,
-            is_unseen=None if seen is None else pair.source not in seen,
+            target=prediction.target,
+            output=prediction.output,
+            document=example.document,
+            start=example.start,
+            is_unseen=None if seen is None else example.source not in seen,
         )
-        for pair, expected, spans, written in zip(
-            pairs, gold or nothing, predicted, predictions, strict=True
-        )
+        for example, spans, prediction in zip(examples, predicted, predictions, strict=True)
     ]
 
 
@@ -249,29 +245,24 @@ def _decoding(record: dict[str, Any], *, is_tagger: bool) -> dict[str, str]:
     return {name: "greedy, free" if name in written else "greedy, faithful" for name in names}
 
 
-def _usable(table: Pairs, *, task: Task, skip_bad: bool) -> Sequence[Pair]:
-    """Leave out the rows that cannot be used, or raise if there are any."""
-    if task == "translate":
-        return table
-    if not skip_bad:
-        align_pairs(table, name=table.name)
-        return table
-    bad = find_unusable(table)
-    if bad:
-        note(f"{len(bad):,} rows cannot be used and were left out (--skip-bad)")
-    return [pair for pair in table if pair.row not in bad]
+def _parse(table: Pairs, *, task: Task, skip_bad: bool) -> Sequence[Example]:
+    """Parse a table, without the rows that cannot be used, or raise if there are any."""
+    parsed = parse_pairs(table, task=task, name=table.name, skip_bad=skip_bad)
+    if parsed.errors:
+        note(f"{len(parsed.errors):,} rows cannot be used and were left out (--skip-bad)")
+    return parsed.examples
 
 
 def _choose(
     table: Pairs, config: ModelConfig, *, part: PartName, skip_bad: bool
-) -> tuple[PartName, Sequence[Pair], Sequence[Pair]]:
+) -> tuple[PartName, Sequence[Example], Sequence[Example]]:
     """Pick the rows to score, and say so where they are not all; return the others too.
 
     Raises:
         OptionError: the table does not have that part.
         PairsError: rows cannot be used.
     """
-    usable = _usable(table, task=config.task, skip_bad=skip_bad)
+    usable = _parse(table, task=config.task, skip_bad=skip_bad)
     is_training_table = table.fingerprint() == config.fingerprint
     if part == "all" or (part == "auto" and not is_training_table):
         return "all", usable, ()
@@ -283,7 +274,7 @@ def _choose(
     data = config.data
     rows = split_rows(usable, share=data.valid_share, by=data.split_by, seed=data.split_seed)
     train, valid = ([usable[row] for row in part_rows] for part_rows in rows)
-    if fingerprint(valid) != config.valid_fingerprint:
+    if fingerprint_pairs(valid) != config.valid_fingerprint:
         raise OptionError(
             f"{table.name} is the table that the model was trained on, and its validation rows "
             "are of another. Give that one, or score rows that it has seen with --part all."

@@ -12,14 +12,14 @@ from annoseq.cli.loading import read
 from annoseq.cli.options import Columns, InputFormat, Overwrite, PairsPath, at_least
 from annoseq.cli.output import note, say
 from annoseq.config import ColumnsConfig
-from annoseq.data.pairs import infer_task
+from annoseq.data.examples import parse_pairs
 from annoseq.errors import DatasetError, OptionError
 from annoseq.tokenization.seq2seq_tokenizer import SOURCE_FILE, TARGET_FILE
 from annoseq.tokenization.vocabulary import Vocabulary
 from annoseq.vectors.lookup import open_vectors
 from annoseq.vectors.nearest_neighbors import report_neighbors
-from annoseq.vectors.train_fasttext import VectorsConfig, import_gensim, train_vectors
-from annoseq.vectors.word_vectors import word_of
+from annoseq.vectors.train_fasttext import FastTextConfig, import_gensim, train_fasttext
+from annoseq.vectors.word_vectors import lookup_word
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from annoseq.vectors.nearest_neighbors import NeighborReport
     from annoseq.vectors.word_vectors import WordVectors
 
-_DEFAULTS = VectorsConfig()
+_DEFAULTS = FastTextConfig()
 
 
 def _check_name(_: object, path: Path) -> None:
@@ -47,14 +47,14 @@ def train(
     overwrite: Overwrite = False,
     input_format: InputFormat = None,
     columns: Columns = ColumnsConfig(),
-    vectors: Annotated[VectorsConfig, Parameter(name="*", group="WordVectors")] = _DEFAULTS,
+    vectors: Annotated[FastTextConfig, Parameter(name="*", group="Vectors")] = _DEFAULTS,
 ) -> None:
     """Train fastText vectors on the pairs' own text."""
     import_gensim()  # before the table is read, which may take long
     check_writable(out, overwrite=overwrite)
     table = read(pairs, columns, input_format=input_format)
-    chosen = infer_task(table) if task == "auto" else task
-    words = train_vectors(table, out, task=chosen, config=vectors, overwrite=overwrite)
+    chosen = parse_pairs(table, skip_bad=True).task if task == "auto" else task
+    words = train_fasttext(table, out, task=chosen, config=vectors, overwrite=overwrite)
     note(
         f"wrote {out}: {words:,} words, {vectors.width} wide. It lists words of your text: "
         "keep it as private as the text itself"
@@ -127,7 +127,7 @@ def _words_in(folder: Path) -> list[str]:
                 f"{folder}: {name}: {reason}. "
                 "Give a folder that `annoseq prepare` or `annoseq train` wrote."
             ) from error
-        words |= dict.fromkeys(word for word in map(word_of, tokens) if word is not None)
+        words |= dict.fromkeys(word for word in map(lookup_word, tokens) if word is not None)
     return list(words)
 
 

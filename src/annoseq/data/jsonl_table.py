@@ -1,22 +1,23 @@
-"""Rows of JSONL tables: one JSON object per line. Blank lines are skipped."""
+"""JSON Lines: one JSON value per line, read with the place of every error, and tables of them."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from annoseq.data.rows import TableRow
-from annoseq.data.streams import Utf8Lines
+from annoseq.data.streams import Utf8Lines, open_source, source_name
 from annoseq.errors import TableError
 
 if TYPE_CHECKING:
     import io
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
     from typing import IO
 
     from annoseq.data.rows import ColumnSelection
 
-JSON_KINDS = {
+JSON_TYPE_NAMES = {
     str: "a text",
     bool: "true or false",
     int: "a number",
@@ -26,52 +27,87 @@ JSON_KINDS = {
     dict: "an object",
     tuple: "an object",
 }
-"""What messages call a value that was read from JSON."""
+"""Names of the types of JSON values in messages."""
 
+_DECODER = json.JSONDecoder()
 # Objects become tuples of (name, value), so that a name written twice can be seen.
-_decoder = json.JSONDecoder(object_pairs_hook=tuple)
+_PAIRS_DECODER = json.JSONDecoder(object_pairs_hook=tuple)
+_ADVICE = "Write one JSON object per line."
+
+
+class JsonLine(NamedTuple):
+    """A parsed line: the number of its row from 1, its place in messages, and its value."""
+
+    row: int
+    place: str
+    value: Any
+
+
+def read_json_lines(source: str | Path) -> Iterator[JsonLine]:
+    """Read a JSONL file, or standard input for `-`, line by line. Blank lines are skipped.
+
+    Raises:
+        TableError: the file cannot be read or is empty, or a line is not UTF-8 or not JSON.
+    """
+    name = source_name(source)
+    is_empty = True
+    with open_source(source) as stream:
+        for line in _json_lines(stream, name, _DECODER):
+            if isinstance(line, TableError):
+                raise line
+            is_empty = False
+            yield line
+    if is_empty:
+        raise TableError(f"{name}: the file is empty. Give it at least one line of JSON.")
+
+
+def parse_json(text: str, place: str, *, advice: str, decoder: json.JSONDecoder = _DECODER) -> Any:
+    """Parse JSON. `place` and `advice` are the begin and the end of a message.
+
+    Raises:
+        TableError: it is not well-formed.
+    """
+    try:
+        return decoder.decode(text)
+    except json.JSONDecodeError as error:
+        is_one_line = "\n" not in text.strip()
+        character = (
+            f"character {error.pos}"
+            if is_one_line
+            else f"line {error.lineno}, character {error.colno - 1}"
+        )
+        raise TableError(
+            f"{place}: this is not valid JSON: the fault is at {character}. {advice}"
+        ) from error
+    except ValueError as error:  # Python's limit on the digits of a whole number
+        raise TableError(
+            f"{place}: a number has too many digits. Write it as text, in double quotes."
+        ) from error
+    except RecursionError as error:
+        raise TableError(f"{place}: the JSON is nested too deeply. Flatten it.") from error
 
 
 def read_jsonl(
-    stream: io.BufferedReader, name: str, wanted: ColumnSelection
+    stream: io.BufferedReader, name: str, columns: ColumnSelection
 ) -> Iterator[TableRow | TableError]:
-    """Read the wanted columns, one row at a time.
+    """Read the selected columns, one row at a time.
 
     The first good row settles which of the optional columns the table has. A line that is not
     UTF-8 or not a JSON object, lacks or doubles a column, or has a value that is not a text is
     yielded as an error.
     """
-    lines = Utf8Lines(stream, name, row=1)
     expected: list[str] | None = None
-    for line in lines:
-        if not line.strip(" \t\r\n"):
+    for line in _json_lines(stream, name, _PAIRS_DECODER):
+        if isinstance(line, TableError):
+            yield line
             continue
         try:
-            if fault := lines.take_fault():
-                raise fault
-            row = _row(line, lines, wanted, expected)
+            row = _row(line, columns, expected)
         except TableError as error:
             yield error
         else:
             expected = list(row.values)
             yield row
-        lines.row += 1
-
-
-def _row(
-    line: str, lines: Utf8Lines, wanted: ColumnSelection, expected: list[str] | None
-) -> TableRow:
-    place = lines.place()
-    pairs = _parsed(line, place)
-    columns = wanted.found_in([column for column, _ in pairs], place=place)
-    if expected is not None and columns != expected:
-        odd = sorted(set(columns) ^ set(expected))[0]
-        raise TableError(
-            f"{place}: the column {odd!r} is in this row or in row 1, but not in both. "
-            "Give it to every row or to none."
-        )
-    values = dict(pairs)
-    return TableRow(lines.row, {c: _text(values[c], c, wanted, place=place) for c in columns})
 
 
 def write_jsonl(
@@ -83,36 +119,54 @@ def write_jsonl(
         stream.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
 
 
-def _parsed(line: str, place: str) -> tuple[tuple[str, object], ...]:
-    try:
-        found = _decoder.decode(line)
-    except json.JSONDecodeError as error:
+def _json_lines(
+    stream: io.BufferedReader, name: str, decoder: json.JSONDecoder
+) -> Iterator[JsonLine | TableError]:
+    """Yield the lines that are not blank; a line that cannot be parsed is yielded as an error."""
+    lines = Utf8Lines(stream, name, row=1)
+    for line in lines:
+        if not line.strip(" \t\r\n"):
+            continue
+        place = lines.place()
+        try:
+            if fault := lines.take_fault():
+                raise fault
+            value = parse_json(line, place, advice=_ADVICE, decoder=decoder)
+        except TableError as error:
+            yield error
+        else:
+            yield JsonLine(lines.row, place, value)
+        lines.row += 1
+
+
+def _row(line: JsonLine, selection: ColumnSelection, expected: list[str] | None) -> TableRow:
+    place, pairs = line.place, line.value
+    if not isinstance(pairs, tuple):
         raise TableError(
-            f"{place}: this is not valid JSON: the fault is at character {error.pos}. "
-            "Write one JSON object per line."
-        ) from error
-    except ValueError as error:  # Python's limit on the digits of a whole number
-        raise TableError(
-            f"{place}: a number has too many digits. Write it as text, in double quotes."
-        ) from error
-    except RecursionError as error:
-        raise TableError(f"{place}: the JSON is nested too deeply. Flatten it.") from error
-    if not isinstance(found, tuple):
-        raise TableError(
-            f"{place}: found {JSON_KINDS[type(found)]} where a JSON object was expected. "
-            "Write one JSON object per line."
+            f"{place}: found {JSON_TYPE_NAMES[type(pairs)]} where a JSON object was expected. "
+            f"{_ADVICE}"
         )
-    return found
+    columns = selection.found_in([column for column, _ in pairs], place=place)
+    if expected is not None and columns != expected:
+        odd = sorted(set(columns) ^ set(expected))[0]
+        raise TableError(
+            f"{place}: the column {odd!r} is in this row or in row 1, but not in both. "
+            "Give it to every row or to none."
+        )
+    values = dict(pairs)
+    return TableRow(
+        line.row, {column: _text(values[column], column, selection, place) for column in columns}
+    )
 
 
-def _text(value: object, column: str, wanted: ColumnSelection, *, place: str) -> str:
-    is_text = column in wanted.texts
+def _text(value: object, column: str, selection: ColumnSelection, place: str) -> str:
+    is_text = column in selection.texts
     if type(value) is int and not is_text:
         return str(value)
     if not isinstance(value, str):
         expected = "a text" if is_text else "a text or a whole number"
         raise TableError(
-            f"{place}: column {column!r} holds {JSON_KINDS[type(value)]} where {expected} was "
+            f"{place}: column {column!r} holds {JSON_TYPE_NAMES[type(value)]} where {expected} was "
             "expected. Write texts in double quotes."
         )
     try:

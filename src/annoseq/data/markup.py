@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 LABEL_PATTERN = r"[^\s\x1c-\x1f{}\\/][^\s\x1c-\x1f{}\\]*"
 """A label: no white space, braces or backslash, and no slash in front. Read by `re` and by the
-segmentation's regular expressions alike (U+001C to U+001F are white space to `re` only)."""
+pre-tokenizer's regular expressions alike (U+001C to U+001F are white space to `re` only)."""
 
 _LABEL = re.compile(LABEL_PATTERN)
 _TAG = re.compile(r"\{\{(?P<close>/?)(?P<label>" + LABEL_PATTERN + r")\}\}")
@@ -49,6 +49,30 @@ class Tag:
 
     def __str__(self) -> str:
         return closing(self.label) if self.closes else opening(self.label)
+
+
+def trim_range(text: str, start: int, end: int) -> tuple[int, int]:
+    """Return the range `text[start:end]` without white space at its edges.
+
+    A range of white space alone is returned as it is.
+
+    >>> trim_range("Dr. Ames ", 3, 9)
+    (4, 8)
+    """
+    covered = text[start:end]
+    trimmed_start = start + len(covered) - len(covered.lstrip())
+    trimmed_end = start + len(covered.rstrip())
+    return (trimmed_start, trimmed_end) if trimmed_start < trimmed_end else (start, end)
+
+
+def tighten(text: str, span: Span) -> Span:
+    """Return a span without white space at its edges; one of white space alone is kept as it is.
+
+    >>> tighten("Dr. Ames ", Span(3, 9, "NAME"))
+    Span(start=4, end=8, label='NAME')
+    """
+    start, end = trim_range(text, span.start, span.end)
+    return Span(start, end, span.label, span.score)
 
 
 def opening(label: str) -> str:
@@ -87,6 +111,15 @@ def unescape(text: str) -> str:
     'Dear {{NAME}}'
     """
     return _TAG_LIKE.sub(lambda found: "{{" + found["escape"][1:] + found["tag"] + "}}", text)
+
+
+def has_tag(text: str) -> bool:
+    """Return True if a text holds a tag.
+
+    >>> has_tag("{{NAME}}Ames"), has_tag(r"Dear {{\\NAME}}")
+    (True, False)
+    """
+    return _TAG.search(text) is not None
 
 
 def strip_tags(annotated: str) -> str:

@@ -1,7 +1,4 @@
-"""Pairs of source and target: reading, writing, fingerprint and task inference.
-
-annotate: the target is the source plus tags. translate: the target is anything else.
-"""
+"""Pairs of source and target, as a table has them: reading, writing, data frames, fingerprint."""
 
 from __future__ import annotations
 
@@ -9,15 +6,18 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from itertools import chain
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, NamedTuple, Protocol, overload
 
-from annoseq.config import DOCUMENT_COLUMN, OFFSET_COLUMN, SOURCE_COLUMN, TARGET_COLUMN, Task
-from annoseq.data.alignment import align
-from annoseq.data.markup import Span, Tag, scan
+from annoseq.config import DOCUMENT_COLUMN, OFFSET_COLUMN, SOURCE_COLUMN, TARGET_COLUMN
+from annoseq.data.frame_table import read_frame, read_hugging_face_dataset
+from annoseq.data.markup import parse
+from annoseq.data.rows import ColumnSelection
+from annoseq.data.span_html import render_spans_html
 from annoseq.data.streams import source_name
 from annoseq.data.tables import read_rows, write_rows
-from annoseq.errors import MarkupError, MismatchError, PairsError, TableError
+from annoseq.errors import MarkupError, TableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,7 +25,23 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from annoseq.data.frame_table import HuggingFaceDataset
     from annoseq.data.rows import TableFormat, TableRow
+
+    class TextPair(Protocol):
+        """A source, its target, and the document that they are from: a pair or an example."""
+
+        @property
+        def source(self) -> str:
+            """The original text."""
+
+        @property
+        def target(self) -> str:
+            """The text to write."""
+
+        @property
+        def document(self) -> str | None:
+            """The document of the row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +60,9 @@ class Pair:
     start: int | None = None
 
 
-_NAMED = 5
-"""How many unusable rows an error names; all are counted."""
-
 _OFFSET = re.compile("[0-9]{1,18}")
+_HTML_ROWS, _HTML_CHARACTERS = 5, 400
+"""Number of rows, and of characters of each text, in the table that a notebook shows."""
 
 
 class Pairs(Sequence[Pair]):
@@ -58,6 +73,49 @@ class Pairs(Sequence[Pair]):
     def __init__(self, pairs: Iterable[Pair], *, name: str) -> None:
         self._pairs = tuple(pairs)
         self._name = name
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: pd.DataFrame,
+        *,
+        source: str = SOURCE_COLUMN,
+        target: str = TARGET_COLUMN,
+        document: str | None = None,
+        offset: str | None = None,
+        name: str = "the data frame",
+    ) -> Pairs:
+        """Read pairs from a data frame; the options name its columns, as in `read_pairs`.
+
+        Rows count from 1, whatever the index of the frame is.
+
+        Raises:
+            TableError: there are no rows, a column is missing or doubled, or a cell does not hold
+                text (a missing value among them).
+        """
+        columns = _PairColumns.choose(source, target, document, offset)
+        rows = read_frame(frame, columns.selection(), name=name)
+        return cls(columns.to_pairs(rows, name=name), name=name)
+
+    @classmethod
+    def from_dataset(
+        cls,
+        dataset: HuggingFaceDataset,
+        *,
+        source: str = SOURCE_COLUMN,
+        target: str = TARGET_COLUMN,
+        document: str | None = None,
+        offset: str | None = None,
+        name: str = "the dataset",
+    ) -> Pairs:
+        """Read pairs from one split of a Hugging Face dataset, as `from_frame` does.
+
+        Raises:
+            TableError: as `from_frame`, or there are several splits.
+        """
+        columns = _PairColumns.choose(source, target, document, offset)
+        rows = read_hugging_face_dataset(dataset, columns.selection(), name=name)
+        return cls(columns.to_pairs(rows, name=name), name=name)
 
     def __repr__(self) -> str:  # without the texts, which are private
         return f"Pairs({self.name!r}, {len(self)} pairs)"
@@ -82,10 +140,17 @@ class Pairs(Sequence[Pair]):
         """The table's name, as given."""
         return self._name
 
-    @property
-    def has_documents(self) -> bool:
-        """Whether every pair says which document it is from."""
-        return bool(self._pairs) and all(pair.document is not None for pair in self._pairs)
+    def _repr_html_(self) -> str:
+        """Render the first rows as an HTML table, spans as coloured marks."""
+        rows = "".join(
+            f"<tr><td>{pair.row}</td><td>{render_spans_html(_shorten(pair.source), ())}</td>"
+            f"<td>{_target_html(pair.target)}</td></tr>"
+            for pair in self._pairs[:_HTML_ROWS]
+        )
+        return (
+            f"<table><caption>{escape(repr(self))}</caption><thead><tr><th>row</th>"
+            f"<th>source</th><th>target</th></tr></thead><tbody>{rows}</tbody></table>"
+        )
 
     def head(self, n: int = 5) -> pd.DataFrame:
         """Show the first `n` pairs."""
@@ -111,10 +176,22 @@ class Pairs(Sequence[Pair]):
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of all sources, targets and documents, in hexadecimal."""
-        return fingerprint(self._pairs)
+        return fingerprint_pairs(self._pairs)
 
 
-def fingerprint(pairs: Iterable[Pair]) -> str:
+def _target_html(target: str) -> str:
+    try:
+        text, spans = parse(target)
+    except MarkupError:
+        return render_spans_html(_shorten(target), ())
+    return render_spans_html(_shorten(text), spans)
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _HTML_CHARACTERS else text[: _HTML_CHARACTERS - 1] + "…"
+
+
+def fingerprint_pairs(pairs: Iterable[TextPair]) -> str:
     """Return the SHA-256 of all sources, targets and documents, in hexadecimal.
 
     Each is hashed with its length in front, so that no two different tables run together
@@ -169,21 +246,16 @@ def stream_pairs(
         OptionError: `format` is none of the known ones.
         TableError: as `read_pairs` does, most when that row is reached.
     """
-    keys = [column for column in (document, offset) if column is not None]
-    taken = {source, target, *keys}
-    document = document or _unless_taken(DOCUMENT_COLUMN, taken)
-    offset = offset or _unless_taken(OFFSET_COLUMN, taken)
-    optional = [column for column in (document, offset) if column is not None]
-    name = source_name(path)
-    rows = read_rows(path, columns=(source, target), keys=keys, optional=optional, format=format)
-    for row in rows:
-        yield Pair(
-            source=row.values[source],
-            target=row.values[target],
-            row=row.number,
-            document=row.values.get(document) if document else None,
-            start=_start(row, offset, name=name) if offset and offset in row.values else None,
-        )
+    columns = _PairColumns.choose(source, target, document, offset)
+    selection = columns.selection()
+    rows = read_rows(
+        path,
+        columns=selection.texts,
+        keys=selection.keys,
+        optional=selection.optional,
+        format=format,
+    )
+    yield from columns.to_pairs(rows, name=source_name(path))
 
 
 def write_pairs(pairs: Iterable[Pair], path: str | Path, *, overwrite: bool) -> None:
@@ -230,8 +302,44 @@ def _fields(pair: Pair, columns: list[str], *, name: str) -> list[str | int]:
     return list(fields.values())
 
 
-def _unless_taken(column: str, taken: set[str]) -> str | None:
-    return None if column in taken else column
+class _PairColumns(NamedTuple):
+    """Columns of a table of pairs; `required` are those besides the texts that must be there."""
+
+    source: str
+    target: str
+    document: str | None
+    offset: str | None
+    required: tuple[str, ...]
+
+    @classmethod
+    def choose(
+        cls, source: str, target: str, document: str | None, offset: str | None
+    ) -> _PairColumns:
+        """Take the default columns for those that are not named, unless they are taken."""
+        required = tuple(column for column in (document, offset) if column is not None)
+        taken = {source, target, *required}
+        if document is None and DOCUMENT_COLUMN not in taken:
+            document = DOCUMENT_COLUMN
+        if offset is None and OFFSET_COLUMN not in taken:
+            offset = OFFSET_COLUMN
+        return cls(source, target, document, offset, required)
+
+    def selection(self) -> ColumnSelection:
+        """Return the columns to read."""
+        optional = [column for column in (self.document, self.offset) if column is not None]
+        return ColumnSelection((self.source, self.target), self.required, tuple(optional))
+
+    def to_pairs(self, rows: Iterable[TableRow], *, name: str) -> Iterator[Pair]:
+        """Make a pair of each row."""
+        document, offset = self.document, self.offset
+        for row in rows:
+            yield Pair(
+                source=row.values[self.source],
+                target=row.values[self.target],
+                row=row.number,
+                document=row.values.get(document) if document else None,
+                start=_start(row, offset, name=name) if offset and offset in row.values else None,
+            )
 
 
 def _start(row: TableRow, column: str, *, name: str) -> int:
@@ -241,81 +349,3 @@ def _start(row: TableRow, column: str, *, name: str) -> int:
             "Give the place of the text in its document, in characters."
         )
     return int(row.values[column])
-
-
-def align_pairs(pairs: Sequence[Pair], *, name: str = "") -> list[list[Span]]:
-    """Find the spans of every pair; `name` is their table's, for the message.
-
-    Raises:
-        PairsError: names the first rows whose target is not their source plus tags.
-    """
-    spans, problems = _align_all(pairs)
-    if problems:
-        place = f"{name}: " if name else ""
-        listed = [f"  row {row}: {error}" for row, error in list(problems.items())[:_NAMED]]
-        if len(problems) > _NAMED:
-            listed.append(f"  and {len(problems) - _NAMED} more")
-        raise PairsError(
-            "\n".join(
-                [
-                    f"{place}{len(problems)} of {len(pairs)} rows cannot be used:",
-                    *listed,
-                    "Mend them (`annoseq check` shows each), or leave them out with --skip-bad.",
-                ]
-            )
-        )
-    return spans
-
-
-def find_unusable(pairs: Iterable[Pair]) -> dict[int, MarkupError | MismatchError]:
-    """Return by its number what is wrong with each row that is not its source plus tags."""
-    return _align_all(pairs)[1]
-
-
-def _align_all(
-    pairs: Iterable[Pair],
-) -> tuple[list[list[Span]], dict[int, MarkupError | MismatchError]]:
-    spans: list[list[Span]] = []
-    problems: dict[int, MarkupError | MismatchError] = {}
-    for pair in pairs:
-        try:
-            spans.append(align(pair.source, pair.target).spans)
-        except (MarkupError, MismatchError) as error:
-            problems[pair.row] = error
-    return spans, problems
-
-
-def infer_task(pairs: Iterable[Pair]) -> Task:
-    """Tell what the pairs are for.
-
-    The task is "annotate" if a target holds a tag, and at least half of the targets are
-    their source plus well-nested tags.
-
-    >>> from annoseq.data.pairs import Pair
-    >>> infer_task([Pair("Dr. Ames", "Dr. {{NAME}}Ames{{/NAME}}", row=1)])
-    'annotate'
-    """
-    rows = aligned = 0
-    tag_is_seen = False
-    for pair in pairs:
-        rows += 1
-        aligned += _is_aligned(pair)
-        tag_is_seen = tag_is_seen or has_tag(pair.target)
-    return "annotate" if tag_is_seen and 2 * aligned >= rows else "translate"
-
-
-def has_tag(text: str) -> bool:
-    """Tell whether a text holds a tag.
-
-    >>> has_tag("{{NAME}}Ames"), has_tag(r"Dear {{\\NAME}}")
-    (True, False)
-    """
-    return any(isinstance(piece, Tag) for piece in scan(text))
-
-
-def _is_aligned(pair: Pair) -> bool:
-    try:
-        align(pair.source, pair.target)
-    except (MarkupError, MismatchError):
-        return False
-    return True

@@ -14,7 +14,7 @@ from annoseq.errors import OptionError, PairsError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from annoseq.data.pairs import Pair
+    from annoseq.data.pairs import TextPair
 
 SplitBy = Literal["auto", "row", "document"]
 """What stays together: nothing (row), the rows of a document, or (auto) the rows of a
@@ -22,7 +22,7 @@ document where the pairs have at least two."""
 
 
 def split_rows(
-    pairs: Sequence[Pair], *, share: float, by: SplitBy, seed: int
+    pairs: Sequence[TextPair], *, share: float, by: SplitBy, seed: int
 ) -> tuple[list[int], list[int]]:
     """Choose which pairs train and which validate; return the indices of both, in order.
 
@@ -49,7 +49,7 @@ def split_rows(
     return train, sorted(chosen)
 
 
-def _groups(pairs: Sequence[Pair], by: SplitBy) -> dict[str | int, list[int]]:
+def _groups(pairs: Sequence[TextPair], by: SplitBy) -> dict[str | int, list[int]]:
     """Return the rows that stay together, under the key that ranks them."""
     if by != "row":
         documents: dict[str | int, list[int]] = {}

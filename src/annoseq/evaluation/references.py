@@ -11,12 +11,12 @@ from hashlib import blake2b
 from itertools import zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
-from annoseq.data.alignment import align
+from annoseq.data.examples import parse_pair
 from annoseq.data.markup import Tag, scan
-from annoseq.data.pairs import fingerprint
+from annoseq.data.pairs import fingerprint_pairs
 from annoseq.errors import AnnoseqError, MarkupError, MismatchError, PairsError
 from annoseq.evaluation.counts import SpanComparison
-from annoseq.evaluation.prediction_file import read_ids, read_outputs
+from annoseq.formats.annoseq_output import read_ids, read_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from annoseq.data.markup import Span
     from annoseq.data.pairs import Pair
     from annoseq.data.rows import TableFormat
-    from annoseq.evaluation.prediction_file import Output
+    from annoseq.formats.annoseq_output import OutputRow
 
 
 class GoldRow(NamedTuple):
@@ -50,7 +50,7 @@ def pair_with_predictions(
             or their texts differ; or a gold row is not its source plus tags.
         TableError: the predictions cannot be read.
     """
-    outputs = read_outputs(predictions, format_=format_)
+    outputs = read_output(predictions, format_=format_)
     for row, output in zip_longest(gold, outputs):
         if row is None:
             raise PairsError(
@@ -64,8 +64,8 @@ def pair_with_predictions(
         yield SpanComparison(
             id=row.id,
             text=row.pair.source,
-            gold=_spans(row.pair, place),
-            predicted=output.spans,
+            gold=_gold_spans(row.pair, place),
+            predicted=output.spans or (),
             target=row.pair.target,
             output=output.annotated,
             document=row.pair.document,
@@ -74,18 +74,16 @@ def pair_with_predictions(
         )
 
 
-def _spans(pair: Pair, place: str) -> tuple[Span, ...]:
-    if pair.source == pair.target and "{{" not in pair.target:  # most rows of most corpora
-        return ()
+def _gold_spans(pair: Pair, place: str) -> tuple[Span, ...]:
     try:
-        return tuple(align(pair.source, pair.target).spans)
+        return parse_pair(pair).spans or ()
     except (MarkupError, MismatchError) as error:
         raise PairsError(
             f"{place}: {error} `annoseq check` shows every such row of the table."
         ) from error
 
 
-def _check_text(text: str, output: Output, place: str) -> None:
+def _check_text(text: str, output: OutputRow, place: str) -> None:
     if output.text == text:
         return
     common = len(os.path.commonprefix([output.text, text]))  # noqa: RUF071 - characters are meant
@@ -99,7 +97,9 @@ def _check_text(text: str, output: Output, place: str) -> None:
     )
 
 
-def _misplaced(id_: str, place: str, output: Output | None, ids: list[str | None]) -> AnnoseqError:
+def _misplaced(
+    id_: str, place: str, output: OutputRow | None, ids: list[str | None]
+) -> AnnoseqError:
     if id_ not in ids:
         return PairsError(
             f"{place}: there is no prediction with this row's id among {len(ids):,}. "
@@ -138,7 +138,7 @@ def summarize_corpus(pairs: Iterable[Pair]) -> CorpusSummary:
                 labels.update(one.label for one in scan(pair.target) if isinstance(one, Tag))
             yield pair
 
-    digest = fingerprint(watched())
+    digest = fingerprint_pairs(watched())
     return CorpusSummary(frozenset(labels), rows, digest)
 
 

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from annoseq.data.markup import render
-from annoseq.data.pairs import Pair
+from annoseq.data.examples import Example
 from annoseq.tokenization.batching import collate
 from annoseq.tokenization.vocabulary import BEGIN
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from annoseq.data.markup import Span
-    from annoseq.devices import Compute
+    from annoseq.devices import ComputeDevice
     from annoseq.models.gru_attention import GruWithAttention
     from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 
@@ -38,20 +37,20 @@ class AttentionMap(NamedTuple):
 @torch.no_grad()
 def attention_map(
     network: GruWithAttention,
-    codec: Seq2SeqTokenizer,
+    tokenizer: Seq2SeqTokenizer,
     text: str,
     spans: Sequence[Span],
     *,
-    compute: Compute,
+    compute: ComputeDevice,
 ) -> AttentionMap | None:
     """Let a model write a text with the spans that it found, and tell where it looks.
 
     There is no map of an empty text, or where it would be too large to be read.
     """
-    [row] = codec.tokenize([Pair(text, render(text, spans), 1)])
+    row = tokenizer.tokenize(Example(text, text, tuple(spans), row=1))
     if not row.source or (len(row.source) + 1) * (len(row.target) + 1) > _LARGEST:
         return None
-    batch = collate([0], [codec.encode(row)])
+    batch = collate([0], [tokenizer.encode(row)])
     assert batch.target is not None
     fed = torch.cat([torch.full_like(batch.target[:, :1], BEGIN), batch.target[:, :-1]], dim=1)
     batch, fed = batch.to(compute.device), fed.to(compute.device)

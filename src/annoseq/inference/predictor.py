@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     import torch
 
     from annoseq.config import BatchConfig
-    from annoseq.devices import Compute
+    from annoseq.data.examples import Example
+    from annoseq.devices import ComputeDevice
     from annoseq.models.interfaces import AnySeq2SeqNetwork
-    from annoseq.tokenization.encoded_rows import Part
     from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding, Seq2SeqTokenizer
 
 
@@ -97,26 +97,27 @@ class Predictions(Sequence[Prediction]):
 
 def predict(
     model: AnySeq2SeqNetwork,
-    part: Part,
-    codec: Seq2SeqTokenizer,
+    examples: Sequence[Example],
+    tokenizer: Seq2SeqTokenizer,
     *,
-    compute: Compute,
+    compute: ComputeDevice,
     batching: BatchConfig,
 ) -> Predictions:
-    """Let a model write freely for every row of a part, and compare with the targets."""
+    """Let a model write freely for every example, and compare with the references."""
+    encodings = tokenizer.encode_examples(examples).encodings
     accuracy = Accuracy()
     outputs: dict[int, str] = {}
-    with progress_bar("predicting", total=len(part)) as advance:
+    with progress_bar("predicting", total=len(examples)) as advance:
         for rows, output, target in write_freely(
-            model, part.examples, codec, compute=compute, batching=batching
+            model, encodings, tokenizer, compute=compute, batching=batching
         ):
             accuracy += measure_accuracy(output, target)
-            outputs |= zip(rows, decode_rows(output, codec), strict=True)
+            outputs |= zip(rows, decode_rows(output, tokenizer), strict=True)
             advance(len(rows))
     return Predictions(
         [
-            Prediction(pair.row, pair.source, reference, outputs[index])
-            for index, (pair, reference) in enumerate(zip(part.pairs, part.references, strict=True))
+            Prediction(example.row, example.source, example.reference, outputs[index])
+            for index, example in enumerate(examples)
         ],
         accuracy,
     )
@@ -125,9 +126,9 @@ def predict(
 def write_freely(
     model: AnySeq2SeqNetwork,
     examples: Sequence[Seq2SeqEncoding],
-    codec: Seq2SeqTokenizer,
+    tokenizer: Seq2SeqTokenizer,
     *,
-    compute: Compute,
+    compute: ComputeDevice,
     batching: BatchConfig,
 ) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
     """Yield batch by batch the rows, the ids written for them (B, O), and the targets (B, T)."""
@@ -135,15 +136,15 @@ def write_freely(
     for rows in longest_first(examples, batching):
         batch = collate(rows, examples)
         assert batch.target is not None
-        limits = codec.output_limits(batch.source_lengths)
+        limits = tokenizer.output_limits(batch.source_lengths)
         with compute.autocast():
             output, _ = decode_ids(model, batch.to(compute.device), limits=limits, choose=select_most_likely)
         yield batch.rows, output.cpu(), batch.target
 
 
-def decode_rows(output: torch.Tensor, codec: Seq2SeqTokenizer) -> list[str]:
+def decode_rows(output: torch.Tensor, tokenizer: Seq2SeqTokenizer) -> list[str]:
     """Write the ids of each row, up to its end, as text."""
-    return [codec.decode(_until_end(ids)) for ids in output.tolist()]
+    return [tokenizer.decode(_until_end(ids)) for ids in output.tolist()]
 
 
 def _until_end(ids: Sequence[int]) -> Iterator[int]:

@@ -28,10 +28,10 @@ class Reading:
     windows: list[Window]
 
     @classmethod
-    def of(cls, text: str, codec: Seq2SeqTokenizer | TaggerTokenizer) -> Reading:
+    def of(cls, text: str, tokenizer: Seq2SeqTokenizer | TaggerTokenizer) -> Reading:
         """Cut a text."""
-        cut, ids = codec.read(text)
-        return cls(text, cut.offsets, ids, cut_windows(cut.tokens, codec.bounds))
+        cut, ids = tokenizer.encode_text(text)
+        return cls(text, cut.offsets, ids, cut_windows(cut.tokens, tokenizer.length_stats))
 
     def window(self, index: int) -> list[int]:
         """Return the ids of a window."""

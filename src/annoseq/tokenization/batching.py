@@ -16,32 +16,26 @@ from torch.nn.utils.rnn import pad_sequence
 from annoseq.tokenization.vocabulary import END, PAD, SPECIALS, UNKNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from annoseq.data.pairs import Pair
-    from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
-    from annoseq.tokenization.vocabulary import Vocabulary
-
-
-if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence, Sized
 
     from torch import Tensor
 
     from annoseq.config import BatchConfig
-    from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
+    from annoseq.data.examples import Example
+    from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding, Seq2SeqTokenizer
     from annoseq.tokenization.tagger_tokenizer import TaggerEncoding
+    from annoseq.tokenization.vocabulary import Vocabulary
 
     class EncodedPair(Protocol):
-        """A row of which batches need only the lengths."""
+        """An encoding of which batches need only the lengths."""
 
         @property
         def source(self) -> Sized:
-            """What is read."""
+            """Ids of the source."""
 
         @property
         def target(self) -> Sized:
-            """What is learned."""
+            """Ids of the target, or tags."""
 
 
 _POOL = 50
@@ -179,39 +173,40 @@ def _cut(
         yield batch
 
 
-_JOINT = "|"
-_VISIBLE = str.maketrans({" ": "·", "\n": "⏎", "\r": "␍", "\t": "⇥"})
+_SUBWORD_BOUNDARY = "|"
+_VISIBLE_WHITE_SPACE = str.maketrans({" ": "·", "\n": "⏎", "\r": "␍", "\t": "⇥"})
 
 
 def show_examples(
-    pairs: Sequence[Pair], tokenizer: Seq2SeqTokenizer, *, console: Console | None = None
+    examples: Sequence[Example], tokenizer: Seq2SeqTokenizer, *, console: Console | None = None
 ) -> None:
-    """Print the tokens of pairs.
+    """Print the tokens of examples.
 
     `·` is the space that a token carries, `<unk:...>` a token that the vocabulary lacks; where a
-    word is written in pieces, `|` stands between them, and in front where the first has no text.
+    word is split into sub-words, `|` stands between them, and in front where the first has no text.
     """
     table = Table(show_lines=True)
     table.add_column("row", justify="right")
     table.add_column("source", ratio=1, overflow="fold")
     table.add_column("target", ratio=1, overflow="fold")
-    for pair, row in zip(pairs, tokenizer.tokenize(pairs), strict=True):
+    for example in examples:
+        pair = tokenizer.tokenize(example)
         table.add_row(
-            str(pair.row),
-            _marked(row.source, tokenizer.source),
-            _marked(row.target, tokenizer.target),
+            str(example.row),
+            _render_tokens(pair.source, tokenizer.source),
+            _render_tokens(pair.target, tokenizer.target),
         )
     (console or Console()).print(table)
 
 
-def _marked(tokens: Sequence[str], vocabulary: Vocabulary) -> Text:
+def _render_tokens(tokens: Sequence[str], vocabulary: Vocabulary) -> Text:
     text = Text()
-    for token, id_ in zip(tokens, vocabulary.look_up(tokens), strict=True):
+    for token, id_ in zip(tokens, vocabulary.tokens_to_ids(tokens), strict=True):
         if vocabulary.subwords.continues(token):
-            text.append(_JOINT, style="dim")
+            text.append(_SUBWORD_BOUNDARY, style="dim")
         elif text:
             text.append(" ")
-        visible = vocabulary.subwords.visible(token).translate(_VISIBLE)
+        visible = vocabulary.subwords.visible(token).translate(_VISIBLE_WHITE_SPACE)
         if id_ == UNKNOWN:
             text.append(f"{SPECIALS[UNKNOWN][:-1]}:{visible}>", style="bold red")
         else:

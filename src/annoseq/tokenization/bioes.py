@@ -59,7 +59,8 @@ def spans_to_bioes(
     with its own label, unless that is `self_nested`: a tagger cannot find it.
 
     >>> from annoseq.tokenization.linearize import AlignedSpan
-    >>> spans_to_bioes([AlignedSpan(0, 2, "X"), AlignedSpan(1, 2, "Y")], tokens=3, levels=2, labels={"X": 0, "Y": 1})
+    >>> spans = [AlignedSpan(0, 2, "X"), AlignedSpan(1, 2, "Y")]
+    >>> spans_to_bioes(spans, tokens=3, levels=2, labels={"X": 0, "Y": 1})
     [(1, 0), (5, 8), (0, 0)]
     """
     table = [[0] * levels for _ in range(tokens)]

@@ -1,4 +1,4 @@
-"""Pairs, split, and in ids where a network asks for them: what a learner learns from.
+"""Dataset: training and validation examples, and their encodings for sequence-to-sequence models.
 
 A prepared dataset is a folder of JSON and Parquet, nothing that can run code:
 
@@ -7,48 +7,53 @@ A prepared dataset is a folder of JSON and Parquet, nothing that can run code:
     ├── source.json      vocabularies, as the tokenizers library writes them
     ├── target.json
     ├── labels.json
-    ├── train.parquet    the pairs and their ids
+    ├── train.parquet    the examples with their spans, and their ids
     └── valid.parquet
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from annoseq._version import __version__
 from annoseq.atomic_io import atomic_folder
 from annoseq.config import BatchConfig, DataConfig, Task
-from annoseq.data.pairs import Pairs, align_pairs, find_unusable, infer_task
+from annoseq.data.examples import Example, parse_pairs
+from annoseq.data.markup import Span
 from annoseq.data.splits import split_rows
 from annoseq.errors import DatasetError, OptionError, PairsError
 from annoseq.tokenization.batching import Batch, collate, show_examples, shuffled
-from annoseq.tokenization.encoded_rows import Part
-from annoseq.tokenization.lazy import Later
 from annoseq.tokenization.length_stats import LengthStats
-from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
+from annoseq.tokenization.seq2seq_tokenizer import (
+    EncodedExamples,
+    Seq2SeqEncoding,
+    Seq2SeqTokenizer,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from rich.console import Console
 
-    from annoseq.data.pairs import Pair
+    from annoseq.data.examples import ParsedPairs
+    from annoseq.data.pairs import Pairs
 
-FORMAT: Literal[1] = 1
+FORMAT: Literal[2] = 2
 """Raised when a folder written by an older version can no longer be read."""
 
 
-class _Config(BaseModel):
-    """What `config.json` of a prepared dataset holds."""
+class _DatasetFile(BaseModel):
+    """Contents of `config.json` of a prepared dataset."""
 
     model_config = ConfigDict(extra="forbid")
 
-    format: Literal[1]
+    format: Literal[2]
     annoseq: str
     task: Task
     length_stats: LengthStats
@@ -57,23 +62,31 @@ class _Config(BaseModel):
     data: DataConfig
 
 
+class _Encoded(NamedTuple):
+    """What was encoded before: a given tokenizer, and the ids of prepared data."""
+
+    tokenizer: Seq2SeqTokenizer
+    train: EncodedExamples | None = None
+    valid: EncodedExamples | None = None
+
+
 @dataclass(frozen=True)
 class Dataset:
-    """Training and validation rows.
+    """Training and validation examples.
 
-    Vocabularies are built, and rows turned into ids, when they are first asked for: a tagger needs
-    neither. `fingerprint` is that of the pairs before the split; `skipped` are the numbers of the
-    rows that could not be used, those of a table of validation pairs last.
+    The tokenizer of sequence-to-sequence models and their encodings are made on first use: a
+    tagger needs neither. `fingerprint` is that of the pairs before the split; `skipped` are the
+    numbers of the rows that could not be used, those of a table of validation pairs last.
     """
 
-    train: Part
-    valid: Part
+    train: Sequence[Example]
+    valid: Sequence[Example]
     task: Task
-    vocabularies: Later[Seq2SeqTokenizer] = field(compare=False, repr=False)
     config: DataConfig
     fingerprint: str
     skipped: tuple[int, ...] = ()
     folder: Path | None = field(default=None, compare=False)
+    encoded: _Encoded | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def from_pairs(
@@ -85,55 +98,60 @@ class Dataset:
         tokenizer: Seq2SeqTokenizer | None = None,
         skip_bad: bool = False,
     ) -> Dataset:
-        """Split pairs.
+        """Parse pairs, and split them.
 
-        `valid` stands in for a split where it is given. With a `tokenizer` (a trained model's) no
-        new vocabularies are built. `skip_bad` leaves out rows that cannot be used.
+        `valid` is used instead of a split where it is given. With a `tokenizer` (a trained
+        model's) no new vocabularies are built. `skip_bad` leaves out rows that cannot be used.
 
         Raises:
             PairsError: rows that cannot be used, or too few rows to split.
         """
         config = config or DataConfig()
-        fingerprint = pairs.fingerprint()
-        task = (
-            tokenizer.task
-            if tokenizer
-            else infer_task(pairs)
-            if config.task == "auto"
-            else config.task
-        )
-        skipped: list[int] = []
-        if skip_bad and task == "annotate":
-            pairs, skipped = _without_unusable(pairs)
-            if valid is not None:
-                valid, skipped_valid = _without_unusable(valid)
-                skipped += skipped_valid
-        elif task == "annotate":
-            for table in (pairs, valid):  # every bad row of a table is named at once
-                if table is not None:
-                    align_pairs(table, name=table.name)
-        train_pairs, valid_pairs = _split(pairs, valid, config)
-        fit = partial(Seq2SeqTokenizer.fit, train_pairs, task=task, config=config)
-        vocabularies = Later.known(tokenizer) if tokenizer else Later(fit)
+        task = tokenizer.task if tokenizer else config.task
+        parsed = _parse(pairs, task=task, skip_bad=skip_bad)
+        skipped = parsed.skipped_rows
+        if valid is None:
+            train_part, valid_part = _split(parsed.examples, config)
+        else:
+            parsed_valid = _parse(valid, task=parsed.task, skip_bad=skip_bad)
+            skipped += parsed_valid.skipped_rows
+            train_part, valid_part = parsed.examples, parsed_valid.examples
         return cls(
-            train=Part.encode_later(train_pairs, vocabularies),
-            valid=Part.encode_later(valid_pairs, vocabularies),
-            task=task,
-            vocabularies=vocabularies,
+            train=train_part,
+            valid=valid_part,
+            task=parsed.task,
             config=config,
-            fingerprint=fingerprint,
-            skipped=tuple(skipped),
+            fingerprint=pairs.fingerprint(),
+            skipped=skipped,
+            encoded=_Encoded(tokenizer) if tokenizer else None,
         )
 
-    @property
+    @cached_property
     def tokenizer(self) -> Seq2SeqTokenizer:
-        """The vocabularies of the training rows, or those of the model to go on from."""
-        return self.vocabularies.value
+        """Tokenizer of the training examples, or that of the model to go on from."""
+        if self.encoded is not None:
+            return self.encoded.tokenizer
+        return Seq2SeqTokenizer.fit(self.train, task=self.task, config=self.config)
+
+    @cached_property
+    def encoded_train(self) -> EncodedExamples:
+        """Encodings of the training examples, for sequence-to-sequence models."""
+        if self.encoded is not None and self.encoded.train is not None:
+            return self.encoded.train
+        return self.tokenizer.encode_examples(self.train)
+
+    @cached_property
+    def encoded_valid(self) -> EncodedExamples:
+        """Encodings of the validation examples, for sequence-to-sequence models."""
+        if self.encoded is not None and self.encoded.valid is not None:
+            return self.encoded.valid
+        return self.tokenizer.encode_examples(self.valid)
 
     def one_batch(self, *, batching: BatchConfig | None = None) -> Batch:
         """Return a training batch: the first of an epoch, with the longest row."""
-        rows = shuffled(self.train.examples, batching or BatchConfig(), seed="one")[0]
-        return collate(rows, self.train.examples)
+        encodings = self.encoded_train.encodings
+        rows = shuffled(encodings, batching or BatchConfig(), seed="one")[0]
+        return collate(rows, encodings)
 
     def show_batch(self, rows: int = 5, *, console: Console | None = None) -> None:
         """Print some training rows as the model sees them, tokens apart and unknown ones marked.
@@ -143,9 +161,10 @@ class Dataset:
         """
         if rows < 1:
             raise OptionError(f"{rows} rows were asked for. Ask for 1 or more.")
-        batches = shuffled(self.train.examples, BatchConfig(batch_size=rows), seed="show")
-        pairs = [self.train.pairs[row] for row in max(reversed(batches), key=len)]
-        show_examples(pairs, self.tokenizer, console=console)
+        encodings = self.encoded_train.encodings
+        batches = shuffled(encodings, BatchConfig(batch_size=rows), seed="show")
+        examples = [self.train[row] for row in max(reversed(batches), key=len)]
+        show_examples(examples, self.tokenizer, console=console)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write a prepared dataset, which `load` and `annoseq train` read.
@@ -153,7 +172,7 @@ class Dataset:
         Raises:
             OutputError: the folder exists already, or cannot be written.
         """
-        config = _Config(
+        config = _DatasetFile(
             format=FORMAT,
             annoseq=__version__,
             task=self.task,
@@ -165,8 +184,8 @@ class Dataset:
         with atomic_folder(Path(folder), overwrite=overwrite) as new:
             (new / "config.json").write_text(config.model_dump_json(indent=1), encoding="utf-8")
             self.tokenizer.save(new)
-            self.train.write(new / "train.parquet")
-            self.valid.write(new / "valid.parquet")
+            write_examples(new / "train.parquet", self.train, self.encoded_train)
+            write_examples(new / "valid.parquet", self.valid, self.encoded_valid)
 
     @classmethod
     def load(cls, folder: str | Path) -> Dataset:
@@ -178,11 +197,13 @@ class Dataset:
         folder = Path(folder)
         try:
             content = (folder / "config.json").read_bytes()
-            config = _Config.model_validate_json(content, strict=True)
+            _refuse_older(folder, content)
+            config = _DatasetFile.model_validate_json(content, strict=True)
             tokenizer = Seq2SeqTokenizer.load(
                 folder, task=config.task, length_stats=config.length_stats
             )
-            train, valid = (Part.read(folder / f"{name}.parquet") for name in ("train", "valid"))
+            train, encoded_train = read_examples(folder / "train.parquet")
+            valid, encoded_valid = read_examples(folder / "valid.parquet")
         except ValidationError as error:
             fault = error.errors(include_input=False)[0]
             where = ".".join(map(str, fault["loc"])) or "the whole file"
@@ -200,29 +221,106 @@ class Dataset:
             train,
             valid,
             config.task,
-            Later.known(tokenizer),
             config.data,
             config.fingerprint,
             config.skipped,
             folder,
+            _Encoded(tokenizer, encoded_train, encoded_valid),
         )
 
 
-def _without_unusable(pairs: Pairs) -> tuple[Pairs, list[int]]:
-    bad = find_unusable(pairs)
-    usable = [pair for pair in pairs if pair.row not in bad]
-    if not usable:
+def _parse(pairs: Pairs, *, task: Task | Literal["auto"], skip_bad: bool) -> ParsedPairs:
+    parsed = parse_pairs(pairs, task=task, name=pairs.name, skip_bad=skip_bad)
+    if parsed.errors and not parsed.examples:
         raise PairsError(
             f"{pairs.name}: none of its {len(pairs)} rows can be used. `annoseq check` shows why."
         )
-    return Pairs(usable, name=pairs.name), list(bad)
+    return parsed
 
 
 def _split(
-    pairs: Pairs, valid: Pairs | None, config: DataConfig
-) -> tuple[Sequence[Pair], Sequence[Pair]]:
-    if valid is not None:
-        return pairs, valid
-    parts = split_rows(pairs, share=config.valid_share, by=config.split_by, seed=config.split_seed)
-    train, validation = ([pairs[row] for row in part] for part in parts)
-    return train, validation
+    examples: Sequence[Example], config: DataConfig
+) -> tuple[Sequence[Example], Sequence[Example]]:
+    train, valid = split_rows(
+        examples, share=config.valid_share, by=config.split_by, seed=config.split_seed
+    )
+    return tuple(examples[row] for row in train), tuple(examples[row] for row in valid)
+
+
+def _refuse_older(folder: Path, content: bytes) -> None:
+    try:
+        config = json.loads(content)
+    except ValueError:
+        return  # the validation says what is wrong
+    number = config.get("format") if isinstance(config, dict) else None
+    if type(number) is int and number < FORMAT:
+        raise DatasetError(
+            f"{folder}: an older version of annoseq wrote this prepared data (format {number}; "
+            f"annoseq {__version__} reads format {FORMAT}). Prepare the data again with "
+            "`annoseq prepare`."
+        )
+
+
+def write_examples(path: Path, examples: Sequence[Example], encoded: EncodedExamples) -> None:
+    """Write examples, their spans and their ids as Parquet."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    numbers, texts = pa.list_(pa.int32()), pa.list_(pa.string())
+
+    def span_column(field: str) -> list[list[Any] | None]:
+        return [
+            None if row.spans is None else [getattr(span, field) for span in row.spans]
+            for row in examples
+        ]
+
+    columns = {
+        "row": pa.array([example.row for example in examples], pa.int64()),
+        "document": pa.array([example.document for example in examples], pa.string()),
+        "start": pa.array([example.start for example in examples], pa.int64()),
+        "source": pa.array([example.source for example in examples], pa.string()),
+        "target": pa.array([example.target for example in examples], pa.string()),
+        "span_starts": pa.array(span_column("start"), numbers),
+        "span_ends": pa.array(span_column("end"), numbers),
+        "span_labels": pa.array(span_column("label"), texts),
+        "source_ids": pa.array([encoding.source for encoding in encoded.encodings], numbers),
+        "target_ids": pa.array([encoding.target for encoding in encoded.encodings], numbers),
+    }
+    table = pa.table(columns, metadata={"misaligned": str(encoded.misaligned)})
+    parquet.write_table(table, path, write_page_checksum=True)
+
+
+def read_examples(path: Path) -> tuple[tuple[Example, ...], EncodedExamples]:
+    """Read what `write_examples` wrote.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: the file is not what `write_examples` wrote.
+    """
+    from pyarrow import ArrowException, parquet
+
+    with path.open("rb") as stream:
+        try:
+            # Arrow's threads, if still at work when the program ends, abort it.
+            table = parquet.read_table(
+                stream, page_checksum_verification=True, use_threads=False, pre_buffer=False
+            )
+            columns = table.to_pydict()
+            misaligned = int(table.schema.metadata[b"misaligned"])
+            ids = zip(columns["source_ids"], columns["target_ids"], strict=True)
+            encodings = [Seq2SeqEncoding(*row) for row in ids]
+            return tuple(_to_examples(columns)), EncodedExamples(encodings, misaligned)
+        except (ArrowException, OSError, KeyError, TypeError) as error:
+            raise ValueError(f"{path.name} is not a part of a prepared dataset") from error
+
+
+def _to_examples(columns: dict[str, list[Any]]) -> Iterator[Example]:
+    span_columns = (columns[name] for name in ("span_starts", "span_ends", "span_labels"))
+    spans = (
+        None if starts is None else tuple(map(Span, starts, ends, labels))
+        for starts, ends, labels in zip(*span_columns, strict=True)
+    )
+    names = ("row", "document", "start")
+    return map(
+        Example, columns["source"], columns["target"], spans, *(columns[name] for name in names)
+    )

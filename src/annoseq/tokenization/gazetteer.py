@@ -35,8 +35,8 @@ class LexiconFeatures:
     def __bool__(self) -> bool:
         return bool(self.lexicons or self.patterns)
 
-    def read(self, *, cut: Callable[[str], Sequence[str]]) -> LexiconMatcher:
-        """Read the files; `cut` cuts a text into tokens.
+    def read(self, *, tokenize: Callable[[str], Sequence[str]]) -> LexiconMatcher:
+        """Read the files; `tokenize` splits a text into tokens.
 
         Raises:
             OptionError: a file cannot be read, or two lists have the same name.
@@ -47,7 +47,7 @@ class LexiconFeatures:
                 raise OptionError(
                     f"--lexicon {path}: there is another list named {path.stem}. Rename one."
                 )
-            lists[path.stem] = read_list(path, cut=cut)
+            lists[path.stem] = read_list(path, tokenize=tokenize)
         return LexiconMatcher(
             lists=lists, patterns={} if self.patterns is None else read_patterns(self.patterns)
         )
@@ -67,7 +67,7 @@ class LexiconMatcher(BaseModel):
     def __bool__(self) -> bool:
         return bool(self.lists or self.patterns)
 
-    def marks(
+    def match(
         self, text: str, tokens: Sequence[str], offsets: Sequence[tuple[int, int]]
     ) -> list[tuple[str, ...]]:
         """Return the marks of each token: the lists and patterns it is found by, and where in them.
@@ -141,8 +141,8 @@ def fold(token: str) -> str:
     return token.removeprefix(" ").casefold() or token
 
 
-def read_list(path: Path, *, cut: Callable[[str], Sequence[str]]) -> tuple[str, ...]:
-    """Read a list, an entry in each line; `cut` cuts a text into tokens.
+def read_list(path: Path, *, tokenize: Callable[[str], Sequence[str]]) -> tuple[str, ...]:
+    """Read a list, an entry in each line; `tokenize` splits a text into tokens.
 
     Raises:
         OptionError: the file cannot be read, or has no entry.
@@ -155,7 +155,7 @@ def read_list(path: Path, *, cut: Callable[[str], Sequence[str]]) -> tuple[str, 
         ) from error
     except OSError as error:
         raise OptionError(f"--lexicon {path} cannot be read: {error.strerror}.") from error
-    entries = (_entry(cut(line)) for line in lines)
+    entries = (_entry(tokenize(line)) for line in lines)
     found = tuple(sorted({entry for entry in entries if entry}))
     if not found:
         raise OptionError(f"--lexicon {path} has no entry. Write one in each line.")

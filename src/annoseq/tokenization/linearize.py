@@ -9,11 +9,13 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
-from annoseq.data.markup import Span, closing, escape, opening, render
-from annoseq.tokenization.pretokenizer import core_start, is_tag, tighten
+from annoseq.data.markup import closing, escape, opening
+from annoseq.tokenization.pretokenizer import core_start, is_tag
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
+
+    from annoseq.data.markup import Span
 
 
 class AlignedSpan(NamedTuple):
@@ -22,6 +24,19 @@ class AlignedSpan(NamedTuple):
     first: int
     last: int
     label: str
+
+
+class TokenizedPair(NamedTuple):
+    """Tokens of a source and of its target.
+
+    `misaligned` counts the spans that end within a token. `aligned_spans` are the tokens of the
+    spans, in opening order.
+    """
+
+    source: list[str]
+    target: list[str]
+    misaligned: int = 0
+    aligned_spans: Sequence[AlignedSpan] = ()
 
 
 def align_to_tokens(
@@ -77,15 +92,6 @@ def linearize(tokens: Sequence[str], aligned_spans: Iterable[AlignedSpan]) -> li
         for place, token in enumerate(tokens)
         for piece in (*before.get(place, ()), token, *after.get(place, ()))
     ]
-
-
-def render_tightened(text: str, spans: Iterable[Span]) -> str:
-    """Write the target as a perfect model does: white space at a span's edges is outside of it.
-
-    >>> render_tightened("Dr. Ames ", [Span(3, 9, "NAME")])
-    'Dr. {{NAME}}Ames{{/NAME}} '
-    """
-    return render(text, [tighten(text, span) for span in spans])
 
 
 def delinearize(tokens: Iterable[str], *, tags: Collection[str]) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from tokenizers import Regex
 from tokenizers.pre_tokenizers import PreTokenizer, Split
 
-from annoseq.data.markup import LABEL_PATTERN, Span
+from annoseq.data.markup import LABEL_PATTERN, Span, tighten
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,24 +53,12 @@ def core_start(text: str, start: int, end: int) -> int:
     return start + (end - start > 1 and text[start] == " ")
 
 
-def tighten(text: str, span: Span) -> Span:
-    """Leave out the white space at a span's edges; a span of white space alone stays as it is.
-
-    >>> tighten("Dr. Ames ", Span(3, 9, "NAME"))
-    Span(start=4, end=8, label='NAME')
-    """
-    marked = text[span.start : span.end]
-    start = span.start + len(marked) - len(marked.lstrip())
-    end = span.end - (len(marked) - len(marked.rstrip()))
-    return Span(start, end, span.label) if start < end else span
-
-
-def cut_spans(text: str, spans: Iterable[Span]) -> list[Span]:
+def find_misaligned_spans(text: str, spans: Iterable[Span]) -> list[Span]:
     """Return the spans that begin or end within a token, so that no tags between tokens fit them.
 
     White space at a span's edge counts as outside of it.
 
-    >>> cut_spans("Ames, 31y", [Span(0, 2, "NAME"), Span(6, 8, "AGE")])
+    >>> find_misaligned_spans("Ames, 31y", [Span(0, 2, "NAME"), Span(6, 8, "AGE")])
     [Span(start=0, end=2, label='NAME')]
     """
     offsets = [place for _, place in _plain().pre_tokenize_str(text)]

@@ -1,4 +1,4 @@
-"""From pairs to ids and from ids to text: all that a model must carry besides its weights."""
+"""Tokenizer of sequence-to-sequence models: examples to ids, and ids to text."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from annoseq.data.markup import closing, opening
-from annoseq.data.pairs import align_pairs
 from annoseq.tokenization.length_stats import LengthStats
 from annoseq.tokenization.linearize import (
+    TokenizedPair,
     align_to_tokens,
     delinearize,
     linearize,
     move_spaces,
-    render_tightened,
 )
 from annoseq.tokenization.pretokenizer import build_pretokenizer
 from annoseq.tokenization.subwords import BytePairEncoding
@@ -30,38 +29,32 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from annoseq.config import DataConfig, Task
-    from annoseq.data.pairs import Pair
-    from annoseq.tokenization.linearize import AlignedSpan
+    from annoseq.data.examples import Example
 
 SOURCE_FILE, TARGET_FILE, LABELS_FILE = "source.json", "target.json", "labels.json"
 FILES = (SOURCE_FILE, TARGET_FILE, LABELS_FILE)
 
 
-class TokenizedPair(NamedTuple):
-    """A pair in tokens.
-
-    `reference` is the pair's target, in the annotate task with tight tags: the text that a perfect
-    model writes, but for the spans that end within a token, which `misaligned` counts. `aligned_spans` are
-    the tokens of the spans, in opening order.
-    """
-
-    source: list[str]
-    target: list[str]
-    reference: str
-    misaligned: int = 0
-    aligned_spans: Sequence[AlignedSpan] = ()
-
-
 class Seq2SeqEncoding(NamedTuple):
-    """A pair in ids, without begin and end symbols."""
+    """Ids of a source and its target, without begin and end symbols."""
 
     source: list[int]
     target: list[int]
 
 
+class EncodedExamples(NamedTuple):
+    """Encodings of examples, in their order.
+
+    `misaligned` counts spans that end within a token, which the model sees widened to all of it.
+    """
+
+    encodings: Sequence[Seq2SeqEncoding]
+    misaligned: int
+
+
 @dataclass(frozen=True)
 class Seq2SeqTokenizer:
-    """Both vocabularies, and what the training pairs say about outputs."""
+    """Source and target vocabularies, labels, and length statistics of the training examples."""
 
     task: Task
     source: Vocabulary
@@ -74,35 +67,34 @@ class Seq2SeqTokenizer:
         object.__setattr__(self, "_tags", frozenset(_tag_tokens(self.labels)))
 
     @classmethod
-    def fit(cls, pairs: Sequence[Pair], *, task: Task, config: DataConfig) -> Seq2SeqTokenizer:
-        """Build the vocabularies from training pairs; of pieces there is one, for both sides.
-
-        Raises:
-            PairsError: in the annotate task, rows whose target is not their source plus tags.
-        """
-        labels: tuple[str, ...] = ()
-        if task == "annotate":
-            labels = tuple(sorted({span.label for row in align_pairs(pairs) for span in row}))
+    def fit(
+        cls, examples: Sequence[Example], *, task: Task, config: DataConfig
+    ) -> Seq2SeqTokenizer:
+        """Build the vocabularies from training examples; of sub-words one, shared by both sides."""
+        labels = tuple(sorted({span.label for row in examples for span in row.spans or ()}))
         pre_tokenizer = build_pretokenizer(keeps_tags=task == "translate")
-        nothing = Vocabulary.build(Counter(), pre_tokenizer=pre_tokenizer, config=config)
-        plain = cls(task, nothing, nothing, labels, LengthStats())
+        empty = Vocabulary.build(Counter(), pre_tokenizer=pre_tokenizer, config=config)
+        word_tokenizer = cls(task, empty, empty, labels, LengthStats())
         source, target = Counter[str](), Counter[str]()
 
-        def counted() -> Iterator[TokenizedPair]:
-            for row in plain.tokenize(pairs):
-                source.update(row.source)
-                target.update(row.target)
-                yield row
+        def count_words() -> Iterator[TokenizedPair]:
+            for example in examples:
+                pair = word_tokenizer.tokenize(example)
+                source.update(pair.source)
+                target.update(pair.target)
+                yield pair
 
-        length_stats = LengthStats.measure(counted())
+        length_stats = LengthStats.measure(count_words())
         tags = list(_tag_tokens(labels))
         if config.tokens == "bpe":
             # The larger count, not the sum: a word that is copied has been seen once.
-            both = Vocabulary.learn(
+            shared = Vocabulary.learn(
                 source | target, pre_tokenizer=pre_tokenizer, reserved=tags, config=config
             )
-            tokenizer = cls(task, both, both, labels, length_stats)
-            return replace(tokenizer, length_stats=LengthStats.measure(tokenizer.tokenize(pairs)))
+            tokenizer = cls(task, shared, shared, labels, length_stats)
+            return replace(
+                tokenizer, length_stats=LengthStats.measure(map(tokenizer.tokenize, examples))
+            )
         return cls(
             task,
             Vocabulary.build(source, pre_tokenizer=pre_tokenizer, config=config),
@@ -115,43 +107,46 @@ class Seq2SeqTokenizer:
         """Return the most tokens that outputs may have (B,); all lengths count the end symbol."""
         return (source_lengths * self.length_stats.growth).ceil().long()
 
-    def tokenize(self, pairs: Sequence[Pair]) -> Iterator[TokenizedPair]:
-        """Cut pairs into tokens, one after the other.
+    def tokenize(self, example: Example) -> TokenizedPair:
+        """Split source and target into tokens; tags are tokens of the target."""
+        if example.spans is None:
+            return TokenizedPair(
+                _tokenize(self.source, example.source), _tokenize(self.target, example.target)
+            )
+        tokens, offsets = self.source.tokenize(example.source)
+        aligned_spans, misaligned = align_to_tokens(example.source, offsets, example.spans)
+        return TokenizedPair(tokens, linearize(tokens, aligned_spans), misaligned, aligned_spans)
 
-        Raises:
-            PairsError: in the annotate task, rows whose target is not their source plus tags.
-        """
-        if self.task == "annotate":
-            yield from self._tokenize_annotated(pairs)
-            return
-        for pair in pairs:
-            source, target = _cut(self.source, pair.source), _cut(self.target, pair.target)
-            yield TokenizedPair(source, target, pair.target)
+    def encode(self, pair: TokenizedPair) -> Seq2SeqEncoding:
+        """Return the ids of tokens."""
+        return Seq2SeqEncoding(
+            self.source.tokens_to_ids(pair.source), self.target.tokens_to_ids(pair.target)
+        )
 
-    def _tokenize_annotated(self, pairs: Sequence[Pair]) -> Iterator[TokenizedPair]:
-        for pair, spans in zip(pairs, align_pairs(pairs), strict=True):
-            tokens, offsets = self.source.cut(pair.source)
-            aligned_spans, misaligned = align_to_tokens(pair.source, offsets, spans)
-            reference = render_tightened(pair.source, spans)
-            target = linearize(tokens, aligned_spans)
-            yield TokenizedPair(tokens, target, reference, misaligned, aligned_spans)
-
-    def encode(self, row: TokenizedPair) -> Seq2SeqEncoding:
-        """Turn tokens into ids."""
-        return Seq2SeqEncoding(self.source.look_up(row.source), self.target.look_up(row.target))
+    def encode_examples(self, examples: Iterable[Example]) -> EncodedExamples:
+        """Tokenize and encode examples."""
+        encodings: list[Seq2SeqEncoding] = []
+        misaligned = 0
+        for pair in map(self.tokenize, examples):
+            encodings.append(self.encode(pair))
+            misaligned += pair.misaligned
+        return EncodedExamples(encodings, misaligned)
 
     def encode_source(self, text: str) -> Seq2SeqEncoding:
-        """Turn a text without a target into ids."""
-        cut = _cut(self.source, text) if self.task == "translate" else self.source.cut(text).tokens
-        return Seq2SeqEncoding(self.source.look_up(cut), [])
+        """Return the ids of a text without a target."""
+        if self.task == "translate":
+            tokens = _tokenize(self.source, text)
+        else:
+            tokens = self.source.tokenize(text).tokens
+        return Seq2SeqEncoding(self.source.tokens_to_ids(tokens), [])
 
-    def read(self, text: str) -> tuple[Tokens, list[int]]:
-        """Cut a text of the annotate task; return its tokens, and their ids."""
-        cut = self.source.cut(text)
-        return cut, self.source.look_up(cut.tokens)
+    def encode_text(self, text: str) -> tuple[Tokens, list[int]]:
+        """Return the tokens of a text of the annotate task, with their offsets, and their ids."""
+        tokens = self.source.tokenize(text)
+        return tokens, self.source.tokens_to_ids(tokens.tokens)
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Write target ids as text; a special symbol appears as it is named."""
+        """Return target ids as text; a special symbol appears as it is named."""
         words = self.target.subwords.join(self.target.tokens[id_] for id_ in ids)
         if self.task == "annotate":
             return delinearize(words, tags=self._tags)
@@ -177,14 +172,14 @@ class Seq2SeqTokenizer:
             OSError: a file cannot be read.
             ValueError: a file is not what `save` wrote.
         """
-        with _named(SOURCE_FILE):
+        with _name_file(SOURCE_FILE):
             source = Vocabulary.from_json((folder / SOURCE_FILE).read_text(encoding="utf-8"))
-        with _named(TARGET_FILE):
+        with _name_file(TARGET_FILE):
             target = Vocabulary.from_json((folder / TARGET_FILE).read_text(encoding="utf-8"))
-        with _named(LABELS_FILE):
+        with _name_file(LABELS_FILE):
             labels = _parse_labels((folder / LABELS_FILE).read_text(encoding="utf-8"))
-        in_pieces = any(isinstance(side.subwords, BytePairEncoding) for side in (source, target))
-        if in_pieces and source.to_json() != target.to_json():
+        has_subwords = any(isinstance(side.subwords, BytePairEncoding) for side in (source, target))
+        if has_subwords and source.to_json() != target.to_json():
             raise ValueError(f"{SOURCE_FILE} does not fit {TARGET_FILE}")
         tags = list(_tag_tokens(labels))
         if target.tokens[len(SPECIALS) : len(SPECIALS) + len(tags)] != tags:
@@ -192,8 +187,8 @@ class Seq2SeqTokenizer:
         return cls(task, source, target, labels, length_stats)
 
 
-def _cut(vocabulary: Vocabulary, text: str) -> list[str]:
-    return vocabulary.spell(move_spaces(vocabulary.words(text)))
+def _tokenize(vocabulary: Vocabulary, text: str) -> list[str]:
+    return vocabulary.split_words(move_spaces(vocabulary.pre_tokenize(text)))
 
 
 def _tag_tokens(labels: Iterable[str]) -> Iterator[str]:
@@ -210,7 +205,7 @@ def _parse_labels(text: str) -> tuple[str, ...]:
 
 
 @contextmanager
-def _named(file: str) -> Iterator[None]:
+def _name_file(file: str) -> Iterator[None]:
     try:
         yield
     except ValueError as error:

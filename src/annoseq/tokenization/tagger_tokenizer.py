@@ -1,7 +1,7 @@
-"""From pairs to the tags of tokens: all that a tagger must carry besides its weights.
+"""Tokenizer of taggers: examples to token numbers and BIOES tags.
 
-It has no vocabulary. Tokens are hashed when they are met, so nothing here or in the weights lists
-the words of the training texts.
+It has no vocabulary: tokens are hashed, so neither its files nor the weights list the words of the
+training texts.
 """
 
 from __future__ import annotations
@@ -13,41 +13,40 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from annoseq.data.pairs import align_pairs
 from annoseq.errors import DatasetError
 from annoseq.tokenization.bioes import spans_to_bioes
 from annoseq.tokenization.gazetteer import LexiconMatcher
 from annoseq.tokenization.hash_features import FeatureHasher
 from annoseq.tokenization.length_stats import LengthStats
-from annoseq.tokenization.linearize import align_to_tokens
+from annoseq.tokenization.linearize import TokenizedPair, align_to_tokens
 from annoseq.tokenization.pretokenizer import build_pretokenizer
-from annoseq.tokenization.seq2seq_tokenizer import TokenizedPair
 from annoseq.tokenization.vocabulary import Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from tokenizers.pre_tokenizers import PreTokenizer
+
     from annoseq.config import Task
-    from annoseq.data.markup import Span
-    from annoseq.data.pairs import Pair
+    from annoseq.data.examples import Example
     from annoseq.tokenization.gazetteer import LexiconFeatures
     from annoseq.vectors.lookup import TokenVectors
 
 TAGGING_FILE = "tagging.json"
-_CUT_DIGITS = 0.005
+_SPLIT_DIGITS_SHARE = 0.005
 """Digits are read in runs, unless more than this share of spans would end within one."""
 
 
 class TaggerEncoding(NamedTuple):
-    """A row: the numbers of its tokens, and the tags of each, one for each level."""
+    """An example: the number of each token, and the BIOES tags of each, one for each level."""
 
     source: list[int]
     target: list[tuple[int, ...]]
 
 
-class _Tagging(BaseModel):
-    """What `tagging.json` holds."""
+class _TaggerTokenizerFile(BaseModel):
+    """Contents of `tagging.json`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -58,10 +57,11 @@ class _Tagging(BaseModel):
 
 @dataclass(frozen=True)
 class TaggerTokenizer:
-    """How texts are cut, the labels, and what the training pairs say about nesting and length.
+    """Pre-tokenizer, feature hasher and lexicons, labels, and statistics of the training examples.
 
-    `words` numbers the tokens met so far; it is never saved, nor is `misaligned`, the number of spans
-    of the training pairs that end within a token, which the model sees widened to all of it.
+    `words` numbers the tokens met so far; it is never saved, nor is `misaligned`, the number of
+    spans of the training examples that end within a token, which the model sees widened to all of
+    it.
     """
 
     labels: tuple[str, ...]
@@ -75,113 +75,112 @@ class TaggerTokenizer:
     @classmethod
     def fit(
         cls,
-        pairs: Sequence[Pair],
+        examples: Sequence[Example],
         *,
         buckets: int,
         lexicon_features: LexiconFeatures,
         vectors: TokenVectors | None = None,
     ) -> TaggerTokenizer:
-        """Look at training pairs.
+        """Collect labels and statistics of training examples, and read the lexicons.
 
         Raises:
-            PairsError: rows whose target is not their source plus tags.
-            OptionError: a list or the patterns cannot be read.
+            OptionError: a lexicon or the patterns cannot be read.
         """
-        spans = align_pairs(pairs)
-        labels = tuple(sorted({span.label for row in spans for span in row}))
-        codecs = [
+        labels = tuple(sorted({span.label for row in examples for span in row.spans or ()}))
+        tokenizers = [
             cls(labels, LengthStats(), FeatureHasher(buckets=buckets), joins_digits=joins)
             for joins in (True, False)
         ]
-        rows = [list(tokenizer._cover(pairs, spans)) for tokenizer in codecs]
-        joined, single = (sum(row.misaligned for row in some) for some in rows)
-        chosen = int(joined - single > _CUT_DIGITS * sum(map(len, spans)))
-        misaligned = single if chosen else joined
-        tokenizer = codecs[chosen]
-        lexicon_matcher = lexicon_features.read(cut=lambda text: tokenizer.cut(text).tokens)
-        length_stats = LengthStats.measure(iter(rows[chosen]))
-        words = FeatureHasher(buckets=buckets, vectors=vectors)
+        tokenized = [[*map(tokenizer.tokenize_example, examples)] for tokenizer in tokenizers]
+        in_runs, single = (sum(pair.misaligned for pair in pairs) for pairs in tokenized)
+        spans = sum(len(example.spans or ()) for example in examples)
+        chosen = int(in_runs - single > _SPLIT_DIGITS_SHARE * spans)
+        tokenizer = tokenizers[chosen]
         return cls(
             labels,
-            length_stats,
-            words,
+            LengthStats.measure(tokenized[chosen]),
+            FeatureHasher(buckets=buckets, vectors=vectors),
             tokenizer.joins_digits,
-            lexicon_matcher,
-            misaligned=misaligned,
+            lexicon_features.read(tokenize=lambda text: tokenizer.tokenize(text).tokens),
+            misaligned=single if chosen else in_runs,
         )
 
     @property
     def levels(self) -> int:
-        """How many levels of nested spans there are, at least 1."""
+        """Number of levels of nested spans, at least 1."""
         return max(self.length_stats.depth, 1)
 
     @property
     def widest(self) -> int:
-        """How many tokens a span that is not the likeliest may have: twice those of training."""
+        """Most tokens of a span that is not the likeliest: twice those of training."""
         return max(2 * self.length_stats.longest_span, 1)
 
     @cached_property
-    def _cut_by(self) -> object:
+    def _pre_tokenizer(self) -> PreTokenizer:
         return build_pretokenizer(joins_digits=self.joins_digits)
 
-    def cut(self, text: str) -> Tokens:
-        """Cut a text into tokens; joined, they are the text."""
-        cut = self._cut_by.pre_tokenize_str(text)  # type: ignore[attr-defined]
-        return Tokens([token for token, _ in cut], [place for _, place in cut])
+    def tokenize(self, text: str) -> Tokens:
+        """Split a text into tokens; joined, they are the text."""
+        pieces = self._pre_tokenizer.pre_tokenize_str(text)
+        return Tokens([token for token, _ in pieces], [offsets for _, offsets in pieces])
 
-    def read(self, text: str) -> tuple[Tokens, list[int]]:
-        """Cut a text; return its tokens, and their numbers.
+    def tokenize_example(self, example: Example) -> TokenizedPair:
+        """Split the source into tokens, and align the spans to them."""
+        tokens, offsets = self.tokenize(example.source)
+        aligned_spans, misaligned = align_to_tokens(example.source, offsets, example.spans or ())
+        return TokenizedPair(tokens, tokens, misaligned, aligned_spans)
+
+    def encode_text(self, text: str) -> tuple[Tokens, list[int]]:
+        """Return the tokens of a text, with their offsets, and their numbers.
 
         Raises:
             OptionError: a pattern takes too long.
         """
-        cut = self.cut(text)
-        marks = self.lexicon_matcher.marks(text, *cut) if self.lexicon_matcher else None
-        return cut, self.words.look_up(cut.tokens, marks)
+        tokens = self.tokenize(text)
+        return tokens, self._number(text, tokens)
 
-    def encode(self, pairs: Sequence[Pair], *, is_training: bool = False) -> list[TaggerEncoding]:
-        """Turn pairs into numbers and tags.
+    def encode(
+        self, examples: Sequence[Example], *, is_training: bool = False
+    ) -> list[TaggerEncoding]:
+        """Encode examples as numbers and tags.
 
         A span whose label is not known cannot be found: in training that is an error.
 
         Raises:
-            PairsError: rows whose target is not their source plus tags.
-            DatasetError: a label that the training pairs lack.
+            DatasetError: a label that the training examples lack.
+            OptionError: a pattern takes too long.
         """
-        spans = align_pairs(pairs)
-        numbers = {label: number for number, label in enumerate(self.labels)}
-        unknown = sorted({span.label for row in spans for span in row} - numbers.keys())
+        labels = {label: number for number, label in enumerate(self.labels)}
+        unknown = {span.label for row in examples for span in row.spans or ()} - labels.keys()
         if unknown and is_training:
             raise DatasetError(
-                f"the pairs have the label {unknown[0]}, which the model does not know. Train a "
+                f"the pairs have the label {min(unknown)}, which the model does not know. Train a "
                 "new model on all pairs, or leave these out."
             )
-        examples = []
-        for pair, row in zip(pairs, self._cover(pairs, spans), strict=True):
-            tags = spans_to_bioes(
-                row.aligned_spans,
-                tokens=len(row.source),
-                levels=self.levels,
-                labels=numbers,
-                self_nested=self.length_stats.self_nested,
-            )
-            examples.append(TaggerEncoding(self.read(pair.source)[1], tags))
-        return examples
+        return [self._encode(example, labels) for example in examples]
 
-    def _cover(
-        self, pairs: Sequence[Pair], spans: Sequence[Sequence[Span]]
-    ) -> Iterator[TokenizedPair]:
-        for pair, row in zip(pairs, spans, strict=True):
-            tokens, offsets = self.cut(pair.source)
-            aligned_spans, misaligned = align_to_tokens(pair.source, offsets, row)
-            yield TokenizedPair(tokens, tokens, "", misaligned, aligned_spans)
+    def _encode(self, example: Example, labels: Mapping[str, int]) -> TaggerEncoding:
+        tokens = self.tokenize(example.source)
+        aligned_spans, _ = align_to_tokens(example.source, tokens.offsets, example.spans or ())
+        tags = spans_to_bioes(
+            aligned_spans,
+            tokens=len(tokens.tokens),
+            levels=self.levels,
+            labels=labels,
+            self_nested=self.length_stats.self_nested,
+        )
+        return TaggerEncoding(self._number(example.source, tokens), tags)
+
+    def _number(self, text: str, tokens: Tokens) -> list[int]:
+        features = self.lexicon_matcher.match(text, *tokens) if self.lexicon_matcher else None
+        return self.words.look_up(tokens.tokens, features)
 
     def signature(self) -> str:
         """Return a checksum of everything that decides what a tag means."""
         return hashlib.sha256(self._to_json().encode()).hexdigest()
 
     def _to_json(self) -> str:
-        return _Tagging(
+        return _TaggerTokenizerFile(
             labels=self.labels, joins_digits=self.joins_digits, lexicon_matcher=self.lexicon_matcher
         ).model_dump_json(indent=1)
 
@@ -205,11 +204,11 @@ class TaggerTokenizer:
             ValueError: the file is not what `save` wrote.
         """
         try:
-            found = _Tagging.model_validate_json((folder / TAGGING_FILE).read_bytes())
+            file = _TaggerTokenizerFile.model_validate_json((folder / TAGGING_FILE).read_bytes())
         except ValidationError as error:
             fault = error.errors(include_input=False, include_url=False)[0]
             raise ValueError(f"{TAGGING_FILE}: {fault['msg']}") from error
-        for pattern in found.lexicon_matcher.patterns.values():
+        for pattern in file.lexicon_matcher.patterns.values():
             pattern.compile()
         words = FeatureHasher(buckets=buckets, vectors=vectors)
-        return cls(found.labels, length_stats, words, found.joins_digits, found.lexicon_matcher)
+        return cls(file.labels, length_stats, words, file.joins_digits, file.lexicon_matcher)

@@ -102,7 +102,7 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def cut(self, text: str) -> Tokens:
+    def tokenize(self, text: str) -> Tokens:
         """Cut a text into tokens; joined by the spelling, they are the text."""
         tokens: list[str] = []
         offsets: list[tuple[int, int]] = []
@@ -112,15 +112,15 @@ class Vocabulary:
             offsets += [place] * len(written)
         return Tokens(tokens, offsets)
 
-    def words(self, text: str) -> list[str]:
+    def pre_tokenize(self, text: str) -> list[str]:
         """Cut a text into words; joined, they are the text."""
         return [word for word, _ in self._cut_by.pre_tokenize_str(text)]
 
-    def spell(self, words: Iterable[str]) -> list[str]:
+    def split_words(self, words: Iterable[str]) -> list[str]:
         """Write words in tokens."""
         return [token for word in words for token in self.subwords.split(word)]
 
-    def look_up(self, tokens: Iterable[str]) -> list[int]:
+    def tokens_to_ids(self, tokens: Iterable[str]) -> list[int]:
         """Return the ids of tokens, `UNKNOWN` for those that the vocabulary lacks."""
         return [self.ids.get(token, UNKNOWN) for token in tokens]
 

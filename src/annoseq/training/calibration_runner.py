@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple, get_args
 import numpy as np
 
 from annoseq.config import BatchConfig
-from annoseq.data.pairs import align_pairs
 from annoseq.decoding.non_crossing import select_non_crossing
 from annoseq.evaluation.calibration import (
     Calibration,
@@ -22,15 +21,14 @@ from annoseq.evaluation.recall_thresholds import MIN_GOLD_SPANS, CalibrationStat
 from annoseq.progress import progress_bar
 from annoseq.tokenization.batching import collate_sources, longest_first
 from annoseq.tokenization.bioes import token_spans_to_text
-from annoseq.tokenization.pretokenizer import tighten
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from annoseq.data.markup import Span
-    from annoseq.data.pairs import Pair
-    from annoseq.devices import Compute
+    from annoseq.data.examples import Example
+    from annoseq.devices import ComputeDevice
     from annoseq.models.tagger import Tagger
     from annoseq.tokenization.batching import Batch
     from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
@@ -187,62 +185,60 @@ class CalibrationRunner:
     """A tagger, and what reading with it takes."""
 
     network: Tagger
-    codec: TaggerTokenizer
-    compute: Compute
+    tokenizer: TaggerTokenizer
+    compute: ComputeDevice
 
-    def judge(self, pairs: Sequence[Pair]) -> CalibrationStatistics | None:
+    def judge(self, examples: Sequence[Example]) -> CalibrationStatistics | None:
         """Compare the candidates of rows with their gold spans; None where spans are too few."""
-        pairs = [pair for pair in pairs if pair.source]
-        gold = align_pairs(pairs)
-        if sum(map(len, gold)) < MIN_GOLD_SPANS:
+        examples = [example for example in examples if example.source]
+        if sum(len(example.spans or ()) for example in examples) < MIN_GOLD_SPANS:
             return None
         self.network.to(self.compute.device).eval()
-        gathering = CalibrationAccumulator(floor=self._floor(pairs))
-        with progress_bar("calibrating", total=len(pairs)) as advance:
-            for start in range(0, len(pairs), _CHUNK):
-                chunk = pairs[start : start + _CHUNK]
+        gathering = CalibrationAccumulator(floor=self._floor(examples))
+        with progress_bar("calibrating", total=len(examples)) as advance:
+            for start in range(0, len(examples), _CHUNK):
+                chunk = examples[start : start + _CHUNK]
                 found = self._read(chunk, floor=gathering.floor, advance=advance)
-                for row, pair in enumerate(chunk):
-                    expected = [tighten(pair.source, span) for span in gold[start + row]]
-                    gathering.add(expected, *found[row], document=pair.document)
+                for row, example in enumerate(chunk):
+                    gathering.add(example.tight_spans, *found[row], document=example.document)
         return gathering.evidence()
 
-    def _floor(self, pairs: Sequence[Pair]) -> float:
+    def _floor(self, pairs: Sequence[Example]) -> float:
         """Look at rows of middling length, and choose how likely a candidate must be."""
         batches = self._batches(pairs[:_CHUNK])
         batch = batches[len(batches) // 2]
         most, chosen = _MOST * int(batch.source_lengths.sum()), _FLOORS[0]
         for floor in _FLOORS[1:]:
             with self.compute.autocast():
-                found = self.network.candidates(batch, floor=floor, longest=self.codec.widest)
+                found = self.network.candidates(batch, floor=floor, longest=self.tokenizer.widest)
             if sum(len(one.spans) for one in found) > most:
                 break
             chosen = floor
         return chosen
 
     def _read(
-        self, pairs: Sequence[Pair], *, floor: float, advance: Callable[[int], None]
+        self, pairs: Sequence[Example], *, floor: float, advance: Callable[[int], None]
     ) -> dict[int, tuple[list[Span], list[Span]]]:
         """Return of each row the candidates that can stand together, and the likeliest spans."""
         found = {}
         for batch in self._batches(pairs):
             with self.compute.autocast():
-                candidates = self.network.candidates(batch, floor=floor, longest=self.codec.widest)
+                candidates = self.network.candidates(batch, floor=floor, longest=self.tokenizer.widest)
                 likeliest = self.network.spans(batch)
             for row, some, best in zip(batch.rows, candidates, likeliest, strict=True):
                 text = pairs[row].source
                 read = partial(
                     token_spans_to_text,
                     text,
-                    self.codec.cut(text).offsets,
-                    labels=self.codec.labels,
+                    self.tokenizer.tokenize(text).offsets,
+                    labels=self.tokenizer.labels,
                 )
                 found[row] = (select_non_crossing(read(some.spans)), read(best.spans))
             advance(len(batch.rows))
         return found
 
-    def _batches(self, pairs: Sequence[Pair]) -> list[Batch]:
-        examples = [Seq2SeqEncoding(self.codec.read(pair.source)[1], []) for pair in pairs]
+    def _batches(self, pairs: Sequence[Example]) -> list[Batch]:
+        examples = [Seq2SeqEncoding(self.tokenizer.encode_text(pair.source)[1], []) for pair in pairs]
         return [
             collate_sources(rows, examples, has_ends=False).to(self.compute.device)
             for rows in longest_first(examples, _WIDE)

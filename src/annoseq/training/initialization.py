@@ -38,7 +38,7 @@ class InitialModel(NamedTuple):
     """
 
     config: NetworkConfig
-    codec: Seq2SeqTokenizer | TaggerTokenizer
+    tokenizer: Seq2SeqTokenizer | TaggerTokenizer
     objective: TaggerObjective | Seq2SeqObjective
     vectors: InitialEmbeddings | TokenVectors | None = None
 
@@ -50,52 +50,52 @@ def initialize_model(
     *,
     base: TrainedModel | None,
     vectors: str | Path | None,
-    hints: LexiconFeatures,
+    lexicon_features: LexiconFeatures,
 ) -> InitialModel:
     """Build what is to be trained on a dataset, or copy a trained model.
 
     Raises:
-        OptionError: options do not go together with the network, or a file of hints is bad.
+        OptionError: options do not go together with the network, or a lexicon or pattern file is bad.
         DatasetError: the data do not fit the trained model.
         VectorsError: the file of vectors cannot be read.
     """
     seed = training.seed
     if network.model == "tagger":
-        tagger, codec = initialize_tagger(
-            dataset, network.tagger, base, hints, seed=seed, vectors=vectors
+        tagger, tokenizer = initialize_tagger(
+            dataset, network.tagger, base, lexicon_features, seed=seed, vectors=vectors
         )
-        tagging = TaggerObjective(tagger, dataset, codec)
-        codec.words.read_vectors()
-        return InitialModel(network, codec, tagging, codec.words.vectors)
-    if hints:
+        tagging = TaggerObjective(tagger, dataset, tokenizer)
+        tokenizer.words.read_vectors()
+        return InitialModel(network, tokenizer, tagging, tokenizer.words.vectors)
+    if lexicon_features:
         raise OptionError(
             f"--lexicon and --patterns are for the tagger, and the model is {network.model}. Leave "
             "them off, or use --model tagger."
         )
     found: InitialEmbeddings | None = None
     if base is not None:
-        writer = copy_network(base, dataset.codec)
+        writer = copy_network(base, dataset.tokenizer)
     elif vectors is not None:
         network, writer, found = initialize_from_vectors(network, dataset, vectors, seed=seed)
     else:
-        writer = build_seq2seq(network, dataset.codec, seed=seed)
+        writer = build_seq2seq(network, dataset.tokenizer, seed=seed)
     objective = Seq2SeqObjective(
         writer,
         training,
-        train_rows=dataset.train.examples,
-        valid_rows=dataset.valid.examples,
+        train_rows=dataset.encoded_train.encodings,
+        valid_rows=dataset.encoded_valid.encodings,
     )
-    return InitialModel(network, dataset.codec, objective, found)
+    return InitialModel(network, dataset.tokenizer, objective, found)
 
 
-def copy_network(base: TrainedModel, codec: Seq2SeqTokenizer) -> AnySeq2SeqNetwork:
+def copy_network(base: TrainedModel, tokenizer: Seq2SeqTokenizer) -> AnySeq2SeqNetwork:
     """Copy the network of a trained model.
 
     Raises:
         DatasetError: the data have other vocabularies than the model.
     """
     assert not isinstance(base.network, Tagger)
-    if base.codec.signature() != codec.signature():
+    if base.tokenizer.signature() != tokenizer.signature():
         raise DatasetError(
             "the data were prepared with other vocabularies than the model's. "
             "Give the table of pairs, so that it is prepared with the model's own."
@@ -107,7 +107,7 @@ def initialize_tagger(
     dataset: Dataset,
     config: TaggerConfig,
     base: TrainedModel | None,
-    hints: LexiconFeatures,
+    lexicon_features: LexiconFeatures,
     *,
     seed: int,
     vectors: str | Path | None = None,
@@ -119,26 +119,26 @@ def initialize_tagger(
         VectorsError: the file of vectors cannot be read.
     """
     if base is None:
-        codec = TaggerTokenizer.fit(
-            dataset.train.pairs,
+        tokenizer = TaggerTokenizer.fit(
+            dataset.train,
             buckets=config.buckets,
-            hints=hints,
+            lexicon_features=lexicon_features,
             vectors=None if vectors is None else open_token_vectors(vectors),
         )
-        return build_tagger(config, codec, seed=seed), codec
-    if hints:
+        return build_tagger(config, tokenizer, seed=seed), tokenizer
+    if lexicon_features:
         raise OptionError(
             "--lexicon and --patterns were settled when the model was first trained. Leave them "
             "off, or train a new model."
         )
-    assert isinstance(base.codec, TaggerTokenizer)
+    assert isinstance(base.tokenizer, TaggerTokenizer)
     # Numbers of its own: an annotator of the base model may forget those of many texts.
-    opened = base.codec.words.vectors
+    opened = base.tokenizer.words.vectors
     words = FeatureHasher(buckets=config.buckets, vectors=None if opened is None else opened.fresh())
-    codec = replace(base.codec, words=words)
-    network = build_tagger(config, codec, seed=seed)
+    tokenizer = replace(base.tokenizer, words=words)
+    network = build_tagger(config, tokenizer, seed=seed)
     network.load_state_dict(base.network.state_dict())
-    return network, codec
+    return network, tokenizer
 
 
 def initialize_from_vectors(
@@ -154,9 +154,9 @@ def initialize_from_vectors(
         VectorsError: the file cannot be read.
         OptionError: another width was asked for, or the network cannot have that of the vectors.
     """
-    source, target = init_source_and_target(dataset.codec, path, seed=seed, cache=dataset.folder)
+    source, target = init_source_and_target(dataset.tokenizer, path, seed=seed, cache=dataset.folder)
     config = config.with_embedding(target.matrix.shape[1])
-    network = build_seq2seq(config, dataset.codec, seed=seed)
+    network = build_seq2seq(config, dataset.tokenizer, seed=seed)
     length = float(np.linalg.norm(target.matrix, axis=1).mean())
     with torch.no_grad():
         if network.source.copies is None:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from annoseq.config import BatchConfig, DeviceConfig, NetworkConfig, TrainingConfig
-from annoseq.devices import Compute
+from annoseq.data.pairs import fingerprint_pairs
+from annoseq.devices import ComputeDevice
 from annoseq.errors import OptionError, TrainingError
 from annoseq.inference.predictor import Predictions, predict
 from annoseq.models.serialization import ModelConfig, TrainedModel
@@ -46,7 +47,7 @@ class Learner:
     other does not notice. A `base` model's weights are taken over instead, to train them for
     more epochs; `epochs` counts all that the weights have been trained for.
 
-    `hints` are lists and patterns that a tagger reads tokens with.
+    `lexicon_features` are lists and patterns that a tagger reads tokens with.
 
     `vectors` is a file of word vectors (fastText's .bin, .vec or .vec.gz) that fills the
     embeddings before training, or that a tagger reads words by from then on; `learner.vectors` then
@@ -73,16 +74,16 @@ class Learner:
         batching: BatchConfig | None = None,
         device: DeviceConfig | None = None,
         vectors: str | Path | None = None,
-        hints: LexiconFeatures | None = None,
+        lexicon_features: LexiconFeatures | None = None,
     ) -> None:
         self.dataset = dataset
         network = base.config.network if base else NetworkConfig.of(model)
-        self.model_config = network.settled(task=dataset.task)
+        self.model_config = network.resolve_auto(task=dataset.task)
         training = training or (base.config.training if base else TrainingConfig())
-        self.config = training.settled(model=self.model_config.model, rows=len(dataset.train))
+        self.config = training.resolve_auto(model=self.model_config.model, rows=len(dataset.train))
         batching = batching or (base.config.batching if base else BatchConfig())
-        self.batching = batching.settled(model=self.model_config.model)
-        self.compute = Compute.choose(device)
+        self.batching = batching.resolve_auto(model=self.model_config.model)
+        self.compute = ComputeDevice.select(device)
         self.recorder = Recorder()
         self.epochs = base.config.epochs if base else 0
         beginning = initialize_model(
@@ -91,9 +92,9 @@ class Learner:
             self.config,
             base=base,
             vectors=vectors,
-            hints=hints or LexiconFeatures(),
+            lexicon_features=lexicon_features or LexiconFeatures(),
         )
-        self.model_config, self.codec, objective, self.vectors = beginning
+        self.model_config, self.tokenizer, objective, self.vectors = beginning
         self.network = objective.network.to(self.compute.device)
         self.processes = ProcessGroup.join(self.compute.device)
         self._randomness = RngState(self.processes.seed(self.config.seed), self.compute.device)
@@ -222,12 +223,12 @@ class Learner:
         """Annotate every row of a part; a network that writes does so freely, to its own end."""
         rows = self.dataset.valid if part == "valid" else self.dataset.train
         if isinstance(self.network, Tagger):
-            assert isinstance(self.codec, TaggerTokenizer)
+            assert isinstance(self.tokenizer, TaggerTokenizer)
             return predict_tags(
-                self.network, rows, self.codec, compute=self.compute, batching=self.batching
+                self.network, rows, self.tokenizer, compute=self.compute, batching=self.batching
             )
         return predict(
-            self.network, rows, self.dataset.codec, compute=self.compute, batching=self.batching
+            self.network, rows, self.dataset.tokenizer, compute=self.compute, batching=self.batching
         )
 
     def show_results(self, rows: int = 10) -> None:
@@ -240,12 +241,12 @@ class Learner:
         Raises:
             OutputError: the folder exists already, or cannot be written.
         """
-        codec = self.codec
+        tokenizer = self.tokenizer
         config = ModelConfig(
-            task=codec.task,
-            bounds=codec.bounds,
+            task=tokenizer.task,
+            length_stats=tokenizer.length_stats,
             fingerprint=self.dataset.fingerprint,
-            valid_fingerprint=self.dataset.valid.fingerprint(),
+            valid_fingerprint=fingerprint_pairs(self.dataset.valid),
             data=self.dataset.config,
             network=self.model_config,
             training=self.config,
@@ -254,7 +255,7 @@ class Learner:
             vectors=record_of(self.vectors),
         )
         history = self.recorder.history().model_dump_json() if self.recorder.epochs else None
-        model = TrainedModel(self.network, codec, config, history=history)
+        model = TrainedModel(self.network, tokenizer, config, history=history)
         save_model(model, folder, self.dataset, self._validated, self.compute, overwrite=overwrite)
 
     @classmethod
@@ -270,7 +271,7 @@ class Learner:
     ) -> Learner:
         """Take up a trained model for more epochs.
 
-        The dataset must have the model's vocabularies: `Dataset.from_pairs(pairs, codec=...)`.
+        The dataset must have the model's vocabularies: `Dataset.from_pairs(pairs, tokenizer=...)`.
         `vectors` are as in `TrainedModel.load`.
 
         Raises:
@@ -315,8 +316,8 @@ class Learner:
             "pairs": self.dataset.fingerprint,
             "data": self.dataset.config.model_dump(),
             "training rows": len(self.dataset.train),
-            "validation pairs": self.dataset.valid.fingerprint(),
-            "vocabularies": self.codec.signature(),
+            "validation pairs": fingerprint_pairs(self.dataset.valid),
+            "vocabularies": self.tokenizer.signature(),
             "model": self.model_config.model_dump(),
             "vectors": "" if self.vectors is None else self.vectors.checksum(),
             **self.config.model_dump(exclude={"epochs", "max_lr"}),

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from annoseq.data.pairs import Pair
-    from annoseq.devices import Compute
+    from annoseq.data.examples import Example
+    from annoseq.devices import ComputeDevice
     from annoseq.evaluation.recall_thresholds import CalibrationStatistics
     from annoseq.models.serialization import ModelConfig, TrainedModel
     from annoseq.tokenization.dataset import Dataset
@@ -35,7 +35,7 @@ _CALIBRATED = {
 
 def write_card(
     config: ModelConfig,
-    codec: Seq2SeqTokenizer | TaggerTokenizer,
+    tokenizer: Seq2SeqTokenizer | TaggerTokenizer,
     dataset: Dataset,
     validated: Epoch | None,
     evidence: CalibrationStatistics | None = None,
@@ -49,8 +49,8 @@ def write_card(
         "network": f"{config.network.model}, {config.epochs} epochs",
         "training rows": f"{len(dataset.train):,}",
         "validation rows": f"{len(dataset.valid):,}",
-        "labels": ", ".join(codec.labels) or "none",
-        **_reading(codec, dataset, config.vectors),
+        "labels": ", ".join(tokenizer.labels) or "none",
+        **_reading(tokenizer, dataset, config.vectors),
         "rows left out": str(len(dataset.skipped)),
         "data fingerprint": config.fingerprint,
         "seed": str(config.training.seed),
@@ -63,7 +63,7 @@ def write_card(
         "",
         *(f"- **{name}**: {value}" for name, value in facts.items()),
         "",
-        _privacy(codec),
+        _privacy(tokenizer),
     ]
     if validated is not None:
         names = [name.replace("_", " ") for name in validated.scores]
@@ -71,13 +71,13 @@ def write_card(
             "",
             f"## Validation after epoch {validated.epoch}",
             "",
-            _measured(codec),
+            _measured(tokenizer),
             "",
             f"| {' | '.join(names)} |",
             "|---" * len(names) + "|",
             "| " + " | ".join(f"{score:.4f}" for score in validated.scores.values()) + " |",
         ]
-    if isinstance(codec, TaggerTokenizer):
+    if isinstance(tokenizer, TaggerTokenizer):
         lines += ["", "## Scores of spans", "", _trust(evidence)]
     return "\n".join(lines) + "\n"
 
@@ -102,19 +102,19 @@ def _trust(evidence: CalibrationStatistics | None) -> str:
 
 
 def _reading(
-    codec: Seq2SeqTokenizer | TaggerTokenizer, dataset: Dataset, vectors: VectorsRecord | None
+    tokenizer: Seq2SeqTokenizer | TaggerTokenizer, dataset: Dataset, vectors: VectorsRecord | None
 ) -> dict[str, str]:
-    if isinstance(codec, TaggerTokenizer):
-        hints = [f"list {name}" for name in codec.marker.lists]
-        hints += [f"pattern {name}" for name in codec.marker.patterns]
+    if isinstance(tokenizer, TaggerTokenizer):
+        lexicon_features = [f"list {name}" for name in tokenizer.lexicon_matcher.lists]
+        lexicon_features += [f"pattern {name}" for name in tokenizer.lexicon_matcher.patterns]
         return {
-            "levels of nested spans": str(codec.levels),
-            "lists and patterns": ", ".join(hints) or "none",
+            "levels of nested spans": str(tokenizer.levels),
+            "lists and patterns": ", ".join(lexicon_features) or "none",
             "word vectors": _described(vectors),
         }
     return {
-        "vocabularies": f"{len(codec.source):,} source and {len(codec.target):,} target tokens",
-        "spans within a token": f"{dataset.train.misfits} in training, widened to whole tokens",
+        "vocabularies": f"{len(tokenizer.source):,} source and {len(tokenizer.target):,} target tokens",
+        "spans within a token": f"{dataset.encoded_train.misaligned} in training, widened to whole tokens",
     }
 
 
@@ -127,11 +127,11 @@ def _described(vectors: VectorsRecord | None) -> str:
     )
 
 
-def _privacy(codec: Seq2SeqTokenizer | TaggerTokenizer) -> str:
-    if isinstance(codec, TaggerTokenizer):
+def _privacy(tokenizer: Seq2SeqTokenizer | TaggerTokenizer) -> str:
+    if isinstance(tokenizer, TaggerTokenizer):
         lists = (
             "The user's own lists are in `tagging.json` as they were given. "
-            if codec.marker.lists
+            if tokenizer.lexicon_matcher.lists
             else ""
         )
         return (
@@ -145,8 +145,8 @@ def _privacy(codec: Seq2SeqTokenizer | TaggerTokenizer) -> str:
     )
 
 
-def _measured(codec: Seq2SeqTokenizer | TaggerTokenizer) -> str:
-    if isinstance(codec, TaggerTokenizer):
+def _measured(tokenizer: Seq2SeqTokenizer | TaggerTokenizer) -> str:
+    if isinstance(tokenizer, TaggerTokenizer):
         return "Measured on the rows kept from training: a span counts with its offsets and label."
     return (
         "Measured on the rows kept from training, the decoder fed its own output. Padded accuracy "
@@ -159,7 +159,7 @@ def save_model(
     folder: str | Path,
     dataset: Dataset,
     validated: Epoch | None,
-    compute: Compute,
+    compute: ComputeDevice,
     *,
     overwrite: bool,
 ) -> None:
@@ -168,17 +168,17 @@ def save_model(
     Raises:
         OutputError: the folder exists already, or cannot be written.
     """
-    evidence = calibrate(model, dataset.valid.pairs, compute)
-    card = write_card(model.config, model.codec, dataset, validated, evidence)
+    evidence = calibrate(model, dataset.valid, compute)
+    card = write_card(model.config, model.tokenizer, dataset, validated, evidence)
     if evidence is not None:
         model = replace(model, calibration=evidence.model_dump_json())
     model.save(folder, card=card, overwrite=overwrite)
 
 
 def calibrate(
-    model: TrainedModel, pairs: Sequence[Pair], compute: Compute
+    model: TrainedModel, pairs: Sequence[Example], compute: ComputeDevice
 ) -> CalibrationStatistics | None:
     """Compare the scores of a tagger with the spans of rows kept from training, if they suffice."""
-    if not isinstance(model.network, Tagger) or not isinstance(model.codec, TaggerTokenizer):
+    if not isinstance(model.network, Tagger) or not isinstance(model.tokenizer, TaggerTokenizer):
         return None
-    return CalibrationRunner(model.network, model.codec, compute).judge(pairs)
+    return CalibrationRunner(model.network, model.tokenizer, compute).judge(pairs)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import torch
 
 from annoseq.data.markup import render
-from annoseq.data.pairs import align_pairs
 from annoseq.errors import DatasetError
 from annoseq.evaluation.span_matching import SpanScore, score_spans
 from annoseq.evaluation.token_accuracy import Accuracy, Ratio
@@ -15,8 +14,6 @@ from annoseq.inference.predictor import Prediction, Predictions
 from annoseq.progress import progress_bar
 from annoseq.tokenization.batching import collate_tags, longest_first
 from annoseq.tokenization.bioes import token_spans_to_text
-from annoseq.tokenization.linearize import render_tightened
-from annoseq.tokenization.pretokenizer import tighten
 from annoseq.tokenization.tagger_tokenizer import TaggerEncoding
 from annoseq.training.losses import Loss
 from annoseq.training.objective import Objective
@@ -25,13 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from annoseq.config import BatchConfig
-    from annoseq.data.pairs import Pair
-    from annoseq.devices import Compute
+    from annoseq.data.examples import Example
+    from annoseq.devices import ComputeDevice
     from annoseq.models.tagger import Tagger
     from annoseq.tokenization.batching import Batch
     from annoseq.tokenization.bioes import TokenSpan
     from annoseq.tokenization.dataset import Dataset
-    from annoseq.tokenization.encoded_rows import Part
     from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 
 
@@ -48,18 +44,18 @@ class TaggerObjective(Objective[TaggerEncoding]):
     criterion = "span_f1"
     score = SpanScore
 
-    def __init__(self, network: Tagger, dataset: Dataset, codec: TaggerTokenizer) -> None:
+    def __init__(self, network: Tagger, dataset: Dataset, tokenizer: TaggerTokenizer) -> None:
         super().__init__()
         self.network = network
-        self.codec = codec
-        train, valid = map(_filled, (dataset.train.pairs, dataset.valid.pairs))
+        self.tokenizer = tokenizer
+        train, valid = map(_drop_empty, (dataset.train, dataset.valid))
         if not (train and valid):
             part = "validation" if train else "training"
             raise DatasetError(f"the {part} rows are empty texts. Give pairs with text in them.")
-        self.train_rows = codec.encode(train, is_training=True)
-        self.valid_rows = codec.encode(valid)
-        self._texts = [pair.source for pair in valid]
-        self._gold = align_pairs(valid)
+        self.train_rows = tokenizer.encode(train, is_training=True)
+        self.valid_rows = tokenizer.encode(valid)
+        self._texts = [example.source for example in valid]
+        self._gold = [example.tight_spans for example in valid]
 
     def collate(self, rows: Sequence[int], examples: Sequence[TaggerEncoding]) -> Batch:
         """Make a batch of the examples at `rows`."""
@@ -83,42 +79,44 @@ class TaggerObjective(Objective[TaggerEncoding]):
 
     def _score(self, row: int, found: Sequence[TokenSpan]) -> SpanScore:
         text = self._texts[row]
-        offsets = self.codec.cut(text).offsets
-        gold = [tighten(text, span) for span in self._gold[row]]
-        return score_spans(
-            token_spans_to_text(text, offsets, found, labels=self.codec.labels), gold
-        )
+        offsets = self.tokenizer.tokenize(text).offsets
+        spans = token_spans_to_text(text, offsets, found, labels=self.tokenizer.labels)
+        return score_spans(spans, self._gold[row])
 
 
-def _filled(pairs: Sequence[Pair]) -> list[Pair]:
+def _drop_empty(examples: Sequence[Example]) -> list[Example]:
     """Leave out empty texts: there is nothing to tag."""
-    return [pair for pair in pairs if pair.source]
+    return [example for example in examples if example.source]
 
 
 def predict_tags(
-    network: Tagger, part: Part, codec: TaggerTokenizer, *, compute: Compute, batching: BatchConfig
+    network: Tagger,
+    examples: Sequence[Example],
+    tokenizer: TaggerTokenizer,
+    *,
+    compute: ComputeDevice,
+    batching: BatchConfig,
 ) -> Predictions:
-    """Annotate every row of a part, and compare with the targets."""
-    rows = [row for row, pair in enumerate(part.pairs) if pair.source]
-    examples = codec.encode([part.pairs[row] for row in rows])
-    outputs = [pair.source for pair in part.pairs]
+    """Annotate every example, and compare with the references."""
+    rows = [row for row, example in enumerate(examples) if example.source]
+    encodings = tokenizer.encode([examples[row] for row in rows])
+    outputs = [example.source for example in examples]
     network.to(compute.device).eval()
     with progress_bar("predicting", total=len(rows)) as advance:
-        for places in longest_first(examples, batching):
-            batch = collate_tags(places, examples).to(compute.device)
+        for places in longest_first(encodings, batching):
+            batch = collate_tags(places, encodings).to(compute.device)
             with compute.autocast():
                 found = network.spans(batch)
             for place, (spans, _) in zip(places, found, strict=True):
-                text = part.pairs[rows[place]].source
-                cut = codec.cut(text)
+                text = examples[rows[place]].source
+                offsets = tokenizer.tokenize(text).offsets
                 outputs[rows[place]] = render(
-                    text, token_spans_to_text(text, cut.offsets, spans, labels=codec.labels)
+                    text, token_spans_to_text(text, offsets, spans, labels=tokenizer.labels)
                 )
             advance(len(places))
-    gold = align_pairs(part.pairs)
     predictions = [
-        Prediction(pair.row, pair.source, render_tightened(pair.source, spans), output)
-        for pair, spans, output in zip(part.pairs, gold, outputs, strict=True)
+        Prediction(example.row, example.source, example.reference, output)
+        for example, output in zip(examples, outputs, strict=True)
     ]
     exact = Ratio(sum(one.is_exact for one in predictions), len(predictions))
     return Predictions(predictions, Accuracy(exact=exact))

@@ -1,0 +1,101 @@
+"""Rows of pandas data frames and Hugging Face datasets, checked cell by cell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from annoseq.data.rows import TableRow
+from annoseq.errors import TableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    import pandas as pd
+
+    from annoseq.data.rows import ColumnSelection
+
+
+class HuggingFaceDataset(Protocol):
+    """The parts of `datasets.Dataset` that are used here."""
+
+    @property
+    def column_names(self) -> Any:
+        """Names of the columns."""
+
+    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+        """Iterate over rows, each a dictionary."""
+        ...
+
+
+def read_frame(frame: pd.DataFrame, selection: ColumnSelection, *, name: str) -> Iterator[TableRow]:
+    """Read the selected columns of a data frame; rows count from 1, whatever its index is.
+
+    Raises:
+        TableError: there are no rows, a column is missing or doubled, or a cell does not hold
+            text.
+    """
+    names = [str(column) for column in frame.columns]
+    columns = selection.found_in(names, place=name)
+    cells = [frame.iloc[:, names.index(column)].tolist() for column in columns]
+    return _rows(zip(*cells, strict=True), columns, selection, name=name)
+
+
+def read_hugging_face_dataset(
+    dataset: HuggingFaceDataset, selection: ColumnSelection, *, name: str
+) -> Iterator[TableRow]:
+    """Read the selected columns of a `datasets.Dataset`.
+
+    Raises:
+        TableError: there are no rows, several splits or no names of columns, a column is missing,
+            or a cell does not hold text.
+    """
+    names = dataset.column_names
+    if not isinstance(names, list):
+        raise TableError(
+            f"{name}: found {type(dataset).__name__} without a list of column names where one "
+            'split of a dataset was expected. Name the split, such as dataset["train"].'
+        )
+    columns = selection.found_in(names, place=name)
+    cells = ([row[column] for column in columns] for row in dataset)
+    return _rows(cells, columns, selection, name=name)
+
+
+def _rows(
+    rows: Iterable[Sequence[Any]], columns: list[str], selection: ColumnSelection, *, name: str
+) -> Iterator[TableRow]:
+    number = 0
+    for number, cells in enumerate(rows, 1):
+        place = f"{name}: row {number}"
+        named = zip(columns, cells, strict=True)
+        yield TableRow(number, {c: _text(cell, c, selection, place=place) for c, cell in named})
+    if not number:
+        raise TableError(f"{name}: the table has no rows. Give it at least one.")
+
+
+def _text(cell: Any, column: str, selection: ColumnSelection, *, place: str) -> str:
+    is_text = column in selection.texts
+    if not is_text and _is_whole_number(cell):
+        return str(int(cell))
+    if not isinstance(cell, str):
+        expected = "a string" if is_text else "a string or a whole number"
+        raise TableError(
+            f"{place}: column {column!r} holds {_kind(cell)} where {expected} was expected. "
+            "Fill it with text, or leave the row out."
+        )
+    try:
+        cell.encode()
+    except UnicodeEncodeError as error:
+        raise TableError(
+            f"{place}: column {column!r} holds a lone surrogate, which is half a character. "
+            "Write the character whole."
+        ) from error
+    return cell
+
+
+def _is_whole_number(cell: Any) -> bool:
+    return hasattr(cell, "__index__") and not isinstance(cell, bool)
+
+
+def _kind(cell: Any) -> str:
+    is_missing = cell is None or cell != cell  # noqa: PLR0124 - NaN differs from itself
+    return "no value" if is_missing else f"a value of type {type(cell).__name__}"
