@@ -6,12 +6,12 @@ import ctypes
 import gc
 import os
 import platform
-import resource
 import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+import psutil
 import torch
 
 from annoseq.atomic_io import atomic_file
@@ -98,12 +98,13 @@ class PeakMemory:
 
 
 def _resident() -> int:
-    try:
-        pages = int(Path("/proc/self/statm").read_bytes().split()[1])
-    except OSError:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024
-    return pages * resource.getpagesize()
+    return int(psutil.Process().memory_info().rss)
+
+
+def children_cpu_seconds() -> float:
+    """Return the processor time of all child processes that have ended, in seconds."""
+    times = psutil.Process().cpu_times()
+    return float(times.children_user + times.children_system)
 
 
 def _return_freed_memory() -> None:

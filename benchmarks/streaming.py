@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import resource
 import shlex
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from annoseq.data.pairs import write_pairs
+from annoseq.devices import peak_resident_memory
 from annoseq.errors import AnnoseqError, OutputError
 from annoseq.sample import sample_pairs
 from benchmarks.measure import describe_machine, markdown_table, write_report
@@ -65,8 +65,7 @@ def peak_memory() -> int:
     try:
         lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     except OSError:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024
+        return peak_resident_memory()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) * 1024
 
 

@@ -6,7 +6,6 @@ Needs the models that `python -m benchmarks.tagger` and `python -m benchmarks.mo
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -21,12 +20,13 @@ import torch
 from annoseq.config import BatchConfig, DeviceConfig, SearchConfig
 from annoseq.errors import OptionError
 from annoseq.inference.annotator import Annotator
-from annoseq.models.encoders import Encoder, BiLstmEncoder
+from annoseq.models.encoders import BiLstmEncoder, Encoder
 from annoseq.models.tagger import Tagger
 from benchmarks.budget import EXPLAINED, cache_folder, note
 from benchmarks.command import Benchmark, arguments_of, make_parser, read_options
-from benchmarks.measure import describe_machine, markdown_table
+from benchmarks.measure import children_cpu_seconds, describe_machine, markdown_table
 from benchmarks.meddocan import read_tables
+from benchmarks.streaming import annoseq
 
 if TYPE_CHECKING:
     import argparse
@@ -121,16 +121,16 @@ def first_result(model: Path) -> tuple[float, float, float]:
         bare = min(_seconds([sys.executable, "-c", "import torch"]) for _ in range(3))
         command = [sys.executable, "-m", "annoseq", "annotate", str(model), str(path)]
         whole = min(_seconds(command) for _ in range(3))
-    return bare, whole, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        peak = annoseq("annotate", model, path, "--format", "jsonl")
+    return bare, whole, peak / 2**20
 
 
 def _seconds(command: list[str]) -> float:
     # An installed package has been compiled; here the first of some runs does that.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    before = children_cpu_seconds()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return children_cpu_seconds() - before
 
 
 def run(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:

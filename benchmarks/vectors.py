@@ -2,7 +2,7 @@
 
 The file is made for it: as many words and buckets as asked for, and random values. Each side runs
 in a process of its own, with nothing of the file in the system's cache, and reports its own peak
-(on Linux `VmHWM`, because what `getrusage` says of a child can be its parent's).
+(`VmHWM`, because what `getrusage` says of a child can be its parent's). Needs Linux.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import argparse
 import datetime
 import json
 import os
-import resource
 import shlex
 import struct
 import subprocess
@@ -27,7 +26,7 @@ import torch
 
 from annoseq.errors import AnnoseqError, OutputError
 from annoseq.vectors.fasttext_header import MAGIC, NEWEST_VERSION
-from benchmarks.measure import describe_machine, markdown_table, write_report
+from benchmarks.measure import children_cpu_seconds, describe_machine, markdown_table, write_report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +60,7 @@ from annoseq.vectors.lookup import open_vectors
 from annoseq.tokenization.vocabulary import Vocabulary
 vectors, words, out = sys.argv[1:]
 counts = Counter({" " + word: 2 for word in open(words).read().split()})
-vocabulary = Vocabulary.build(counts, cut_by=segmentation(), config=DataConfig())
+vocabulary = Vocabulary.build(counts, pre_tokenizer=build_pretokenizer(), config=DataConfig())
 opened = open_vectors(vectors)
 filled = fill(vocabulary, opened, width=opened.width, seed=42)
 assert not filled.missing
@@ -153,18 +152,13 @@ def measure(name: str, program: str, vectors: Path, words: Path) -> Run:
     forget(vectors)
     out = words.with_name("matrix.npy")
     command = [sys.executable, "-c", program + _STATUS, str(vectors), str(words), str(out)]
-    start, cpu_start = time.perf_counter(), _cpu_of_children()
+    start, cpu_start = time.perf_counter(), children_cpu_seconds()
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    seconds, cpu_seconds = time.perf_counter() - start, _cpu_of_children() - cpu_start
+    seconds, cpu_seconds = time.perf_counter() - start, children_cpu_seconds() - cpu_start
     if done.returncode:
         raise OutputError(f"{name} failed with exit code {done.returncode}.")
     peak = json.loads(done.stdout.splitlines()[-1])["peak"]
     return Run(name, seconds, cpu_seconds, peak, np.load(out))
-
-
-def _cpu_of_children() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def results(ours: Run, peer: Run) -> tuple[str, bool]:

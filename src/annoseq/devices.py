@@ -1,8 +1,7 @@
-"""Where the arithmetic is done, in which precision, and how much memory it took."""
+"""Device, precision and peak memory of computation."""
 
 from __future__ import annotations
 
-import resource
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,14 +19,14 @@ _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torc
 
 
 @dataclass(frozen=True)
-class Compute:
+class ComputeDevice:
     """A device and the precision of the network's arithmetic on it."""
 
     device: torch.device
     dtype: torch.dtype
 
     @classmethod
-    def choose(cls, config: DeviceConfig | None = None) -> Compute:
+    def choose(cls, config: DeviceConfig | None = None) -> ComputeDevice:
         """Take the device asked for, or the accelerator where there is one, or the CPU.
 
         Of several processes that a launcher started, each takes a GPU of its own.
@@ -71,11 +70,22 @@ class Compute:
         return torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
 
     def peak_memory(self) -> int:
-        """Return the most bytes used so far: of the GPU, or of this process on the CPU."""
+        """Return the peak memory so far in bytes: of the GPU, or of this process on the CPU."""
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024
+        return peak_resident_memory()
+
+
+def peak_resident_memory() -> int:
+    """Return the largest resident set of this process so far, in bytes."""
+    if sys.platform == "win32":
+        import psutil
+
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource  # psutil has no peak on other systems
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _own_device(device: torch.device, *, found: int) -> torch.device:

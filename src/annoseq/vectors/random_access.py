@@ -1,11 +1,13 @@
-"""Random access to pieces of a large file, with a word index.
+"""Random access to byte ranges of large files, with a word index and a file fingerprint.
 
-Not a memory map: a page fault reads the pages around it too, and all of them count as
-resident, so that a few thousand rows of a 7 GB file would take gigabytes.
+Files are read by `pread` and not memory-mapped: a page fault also reads the neighbouring pages,
+and all of them count as resident memory, so that a few thousand rows of a 7 GB file would take
+gigabytes.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from array import array
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turn what the system says of a failed read into a `VectorsError` about `path`."""
+def explain_read_errors(path: Path) -> Iterator[None]:
+    """Convert an `OSError` from reading `path` into a `VectorsError`."""
     try:
         yield
     except FileNotFoundError as error:
@@ -40,20 +42,24 @@ def explained(path: Path) -> Iterator[None]:
         ) from error
 
 
-class PositionedFile:
-    """A regular file, open for reading at places; use it in a `with` block."""
+class RandomAccessFile:
+    """A regular file opened for reads at byte offsets; a context manager.
+
+    Raises:
+        VectorsError: the file cannot be read, is empty, or is not a regular file.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with explained(path):
-            # Not to wait for a writer where it is a pipe, which is refused.
+        with explain_read_errors(path):
+            # Non-blocking, because opening a pipe, which is refused below, would wait for a writer.
             self._descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         try:
             self.size = self._checked_size()
         except VectorsError:
             os.close(self._descriptor)
             raise
-        if hasattr(os, "posix_fadvise"):  # Linux has it: no reading ahead of what is asked for
+        if hasattr(os, "posix_fadvise"):  # Linux only: disable read-ahead
             os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_RANDOM)
 
     def __enter__(self) -> Self:
@@ -63,77 +69,97 @@ class PositionedFile:
         os.close(self._descriptor)
 
     def _checked_size(self) -> int:
-        facts = os.fstat(self._descriptor)
-        with explained(self.path):
-            if stat.S_ISDIR(facts.st_mode):
+        status = os.fstat(self._descriptor)
+        with explain_read_errors(self.path):
+            if stat.S_ISDIR(status.st_mode):
                 raise IsADirectoryError
-        if not stat.S_ISREG(facts.st_mode):
+        if not stat.S_ISREG(status.st_mode):
             raise VectorsError(
                 f"{self.path}: this is not a regular file, and vectors are read at their places. "
                 "Save it to a file first."
             )
-        if not facts.st_size:
+        if not status.st_size:
             raise VectorsError(f"{self.path}: the file is empty. Copy or download it again.")
-        return facts.st_size
+        return status.st_size
 
-    def expect(self, start: int, size: int) -> None:
-        """Ask the system to fetch what will be read soon, and do not wait for it."""
+    def prefetch(self, start: int, size: int) -> None:
+        """Ask the system to load a byte range in the background."""
         if hasattr(os, "posix_fadvise"):
             os.posix_fadvise(self._descriptor, start, size, os.POSIX_FADV_WILLNEED)
 
-    def read_some(self, start: int, size: int) -> bytes:
-        """Read up to `size` bytes; nothing at the end of the file."""
-        with explained(self.path):
+    def read_up_to(self, start: int, size: int) -> bytes:
+        """Read at most `size` bytes; none at the end of the file."""
+        with explain_read_errors(self.path):
             return os.pread(self._descriptor, size, start)
 
     def read(self, start: int, size: int, *, what: str) -> bytes:
-        """Read `size` bytes, which are (part of) `what`.
+        """Read exactly `size` bytes; `what` names the part of the file in the error message.
 
         Raises:
             VectorsError: the file ends before.
         """
-        data = self.read_some(start, size)
+        data = self.read_up_to(start, size)
         while len(data) < size:
-            more = self.read_some(start + len(data), size - len(data))
-            if not more:
-                raise cut_off(self.path, f"in {what}")
-            data += more
+            chunk = self.read_up_to(start + len(data), size - len(data))
+            if not chunk:
+                raise truncated_error(self.path, f"in {what}")
+            data += chunk
         return data
 
 
-def cut_off(path: Path, place: str) -> VectorsError:
-    """Return the error about a file that ends too early."""
+def truncated_error(path: Path, place: str) -> VectorsError:
+    """Return the error for a file that ends too early."""
     return VectorsError(f"{path}: the file is cut off {place}. Copy or download it again.")
 
 
-def damaged(path: Path, problem: str) -> VectorsError:
-    """Return the error about a file that contradicts itself."""
+def damaged_error(path: Path, problem: str) -> VectorsError:
+    """Return the error for a file whose contents are inconsistent."""
     return VectorsError(f"{path}: the file is damaged: {problem}. Copy or download it again.")
 
 
 class WordIndex:
-    """The numbers of many words by 64-bit hashes: 16 bytes a word, 32 MB for two millions.
+    """Index of words by 64-bit hash: 16 bytes a word, 32 MB for two million words.
 
-    A word that is not there is taken for one that is about once in 10^13 times.
+    A word that is not in the index is mistaken for one that is about once in 10^13 lookups.
     """
 
     def __init__(self, words: Iterable[bytes]) -> None:
-        # Python's own hash: another one in every process, and this is never saved.
+        # Python's own hash is salted in every process, and the index is never saved.
         hashes = np.array(array("q", map(hash, words)), np.int64)
         self._order = np.argsort(hashes, kind="stable")
         self._hashes = hashes[self._order]
 
     def find(self, words: Sequence[bytes], *, takes_last: bool = False) -> dict[bytes, int]:
-        """Return the numbers of those words that are there; of equal ones the first or the last."""
+        """Return the positions of the indexed words: the first or the last of equal words."""
         if not len(self._hashes):
             return {}
         hashes = np.array([hash(word) for word in words], np.int64)
         places = np.searchsorted(self._hashes, hashes, side="right" if takes_last else "left")
         places = (places - takes_last).clip(0, len(self._hashes) - 1)
-        is_there = self._hashes[places] == hashes
-        numbers = self._order[places].tolist()
+        is_indexed = self._hashes[places] == hashes
+        positions = self._order[places].tolist()
         return {
-            word: number
-            for word, number, known in zip(words, numbers, is_there.tolist(), strict=True)
+            word: position
+            for word, position, known in zip(words, positions, is_indexed.tolist(), strict=True)
             if known
         }
+
+
+_EDGE_SIZE, _SAMPLE_SIZE, _SAMPLES = 1 << 16, 1 << 12, 64
+
+
+def file_fingerprint(path: Path) -> str:
+    """Return a checksum of a file's size, its first and last 64 KB, and 63 samples in between.
+
+    It takes milliseconds where hashing all of a 7 GB file takes much longer.
+
+    Raises:
+        VectorsError: the file cannot be read.
+    """
+    with RandomAccessFile(path) as file:
+        digest = hashlib.sha256(str(file.size).encode())
+        digest.update(file.read_up_to(0, _EDGE_SIZE))
+        for sample in range(1, _SAMPLES):
+            digest.update(file.read_up_to(file.size * sample // _SAMPLES, _SAMPLE_SIZE))
+        digest.update(file.read_up_to(max(0, file.size - _EDGE_SIZE), _EDGE_SIZE))
+    return digest.hexdigest()

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Never
 import pytest
 
 from annoseq.errors import OutputError, TrainingError
-from annoseq.training.sweep.runs import Run
+from annoseq.training.sweep.results import SweepRun
 from annoseq.training.sweep.sweep_folder import SweepFolder
-from tests.training.sweep.runs import run_of
+from tests.training.sweep.fake_runs import run_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> SweepFolder:
 def test_a_run_comes_back_from_its_file(tmp_path: Path) -> None:
     run = run_of(3, 0.1, 0.3, 0.2)
     run.write(tmp_path / "run.json")
-    found = Run.read(tmp_path / "run.json")
+    found = SweepRun.read(tmp_path / "run.json")
     assert found == run
     assert found.best == run.epochs[1]
     assert found.seconds == 3
@@ -57,7 +57,7 @@ def test_a_damaged_run_is_named(content: str, tmp_path: Path) -> None:
     path = tmp_path / "001.json"
     path.write_text(content)
     with pytest.raises(TrainingError) as caught:
-        Run.read(path)
+        SweepRun.read(path)
     assert str(caught.value) == (
         f"{path} is damaged. Delete it, and --resume trains this run again."
     )
@@ -87,18 +87,18 @@ def test_where_locks_do_not_work_nothing_is_begun(
 
 
 def test_the_table_is_written_again(folder: SweepFolder) -> None:
-    folder.keep(run_of(1, 0.5), None)
+    folder.save(run_of(1, 0.5), None)
     table = folder.path / "runs.csv"
     before = table.read_text()
     table.unlink()
-    folder.tabulate()
+    folder.write_table()
     assert table.read_text() == before
 
 
 def test_a_run_that_has_ended_is_not_held_again(folder: SweepFolder) -> None:
     with folder.claim(1) as is_ours:
         assert is_ours
-        folder.keep(run_of(1, 0.5), None)
+        folder.save(run_of(1, 0.5), None)
     with folder.claim(1) as is_ours:
         assert not is_ours
     assert sorted(path.name for path in (folder.path / "runs").iterdir()) == ["001.json", "lock"]
@@ -106,7 +106,7 @@ def test_a_run_that_has_ended_is_not_held_again(folder: SweepFolder) -> None:
 
 def test_the_table_has_the_best_run_first(folder: SweepFolder) -> None:
     for run in (run_of(1, 0.2), run_of(2, 0.4), run_of(3, 0.3)):
-        folder.keep(run, None)
+        folder.save(run, None)
     assert [run.number for run in folder.runs()] == [2, 3, 1]
     rows = (folder.path / "runs.csv").read_text().splitlines()
     assert [row.split(",")[0] for row in rows] == ["run", "2", "3", "1"]
@@ -152,7 +152,7 @@ def test_what_is_no_sweep_does_not_resume(folder: SweepFolder, tmp_path: Path) -
 
 
 def test_a_sweep_is_replaced_only_when_asked(folder: SweepFolder) -> None:
-    folder.keep(run_of(1, 0.5), None)
+    folder.save(run_of(1, 0.5), None)
     with pytest.raises(OutputError) as caught:
         folder.begin(PLAN, overwrite=False)
     assert str(caught.value) == (
@@ -167,4 +167,4 @@ def test_a_sweep_is_replaced_only_when_asked(folder: SweepFolder) -> None:
 def test_what_is_not_ours_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("mine")
     with pytest.raises(OutputError, match="was not written by annoseq"):
-        SweepFolder(tmp_path).rehearse(overwrite=True)
+        SweepFolder(tmp_path).check_writable(overwrite=True)

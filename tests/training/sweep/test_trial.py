@@ -10,18 +10,18 @@ from annoseq.models.gru import Gru
 from annoseq.models.serialization import TrainedModel
 from annoseq.training.learner import Learner
 from annoseq.training.seq2seq_objective import Seq2SeqObjective
-from annoseq.training.sweep.search_space import Settings
-from annoseq.training.sweep.trial import HopelessRun, Sweep, carry_out, run_grid
+from annoseq.training.sweep.search_space import TrialSettings
+from annoseq.training.sweep.trial import PrunedRun, Sweep, run_grid, run_trial
 from tests.faults import run_out_of_memory
 from tests.tiny import same_weights
-from tests.training.sweep.runs import VALUES, sweep_in
+from tests.training.sweep.fake_runs import VALUES, sweep_in
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from annoseq.tokenization.dataset import Dataset
     from annoseq.training.recorder import Epoch
-    from annoseq.training.sweep.runs import Run
+    from annoseq.training.sweep.results import SweepRun
     from annoseq.training.sweep.search_space import Value
 
 THREE = {**VALUES, "epochs": 3, "max_lr": 0.05}
@@ -37,16 +37,16 @@ def files(sweep: Sweep) -> list[str]:
     return sorted(path.name for path in (sweep.folder.path / "runs").iterdir())
 
 
-def timeless(run: Run) -> list[tuple[float, float, float]]:
+def timeless(run: SweepRun) -> list[tuple[float, float, float]]:
     return [(row.train_loss, row.valid_loss, row.score) for row in run.epochs]
 
 
 def test_a_run_starts_from_fresh_weights_and_its_model_is_kept(
     sweep: Sweep, dataset: Dataset
 ) -> None:
-    carry_out(sweep, 1, {**VALUES, "epochs": 1})
-    run = carry_out(sweep, 2, THREE)
-    settings = Settings.of(THREE)
+    run_trial(sweep, 1, {**VALUES, "epochs": 1})
+    run = run_trial(sweep, 2, THREE)
+    settings = TrialSettings.from_values(THREE)
     alone = Learner(
         dataset, model=settings.network, training=settings.training, batching=settings.batching
     )
@@ -59,15 +59,15 @@ def test_a_run_starts_from_fresh_weights_and_its_model_is_kept(
 
 
 def test_a_worse_run_leaves_the_best_model_alone(sweep: Sweep) -> None:
-    carry_out(sweep, 1, THREE)
+    run_trial(sweep, 1, THREE)
     before = (sweep.folder.best / "config.json").read_bytes()
-    worse = carry_out(sweep, 2, {**VALUES, "epochs": 1, "max_lr": 1e-7})
+    worse = run_trial(sweep, 2, {**VALUES, "epochs": 1, "max_lr": 1e-7})
     assert worse.rank < sweep.folder.runs()[0].rank
     assert (sweep.folder.best / "config.json").read_bytes() == before
 
 
 def test_the_last_epoch_decides_where_its_weights_are_kept(sweep: Sweep) -> None:
-    run = carry_out(sweep, 1, {**THREE, "keep": "last"})
+    run = run_trial(sweep, 1, {**THREE, "keep": "last"})
     assert run.score == run.epochs[-1].score
 
 
@@ -77,25 +77,25 @@ def test_an_interrupted_run_goes_on_from_its_last_epoch(sweep: Sweep) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        carry_out(sweep, 1, THREE, watch=interrupt)
+        run_trial(sweep, 1, THREE, after_epoch=interrupt)
     assert files(sweep) == ["001.training", "lock"]
     seen: list[int] = []
-    run = carry_out(sweep, 1, THREE, watch=lambda epochs: seen.append(len(epochs)))
+    run = run_trial(sweep, 1, THREE, after_epoch=lambda epochs: seen.append(len(epochs)))
     assert seen == [3]
-    assert timeless(run) == timeless(carry_out(sweep, 2, THREE))
+    assert timeless(run) == timeless(run_trial(sweep, 2, THREE))
     assert files(sweep) == ["001.json", "002.json", "lock"]
 
 
 def test_a_damaged_checkpoint_costs_no_more_than_its_run(sweep: Sweep) -> None:
     sweep.folder.checkpoint(1).write_bytes(b"no checkpoint")
-    run = carry_out(sweep, 1, THREE)
+    run = run_trial(sweep, 1, THREE)
     assert (run.state, len(run.epochs)) == ("finished", 3)
 
 
 def test_a_run_that_diverges_is_a_row(sweep: Sweep) -> None:
-    run = carry_out(sweep, 1, {**THREE, "max_lr": 1e30})
+    run = run_trial(sweep, 1, {**THREE, "max_lr": 1e30})
     assert (run.state, run.score) == ("diverged", None)
-    last = carry_out(sweep, 1, {**THREE, "max_lr": 1e30, "epochs": 1, "batch_size": 1000})
+    last = run_trial(sweep, 1, {**THREE, "max_lr": 1e30, "epochs": 1, "batch_size": 1000})
     assert (last.state, last.score, len(last.epochs)) == ("diverged", None, 1)
     assert not sweep.folder.best.exists()
     assert files(sweep) == ["001.json", "lock"]
@@ -103,9 +103,9 @@ def test_a_run_that_diverges_is_a_row(sweep: Sweep) -> None:
 
 def test_a_hopeless_run_is_a_row(sweep: Sweep) -> None:
     def give_up(epochs: list[Epoch]) -> None:
-        raise HopelessRun
+        raise PrunedRun
 
-    run = carry_out(sweep, 1, THREE, watch=give_up)
+    run = run_trial(sweep, 1, THREE, after_epoch=give_up)
     assert (run.state, run.score, len(run.epochs)) == ("pruned", None, 1)
     assert not sweep.folder.best.exists()
 
@@ -115,10 +115,10 @@ def test_a_run_that_is_too_large_for_the_memory_is_a_row(
     kind: type, step: str, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kind, step, run_out_of_memory)
-    run = carry_out(sweep, 1, THREE)
+    run = run_trial(sweep, 1, THREE)
     assert (run.state, run.score, run.epochs) == ("out of memory", None, [])
     monkeypatch.undo()
-    assert carry_out(sweep, 2, THREE).state == "finished"
+    assert run_trial(sweep, 2, THREE).state == "finished"
     assert [one.number for one in sweep.folder.runs()] == [2, 1]
 
 
@@ -133,7 +133,7 @@ def test_an_error_that_beginning_again_would_not_mend_ends_the_sweep(
 
     monkeypatch.setattr(Seq2SeqObjective, "forward", fail)
     with pytest.raises(TrainingError, match="--compile failed"):
-        carry_out(sweep, 1, THREE)
+        run_trial(sweep, 1, THREE)
     assert tries == [1]
 
 
@@ -152,7 +152,7 @@ def test_settings_that_no_run_can_begin_with_are_refused(sweep: Sweep, tmp_path:
 
 
 def test_a_grid_is_carried_out_once(sweep: Sweep) -> None:
-    runs: list[Run] = []
+    runs: list[SweepRun] = []
     run_grid(sweep, report=runs.append)
     assert [(run.settings["epochs"], run.settings["max_lr"]) for run in runs] == [
         (1, 0.01),
@@ -161,13 +161,13 @@ def test_a_grid_is_carried_out_once(sweep: Sweep) -> None:
         (2, 0.05),
     ]
     assert [len(run.epochs) for run in runs] == [1, 1, 2, 2]
-    again: list[Run] = []
+    again: list[SweepRun] = []
     run_grid(sweep, report=again.append)
     assert again == []
 
 
 def test_a_run_that_another_process_is_at_is_left_to_it(sweep: Sweep) -> None:
-    runs: list[Run] = []
+    runs: list[SweepRun] = []
     with sweep.folder.claim(2):
         run_grid(sweep, report=runs.append)
     assert [run.number for run in runs] == [1, 3, 4]

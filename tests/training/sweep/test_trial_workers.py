@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from annoseq.errors import OutputError, TrainingError
-from annoseq.training.sweep.trial import work_in_parallel
+from annoseq.training.sweep.trial import run_workers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ def die() -> None:
 
 
 def test_the_work_is_done_in_processes_of_their_own(tmp_path: Path) -> None:
-    work_in_parallel(partial(leave_a_file, tmp_path), workers=2)
+    run_workers(partial(leave_a_file, tmp_path), workers=2)
     names = {path.name for path in tmp_path.iterdir()}
     assert len(names) == 2
     assert str(os.getpid()) not in names
@@ -37,12 +37,12 @@ def test_the_work_is_done_in_processes_of_their_own(tmp_path: Path) -> None:
 
 def test_what_a_worker_raises_is_raised() -> None:
     with pytest.raises(OutputError, match=r"^no room$"):
-        work_in_parallel(fail, workers=1)
+        run_workers(fail, workers=1)
 
 
 def test_a_worker_that_is_killed_is_told() -> None:
     with pytest.raises(TrainingError) as caught:
-        work_in_parallel(die, workers=1)
+        run_workers(die, workers=1)
     assert str(caught.value) == (
         "1 of 1 workers ended with exit code -9; -9 is often a lack of memory. "
         "Add --resume to go on, perhaps with fewer --workers."

@@ -1,1 +1,1 @@
-"""Many trainings with other settings, each from fresh weights, and what became of each."""
+"""Hyperparameter sweeps: grid search, Optuna search, and their results."""

@@ -1,4 +1,8 @@
-"""Hyperparameter search by Optuna, with pruning."""
+"""Hyperparameter search by Optuna's TPE sampler, with median pruning.
+
+A trial of Optuna's study has the number of its run as an attribute. A run whose process died, or
+whose record was deleted, is trained again in a new trial with the same values.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from annoseq.errors import OptionError, TrainingError
-from annoseq.training.sweep.search_space import TRIED, Choice, Range
-from annoseq.training.sweep.trial import HopelessRun, carry_out
+from annoseq.training.sweep.search_space import MAX_ATTEMPTS, CategoricalDimension
+from annoseq.training.sweep.trial import PrunedRun, run_trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -19,25 +23,27 @@ if TYPE_CHECKING:
     import optuna
 
     from annoseq.training.recorder import Epoch
-    from annoseq.training.sweep.runs import Run
-    from annoseq.training.sweep.search_space import Value
+    from annoseq.training.sweep.results import SweepRun
+    from annoseq.training.sweep.search_space import Dimension, Value
     from annoseq.training.sweep.sweep_folder import SweepFolder
     from annoseq.training.sweep.trial import Sweep
 
 
-_STEPS = 20
-"""Points of a run at which it is compared with others."""
-_WARM_UP = 6
-"""Points before the first comparison: the rate rises in the first 30 % of a run."""
-_COMPLETE = 5
-"""Runs that must be complete, and have been at a point, before others are ended there."""
+_PRUNING_STEPS = 20
+"""Steps of a run at which it is compared with others, whatever its number of epochs."""
+_WARMUP_STEPS = 6
+"""Steps before the first comparison: the learning rate rises in the first 30 % of a run."""
+_MIN_TRIALS = 5
+"""Complete runs, and runs with a score at a step, that pruning at that step needs."""
+_RUN_NUMBER = "run"
+"""User attribute of a trial."""
 
 
 def import_optuna() -> ModuleType:
     """Import Optuna, which only a search needs.
 
     Raises:
-        OptionError: it is not installed.
+        OptionError: Optuna is not installed.
     """
     try:
         import optuna
@@ -49,23 +55,58 @@ def import_optuna() -> ModuleType:
     return optuna
 
 
-@contextmanager
-def open_study(folder: SweepFolder, *, prune: bool) -> Iterator[optuna.Study]:
-    """Yield the study of a sweep's folder, new or as it was left.
+def run_optuna_search(
+    sweep: Sweep, *, trials: int, seed: int, prune: bool, report: Callable[[SweepRun], None]
+) -> None:
+    """Train runs until there are `trials`, those of other processes counted.
+
+    Values are drawn by the tree-structured Parzen estimator (Bergstra et al. 2011). With `prune`,
+    a run ends early whose best score so far is below the median of the others' at the same share
+    of their epochs.
 
     Raises:
-        TrainingError: it cannot be read or written.
+        OptionError: hardly any values of the search space are valid together.
+        TrainingError: the study cannot be read or written.
+    """
+    with open_study(sweep.folder, prune=prune) as study:
+        while True:
+            with ExitStack() as claim:
+                with sweep.folder.lock():
+                    _requeue_lost_runs(study, sweep)
+                    if not _is_trial_left(study, trials=trials):
+                        return
+                    trial, values = _ask_trial(study, sweep, seed=seed, claim=claim)
+                after_epoch = _pruning_callback(trial, sweep, values)
+                run = run_trial(sweep, _run_number(trial), values, after_epoch=after_epoch)
+                with sweep.folder.lock():
+                    _tell_trial(study, trial.number, run)
+                report(run)
+
+
+@contextmanager
+def open_study(folder: SweepFolder, *, prune: bool) -> Iterator[optuna.Study]:
+    """Yield the study of a sweep's folder, new or as it was left; close its database afterwards.
+
+    Raises:
+        TrainingError: the study cannot be read or written.
     """
     optuna = import_optuna()
     from sqlalchemy import URL
+    from sqlalchemy.pool import NullPool
 
     url = URL.create("sqlite", database=str(folder.study))
-    pruner = optuna.pruners.MedianPruner(_COMPLETE, n_warmup_steps=_WARM_UP, n_min_trials=_COMPLETE)
-    with ExitStack() as opened, _explained(folder.study):
+    pruner = optuna.pruners.MedianPruner(
+        _MIN_TRIALS, n_warmup_steps=_WARMUP_STEPS, n_min_trials=_MIN_TRIALS
+    )
+    with ExitStack() as cleanup, _database_errors(folder.study):
         with folder.lock():
-            storage = optuna.storages.RDBStorage(url.render_as_string(hide_password=False))
-            opened.callback(storage.engine.dispose)
-            opened.callback(storage.remove_session)
+            storage = optuna.storages.RDBStorage(
+                url.render_as_string(hide_password=False),
+                # A pool keeps a connection of each thread, and closes only that of its own.
+                engine_kwargs={"poolclass": NullPool},
+            )
+            cleanup.callback(storage.engine.dispose)
+            cleanup.callback(storage.remove_session)
             study = optuna.create_study(
                 study_name="sweep",
                 storage=storage,
@@ -77,138 +118,107 @@ def open_study(folder: SweepFolder, *, prune: bool) -> Iterator[optuna.Study]:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Explain what goes wrong with a study's database.
-
-    Raises:
-        TrainingError: it cannot be read or written.
-    """
+def _database_errors(path: Path) -> Iterator[None]:
+    """Raise errors of a study's database as a `TrainingError`."""
     from optuna.exceptions import OptunaError
     from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
     try:
         yield
     except (SQLAlchemyError, OptunaError) as error:
-        told = (one.orig for one in (error, error.__cause__) if isinstance(one, DBAPIError))
+        causes = (cause.orig for cause in (error, error.__cause__) if isinstance(cause, DBAPIError))
         raise TrainingError(
-            f"{path} cannot be read or written: {next(told, type(error).__name__)}. "
+            f"{path} cannot be read or written: {next(causes, type(error).__name__)}. "
             "Where the disk was full, make room and add --resume. Otherwise the file is damaged or "
             "of another version of Optuna: begin another sweep."
         ) from error
 
 
-def points(scores: Sequence[float], *, total: int) -> dict[int, float]:
-    """Return the score at each point of a run of `total` epochs, from the end of the first on.
+def scores_at_steps(scores: Sequence[float], *, total: int) -> dict[int, float]:
+    """Return the score at each pruning step of a run of `total` epochs, from epoch 1 on.
 
-    At a point between the ends of two epochs it is that of the earlier one, so that runs of any
-    length have a score at the same points.
+    At a step between the ends of two epochs it is that of the earlier one, so that runs of any
+    length have a score at the same steps.
     """
-    found: dict[int, float] = {}
+    by_step: dict[int, float] = {}
     for epoch, score in enumerate(scores, start=1):
-        point = _STEPS * epoch // total
-        if found:
-            last = max(found)
-            found |= dict.fromkeys(range(last + 1, point), found[last])
-        found.setdefault(point, score)
-    return found
+        step = _PRUNING_STEPS * epoch // total
+        if by_step:
+            last = max(by_step)
+            by_step |= dict.fromkeys(range(last + 1, step), by_step[last])
+        by_step.setdefault(step, score)
+    return by_step
 
 
-_RUN = "run"
-"""The attribute of a trial that says which run it is, perhaps one that another trial began."""
-
-
-def search(
-    sweep: Sweep, *, trials: int, seed: int, prune: bool, report: Callable[[Run], None]
-) -> None:
-    """Carry out runs until there are `trials`, those of other processes counted.
-
-    Values are drawn by the tree-structured Parzen estimator (Bergstra et al. 2011). With `prune`,
-    a run ends early whose best accuracy so far is below the median of the others' at the same
-    share of their epochs. A run whose process died is taken up again.
-
-    Raises:
-        OptionError: hardly any of the settings that can be drawn go together.
-        TrainingError: the study cannot be read or written.
-    """
-    with open_study(sweep.folder, prune=prune) as study:
-        while True:
-            with ExitStack() as held:
-                with sweep.folder.lock():
-                    _revive(study, sweep)
-                    if not _is_wanted(study, trials=trials):
-                        return
-                    trial, values = _take(study, sweep, seed=seed, held=held)
-                watch = _watcher(trial, sweep, values)
-                run = carry_out(sweep, _run_number(trial), values, watch=watch)
-                with sweep.folder.lock():
-                    _tell(study, trial.number, run)
-                report(run)
-
-
-def _is_wanted(study: optuna.Study, *, trials: int) -> bool:
-    """Tell whether another trial is to begin: one that waits, or one more."""
+def _is_trial_left(study: optuna.Study, *, trials: int) -> bool:
+    """Return True if a trial is enqueued, or there are fewer runs than `trials`."""
     states = import_optuna().trial.TrialState
-    found = [one for one in study.get_trials(deepcopy=False) if one.state != states.FAIL]
-    is_waiting = any(trial.state == states.WAITING for trial in found)
-    return is_waiting or len({_run_number(trial) for trial in found}) < trials
+    known = [trial for trial in study.get_trials(deepcopy=False) if trial.state != states.FAIL]
+    is_waiting = any(trial.state == states.WAITING for trial in known)
+    return is_waiting or len({_run_number(trial) for trial in known}) < trials
 
 
-def _take(
-    study: optuna.Study, sweep: Sweep, *, seed: int, held: ExitStack
+def _ask_trial(
+    study: optuna.Study, sweep: Sweep, *, seed: int, claim: ExitStack
 ) -> tuple[optuna.Trial, dict[str, Value]]:
-    """Take the next trial, its run held, and its settings. The folder must be held.
+    """Ask for the next trial, claim its run, and return the trial and its values.
 
-    Draws that no run can begin with are made again.
+    The folder must be locked. Invalid values are drawn again.
     """
     states = import_optuna().trial.TrialState
-    for _ in range(TRIED):
-        found = study.get_trials(deepcopy=False)
-        # Drawn anew for each trial: what is drawn does not depend on who draws, or when it began.
-        draws = int(np.random.SeedSequence([seed, len(found)]).generate_state(1)[0])
-        study.sampler = import_optuna().samplers.TPESampler(seed=draws)
+    for _ in range(MAX_ATTEMPTS):
+        trials = study.get_trials(deepcopy=False)
+        # A seed of its own for each trial: values do not depend on which process draws them.
+        sampler_seed = int(np.random.SeedSequence([seed, len(trials)]).generate_state(1)[0])
+        study.sampler = import_optuna().samplers.TPESampler(seed=sampler_seed)
         trial = study.ask()
-        values = _draw(trial, sweep)
+        values = _suggest_values(trial, sweep)
         try:
             sweep.settings(values)
         except OptionError as error:
-            fault = str(error)
+            problem = str(error)
             study.tell(trial.number, state=states.FAIL)
             continue
-        if _RUN not in trial.user_attrs:
-            trial.set_user_attr(_RUN, 1 + max((_run_number(one) for one in found), default=0))
-        held.enter_context(sweep.folder.claim(_run_number(trial)))
+        if _RUN_NUMBER not in trial.user_attrs:
+            last = max((_run_number(other) for other in trials), default=0)
+            trial.set_user_attr(_RUN_NUMBER, last + 1)
+        claim.enter_context(sweep.folder.claim(_run_number(trial)))
         return trial, values
     raise OptionError(
-        f"{TRIED} settings were drawn, and with none can a run begin; with the last: {fault} "
-        "Give other lists or ranges."
+        f"{MAX_ATTEMPTS} settings were drawn, and with none can a run begin; with the last: "
+        f"{problem} Give other lists or ranges."
     )
 
 
-def _revive(study: optuna.Study, sweep: Sweep) -> None:
-    """Ask again for the trials whose processes died, or whose runs are no longer there."""
+def _requeue_lost_runs(study: optuna.Study, sweep: Sweep) -> None:
+    """Enqueue again the trials whose process died, or whose run's record is gone."""
     states = import_optuna().trial.TrialState
-    ended = study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED))
-    lost = {one: trial for trial in ended if sweep.folder.find(one := _run_number(trial)) is None}
+    complete = study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED))
+    lost = {
+        number: trial
+        for trial in complete
+        if sweep.folder.find(number := _run_number(trial)) is None
+    }
     for trial in study.get_trials(deepcopy=False, states=(states.RUNNING, states.WAITING)):
         lost.pop(_run_number(trial), None)
     for number, trial in lost.items():
-        study.enqueue_trial(trial.params, user_attrs={_RUN: number})
+        study.enqueue_trial(trial.params, user_attrs={_RUN_NUMBER: number})
     for trial in study.get_trials(deepcopy=False, states=(states.RUNNING,)):
         number = _run_number(trial)
-        if not number:  # its process died as it was made
+        if not number:  # its process died before it had a number
             study.tell(trial.number, state=states.FAIL)
             continue
-        with sweep.folder.claim(number) as is_ours:
+        with sweep.folder.claim(number) as is_claimed:
             run = sweep.folder.find(number)
             if run is not None:
-                _tell(study, trial.number, run)
-            elif is_ours:
+                _tell_trial(study, trial.number, run)
+            elif is_claimed:
                 study.tell(trial.number, state=states.FAIL)
-                study.enqueue_trial(trial.params, user_attrs={_RUN: number})
+                study.enqueue_trial(trial.params, user_attrs={_RUN_NUMBER: number})
 
 
-def _tell(study: optuna.Study, number: int, run: Run) -> None:
-    """Tell the study of a run: one without a score is worse than all that have one."""
+def _tell_trial(study: optuna.Study, number: int, run: SweepRun) -> None:
+    """Tell the study the score of a run; without one, it counts as worse than all others."""
     if run.score is None:
         study.tell(number, state=import_optuna().trial.TrialState.PRUNED, skip_if_finished=True)
     else:
@@ -216,47 +226,49 @@ def _tell(study: optuna.Study, number: int, run: Run) -> None:
 
 
 def _run_number(trial: optuna.Trial | optuna.trial.FrozenTrial) -> int:
-    return int(trial.user_attrs.get(_RUN, 0))
+    return int(trial.user_attrs.get(_RUN_NUMBER, 0))
 
 
-def _draw(trial: optuna.Trial, sweep: Sweep) -> dict[str, Value]:
-    """Draw a value for every setting; a network first, as only its own options are drawn."""
+def _suggest_values(trial: optuna.Trial, sweep: Sweep) -> dict[str, Value]:
+    """Draw a value of every hyperparameter; the network first, and only its own options."""
     space = sweep.space
     model = space.models[0]
     if len(space.models) > 1:
-        model = _suggest(trial, "model", Choice(space.models))
-    return {name: _suggest(trial, name, axis) for name, axis in space.of_model(model).items()}
+        model = _suggest(trial, "model", CategoricalDimension(space.models))
+    dimensions = space.for_model(model).items()
+    return {name: _suggest(trial, name, dimension) for name, dimension in dimensions}
 
 
-def _suggest(trial: optuna.Trial, name: str, axis: Choice | Range) -> Value:
-    if isinstance(axis, Choice):
-        if len(axis.values) == 1:
-            return axis.values[0]
-        value = trial.suggest_categorical(name, axis.values)
+def _suggest(trial: optuna.Trial, name: str, dimension: Dimension) -> Value:
+    if isinstance(dimension, CategoricalDimension):
+        if len(dimension.values) == 1:
+            return dimension.values[0]
+        value = trial.suggest_categorical(name, dimension.values)
         assert value is not None  # which Optuna would allow
         return value
-    if isinstance(axis.low, int) and isinstance(axis.high, int):
-        low, high = axis.low // axis.step, axis.high // axis.step
-        return axis.step * trial.suggest_int(name, low, high, log=axis.is_logarithmic)
-    return trial.suggest_float(name, axis.low, axis.high, log=axis.is_logarithmic)
+    if isinstance(dimension.low, int) and isinstance(dimension.high, int):
+        low, high = dimension.low // dimension.step, dimension.high // dimension.step
+        steps = trial.suggest_int(name, low, high, log=dimension.is_logarithmic)
+        return dimension.step * steps
+    return trial.suggest_float(name, dimension.low, dimension.high, log=dimension.is_logarithmic)
 
 
-def _watcher(
+def _pruning_callback(
     trial: optuna.Trial, sweep: Sweep, values: dict[str, Value]
 ) -> Callable[[list[Epoch]], None]:
-    """Make what tells the study of epochs and ends a run that has fallen behind."""
+    """Return a callback that reports epochs to the study and raises `PrunedRun`."""
     total = sweep.settings(values).training.epochs
     assert total != "auto"
-    seen = 0
+    next_step = 0
 
-    def watch(epochs: list[Epoch]) -> None:
-        nonlocal seen
-        scores = points([row.score for row in epochs], total=total)
+    def after_epoch(epochs: list[Epoch]) -> None:
+        nonlocal next_step
+        scores = scores_at_steps([epoch.score for epoch in epochs], total=total)
         with sweep.folder.lock():
-            for step in [step for step in scores if step >= seen]:
+            for step in [step for step in scores if step >= next_step]:
                 trial.report(scores[step], step)
-                seen = step + 1
+                next_step = step + 1
             if len(epochs) < total and trial.should_prune():
-                raise HopelessRun
+                raise PrunedRun
 
-    return watch
+    return after_epoch

@@ -1,4 +1,4 @@
-"""Search space of a sweep: settings, values and ranges."""
+"""Search space of a sweep: lists and ranges of hyperparameter values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from annoseq.config import BatchConfig, NetworkConfig, ConfigSection, TrainingConfig
+from annoseq.config import BatchConfig, ConfigSection, NetworkConfig, TrainingConfig
 from annoseq.errors import OptionError, describe_expected
 
 if TYPE_CHECKING:
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
 
 
 Value = str | int | float
-"""A value of an option, such as 64, 1e-3 or gru."""
+"""Value of a hyperparameter, such as 64, 1e-3 or gru."""
 
 
 @dataclass(frozen=True)
-class Settings:
-    """All of a run that can differ from another run of the same sweep."""
+class TrialSettings:
+    """Configuration of one trial: everything that may differ between the runs of a sweep."""
 
     network: NetworkConfig
     training: TrainingConfig
     batching: BatchConfig
 
     @classmethod
-    def of(cls, values: Mapping[str, Value]) -> Settings:
-        """Put values (`max_lr`, `gru.hidden`) in the place of the defaults.
+    def from_values(cls, values: Mapping[str, Value]) -> TrialSettings:
+        """Overlay the defaults with values by name (`max_lr`, `gru.hidden`).
 
-        A network's own options are passed over where another one that was asked for is trained.
+        Options of a network are ignored where another one of the listed networks is trained.
 
         Raises:
-            OptionError: the values do not go together.
+            OptionError: the values contradict each other.
         """
         try:
             return cls(
@@ -51,83 +51,29 @@ class Settings:
             message = error.errors(include_url=False)[0]["msg"]
             raise OptionError(f"{message.removeprefix('Value error, ')}.") from None
 
-    def settled(self, dataset: Dataset) -> Settings:
-        """Put what a network is usually trained with on a dataset for `auto`.
+    def resolve_auto(self, dataset: Dataset) -> TrialSettings:
+        """Replace every `auto` by the default for the network and the dataset.
 
         Raises:
-            OptionError: an option is not one of this network, or it is not for this task.
+            OptionError: an option does not belong to this network, or the network to this task.
         """
-        network = self.network.settled(task=dataset.task)
-        return Settings(
+        network = self.network.resolve_auto(task=dataset.task)
+        return TrialSettings(
             network=network,
-            training=self.training.settled(model=network.model, rows=len(dataset.train)),
-            batching=self.batching.settled(model=network.model),
+            training=self.training.resolve_auto(model=network.model, rows=len(dataset.train)),
+            batching=self.batching.resolve_auto(model=network.model),
         )
 
 
-def option(name: str) -> str:
-    """Return the option of a setting: `--gru.encoder-dropout` for `gru.encoder_dropout`."""
-    return "--" + name.replace("_", "-")
-
-
-def read_value(name: str, text: str) -> Value:
-    """Read a value of a setting.
-
-    Raises:
-        OptionError: the setting does not take this value.
-    """
-    field = _field(name)
-    kind: Any = Annotated[field.annotation, field]
-    adapter: TypeAdapter[Value] = TypeAdapter(kind, config=ConfigDict(allow_inf_nan=False))
-    try:
-        return adapter.validate_python(text)
-    except ValidationError as error:
-        wanted = describe_expected(error.errors(include_url=False)) or "another value"
-        raise OptionError(f"{option(name)}: found {text!r}. Give {wanted}.") from None
-
-
-def step_of(name: str) -> int:
-    """Return what every whole value of a setting is a multiple of."""
-    return max((getattr(mark, "multiple_of", 1) for mark in _field(name).metadata), default=1)
-
-
-def _field(name: str) -> FieldInfo:
-    return _section(name).model_fields[name.rpartition(".")[2]]
-
-
-def _section(name: str) -> type[ConfigSection]:
-    """Return the section that holds a setting."""
-    for section in (NetworkConfig, TrainingConfig, BatchConfig):
-        first, _, rest = name.partition(".")
-        if first in section.model_fields:
-            inner = section.model_fields[first].annotation
-            return inner if rest and isinstance(inner, type) else section
-    raise OptionError(f"{option(name)} is not a setting of a run.")
-
-
-def _nested(values: Mapping[str, Value], section: type[ConfigSection]) -> dict[str, Any]:
-    """Return the values of a section, those with a dot in dictionaries of their own."""
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        first, _, rest = name.partition(".")
-        if first not in section.model_fields:
-            continue
-        if rest:
-            found.setdefault(first, {})[rest] = value
-        else:
-            found[first] = value
-    return found
-
-
-_WIDE = 10
-"""A range whose ends are this many times apart, or more, is drawn from evenly in the logarithm."""
-TRIED = 100
-"""Combinations that are tried before a search is refused."""
+_LOG_RATIO = 10
+"""Ratio of its ends from which on a range is sampled uniformly in the logarithm."""
+MAX_ATTEMPTS = 100
+"""Combinations that are drawn before a search is refused."""
 
 
 @dataclass(frozen=True)
-class Choice:
-    """Some values of a setting."""
+class CategoricalDimension:
+    """List of values of a hyperparameter."""
 
     values: tuple[Value, ...]
 
@@ -136,8 +82,8 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Range:
-    """All values of a setting from `low` to `high`, both included; whole ones in steps."""
+class RangeDimension:
+    """Range of a numeric hyperparameter, both ends included; whole numbers come in steps."""
 
     low: int | float
     high: int | float
@@ -145,137 +91,210 @@ class Range:
 
     @property
     def is_logarithmic(self) -> bool:
-        """Whether small and large values are as likely as each other."""
-        return 0 < self.low <= self.high / _WIDE
+        """True if values are sampled uniformly in the logarithm."""
+        return 0 < self.low <= self.high / _LOG_RATIO
 
     def __str__(self) -> str:
         return f"{self.low}:{self.high}"
 
 
-@dataclass(frozen=True)
-class Space:
-    """The settings that were given, each with what it may be."""
+Dimension = CategoricalDimension | RangeDimension
 
-    axes: Mapping[str, Choice | Range]
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """Dimensions of a sweep by the names of their hyperparameters."""
+
+    dimensions: Mapping[str, Dimension]
 
     @classmethod
-    def parse(cls, given: Mapping[str, str], *, ranges: bool) -> Space:
-        """Read lists (`5,10,20`) and, where `ranges` are drawn from, ranges (`1e-4:1e-2`).
+    def parse(cls, texts: Mapping[str, str], *, ranges: bool) -> SearchSpace:
+        """Parse lists (`5,10,20`) and, if `ranges` are allowed, ranges (`1e-4:1e-2`).
 
         Raises:
-            OptionError: a list or a range is not one, or a setting does not take its values.
+            OptionError: a list or range is malformed, or a value is invalid.
         """
-        space = cls({name: _parse(name, text) for name, text in given.items()})
-        for name, axis in space.axes.items():
-            if isinstance(axis, Range) and not ranges:
+        space = cls({name: _parse_dimension(name, text) for name, text in texts.items()})
+        for name, dimension in space.dimensions.items():
+            if isinstance(dimension, RangeDimension) and not ranges:
+                option = option_name(name)
                 raise OptionError(
-                    f"{option(name)} {axis} is a range, which only --search draws from. "
-                    f"Add --search, or list the values: {option(name)} {axis.low},{axis.high}."
+                    f"{option} {dimension} is a range, which only --search draws from. "
+                    f"Add --search, or list the values: {option} {dimension.low},{dimension.high}."
                 )
         if ranges:
-            space.some()
+            space.first_valid()
         else:
             space.grid()
         return space
 
     @property
     def varied(self) -> list[str]:
-        """The names of the settings that differ between runs."""
+        """Names of the hyperparameters that differ between runs."""
         return [
             name
-            for name, axis in self.axes.items()
-            if isinstance(axis, Range) or len(axis.values) > 1
+            for name, dimension in self.dimensions.items()
+            if isinstance(dimension, RangeDimension) or len(dimension.values) > 1
         ]
 
     @property
     def models(self) -> tuple[Value, ...]:
-        """The networks that are trained."""
-        axis = self.axes.get("model")
+        """Networks that are trained."""
+        dimension = self.dimensions.get("model")
         default: Value = NetworkConfig().model
-        return axis.values if isinstance(axis, Choice) else (default,)
+        return dimension.values if isinstance(dimension, CategoricalDimension) else (default,)
 
-    def of_model(self, model: Value) -> dict[str, Choice | Range]:
-        """Return what there is to choose for a network: not the options of the others."""
+    def for_model(self, model: Value) -> dict[str, Dimension]:
+        """Return the dimensions of a network, without the options of the other networks."""
         others = {f"{other}" for other in self.models if other != model}
-        axes = {
-            name: axis
-            for name, axis in self.axes.items()
+        dimensions = {
+            name: dimension
+            for name, dimension in self.dimensions.items()
             if name != "model" and name.partition(".")[0] not in others
         }
-        return {"model": Choice((model,)), **axes} if "model" in self.axes else axes
+        if "model" not in self.dimensions:
+            return dimensions
+        return {"model": CategoricalDimension((model,)), **dimensions}
 
     def grid(self) -> list[dict[str, Value]]:
-        """Return every combination; the last setting changes fastest.
+        """Return every combination of values; the last hyperparameter changes fastest.
 
         Raises:
-            OptionError: a combination is of values that do not go together.
+            OptionError: the values of a combination contradict each other.
         """
-        found = [values for model in self.models for values in _combinations(self.of_model(model))]
-        for values in found:
-            Settings.of(values)
-        return found
+        grid = [values for model in self.models for values in _combinations(self.for_model(model))]
+        for values in grid:
+            TrialSettings.from_values(values)
+        return grid
 
-    def some(self, read: Callable[[Mapping[str, Value]], Settings] = Settings.of) -> list[Settings]:
-        """Return the first settings of every network whose values go together.
+    def first_valid(
+        self, validate: Callable[[Mapping[str, Value]], TrialSettings] = TrialSettings.from_values
+    ) -> list[TrialSettings]:
+        """Return the first valid settings of every network.
 
         Raises:
-            OptionError: none of those tried do.
+            OptionError: a network has no valid settings among those that were tried.
         """
-        found = []
+        valid = []
         for model in self.models:
-            fault: OptionError | None = None
-            axes = self.of_model(model)
-            for values in chain(islice(_combinations(axes), TRIED), islice(_draws(axes), TRIED)):
+            first_error: OptionError | None = None
+            dimensions = self.for_model(model)
+            candidates = chain(
+                islice(_combinations(dimensions), MAX_ATTEMPTS),
+                islice(_samples(dimensions), MAX_ATTEMPTS),
+            )
+            for values in candidates:
                 try:
-                    found.append(read(values))
+                    valid.append(validate(values))
                     break
                 except OptionError as error:
-                    fault = fault or error
+                    first_error = first_error or error
             else:
-                if fault:
-                    raise fault
-        return found
+                if first_error:
+                    raise first_error
+        return valid
 
 
-def _combinations(axes: Mapping[str, Choice | Range]) -> Iterator[dict[str, Value]]:
-    lists = [axis.values if isinstance(axis, Choice) else (axis.low,) for axis in axes.values()]
-    for values in product(*lists):
-        yield dict(zip(axes, values, strict=True))
+def option_name(name: str) -> str:
+    """Return the command-line option of a hyperparameter.
+
+    >>> option_name("gru.encoder_dropout")
+    '--gru.encoder-dropout'
+    """
+    return "--" + name.replace("_", "-")
 
 
-def _draws(axes: Mapping[str, Choice | Range]) -> Iterator[dict[str, Value]]:
-    generator = random.Random(0)
-    while True:
-        yield {name: _draw(axis, generator) for name, axis in axes.items()}
+def parse_value(name: str, text: str) -> Value:
+    """Parse a value of a hyperparameter.
+
+    Raises:
+        OptionError: the value is invalid.
+    """
+    field = _field(name)
+    annotation: Any = Annotated[field.annotation, field]
+    adapter: TypeAdapter[Value] = TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False))
+    try:
+        return adapter.validate_python(text)
+    except ValidationError as error:
+        expected = describe_expected(error.errors(include_url=False)) or "another value"
+        raise OptionError(f"{option_name(name)}: found {text!r}. Give {expected}.") from None
 
 
-def _draw(axis: Choice | Range, generator: random.Random) -> Value:
-    if isinstance(axis, Choice):
-        return generator.choice(axis.values)
-    if isinstance(axis.low, int) and isinstance(axis.high, int):
-        return generator.randrange(axis.low, axis.high + 1, axis.step)
-    return generator.uniform(axis.low, axis.high)
-
-
-def _parse(name: str, text: str) -> Choice | Range:
+def _parse_dimension(name: str, text: str) -> Dimension:
     if ":" in text:
-        return _range(name, text)
+        return _parse_range(name, text)
     words = [word.strip() for word in text.split(",")]
     if not all(words):
         raise OptionError(
-            f"{option(name)}: found {text!r}, in which a value is missing. "
+            f"{option_name(name)}: found {text!r}, in which a value is missing. "
             "Give values with commas between them."
         )
-    values = tuple(read_value(name, word) for word in words)
+    values = tuple(parse_value(name, word) for word in words)
     if len(set(values)) < len(values):
-        raise OptionError(f"{option(name)}: found {text!r}, which has a value twice. Give it once.")
-    return Choice(values)
+        raise OptionError(
+            f"{option_name(name)}: found {text!r}, which has a value twice. Give it once."
+        )
+    return CategoricalDimension(values)
 
 
-def _range(name: str, text: str) -> Range:
-    low, high = (read_value(name, word.strip()) for word in text.split(":", 1))
+def _parse_range(name: str, text: str) -> RangeDimension:
+    low, high = (parse_value(name, word.strip()) for word in text.split(":", 1))
     if isinstance(low, str) or isinstance(high, str) or not low < high:
         raise OptionError(
-            f"{option(name)}: found {text!r}. Give a range of numbers, the smaller one first."
+            f"{option_name(name)}: found {text!r}. Give a range of numbers, the smaller one first."
         )
-    return Range(low, high, step_of(name))
+    step = max((getattr(mark, "multiple_of", 1) for mark in _field(name).metadata), default=1)
+    return RangeDimension(low, high, step)
+
+
+def _combinations(dimensions: Mapping[str, Dimension]) -> Iterator[dict[str, Value]]:
+    """Yield every combination of listed values, with the lower end of each range."""
+    lists = [
+        dimension.values if isinstance(dimension, CategoricalDimension) else (dimension.low,)
+        for dimension in dimensions.values()
+    ]
+    for values in product(*lists):
+        yield dict(zip(dimensions, values, strict=True))
+
+
+def _samples(dimensions: Mapping[str, Dimension]) -> Iterator[dict[str, Value]]:
+    """Yield random combinations without end, the same ones every time."""
+    rng = random.Random(0)
+    while True:
+        yield {name: _sample(dimension, rng) for name, dimension in dimensions.items()}
+
+
+def _sample(dimension: Dimension, rng: random.Random) -> Value:
+    if isinstance(dimension, CategoricalDimension):
+        return rng.choice(dimension.values)
+    if isinstance(dimension.low, int) and isinstance(dimension.high, int):
+        return rng.randrange(dimension.low, dimension.high + 1, dimension.step)
+    return rng.uniform(dimension.low, dimension.high)
+
+
+def _field(name: str) -> FieldInfo:
+    return _section(name).model_fields[name.rpartition(".")[2]]
+
+
+def _section(name: str) -> type[ConfigSection]:
+    """Return the configuration section that has a hyperparameter as a field."""
+    for section in (NetworkConfig, TrainingConfig, BatchConfig):
+        first, _, nested_name = name.partition(".")
+        if first in section.model_fields:
+            nested = section.model_fields[first].annotation
+            return nested if nested_name and isinstance(nested, type) else section
+    raise OptionError(f"{option_name(name)} is not a setting of a run.")
+
+
+def _nested(values: Mapping[str, Value], section: type[ConfigSection]) -> dict[str, Any]:
+    """Return the values of a section; names with a dot go into nested dictionaries."""
+    fields: dict[str, Any] = {}
+    for name, value in values.items():
+        first, _, nested_name = name.partition(".")
+        if first not in section.model_fields:
+            continue
+        if nested_name:
+            fields.setdefault(first, {})[nested_name] = value
+        else:
+            fields[first] = value
+    return fields

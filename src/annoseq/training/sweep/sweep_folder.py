@@ -1,25 +1,26 @@
-"""The folder of a sweep, which several processes may fill at once.
+"""Folder of a sweep, which several processes may fill at once.
 
 sweep/
-├── config.json   the plan: data, options
-├── runs/         a file for each run that has ended, a checkpoint for each that has not
-├── runs.csv      the table of runs
-├── sweep.png     their curves
-├── study.db      what Optuna knows, if it is asked
-└── best/         the model folder of the best run
+├── config.json   plan: data and options
+├── runs/         a record of each finished run, a checkpoint of each unfinished one
+├── runs.csv      table of runs
+├── sweep.png     learning curves
+├── study.db      Optuna's study, of a search
+└── best/         model folder of the best run
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from annoseq.atomic_io import check_folder_writable, atomic_folder
+from filelock import FileLock, Timeout
+
+from annoseq.atomic_io import atomic_folder, check_folder_writable
 from annoseq.errors import OutputError, TrainingError
-from annoseq.training.sweep.runs import Run, write_table
+from annoseq.training.sweep.results import SweepRun, write_results
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,31 +30,32 @@ if TYPE_CHECKING:
 
 _PLAN = "config.json"
 _LOCK = "runs/lock"
+_POLL_SECONDS = 0.01
 
 
 @dataclass(frozen=True)
 class SweepFolder:
-    """A folder of runs. What is held here is held by no other process, and freed if it dies."""
+    """Folder of a sweep. Its locks are released by the system when a process dies."""
 
     path: Path
 
     @property
     def best(self) -> Path:
-        """The model folder of the best run."""
+        """Model folder of the best run."""
         return self.path / "best"
 
     @property
     def study(self) -> Path:
-        """The database of Optuna's study."""
+        """Database of Optuna's study."""
         return self.path / "study.db"
 
     @property
     def plot(self) -> Path:
-        """The picture of all runs."""
+        """Plot of all learning curves."""
         return self.path / "sweep.png"
 
-    def rehearse(self, *, overwrite: bool) -> None:
-        """Raise now if `begin` would.
+    def check_writable(self, *, overwrite: bool) -> None:
+        """Check that `begin` will be able to make the folder.
 
         Raises:
             OutputError: the folder exists already, or cannot be written.
@@ -66,23 +68,23 @@ class SweepFolder:
         check_folder_writable(self.path, overwrite=overwrite)
 
     def begin(self, plan: dict[str, Any], *, overwrite: bool) -> None:
-        """Make the folder.
+        """Make the folder, with the plan that a resumed sweep must have too.
 
         Raises:
-            OutputError: it exists already, or cannot be written.
+            OutputError: the folder exists already, or cannot be written or locked.
         """
-        self.rehearse(overwrite=overwrite)
+        self.check_writable(overwrite=overwrite)
         with atomic_folder(self.path, overwrite=overwrite) as new:
             (new / _PLAN).write_text(json.dumps(plan, indent=1) + "\n", encoding="utf-8")
             (new / "runs").mkdir()
-            with _hold(new / _LOCK, wait=True, folder=self.path):
+            with _locked(new / _LOCK, wait=True, folder=self.path):
                 pass  # where locks do not work, nothing is begun
 
     def resume(self, plan: dict[str, Any]) -> None:
-        """Raise unless the folder was begun with this plan.
+        """Check that the sweep was begun with this plan.
 
         Raises:
-            TrainingError: there is no sweep here, it is damaged, or its plan was another.
+            TrainingError: there is no sweep, it is damaged, or its plan is another.
         """
         path = self.path / _PLAN
         if not path.exists() or not (self.path / "runs").is_dir():
@@ -90,95 +92,96 @@ class SweepFolder:
                 f"there is no sweep at {self.path}. Leave --resume off to begin one."
             )
         try:
-            begun = dict(json.loads(path.read_text(encoding="utf-8")))
+            saved = dict(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
             raise TrainingError(
                 f"{path} is damaged, so that the sweep cannot be resumed. Begin another one."
             ) from error
-        now = json.loads(json.dumps(plan))
-        for name in {**begun, **now}:
-            one, other = (found.get(name, "not given") for found in (begun, now))
-            if one != other:
+        current = json.loads(json.dumps(plan))
+        for name in {**saved, **current}:
+            before, now = saved.get(name, "not given"), current.get(name, "not given")
+            if before != now:
                 raise TrainingError(
-                    f"{self.path} was begun with {name} {one}, and now it is {other}. "
+                    f"{self.path} was begun with {name} {before}, and now it is {now}. "
                     "Resume with the same data and options, or choose another --out."
                 )
 
     def checkpoint(self, number: int) -> Path:
-        """Return where the state of a run between two epochs is kept."""
+        """Return the path of an unfinished run's checkpoint."""
         return self._file(number, "training")
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Wait until no other process holds the folder, and hold it."""
-        with _hold(self.path / _LOCK, wait=True, folder=self.path):
+        """Lock the folder, waiting until no other process has it locked."""
+        with _locked(self.path / _LOCK, wait=True, folder=self.path):
             yield
 
     @contextmanager
     def claim(self, number: int) -> Iterator[bool]:
-        """Hold a run, and yield whether it is now ours: no other holds it, it has not ended."""
+        """Lock a run; yield True if it is to be trained: not locked elsewhere, not finished."""
         path = self._file(number, "lock")
-        with _hold(path, wait=False, folder=self.path) as is_held:
-            if not is_held:
-                yield False
-                return
-            try:
-                yield self.find(number) is None
-            finally:
-                # Whoever holds a lock that is no longer there finds that the run has ended.
-                if self.find(number) is not None:
+        is_locked = False
+        try:
+            with _locked(path, wait=False, folder=self.path) as is_locked:
+                yield is_locked and self.find(number) is None
+        finally:
+            # A process that locks the file in between finds that the run is finished.
+            if is_locked and self.find(number) is not None:
+                with suppress(PermissionError):  # Windows deletes no open file
                     path.unlink(missing_ok=True)
 
-    def find(self, number: int) -> Run | None:
-        """Return a run, if it has ended."""
+    def find(self, number: int) -> SweepRun | None:
+        """Return a finished run, or None."""
         path = self._file(number, "json")
-        return Run.read(path) if path.exists() else None
+        return SweepRun.read(path) if path.exists() else None
 
-    def runs(self) -> list[Run]:
-        """Return the runs that have ended, the best first."""
-        found = [Run.read(path) for path in (self.path / "runs").glob("*.json")]
-        return sorted(found, key=lambda run: run.rank, reverse=True)
+    def runs(self) -> list[SweepRun]:
+        """Return the finished runs, the best first."""
+        runs = [SweepRun.read(path) for path in (self.path / "runs").glob("*.json")]
+        return sorted(runs, key=lambda run: run.rank, reverse=True)
 
-    def keep(self, run: Run, learner: Learner | None) -> None:
-        """Write a run that has ended, and its model if no other run's is better."""
+    def save(self, run: SweepRun, learner: Learner | None) -> None:
+        """Save a finished run, and its model if it is the best so far."""
         with self.lock():
             others = [other for other in self.runs() if other.number != run.number]
             is_best = run.score is not None and all(run.rank > other.rank for other in others)
-            if learner is not None and is_best:  # before the run counts as ended
+            if learner is not None and is_best:  # before the run counts as finished
                 learner.save(self.best, overwrite=True)
             run.write(self._file(run.number, "json"))
             self.checkpoint(run.number).unlink(missing_ok=True)
-            self._tabulate()
+            self._write_table()
 
-    def tabulate(self) -> None:
+    def write_table(self) -> None:
         """Write the table of runs."""
         with self.lock():
-            self._tabulate()
+            self._write_table()
 
-    def _tabulate(self) -> None:
-        write_table(self.runs(), self.path / "runs.csv")
+    def _write_table(self) -> None:
+        write_results(self.runs(), self.path / "runs.csv")
 
-    def _file(self, number: int, kind: str) -> Path:
-        return self.path / "runs" / f"{number:03d}.{kind}"
+    def _file(self, number: int, suffix: str) -> Path:
+        return self.path / "runs" / f"{number:03d}.{suffix}"
 
 
 @contextmanager
-def _hold(path: Path, *, wait: bool, folder: Path) -> Iterator[bool]:
-    """Hold a file of a folder, and yield whether it is ours: another process may hold it already.
+def _locked(path: Path, *, wait: bool, folder: Path) -> Iterator[bool]:
+    """Lock a file of a folder; without `wait`, yield False if it is locked already.
 
     Raises:
-        OutputError: it cannot be written, or locks do not work there.
+        OutputError: the file cannot be written, or locks do not work there.
     """
-    with ExitStack() as opened:
-        try:
-            handle = opened.enter_context(path.open("w"))
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            is_held = True
-        except BlockingIOError:
-            is_held = False
-        except OSError as error:
-            raise OutputError(
-                f"{folder} cannot be locked: {error.strerror}. A sweep needs a folder that it may "
-                "write to, on a disk where file locks work: choose another --out."
-            ) from error
-        yield is_held
+    # A soft lock would outlive a process that dies.
+    lock = FileLock(path, poll_interval=_POLL_SECONDS, fallback_to_soft=False)
+    try:
+        lock.acquire(blocking=wait)
+    except Timeout:
+        pass
+    except OSError as error:
+        raise OutputError(
+            f"{folder} cannot be locked: {error.strerror}. A sweep needs a folder that it may "
+            "write to, on a disk where file locks work: choose another --out."
+        ) from error
+    try:
+        yield lock.is_locked
+    finally:
+        lock.release()

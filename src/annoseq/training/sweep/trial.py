@@ -14,8 +14,8 @@ import torch
 
 from annoseq.errors import AnnoseqError, DivergenceError, OutOfMemoryError, TrainingError
 from annoseq.training.learner import Learner
-from annoseq.training.sweep.runs import Run, State
-from annoseq.training.sweep.search_space import Settings
+from annoseq.training.sweep.results import RunState, SweepRun
+from annoseq.training.sweep.search_space import TrialSettings
 from annoseq.vectors.lookup import open_vectors
 
 if TYPE_CHECKING:
@@ -27,84 +27,86 @@ if TYPE_CHECKING:
     from annoseq.config import DeviceConfig
     from annoseq.tokenization.dataset import Dataset
     from annoseq.training.recorder import Epoch
-    from annoseq.training.sweep.search_space import Space, Value
+    from annoseq.training.sweep.search_space import SearchSpace, Value
     from annoseq.training.sweep.sweep_folder import SweepFolder
+
+    AfterEpoch = Callable[[list[Epoch]], None]
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """What all runs of a sweep share."""
+    """Data, search space and folder that all runs of a sweep share."""
 
     dataset: Dataset
-    space: Space
+    space: SearchSpace
     folder: SweepFolder
     device: DeviceConfig
     vectors: Path | None = None
 
-    def settings(self, values: Mapping[str, Value]) -> Settings:
-        """Return what a run with these values begins with.
+    def settings(self, values: Mapping[str, Value]) -> TrialSettings:
+        """Return the settings of a run with these values, without any `auto`.
 
         Raises:
-            OptionError: it could not begin.
+            OptionError: no run can be trained with the values.
         """
-        settings = Settings.of(values).settled(self.dataset)
-        if self._width and settings.network.model != "tagger":  # which takes any width
-            settings.network.with_embedding(self._width)
+        settings = TrialSettings.from_values(values).resolve_auto(self.dataset)
+        if self._vectors_width and settings.network.model != "tagger":  # which takes any width
+            settings.network.with_embedding(self._vectors_width)
         return settings
 
     @cached_property
-    def _width(self) -> int:
+    def _vectors_width(self) -> int:
         return open_vectors(self.vectors).width if self.vectors else 0
 
 
-class HopelessRun(Exception):  # noqa: N818
-    """What a watcher of a run raises to end it: others were better at this point."""
+class PrunedRun(Exception):  # noqa: N818
+    """Raised by an `after_epoch` callback to end a run that is worse than the others."""
 
 
-def carry_out(
+def run_trial(
     sweep: Sweep,
     number: int,
     values: Mapping[str, Value],
     *,
-    watch: Callable[[list[Epoch]], None] = lambda epochs: None,
-) -> Run:
-    """Train a run to its end, going on where it was interrupted, and put it in the folder.
+    after_epoch: AfterEpoch = lambda epochs: None,
+) -> SweepRun:
+    """Train a run to its end, from its checkpoint if there is one, and save it in the folder.
 
-    `watch` sees all epochs so far after each.
+    `after_epoch` is called with all epochs so far after each.
 
     Raises:
-        OptionError: the values are none that a run can begin with.
+        OptionError: no run can be trained with the values.
     """
-    settings = Settings.of(values)
+    settings = TrialSettings.from_values(values)
     try:
-        learner = _learner(sweep, settings)
+        learner = _make_learner(sweep, settings)
     except torch.OutOfMemoryError:
-        run = Run(number, "out of memory", dict(values), [])
-        sweep.folder.keep(run, None)
+        run = SweepRun(number, "out of memory", dict(values), [])
+        sweep.folder.save(run, None)
         return run
-    was_begun = sweep.folder.checkpoint(number).exists()
+    has_checkpoint = sweep.folder.checkpoint(number).exists()
     try:
-        state = _train(sweep, number, learner, watch)
+        state = _train(sweep, number, learner, after_epoch)
     except TrainingError:
-        if not was_begun:
+        if not has_checkpoint:
             raise
-        # A checkpoint that cannot be used: a run is soon begun again.
+        # The checkpoint is damaged or of other settings; a run is cheap to begin again.
         sweep.folder.checkpoint(number).unlink()
-        learner = _learner(sweep, settings)
-        state = _train(sweep, number, learner, watch)
+        learner = _make_learner(sweep, settings)
+        state = _train(sweep, number, learner, after_epoch)
     epochs = learner.recorder.epochs
     if state == "finished" and not math.isfinite(epochs[-1].valid_loss):
-        state = "diverged"  # by the very last step, which no later loss tells of
+        state = "diverged"  # in the very last step, after which no training loss is seen
     score = None
     if state == "finished":
-        found = [row.score for row in epochs]
-        score = max(found) if settings.training.keep == "best" else found[-1]
-    run = Run(number, state, dict(values), list(epochs), score)
-    sweep.folder.keep(run, learner)
+        scores = [epoch.score for epoch in epochs]
+        score = max(scores) if settings.training.keep == "best" else scores[-1]
+    run = SweepRun(number, state, dict(values), list(epochs), score)
+    sweep.folder.save(run, learner)
     return run
 
 
-def _learner(sweep: Sweep, settings: Settings) -> Learner:
+def _make_learner(sweep: Sweep, settings: TrialSettings) -> Learner:
     return Learner(
         sweep.dataset,
         model=settings.network,
@@ -115,20 +117,18 @@ def _learner(sweep: Sweep, settings: Settings) -> Learner:
     )
 
 
-def _train(
-    sweep: Sweep, number: int, learner: Learner, watch: Callable[[list[Epoch]], None]
-) -> State:
+def _train(sweep: Sweep, number: int, learner: Learner, after_epoch: AfterEpoch) -> RunState:
     checkpoint = sweep.folder.checkpoint(number)
     try:
         learner.fit_one_cycle(
             checkpoint=checkpoint,
             resume=checkpoint.exists(),
             report=lambda line: None,
-            after_epoch=lambda row: watch(learner.recorder.epochs),
+            after_epoch=lambda epoch: after_epoch(learner.recorder.epochs),
         )
     except DivergenceError:
         return "diverged"
-    except HopelessRun:
+    except PrunedRun:
         return "pruned"
     except (OutOfMemoryError, torch.OutOfMemoryError):
         torch.cuda.empty_cache()
@@ -136,33 +136,33 @@ def _train(
     return "finished"
 
 
-def run_grid(sweep: Sweep, *, report: Callable[[Run], None]) -> None:
-    """Carry out the runs that nobody has carried out or is at; tell `report` of each.
+def run_grid(sweep: Sweep, *, report: Callable[[SweepRun], None]) -> None:
+    """Train the runs of the grid that are neither finished nor claimed by another process.
 
-    Runs in several processes at once: each takes the next that is free.
+    Several processes may do so at once. `report` is called with each run.
     """
     for number, values in enumerate(sweep.space.grid(), start=1):
-        with sweep.folder.claim(number) as is_ours:
-            if is_ours:
-                report(carry_out(sweep, number, values))
+        with sweep.folder.claim(number) as is_claimed:
+            if is_claimed:
+                report(run_trial(sweep, number, values))
 
 
-def work_in_parallel(work: Callable[[], None], *, workers: int) -> None:
-    """Do the work in each of some processes, which share the cores among them; wait for all.
+def run_workers(work: Callable[[], None], *, workers: int) -> None:
+    """Call `work` in several processes, which share the cores among them, and wait for all.
 
     Raises:
-        AnnoseqError: what a process raised.
+        AnnoseqError: a process raised it.
         TrainingError: a process was killed.
     """
     context = get_context("spawn")  # a fork would inherit torch's threads in any state
-    faults: SimpleQueue[AnnoseqError] = context.SimpleQueue()
+    errors: SimpleQueue[AnnoseqError] = context.SimpleQueue()
     threads = max(1, torch.get_num_threads() // workers)
     processes = [
-        context.Process(target=_work, args=(work, threads, faults), daemon=True)
+        context.Process(target=_run_worker, args=(work, threads, errors), daemon=True)
         for _ in range(workers)
     ]
     try:
-        _start(processes)
+        _start_ignoring_interrupts(processes)
         for process in processes:
             process.join()
     finally:
@@ -170,8 +170,8 @@ def work_in_parallel(work: Callable[[], None], *, workers: int) -> None:
             if process.is_alive():
                 process.terminate()
                 process.join()
-    if not faults.empty():
-        raise faults.get()
+    if not errors.empty():
+        raise errors.get()
     if codes := [process.exitcode for process in processes if process.exitcode]:
         raise TrainingError(
             f"{len(codes)} of {workers} workers ended with exit code {codes[0]}; -9 is often a "
@@ -179,20 +179,20 @@ def work_in_parallel(work: Callable[[], None], *, workers: int) -> None:
         )
 
 
-def _start(processes: Sequence[BaseProcess]) -> None:
-    """Start processes that leave Ctrl-C to this one, which then ends them."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _start_ignoring_interrupts(processes: Sequence[BaseProcess]) -> None:
+    """Start processes that leave Ctrl-C to this one, which then terminates them."""
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         for process in processes:
             process.start()
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, handler)
 
 
-def _work(work: Callable[[], None], threads: int, faults: SimpleQueue[AnnoseqError]) -> None:
+def _run_worker(work: Callable[[], None], threads: int, errors: SimpleQueue[AnnoseqError]) -> None:
     torch.set_num_threads(threads)
-    os.environ["TTY_COMPATIBLE"] = "0"  # progress bars of several processes spoil each other
+    os.environ["TTY_COMPATIBLE"] = "0"  # progress bars of several processes garble each other
     try:
         work()
     except AnnoseqError as error:
-        faults.put(error)
+        errors.put(error)

@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING
 from PIL import Image
 from rich.console import Console
 
-from annoseq.training.sweep.runs import Run, describe, plot_runs, show_table, write_table
-from tests.training.sweep.runs import run_of
+from annoseq.training.sweep.results import (
+    SweepRun,
+    describe_settings,
+    plot_runs,
+    results_table,
+    write_results,
+)
+from tests.training.sweep.fake_runs import run_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +25,7 @@ RUNS = [run_of(2, 0.1, 0.5, 0.4), run_of(1, 0.2), run_of(3, state="diverged")]
 
 
 def test_the_file_has_all_settings_and_figures(tmp_path: Path) -> None:
-    write_table(RUNS, tmp_path / "runs.csv")
+    write_results(RUNS, tmp_path / "runs.csv")
     with (tmp_path / "runs.csv").open(newline="") as file:
         first, _, last = csv.DictReader(file)
     assert first == {
@@ -41,7 +47,7 @@ def test_the_file_has_all_settings_and_figures(tmp_path: Path) -> None:
 
 def test_the_terminal_shows_what_differs() -> None:
     console = Console(file=io.StringIO(), width=200)
-    console.print(show_table(RUNS, ["max_lr"]))
+    console.print(results_table(RUNS, ["max_lr"]))
     heading, first, second, third = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     names = ["run", "max_lr", "start", "end", "best", "in", "epoch", "of"]
     assert heading.split() == [*names, "time", "state"]
@@ -53,8 +59,8 @@ def test_the_terminal_shows_what_differs() -> None:
 
 
 def test_a_run_is_described_by_what_differs() -> None:
-    assert describe(RUNS[0], ["batch_size", "max_lr"]) == "batch_size 64, max_lr 0.002"
-    assert describe(RUNS[0], ["gru.hidden"]) == ""
+    assert describe_settings(RUNS[0], ["batch_size", "max_lr"]) == "batch_size 64, max_lr 0.002"
+    assert describe_settings(RUNS[0], ["gru.hidden"]) == ""
 
 
 def legend(figure: Figure) -> list[str]:
@@ -87,4 +93,4 @@ def test_of_many_runs_twelve_are_named() -> None:
 
 def test_no_run_is_an_empty_picture() -> None:
     assert plot_runs([], []).legends == []
-    assert plot_runs([Run(1, "diverged", {}, [])], []).legends == []
+    assert plot_runs([SweepRun(1, "diverged", {}, [])], []).legends == []
