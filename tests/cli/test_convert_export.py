@@ -80,7 +80,7 @@ def test_what_a_format_cannot_hold_is_refused_or_counted(output: Path, tmp_path:
     assert result.err == (
         "1 scores, left out (first: note: NAME at 0-4)\n"
         "1 outputs that are not their text plus tags, left out "
-        f"(first: {output}: line 2)\n"
+        f"(first: {output}: row 2 (line 2))\n"
     )
     assert sorted(snapshot(target)) == ["config.json", "note.ann", "note.txt"]
 
@@ -151,13 +151,13 @@ def test_a_bad_table_is_refused(content: str, message: str, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("record", "message"),
     [
-        ({**OUTPUT, "spans": [{**SPAN, "end": 9}]}, "span 1: found the offsets 0 to 9"),
-        ({**OUTPUT, "spans": [{**SPAN, "text": "Aims"}]}, "span 1: the text at its offsets"),
-        ({**OUTPUT, "spans": 3}, "line 1: found a number where a list was expected"),
-        ({"text": "a", "spans": []}, "line 1: there is no 'id'"),
-        ({**OUTPUT, "doc_id": [1]}, "line 1: found a list where a text was expected"),
-        ({**OUTPUT, "doc_id": "a", "start": "1"}, "line 1: found a text where a whole number"),
-        ({**OUTPUT, "doc_id": "a", "start": -1}, "line 1: found a place before the text's begin"),
+        ({**OUTPUT, "spans": [{**SPAN, "end": 9}]}, "span 1: it is from 0 to 9"),
+        ({**OUTPUT, "spans": [{**SPAN, "text": "Aims"}]}, "span 1: its own text is not the text"),
+        ({**OUTPUT, "spans": 3}, "(line 1): 'spans' is not a list"),
+        ({"text": "a", "spans": []}, "(line 1): this row has no id"),
+        ({**OUTPUT, "doc_id": [1]}, "(line 1): found a list where a text was expected"),
+        ({**OUTPUT, "doc_id": "a", "start": "1"}, "(line 1): found a text where a whole number"),
+        ({**OUTPUT, "doc_id": "a", "start": -1}, "(line 1): found an offset below 0"),
     ],
 )
 def test_a_bad_output_is_refused(record: dict[str, object], message: str, tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_brackets_of_the_original_are_told_from_tags(
         ("Dr. Ames</NAME>", MarkupError),
     ],
 )
-def test_an_annotated_text_that_is_not_the_original_plus_tags_is_refused(annotated: str, error: type[Exception]) -> None:
+def test_another_text_than_the_original_is_refused(annotated: str, error: type[Exception]) -> None:
     with pytest.raises(error):
         tag_syntax("<LABEL>text</LABEL>").align("Dr. Ames", annotated)
 

@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING
 from hypothesis import strategies as st
 
 from annoseq.config import SOURCE_COLUMN, TARGET_COLUMN
-from annoseq.formats.capabilities import Losses
-from annoseq.formats.documents import Document, Mention, mention
-from annoseq.formats.registry import Reading, export_corpus, read
+from annoseq.formats.capabilities import ConversionLosses
+from annoseq.formats.conversion import export_corpus, read_corpus
+from annoseq.formats.documents import Document, Mention
+from annoseq.formats.registry import ImportOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from annoseq.formats.registry import CorpusFormat
 
-READING = Reading(source=SOURCE_COLUMN, target=TARGET_COLUMN)
+OPTIONS = ImportOptions(source=SOURCE_COLUMN, target=TARGET_COLUMN)
+mention = Mention.contiguous
+
 FILES: dict[CorpusFormat, str] = {
     "brat": "corpus",
     "i2b2": "corpus",
@@ -38,7 +41,11 @@ PLAIN = [
     Document(
         "d1",
         "😀 Dr. Ames,\nseen 👩‍⚕️ 3 May & <later>.",
-        (mention(6, 10, "NAME:DOCTOR"), mention(22, 23, "DATE"), mention(24, 27, "MONTH")),
+        (
+            mention(6, 10, "NAME:DOCTOR"),
+            mention(22, 23, "DATE"),
+            mention(24, 27, "MONTH"),
+        ),
     ),
     Document("d2", "Nothing here."),
     Document("d3", "AmesBond", (mention(0, 4, "NAME"), mention(4, 8, "NAME"))),
@@ -80,12 +87,38 @@ def normal(document: Document) -> Document:
 
 
 def there_and_back(
-    name: CorpusFormat, some: list[Document], folder: Path, *, losses: Losses | None = None
+    name: CorpusFormat,
+    corpus: list[Document],
+    folder: Path,
+    *,
+    losses: ConversionLosses | None = None,
 ) -> list[Document]:
     """Write documents in a format and read them again."""
     path = folder / FILES[name]
-    strict = Losses(format_name=name)
+    folder.mkdir(exist_ok=True)
+    strict = ConversionLosses(format_name=name)
     export_corpus(
-        name, some, path, markup=None, losses=strict if losses is None else losses, overwrite=False
+        name,
+        corpus,
+        path,
+        markup=None,
+        losses=strict if losses is None else losses,
+        overwrite=False,
     )
-    return list(read(name, path, READING, Losses()))
+    return read_from(name, path)
+
+
+def write_files(folder: Path, files: dict[str, bytes]) -> Path:
+    """Write the files of a folder, by their paths in it; return the folder."""
+    for path, content in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+    return folder
+
+
+def read_from(
+    name: CorpusFormat, source: Path, *, losses: ConversionLosses | None = None
+) -> list[Document]:
+    """Read a corpus with the default options."""
+    losses = ConversionLosses() if losses is None else losses
+    return list(read_corpus(name, source, OPTIONS, losses))

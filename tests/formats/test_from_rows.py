@@ -12,24 +12,24 @@ from hypothesis import strategies as st
 
 from annoseq.data.markup import parse
 from annoseq.data.pairs import read_pairs, write_pairs
-from annoseq.data.text_inputs import Text, read_texts
-from annoseq.formats.annoseq_output import read_documents
-from annoseq.formats.capabilities import Losses
-from annoseq.formats.documents import Document, Mention, outermost
+from annoseq.data.text_inputs import InputText, read_texts
+from annoseq.formats.capabilities import ConversionLosses
+from annoseq.formats.documents import Document, Mention, remove_crossing
+from annoseq.formats.from_rows import read_documents
 from annoseq.formats.to_rows import to_pairs
 from annoseq.inference.annotation import Annotation
 from annoseq.inference.streaming import formatted, header
 from tests.formats.documents import documents, normal
 
 if TYPE_CHECKING:
-    from annoseq.formats.sentence_splitter import UnitName
+    from annoseq.formats.sentence_splitter import RowUnit
     from annoseq.inference.streaming import OutputFormat
 
 
 def tagged(document: Document, name: str) -> Document:
     """Leave a document what tags can hold, and give it a name."""
-    single = [piece for one in document.mentions for piece in one.pieces()]
-    kept, _ = outermost(tuple(single), nested=True)
+    single = [piece for one in document.mentions for piece in one.split_fragments()]
+    kept, _ = remove_crossing(tuple(single), keep_nested=True)
     mentions = (Mention(one.fragments, one.label.replace("two words", "two_words")) for one in kept)
     return Document(name, document.text, tuple(mentions))
 
@@ -40,7 +40,7 @@ def annotate(source: Path, gold: Path, out: Path) -> None:
     texts = list(read_texts(source, column="orig_text"))
     lines = []
     for text, pair in zip(texts, read_pairs(gold), strict=True):
-        assert text == Text(str(pair.row), pair.source, pair.document, pair.start)
+        assert text == InputText(str(pair.row), pair.source, pair.document, pair.start)
         spans = tuple(parse(pair.target)[1])
         lines.append(formatted(text, Annotation(text.text, pair.target, spans, -0.5), format_))
     out.write_bytes((header(format_) + "".join(lines)).encode())
@@ -53,7 +53,7 @@ def annotate(source: Path, gold: Path, out: Path) -> None:
     suffix=st.sampled_from(["jsonl", "csv"]),
 )
 def test_annotated_rows_are_the_imported_documents(
-    some: list[Document], unit: UnitName, suffix: str
+    some: list[Document], unit: RowUnit, suffix: str
 ) -> None:
     whole = [tagged(one, f"d{number}") for number, one in enumerate(some)]
     whole = [one for one in whole if one.text.strip()]
@@ -61,10 +61,10 @@ def test_annotated_rows_are_the_imported_documents(
         return
     with TemporaryDirectory() as folder:
         pairs, out = Path(folder) / "pairs.csv", Path(folder) / f"out.{suffix}"
-        write_pairs(to_pairs(whole, unit=unit, losses=Losses()), pairs, overwrite=False)
+        write_pairs(to_pairs(whole, unit=unit, losses=ConversionLosses()), pairs, overwrite=False)
         annotate(pairs, pairs, out)
-        found = list(read_documents(out, losses=Losses(), notes=Losses()))
-        direct = list(read_documents(pairs, losses=Losses(), notes=Losses()))
+        found = list(read_documents(out, losses=ConversionLosses(), notes=ConversionLosses()))
+        direct = list(read_documents(pairs, losses=ConversionLosses(), notes=ConversionLosses()))
     assert [*map(normal, found)] == [*map(normal, direct)]
     assert [one.id for one in found] == [one.id for one in whole]
     for one, expected in zip(found, whole, strict=True):
@@ -76,14 +76,14 @@ def test_annotated_rows_are_the_imported_documents(
 
 
 def test_rows_may_stand_anywhere_and_without_places(tmp_path: Path) -> None:
-    path, notes = tmp_path / "out.jsonl", Losses()
+    path, notes = tmp_path / "out.jsonl", ConversionLosses()
     rows = [("b", "one"), ("a", "two"), ("b", "three"), (None, "four")]
     lines: list[dict[str, object]] = [
         {"id": str(number), "doc_id": name, "text": text, "spans": []}
         for number, (name, text) in enumerate(rows)
     ]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert list(read_documents(path, losses=Losses(), notes=notes)) == [
+    assert list(read_documents(path, losses=ConversionLosses(), notes=notes)) == [
         Document("3", "four"),
         Document("b", "one\nthree"),
         Document("a", "two"),

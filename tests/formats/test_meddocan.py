@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from annoseq.formats.capabilities import Losses
-from annoseq.formats.registry import read
+from annoseq.formats.capabilities import ConversionLosses
+from annoseq.formats.conversion import read_corpus
 from tests.cli.command import run
-from tests.formats.documents import READING, normal
+from tests.formats.documents import OPTIONS, normal
 
 if TYPE_CHECKING:
     from annoseq.formats.documents import Document
@@ -58,7 +58,7 @@ def check(name: CorpusFormat, source: Path, expected: list[list[str]], folder: P
 
 
 def documents(name: CorpusFormat, folder: Path) -> list[Document]:
-    return [normal(one) for one in read(name, folder, READING, Losses())]
+    return [normal(one) for one in read_corpus(name, folder, OPTIONS, ConversionLosses())]
 
 
 @pytest.mark.parametrize("name", EXPECTED)

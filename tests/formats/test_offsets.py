@@ -5,8 +5,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annoseq.errors import FormatError
-from annoseq.formats.documents import mention
-from annoseq.formats.offsets import Claim, Offsets, Ruler, Unit, locate
+from annoseq.formats.offsets import (
+    OffsetMapper,
+    OffsetUnit,
+    OffsetUnitOption,
+    RawSpan,
+    resolve_spans,
+)
+from tests.formats.documents import mention
 
 TEXT = "😀é Ames"  # Ames begins at character 3, UTF-16 unit 4, byte 7
 NAME = mention(3, 7, "NAME")
@@ -14,20 +20,23 @@ NAME = mention(3, 7, "NAME")
 
 @pytest.mark.parametrize(("start", "end"), [(3, 7), (4, 8), (7, 11)])
 def test_the_covered_text_tells_what_is_counted(start: int, end: int) -> None:
-    claim = Claim(((start, end),), "NAME", "Ames", "here")
-    assert locate([TEXT], [claim], offsets="auto") == (TEXT, (NAME,))
+    claim = RawSpan(((start, end),), "NAME", "Ames", "here")
+    assert resolve_spans([TEXT], [claim], unit="auto") == (TEXT, (NAME,))
 
 
 @pytest.mark.parametrize(("unit", "start"), [("characters", 3), ("utf-16", 4), ("bytes", 7)])
-def test_what_is_counted_may_be_said(unit: Offsets, start: int) -> None:
-    claim = Claim(((start, start + 4),), "NAME", None, "here")
-    assert locate([TEXT], [claim], offsets=unit) == (TEXT, (NAME,))
+def test_what_is_counted_may_be_said(unit: OffsetUnitOption, start: int) -> None:
+    claim = RawSpan(((start, start + 4),), "NAME", None, "here")
+    assert resolve_spans([TEXT], [claim], unit=unit) == (TEXT, (NAME,))
 
 
 def test_all_annotations_must_agree_on_what_is_counted() -> None:
     text = "😀 aa a"  # the first fits characters and UTF-16 units alike
-    claims = [Claim(((3, 4),), "A", "a", "first"), Claim(((6, 7),), "A", "a", "second")]
-    assert locate([text], claims, offsets="auto")[1] == (mention(2, 3, "A"), mention(5, 6, "A"))
+    claims = [RawSpan(((3, 4),), "A", "a", "first"), RawSpan(((6, 7),), "A", "a", "second")]
+    assert resolve_spans([text], claims, unit="auto")[1] == (
+        mention(2, 3, "A"),
+        mention(5, 6, "A"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -40,19 +49,19 @@ def test_all_annotations_must_agree_on_what_is_counted() -> None:
     ],
 )
 def test_white_space_and_entities_may_differ(covered: str, text: str) -> None:
-    claim = Claim(((0, len(text)),), "X", covered, "here")
-    assert locate([text], [claim], offsets="auto")[0] == text
+    claim = RawSpan(((0, len(text)),), "X", covered, "here")
+    assert resolve_spans([text], [claim], unit="auto")[0] == text
 
 
 def test_the_first_reading_that_fits_is_taken() -> None:
-    claim = Claim(((4, 5),), "X", "B", "here")
-    assert locate(["A &amp; B", "A & B"], [claim], offsets="auto")[0] == "A & B"
+    claim = RawSpan(((4, 5),), "X", "B", "here")
+    assert resolve_spans(["A &amp; B", "A & B"], [claim], unit="auto")[0] == "A & B"
 
 
 def test_an_offset_within_a_character_is_none() -> None:
-    claim = Claim(((1, 4),), "X", None, "x.json: line 3")
+    claim = RawSpan(((1, 4),), "X", None, "x.json: line 3")
     with pytest.raises(FormatError) as caught:
-        locate([TEXT], [claim], offsets="utf-16")
+        resolve_spans([TEXT], [claim], unit="utf-16")
     assert str(caught.value) == (
         "x.json: line 3: found the offsets 1 to 4, which are empty or do not lie in the text, "
         "whose length is 8 UTF-16 units. Count from 0, the end excluded."
@@ -61,13 +70,13 @@ def test_an_offset_within_a_character_is_none() -> None:
 
 @settings(max_examples=15, deadline=None)
 @given(text=st.text(), unit=st.sampled_from(["characters", "utf-16", "bytes"]))
-def test_every_character_has_an_offset(text: str, unit: Unit) -> None:
-    ruler = Ruler(text, unit)
+def test_every_character_has_an_offset(text: str, unit: OffsetUnit) -> None:
+    mapper = OffsetMapper(text, unit)
     encoding = {"characters": "utf-32-le", "utf-16": "utf-16-le", "bytes": "utf-8"}[unit]
     width = {"characters": 4, "utf-16": 2, "bytes": 1}[unit]
     for place in range(len(text) + 1):
-        offset = ruler.units(place)
+        offset = mapper.to_offset(place)
         assert offset == len(text[:place].encode(encoding)) // width
-        assert ruler.characters(offset) == place
-    assert ruler.characters(ruler.units(len(text)) + 1) is None
-    assert ruler.characters(-1) is None
+        assert mapper.to_character(offset) == place
+    assert mapper.to_character(mapper.to_offset(len(text)) + 1) is None
+    assert mapper.to_character(-1) is None

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 
 from annoseq.errors import FormatError
-from annoseq.formats.capabilities import Losses
-from annoseq.formats.documents import Document, Mention, mention
-from tests.formats.documents import FILES, PLAIN, documents, normal, there_and_back
+from annoseq.formats.capabilities import ConversionLosses
+from annoseq.formats.documents import Document, Mention
+from tests.formats.documents import FILES, PLAIN, documents, mention, normal, there_and_back
 
 if TYPE_CHECKING:
     from annoseq.formats.registry import CorpusFormat
@@ -88,7 +88,7 @@ def test_what_a_format_cannot_hold_is_an_error_or_a_counted_loss(
     with pytest.raises(FormatError) as caught:
         there_and_back(name, [document], tmp_path)
     assert str(caught.value).startswith(message)
-    losses = Losses()
+    losses = ConversionLosses()
     found = there_and_back(name, [PLAIN[1], document], tmp_path, losses=losses)
     assert PLAIN[1] in found
     assert len(losses) == 1
@@ -116,7 +116,7 @@ def test_with_losses_the_text_of_any_document_comes_back_or_is_counted(name: Cor
     @given(document=documents())
     def check(document: Document) -> None:
         with TemporaryDirectory() as folder:
-            losses = Losses()
+            losses = ConversionLosses()
             try:
                 found = there_and_back(name, [document], Path(folder), losses=losses)
             except FormatError:  # nothing is left of the corpus

@@ -7,15 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annoseq.data.markup import parse
-from annoseq.formats.capabilities import Losses
-from annoseq.formats.documents import Document, Mention, mention
-from annoseq.formats.sentence_splitter import UnitName, cut
+from annoseq.formats.capabilities import ConversionLosses
+from annoseq.formats.documents import Document, Mention
+from annoseq.formats.sentence_splitter import RowUnit, split_text
 from annoseq.formats.to_rows import to_pairs
-from tests.formats.documents import documents
+from tests.formats.documents import documents, mention
 
 
-def pieces(text: str, unit: UnitName, *whole: tuple[int, int]) -> list[str]:
-    return [text[start:end] for start, end in cut(text, unit, whole=whole)]
+def pieces(text: str, unit: RowUnit, *unbroken: tuple[int, int]) -> list[str]:
+    return [text[start:end] for start, end in split_text(text, unit, unbroken=unbroken)]
 
 
 @pytest.mark.parametrize(
@@ -60,14 +60,14 @@ def test_white_space_that_a_mention_covers_is_kept() -> None:
 @pytest.mark.parametrize("piece", [".", "a.", ". ", "。", "!) ", "\n", "Dr. ", "A", '."'])
 def test_no_text_takes_long(piece: str) -> None:
     start = time.process_time()
-    list(cut(piece * 20_000, "sentence"))
+    list(split_text(piece * 20_000, "sentence"))
     assert time.process_time() - start < 2
 
 
 @settings(max_examples=20, deadline=None)
 @given(document=documents(), unit=st.sampled_from(["document", "line", "sentence"]))
-def test_nothing_is_lost_between_documents_and_pairs(document: Document, unit: UnitName) -> None:
-    losses = Losses()
+def test_nothing_is_lost_between_documents_and_pairs(document: Document, unit: RowUnit) -> None:
+    losses = ConversionLosses()
     pairs = list(to_pairs([document], unit=unit, losses=losses))
     spans = []
     end = 0
@@ -88,7 +88,7 @@ def test_nothing_is_lost_between_documents_and_pairs(document: Document, unit: U
 
 
 def lost(*mentions: Mention) -> tuple[str, list[str]]:
-    losses = Losses()
+    losses = ConversionLosses()
     (pair,) = to_pairs([Document("d", "abcdef", mentions)], unit="line", losses=losses)
     return pair.target, losses.lines()
 

@@ -7,15 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from annoseq.cli.output import note
 from annoseq.errors import OptionError
-from annoseq.formats.annoseq_output import read_output
-from annoseq.formats.capabilities import ConversionLosses
-from annoseq.formats.registry import (
-    FOLDERS,
-    WITH_SCORES,
-    CorpusFormat,
-    export_corpus,
-    rehearse_export,
-)
+from annoseq.formats.registry import FORMATS, FORMATS_WITH_SCORES, CorpusFormat
 from annoseq.inference.resumable_output import OutputProgress
 from annoseq.inference.streaming import OutputFormat
 from annoseq.progress import progress_bar
@@ -25,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from annoseq.config import SearchConfig
+    from annoseq.formats.capabilities import ConversionLosses
     from annoseq.formats.documents import Document
 
 
@@ -103,6 +96,8 @@ def write(
     overwrite: bool,
 ) -> None:
     """Write documents, show how far that is, and say what was lost."""
+    from annoseq.formats.conversion import export_corpus
+
     with progress_bar("exporting", total=None) as advance:
         export_corpus(
             format_,
@@ -132,21 +127,26 @@ def converter(
         OptionError: there is no place to write to, or the format surely cannot hold all.
         OutputError: the place cannot be written to.
     """
+    from annoseq.formats.capabilities import ConversionLosses
+    from annoseq.formats.conversion import check_export_target
+    from annoseq.formats.from_rows import read_output_documents
+
+    entry = FORMATS[format_]
     if out is None:
-        what = "a folder" if format_ in FOLDERS else "a file"
-        raise OptionError(f"--format {format_} writes {what}. Name it with --out.")
-    if format_ in FOLDERS:
+        target = "a folder" if entry.is_folder else "a file"
+        raise OptionError(f"--format {format_} writes {target}. Name it with --out.")
+    if entry.is_folder:
         keep_apart(out, texts)
-    if not lossy and not search.free and format_ not in WITH_SCORES:
+    if not lossy and not search.free and not entry.holds_scores:
         raise OptionError(
             f"--format {format_} cannot hold the scores of annotations. Add --lossy to leave out "
-            f"and count what it cannot hold, or use one of {', '.join(sorted(WITH_SCORES))}."
+            f"and count what it cannot hold, or use one of {', '.join(FORMATS_WITH_SCORES)}."
         )
-    rehearse_export(format_, out, overwrite=overwrite)
+    check_export_target(format_, out, overwrite=overwrite)
     losses, notes = ConversionLosses(format_name=None if lossy else format_), ConversionLosses()
 
     def convert(path: Path) -> None:
-        documents = read_output(path, losses=losses, notes=notes)
+        documents = read_output_documents(path, losses=losses, notes=notes, format_="jsonl")
         write(format_, documents, out, losses=losses, notes=notes, overwrite=overwrite)
 
     return convert

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -12,10 +12,18 @@ from annoseq.cli.options import Lossy, Overwrite, at_least
 from annoseq.cli.output import note
 from annoseq.config import SOURCE_COLUMN, TARGET_COLUMN
 from annoseq.errors import OptionError
-from annoseq.formats.annoseq_output import read_documents
 from annoseq.formats.capabilities import ConversionLosses
+from annoseq.formats.conversion import import_corpus
+from annoseq.formats.from_rows import read_documents
 from annoseq.formats.offsets import OffsetUnitOption
-from annoseq.formats.registry import CorpusFormat, FormatName, ImportOptions, import_corpus
+from annoseq.formats.registry import (
+    FORMATS,
+    CorpusFormat,
+    FormatName,
+    ImportOption,
+    ImportOptions,
+    import_options,
+)
 from annoseq.formats.sentence_splitter import RowUnit
 from annoseq.progress import progress_bar
 
@@ -46,7 +54,7 @@ def export(
     overwrite: Overwrite = False,
 ) -> None:
     """Write annotations in another format."""
-    if markup is not None and format_ not in {"folders", "inline"}:
+    if markup is not None and "markup" not in FORMATS[format_].options:
         raise OptionError(f"--markup has no meaning for the format {format_}. Leave it off.")
     losses = ConversionLosses(format_name=None if lossy else format_)
     notes = ConversionLosses()
@@ -63,9 +71,6 @@ def export(
         overwrite=overwrite,
     )
 
-
-_WITH_OFFSETS = {"brat", "i2b2", "meddocan", "pubtator", "doccano", "label-studio", "spacy-jsonl"}
-_WITH_OFFSETS |= {"spans"}
 
 Markup = Annotated[
     str | None,
@@ -117,21 +122,22 @@ def import_(
     overwrite: Overwrite = False,
 ) -> None:
     """Turn a corpus into a table of pairs."""
-    for option, (is_given, formats) in {
-        "--unit": (unit is not None, set(get_args(CorpusFormat))),
-        "--offsets": (offsets != "auto", _WITH_OFFSETS),
-        "--markup": (markup is not None, {"folders", "inline", "table"}),
-        "--texts": (texts is not None, {"spans"}),
-        "--token-column": (token_column != 0, {"conll"}),
-        "--tag-column": (tag_column != -1, {"conll"}),
-        "--source-column": (source_column != SOURCE_COLUMN, {"table"}),
-        "--target-column": (target_column != TARGET_COLUMN, {"table"}),
-    }.items():
-        if is_given and format_ not in formats:
-            raise OptionError(f"{option} has no meaning for the format {format_}. Leave it off.")
+    given: dict[ImportOption, bool] = {
+        "unit": unit is not None,
+        "offsets": offsets != "auto",
+        "markup": markup is not None,
+        "texts": texts is not None,
+        "token-column": token_column != 0,
+        "tag-column": tag_column != -1,
+        "source-column": source_column != SOURCE_COLUMN,
+        "target-column": target_column != TARGET_COLUMN,
+    }
+    for option, is_given in given.items():
+        if is_given and option not in import_options(format_):
+            raise OptionError(f"--{option} has no meaning for the format {format_}. Leave it off.")
     losses = ConversionLosses()
-    reading = ImportOptions(
-        offsets=offsets,
+    options = ImportOptions(
+        offset_unit=offsets,
         markup=markup,
         texts=texts,
         token_column=token_column,
@@ -145,7 +151,7 @@ def import_(
             source,
             pairs,
             unit=unit or "line",
-            reading=reading,
+            options=options,
             losses=losses,
             overwrite=overwrite,
             advance=advance,

@@ -106,7 +106,7 @@ class TagSyntax:
             if opened and (not self._names_twice or opened[-1].label == written):
                 tag = opened.pop()
                 label = tag.typed_label or written or ""
-                pieces[tag.index] = opening(label)
+                pieces[tag.piece] = opening(label)
                 pieces.append(closing(label))
             else:
                 is_tag = self._names_twice and written
@@ -209,7 +209,7 @@ class TagSyntax:
 class _TranslatedTag(NamedTuple):
     """An open tag while an annotated text is translated."""
 
-    index: int  # among the pieces
+    piece: int  # its index among the pieces
     label: str | None  # as it is written; None if the closing tag has it
     typed_label: str | None
 

@@ -1,144 +1,232 @@
-"""What is exported: what `annoseq annotate` writes, or a table of pairs, to documents."""
+"""Reader of annoseq's own output: JSONL or tables of predicted spans, validated row by row.
+
+A row has an `id`, the `text`, and `spans` or the `annotated` text. JSONL holds spans as a list, as
+`annoseq annotate` writes them; the cells of other tables hold them as JSON. Predictions of other
+tools are read alike if they are written so.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any
 
-from annoseq.config import DOCUMENT_COLUMN, OFFSET_COLUMN, SOURCE_COLUMN, TARGET_COLUMN
-from annoseq.data.pairs import align_pairs, read_pairs
-from annoseq.data.tables import read_rows, table_format
-from annoseq.formats.documents import from_span
-from annoseq.formats.from_rows import Piece, rejoin
-from annoseq.formats.json_values import (
-    Json,
-    a_label,
-    a_list,
-    a_place,
-    a_score,
-    a_text,
-    a_whole_number,
-    an_id,
-    an_object,
-    entry,
-    json_lines,
-    parsed,
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    ValidationError,
 )
-from annoseq.formats.offsets import Claim, locate
+from pydantic_core import PydanticCustomError
+
+from annoseq.config import DOCUMENT_COLUMN, OFFSET_COLUMN
+from annoseq.data.jsonl_table import JSON_TYPE_NAMES, parse_json, read_json_lines
+from annoseq.data.markup import Span, is_label, parse, strip_tags
+from annoseq.data.streams import source_name
+from annoseq.data.tables import read_rows, table_format
+from annoseq.errors import MarkupError, TableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from annoseq.formats.capabilities import Losses
-    from annoseq.formats.documents import Document
+    from pydantic_core import ErrorDetails
 
-_FIELDS = ("id", "text", "spans")
+    from annoseq.data.rows import TableFormat
+
+# The first name is that of `annoseq annotate`, the second that of `annoseq evaluate --out`.
+_ID, _TEXT, _ANNOTATED = ("id", "row"), ("text", "source"), ("annotated", "output")
+_DIGITS = re.compile(r"[0-9]{1,18}")
+_COLUMNS = (*_ID, *_TEXT, *_ANNOTATED, "spans", DOCUMENT_COLUMN, OFFSET_COLUMN)
 
 
-def read_documents(
-    path: Path,
-    *,
-    losses: Losses,
-    notes: Losses,
-    source: str = SOURCE_COLUMN,
-    target: str = TARGET_COLUMN,
-) -> Iterator[Document]:
-    """Read annotations, or else pairs, whose columns are `source` and `target`.
+def _check_label(label: str) -> str:
+    if not is_label(label):
+        raise PydanticCustomError("label", "a label that cannot stand in a tag")
+    return label
 
-    Outputs that are not their text plus tags are `losses`. The rows of a document become one text
-    again, in the order of their `start`; what stood between them is not in the table, so that line
-    ends are put there, which `notes` counts.
+
+class SpanRecord(BaseModel):
+    """A span as it is written: characters, end excluded, its label, text and probability."""
+
+    model_config = ConfigDict(strict=True)
+
+    start: int
+    end: int
+    label: Annotated[str, AfterValidator(_check_label)]
+    text: str | None = None
+    score: Annotated[FiniteFloat, Field(ge=0, le=1)] | None = None
+
+
+class OutputRecord(BaseModel):
+    """A row as it is written. `doc_id` and `start` are its document and its offset in that."""
+
+    model_config = ConfigDict(strict=True)
+
+    id: str | int = Field(validation_alias=AliasChoices(*_ID))
+    text: str | None = Field(None, validation_alias=AliasChoices(*_TEXT))
+    annotated: str | None = Field(None, validation_alias=AliasChoices(*_ANNOTATED))
+    spans: list[SpanRecord] | None = None
+    # Checked by whoever joins rows to documents: other tools may use these names otherwise.
+    doc_id: Any = None
+    start: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutputRow:
+    """A row that was read; `place` names it in messages.
+
+    `text` is that of the annotated text if the row has none. `spans` is None if neither spans are
+    given nor the annotated text is `text` plus well-nested tags.
+    """
+
+    place: str
+    id: str
+    text: str = field(repr=False)  # private
+    spans: tuple[Span, ...] | None
+    annotated: str | None = field(default=None, repr=False)
+    has_text: bool = True
+    document: Any = None
+    start: Any = None
+
+
+def read_output(path: Path, *, format_: TableFormat | None = None) -> Iterator[OutputRow]:
+    """Read rows lazily.
 
     Raises:
-        TableError: the table cannot be read.
-        PairsError: a pair's annotated text is not its original plus tags.
-        FormatError: annotations do not fit their text, or rows of a document overlap.
+        TableError: the file cannot be read, or a row is not valid; it names row and field.
     """
-    records = _annotation_records(path)
-    if records is None:
-        pieces = _from_pairs(path, source, target)
-    else:
-        pieces = _from_records(records, losses)
-    yield from rejoin(pieces, notes=notes)
+    for place, fields in _records(path, table_format(path, format_)):
+        yield _output_row(fields, place)
 
 
-def read_output(path: Path, *, losses: Losses, notes: Losses) -> Iterator[Document]:
-    """Read JSONL of `annoseq annotate`, whatever the file is called, as `read_documents` does.
+def read_ids(path: Path, *, format_: TableFormat | None = None) -> Iterator[str | None]:
+    """Read only the ids, None for a row without one."""
+    for _, fields in _records(path, table_format(path, format_)):
+        values = (fields.get(name) for name in _ID)
+        yield next((str(value) for value in values if type(value) in {str, int}), None)
+
+
+def is_annoseq_output(path: Path) -> bool:
+    """Return True if the first row of a file has a text and spans, as `annoseq annotate` writes.
 
     Raises:
-        FormatError: as `read_documents`.
+        TableError: the file cannot be read.
     """
-    return rejoin(_from_records(json_lines(path), losses), notes=notes)
-
-
-def _from_records(records: Iterator[tuple[str, Json]], losses: Losses) -> Iterator[Piece]:
-    for place, record in records:
-        found = _from_record(an_object(record, place), place)
-        if found is None:
-            losses.add("outputs that are not their text plus tags, left out", where=place)
-        else:
-            yield found
-
-
-def _annotation_records(path: Path) -> Iterator[tuple[str, Json]] | None:
-    """Return the records of an output of `annoseq annotate`, or None if `path` is none."""
     if table_format(path) == "jsonl":
-        _, first = next(json_lines(path))
-        is_output = isinstance(first, dict) and "spans" in first and "text" in first
-        return json_lines(path) if is_output else None
-    first_row = next(read_rows(path, columns=(), optional=_FIELDS))
-    return _csv_records(path) if first_row.values.keys() >= {"text", "spans"} else None
+        first = next(read_json_lines(path)).value
+        return isinstance(first, dict) and "spans" in first and "text" in first
+    row = next(read_rows(path, columns=(), optional=("text", "spans")))
+    return row.values.keys() >= {"text", "spans"}
 
 
-def _csv_records(path: Path) -> Iterator[tuple[str, Json]]:
-    for row in read_rows(
-        path, columns=("text", "spans"), optional=("id", DOCUMENT_COLUMN, OFFSET_COLUMN)
-    ):
-        place = f"{path}: row {row.number}"
-        spans = parsed(row.values["spans"], place) if row.values["spans"] else None
-        record = {"id": str(row.number), **row.values, "spans": spans}
-        start = record.pop(OFFSET_COLUMN, "")
-        yield place, {**record, OFFSET_COLUMN: parsed(start, place) if start else None}
+def _records(path: Path, format_: TableFormat) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the place and the fields of each row."""
+    if format_ == "jsonl":
+        for line in read_json_lines(path):
+            if not isinstance(line.value, dict):
+                raise TableError(
+                    f"{line.place}: this is not a JSON object. Write one JSON object per line."
+                )
+            yield line.place, line.value
+        return
+    name = source_name(path)
+    for row in read_rows(path, columns=(), optional=_COLUMNS, format=format_):
+        place = f"{name}: row {row.number}"
+        yield place, _parse_cells(row.values, place)
 
 
-def _from_record(record: dict[str, Json], place: str) -> Piece | None:
-    spans = entry(record, "spans", place)
-    if spans is None:
-        return None
-    text = a_text(entry(record, "text", place), place)
-    claims = [
-        _claim(an_object(span, place), f"{place}: span {number}")
-        for number, span in enumerate(a_list(spans, place), 1)
-    ]
-    _, mentions = locate([text], claims, offsets="characters")
-    piece = Piece(place, an_id(entry(record, "id", place), place), text, mentions)
-    if not (document := record.get(DOCUMENT_COLUMN)):
-        return piece
-    start = record.get(OFFSET_COLUMN)
-    return replace(
-        piece,
-        document=an_id(document, place),
-        start=None if start is None else a_place(start, place),
+def _parse_cells(cells: Mapping[str, str], place: str) -> dict[str, Any]:
+    """Parse the cells of a table that do not hold a text; an empty one is null."""
+    fields: dict[str, Any] = dict(cells)
+    if spans := fields.pop("spans", None):
+        advice = "Write a list of objects with start, end and label."
+        fields["spans"] = parse_json(spans, f"{place}: column 'spans'", advice=advice)
+    elif spans is not None:
+        fields["spans"] = None
+    if start := fields.pop(OFFSET_COLUMN, None):
+        fields[OFFSET_COLUMN] = int(start) if _DIGITS.fullmatch(start) else start
+    return fields
+
+
+def _output_row(fields: Mapping[str, Any], place: str) -> OutputRow:
+    try:
+        record = OutputRecord.model_validate(fields)
+    except ValidationError as error:
+        # The original error quotes the row, which is private.
+        raise TableError(f"{place}: {_describe(error.errors(include_url=False)[0])}") from None
+    text, annotated = record.text, record.annotated
+    if annotated is None and (text is None or "spans" not in fields):
+        raise TableError(
+            f"{place}: found neither an annotated text nor a text with spans. "
+            "Write `text` and `spans`, or `annotated`."
+        )
+    has_text = text is not None
+    if text is None:
+        text = strip_tags(annotated or "")
+    spans: tuple[Span, ...] | None = None if record.spans is None else ()
+    if record.spans:
+        spans = tuple(
+            _span(span, text, f"{place}: span {number}")
+            for number, span in enumerate(record.spans, 1)
+        )
+    elif annotated is not None and (parsed := _parse_spans(annotated, text)) is not None:
+        spans = parsed
+    return OutputRow(
+        place, str(record.id), text, spans, annotated, has_text, record.doc_id, record.start
     )
 
 
-def _claim(span: dict[str, Json], place: str) -> Claim:
-    start = a_whole_number(entry(span, "start", place), place)
-    end = a_whole_number(entry(span, "end", place), place)
-    label = a_label(entry(span, "label", place), place)
-    covered = a_text(span["text"], place) if "text" in span else None
-    return Claim(((start, end),), label, covered, place, a_score(span.get("score"), place))
+def _parse_spans(annotated: str, text: str) -> tuple[Span, ...] | None:
+    try:
+        written, spans = parse(annotated)
+    except MarkupError:
+        return None
+    return tuple(spans) if written == text else None
 
 
-def _from_pairs(path: Path, source: str, target: str) -> Iterator[Piece]:
-    pairs = read_pairs(path, source=source, target=target)
-    for pair, spans in zip(pairs, align_pairs(pairs, name=pairs.name), strict=True):
-        yield Piece(
-            f"{pairs.name}: row {pair.row}",
-            str(pair.row),
-            pair.source,
-            tuple(map(from_span, spans)),
-            pair.document,
-            pair.start,
+def _span(record: SpanRecord, text: str, place: str) -> Span:
+    start, end = record.start, record.end
+    if not 0 <= start < end <= len(text):
+        raise TableError(
+            f"{place}: it is from {start} to {end}, and the text has {len(text)} characters. "
+            "Count code points from 0, the end excluded."
         )
+    if record.text is not None and record.text != text[start:end]:
+        raise TableError(
+            f"{place}: its own text is not the text from {start} to {end}. "
+            "Count code points (not bytes or UTF-16 units) from 0, the end excluded."
+        )
+    return Span(start, end, record.label, record.score)
+
+
+def _describe(error: ErrorDetails) -> str:
+    """Describe an invalid field without quoting its value."""
+    match error["loc"]:
+        case ("spans",):
+            return "'spans' is not a list. Write a list of objects."
+        case ("spans", int(index), *names):
+            return f"span {index + 1}: {_describe_span(error, names)}"
+        case (name, *_) if error["type"] != "missing" and name not in _ID:
+            found = JSON_TYPE_NAMES.get(type(error["input"]), "a value")
+            if error["type"] == "string_unicode":
+                return f"the field {name!r} holds half a character. Write the character whole."
+            return f"the field {name!r} holds {found} where a text was expected. Write a text."
+    return (
+        "this row has no id. Give each the id of its text: the number of its row, counted from 1, "
+        "or what the column of --id holds."
+    )
+
+
+def _describe_span(error: ErrorDetails, names: list[int | str]) -> str:
+    if error["type"] == "label":
+        return (
+            "its label cannot stand in a tag. "
+            "Use a label without white space, braces and backslashes."
+        )
+    if names[:1] == ["score"]:
+        return "its score is not a probability. Give a number from 0 to 1."
+    return "expected an object with the whole numbers start and end and the text label."

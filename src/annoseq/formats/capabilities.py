@@ -1,4 +1,4 @@
-"""Capabilities of a format, and the count of what a conversion drops."""
+"""Capabilities of a format, and the count of what a conversion loses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from annoseq.errors import FormatError
-from annoseq.formats.documents import outermost
+from annoseq.formats.documents import remove_crossing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -15,116 +15,127 @@ if TYPE_CHECKING:
     from annoseq.formats.documents import Document, Mention
 
 
-class Losses:
-    """Counts what is lost, by kind, with the first place of each.
+class ConversionLosses:
+    """Counter of what a conversion loses, by kind, with the first place of each kind.
 
-    Where `format_name` is given, a loss is an error that says so: the format cannot hold what is
-    to be written, and nobody has agreed to lose it.
+    With `format_name`, losses are not accepted: the first one raises a `FormatError` that names
+    the format.
     """
 
     def __init__(self, *, format_name: str | None = None) -> None:
         self._format_name = format_name
-        self._found: dict[str, tuple[int, str]] = {}
+        self._counts: dict[str, tuple[int, str]] = {}  # number and first place of each kind
 
     def add(self, kind: str, *, where: str, count: int = 1) -> None:
         """Count a loss. `kind` reads after a number: "scores left out".
 
         Raises:
-            FormatError: losses were not agreed to.
+            FormatError: losses are not accepted.
         """
         if self._format_name:
             raise FormatError(
                 f"{where}: {self._format_name} cannot hold this: {kind}. Choose a format that can, "
                 "or add --lossy to accept such losses and count them."
             )
-        before, first = self._found.get(kind, (0, where))
-        self._found[kind] = before + count, first
+        before, first = self._counts.get(kind, (0, where))
+        self._counts[kind] = before + count, first
 
     def __len__(self) -> int:
-        return sum(count for count, _ in self._found.values())
+        return sum(count for count, _ in self._counts.values())
 
     def lines(self) -> list[str]:
-        """Say how many of each kind there were, and where the first was."""
+        """Return a line for each kind: the number of losses, and the place of the first."""
         return [
-            f"{count:,} {kind} (first: {where})" for kind, (count, where) in self._found.items()
+            f"{count:,} {kind} (first: {where})" for kind, (count, where) in self._counts.items()
         ]
 
 
-_WORD = re.compile(r"[^\s\x1c-\x1f\x00]+")
+_SINGLE_WORD = re.compile(r"[^\s\x1c-\x1f\x00]+")
+
+
+def accept_any(_: str) -> bool:
+    """Return True: for formats that can hold every label or every text."""
+    return True
+
+
+def is_single_word(label: str) -> bool:
+    """Return True if a label has no white space."""
+    return _SINGLE_WORD.fullmatch(label) is not None
+
+
+def is_not_blank(label: str) -> bool:
+    """Return True if a label is more than white space."""
+    return bool(label.strip())
+
+
+def has_no_nul(text: str) -> bool:
+    """Return True if a text has no NUL character: text files cannot hold one."""
+    return "\x00" not in text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Holds:
-    """What a format can hold, beside mentions that lie apart."""
+class FormatCapabilities:
+    """Features that a format can hold, beside contiguous mentions that do not overlap."""
 
     scores: bool = False
     discontinuous: bool = False
     crossing: bool = False
     nested: bool = False
-    labels: Callable[[str], bool]
-    """Whether it can hold a label."""
-    texts: Callable[[str], bool]
-    """Whether it can hold a text."""
+    supports_label: Callable[[str], bool] = accept_any
+    supports_text: Callable[[str], bool] = accept_any
 
 
-def any_label(_: str) -> bool:
-    """Hold every label."""
-    return True
-
-
-def one_word(label: str) -> bool:
-    """Hold labels without white space."""
-    return _WORD.fullmatch(label) is not None
-
-
-def any_text(_: str) -> bool:
-    """Hold every text."""
-    return True
-
-
-def without_nul(text: str) -> bool:
-    """Hold texts without a NUL character, which files of text do not have."""
-    return "\x00" not in text
-
-
-def holdable(documents: Iterable[Document], holds: Holds, losses: Losses) -> Iterator[Document]:
-    """Pass documents on with what the format can hold; what it cannot is counted, or an error.
+def drop_unsupported(
+    documents: Iterable[Document], capabilities: FormatCapabilities, losses: ConversionLosses
+) -> Iterator[Document]:
+    """Reduce documents to what a format can hold; count the rest as losses.
 
     Raises:
-        FormatError: something is lost, and losses were not agreed to.
+        FormatError: something is lost, and losses are not accepted.
     """
     for document in documents:
-        if not holds.texts(document.text):
+        if not capabilities.supports_text(document.text):
             losses.add("documents with characters that it cannot hold, left out", where=document.id)
             continue
         mentions = [
-            kept for one in document.mentions for kept in _whole(one, document, holds, losses)
+            reduced
+            for mention in document.mentions
+            for reduced in _reduce_mention(mention, document, capabilities, losses)
         ]
-        yield replace(document, mentions=tuple(_apart(mentions, document, holds, losses)))
+        kept = _drop_overlaps(mentions, document, capabilities, losses)
+        yield replace(document, mentions=tuple(kept))
 
 
-def _whole(one: Mention, document: Document, holds: Holds, losses: Losses) -> list[Mention]:
-    where = f"{document.id}: {one.where()}"
-    if not holds.labels(one.label):
+def _reduce_mention(
+    mention: Mention,
+    document: Document,
+    capabilities: FormatCapabilities,
+    losses: ConversionLosses,
+) -> list[Mention]:
+    where = f"{document.id}: {mention.location()}"
+    if not capabilities.supports_label(mention.label):
         losses.add("annotations with labels that it cannot hold, left out", where=where)
         return []
-    if one.score is not None and not holds.scores:
+    if mention.score is not None and not capabilities.scores:
         losses.add("scores, left out", where=where)
-        one = replace(one, score=None)
-    if len(one.fragments) > 1 and not holds.discontinuous:
-        losses.add("discontinuous annotations, parted into their fragments", where=where)
-        return one.pieces()
-    return [one]
+        mention = replace(mention, score=None)
+    if len(mention.fragments) > 1 and not capabilities.discontinuous:
+        losses.add("discontinuous annotations, split into their fragments", where=where)
+        return mention.split_fragments()
+    return [mention]
 
 
-def _apart(
-    mentions: list[Mention], document: Document, holds: Holds, losses: Losses
+def _drop_overlaps(
+    mentions: list[Mention],
+    document: Document,
+    capabilities: FormatCapabilities,
+    losses: ConversionLosses,
 ) -> list[Mention]:
-    """Leave out mentions that cross others, or lie in them, where the format has no place."""
-    if holds.crossing:
+    """Leave out crossing or nested mentions if the format cannot hold them."""
+    if capabilities.crossing:
         return mentions
-    kept, others = outermost(tuple(mentions), nested=holds.nested)
-    what = "crossing" if holds.nested else "overlapping or nested"
-    for one in others:
-        losses.add(f"{what} annotations, left out", where=f"{document.id}: {one.where()}")
+    kept, removed = remove_crossing(tuple(mentions), keep_nested=capabilities.nested)
+    kind = "crossing" if capabilities.nested else "overlapping or nested"
+    for mention in removed:
+        losses.add(f"{kind} annotations, left out", where=f"{document.id}: {mention.location()}")
     return kept

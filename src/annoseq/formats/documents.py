@@ -1,94 +1,105 @@
-"""What every format is read into and written from."""
+"""Document model of all formats: a text and the labelled mentions in it."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from annoseq.data.markup import Span
 
 Fragment = tuple[int, int]
-"""A piece of a text: start and end, half-open, in code points."""
+"""A contiguous range of a text: start and end, half-open, in code points."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """A labelled piece of a text, or several pieces that belong together.
+    """A labelled range of a text, or several ranges that belong together (discontinuous).
 
-    Fragments are in the order of the text, do not overlap, and are not empty.
+    Fragments are in text order, do not overlap, and are not empty. `score` is the probability
+    that a model gave the mention, None for a reference annotation.
     """
 
     fragments: tuple[Fragment, ...]
     label: str
     score: float | None = None
 
+    @classmethod
+    def contiguous(cls, start: int, end: int, label: str, score: float | None = None) -> Self:
+        """Make a mention of one fragment."""
+        return cls(((start, end),), label, score)
+
+    @classmethod
+    def from_span(cls, span: Span) -> Self:
+        """Make a mention of a span."""
+        return cls(((span.start, span.end),), span.label, span.score)
+
     @property
     def start(self) -> int:
-        """Where the first fragment begins."""
+        """Start of the first fragment."""
         return self.fragments[0][0]
 
     @property
     def end(self) -> int:
-        """Where the last fragment ends."""
+        """End of the last fragment."""
         return self.fragments[-1][1]
 
-    def pieces(self) -> list[Mention]:
+    def split_fragments(self) -> list[Mention]:
         """Return a mention for every fragment."""
         return [replace(self, fragments=(fragment,)) for fragment in self.fragments]
 
-    def where(self) -> str:
-        """Name the mention without quoting its text."""
-        places = ", ".join(f"{start}-{end}" for start, end in self.fragments)
-        return f"{self.label} at {places}"
+    def shifted(self, offset: int) -> Mention:
+        """Move a mention by a number of characters."""
+        fragments = tuple((start + offset, end + offset) for start, end in self.fragments)
+        return replace(self, fragments=fragments)
+
+    def location(self) -> str:
+        """Return the label and the offsets, for messages, which never quote the text."""
+        ranges = ", ".join(f"{start}-{end}" for start, end in self.fragments)
+        return f"{self.label} at {ranges}"
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A whole text, what it is called, and the mentions in it, in the order they were given."""
+    """A text with its id and its mentions, in the order in which a file gives them."""
 
     id: str
     text: str = field(repr=False)  # private
     mentions: tuple[Mention, ...] = ()
 
 
-def mention(start: int, end: int, label: str, score: float | None = None) -> Mention:
-    """Make a mention of one fragment."""
-    return Mention(((start, end),), label, score)
+_TOKEN = re.compile(r"\w+|[^\w\s]|\s+")
 
 
-def from_span(span: Span) -> Mention:
-    """Make a mention of a span."""
-    return mention(span.start, span.end, span.label, span.score)
+def tokenize(document: Document) -> Iterator[Fragment]:
+    """Yield the words, marks and white space of a text, cut at every end of a mention as well."""
+    boundaries = {end for mention in document.mentions for end in (mention.start, mention.end)}
+    for match in _TOKEN.finditer(document.text):
+        cuts = (at for at in range(match.start() + 1, match.end()) if at in boundaries)
+        yield from pairwise([match.start(), *cuts, match.end()])
 
 
-def shifted(one: Mention, by: int) -> Mention:
-    """Move a mention to where its text stands in a longer one."""
-    return replace(one, fragments=tuple((start + by, end + by) for start, end in one.fragments))
-
-
-def in_text_order(mentions: tuple[Mention, ...]) -> list[Mention]:
-    """Sort mentions by their place, the longer first where they begin together."""
-    return sorted(mentions, key=lambda one: (one.start, -one.end))
-
-
-def outermost(
-    mentions: tuple[Mention, ...], *, nested: bool
+def remove_crossing(
+    mentions: tuple[Mention, ...], *, keep_nested: bool
 ) -> tuple[list[Mention], list[Mention]]:
-    """Part mentions of one fragment into those that fit together, in text order, and the others.
+    """Split contiguous mentions into a non-crossing set, in text order, and those left out.
 
-    Of two that cross, the one that begins first is kept. Those inside another are kept where
-    `nested`.
+    Of two mentions that cross, the first to begin is kept. Mentions inside another one are kept
+    if `keep_nested`.
     """
     kept: list[Mention] = []
-    others: list[Mention] = []
+    removed: list[Mention] = []
     opened: list[Mention] = []
-    for one in in_text_order(mentions):
-        while opened and opened[-1].end <= one.start:
+    for mention in sorted(mentions, key=lambda mention: (mention.start, -mention.end)):
+        while opened and opened[-1].end <= mention.start:
             opened.pop()
-        if opened and (not nested or one.end > opened[-1].end):
-            others.append(one)
+        if opened and (not keep_nested or mention.end > opened[-1].end):
+            removed.append(mention)
             continue
-        kept.append(one)
-        opened.append(one)
-    return kept, others
+        kept.append(mention)
+        opened.append(mention)
+    return kept, removed

@@ -1,28 +1,34 @@
-"""The rows of a document put together again."""
+"""Documents from rows: the rows of annoseq's output, or of a table of pairs, are joined again."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from annoseq.config import SOURCE_COLUMN, TARGET_COLUMN
+from annoseq.data.examples import parse_pairs
+from annoseq.data.pairs import read_pairs
 from annoseq.errors import FormatError
-from annoseq.formats.documents import Document, shifted
+from annoseq.formats.annoseq_output import is_annoseq_output, read_output
+from annoseq.formats.documents import Document, Mention
+from annoseq.formats.json_values import require_id, require_offset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
-    from annoseq.formats.capabilities import Losses
-    from annoseq.formats.documents import Mention
+    from annoseq.data.rows import TableFormat
+    from annoseq.formats.capabilities import ConversionLosses
 
 _LARGEST_GAP = 10_000_000
-"""Characters: what is larger is no gap between rows, but a column of something else."""
+"""Characters: a larger gap between rows is a column of something else than offsets."""
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """A row: the document it is from, where it begins in it, its text and its mentions.
+class DocumentRow:
+    """A row: the id of its document, its offset in that, its text and its mentions.
 
-    A row without a document is one, whose id is `id`. `place` names the row in messages.
+    Without `document`, the row is a document whose id is `id`. `place` names the row in messages.
     """
 
     place: str
@@ -33,52 +39,114 @@ class Piece:
     start: int | None = None
 
 
-def rejoin(pieces: Iterable[Piece], *, notes: Losses) -> Iterator[Document]:
+def read_documents(
+    path: Path,
+    *,
+    losses: ConversionLosses,
+    notes: ConversionLosses,
+    source: str = SOURCE_COLUMN,
+    target: str = TARGET_COLUMN,
+) -> Iterator[Document]:
+    """Read annoseq's output, or else pairs whose columns are `source` and `target`.
+
+    Outputs that are not their text plus tags are `losses`. `notes` counts as in `join_rows`.
+
+    Raises:
+        TableError: the table cannot be read, or annotations do not fit their text.
+        PairsError: a pair's annotated text is not its original plus tags.
+        FormatError: rows of a document overlap.
+    """
+    if is_annoseq_output(path):
+        yield from read_output_documents(path, losses=losses, notes=notes)
+    else:
+        yield from join_rows(_pair_rows(path, source, target), notes=notes)
+
+
+def read_output_documents(
+    path: Path,
+    *,
+    losses: ConversionLosses,
+    notes: ConversionLosses,
+    format_: TableFormat | None = None,
+) -> Iterator[Document]:
+    """Read annoseq's output, as `read_documents` does; `format_` overrides the file's suffix."""
+    return join_rows(_output_rows(path, losses, format_), notes=notes)
+
+
+def join_rows(rows: Iterable[DocumentRow], *, notes: ConversionLosses) -> Iterator[Document]:
     """Yield rows that are documents, then documents of several rows, in the order of their `start`.
 
-    What stood between rows is not in a table, so that line ends are put there, which `notes`
-    counts. Documents of rows are held in memory, for their rows may stand anywhere.
+    The text between rows is not in a table: it becomes line ends, which `notes` counts. Rows of
+    documents are held in memory, because they may be in any order.
 
     Raises:
         FormatError: rows of a document overlap.
     """
-    documents: dict[str, list[Piece]] = {}
-    for piece in pieces:
-        if piece.document:
-            documents.setdefault(_named(piece.document), []).append(piece)
+    documents: dict[str, list[DocumentRow]] = {}
+    for row in rows:
+        if row.document:
+            documents.setdefault(_document_id(row.document), []).append(row)
         else:
-            yield Document(_named(piece.id), piece.text, piece.mentions)
-    for name, some in documents.items():
-        yield _joined(name, some, notes)
+            yield Document(_document_id(row.id), row.text, row.mentions)
+    for name, document_rows in documents.items():
+        yield _join(name, document_rows, notes)
 
 
-def _named(name: str) -> str:
+def _output_rows(
+    path: Path, losses: ConversionLosses, format_: TableFormat | None
+) -> Iterator[DocumentRow]:
+    for row in read_output(path, format_=format_):
+        if row.spans is None:
+            losses.add("outputs that are not their text plus tags, left out", where=row.place)
+            continue
+        mentions = tuple(map(Mention.from_span, row.spans))
+        document = start = None
+        if row.document:
+            document = require_id(row.document, row.place)
+            start = None if row.start is None else require_offset(row.start, row.place)
+        yield DocumentRow(row.place, row.id, row.text, mentions, document, start)
+
+
+def _pair_rows(path: Path, source: str, target: str) -> Iterator[DocumentRow]:
+    pairs = read_pairs(path, source=source, target=target)
+    for example in parse_pairs(pairs, task="annotate", name=pairs.name).examples:
+        yield DocumentRow(
+            f"{pairs.name}: row {example.row}",
+            str(example.row),
+            example.source,
+            tuple(map(Mention.from_span, example.spans or ())),
+            example.document,
+            example.start,
+        )
+
+
+def _document_id(name: str) -> str:
     return name.removesuffix(".txt")
 
 
-def _joined(name: str, pieces: list[Piece], notes: Losses) -> Document:
+def _join(name: str, rows: list[DocumentRow], notes: ConversionLosses) -> Document:
     texts: list[str] = []
     mentions: list[Mention] = []
     end = 0
-    for piece in sorted(pieces, key=lambda one: one.start or 0):
-        start = (end + 1 if texts else 0) if piece.start is None else piece.start
+    for row in sorted(rows, key=lambda row: row.start or 0):
+        start = (end + 1 if texts else 0) if row.start is None else row.start
         if start < end:
             raise FormatError(
-                f"{piece.place}: it begins before the end of another row of its document. "
-                "Give each row its own place in the column of offsets."
+                f"{row.place}: it begins before the end of another row of its document. "
+                "Give each row its own offset."
             )
         if start - end > _LARGEST_GAP:
             raise FormatError(
-                f"{piece.place}: it begins {start - end:,} characters after the row before it. "
+                f"{row.place}: it begins {start - end:,} characters after the row before it. "
                 "Check the column of offsets: it says where a row begins in its document."
             )
         if start > end:
             notes.add(
                 "gaps between rows filled with line ends, for the table does not hold what stood "
                 "there (`annoseq import --unit document` keeps whole texts)",
-                where=piece.place,
+                where=row.place,
             )
-        texts += ["\n" * (start - end), piece.text]
-        mentions += [shifted(one, start) for one in piece.mentions]
-        end = start + len(piece.text)
+        texts += ["\n" * (start - end), row.text]
+        mentions += [mention.shifted(start) for mention in row.mentions]
+        end = start + len(row.text)
     return Document(name, "".join(texts), tuple(mentions))

@@ -1,86 +1,92 @@
-"""Validated access to the JSON and JSONL records of other programs."""
+"""Validated access to values of other programs' JSON and JSONL."""
 
 from __future__ import annotations
 
-import json
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from annoseq.data.jsonl_table import JSON_KINDS
-from annoseq.data.streams import Lines, open_source
+from annoseq.data.jsonl_table import JSON_TYPE_NAMES, read_json_lines
 from annoseq.errors import FormatError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from annoseq.formats.capabilities import Losses
+    from annoseq.formats.capabilities import ConversionLosses
 
 
 Json = Any
-"""What JSON can hold: a dict, a list, a str, an int, a float, a bool or None."""
+"""A JSON value: a dict, a list, a str, an int, a float, a bool or None."""
+
+_UNREAD_LISTS = ("relations", "Comments", "cats")
 
 
-def json_lines(path: Path) -> Iterator[tuple[str, Json]]:
-    """Read JSONL: yield the place of each line that is not blank, for messages, and its value.
+class JsonlRecord(NamedTuple):
+    """A line of annotations: its row from 1, its place in messages, and its fields."""
 
-    Raises:
-        TableError: the file cannot be read, or a line is not UTF-8.
-        FormatError: a line is not JSON, or the file has none.
-    """
-    is_empty = True
-    with open_source(path) as stream:
-        lines = Lines(stream, str(path), row=1)
-        for line in lines:
-            if fault := lines.take_fault():
-                raise fault
-            if line.strip(" \t\r\n"):
-                is_empty = False
-                place = f"{path}: line {lines.number}"
-                yield place, parsed(line, place)
-                lines.row += 1
-    if is_empty:
-        raise FormatError(f"{path}: the file is empty. Give it at least one line of JSON.")
+    row: int
+    place: str
+    fields: dict[str, Json]
+    text: str
+    annotations: list[Json]
 
 
-def parsed(text: str, place: str) -> Json:
-    """Parse JSON.
+def read_records(
+    path: Path, *, lists: Sequence[str], losses: ConversionLosses
+) -> Iterator[JsonlRecord]:
+    """Read lines whose annotations are in the first of `lists` that is present.
+
+    A line may also be a list of the text and an object with the other fields. Annotations that
+    are not spans are counted as losses.
 
     Raises:
-        FormatError: it is not well-formed.
+        TableError: the file cannot be read, or a line is not JSON.
+        FormatError: a value is of another type than expected, or missing.
     """
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        line = f"line {error.lineno}, " if "\n" in text.strip() else ""
-        raise FormatError(
-            f"{place}: this is not valid JSON: the fault is at {line}character {error.colno - 1}. "
-            "Mend it; the file may be cut off, or not be JSON."
-        ) from error
-    except ValueError as error:  # Python's limit on the digits of a whole number
-        raise FormatError(f"{place}: a number has too many digits. Write it as text.") from error
-    except RecursionError as error:
-        raise FormatError(f"{place}: the JSON is nested too deeply. Flatten it.") from error
+    for row, place, value in read_json_lines(path):
+        if isinstance(value, list) and len(value) == 2:
+            fields = {"text": value[0], **require_object(value[1], place)}
+        else:
+            fields = require_object(value, place)
+        text = require_text(require_field(fields, "text", place), place)
+        list_name = next((name for name in lists if name in fields), None)
+        if list_name is None:
+            raise FormatError(
+                f"{place}: there is no list of annotations. Add one, empty where there is none: "
+                f'"{lists[0]}": [].'
+            )
+        for unread in _UNREAD_LISTS:
+            if fields.get(unread):
+                losses.add(f"lists of {unread!r}, left out: only spans are read", where=place)
+        yield JsonlRecord(row, place, fields, text, require_list(fields[list_name], place))
 
 
-def an_object(value: Json, place: str) -> dict[str, Json]:
-    """Check that a value is an object."""
+def require_field(record: dict[str, Json], name: str, place: str) -> Json:
+    """Return the value of an object's field, or raise if it is missing."""
+    if name not in record:
+        known = ", ".join(map(repr, list(record)[:10])) or "nothing"
+        raise FormatError(f"{place}: there is no {name!r}; there is {known}. Add it.")
+    return record[name]
+
+
+def require_object(value: Json, place: str) -> dict[str, Json]:
+    """Return a value that is an object, or raise."""
     if not isinstance(value, dict):
-        raise _wrong(value, "an object", place)
+        raise _type_error(value, "an object", place)
     return value
 
 
-def a_list(value: Json, place: str) -> list[Json]:
-    """Check that a value is a list."""
+def require_list(value: Json, place: str) -> list[Json]:
+    """Return a value that is a list, or raise."""
     if not isinstance(value, list):
-        raise _wrong(value, "a list", place)
+        raise _type_error(value, "a list", place)
     return value
 
 
-def a_text(value: Json, place: str) -> str:
-    """Check that a value is a text of whole characters."""
+def require_text(value: Json, place: str) -> str:
+    """Return a value that is a text without lone surrogates, or raise."""
     if not isinstance(value, str):
-        raise _wrong(value, "a text", place)
+        raise _type_error(value, "a text", place)
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -90,47 +96,47 @@ def a_text(value: Json, place: str) -> str:
     return value
 
 
-def a_label(value: Json, place: str) -> str:
-    """Check that a value is a text, and not an empty one."""
-    label = a_text(value, place)
+def require_label(value: Json, place: str) -> str:
+    """Return a value that is a text of more than white space, or raise."""
+    label = require_text(value, place)
     if not label.strip():
         raise FormatError(f"{place}: found an empty label. Name it.")
     return label
 
 
-def a_whole_number(value: Json, place: str) -> int:
-    """Check that a value is a whole number; some programs write 3.0."""
+def require_int(value: Json, place: str) -> int:
+    """Return a value that is a whole number, or raise; some programs write 3.0."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if type(value) is not int:
-        raise _wrong(value, "a whole number", place)
+        raise _type_error(value, "a whole number", place)
     return value
 
 
-def a_place(value: Json, place: str) -> int:
-    """Check that a value is a whole number from 0."""
-    if (found := a_whole_number(value, place)) < 0:
-        raise FormatError(f"{place}: found a place before the text's begin. Count from 0.")
-    return found
+def require_offset(value: Json, place: str) -> int:
+    """Return a value that is a whole number from 0, or raise."""
+    if (offset := require_int(value, place)) < 0:
+        raise FormatError(f"{place}: found an offset below 0. Count from the text's begin, at 0.")
+    return offset
 
 
-def a_score(value: Json, place: str) -> float | None:
-    """Check that a value is a number, or null."""
+def require_score(value: Json, place: str) -> float | None:
+    """Return a value that is a finite number or null, or raise."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise _wrong(value, "a number", place)
+        raise _type_error(value, "a number", place)
     return float(value)
 
 
-def an_id(value: Json, place: str) -> str:
-    """Check that a value is a text or a whole number, and return it as text."""
-    return str(value) if type(value) is int else a_text(value, place)
+def require_id(value: Json, place: str) -> str:
+    """Return a value that is a text or a whole number as text, or raise."""
+    return str(value) if type(value) is int else require_text(value, place)
 
 
-def a_triple(value: Json, place: str) -> tuple[Json, Json, Json]:
-    """Check that a value is a list of three: start, end and label."""
-    if len(a_list(value, place)) != 3:
+def require_triple(value: Json, place: str) -> tuple[Json, Json, Json]:
+    """Return a value that is a list of start, end and label, or raise."""
+    if len(require_list(value, place)) != 3:
         raise FormatError(
             f"{place}: found a list of {len(value)} values where start, end and label were "
             "expected. Write three."
@@ -138,55 +144,8 @@ def a_triple(value: Json, place: str) -> tuple[Json, Json, Json]:
     return value[0], value[1], value[2]
 
 
-def entry(record: dict[str, Json], name: str, place: str) -> Json:
-    """Return what an object has under a name."""
-    if name not in record:
-        known = ", ".join(map(repr, list(record)[:10])) or "nothing"
-        raise FormatError(f"{place}: there is no {name!r}; there is {known}. Add it.")
-    return record[name]
-
-
-def _wrong(value: Json, expected: str, place: str) -> FormatError:
+def _type_error(value: Json, expected: str, place: str) -> FormatError:
     return FormatError(
-        f"{place}: found {JSON_KINDS[type(value)]} where {expected} was expected. Correct the file."
+        f"{place}: found {JSON_TYPE_NAMES[type(value)]} where {expected} was expected. "
+        "Correct the file."
     )
-
-
-_OTHERS = ("relations", "Comments", "cats")
-
-
-class Record(NamedTuple):
-    """A line: its number, its place in messages, all its fields, its text, its annotations."""
-
-    number: int
-    place: str
-    fields: dict[str, Json]
-    text: str
-    annotations: list[Json]
-
-
-def records(path: Path, *, lists: Sequence[str], losses: Losses) -> Iterator[Record]:
-    """Read lines whose annotations are in the first of `lists` that is there.
-
-    A line may also be a list of the text and an object with the rest. What else is annotated in
-    it is counted.
-
-    Raises:
-        FormatError: a value is of another type than expected, or missing.
-    """
-    for number, (place, value) in enumerate(json_lines(path), 1):
-        if isinstance(value, list) and len(value) == 2:
-            fields = {"text": value[0], **an_object(value[1], place)}
-        else:
-            fields = an_object(value, place)
-        text = a_text(entry(fields, "text", place), place)
-        name = next((one for one in lists if one in fields), None)
-        if name is None:
-            raise FormatError(
-                f"{place}: there is no list of annotations. Add one, empty where there is none: "
-                f'"{lists[0]}": [].'
-            )
-        for other in _OTHERS:
-            if fields.get(other):
-                losses.add(f"lists of {other!r}, left out: only spans are read", where=place)
-        yield Record(number, place, fields, text, a_list(fields[name], place))

@@ -1,8 +1,8 @@
 """Label Studio's JSON: a list of tasks, each with text labels.
 
-Offsets count code points since 2021, and UTF-16 units before
+Offsets count code points since 2021, and UTF-16 code units before
 (https://github.com/HumanSignal/label-studio/issues/1347); the text of each label tells which.
-What has scores is written as predictions, which Label Studio shows beside annotations.
+Mentions with scores are written as predictions, which Label Studio shows beside annotations.
 """
 
 from __future__ import annotations
@@ -10,97 +10,108 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from annoseq.data.jsonl_table import parse_json
 from annoseq.data.streams import read_text
-from annoseq.errors import FormatError
-from annoseq.formats.capabilities import Holds, any_text, holdable
+from annoseq.errors import FormatError, TableError
+from annoseq.formats.capabilities import FormatCapabilities, drop_unsupported, is_not_blank
 from annoseq.formats.documents import Document
 from annoseq.formats.json_values import (
     Json,
-    a_label,
-    a_list,
-    a_score,
-    a_text,
-    a_whole_number,
-    an_id,
-    an_object,
-    entry,
-    parsed,
+    require_field,
+    require_id,
+    require_int,
+    require_label,
+    require_list,
+    require_object,
+    require_score,
+    require_text,
 )
-from annoseq.formats.offsets import Claim, locate
+from annoseq.formats.offsets import RawSpan, resolve_spans
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from annoseq.formats.capabilities import Losses
+    from annoseq.formats.capabilities import ConversionLosses
     from annoseq.formats.documents import Mention
-    from annoseq.formats.offsets import Offsets
+    from annoseq.formats.offsets import OffsetUnitOption
 
 
-def _holds_label(label: str) -> bool:
-    return bool(label.strip())
+CAPABILITIES = FormatCapabilities(
+    scores=True, crossing=True, nested=True, supports_label=is_not_blank
+)
 
 
-HOLDS = Holds(scores=True, crossing=True, nested=True, labels=_holds_label, texts=any_text)
+def read(
+    path: Path, *, offset_unit: OffsetUnitOption, losses: ConversionLosses
+) -> Iterator[Document]:
+    """Read an export in Label Studio's format JSON.
 
-
-def read(path: Path, *, offsets: Offsets, losses: Losses) -> Iterator[Document]:
-    """Read an export of the kind JSON.
-
-    Of several annotators' results the first is taken; results of another kind than text labels
-    are counted.
+    Of several annotators' results the first is taken; other results, and those of another type
+    than text labels, are counted as losses.
 
     Raises:
         FormatError: a value is of another type than expected, or lies outside the text.
     """
-    tasks = a_list(parsed(read_text(path), str(path)), str(path))
+    tasks = require_list(_parse(path), str(path))
     if not tasks:
         raise FormatError(f"{path}: the list of tasks is empty. Export at least one.")
     for number, value in enumerate(tasks, 1):
         place = f"{path}: task {number}"
-        task = an_object(value, place)
-        data = an_object(entry(task, "data", place), place)
+        task = require_object(value, place)
+        data = require_object(require_field(task, "data", place), place)
         text = _text(data, place)
-        name = data.get("doc_id", task.get("id", number))
-        claims = list(_claims(_results(task, place, losses), place, losses))
-        _, mentions = locate([text], claims, offsets=offsets)
-        yield Document(an_id(name, place), text, mentions)
+        document_id = data.get("doc_id", task.get("id", number))
+        raw_spans = list(_raw_spans(_results(task, place, losses), place, losses))
+        _, mentions = resolve_spans([text], raw_spans, unit=offset_unit)
+        yield Document(require_id(document_id, place), text, mentions)
 
 
-def write(documents: Iterable[Document], path: Path, *, losses: Losses) -> None:
+def write(documents: Iterable[Document], path: Path, *, losses: ConversionLosses) -> None:
     """Write tasks for a project whose template has a Labels `label` of a Text `text`."""
     with path.open("w", encoding="utf-8", newline="\n") as stream:
         stream.write("[")
-        for number, document in enumerate(holdable(documents, HOLDS, losses)):
-            scored = any(one.score is not None for one in document.mentions)
-            results = [_result(one, i, document.text) for i, one in enumerate(document.mentions)]
+        for number, document in enumerate(drop_unsupported(documents, CAPABILITIES, losses)):
+            is_scored = any(mention.score is not None for mention in document.mentions)
+            results = [
+                _result(m, index, document.text) for index, m in enumerate(document.mentions)
+            ]
             task = {
                 "data": {"text": document.text, "doc_id": document.id},
-                "predictions" if scored else "annotations": [{"result": results}],
+                "predictions" if is_scored else "annotations": [{"result": results}],
             }
             stream.write(",\n" if number else "\n")
             stream.write(json.dumps(task, ensure_ascii=False))
         stream.write("\n]\n")
 
 
+def _parse(path: Path) -> Json:
+    try:
+        return parse_json(
+            read_text(path), str(path), advice="Correct it; the file may be cut off, or not JSON."
+        )
+    except TableError as error:
+        raise FormatError(str(error)) from error
+
+
 def _text(data: dict[str, Json], place: str) -> str:
-    """Return a task's text: what is called so, or the only text there is."""
+    """Return a task's field `text`, or the only text in its data."""
     if "text" in data:
-        return a_text(data["text"], place)
+        return require_text(data["text"], place)
     texts = [value for value in data.values() if isinstance(value, str)]
     if len(texts) != 1:
         raise FormatError(
             f"{place}: its data hold {len(texts)} texts, of which none is called 'text'. "
             "Name the one that is annotated so."
         )
-    return a_text(texts[0], place)
+    return require_text(texts[0], place)
 
 
-def _results(task: dict[str, Json], place: str, losses: Losses) -> list[Json]:
+def _results(task: dict[str, Json], place: str, losses: ConversionLosses) -> list[Json]:
     """Return the results of the first annotator, or else of the first prediction."""
     for name in ("annotations", "completions", "predictions"):
-        made = [an_object(one, place) for one in a_list(task.get(name) or [], place)]
-        valid = [one for one in made if not one.get("was_cancelled")]
+        entries = [require_object(v, place) for v in require_list(task.get(name) or [], place)]
+        valid = [entry for entry in entries if not entry.get("was_cancelled")]
         if len(valid) > 1:
             losses.add(
                 f"{name} of the same tasks, left out: the first is taken",
@@ -108,38 +119,38 @@ def _results(task: dict[str, Json], place: str, losses: Losses) -> list[Json]:
                 count=len(valid) - 1,
             )
         if valid:
-            return a_list(entry(valid[0], "result", place), place)
+            return require_list(require_field(valid[0], "result", place), place)
     return []
 
 
-def _claims(results: list[Json], place: str, losses: Losses) -> Iterator[Claim]:
+def _raw_spans(results: list[Json], place: str, losses: ConversionLosses) -> Iterator[RawSpan]:
     for number, value in enumerate(results, 1):
         where = f"{place}: result {number}"
-        result = an_object(value, where)
+        result = require_object(value, where)
         if result.get("type") != "labels":
             losses.add("results of another kind than text labels, left out", where=where)
             continue
-        found = an_object(entry(result, "value", where), where)
-        start = a_whole_number(entry(found, "start", where), where)
-        end = a_whole_number(entry(found, "end", where), where)
-        covered = a_text(found["text"], where) if found.get("text") is not None else None
-        score = a_score(result.get("score"), where)
-        for label in a_list(entry(found, "labels", where), where):
-            yield Claim(((start, end),), a_label(label, where), covered, where, score)
+        fields = require_object(require_field(result, "value", where), where)
+        start = require_int(require_field(fields, "start", where), where)
+        end = require_int(require_field(fields, "end", where), where)
+        covered = require_text(fields["text"], where) if fields.get("text") is not None else None
+        score = require_score(result.get("score"), where)
+        for label in require_list(require_field(fields, "labels", where), where):
+            yield RawSpan(((start, end),), require_label(label, where), covered, where, score)
 
 
-def _result(one: Mention, number: int, text: str) -> dict[str, Any]:
+def _result(mention: Mention, index: int, text: str) -> dict[str, Any]:
     value = {
-        "start": one.start,
-        "end": one.end,
-        "text": text[one.start : one.end],
-        "labels": [one.label],
+        "start": mention.start,
+        "end": mention.end,
+        "text": text[mention.start : mention.end],
+        "labels": [mention.label],
     }
     result = {
-        "id": f"r{number}",
+        "id": f"r{index}",
         "from_name": "label",
         "to_name": "text",
         "type": "labels",
         "value": value,
     }
-    return result if one.score is None else {**result, "score": one.score}
+    return result if mention.score is None else {**result, "score": mention.score}

@@ -1,30 +1,20 @@
-"""Registry of corpus formats: import to pairs and export from annotations.
+"""Registry of corpus formats: the name, the options, and the reader and writer of each.
 
-Each format has a module with `read` or `write` or both, loaded when it is used.
+Importing this module imports no format: readers and writers are loaded when they are used.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
-
-from annoseq._version import __version__
-from annoseq.atomic_io import rehearse, rehearse_folder, replacing, replacing_folder
-from annoseq.data.foreign_markup import aligner, parser, retagged, writer
-from annoseq.data.pairs import write_pairs
-from annoseq.data.tables import table_format
-from annoseq.errors import FormatError
-from annoseq.formats.to_rows import to_pairs
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from annoseq.formats.capabilities import Losses
+    from annoseq.formats.capabilities import ConversionLosses
     from annoseq.formats.documents import Document
-    from annoseq.formats.offsets import Offsets
-    from annoseq.formats.sentence_splitter import UnitName
+    from annoseq.formats.offsets import OffsetUnitOption
 
 
 CorpusFormat = Literal[
@@ -43,22 +33,26 @@ CorpusFormat = Literal[
     "spans",
 ]
 FormatName = Literal[CorpusFormat, "table"]
-"""What can be imported: corpora, and tables of pairs in another markup."""
+"""All that can be imported: corpora, and tables of pairs in a foreign markup."""
 
-FOLDERS = frozenset({"brat", "i2b2", "meddocan", "folders", "inline", "inline-xml"})
-"""The formats that are written as a folder."""
-WITH_SCORES = frozenset({"label-studio", "spacy-jsonl", "spans"})
-"""The formats that have a place for scores."""
-
-
-_CONFIG_FILE = "config.json"
+ImportOption = Literal[
+    "unit",
+    "offsets",
+    "markup",
+    "texts",
+    "token-column",
+    "tag-column",
+    "source-column",
+    "target-column",
+]
+"""An option of `annoseq import`; some have a meaning for some formats only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """How a corpus is read, where its format leaves it open."""
+class ImportOptions:
+    """Values of the options of an import."""
 
-    offsets: Offsets = "auto"
+    offset_unit: OffsetUnitOption = "auto"
     markup: str | None = None
     token_column: int = 0
     tag_column: int = -1
@@ -67,226 +61,215 @@ class Reading:
     target: str
 
 
-def import_corpus(
-    name: FormatName,
-    source: Path,
-    out: Path,
-    *,
-    unit: UnitName,
-    reading: Reading,
-    losses: Losses,
-    overwrite: bool,
-    advance: Callable[[int], None] = lambda _: None,
-) -> None:
-    """Read a corpus and write it as a table of pairs, whole or not at all.
+class FormatIO(NamedTuple):
+    """Reader and writer of a format.
 
-    The rows of a table stay as they are; documents are cut into units.
-
-    Raises:
-        FormatError: the corpus cannot be read.
-        OutputError: the table cannot be written.
+    `read` takes a file or folder; `write` takes the file or the folder to fill and, of inline
+    formats, the example of a markup.
     """
-    rehearse(out, overwrite=overwrite)
+
+    read: Callable[[Path, ImportOptions, ConversionLosses], Iterator[Document]]
+    write: Callable[[Iterable[Document], Path, str | None, ConversionLosses], None]
+
+
+def _brat() -> FormatIO:
+    from annoseq.formats import brat
+
+    return FormatIO(
+        lambda source, options, losses: brat.read(
+            source, offset_unit=options.offset_unit, losses=losses
+        ),
+        lambda documents, folder, _, losses: brat.write(documents, folder, losses=losses),
+    )
+
+
+def _i2b2() -> FormatIO:
+    return _i2b2_xml("deIdi2b2")
+
+
+def _meddocan() -> FormatIO:
+    return _i2b2_xml("MEDDOCAN")
+
+
+def _i2b2_xml(root: str) -> FormatIO:
+    from annoseq.formats import i2b2_xml
+
+    return FormatIO(
+        lambda source, options, losses: i2b2_xml.read(
+            source, offset_unit=options.offset_unit, losses=losses
+        ),
+        lambda documents, folder, _, losses: i2b2_xml.write(
+            documents, folder, root=root, losses=losses
+        ),
+    )
+
+
+def _folders() -> FormatIO:
+    from annoseq.data.foreign_markup import markup_aligner, markup_writer
+    from annoseq.formats import inline_text
+
+    return FormatIO(
+        lambda source, options, _: inline_text.read_parallel(
+            source, align=markup_aligner(options.markup)
+        ),
+        lambda documents, folder, markup, losses: inline_text.write_parallel(
+            documents, folder, write_markup=markup_writer(markup), losses=losses
+        ),
+    )
+
+
+def _inline() -> FormatIO:
+    from annoseq.data.foreign_markup import markup_parser, markup_writer
+    from annoseq.formats import inline_text
+
+    return FormatIO(
+        lambda source, options, _: inline_text.read(source, parse=markup_parser(options.markup)),
+        lambda documents, folder, markup, losses: inline_text.write(
+            documents, folder, write_markup=markup_writer(markup), losses=losses
+        ),
+    )
+
+
+def _inline_xml() -> FormatIO:
+    from annoseq.formats import inline_xml
+
+    return FormatIO(
+        lambda source, _, losses: inline_xml.read(source, losses=losses),
+        lambda documents, folder, _, losses: inline_xml.write(documents, folder, losses=losses),
+    )
+
+
+def _conll() -> FormatIO:
+    from annoseq.formats import conll
+
+    return FormatIO(
+        lambda source, options, _: conll.read(
+            source, token_column=options.token_column, tag_column=options.tag_column
+        ),
+        lambda documents, path, _, losses: conll.write(documents, path, losses=losses),
+    )
+
+
+def _pubtator() -> FormatIO:
+    from annoseq.formats import pubtator
+
+    return FormatIO(
+        lambda source, options, losses: pubtator.read(
+            source, offset_unit=options.offset_unit, losses=losses
+        ),
+        lambda documents, path, _, losses: pubtator.write(documents, path, losses=losses),
+    )
+
+
+def _doccano() -> FormatIO:
+    from annoseq.formats import doccano
+
+    return FormatIO(
+        lambda source, options, losses: doccano.read(
+            source, offset_unit=options.offset_unit, losses=losses
+        ),
+        lambda documents, path, _, losses: doccano.write(documents, path, losses=losses),
+    )
+
+
+def _label_studio() -> FormatIO:
+    from annoseq.formats import label_studio
+
+    return FormatIO(
+        lambda source, options, losses: label_studio.read(
+            source, offset_unit=options.offset_unit, losses=losses
+        ),
+        lambda documents, path, _, losses: label_studio.write(documents, path, losses=losses),
+    )
+
+
+def _prodigy_jsonl() -> FormatIO:
+    from annoseq.formats import prodigy_jsonl
+
+    return FormatIO(
+        lambda source, options, losses: prodigy_jsonl.read(
+            source, offset_unit=options.offset_unit, losses=losses
+        ),
+        lambda documents, path, _, losses: prodigy_jsonl.write(documents, path, losses=losses),
+    )
+
+
+def _spacy_docbin() -> FormatIO:
+    from annoseq.formats import spacy_docbin
+
+    return FormatIO(
+        lambda source, _, losses: spacy_docbin.read(source, losses=losses),
+        lambda documents, path, _, losses: spacy_docbin.write(documents, path, losses=losses),
+    )
+
+
+def _spans_table() -> FormatIO:
+    from annoseq.formats import spans_table
+
+    return FormatIO(
+        lambda source, options, _: spans_table.read(
+            source, texts=options.texts, offset_unit=options.offset_unit
+        ),
+        lambda documents, path, _, losses: spans_table.write(documents, path, losses=losses),
+    )
+
+
+def _require_spacy(_: Path) -> None:
+    from annoseq.formats.spacy_docbin import load_spacy
+
+    load_spacy()
+
+
+def _require_table_suffix(target: Path) -> None:
+    from annoseq.data.tables import table_format
+
+    table_format(target)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormatEntry:
+    """A format: the loader of its reader and writer, and the properties that options depend on.
+
+    `check_target` raises if a target cannot be written in this format, before hours of work.
+    """
+
+    load: Callable[[], FormatIO]
+    is_folder: bool = False
+    holds_scores: bool = False
+    options: frozenset[ImportOption] = field(default=frozenset())
+    check_target: Callable[[Path], None] = lambda _: None
+
+
+_OFFSETS: frozenset[ImportOption] = frozenset({"offsets"})
+_MARKUP: frozenset[ImportOption] = frozenset({"markup"})
+
+FORMATS: dict[CorpusFormat, FormatEntry] = {
+    "brat": FormatEntry(load=_brat, is_folder=True, options=_OFFSETS),
+    "i2b2": FormatEntry(load=_i2b2, is_folder=True, options=_OFFSETS),
+    "meddocan": FormatEntry(load=_meddocan, is_folder=True, options=_OFFSETS),
+    "folders": FormatEntry(load=_folders, is_folder=True, options=_MARKUP),
+    "inline": FormatEntry(load=_inline, is_folder=True, options=_MARKUP),
+    "inline-xml": FormatEntry(load=_inline_xml, is_folder=True),
+    "conll": FormatEntry(load=_conll, options=frozenset({"token-column", "tag-column"})),
+    "pubtator": FormatEntry(load=_pubtator, options=_OFFSETS),
+    "doccano": FormatEntry(load=_doccano, options=_OFFSETS),
+    "label-studio": FormatEntry(load=_label_studio, holds_scores=True, options=_OFFSETS),
+    "spacy-jsonl": FormatEntry(load=_prodigy_jsonl, holds_scores=True, options=_OFFSETS),
+    "spacy": FormatEntry(load=_spacy_docbin, check_target=_require_spacy),
+    "spans": FormatEntry(
+        load=_spans_table,
+        holds_scores=True,
+        options=_OFFSETS | {"texts"},
+        check_target=_require_table_suffix,
+    ),
+}
+"""Every corpus format by its name."""
+
+FORMATS_WITH_SCORES = sorted(name for name, entry in FORMATS.items() if entry.holds_scores)
+
+
+def import_options(name: FormatName) -> frozenset[ImportOption]:
+    """Return the options that have a meaning for a format."""
     if name == "table":
-        pairs = retagged(
-            source, source=reading.source, target=reading.target, markup=reading.markup
-        )
-    else:
-        documents = _counted(_distinct(read(name, source, reading, losses)), advance)
-        pairs = to_pairs(documents, unit=unit, losses=losses)
-    write_pairs(pairs, out, overwrite=overwrite)
-
-
-def export_corpus(
-    name: CorpusFormat,
-    documents: Iterable[Document],
-    target: Path,
-    *,
-    markup: str | None,
-    losses: Losses,
-    overwrite: bool,
-    advance: Callable[[int], None] = lambda _: None,
-) -> None:
-    """Write documents in a format, whole or not at all.
-
-    Raises:
-        FormatError: the format cannot hold something.
-        OutputError: the target cannot be written.
-    """
-    rehearse_export(name, target, overwrite=overwrite)
-    documents = _counted(_distinct(documents), advance)
-    if name in FOLDERS:
-        with replacing_folder(target, overwrite=overwrite) as new:
-            _write_folder(name, documents, new, markup, losses)
-            # It says that the folder is ours, so that --overwrite may replace it.
-            settings = json.dumps({"annoseq": __version__, "format": name})
-            (new / _CONFIG_FILE).write_text(settings + "\n", encoding="utf-8")
-    else:
-        with replacing(target, overwrite=overwrite) as new:
-            _write_file(name, documents, new, losses)
-
-
-def rehearse_export(name: CorpusFormat, target: Path, *, overwrite: bool) -> None:
-    """Raise now if a format cannot be written to its target, instead of after hours of work.
-
-    Raises:
-        OptionError: the format needs a library that is not installed.
-        OutputError: the target exists and may not be replaced, or its folder cannot be written to.
-        TableError: the target's suffix stands for no kind of table, and the format is one.
-    """
-    if name in FOLDERS:
-        rehearse_folder(target, overwrite=overwrite)
-        return
-    if name == "spacy":
-        from annoseq.formats.spacy_docbin import load_spacy
-
-        load_spacy()
-    elif name == "spans":
-        table_format(target)
-    rehearse(target, overwrite=overwrite)
-
-
-def read(name: CorpusFormat, source: Path, reading: Reading, losses: Losses) -> Iterator[Document]:
-    """Read a corpus, one document after the other.
-
-    Raises:
-        FormatError: a file is not well-formed; it and the place in it are named.
-    """
-    match name:
-        case "doccano" | "label-studio" | "spacy-jsonl":
-            return _read_json(name, source, reading.offsets, losses)
-        case "conll" | "pubtator" | "spacy" | "spans":
-            return _read_file(name, source, reading, losses)
-        case _:
-            return _read_folder(name, source, reading, losses)
-
-
-def _read_json(
-    name: Literal["doccano", "label-studio", "spacy-jsonl"],
-    source: Path,
-    offsets: Offsets,
-    losses: Losses,
-) -> Iterator[Document]:
-    from annoseq.formats import doccano, label_studio
-    from annoseq.formats import prodigy_jsonl as spacy_jsonl
-
-    match name:
-        case "doccano":
-            return doccano.read(source, offsets=offsets, losses=losses)
-        case "label-studio":
-            return label_studio.read(source, offsets=offsets, losses=losses)
-        case "spacy-jsonl":
-            return spacy_jsonl.read(source, offsets=offsets, losses=losses)
-
-
-def _read_file(
-    name: Literal["conll", "pubtator", "spacy", "spans"],
-    source: Path,
-    reading: Reading,
-    losses: Losses,
-) -> Iterator[Document]:
-    from annoseq.formats import conll, pubtator, spans_table
-    from annoseq.formats import spacy_docbin as docbin
-
-    match name:
-        case "conll":
-            token, tag = reading.token_column, reading.tag_column
-            return conll.read(source, token_column=token, tag_column=tag)
-        case "pubtator":
-            return pubtator.read(source, offsets=reading.offsets, losses=losses)
-        case "spacy":
-            return docbin.read(source, losses=losses)
-        case "spans":
-            return spans_table.read(source, texts=reading.texts, offsets=reading.offsets)
-
-
-def _read_folder(
-    name: Literal["brat", "i2b2", "meddocan", "folders", "inline", "inline-xml"],
-    source: Path,
-    reading: Reading,
-    losses: Losses,
-) -> Iterator[Document]:
-    from annoseq.formats import brat, inline_xml
-    from annoseq.formats import i2b2_xml as standoff_xml
-    from annoseq.formats import inline_text as folders
-    from annoseq.formats import inline_text as inline
-
-    match name:
-        case "brat":
-            return brat.read(source, offsets=reading.offsets, losses=losses)
-        case "i2b2" | "meddocan":
-            return standoff_xml.read(source, offsets=reading.offsets, losses=losses)
-        case "inline-xml":
-            return inline_xml.read(source, losses=losses)
-        case "folders":
-            return folders.read_parallel(source, align=aligner(reading.markup))
-        case "inline":
-            return inline.read(source, parse=parser(reading.markup))
-
-
-def _write_folder(
-    name: CorpusFormat,
-    documents: Iterable[Document],
-    folder: Path,
-    markup: str | None,
-    losses: Losses,
-) -> None:
-    from annoseq.formats import brat, inline_xml
-    from annoseq.formats import i2b2_xml as standoff_xml
-    from annoseq.formats import inline_text as folders
-    from annoseq.formats import inline_text as inline
-
-    match name:
-        case "brat":
-            brat.write(documents, folder, losses=losses)
-        case "i2b2":
-            standoff_xml.write(documents, folder, root="deIdi2b2", losses=losses)
-        case "meddocan":
-            standoff_xml.write(documents, folder, root="MEDDOCAN", losses=losses)
-        case "inline-xml":
-            inline_xml.write(documents, folder, losses=losses)
-        case "folders":
-            folders.write_parallel(documents, folder, write_tags=writer(markup), losses=losses)
-        case _:
-            inline.write(documents, folder, write_tags=writer(markup), losses=losses)
-
-
-def _write_file(
-    name: CorpusFormat, documents: Iterable[Document], path: Path, losses: Losses
-) -> None:
-    from annoseq.formats import conll, doccano, label_studio, pubtator, spans_table
-    from annoseq.formats import prodigy_jsonl as spacy_jsonl
-    from annoseq.formats import spacy_docbin as docbin
-
-    match name:
-        case "conll":
-            conll.write(documents, path, losses=losses)
-        case "pubtator":
-            pubtator.write(documents, path, losses=losses)
-        case "doccano":
-            doccano.write(documents, path, losses=losses)
-        case "label-studio":
-            label_studio.write(documents, path, losses=losses)
-        case "spacy-jsonl":
-            spacy_jsonl.write(documents, path, losses=losses)
-        case "spacy":
-            docbin.write(documents, path, losses=losses)
-        case _:
-            spans_table.write(documents, path, losses=losses)
-
-
-def _distinct(documents: Iterable[Document]) -> Iterator[Document]:
-    seen: set[str] = set()
-    for one in documents:
-        if one.id in seen:
-            raise FormatError(f"two documents have the id {one.id!r}. Give each its own.")
-        seen.add(one.id)
-        yield one
-    if not seen:
-        raise FormatError("there is no document. Name a source with at least one.")
-
-
-def _counted(documents: Iterable[Document], advance: Callable[[int], None]) -> Iterator[Document]:
-    for one in documents:
-        yield one
-        advance(1)
+        return frozenset({"markup", "source-column", "target-column"})
+    return FORMATS[name].options | {"unit"}

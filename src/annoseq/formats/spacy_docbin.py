@@ -1,44 +1,40 @@
-"""spaCy's binary `.spacy` files. Imports spaCy, so it is itself imported only when needed.
+"""spaCy's binary `.spacy` files (DocBin). The library is imported when it is used.
 
-A document's annotations are its entities, or, where they overlap, the span group `sc` that spaCy's
-span categorizer reads. Tokens are cut at the edges of annotations, for spaCy's spans are of tokens.
+Annotations are written as entities or, if they overlap, as the span group `sc` that spaCy's span
+categorizer reads. Tokens are cut at the edges of annotations, because spans of spaCy are of tokens.
 """
 
 from __future__ import annotations
 
-import re
 import zlib
 from typing import TYPE_CHECKING, Any
 
 from annoseq.data.streams import read_bytes
 from annoseq.errors import FormatError, OptionError
-from annoseq.formats.capabilities import Holds, holdable
-from annoseq.formats.documents import Document, Mention, mention, outermost
+from annoseq.formats.capabilities import FormatCapabilities, drop_unsupported, has_no_nul
+from annoseq.formats.documents import Document, Mention, remove_crossing, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from annoseq.formats.capabilities import Losses
+    from annoseq.formats.capabilities import ConversionLosses
 
-_TOKEN = re.compile(r"\w+|[^\w\s]|\s+")
 _GROUP = "sc"
 _ID = "id"
 
 
-def _holds_label(label: str) -> bool:
-    return bool(label.strip()) and "\x00" not in label
+def _supports_label(label: str) -> bool:
+    return bool(label.strip()) and has_no_nul(label)
 
 
-def _holds_text(text: str) -> bool:
-    return "\x00" not in text
+CAPABILITIES = FormatCapabilities(
+    crossing=True, nested=True, supports_label=_supports_label, supports_text=has_no_nul
+)
 
 
-HOLDS = Holds(crossing=True, nested=True, labels=_holds_label, texts=_holds_text)
-
-
-def read(path: Path, *, losses: Losses) -> Iterator[Document]:
-    """Read a file: entities and span groups.
+def read(path: Path, *, losses: ConversionLosses) -> Iterator[Document]:
+    """Read the entities and the span groups of a file.
 
     Raises:
         FormatError: the file is damaged, or not of this format.
@@ -54,17 +50,17 @@ def read(path: Path, *, losses: Losses) -> Iterator[Document]:
             "DocBin.to_disk."
         ) from error
     for number, doc in enumerate(docs, 1):
-        found = [_mention(span) for span in doc.ents]
-        entities = set(found)
+        mentions = [_mention(span) for span in doc.ents]
+        entities = set(mentions)
         for group in doc.spans.values():
-            found += [one for one in map(_mention, group) if one not in entities]
-        kept = [one for one in found if one.label]
-        if len(kept) < len(found):
+            mentions += [mention for mention in map(_mention, group) if mention not in entities]
+        kept = [mention for mention in mentions if mention.label]
+        if len(kept) < len(mentions):
             losses.add("spans without a label, left out", where=f"{path}: document {number}")
         yield Document(str(doc.user_data.get(_ID, number)), doc.text, tuple(kept))
 
 
-def write(documents: Iterable[Document], path: Path, *, losses: Losses) -> None:
+def write(documents: Iterable[Document], path: Path, *, losses: ConversionLosses) -> None:
     """Write one file.
 
     Raises:
@@ -72,7 +68,8 @@ def write(documents: Iterable[Document], path: Path, *, losses: Losses) -> None:
     """
     spacy = load_spacy()
     vocab = spacy.vocab.Vocab()
-    docs = (_doc(one, spacy, vocab) for one in holdable(documents, HOLDS, losses))
+    supported = drop_unsupported(documents, CAPABILITIES, losses)
+    docs = (_doc(document, spacy, vocab) for document in supported)
     path.write_bytes(spacy.tokens.DocBin(docs=docs, store_user_data=True).to_bytes())
 
 
@@ -93,28 +90,25 @@ def load_spacy() -> Any:
 
 
 def _mention(span: Any) -> Mention:
-    return mention(span.start_char, span.end_char, span.label_)
+    return Mention.contiguous(span.start_char, span.end_char, span.label_)
 
 
 def _doc(document: Document, spacy: Any, vocab: Any) -> Any:
-    starts = {one.start for one in document.mentions}
-    ends = {one.end for one in document.mentions}
-    edges = starts | ends
+    starts = {mention.start for mention in document.mentions}
+    ends = {mention.end for mention in document.mentions}
     words: list[str] = []
     spaces: list[bool] = []
-    for piece in _TOKEN.finditer(document.text):
-        cuts = [piece.start(), *(e for e in range(piece.start() + 1, piece.end()) if e in edges)]
-        for start, end in zip(cuts, [*cuts[1:], piece.end()], strict=True):
-            token = document.text[start:end]
-            is_free = start not in starts and end not in ends
-            if token == " " and words and not spaces[-1] and is_free:
-                spaces[-1] = True  # as spaCy's own tokenizers have it
-            else:
-                words.append(token)
-                spaces.append(False)
+    for start, end in tokenize(document):
+        token = document.text[start:end]
+        is_outside = start not in starts and end not in ends
+        if token == " " and words and not spaces[-1] and is_outside:
+            spaces[-1] = True  # like spaCy's own tokenizers
+        else:
+            words.append(token)
+            spaces.append(False)
     doc = spacy.tokens.Doc(vocab, words=words, spaces=spaces)
-    spans = [doc.char_span(one.start, one.end, label=one.label) for one in document.mentions]
-    if outermost(document.mentions, nested=False)[1]:
+    spans = [doc.char_span(m.start, m.end, label=m.label) for m in document.mentions]
+    if remove_crossing(document.mentions, keep_nested=False)[1]:
         doc.spans[_GROUP] = spans
     else:
         doc.ents = spans

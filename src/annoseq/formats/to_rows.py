@@ -1,4 +1,4 @@
-"""Documents to pairs: cut into units, and put into markup as far as markup can hold them."""
+"""Rows from documents: each document is cut into units, and its mentions become inline tags."""
 
 from __future__ import annotations
 
@@ -8,71 +8,73 @@ from typing import TYPE_CHECKING
 
 from annoseq.data.markup import Span, is_label, render
 from annoseq.data.pairs import Pair
-from annoseq.formats.documents import outermost
-from annoseq.formats.sentence_splitter import cut
+from annoseq.formats.documents import remove_crossing
+from annoseq.formats.sentence_splitter import split_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from annoseq.formats.capabilities import Losses
+    from annoseq.formats.capabilities import ConversionLosses
     from annoseq.formats.documents import Document, Mention
-    from annoseq.formats.sentence_splitter import UnitName
+    from annoseq.formats.sentence_splitter import RowUnit
 
-_NO_LABEL = re.compile(r"[\s\x1c-\x1f{}\\]+")
+_NOT_IN_LABEL = re.compile(r"[\s\x1c-\x1f{}\\]+")
 
 
-def to_pairs(documents: Iterable[Document], *, unit: UnitName, losses: Losses) -> Iterator[Pair]:
-    """Make a pair of every unit of every document.
+def to_pairs(
+    documents: Iterable[Document], *, unit: RowUnit, losses: ConversionLosses
+) -> Iterator[Pair]:
+    """Yield a pair for every unit of every document.
 
-    Markup holds what is nested. A mention of several fragments becomes one span for each, and of
-    two that cross the one that begins first is kept; both are counted in `losses`. A unit in which
-    a mention ends that began in another is joined with it.
+    Markup can nest, but not cross: a mention of several fragments becomes a span for each, and of
+    two mentions that cross the first to begin is kept; both are counted in `losses`. Units that
+    share a mention are joined.
     """
     row = 0
     for document in documents:
-        mentions = _fitting(document, losses)
-        pieces = [fragment for one in mentions for fragment in one.fragments]
-        waiting = [Span(one.start, one.end, one.label) for one in mentions][::-1]
-        before = row
-        for start, end in cut(document.text, unit, whole=pieces):
-            inside: list[Span] = []
-            while waiting and waiting[-1].start < end:
-                span = waiting.pop()
-                inside.append(replace(span, start=span.start - start, end=span.end - start))
+        mentions = _renderable_mentions(document, losses)
+        fragments = [fragment for mention in mentions for fragment in mention.fragments]
+        upcoming = [Span(m.start, m.end, m.label) for m in mentions][::-1]
+        first_row = row
+        for start, end in split_text(document.text, unit, unbroken=fragments):
+            spans: list[Span] = []
+            while upcoming and upcoming[-1].start < end:
+                span = upcoming.pop()
+                spans.append(replace(span, start=span.start - start, end=span.end - start))
             row += 1
             text = document.text[start:end]
-            yield Pair(text, render(text, inside), row, document.id, start)
-        if row == before:
+            yield Pair(text, render(text, spans), row, document.id, start)
+        if row == first_row:
             losses.add("documents without text, which have no row", where=document.id)
 
 
-def _fitting(document: Document, losses: Losses) -> list[Mention]:
-    """Return mentions of one fragment that nest, in the order in which their tags open."""
-    single: list[Mention] = []
-    for one in document.mentions:
-        named = _labelled(one, document, losses)
-        if len(one.fragments) > 1:
+def _renderable_mentions(document: Document, losses: ConversionLosses) -> list[Mention]:
+    """Return contiguous, non-crossing mentions in the order in which their tags open."""
+    contiguous: list[Mention] = []
+    for mention in document.mentions:
+        where = f"{document.id}: {mention.location()}"
+        label = _tag_label(mention.label, where, losses)
+        if len(mention.fragments) > 1:
             losses.add(
                 "discontinuous annotations became one span for each of their fragments",
-                where=f"{document.id}: {one.where()}",
+                where=where,
             )
-        single.extend(named.pieces())
-    kept, crossing = outermost(tuple(single), nested=True)
-    for one in crossing:
+        contiguous.extend(replace(mention, label=label).split_fragments())
+    kept, crossing = remove_crossing(tuple(contiguous), keep_nested=True)
+    for mention in crossing:
         losses.add(
             "annotations were left out, because they cross others and tags cannot",
-            where=f"{document.id}: {one.where()}",
+            where=f"{document.id}: {mention.location()}",
         )
     return kept
 
 
-def _labelled(one: Mention, document: Document, losses: Losses) -> Mention:
-    """Give a mention a label that can stand in a tag."""
-    if is_label(one.label):
-        return one
-    label = _NO_LABEL.sub("_", one.label.strip()).lstrip("/") or "_"
+def _tag_label(label: str, where: str, losses: ConversionLosses) -> str:
+    """Return the label, rewritten if it cannot stand in a tag."""
+    if is_label(label):
+        return label
+    rewritten = _NOT_IN_LABEL.sub("_", label.strip()).lstrip("/") or "_"
     losses.add(
-        f"labels {one.label!r} are written {label}, because of what a tag can hold",
-        where=f"{document.id}: {one.where()}",
+        f"labels {label!r} are written {rewritten}, because of what a tag can hold", where=where
     )
-    return replace(one, label=label)
+    return rewritten

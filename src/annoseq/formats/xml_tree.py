@@ -1,4 +1,4 @@
-"""XML read without its dangers, labels as elements, and texts that XML can hold.
+"""Safe XML parsing, and labels and texts that XML can hold.
 
 defusedxml refuses entities of a document's own (they can grow without bounds) and external
 references (they can read files and the network).
@@ -39,7 +39,7 @@ def read_tree(path: Path) -> Element:
         reason = str(error).partition(":")[0]
         raise FormatError(
             f"{path}: line {line}: this is not well-formed XML: {reason}, at character {column}. "
-            "Mend the file; it may be cut off, of another encoding than it says, or not XML."
+            "Correct the file; it may be cut off, of another encoding than it says, or not XML."
         ) from error
     except DefusedXmlException as error:
         raise FormatError(
@@ -47,19 +47,17 @@ def read_tree(path: Path) -> Element:
             "read other files or never end. Remove the document type, and resolve its entities."
         ) from error
     except (ValueError, LookupError) as error:
-        raise FormatError(
-            f"{path}: its encoding is not one that is known here. Save it as UTF-8."
-        ) from error
+        raise FormatError(f"{path}: its encoding is not known. Save it as UTF-8.") from error
     return root
 
 
 def is_xml_text(text: str) -> bool:
-    """Tell whether XML can hold a text: it cannot hold most control characters."""
+    """Return True if XML can hold a text: it cannot hold most control characters."""
     return _TEXT.fullmatch(text) is not None
 
 
 def label_of(element: Element) -> str:
-    """Return the label of an element: its name, and its type where that says more."""
+    """Return the label of an element: its name, and its type if that is another word."""
     kind = next((element.attrib[name] for name in _TYPES if element.get(name)), element.tag)
     return element.tag if kind == element.tag else f"{element.tag}:{kind}"
 
@@ -71,7 +69,7 @@ def name_and_type(label: str) -> tuple[str, str]:
 
 
 def is_xml_label(label: str) -> bool:
-    """Tell whether a label can be an element's name, or a name and a type."""
+    """Return True if a label can be an element's name, or a name and a type."""
     name, colon, kind = label.partition(":")
     return _is_name(name) and is_xml_text(label) and kind != name and bool(kind) == bool(colon)
 

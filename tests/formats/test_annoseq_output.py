@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from annoseq.data.markup import Span
+from annoseq.errors import TableError
+from annoseq.formats.annoseq_output import OutputRow, read_ids, read_output
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TEXT = "Dr. Ames 😀 came"
+GOOD = {"start": 4, "end": 8, "label": "NAME"}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "found.jsonl"
+
+
+def read(path: Path, *records: Any) -> list[OutputRow]:
+    path.write_text("".join(json.dumps(one) + "\n" for one in records), encoding="utf-8")
+    return list(read_output(path))
+
+
+def problem(path: Path, record: Any) -> str:
+    with pytest.raises(TableError) as caught:
+        read(path, {"id": 1, "text": "x", "spans": []}, record)
+    message = str(caught.value)
+    assert "Ames" not in message
+    assert message.startswith(f"{path}: row 2 (line 2): ")
+    return message.removeprefix(f"{path}: row 2 (line 2): ")
+
+
+def test_spans_are_read(path: Path) -> None:
+    score = {"start": 9, "end": 10, "label": "FACE", "text": "😀", "score": 0.25, "more": None}
+    [one] = read(path, {"id": 1, "text": TEXT, "spans": [GOOD, score], "windows": 1})
+    assert (one.id, one.text, one.annotated, one.has_text) == ("1", TEXT, None, True)
+    assert one.spans == (Span(4, 8, "NAME"), Span(9, 10, "FACE"))
+    assert [span.score for span in one.spans] == [None, 0.25]
+
+
+def test_an_annotated_text_alone_is_enough(path: Path) -> None:
+    [one] = read(path, {"id": "a", "annotated": "Dr. {{NAME}}Ames{{/NAME}}"})
+    assert (one.text, one.spans, one.has_text) == ("Dr. Ames", (Span(4, 8, "NAME"),), False)
+
+
+@pytest.mark.parametrize(
+    "annotated", ["Dr. {{NAME}}Bond{{/NAME}} 😀 came", "Dr. {{NAME}}Ames 😀 came", "{{/X}}"]
+)
+def test_an_output_that_is_not_the_text_has_no_spans(path: Path, annotated: str) -> None:
+    [one] = read(path, {"id": 1, "text": TEXT, "spans": None, "annotated": annotated})
+    assert (one.spans, one.annotated) == (None, annotated)
+
+
+def test_columns_of_evaluate_are_known(path: Path) -> None:
+    [one] = read(path, {"row": 3, "source": "a b", "target": "", "output": "a {{X}}b{{/X}}"})
+    assert (one.id, one.text, one.spans) == ("3", "a b", (Span(2, 3, "X"),))
+
+
+def test_tables_hold_spans_as_json(tmp_path: Path) -> None:
+    path = tmp_path / "found.csv"
+    path.write_text('id,text,spans\n7,Dr. Ames,"[{""start"":4,""end"":8,""label"":""N""}]"\n8,b,\n')
+    first, second = read_output(path)
+    assert (first.id, first.spans) == ("7", (Span(4, 8, "N"),))
+    assert (second.text, second.spans) == ("b", None)
+    path.write_text("id,text,spans\n7,Dr. Ames,[{\n")
+    with pytest.raises(TableError) as caught:
+        list(read_output(path))
+    assert str(caught.value) == (
+        f"{path}: row 1: column 'spans': this is not valid JSON: the fault is at character 2. "
+        "Write a list of objects with start, end and label."
+    )
+
+
+def test_ids_alone(path: Path) -> None:
+    read(path, {"id": 1, "text": "x", "spans": []}, {"id": "b", "text": "x", "spans": []})
+    path.write_text(path.read_text() + '{"id": true}\n\n{}\n')
+    assert list(read_ids(path)) == ["1", "b", None, None]
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        ([], "this is not a JSON object. Write one JSON object per line."),
+        (
+            {"text": "x", "spans": []},
+            "this row has no id. Give each the id of its text: the number of its row, counted "
+            "from 1, or what the column of --id holds.",
+        ),
+        (
+            {"id": 1, "spans": []},
+            "found neither an annotated text nor a text with spans. "
+            "Write `text` and `spans`, or `annotated`.",
+        ),
+        (
+            {"id": 1, "text": TEXT, "spans": {"a": 1}},
+            "'spans' is not a list. Write a list of objects.",
+        ),
+        *(
+            (
+                {"id": 1, "text": TEXT, "spans": [GOOD, bad]},
+                "span 2: expected an object with the whole numbers start and end and the text "
+                "label.",
+            )
+            for bad in (
+                {**GOOD, "end": 8.0},
+                {**GOOD, "start": True},
+                {**GOOD, "label": 1},
+                "x",
+                {},
+            )
+        ),
+        *(
+            (
+                {"id": 1, "text": TEXT, "spans": [{**GOOD, "start": start, "end": end}]},
+                f"span 1: it is from {start} to {end}, and the text has 15 characters. "
+                "Count code points from 0, the end excluded.",
+            )
+            for start, end in ((4, 16), (4, 4), (-1, 2))
+        ),
+        (
+            {"id": 1, "text": TEXT, "spans": [{**GOOD, "text": "mes "}]},
+            "span 1: its own text is not the text from 4 to 8. "
+            "Count code points (not bytes or UTF-16 units) from 0, the end excluded.",
+        ),
+        (
+            {"id": 1, "text": TEXT, "spans": [{**GOOD, "label": "a name"}]},
+            "span 1: its label cannot stand in a tag. "
+            "Use a label without white space, braces and backslashes.",
+        ),
+        *(
+            (
+                {"id": 1, "text": TEXT, "spans": [{**GOOD, "score": score}]},
+                "span 1: its score is not a probability. Give a number from 0 to 1.",
+            )
+            for score in (1.5, -0.1, "high", True)
+        ),
+    ],
+)
+def test_what_is_wrong_is_named(path: Path, record: Any, expected: str) -> None:
+    assert problem(path, record) == expected
+
+
+def test_a_line_that_is_not_json(path: Path) -> None:
+    path.write_text('{"id": 1,\n')
+    with pytest.raises(TableError) as caught:
+        list(read_output(path))
+    assert str(caught.value) == (
+        f"{path}: row 1 (line 1): this is not valid JSON: the fault is at character 10. "
+        "Write one JSON object per line."
+    )
+    path.write_bytes(b'{"id": "\xff"}\n')
+    with pytest.raises(TableError, match="which is not UTF-8 text"):
+        list(read_output(path))

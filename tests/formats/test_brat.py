@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from annoseq.formats.capabilities import ConversionLosses
+from annoseq.formats.documents import Document, Mention
+from tests.formats.documents import mention, read_from, there_and_back, write_files
+from tests.formats.malformed import LATIN, NOT_UTF8, TEXT, UTF16, ZIP, Files, check_refusal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def brat(annotations: bytes, text: bytes = TEXT.encode()) -> Files:
+    return {"a.txt": text, "a.ann": annotations}
+
+
+SAMPLE = """T1\tNAME 6 10\tAmes
+T2\tDATE 2 5;11 14\tDr. for
+R1\tSeen Arg1:T1 Arg2:T2
+#1\tAnnotatorNotes T1\tsure
+"""
+MALFORMED: list[tuple[Files, str]] = [
+    (
+        brat(b"T1\tNAME 4 99\tX\n"),
+        "a.ann: line 1: found the offsets 4 to 99, which are empty or do",
+    ),
+    (brat(b"T1\tNAME 4 4\t\n"), "line 1: found the offsets 4 to 4, which are empty"),
+    (brat(b"T1\tNAME 4 6\tYY\n"), "line 1: the text at its offsets is not the text that it gives"),
+    (brat(b"T1 NAME 4 6 X\n"), "line 1: this is no annotation of brat"),
+    (brat(b"T1\tNAME 0 3\tDr.\nT1\tNAME 0 3\tDr.\n"), "line 2: T1 is there twice"),
+    (brat(b"T1\tNAME 0 5;3 8\n"), "line 1: its fragments overlap at offset 3"),
+    (brat(b"T1\tA 0 3\tDr.\nE1\tB:T1 C:T9\n"), "line 2: it refers to T9, which is missing"),
+    (brat(b"", LATIN), f"a.txt: line 1: found the byte 0xF1 at offset 19, {NOT_UTF8}"),
+    (brat(UTF16), f"a.ann: line 1: found the byte 0xFF at offset 0, {NOT_UTF8}"),
+    (brat(b"", b"a\nb\0"), "a.txt: line 2: found a NUL character at character 3"),
+    (brat(ZIP), "a.ann: this is a zip archive"),
+    ({"a.txt": b"x"}, "there is no .ann file in this folder"),
+    ({"a.txt": b"x", "b.txt": b"y", "a.ann": b""}, "b.txt: there is no b.ann beside it"),
+    ({"a.ann": b""}, "there is no .txt file"),
+]
+
+
+def test_a_sample_is_read_to_exact_spans(tmp_path: Path) -> None:
+    text = "😀 Dr. Ames for tea"
+    losses = ConversionLosses()
+    source = write_files(tmp_path, {"in/d.txt": text.encode(), "in/d.ann": SAMPLE.encode()})
+    assert read_from("brat", source, losses=losses) == [
+        Document("in/d", text, (mention(6, 10, "NAME"), Mention(((2, 5), (11, 14)), "DATE")))
+    ]
+    assert [line.partition(" (")[0] for line in losses.lines()] == [
+        "1 relations of brat were left out: only spans are read",
+        "1 notes of brat were left out: only spans are read",
+    ]
+
+
+@pytest.mark.parametrize(("start", "end"), [(6, 10), (7, 11), (9, 13)])
+def test_the_unit_of_offsets_is_found(start: int, end: int, tmp_path: Path) -> None:
+    files = brat(f"T1\tNAME {start} {end}\tAmes\n".encode(), "😀 Dr. Ames".encode())
+    (document,) = read_from("brat", write_files(tmp_path, files))
+    assert document.mentions == (mention(6, 10, "NAME"),)
+
+
+@pytest.mark.parametrize("offset", [0, 1])
+def test_a_byte_order_mark_may_count_as_a_character(offset: int, tmp_path: Path) -> None:
+    annotation = f"T1\tNAME {offset} {offset + 4}\tAmes\n".encode()
+    files = brat(annotation, "\ufeffAmes".encode())
+    (document,) = read_from("brat", write_files(tmp_path, files))
+    (found,) = document.mentions
+    assert document.text[found.start : found.end] == "Ames"
+
+
+def test_discontinuous_mentions_come_back(tmp_path: Path) -> None:
+    document = Document("p", "😀 Dr. Ames", (Mention(((2, 5), (6, 10)), "NAME"),))
+    assert there_and_back("brat", [document], tmp_path) == [document]
+    assert (tmp_path / "corpus" / "p.ann").read_text() == "T1\tNAME 2 5;6 10\tDr. Ames\n"
+
+
+@pytest.mark.parametrize(("content", "message"), MALFORMED)
+def test_malformed_input_is_refused(content: Files, message: str, tmp_path: Path) -> None:
+    check_refusal("brat", content, message, tmp_path)

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from annoseq.errors import FormatError
+from annoseq.formats.documents import Document
+from annoseq.formats.spans_table import read
+from tests.formats.documents import mention, read_from, there_and_back, write_files
+from tests.formats.malformed import LATIN, check_refusal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+HEAD = b"doc_id,text,start,end,label\n"
+MALFORMED: list[tuple[bytes, str]] = [
+    (HEAD + b"1,Dr. X,0,9,A\n", "row 1: found the offsets 0 to 9"),
+    (HEAD + b"1,Dr. X,a,9,A\n", "row 1: column 'start' does not hold a whole number"),
+    (HEAD + b"1,Dr. X,0,,A\n", "row 1: column 'end' does not hold a whole number"),
+    (HEAD + b"1,Dr. X,0,1,\n", "row 1: the label is empty"),
+    (HEAD + b"1,Dr. X,0,1,A\n1,Dr. Y,0,1,A\n", "row 2: its document has another text above"),
+    (HEAD + b"1,Dr. X,0\n", "row 1 (line 2): found 3 fields where the header has 5"),
+    (b"doc_id,start,end,label\n1,0,1,A\n", "there is no column 'text'"),
+    (b"id,text\n1,a\n", "there is no column 'doc_id'"),
+    (b"doc_id,text,start,end,label,score\n1,a,0,1,A,high\n", "row 1: this is not valid JSON"),
+    (HEAD + b'1,"Dr. X\n', "found the end of the table inside a quoted field"),
+    (HEAD + LATIN + b"\n", "row 1 (line 2): found the byte 0xF1"),
+    (HEAD, "the table has no rows"),
+]
+
+
+def test_a_sample_is_read_to_exact_spans(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(
+        "doc_id,text,start,end,label,score,covered\n"
+        "a,😀 Ames,2,6,NAME,0.5,Ames\na,,0,3,two words,,\nb,,,,,,\n".replace(
+            ",,0,3", ",,0,3"
+        ).replace("two words,,\n", "two words,,😀 A\n")
+    )
+    assert read_from("spans", path) == [
+        Document("a", "😀 Ames", (mention(2, 6, "NAME", 0.5), mention(0, 3, "two words"))),
+        Document("b", ""),
+    ]
+
+
+def test_texts_may_be_files(tmp_path: Path) -> None:
+    texts = write_files(tmp_path / "texts", {"a.txt": "😀 Ames".encode()})
+    path = tmp_path / "a.csv"
+    path.write_text("doc_id,start,end,label\na,5,9,NAME\n")
+    assert list(read(path, texts=texts, offset_unit="bytes")) == [
+        Document("a", "😀 Ames", (mention(2, 6, "NAME"),))
+    ]
+    path.write_text("doc_id,start,end,label\nb,5,9,NAME\n")
+    with pytest.raises(FormatError) as caught:
+        list(read(path, texts=texts, offset_unit="auto"))
+    assert str(caught.value) == f"{path}: row 1: there is no b.txt in {texts}. Add it."
+
+
+def test_documents_come_back(tmp_path: Path) -> None:
+    documents = [
+        Document("a", "😀 Ames\n", (mention(2, 6, "NAME", 0.25), mention(0, 3, "X"))),
+        Document("b", "nothing"),
+    ]
+    assert there_and_back("spans", documents, tmp_path) == documents
+    assert (tmp_path / "corpus.csv").read_text().count("Ames") == 1
+
+
+@pytest.mark.parametrize(("content", "message"), MALFORMED)
+def test_malformed_input_is_refused(content: bytes, message: str, tmp_path: Path) -> None:
+    check_refusal("spans", content, message, tmp_path)
