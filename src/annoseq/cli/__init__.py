@@ -1,60 +1,99 @@
-"""The command line: one verb per stage, each in a module of its own, loaded when it is used."""
+"""Command line: a command per stage, each imported when it is used."""
 
 from __future__ import annotations
 
 import os
 import sys
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Group
 
 from annoseq._version import __version__
-from annoseq.cli.error_messages import explain
+from annoseq.cli.error_messages import usage_error_message
 from annoseq.errors import AnnoseqError
 
-app = App(
-    name="annoseq",
-    help="Learn to annotate text from examples, without changing a character of it.",
-    version=__version__,
-    suppress_keyboard_interrupt=False,
-)
-_ELSEWHERE = {
-    "sample": "datasets",
-    "show-batch": "datasets",
-    "prepare": "datasets",
-    "export": "convert",
-    "compare": "score",
+_COMMANDS = {
+    "Data": {
+        "sample": ("datasets:sample", "Write a synthetic corpus of annotated clinical sentences."),
+        "check": (
+            "check:check",
+            "Look at a table of pairs and name every row that cannot be used.",
+        ),
+        "show-batch": ("datasets:show_batch", "Show training rows as the model sees them."),
+        "prepare": (
+            "datasets:prepare",
+            "Split pairs, build the vocabularies, and save all of it for training.",
+        ),
+    },
+    "Train": {
+        "find-lr": ("find_lr:find_lr", "Find a learning rate by a range test."),
+        "train": ("train:train", "Train a model on a table of pairs or on prepared data."),
+        "sweep": ("sweep:sweep", "Train with many settings and keep the best model."),
+    },
+    "Annotate": {
+        "annotate": (
+            "annotate:annotate",
+            "Annotate the texts of a table, a folder, a file or a pipe.",
+        ),
+        "redact": (
+            "redact:redact",
+            "Write texts de-identified: labels, masks or surrogates for what a model finds.",
+        ),
+    },
+    "Measure": {
+        "evaluate": ("evaluate:evaluate", "Score a model on a table of pairs."),
+        "score": ("score:score", "Score predicted spans, whoever made them, against gold ones."),
+        "compare": ("score:compare", "Compare two files of scores, document by document."),
+    },
+    "Exchange": {
+        "import": ("convert:import_", "Turn a corpus into a table of pairs."),
+        "export": ("convert:export", "Write annotations, or pairs, in another program's format."),
+    },
 }
-for _name, _help in {
-    "sample": "Write a synthetic corpus of annotated clinical sentences.",
-    "check": "Look at a table of pairs and name every row that cannot be used.",
-    "show-batch": "Show training rows as the model sees them.",
-    "prepare": "Split pairs, build the vocabularies, and save all of it for training.",
-    "find-lr": "Find a learning rate by a range test.",
-    "train": "Train a model on a table of pairs or on prepared data.",
-    "sweep": "Train with many settings and keep the best model.",
-    "annotate": "Annotate the texts of a table, a folder, a file or a pipe.",
-    "redact": "Write texts de-identified: labels, masks or surrogates for what a model finds.",
-    "export": "Write annotations, or pairs, in another program's format.",
-    "evaluate": "Score a model on a table of pairs.",
-    "score": "Score predicted spans, whoever made them, against gold ones.",
-    "compare": "Compare two files of scores, document by document.",
-}.items():
-    _function = _name.replace("-", "_")
-    _module = _ELSEWHERE.get(_name, _function)
-    app.command(f"annoseq.cli.{_module}:{_function}", name=_name, help=_help)
-app.command(
-    "annoseq.cli.convert:import_", name="import", help="Turn a corpus into a table of pairs."
-)
-_vectors = App(name="vectors", help="Train word vectors on the pairs' own text, or look at some.")
-for _name, _help in {
-    "train": "Train fastText vectors on the pairs' own text.",
-    "show": "Show words' vectors and their nearest neighbours.",
-}.items():
-    _vectors.command(f"annoseq.cli.vectors:{_name}", name=_name, help=_help)
-app.command(_vectors)
+"""Module, function and help of each command, by stage."""
+_GROUPS = {name: Group(name, sort_key=place) for place, name in enumerate(_COMMANDS)}
+
+
+def _make_app() -> App:
+    app = App(
+        name="annoseq",
+        help="Learn to annotate text from examples, without changing a character of it.",
+        version=__version__,
+        suppress_keyboard_interrupt=False,
+    )
+    app["--help"].group = app["--version"].group = Group("Options", sort_key=len(_GROUPS))
+    for stage, commands in _COMMANDS.items():
+        for place, (name, (function, summary)) in enumerate(commands.items()):
+            app.command(
+                f"annoseq.cli.{function}",
+                name=name,
+                help=summary,
+                group=_GROUPS[stage],
+                sort_key=place,
+            )
+    vectors = App(
+        name="vectors",
+        help="Train word vectors on the pairs' own text, or look at some.",
+        group=_GROUPS["Data"],
+        sort_key=len(_COMMANDS["Data"]),
+    )
+    vectors.command(
+        "annoseq.cli.vectors:train",
+        name="train",
+        help="Train fastText vectors on the pairs' own text.",
+    )
+    vectors.command(
+        "annoseq.cli.vectors:show",
+        name="show",
+        help="Show words' vectors and their nearest neighbours.",
+    )
+    app.command(vectors)
+    return app
+
+
+app = _make_app()
 
 _BROKEN_PIPE = 141
-"""What a shell reports of a program that ends because nobody reads its output."""
+"""Exit code that a shell reports of a program whose output nobody reads."""
 
 
 def main() -> None:
@@ -63,22 +102,21 @@ def main() -> None:
         # cyclopts takes a bare - for an option; as a path, ./- is the same, and is - again.
         words = ["./-" if word == "-" else word for word in sys.argv[1:]]
         app(words, exit_on_error=False, print_error=False, result_action="return_value")
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed by the caller
+            sys.stdout.flush()
     except CycloptsError as error:
-        _fail(explain(error), code=2)
+        _fail(usage_error_message(error), code=2)
     except AnnoseqError as error:
         _fail(str(error), code=2)
     except KeyboardInterrupt as interrupt:
         _fail(str(interrupt) or "interrupted", code=130)
     except BrokenPipeError:
-        _drop_output()
+        _discard_output()
         sys.exit(_BROKEN_PIPE)
     except OSError as error:
-        # Files have been explained where they are opened: what remains is our own output.
-        _drop_output()
-        _fail(f"standard output cannot be written: {error.strerror}. Nothing follows.", code=2)
+        _fail(_os_error_message(error), code=2)
     except RuntimeError as error:
-        if not _is_lack_of_memory(error):
+        if not _is_out_of_memory(error):
             raise
         _fail(
             "the memory of the GPU does not suffice. Use smaller batches, or --device cpu, or end "
@@ -90,7 +128,32 @@ def main() -> None:
         sys.exit(_BROKEN_PIPE if end.code == 1 else end.code)
 
 
-def _is_lack_of_memory(error: RuntimeError) -> bool:
+def _os_error_message(error: OSError) -> str:
+    """Describe an error that was not explained where it occurred."""
+    reason = error.strerror or str(error)
+    if _is_output_broken():
+        _discard_output()
+        return f"standard output cannot be written: {reason}. Nothing follows."
+    if error.filename is None:
+        return f"a file cannot be read or written: {reason}. Check the room on the disk."
+    paths = " and ".join(map(os.fsdecode, filter(None, (error.filename, error.filename2))))
+    return (
+        f"{paths} cannot be read or written: {reason}. "
+        "Check that it exists, and that you may read and write it."
+    )
+
+
+def _is_output_broken() -> bool:
+    """Return True if standard output still holds what it could not write."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        return True
+    return False
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
     torch = sys.modules.get("torch")  # which not every command needs
     return torch is not None and isinstance(error, torch.OutOfMemoryError)
 
@@ -100,6 +163,7 @@ def _fail(message: str, *, code: int) -> None:
     sys.exit(code)
 
 
-def _drop_output() -> None:
+def _discard_output() -> None:
     """Keep Python from trying at exit to write what could not be written."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from annoseq.cli.annotate_output import AnyFormat, StandardOutput, choose_format, is_folder
+from annoseq.cli.annotate_output import AnyFormat, StandardOutput, choose_format, writes_folder
 from annoseq.cli.options import (
     Batching,
     Device,
-    KeptVectors,
+    ModelVectorsPath,
     Lossy,
     ModelPath,
     Overwrite,
     Search,
     at_least,
 )
-from annoseq.cli.output import is_watched, note
+from annoseq.cli.output import is_terminal, print_note
 from annoseq.cli.scoring_options import TargetRecall, wanted_of
 from annoseq.config import SOURCE_COLUMN, BatchConfig, DeviceConfig, SearchConfig
 from annoseq.data.text_inputs import InputFormat, count_texts, is_text_input, read_texts
@@ -81,7 +81,7 @@ def annotate(
     overwrite: Overwrite = False,
     search: Search = SearchConfig(),
     batching: Batching = BatchConfig(),
-    vectors: KeptVectors = None,
+    vectors: ModelVectorsPath = None,
     device: Device = DeviceConfig(),
 ) -> None:
     """Annotate every text, in the order given."""
@@ -99,9 +99,9 @@ def annotate(
         if lossy:
             raise OptionError(f"--lossy has no meaning for the format {asked}. Leave it off.")
     else:
-        from annoseq.cli.annotate_output import converter
+        from annoseq.cli.annotate_output import corpus_writer
 
-        convert = converter(asked, out, texts, lossy=lossy, search=search, overwrite=overwrite)
+        convert = corpus_writer(asked, out, texts, lossy=lossy, search=search, overwrite=overwrite)
     annotator = Annotator.load(model, device=device, vectors=vectors)
     if convert and annotator.is_translator:
         raise OptionError(
@@ -124,7 +124,7 @@ def annotate(
                 "chunk_size": chunk_size,  # it decides the batches, and they the last digits
                 **{name: value for one in sections for name, value in one},
             },
-            is_folder=is_folder(out, texts, chosen),
+            writes_folder=writes_folder(out, texts, chosen),
             resume=resume,
             overwrite=overwrite,
             begin=header(chosen),
@@ -135,7 +135,7 @@ def annotate(
         texts, column=column, format_=input_format, on_bad=bad.take if skip_bad else None
     )
     # A bar among results on one terminal would garble both.
-    has_bar = is_watched() and not (out is None and sys.stdout.isatty())
+    has_bar = is_terminal() and not (out is None and sys.stdout.isatty())
     try:
         total = count_texts(texts, column=column, format_=input_format) if has_bar else None
         with (
@@ -169,7 +169,7 @@ def _explain_resuming(output: StandardOutput | ResumableOutput, error: BaseExcep
         raise KeyboardInterrupt(
             f"interrupted after {done}. Add --resume to the same command to go on."
         ) from None
-    note(f"{done} are done. Add --resume to the same command to go on after them.")
+    print_note(f"{done} are done. Add --resume to the same command to go on after them.")
 
 
 def _ignore(_: int) -> None:
@@ -193,10 +193,10 @@ def _tell(tally: OutputProgress, bad: _Bad, format_: OutputFormat) -> None:
     """Say what is not as it should be, and nothing else."""
     if tally.problems:
         where = "--format jsonl says which" if format_ == "inline" else "`problem` says why"
-        note(f"{tally.problems:,} of {tally.done:,} outputs are not their text plus tags; {where}")
+        print_note(f"{tally.problems:,} of {tally.done:,} outputs are not their text plus tags; {where}")
     if bad.count:
-        note(f"{bad.count:,} could not be read and were left out (--skip-bad):")
+        print_note(f"{bad.count:,} could not be read and were left out (--skip-bad):")
         for error in bad.first:
-            note(f"  {error}")
+            print_note(f"  {error}")
         if bad.count > _NAMED:
-            note(f"  and {bad.count - _NAMED:,} more")
+            print_note(f"  and {bad.count - _NAMED:,} more")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Literal
 
-from annoseq.cli.output import note
+from annoseq.cli.output import print_note
 from annoseq.errors import OptionError
 from annoseq.formats.registry import FORMATS, FORMATS_WITH_SCORES, CorpusFormat
 from annoseq.inference.resumable_output import OutputProgress
@@ -53,7 +53,7 @@ def choose_format(
     return "jsonl"
 
 
-def is_folder(out: Path, texts: Path, format_: OutputFormat) -> bool:
+def writes_folder(out: Path, texts: Path, format_: OutputFormat) -> bool:
     """Tell whether a file is written for every text.
 
     Raises:
@@ -61,11 +61,11 @@ def is_folder(out: Path, texts: Path, format_: OutputFormat) -> bool:
     """
     if format_ != "inline" or not texts.is_dir():
         return False
-    keep_apart(out, texts)
+    check_outside_input(out, texts)
     return True
 
 
-def keep_apart(out: Path, texts: Path) -> None:
+def check_outside_input(out: Path, texts: Path) -> None:
     """Raise `OptionError` where the output would lie in the folder that is read."""
     if texts.is_dir() and out.resolve().is_relative_to(texts.resolve()):
         raise OptionError(f"--out {out} is inside {texts}, which is read. Name a folder outside.")
@@ -85,7 +85,7 @@ class StandardOutput:
         self.tally = tally
 
 
-def write(
+def write_corpus(
     format_: CorpusFormat,
     documents: Iterable[Document],
     target: Path,
@@ -109,10 +109,10 @@ def write(
             advance=advance,
         )
     for line in [*notes.lines(), *losses.lines()]:
-        note(line)
+        print_note(line)
 
 
-def converter(
+def corpus_writer(
     format_: CorpusFormat,
     out: Path | None,
     texts: Path,
@@ -136,7 +136,7 @@ def converter(
         target = "a folder" if entry.is_folder else "a file"
         raise OptionError(f"--format {format_} writes {target}. Name it with --out.")
     if entry.is_folder:
-        keep_apart(out, texts)
+        check_outside_input(out, texts)
     if not lossy and not search.free and not entry.holds_scores:
         raise OptionError(
             f"--format {format_} cannot hold the scores of annotations. Add --lossy to leave out "
@@ -147,6 +147,6 @@ def converter(
 
     def convert(path: Path) -> None:
         documents = read_output_documents(path, losses=losses, notes=notes, format_="jsonl")
-        write(format_, documents, out, losses=losses, notes=notes, overwrite=overwrite)
+        write_corpus(format_, documents, out, losses=losses, notes=notes, overwrite=overwrite)
 
     return convert

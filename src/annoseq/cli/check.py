@@ -12,9 +12,9 @@ from rich.text import Text
 
 from annoseq.check.check_report import visible
 from annoseq.check.checks import check_pairs
-from annoseq.cli.loading import read
+from annoseq.cli.loading import read_table
 from annoseq.cli.options import Columns, InputFormat, PairsPath, ValidPath, at_least
-from annoseq.cli.output import say
+from annoseq.cli.output import print_result
 from annoseq.config import ColumnsConfig, DataConfig
 from annoseq.data.splits import split_rows
 from annoseq.errors import PairsError
@@ -43,15 +43,15 @@ def check(
     columns: Columns = ColumnsConfig(),
 ) -> None:
     """Examine every row; exit with 2 if there is one that cannot be used."""
-    table = read(pairs, columns, input_format=input_format)
+    table = read_table(pairs, columns, input_format=input_format)
     diagnosis = check_pairs(
         table,
         task=None if task == "auto" else task,
-        valid=None if valid is None else read(valid, columns),
+        valid=None if valid is None else read_table(valid, columns),
         split=None if valid is not None else _default_split(table),
     )
     if json_output:
-        say(diagnosis.to_json())
+        print_result(diagnosis.to_json())
     else:
         for some in (table[:head], table[len(table) - tail :]):
             if some:

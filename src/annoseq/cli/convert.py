@@ -7,9 +7,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from annoseq.cli.annotate_output import write
+from annoseq.cli.annotate_output import write_corpus
 from annoseq.cli.options import Lossy, Overwrite, at_least
-from annoseq.cli.output import note
+from annoseq.cli.output import print_note
 from annoseq.config import SOURCE_COLUMN, TARGET_COLUMN
 from annoseq.errors import OptionError
 from annoseq.formats.capabilities import ConversionLosses
@@ -61,7 +61,7 @@ def export(
     documents = read_documents(
         annotations, losses=losses, notes=notes, source=source_column, target=target_column
     )
-    write(
+    write_corpus(
         format_,
         documents,
         target,
@@ -157,4 +157,4 @@ def import_(
             advance=advance,
         )
     for line in losses.lines():
-        note(line)
+        print_note(line)

@@ -8,9 +8,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from annoseq.atomic_io import check_folder_writable
-from annoseq.cli.loading import describe, open_dataset
-from annoseq.cli.options import DataPath, Overwrite, PairsPath, Preparing, at_least
-from annoseq.cli.output import note, say
+from annoseq.cli.loading import print_dataset_summary, load_dataset
+from annoseq.cli.options import DataPath, Overwrite, PairsPath, DatasetOptions, at_least
+from annoseq.cli.output import print_note, print_result
 from annoseq.data.pairs import write_pairs
 from annoseq.errors import OptionError
 from annoseq.sample import sample_pairs
@@ -26,7 +26,7 @@ def sample(
 ) -> None:
     """Write the sample corpus."""
     write_pairs(sample_pairs(rows, seed=seed), out, overwrite=overwrite)
-    note(f"wrote {rows:,} pairs to {out}; next: annoseq check {out}")
+    print_note(f"wrote {rows:,} pairs to {out}; next: annoseq check {out}")
 
 
 def show_batch(
@@ -34,15 +34,15 @@ def show_batch(
     /,
     *,
     rows: Annotated[int, Parameter(help="Rows to show.", validator=at_least(1))] = 5,
-    preparing: Preparing = Preparing(),
+    dataset_options: DatasetOptions = DatasetOptions(),
 ) -> None:
     """Show rows in tokens, and the shape of a batch."""
-    dataset = open_dataset(pairs, preparing)
-    describe(dataset, dataset.tokenizer)
+    dataset = load_dataset(pairs, dataset_options)
+    print_dataset_summary(dataset, dataset.tokenizer)
     dataset.show_batch(rows)
     batch = dataset.one_batch()
     assert batch.target is not None
-    say(
+    print_result(
         f"the largest batch: source {tuple(batch.source.shape)}, target {tuple(batch.target.shape)}"
         " (rows, tokens)"
     )
@@ -54,13 +54,13 @@ def prepare(
     *,
     out: Annotated[Path, Parameter(help="Folder to write.")],
     overwrite: Overwrite = False,
-    preparing: Preparing = Preparing(),
+    dataset_options: DatasetOptions = DatasetOptions(),
 ) -> None:
     """Prepare pairs and save them."""
     if pairs.is_dir():
         raise OptionError(f"{pairs} is a folder. Give a table of pairs.")
     check_folder_writable(out, overwrite=overwrite)
-    dataset = open_dataset(pairs, preparing)
-    describe(dataset, dataset.tokenizer)
+    dataset = load_dataset(pairs, dataset_options)
+    print_dataset_summary(dataset, dataset.tokenizer)
     dataset.save(out, overwrite=overwrite)
-    note(f"saved {out}; next: annoseq train {out} --out model")
+    print_note(f"saved {out}; next: annoseq train {out} --out model")

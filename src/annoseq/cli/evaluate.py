@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from annoseq.cli.loading import read
+from annoseq.cli.loading import read_table
 from annoseq.cli.options import (
     Batching,
     Columns,
     Device,
     InputFormat,
-    KeptVectors,
+    ModelVectorsPath,
     ModelPath,
     Overwrite,
     PairsPath,
     SkipBad,
     at_least,
 )
-from annoseq.cli.output import note, say
+from annoseq.cli.output import print_note, print_result
 from annoseq.cli.scoring_options import (
     JsonPath,
     Pictures,
@@ -103,7 +103,7 @@ def evaluate(
     input_format: InputFormat = None,
     columns: Columns = ColumnsConfig(),
     batching: Batching = BatchConfig(),
-    vectors: KeptVectors = None,
+    vectors: ModelVectorsPath = None,
     device: Device = DeviceConfig(),
 ) -> None:
     """Let a model write for every row, and annotate it, and compare with the targets."""
@@ -115,7 +115,7 @@ def evaluate(
     annotator = Annotator.load(model, device=device, vectors=vectors)
     wanted = wanted_of(annotator, target_recall)
     trained = annotator.model
-    table = read(pairs, columns, input_format=input_format)
+    table = read_table(pairs, columns, input_format=input_format)
     part, chosen, rest = _choose(table, trained.config, part=part, skip_bad=skip_bad)
     found = _annotate(annotator, chosen, batching, target_recall)
     predictions = _outputs(annotator, chosen, found, batching)
@@ -150,7 +150,7 @@ def evaluate(
         predictions.write(out, overwrite=overwrite)
     for name in _FREE:
         if name in record:
-            say(f"{name:20} {record[name]:.4f}")
+            print_result(f"{name:20} {record[name]:.4f}")
     tell_scores(scorer, *promise)  # last: what reads it may end before it is read
 
 
@@ -249,7 +249,7 @@ def _parse(table: Pairs, *, task: Task, skip_bad: bool) -> Sequence[Example]:
     """Parse a table, without the rows that cannot be used, or raise if there are any."""
     parsed = parse_pairs(table, task=task, name=table.name, skip_bad=skip_bad)
     if parsed.errors:
-        note(f"{len(parsed.errors):,} rows cannot be used and were left out (--skip-bad)")
+        print_note(f"{len(parsed.errors):,} rows cannot be used and were left out (--skip-bad)")
     return parsed.examples
 
 
@@ -280,7 +280,7 @@ def _choose(
             "are of another. Give that one, or score rows that it has seen with --part all."
         )
     kept, rest = (train, valid) if part == "train" else (valid, train)
-    note(
+    print_note(
         f"scoring {len(kept):,} of {len(table):,} rows of {table.name}: "
         + ("those the model was trained on" if part == "train" else "those kept for validation")
     )

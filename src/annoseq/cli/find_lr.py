@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from annoseq.atomic_io import check_writable
-from annoseq.cli.loading import describe, describe_vectors, open_dataset
+from annoseq.cli.loading import print_dataset_summary, print_vectors_summary, load_dataset
 from annoseq.cli.options import (
     Batching,
     DataPath,
@@ -13,13 +13,13 @@ from annoseq.cli.options import (
     Overwrite,
     PatternsPath,
     Plot,
-    Preparing,
+    DatasetOptions,
     Training,
     VectorsPath,
 )
-from annoseq.cli.output import note, say
+from annoseq.cli.output import print_note, print_result
 from annoseq.config import BatchConfig, DeviceConfig, NetworkConfig, TrainingConfig
-from annoseq.devices import Compute
+from annoseq.devices import ComputeDevice
 from annoseq.tokenization.gazetteer import LexiconFeatures
 from annoseq.torchrun import torchrun_environment
 from annoseq.training.learner import Learner
@@ -31,7 +31,7 @@ def find_lr(
     *,
     plot: Plot = None,
     overwrite: Overwrite = False,
-    preparing: Preparing = Preparing(),
+    dataset_options: DatasetOptions = DatasetOptions(),
     network: Network = NetworkConfig(),
     vectors: VectorsPath = None,
     lexicon: Lexicon = (),
@@ -43,8 +43,8 @@ def find_lr(
     """Run the range test and print the suggestion."""
     if plot and torchrun_environment().is_main:
         check_writable(plot, overwrite=overwrite)
-    Compute.choose(device)  # before the table is read, which may take long
-    dataset = open_dataset(pairs, preparing)
+    ComputeDevice.select(device)  # before the table is read, which may take long
+    dataset = load_dataset(pairs, dataset_options)
     learner = Learner(
         dataset,
         model=network,
@@ -54,11 +54,11 @@ def find_lr(
         vectors=vectors,
         lexicon_features=LexiconFeatures(tuple(lexicon), patterns),
     )
-    describe(dataset, learner.tokenizer)
-    describe_vectors(learner.vectors)
+    print_dataset_summary(dataset, learner.tokenizer)
+    print_vectors_summary(learner.vectors)
     finding = learner.lr_find()
     learner.processes.leave()
-    say(f"suggested --max-lr {finding.suggestion:.2e}")
+    print_result(f"suggested --max-lr {finding.suggestion:.2e}")
     if plot and torchrun_environment().is_main:
         finding.plot(plot, overwrite=overwrite)
-        note(f"wrote {plot}")
+        print_note(f"wrote {plot}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from annoseq.cli.output import note
+from annoseq.cli.output import print_note
 from annoseq.data.pairs import Pairs, stream_pairs
 from annoseq.data.streams import source_name
 from annoseq.errors import OptionError
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from annoseq.cli.options import Preparing
+    from annoseq.cli.options import DatasetOptions
     from annoseq.config import ColumnsConfig, DataConfig, NetworkConfig
     from annoseq.data.pairs import Pair
     from annoseq.data.rows import TableFormat
@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     from annoseq.vectors.lookup import TokenVectors
 
 
-def read(path: Path, columns: ColumnsConfig, *, input_format: TableFormat | None = None) -> Pairs:
+def read_table(
+    path: Path, columns: ColumnsConfig, *, input_format: TableFormat | None = None
+) -> Pairs:
     """Read a table of pairs."""
-    return Pairs(stream(path, columns, input_format=input_format), name=source_name(path))
+    return Pairs(stream_table(path, columns, input_format=input_format), name=source_name(path))
 
 
-def stream(
+def stream_table(
     path: Path, columns: ColumnsConfig, *, input_format: TableFormat | None = None
 ) -> Iterator[Pair]:
     """Read a table of pairs, one pair at a time."""
@@ -43,80 +45,87 @@ def stream(
     )
 
 
-OF_VOCABULARIES = frozenset({"tokens", "max_vocab", "bpe_vocab", "min_frequency"})
-"""Options that a tagger has no use for."""
+VOCABULARY_OPTIONS = frozenset({"tokens", "max_vocab", "bpe_vocab", "min_frequency"})
+"""Options that have no meaning for a tagger."""
 
 
-def open_dataset(
-    path: Path, preparing: Preparing, *, tokenizer: Seq2SeqTokenizer | None = None
+def load_dataset(
+    path: Path, options: DatasetOptions, *, tokenizer: Seq2SeqTokenizer | None = None
 ) -> Dataset:
-    """Load prepared data, or split a table of pairs.
+    """Load prepared data, or prepare a table of pairs.
 
     Raises:
-        OptionError: options about preparing were given with data that are prepared already.
+        OptionError: an option of preparation was given with prepared data.
     """
     if path.is_dir():
-        _refuse_prepared(path, preparing)
+        _check_no_preparation(path, options)
         return Dataset.load(path)
+    valid = None if options.valid is None else read_table(options.valid, options.columns)
     return Dataset.from_pairs(
-        read(path, preparing.columns, input_format=preparing.input_format),
-        valid=None if preparing.valid is None else read(preparing.valid, preparing.columns),
-        config=preparing.data,
+        read_table(path, options.columns, input_format=options.input_format),
+        valid=valid,
+        config=options.data,
         tokenizer=tokenizer,
-        skip_bad=preparing.skip_bad,
+        skip_bad=options.skip_bad,
     )
 
 
-def refuse_vocabularies(data: DataConfig, networks: Iterable[NetworkConfig]) -> None:
-    """Raise if an option about vocabularies was given and no network has any.
+def check_vocabulary_options(data: DataConfig, networks: Iterable[NetworkConfig]) -> None:
+    """Check that no option about vocabularies was given if no network has a vocabulary.
 
     Raises:
         OptionError: such an option was given.
     """
-    given = sorted(data.model_fields_set & OF_VOCABULARIES)
-    if given and all(network.model == "tagger" for network in networks):
-        option = "--" + given[0].replace("_", "-")
+    names = sorted(data.model_fields_set & VOCABULARY_OPTIONS)
+    if names and all(network.model == "tagger" for network in networks):
+        option = "--" + names[0].replace("_", "-")
         raise OptionError(
             f"{option} is for models that write; this one is a tagger and has no vocabulary. "
             f"Leave {option} off, or name another model with --model."
         )
 
 
-def _refuse_prepared(path: Path, preparing: Preparing) -> None:
-    given = {*preparing.columns.model_fields_set, *preparing.data.model_fields_set}
-    others = ("valid", "input_format", "skip_bad")
-    if given := given.union(name for name in others if getattr(preparing, name)):
-        option = "--" + min(given).replace("_", "-")
+def _check_no_preparation(path: Path, options: DatasetOptions) -> None:
+    names = {*options.columns.model_fields_set, *options.data.model_fields_set}
+    names |= {name for name in ("valid", "input_format", "skip_bad") if getattr(options, name)}
+    if names:
+        option = "--" + min(names).replace("_", "-")
         raise OptionError(
             f"{path} is prepared data, for which {option} was decided by `annoseq prepare`. "
             f"Leave {option} off, or prepare the data again."
         )
 
 
-def describe_vectors(found: InitialEmbeddings | TokenVectors | None) -> None:
-    """Print for how many words there were vectors: those of the target, or all a tagger reads."""
-    if found is not None:
-        note(f"vectors: {found.summary()}")
+def print_vectors_summary(vectors: InitialEmbeddings | TokenVectors | None) -> None:
+    """Print the coverage of word vectors: of the target's vocabulary, or all words."""
+    if vectors is not None:
+        print_note(f"vectors: {vectors.summary()}")
 
 
-def describe(dataset: Dataset, tokenizer: Seq2SeqTokenizer | TaggerTokenizer | None = None) -> None:
-    """Print the sizes of a dataset, and what it could not take as it was.
+def print_dataset_summary(
+    dataset: Dataset, tokenizer: Seq2SeqTokenizer | TaggerTokenizer | None = None
+) -> None:
+    """Print the task and sizes of a dataset, and counts of skipped rows and widened spans.
 
-    Those that depend on what rows are read with are told where `tokenizer` says it.
+    Those of vocabularies and labels need a `tokenizer`.
     """
     rows = f"{len(dataset.train):,} training and {len(dataset.valid):,} validation rows"
     facts = [f"{dataset.task}: {rows}"]
     if isinstance(tokenizer, Seq2SeqTokenizer):
-        facts.append(f"vocabularies of {len(tokenizer.source):,} and {len(tokenizer.target):,} tokens")
+        facts.append(
+            f"vocabularies of {len(tokenizer.source):,} and {len(tokenizer.target):,} tokens"
+        )
     if tokenizer is not None and dataset.task == "annotate":
         facts.append(f"{len(tokenizer.labels)} labels")
-    note("; ".join(facts))
+    print_note("; ".join(facts))
     if dataset.skipped:
-        note(f"{len(dataset.skipped):,} rows cannot be used and were left out (--skip-bad)")
+        print_note(f"{len(dataset.skipped):,} rows cannot be used and were left out (--skip-bad)")
     misaligned = 0
     if isinstance(tokenizer, Seq2SeqTokenizer):
-        misaligned = dataset.train.misaligned + dataset.valid.misaligned
+        misaligned = dataset.encoded_train.misaligned + dataset.encoded_valid.misaligned
     elif tokenizer is not None:
         misaligned = tokenizer.misaligned
     if misaligned:
-        note(f"{misaligned:,} spans end within a token and were widened; `annoseq check` lists them")
+        print_note(
+            f"{misaligned:,} spans end within a token and were widened; `annoseq check` lists them"
+        )

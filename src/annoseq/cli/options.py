@@ -1,4 +1,4 @@
-"""Options that several commands share. What they mean and default to stands in `config`."""
+"""Options that several commands share, most of them sections of `config`."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from annoseq.config import (
 )
 
 
-def at_least(least: int) -> Callable[[object, int], None]:
-    """Make a check that a number is not smaller."""
+def at_least(minimum: int) -> Callable[[object, int], None]:
+    """Return a cyclopts validator of a number's minimum."""
 
     def check(_: object, number: int) -> None:
-        if number < least:
-            raise ValueError(f"Give a number of at least {least}.")
+        if number < minimum:
+            raise ValueError(f"Give a number of at least {minimum}.")
 
     return check
 
 
-_PICTURES = (".png", ".svg", ".pdf")
+_IMAGE_SUFFIXES = (".png", ".svg", ".pdf")
 
 
-def _check_picture(_: object, path: Path | None) -> None:
-    if path and path.suffix.lower() not in _PICTURES:
-        raise ValueError(f"Use a name that ends in one of {', '.join(_PICTURES)}.")
+def _check_image_suffix(_: object, path: Path | None) -> None:
+    if path and path.suffix.lower() not in _IMAGE_SUFFIXES:
+        raise ValueError(f"Use a name that ends in one of {', '.join(_IMAGE_SUFFIXES)}.")
 
 
 Columns = Annotated[ColumnsConfig, Parameter(name="*", group="Table")]
@@ -74,7 +74,7 @@ VectorsPath = Annotated[
         group="Network",
     ),
 ]
-KeptVectors = Annotated[
+ModelVectorsPath = Annotated[
     Path | None,
     Parameter(
         help="Word vectors that the tagger was trained with, if they are no longer where they were."
@@ -105,7 +105,9 @@ SkipBad = Annotated[
 ]
 Plot = Annotated[
     Path | None,
-    Parameter(help="Picture of the curves to write (.png, .svg, .pdf).", validator=_check_picture),
+    Parameter(
+        help="Picture of the curves to write (.png, .svg, .pdf).", validator=_check_image_suffix
+    ),
 ]
 Overwrite = Annotated[bool, Parameter(help="Replace what is there already.", negative="")]
 Lossy = Annotated[
@@ -115,8 +117,8 @@ Lossy = Annotated[
 
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Preparing:
-    """How rows of a table become training and validation rows."""
+class DatasetOptions:
+    """Options of preparing a table of pairs: columns, split, tokens and vocabularies."""
 
     valid: ValidPath = None
     skip_bad: SkipBad = False

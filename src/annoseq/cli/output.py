@@ -1,4 +1,4 @@
-"""Where a command's words go: results to standard output, remarks to standard error."""
+"""Printing: results to standard output, notes to standard error, by the main process only."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import sys
 from annoseq.torchrun import torchrun_environment
 
 
-def say(message: str) -> None:
-    """Print a result, once where several processes work together."""
+def print_result(message: str) -> None:
+    """Print a result to standard output."""
     if torchrun_environment().is_main:
         print(message, flush=True)  # noqa: T201
 
 
-def note(message: str) -> None:
-    """Print a remark, which a pipe does not carry on."""
+def print_note(message: str) -> None:
+    """Print a note to standard error, which a pipe does not pass on."""
     if torchrun_environment().is_main:
         print(message, file=sys.stderr, flush=True)  # noqa: T201
 
 
-def is_watched() -> bool:
-    """Tell whether somebody sees the progress bar."""
+def is_terminal() -> bool:
+    """Return True if standard error, where progress bars go, is a terminal."""
     return sys.stderr.isatty()

@@ -13,8 +13,8 @@ from rich.console import Console
 
 from annoseq._version import __version__
 from annoseq.atomic_io import check_writable, check_folder_writable, atomic_file, atomic_folder
-from annoseq.cli.options import Batching, Device, KeptVectors, ModelPath, Overwrite, at_least
-from annoseq.cli.output import is_watched, say
+from annoseq.cli.options import Batching, Device, ModelVectorsPath, ModelPath, Overwrite, at_least
+from annoseq.cli.output import is_terminal, print_result
 from annoseq.cli.scoring_options import TargetRecall, wanted_of
 from annoseq.config import DOCUMENT_COLUMN, SOURCE_COLUMN, BatchConfig, DeviceConfig
 from annoseq.data.streams import is_standard_input
@@ -122,7 +122,7 @@ def redact(
     ] = 1_000,
     overwrite: Overwrite = False,
     batching: Batching = BatchConfig(),
-    vectors: KeptVectors = None,
+    vectors: ModelVectorsPath = None,
     device: Device = DeviceConfig(),
 ) -> None:
     """Replace what a model finds in texts, and write them de-identified."""
@@ -148,7 +148,7 @@ def redact(
     )
     kinds = PhiTypeTable.load(table)
     patterns = load_patterns(also) if also else []
-    kinds.check(pattern.label for pattern in patterns)
+    kinds.check_labels(pattern.label for pattern in patterns)
     secret = KeyedRng.load(key, consistent=consistent)
     maker = SurrogateGenerator(LocaleFaker(locale), secret) if style == "surrogate" else None
     annotator = Annotator.load(model, device=device, vectors=vectors)
@@ -157,7 +157,7 @@ def redact(
             f"{model}: this model writes texts of its own and marks nothing. Give a model that "
             "annotates."
         )
-    kinds.check(annotator.model.tokenizer.labels)
+    kinds.check_labels(annotator.model.tokenizer.labels)
     wanted_of(annotator, target_recall)
     run = RedactionPipeline(
         _annotate(annotator, batching, target_recall),
@@ -166,7 +166,7 @@ def redact(
         GoldIdentifiers.load(gold) if gold else None,
         RedactionReport(leaks=LeakCounts() if gold else None),
     )
-    total = count_texts(texts, column=column, format_=input_format) if is_watched() else None
+    total = count_texts(texts, column=column, format_=input_format) if is_terminal() else None
     waiting = read_documents(texts, column=column, document=document, format_=input_format)
     with (
         _private(mapping, overwrite=overwrite) as pairs,
@@ -188,8 +188,8 @@ def redact(
             "consistent": consistent,
         }
         write_json(new / CONFIG_FILE, settings)
-    print_report(report, Console(width=None if is_watched() else 120))
-    say(f"wrote {out}")
+    print_report(report, Console(width=None if is_terminal() else 120))
+    print_result(f"wrote {out}")
 
 
 def _annotate(annotator: Annotator, batching: BatchConfig, target_recall: float | None) -> AnnotateFunction:

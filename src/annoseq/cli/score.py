@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from annoseq.atomic_io import check_writable
-from annoseq.cli.loading import stream
+from annoseq.cli.loading import stream_table
 from annoseq.cli.options import Columns, InputFormat, Overwrite
-from annoseq.cli.output import say
+from annoseq.cli.output import print_result
 from annoseq.cli.scoring_options import (
     JsonPath,
     Pictures,
@@ -97,7 +97,7 @@ def score(
             raise OptionError("standard input cannot be read twice. Give a file.")
     text = TextScorer() if text_scores else None
     images = read_pictures(pictures)
-    pairs = partial(stream, gold, columns, input_format=input_format)
+    pairs = partial(stream_table, gold, columns, input_format=input_format)
     known = summarize_corpus(pairs())
     rows = pair_with_predictions(
         _with_ids(pairs(), _ids(gold, id_column, input_format)),
@@ -169,7 +169,7 @@ def compare(
         check_writable(json_path, overwrite=overwrite)
     differences = compare_scores(read_score_file(a), read_score_file(b), names=(str(a), str(b)))
     for line in difference_lines(differences):
-        say(line)
+        print_result(line)
     if json_path:
         record = {"a": str(a), "b": str(b)}
         found = {name: one.to_dict() for name, one in differences.items()}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from annoseq.atomic_io import check_writable
-from annoseq.cli.output import note, say
+from annoseq.cli.output import print_note, print_result
 from annoseq.data.tables import read_rows
 from annoseq.errors import OptionError
 from annoseq.evaluation.counts import group_by_document
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from annoseq.inference.annotator import Annotator
 
 
-def check_share(_: object, share: float | None) -> None:
+def check_open_fraction(_: object, share: float | None) -> None:
     """Raise `ValueError` unless this is a share, or nothing."""
     if share is not None and not 0 < share < 1:
         raise ValueError("Give a share between 0 and 1, such as 0.99.")
@@ -37,7 +37,7 @@ TargetRecall = Annotated[
     Parameter(
         help="Share of the spans to find, such as 0.98: a tagger then marks less likely ones too, "
         "which costs precision.",
-        validator=check_share,
+        validator=check_open_fraction,
     ),
 ]
 
@@ -52,7 +52,7 @@ def wanted_of(annotator: Annotator, target_recall: float | None) -> RecallTarget
         return None
     wanted = annotator.wanted(target_recall)
     for line in doubts(wanted):
-        note(line)
+        print_note(line)
     return wanted
 
 
@@ -135,7 +135,7 @@ ScoreTargetRecall = Annotated[
     Parameter(
         help="Share of gold spans to find, such as 0.99: chooses from which score on spans are to "
         "be kept, and tells the precision to expect.",
-        validator=check_share,
+        validator=check_open_fraction,
     ),
 ]
 Seen = Annotated[
@@ -169,15 +169,15 @@ def texts_of(path: Path, columns: ColumnsConfig) -> Iterator[str]:
 def tell_scores(scorer: Scorer, *more: str) -> None:
     """Print all scores, those of the rows that were not trained on, if that is known, and more."""
     for line in score_lines(scorer.all):
-        say(line)
+        print_result(line)
     part = scorer.unseen
     if part.rows:
-        say("")
-        say(f"the {part.rows:,} of {scorer.all.rows:,} rows whose text was not trained on:")
+        print_result("")
+        print_result(f"the {part.rows:,} of {scorer.all.rows:,} rows whose text was not trained on:")
         for line in score_lines(part, apart=True):
-            say(line)
+            print_result(line)
     for line in more:
-        say(line)
+        print_result(line)
 
 
 def add_promise(

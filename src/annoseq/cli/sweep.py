@@ -15,10 +15,10 @@ from pydantic import Field, create_model
 from rich.console import Console
 
 from annoseq._version import __version__
-from annoseq.cli.loading import describe as describe_data
-from annoseq.cli.loading import open_dataset, refuse_vocabularies
-from annoseq.cli.options import DataPath, Device, Overwrite, Preparing, VectorsPath
-from annoseq.cli.output import note, say
+from annoseq.cli.loading import describe_settings as describe_data
+from annoseq.cli.loading import load_dataset, check_vocabulary_options
+from annoseq.cli.options import DataPath, Device, Overwrite, DatasetOptions, VectorsPath
+from annoseq.cli.output import print_note, print_result
 from annoseq.config import (
     BatchConfig,
     DeviceConfig,
@@ -27,15 +27,16 @@ from annoseq.config import (
     SweepConfig,
     TrainingConfig,
 )
-from annoseq.devices import Compute
+from annoseq.devices import ComputeDevice
 from annoseq.errors import OptionError
-from annoseq.training.sweep.optuna_search import import_optuna, search
-from annoseq.training.sweep.runs import describe, plot_runs, show_table
-from annoseq.training.sweep.search_space import Choice, Settings, Space, option
+from annoseq.training.sweep.optuna_search import import_optuna, run_optuna_search
+from annoseq.training.sweep.results import describe_settings, plot_runs, results_table
+from annoseq.training.sweep.search_space import CategoricalDimension, TrialSettings, SearchSpace, option_name
 from annoseq.training.sweep.sweep_folder import SweepFolder
-from annoseq.training.sweep.trial import Sweep, run_grid, work_in_parallel
+from annoseq.training.sweep.trial import Sweep, run_grid, run_workers
 from annoseq.vectors.lookup import open_vectors
-from annoseq.vectors.word_vectors import fingerprint
+from annoseq.data.pairs import fingerprint_pairs
+from annoseq.vectors.random_access import file_fingerprint
 
 
 def choices_of(section: type[ConfigSection]) -> type[ConfigSection]:
@@ -74,7 +75,7 @@ if TYPE_CHECKING:
 
     from annoseq.tokenization.dataset import Dataset
     from annoseq.training.recorder import Epoch
-    from annoseq.training.sweep.runs import Run
+    from annoseq.training.sweep.results import SweepRun
 
     NetworkChoices: TypeAlias = ConfigSection
     TrainingChoices: TypeAlias = ConfigSection
@@ -98,7 +99,7 @@ def sweep(
         bool, Parameter(help="Tell how many runs there would be, and end.", negative="")
     ] = False,
     overwrite: Overwrite = False,
-    preparing: Preparing = Preparing(),
+    dataset_options: DatasetOptions = DatasetOptions(),
     runs: Annotated[SweepConfig, Parameter(name="*", group="Sweep")] = SweepConfig(),  # noqa: B008
     training: Annotated[
         TrainingChoices, Parameter(name="*", group="Training (lists: 5,10,20)")
@@ -113,7 +114,7 @@ def sweep(
     device: Device = DeviceConfig(),
 ) -> None:
     """Train with many settings, each from fresh weights, and keep the best model."""
-    space = Space.parse(given(training, batching, network), ranges=runs.search)
+    space = SearchSpace.parse(given(training, batching, network), ranges=runs.search)
     if runs.search:
         import_optuna()
         if not space.varied:
@@ -125,21 +126,21 @@ def sweep(
         raise OptionError("--resume goes on with what --overwrite removes. Give one of them.")
     if dry_run:
         return _tell_size(space, runs)
-    compute = Compute.choose(device)  # before the table is read, which may take long
+    compute = ComputeDevice.select(device)  # before the table is read, which may take long
     if vectors:
         open_vectors(vectors)  # a bad file, too, is refused now
     folder = SweepFolder(out)
     if not resume:
         folder.rehearse(overwrite=overwrite)
-    dataset = open_dataset(pairs, preparing)
+    dataset = load_dataset(pairs, dataset_options)
     describe_data(dataset)
     sweep = Sweep(dataset, space, folder, device, vectors)
     # All runs of a grid, a first one for every network of a search.
     tried = space.some(sweep.settings) if runs.search else map(sweep.settings, space.grid())
-    refuse_vocabularies(preparing.data, [one.network for one in tried])
+    check_vocabulary_options(dataset_options.data, [one.network for one in tried])
     plan = _plan(dataset, space, compute, is_search=runs.search)
     plan["--vectors"] = (
-        f"{vectors.name}, checksum {fingerprint(vectors)[:12]}" if vectors else "not given"
+        f"{vectors.name}, checksum {file_fingerprint(vectors)[:12]}" if vectors else "not given"
     )
     if resume:
         folder.resume(plan)
@@ -158,7 +159,7 @@ def _carry_out(sweep: Sweep, runs: SweepConfig) -> None:
         if runs.workers == 1:
             work()
         else:
-            work_in_parallel(work, workers=runs.workers)
+            run_workers(work, workers=runs.workers)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"interrupted after {len(folder.runs())} runs. "
@@ -168,12 +169,12 @@ def _carry_out(sweep: Sweep, runs: SweepConfig) -> None:
         folder.tabulate()
         plot_runs(folder.runs(), varied, path=folder.plot)
     # Lines that a narrow terminal breaks are better than figures that are cut.
-    Console(width=1000).print(show_table(folder.runs(), varied))
+    Console(width=1000).print(results_table(folder.runs(), varied))
     if (left := _total(sweep, runs) - len(folder.runs())) > 0:
-        note(f"{left} runs have not ended: other processes are at them.")
+        print_note(f"{left} runs have not ended: other processes are at them.")
     if folder.best.exists():
-        note("The best was chosen by these validation rows, so its figures flatter it.")
-        note(f"saved {folder.best}; next: annoseq evaluate {folder.best} PAIRS, with new pairs")
+        print_note("The best was chosen by these validation rows, so its figures flatter it.")
+        print_note(f"saved {folder.best}; next: annoseq evaluate {folder.best} PAIRS, with new pairs")
 
 
 def _work(sweep: Sweep, runs: SweepConfig) -> Callable[[], None]:
@@ -181,37 +182,37 @@ def _work(sweep: Sweep, runs: SweepConfig) -> Callable[[], None]:
     if not runs.search:
         return partial(run_grid, sweep, report=tell)
     seeds = sweep.space.axes.get("seed")
-    seed = seeds.values[0] if isinstance(seeds, Choice) else TrainingConfig().seed
-    return partial(search, sweep, trials=runs.trials, seed=int(seed), prune=runs.prune, report=tell)
+    seed = seeds.values[0] if isinstance(seeds, CategoricalDimension) else TrainingConfig().seed
+    return partial(run_optuna_search, sweep, trials=runs.trials, seed=int(seed), prune=runs.prune, report=tell)
 
 
 def _total(sweep: Sweep, runs: SweepConfig) -> int:
     return runs.trials if runs.search else len(sweep.space.grid())
 
 
-def _tell_run(run: Run, *, varied: list[str], total: int) -> None:
+def _tell_run(run: SweepRun, *, varied: list[str], total: int) -> None:
     found = f"{run.state} after {len(run.epochs)} epochs"
     if run.best is not None:
         found += f", best {_name(run.best)} {run.best.score:.4f} in epoch {run.best.epoch}"
     settings = f" ({describe(run, varied)})" if varied else ""
-    say(f"run {run.number} of {total}{settings}: {found}, {run.seconds:.0f} s")
+    print_result(f"run {run.number} of {total}{settings}: {found}, {run.seconds:.0f} s")
 
 
 def _name(epoch: Epoch) -> str:
     return epoch.criterion.replace("_", " ")
 
 
-def _tell_size(space: Space, runs: SweepConfig) -> None:
+def _tell_size(space: SearchSpace, runs: SweepConfig) -> None:
     if runs.search:
-        say(f"{runs.trials} runs, chosen from {', '.join(map(option, space.varied))}")
+        print_result(f"{runs.trials} runs, chosen from {', '.join(map(option, space.varied))}")
         return
     grid = space.grid()
-    epochs = [Settings.of(values).training.epochs for values in grid]
+    epochs = [TrialSettings.of(values).training.epochs for values in grid]
     counted = sum(one for one in epochs if one != "auto")
-    say(f"{len(grid)} runs" + (f", {counted:,} epochs in all" if "auto" not in epochs else ""))
+    print_result(f"{len(grid)} runs" + (f", {counted:,} epochs in all" if "auto" not in epochs else ""))
 
 
-def _plan(dataset: Dataset, space: Space, compute: Compute, *, is_search: bool) -> dict[str, Any]:
+def _plan(dataset: Dataset, space: SearchSpace, compute: ComputeDevice, *, is_search: bool) -> dict[str, Any]:
     """Return all that decides a sweep, so that a resumed one is the same sweep."""
     return {
         "annoseq": __version__,
@@ -219,9 +220,9 @@ def _plan(dataset: Dataset, space: Space, compute: Compute, *, is_search: bool) 
         "pairs": dataset.fingerprint,
         "data": dataset.config.model_dump(),
         "training rows": len(dataset.train),
-        "validation pairs": dataset.valid.fingerprint(),
+        "validation pairs": fingerprint_pairs(dataset.valid),
         # Of a table, its pairs and settings decide them.
         "vocabularies": dataset.tokenizer.signature() if dataset.folder else "of the pairs",
         "precision": str(compute.dtype),
-        **{option(name): str(axis) for name, axis in space.axes.items()},
+        **{option_name(name): str(axis) for name, axis in space.axes.items()},
     }

@@ -10,11 +10,11 @@ from cyclopts import Parameter
 
 from annoseq.atomic_io import check_writable, check_folder_writable
 from annoseq.cli.loading import (
-    OF_VOCABULARIES,
-    describe,
-    describe_vectors,
-    open_dataset,
-    refuse_vocabularies,
+    VOCABULARY_OPTIONS,
+    print_dataset_summary,
+    print_vectors_summary,
+    load_dataset,
+    check_vocabulary_options,
 )
 from annoseq.cli.options import (
     Batching,
@@ -25,14 +25,14 @@ from annoseq.cli.options import (
     Overwrite,
     PatternsPath,
     Plot,
-    Preparing,
+    DatasetOptions,
     Training,
     VectorsPath,
 )
-from annoseq.cli.output import note, say
+from annoseq.cli.output import print_note, print_result
 from annoseq.config import BatchConfig, DataConfig, DeviceConfig, NetworkConfig, TrainingConfig
 from annoseq.data.streams import is_standard_input
-from annoseq.devices import Compute
+from annoseq.devices import ComputeDevice
 from annoseq.errors import OptionError
 from annoseq.models.serialization import TrainedModel
 from annoseq.tokenization.gazetteer import LexiconFeatures
@@ -54,7 +54,7 @@ def train(
     ] = False,
     plot: Plot = None,
     overwrite: Overwrite = False,
-    preparing: Preparing = Preparing(),
+    dataset_options: DatasetOptions = DatasetOptions(),
     network: Network = NetworkConfig(),
     vectors: VectorsPath = None,
     lexicon: Lexicon = (),
@@ -68,7 +68,7 @@ def train(
         check_folder_writable(out, overwrite=overwrite)
         if plot:
             check_writable(plot, overwrite=overwrite)
-    Compute.choose(device)  # before the table is read, which may take long
+    ComputeDevice.select(device)  # before the table is read, which may take long
     checkpoint = out.with_name(f"{out.name}.training")
     if checkpoint.exists() and not (resume or overwrite):
         raise OptionError(
@@ -81,13 +81,13 @@ def train(
         )
     base = None
     if go_on_from is not None:
-        _refuse_settled(network, preparing.data)
+        _refuse_settled(network, dataset_options.data)
         base = TrainedModel.load(go_on_from, vectors=vectors)
         # The same rows are kept for validation as before, or the model would have seen them.
-        preparing = replace(preparing, data=_as_before(base, preparing.data))
-    dataset = open_dataset(pairs, preparing, tokenizer=_vocabularies(base))
+        dataset_options = replace(dataset_options, data=_as_before(base, dataset_options.data))
+    dataset = load_dataset(pairs, dataset_options, tokenizer=_vocabularies(base))
     if base is None:
-        refuse_vocabularies(preparing.data, [network.settled(task=dataset.task)])
+        check_vocabulary_options(dataset_options.data, [network.resolve_auto(task=dataset.task)])
     learner = Learner(
         dataset,
         base=base,
@@ -98,10 +98,10 @@ def train(
         vectors=vectors if base is None else None,
         lexicon_features=LexiconFeatures(tuple(lexicon), patterns),
     )
-    describe(dataset, learner.tokenizer)
-    describe_vectors(learner.vectors)
+    print_dataset_summary(dataset, learner.tokenizer)
+    print_vectors_summary(learner.vectors)
     try:
-        learner.fit_one_cycle(checkpoint=checkpoint, resume=resume, report=say)
+        learner.fit_one_cycle(checkpoint=checkpoint, resume=resume, report=print_result)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"interrupted. Add --resume to the same command to go on after epoch {learner.epochs}."
@@ -113,13 +113,13 @@ def train(
             learner.recorder.plot(plot, overwrite=overwrite)
     learner.processes.leave()
     speed = learner.recorder.epochs[-1].pairs_per_second
-    say(
+    print_result(
         f"{speed:,.0f} pairs/s, peak memory {learner.compute.peak_memory() / 1e9:.2f} GB "
         f"({_devices(learner)})"
     )
     table = "PAIRS" if pairs.is_dir() or is_standard_input(pairs) else pairs
-    columns = preparing.columns.options()
-    note(f"saved {out}; next: annoseq evaluate {out} {table}{columns} --show 10")
+    columns = dataset_options.columns.options()
+    print_note(f"saved {out}; next: annoseq evaluate {out} {table}{columns} --show 10")
 
 
 def _devices(learner: Learner) -> str:
@@ -142,8 +142,8 @@ def _refuse_settled(network: NetworkConfig, data: DataConfig) -> None:
     Raises:
         OptionError: such an option was given.
     """
-    settled = data.model_fields_set & {"task", *OF_VOCABULARIES}
-    names = [*settled, *network.options_given()]
+    settled = data.model_fields_set & {"task", *VOCABULARY_OPTIONS}
+    names = [*settled, *network.explicit_options()]
     if names:
         option = "--" + min(names).replace("_", "-")
         raise OptionError(

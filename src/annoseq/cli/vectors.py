@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from annoseq.atomic_io import check_writable
-from annoseq.cli.loading import read
+from annoseq.cli.loading import read_table
 from annoseq.cli.options import Columns, InputFormat, Overwrite, PairsPath, at_least
-from annoseq.cli.output import note, say
+from annoseq.cli.output import print_note, print_result
 from annoseq.config import ColumnsConfig
 from annoseq.data.examples import parse_pairs
 from annoseq.errors import DatasetError, OptionError
@@ -52,10 +52,10 @@ def train(
     """Train fastText vectors on the pairs' own text."""
     import_gensim()  # before the table is read, which may take long
     check_writable(out, overwrite=overwrite)
-    table = read(pairs, columns, input_format=input_format)
+    table = read_table(pairs, columns, input_format=input_format)
     chosen = parse_pairs(table, skip_bad=True).task if task == "auto" else task
     words = train_fasttext(table, out, task=chosen, config=vectors, overwrite=overwrite)
-    note(
+    print_note(
         f"wrote {out}: {words:,} words, {vectors.width} wide. It lists words of your text: "
         "keep it as private as the text itself"
     )
@@ -99,20 +99,20 @@ def show(
         _list_missing(among, file)
     if not words:
         return
-    for portrait in report_neighbors(words, file, among=among, neighbours=neighbours):
-        say(_lines(portrait, head=head))
+    for report in report_neighbors(words, file, among=among, neighbors=neighbours):
+        print_result(_lines(report, head=head))
 
 
 def _list_missing(words: Sequence[str], vectors: WordVectors) -> None:
-    known = vectors.rows(words).known
-    note(
-        f"of {len(words):,} words {known.count('seen'):,} have a vector, "
-        f"{known.count('composed'):,} are composed of subwords, "
-        f"{known.count('missing'):,} are missing:"
+    origins = vectors.look_up(words).origins
+    print_note(
+        f"of {len(words):,} words {origins.count('seen'):,} have a vector, "
+        f"{origins.count('composed'):,} are composed of subwords, "
+        f"{origins.count('missing'):,} are missing:"
     )
-    for word, kind in zip(words, known, strict=True):
-        if kind == "missing":
-            say(word)
+    for word, origin in zip(words, origins, strict=True):
+        if origin == "missing":
+            print_result(word)
 
 
 def _words_in(folder: Path) -> list[str]:
@@ -131,16 +131,16 @@ def _words_in(folder: Path) -> list[str]:
     return list(words)
 
 
-def _lines(portrait: NeighborReport, *, head: int) -> str:
-    if portrait.known == "missing":
-        return f"{portrait.word}: missing, neither the word nor its subwords have a vector"
-    vector = portrait.vector
+def _lines(report: NeighborReport, *, head: int) -> str:
+    if report.origin == "missing":
+        return f"{report.word}: missing, neither the word nor its subwords have a vector"
+    vector = report.vector
     values = " ".join(f"{value:.4f}" for value in vector[:head].tolist())
     rest = f" ... ({len(vector)} values)" if head < len(vector) else ""
-    lines = [f"{portrait.word}: {portrait.known}, norm {portrait.norm:.4f}"]
+    lines = [f"{report.word}: {report.origin}, norm {report.norm:.4f}"]
     if head:
         lines.append(f"  vector   {values}{rest}")
-    if portrait.neighbours:
-        nearest = ", ".join(f"{word} {cosine:.3f}" for word, cosine in portrait.neighbours)
+    if report.neighbors:
+        nearest = ", ".join(f"{word} {cosine:.3f}" for word, cosine in report.neighbors)
         lines.append(f"  nearest  {nearest}")
     return "\n".join(lines)
