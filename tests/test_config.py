@@ -7,11 +7,11 @@ from annoseq import config
 from annoseq.config import (
     AttentionConfig,
     BatchConfig,
+    ConfigSection,
     DataConfig,
     DeviceConfig,
     GruConfig,
     NetworkConfig,
-    Section,
     Task,
     TrainingConfig,
     TransformerConfig,
@@ -20,12 +20,12 @@ from annoseq.config import (
 SECTIONS = [
     kind
     for kind in vars(config).values()
-    if isinstance(kind, type) and issubclass(kind, Section) and kind is not Section
+    if isinstance(kind, type) and issubclass(kind, ConfigSection) and kind is not ConfigSection
 ]
 
 
 @pytest.mark.parametrize("section", SECTIONS)
-def test_every_setting_has_a_default_and_one_sentence_of_help(section: type[Section]) -> None:
+def test_every_setting_has_a_default_and_one_sentence_of_help(section: type[ConfigSection]) -> None:
     made = section()
     for name, field in section.model_fields.items():
         assert getattr(made, name) == field.get_default()
@@ -40,18 +40,18 @@ def test_every_setting_has_a_default_and_one_sentence_of_help(section: type[Sect
         *(BatchConfig, TrainingConfig),
     ],
 )
-def test_what_a_model_folder_holds_survives_its_file(section: type[Section]) -> None:
+def test_what_a_model_folder_holds_survives_its_file(section: type[ConfigSection]) -> None:
     assert section.model_validate_json(section().model_dump_json(), strict=True) == section()
 
 
 @pytest.mark.parametrize("section", SECTIONS)
-def test_an_unknown_setting_is_refused(section: type[Section]) -> None:
+def test_an_unknown_setting_is_refused(section: type[ConfigSection]) -> None:
     with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
         section.model_validate({"no_such_setting": 1})
 
 
 @pytest.mark.parametrize("section", SECTIONS)
-def test_a_setting_does_not_change(section: type[Section]) -> None:
+def test_a_setting_does_not_change(section: type[ConfigSection]) -> None:
     made = section()
     name = next(iter(section.model_fields))
     with pytest.raises(ValidationError, match="Instance is frozen"):
@@ -157,9 +157,9 @@ def test_an_end_of_forcing_belongs_to_falling_forcing() -> None:
     [("gru", 0.0, "padded"), ("attention", 1.0, "token"), ("transformer", 1.0, "token")],
 )
 def test_what_is_left_open_is_settled_by_the_model(model: str, forcing: float, loss: str) -> None:
-    settled = TrainingConfig(epochs=7).settled(model=model, rows=9)
+    settled = TrainingConfig(epochs=7).resolve_auto(model=model, rows=9)
     assert (settled.teacher_forcing, settled.loss, settled.epochs) == (forcing, loss, 7)
-    assert settled.settled(model="gru", rows=9) == settled.settled(model="attention", rows=9)
+    assert settled.resolve_auto(model="gru", rows=9) == settled.resolve_auto(model="attention", rows=9)
     given = TrainingConfig(
         epochs=1,
         max_lr=1e-2,
@@ -168,8 +168,8 @@ def test_what_is_left_open_is_settled_by_the_model(model: str, forcing: float, l
         loss="token",
         forcing_end_epoch=2,
     )
-    assert given.settled(model=model, rows=9) == given
-    assert TrainingConfig(loss="token").settled(model=model, rows=9).loss == "token"
+    assert given.resolve_auto(model=model, rows=9) == given
+    assert TrainingConfig(loss="token").resolve_auto(model=model, rows=9).loss == "token"
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_the_settings_of_a_network_are_a_choice_of_it(
 ) -> None:
     config = NetworkConfig.of(section)
     assert config.model == model
-    assert config.chosen == section
+    assert config.selected == section
     assert NetworkConfig.of(config) is config
     assert config.model_dump() == {"model": model, model: section.model_dump()}
     assert NetworkConfig.model_validate_json(config.model_dump_json(), strict=True) == config
@@ -196,15 +196,15 @@ def test_the_settings_of_a_network_are_a_choice_of_it(
 def test_without_a_choice_it_is_what_suits_the_task(task: Task, model: str) -> None:
     assert NetworkConfig.of(None) == NetworkConfig()
     assert NetworkConfig().model == "auto"
-    assert NetworkConfig().settled(task=task).model == model
-    given = NetworkConfig(gru=GruConfig(hidden=4)).settled(task=task)
-    assert (given.model, given.chosen) == ("gru", GruConfig(hidden=4))
+    assert NetworkConfig().resolve_auto(task=task).model == model
+    given = NetworkConfig(gru=GruConfig(hidden=4)).resolve_auto(task=task)
+    assert (given.model, given.selected) == ("gru", GruConfig(hidden=4))
 
 
 def test_the_options_that_were_given_are_named() -> None:
-    assert NetworkConfig().options_given() == []
+    assert NetworkConfig().explicit_options() == []
     given = NetworkConfig.model_validate({"model": "gru", "gru": {"layers": 1, "hidden": 4}})
-    assert given.options_given() == ["model", "gru.hidden", "gru.layers"]
+    assert given.explicit_options() == ["model", "gru.hidden", "gru.layers"]
 
 
 @pytest.mark.parametrize(

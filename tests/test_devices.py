@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from annoseq.config import DeviceConfig
-from annoseq.devices import Compute
+from annoseq.devices import ComputeDevice
 from annoseq.errors import OptionError
 
 HAS_CUDA, HAS_MPS = torch.cuda.is_available(), torch.backends.mps.is_available()
@@ -16,28 +16,28 @@ needs_cuda = pytest.mark.skipif(not HAS_CUDA, reason="needs a CUDA device")
 
 @needs_no_accelerator
 def test_without_an_accelerator_it_is_the_cpu() -> None:
-    assert Compute.choose() == Compute(torch.device("cpu"), torch.float32)
+    assert ComputeDevice.select() == ComputeDevice(torch.device("cpu"), torch.float32)
 
 
 @needs_cuda
 def test_with_an_accelerator_it_is_taken() -> None:
-    chosen = Compute.choose()
+    chosen = ComputeDevice.select()
     assert chosen.device.type == "cuda"
     assert chosen.dtype == (torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32)
-    assert Compute.choose(DeviceConfig(device="cuda:0")).device == torch.device("cuda:0")
+    assert ComputeDevice.select(DeviceConfig(device="cuda:0")).device == torch.device("cuda:0")
 
 
 @pytest.mark.parametrize("precision", ["auto", "float32"])
 def test_the_cpu_computes_in_float32(precision: str) -> None:
     config = DeviceConfig.model_validate({"device": "cpu", "precision": precision})
-    assert Compute.choose(config) == Compute(torch.device("cpu"), torch.float32)
+    assert ComputeDevice.select(config) == ComputeDevice(torch.device("cpu"), torch.float32)
 
 
 @needs_no_accelerator
 @pytest.mark.parametrize("device", ["cuda", "cuda:1", "mps"])
 def test_a_device_that_is_not_there_is_refused(device: str) -> None:
     with pytest.raises(OptionError) as caught:
-        Compute.choose(DeviceConfig(device=device))
+        ComputeDevice.select(DeviceConfig(device=device))
     assert str(caught.value) == (
         f"--device {device} was asked for, but torch finds no accelerator here. "
         "Use --device auto, or install a build of torch for that device."
@@ -48,21 +48,21 @@ def test_a_device_that_is_not_there_is_refused(device: str) -> None:
 def test_a_device_beyond_the_last_is_refused() -> None:
     count = torch.cuda.device_count()
     with pytest.raises(OptionError, match=f"torch finds {count} x cuda here"):
-        Compute.choose(DeviceConfig(device=f"cuda:{count}"))
+        ComputeDevice.select(DeviceConfig(device=f"cuda:{count}"))
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_half_precision_needs_a_gpu(precision: str) -> None:
     config = DeviceConfig.model_validate({"device": "cpu", "precision": precision})
     with pytest.raises(OptionError) as caught:
-        Compute.choose(config)
+        ComputeDevice.select(config)
     assert str(caught.value) == (
         f"--precision {precision} needs a GPU; the CPU computes in float32 here."
     )
 
 
 def test_on_the_cpu_neither_autocast_nor_a_scaler_changes_a_number() -> None:
-    compute = Compute.choose(CPU)
+    compute = ComputeDevice.select(CPU)
     matrix = torch.full((2, 2), 0.1)
     with compute.autocast():
         product = matrix @ matrix
@@ -75,19 +75,19 @@ def test_on_the_cpu_neither_autocast_nor_a_scaler_changes_a_number() -> None:
 
 def test_float16_alone_is_scaled() -> None:
     cpu = torch.device("cpu")
-    assert Compute(cpu, torch.float16).scaler().is_enabled()
-    assert not Compute(cpu, torch.bfloat16).scaler().is_enabled()
+    assert ComputeDevice(cpu, torch.float16).scaler().is_enabled()
+    assert not ComputeDevice(cpu, torch.bfloat16).scaler().is_enabled()
 
 
 def test_lower_precision_is_used_inside_the_context_only() -> None:
     matrix = torch.ones(2, 2)
-    with Compute(torch.device("cpu"), torch.bfloat16).autocast():
+    with ComputeDevice(torch.device("cpu"), torch.bfloat16).autocast():
         assert (matrix @ matrix).dtype == torch.bfloat16
     assert (matrix @ matrix).dtype == torch.float32
 
 
 def test_peak_memory_is_in_bytes_and_never_falls() -> None:
-    compute = Compute.choose(CPU)
+    compute = ComputeDevice.select(CPU)
     before = compute.peak_memory()
     assert 10**7 < before < 10**12  # Python with torch is larger than 10 MB
     block = bytearray(b"x" * 10**8)
@@ -121,13 +121,13 @@ def test_each_of_several_processes_takes_a_gpu_of_its_own(
 ) -> None:
     with_gpus(monkeypatch, 2)
     start_as(monkeypatch, local_rank=1)
-    chosen = Compute.choose(DeviceConfig(device=device))
-    assert chosen == Compute(torch.device("cuda", 1), torch.bfloat16)
+    chosen = ComputeDevice.select(DeviceConfig(device=device))
+    assert chosen == ComputeDevice(torch.device("cuda", 1), torch.bfloat16)
 
 
 def test_several_processes_can_use_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     start_as(monkeypatch, local_rank=1)
-    assert Compute.choose(CPU).device == torch.device("cpu")
+    assert ComputeDevice.select(CPU).device == torch.device("cpu")
 
 
 @pytest.mark.parametrize(("device", "kind"), [("cuda:1", "cuda"), ("mps", "mps"), ("auto", "mps")])
@@ -137,7 +137,7 @@ def test_several_processes_do_not_share_a_device(
     with_gpus(monkeypatch, 2, kind=kind)
     start_as(monkeypatch, local_rank=0)
     with pytest.raises(OptionError) as caught:
-        Compute.choose(DeviceConfig(device=device))
+        ComputeDevice.select(DeviceConfig(device=device))
     named = "cuda:1" if device == "cuda:1" else "mps"
     assert str(caught.value) == (
         f"several processes cannot train on the one device {named}. Use --device cuda, of which "
@@ -149,7 +149,7 @@ def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -
     with_gpus(monkeypatch, 1)
     start_as(monkeypatch, local_rank=1)
     with pytest.raises(OptionError) as caught:
-        Compute.choose()
+        ComputeDevice.select()
     assert str(caught.value) == (
         "process 2 of this machine needs a GPU of its own, but torch finds 1. Start as many "
         "processes as there are GPUs: torchrun --nproc-per-node gpu."

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from annoseq.decoding.constrained import Edits, Faithful
-from annoseq.tokenization.seq2seq_tokenizer import Example
+from annoseq.decoding.constrained import ConstrainedStepper, EditVocabulary
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
 from annoseq.tokenization.vocabulary import BEGIN, END, PAD, UNKNOWN
 from tests.tiny import (
     SIZE,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from annoseq.tokenization.batching import Batch
 
 BLANK, PIECE = SIZE - 1, SIZE - 2
-EDITS = Edits(
+EDITS = EditVocabulary(
     copy_of=torch.tensor([0, 1, 2, 3, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, 8, 9, 10, 11]),
     is_blank=torch.arange(SIZE) == BLANK,
     continues=torch.arange(SIZE) == PIECE,
@@ -42,12 +42,12 @@ EDITS = Edits(
 )
 """Of two labels; the first may lie in itself."""
 ROWS = [
-    Example([9, 8, BLANK, 5, 10], []),
-    Example([], []),
-    Example([8], []),
-    Example([BLANK, 9, 10, BLANK], []),
-    Example([10, 10, 8], []),
-    Example([1, 7, 9, 8], []),
+    Seq2SeqEncoding([9, 8, BLANK, 5, 10], []),
+    Seq2SeqEncoding([], []),
+    Seq2SeqEncoding([8], []),
+    Seq2SeqEncoding([BLANK, 9, 10, BLANK], []),
+    Seq2SeqEncoding([10, 10, 8], []),
+    Seq2SeqEncoding([1, 7, 9, 8], []),
 ]
 
 
@@ -121,7 +121,7 @@ class Case:
     stepper: Stepper[Any]
     limits: Callable[[Tensor], Tensor]
 
-    def batch(self, rows: Sequence[Example], *, wider: int = 0) -> tuple[Batch, Tensor]:
+    def batch(self, rows: Sequence[Seq2SeqEncoding], *, wider: int = 0) -> tuple[Batch, Tensor]:
         """Return a batch, padded by `wider` more than it must be, and the rows' limits."""
         batch = batch_of(rows, wider=wider)
         return batch, self.limits(batch.source_lengths)
@@ -140,7 +140,7 @@ CASES = {
     "table": Case(Table(), _twice),
     **{name: Case(network, _twice) for name, network in NETWORKS.items()},
     **{
-        f"faithful {name}": Case(Faithful(network, EDITS), EDITS.limits)
+        f"faithful {name}": Case(ConstrainedStepper(network, EDITS), EDITS.limits)
         for name, network in NETWORKS.items()
     },
 }

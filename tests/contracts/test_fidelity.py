@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from annoseq.inference.annotator import Annotator
 from annoseq.models.gru import Gru
-from annoseq.tokenization.seq2seq_tokenizer import Codec
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 from scripts.fuzz_fidelity import fuzz
 from tests.fidelity import (
     HARD,
@@ -66,7 +66,7 @@ def test_the_random_models_do_annotate(search: str) -> None:
     """Without spans, and without windows, the tests above would prove little."""
     texts = list(hard_texts(300, seed=search))
     for model, deepest in {"flat": 1, "nested": 3, "in pieces": 3}.items():
-        assert random_annotator(model).model.codec.bounds.depth == deepest
+        assert random_annotator(model).model.tokenizer.length_stats.depth == deepest
         found = annotate(model, search, texts)
         assert sum(len(one.spans or ()) for one in found) > 100
         assert max(one.windows for one in found) > 2
@@ -81,9 +81,9 @@ def test_weights_that_have_overflown_change_nothing(value: float, search: str) -
     model = random_annotator("nested").model
     network = deepcopy(model.network)
     assert isinstance(network, Gru)
-    assert isinstance(model.codec, Codec)
+    assert isinstance(model.tokenizer, Seq2SeqTokenizer)
     with torch.no_grad():
-        network.target.embedding.weight[model.codec.target.ids[" Ames"]] = value
+        network.target.embedding.weight[model.tokenizer.target.ids[" Ames"]] = value
     texts = ["Dr. Ames, 31y\n", " Ames", "Dr Dr Dr Ames Dr Ames 31 31"]
     found = Annotator(replace(model, network=network)).annotate(texts, search=SEARCHES[search])
     for text, one in zip(texts, found, strict=True):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from annoseq.config import SearchConfig
 from annoseq.decoding.beam_search import beam_search
-from annoseq.decoding.generate import search
+from annoseq.decoding.generate import generate
 from annoseq.tokenization.vocabulary import BEGIN, END, PAD
 from tests.contracts.steppers import (
     CASES,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from annoseq.decoding.sampling import Hypothesis
-    from annoseq.tokenization.seq2seq_tokenizer import Example
+    from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
 
 THOROUGH = settings(max_examples=40, deadline=None)
 FALSE_ALARM = 1e-6
@@ -53,12 +53,12 @@ every_search = pytest.mark.parametrize("config", SEARCHES.values(), ids=SEARCHES
 
 
 def run(
-    case: Case, config: SearchConfig, rows: Sequence[Example] = ROWS, *, wider: int = 0
+    case: Case, config: SearchConfig, rows: Sequence[Seq2SeqEncoding] = ROWS, *, wider: int = 0
 ) -> list[list[Hypothesis]]:
     """Search with names that belong to the rows, wherever they stand."""
     batch, limits = case.batch(rows, wider=wider)
     names = [str(row.source) for row in rows]
-    return search(case.stepper, batch, config, limits=limits, names=names)
+    return generate(case.stepper, batch, config, limits=limits, names=names)
 
 
 @every_case
@@ -141,7 +141,7 @@ def test_what_is_drawn_has_the_steppers_distribution(case: Case) -> None:
     for ids, score in every_output(case.stepper, row, limit=limit):
         expected[shown(ids)] += exp(score)  # type: ignore[assignment] # counts of probability
     batch, _ = case.batch(ROWS[:1] * count)
-    found = search(
+    found = generate(
         case.stepper,
         batch,
         SearchConfig(search="sample"),
@@ -244,7 +244,7 @@ def test_a_wide_beam_finds_what_looking_at_everything_finds(
 
 
 def patient_beam(
-    table: Table, row: Example, *, limit: int, beam_size: int, alpha: float
+    table: Table, row: Seq2SeqEncoding, *, limit: int, beam_size: int, alpha: float
 ) -> list[tuple[tuple[int, ...], float]]:
     """Beam search over one row, in plain Python, which never stops before the beam is empty."""
     batch, _ = Case(table, lambda lengths: lengths).batch([row])

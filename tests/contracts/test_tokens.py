@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from annoseq.config import DataConfig
 from annoseq.data.markup import Span, render, strip_tags
 from annoseq.data.pairs import Pair
-from annoseq.decoding.constrained import CLOSE, COPY, OPEN, Edits, Faithful
+from annoseq.decoding.constrained import CLOSE, COPY, OPEN, ConstrainedStepper, EditVocabulary
 from annoseq.tokenization.batching import collate
 from annoseq.tokenization.dataset import Dataset
-from annoseq.tokenization.pretokenizer import cut_spans
-from annoseq.tokenization.seq2seq_tokenizer import Codec, Example
+from annoseq.tokenization.pretokenizer import find_misaligned_spans
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding, Seq2SeqTokenizer
 from annoseq.tokenization.vocabulary import BEGIN, END, SPECIALS, UNKNOWN
 from tests.data.strategies import annotated_texts
 from tests.fidelity import HARD, annotate, hard_texts, random_annotator
-from tests.tokenization.tables import LETTERS, pairs_of
+from tests.tokenization.tables import LETTERS, pairs_of, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from annoseq.config import Task
     from annoseq.data.pairs import Pairs
     from annoseq.tokenization.batching import Batch
-    from annoseq.tokenization.seq2seq_tokenizer import TokenPair
+    from annoseq.tokenization.linearize import TokenizedPair
 
 KINDS = {
     "words": DataConfig(min_frequency=1),
@@ -42,8 +42,8 @@ SPELLING = [name for name, config in KINDS.items() if config.tokens == "bpe"]
 """The kinds that can write any text."""
 REVERSED = pairs_of(*((pair.target, pair.source) for pair in LETTERS))
 PAIRS: dict[Task, Pairs] = {"annotate": LETTERS, "translate": REVERSED}
-CODECS = {
-    (kind, task): Codec.fit(pairs, task=task, config=config)
+TOKENIZERS = {
+    (kind, task): Seq2SeqTokenizer.fit(parsed(pairs, task), task=task, config=config)
     for kind, config in KINDS.items()
     for task, pairs in PAIRS.items()
 }
@@ -62,15 +62,15 @@ _texts = st.lists(st.sampled_from(HARD + LITERALS) | _characters, max_size=25).m
 @THOROUGH
 @given(text=_texts)
 def test_tokens_joined_are_the_text(kind: str, task: Task, text: str) -> None:
-    codec = CODECS[kind, task]
-    tokens, offsets = codec.source.cut(text)
-    assert "".join(codec.source.spelling.join(tokens)) == text
+    tokenizer = TOKENIZERS[kind, task]
+    tokens, offsets = tokenizer.source.cut(text)
+    assert "".join(tokenizer.source.subwords.join(tokens)) == text
     # A token has the place of its word, and words follow one another without a gap.
     places = list(dict.fromkeys(offsets))
     assert [0, *(end for _, end in places)] == [*(start for start, _ in places), len(text)]
-    goes_on = [codec.source.spelling.continues(token) for token in tokens]
+    goes_on = [tokenizer.source.subwords.continues(token) for token in tokens]
     assert goes_on == [i > 0 and offsets[i] == offsets[i - 1] for i in range(len(offsets))]
-    assert [codec.source.spelling.is_blank(token) for token in tokens] == [
+    assert [tokenizer.source.subwords.is_blank(token) for token in tokens] == [
         text[start:end].isspace() for start, end in offsets
     ]
 
@@ -80,10 +80,10 @@ def test_tokens_joined_are_the_text(kind: str, task: Task, text: str) -> None:
 @THOROUGH
 @given(text=_texts)
 def test_any_text_survives_ids(kind: str, task: Task, text: str) -> None:
-    codec = CODECS[kind, task]
-    ids = codec.encode_source(text).source
-    assert codec.decode(ids) == (text if task == "translate" else render(text, []))
-    fixed = len(SPECIALS) + (2 * len(codec.labels) if task == "annotate" else 0)
+    tokenizer = TOKENIZERS[kind, task]
+    ids = tokenizer.encode_source(text).source
+    assert tokenizer.decode(ids) == (text if task == "translate" else render(text, []))
+    fixed = len(SPECIALS) + (2 * len(tokenizer.labels) if task == "annotate" else 0)
     assert not set(ids) & set(range(fixed))  # no special symbol, and no tag of the annotate task
 
 
@@ -94,15 +94,16 @@ def test_annotations_of_other_texts_survive_ids(
     kind: str, annotation: tuple[str, list[Span]]
 ) -> None:
     text, found = annotation
-    labels = CODECS[kind, "annotate"].labels
+    labels = TOKENIZERS[kind, "annotate"].labels
     spans = [Span(start, end, labels[(start + end) % 3]) for start, end, _ in map(_parts, found)]
-    (row,) = CODECS[kind, "annotate"].tokenize(pairs_of((text, render(text, spans))))
-    example = CODECS[kind, "annotate"].encode(row)
-    assert UNKNOWN not in (*example.source, *example.target)
-    output = CODECS[kind, "annotate"].decode(example.target)
+    (example,) = parsed(pairs_of((text, render(text, spans))))
+    row = TOKENIZERS[kind, "annotate"].tokenize(example)
+    encoding = TOKENIZERS[kind, "annotate"].encode(row)
+    assert UNKNOWN not in (*encoding.source, *encoding.target)
+    output = TOKENIZERS[kind, "annotate"].decode(encoding.target)
     assert strip_tags(output) == text
-    if not row.misfits:
-        assert output == row.reference
+    if not row.misaligned:
+        assert output == example.reference
 
 
 def _parts(span: Span) -> tuple[int, int, str]:
@@ -114,8 +115,8 @@ def _parts(span: Span) -> tuple[int, int, str]:
 @given(ids=st.lists(st.integers(0, 10_000), max_size=30))
 def test_anything_that_is_written_is_text(kind: str, ids: list[int]) -> None:
     for task in PAIRS:
-        codec = CODECS[kind, task]
-        output = codec.decode([id_ % len(codec.target) for id_ in ids])
+        tokenizer = TOKENIZERS[kind, task]
+        output = tokenizer.decode([id_ % len(tokenizer.target) for id_ in ids])
         assert output.encode().decode() == output
 
 
@@ -143,22 +144,23 @@ def test_the_faithful_search_can_write_every_target(
     kind: str, annotation: tuple[str, list[Span]]
 ) -> None:
     pairs = pairs_of((annotation[0], render(*annotation)))
-    codec = Codec.fit(pairs, task="annotate", config=KINDS[kind])
-    (row,) = codec.tokenize(pairs)
-    faithful = Faithful(Even(), Edits.of(codec))
-    state = faithful.start(collate([0], [Example(codec.encode(row).source, [])]))
+    (example,) = examples = parsed(pairs)
+    tokenizer = Seq2SeqTokenizer.fit(examples, task="annotate", config=KINDS[kind])
+    row = tokenizer.tokenize(example)
+    faithful = ConstrainedStepper(Even(), EditVocabulary.of(tokenizer))
+    state = faithful.start(collate([0], [Seq2SeqEncoding(tokenizer.encode(row).source, [])]))
     last = BEGIN
     with torch.inference_mode():
-        for edit in [*_edits(row, codec), END]:
+        for edit in [*_edits(row, tokenizer), END]:
             state = faithful.step(state, torch.tensor([last]))
             assert faithful.scores(state)[0, edit] > -torch.inf
             last = edit
 
 
-def _edits(row: TokenPair, codec: Codec) -> list[int]:
+def _edits(row: TokenizedPair, tokenizer: Seq2SeqTokenizer) -> list[int]:
     """Return the edits that write a row's target."""
-    tags = {f"{{{{{label}}}}}": OPEN + place for place, label in enumerate(codec.labels)}
-    tags |= {f"{{{{/{label}}}}}": CLOSE for label in codec.labels}
+    tags = {f"{{{{{label}}}}}": OPEN + place for place, label in enumerate(tokenizer.labels)}
+    tags |= {f"{{{{/{label}}}}}": CLOSE for label in tokenizer.labels}
     return [tags.get(token, COPY) for token in row.target]
 
 
@@ -167,66 +169,67 @@ def test_spans_in_pieces_are_whole_words(search: str) -> None:
     texts = [*hard_texts(150, seed=search), "x" * 500, "Ω" * 300, " Ames" * 40]
     found = annotate("in pieces", search, texts)
     for text, one in zip(texts, found, strict=True):
-        assert cut_spans(text, one.spans or ()) == []
+        assert find_misaligned_spans(text, one.spans or ()) == []
     # A word longer than a window is read in several, and stays one.
     assert [one.windows > 1 for one in found[-3:]] == [True, True, True]
     assert sum(len(one.spans or ()) for one in found) > 50
 
 
 def test_the_model_in_pieces_reads_in_pieces() -> None:
-    codec = random_annotator("in pieces").model.codec
-    assert isinstance(codec, Codec)
-    assert codec.source.cut("Ames\n").tokens == ["\x1f", *"Ames", "\x1f\n"]
+    tokenizer = random_annotator("in pieces").model.tokenizer
+    assert isinstance(tokenizer, Seq2SeqTokenizer)
+    assert tokenizer.source.cut("Ames\n").tokens == ["\x1f", *"Ames", "\x1f\n"]
 
 
 @every_spelling
 @every_task
 def test_both_sides_have_the_same_ids(kind: str, task: Task) -> None:
-    codec = CODECS[kind, task]
-    assert codec.source.ids == codec.target.ids
-    copies = codec.target.look_up(codec.source.tokens)
-    assert copies == list(range(len(codec.source)))
+    tokenizer = TOKENIZERS[kind, task]
+    assert tokenizer.source.ids == tokenizer.target.ids
+    copies = tokenizer.target.tokens_to_ids(tokenizer.source.tokens)
+    assert copies == list(range(len(tokenizer.source)))
 
 
 @every_kind
 def test_tags_are_single_tokens_where_they_are_text(kind: str) -> None:
-    codec = CODECS[kind, "translate"]
-    (row,) = codec.tokenize(pairs_of((" {{NAME}}Wu{{/NAME}}", " Wu")))
-    words = codec.source.spelling.join(row.source)
+    tokenizer = TOKENIZERS[kind, "translate"]
+    (example,) = parsed(pairs_of((" {{NAME}}Wu{{/NAME}}", " Wu")), "translate")
+    row = tokenizer.tokenize(example)
+    words = tokenizer.source.subwords.join(row.source)
     assert words == ["{{NAME}}", " Wu", "{{/NAME}}"]
-    assert [codec.source.spelling.visible(token) for token in (row.source[0], row.source[-1])] == [
-        *["{{NAME}}", "{{/NAME}}"]
-    ]
+    assert [
+        tokenizer.source.subwords.visible(token) for token in (row.source[0], row.source[-1])
+    ] == [*["{{NAME}}", "{{/NAME}}"]]
 
 
 @every_spelling
 def test_a_tag_that_training_lacks_is_spelled(kind: str) -> None:
-    codec = CODECS[kind, "translate"]
+    tokenizer = TOKENIZERS[kind, "translate"]
     for tag in ("{{CITY}}", " {{/CITY}}"):
-        ids = codec.encode_source(tag).source
+        ids = tokenizer.encode_source(tag).source
         assert UNKNOWN not in ids
-        assert codec.decode(ids) == tag
+        assert tokenizer.decode(ids) == tag
 
 
 @every_kind
 @every_task
 def test_no_training_target_is_longer_than_its_limit(kind: str, task: Task) -> None:
-    codec = CODECS[kind, task]
-    rows = list(codec.tokenize(PAIRS[task]))
-    assert codec.bounds.longest_source == max(len(row.source) for row in rows)
-    limits = codec.output_limits(torch.tensor([len(row.source) + 1 for row in rows])).tolist()
+    tokenizer = TOKENIZERS[kind, task]
+    rows = [*map(tokenizer.tokenize, parsed(PAIRS[task], task))]
+    assert tokenizer.length_stats.longest_source == max(len(row.source) for row in rows)
+    limits = tokenizer.output_limits(torch.tensor([len(row.source) + 1 for row in rows])).tolist()
     assert all(len(row.target) + 1 <= limit for row, limit in zip(rows, limits, strict=True))
 
 
 @every_kind
 @every_task
 def test_what_is_saved_is_what_is_loaded(kind: str, task: Task, tmp_path: Path) -> None:
-    codec = CODECS[kind, task]
-    codec.save(tmp_path)
-    again = Codec.load(tmp_path, task=task, bounds=codec.bounds)
-    assert again.signature() == codec.signature()
+    tokenizer = TOKENIZERS[kind, task]
+    tokenizer.save(tmp_path)
+    again = Seq2SeqTokenizer.load(tmp_path, task=task, length_stats=tokenizer.length_stats)
+    assert again.signature() == tokenizer.signature()
     text = "Dr. Ames-Núñez\n{{NAME}} 👍🏽"
-    assert again.encode_source(text) == codec.encode_source(text)
+    assert again.encode_source(text) == tokenizer.encode_source(text)
 
 
 @every_kind
@@ -235,27 +238,31 @@ def test_a_prepared_dataset_keeps_its_tokens(kind: str, sample: Pairs, tmp_path:
     dataset.save(tmp_path / "data")
     again = Dataset.load(tmp_path / "data")
     assert again.config == KINDS[kind]
-    assert again.train.examples == dataset.train.examples
-    assert again.codec.signature() == dataset.codec.signature()
-    outputs = [again.codec.decode(example.target) for example in again.train.examples]
-    assert outputs == list(again.train.references)
-    unknown = sum(id_ == UNKNOWN for one in again.valid.examples for id_ in one.source)
+    assert again.encoded_train == dataset.encoded_train
+    assert again.tokenizer.signature() == dataset.tokenizer.signature()
+    outputs = [again.tokenizer.decode(example.target) for example in again.encoded_train.encodings]
+    assert outputs == [example.reference for example in again.train]
+    unknown = sum(id_ == UNKNOWN for one in again.encoded_valid.encodings for id_ in one.source)
     assert (unknown == 0) == (kind in SPELLING)
 
 
 @pytest.mark.parametrize("order", [("words", "pieces"), ("pieces", "words")])
 def test_two_kinds_do_not_fit_together(order: Sequence[str], tmp_path: Path) -> None:
-    source, target = (CODECS[kind, "annotate"] for kind in order)
+    source, target = (TOKENIZERS[kind, "annotate"] for kind in order)
     source.save(tmp_path)
     (tmp_path / "target.json").write_text(target.target.to_json(), encoding="utf-8")
     with pytest.raises(ValueError, match=r"^source\.json does not fit target\.json$"):
-        Codec.load(tmp_path, task="annotate", bounds=source.bounds)
+        Seq2SeqTokenizer.load(tmp_path, task="annotate", length_stats=source.length_stats)
 
 
 def test_a_word_that_is_copied_counts_once() -> None:
     """Else it would be merged when it was seen half as often as the user asks for."""
-    pairs = [Pair("ab", "{{X}}ab{{/X}}", 1)]
+    examples = parsed([Pair("ab", "{{X}}ab{{/X}}", 1)])
     often = DataConfig(tokens="bpe", min_frequency=2)
-    assert "ab" not in Codec.fit(pairs, task="annotate", config=often).source.tokens
-    assert "\x1fab" not in Codec.fit(pairs, task="annotate", config=often).source.tokens
-    assert "\x1fab" in Codec.fit(pairs * 2, task="annotate", config=often).source.tokens
+    assert "ab" not in Seq2SeqTokenizer.fit(examples, task="annotate", config=often).source.tokens
+    assert (
+        "\x1fab" not in Seq2SeqTokenizer.fit(examples, task="annotate", config=often).source.tokens
+    )
+    assert (
+        "\x1fab" in Seq2SeqTokenizer.fit(examples * 2, task="annotate", config=often).source.tokens
+    )

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from annoseq.decoding.beam_search import beam_search, length_penalty
 from annoseq.tokenization.batching import Batch, collate
-from annoseq.tokenization.seq2seq_tokenizer import Example
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
 from annoseq.tokenization.vocabulary import END, PAD
 from tests.contracts.steppers import Recording, Table, TableState
 
@@ -39,7 +39,7 @@ class Told(Table):
 
 
 def batch_of(*lengths: int) -> Batch:
-    return collate(range(len(lengths)), [Example([A] * length, []) for length in lengths])
+    return collate(range(len(lengths)), [Seq2SeqEncoding([A] * length, []) for length in lengths])
 
 
 def found(

@@ -12,16 +12,23 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from annoseq.config import DataConfig
-from annoseq.decoding.constrained import CLOSE, COPY, OPEN, Edits, Faithful, edited_spans
-from annoseq.decoding.sampling import follow, most_likely
+from annoseq.decoding.constrained import (
+    CLOSE,
+    COPY,
+    OPEN,
+    ConstrainedStepper,
+    EditVocabulary,
+    spans_from_edits,
+)
+from annoseq.decoding.sampling import decode_hypotheses, select_most_likely
 from annoseq.tokenization.batching import collate
 from annoseq.tokenization.bioes import TokenSpan
-from annoseq.tokenization.length_stats import Bounds
-from annoseq.tokenization.seq2seq_tokenizer import Codec, Example
+from annoseq.tokenization.length_stats import LengthStats
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding, Seq2SeqTokenizer
 from annoseq.tokenization.vocabulary import BEGIN, END, UNKNOWN
 from tests.contracts.steppers import BLANK, EDITS, PIECE, Table
 from tests.tiny import SIZE, STILL, tiny_network
-from tests.tokenization.tables import LETTERS
+from tests.tokenization.tables import LETTERS, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +51,7 @@ _edits = st.builds(
 )
 
 
-def without_labels(depth: int = 0) -> Edits:
+def without_labels(depth: int = 0) -> EditVocabulary:
     nothing = torch.zeros(0, dtype=torch.long)
     return replace(
         EDITS, opening=nothing, closing=nothing, nests_in_itself=nothing.bool(), depth=depth
@@ -52,12 +59,12 @@ def without_labels(depth: int = 0) -> Edits:
 
 
 def scores_after(
-    edits: Sequence[int], source: Sequence[int], *, tables: Edits = EDITS
+    edits: Sequence[int], source: Sequence[int], *, tables: EditVocabulary = EDITS
 ) -> dict[int, float]:
     """Return the log-probability of every edit that is possible after `edits`."""
-    faithful = Faithful(NETWORK, tables)
+    faithful = ConstrainedStepper(NETWORK, tables)
     with torch.inference_mode():
-        state = faithful.start(collate([0], [Example(list(source), [])]))
+        state = faithful.start(collate([0], [Seq2SeqEncoding(list(source), [])]))
         for last in [BEGIN, *edits]:
             state = faithful.step(state, torch.tensor([last]))
         scores = faithful.scores(state)
@@ -65,7 +72,7 @@ def scores_after(
     return {edit: one for edit, one in enumerate(scores[0].tolist()) if one > -torch.inf}
 
 
-def possible(edits: Sequence[int], source: Sequence[int], *, tables: Edits = EDITS) -> set[int]:
+def possible(edits: Sequence[int], source: Sequence[int], *, tables: EditVocabulary = EDITS) -> set[int]:
     return set(scores_after(edits, source, tables=tables))
 
 
@@ -116,7 +123,7 @@ def test_what_is_possible(source: list[int], edits: list[int], expected: set[int
 @pytest.mark.parametrize(
     "tables", [without_labels(), without_labels(depth=2), replace(EDITS, depth=0)]
 )
-def test_without_labels_or_depth_all_is_copied(tables: Edits) -> None:
+def test_without_labels_or_depth_all_is_copied(tables: EditVocabulary) -> None:
     source = [WORD, BLANK, UNKNOWN]
     for copied in range(3):
         assert possible([COPY] * copied, source, tables=tables) == {COPY}
@@ -125,7 +132,7 @@ def test_without_labels_or_depth_all_is_copied(tables: Edits) -> None:
 
 def full_scores(written: Sequence[int], source: Sequence[int]) -> list[float]:
     """Return the network's log-probabilities of all tokens after some."""
-    state = NETWORK.start(collate([0], [Example(list(source), [])]))
+    state = NETWORK.start(collate([0], [Seq2SeqEncoding(list(source), [])]))
     for last in [BEGIN, *written]:
         state = NETWORK.step(state, torch.tensor([last]))
     found: list[float] = NETWORK.scores(state)[0].tolist()
@@ -165,9 +172,9 @@ def test_scores_are_the_networks_renormalised_over_what_is_possible(
 
 
 def test_some_edits_have_their_scores() -> None:
-    faithful = Faithful(NETWORK, EDITS)
+    faithful = ConstrainedStepper(NETWORK, EDITS)
     with torch.inference_mode():
-        state = faithful.start(collate([0, 1], [Example([WORD], []), Example([BLANK], [])]))
+        state = faithful.start(collate([0, 1], [Seq2SeqEncoding([WORD], []), Seq2SeqEncoding([BLANK], [])]))
         state = faithful.step(state, torch.full((2,), BEGIN))
         columns = torch.tensor([[COPY, END], [A, COPY]])
         scores = faithful.scores(state)
@@ -193,11 +200,11 @@ def nesting(edits: Sequence[int]) -> tuple[int, set[int]]:
 @THOROUGH
 @given(source=_sources, tables=_edits, seed=st.integers(0, 10**6))
 def test_a_random_walk_meets_no_dead_end_and_keeps_the_rules(
-    source: list[int], tables: Edits, seed: int
+    source: list[int], tables: EditVocabulary, seed: int
 ) -> None:
-    faithful = Faithful(Table(SIZE, seed=seed), tables)
+    faithful = ConstrainedStepper(Table(SIZE, seed=seed), tables)
     generator = random.Random(seed)
-    batch = collate([0], [Example(source, [])])
+    batch = collate([0], [Seq2SeqEncoding(source, [])])
     state = faithful.start(batch)
     edits: list[int] = []
     while END not in edits:
@@ -210,7 +217,7 @@ def test_a_random_walk_meets_no_dead_end_and_keeps_the_rules(
     deepest, nested = nesting(edits[:-1])
     assert deepest <= tables.depth
     assert all(tables.nests_in_itself[label] for label in nested)
-    for first, last, _, _ in edited_spans(tuple(edits[:-1]), (0.0,) * len(edits)):
+    for first, last, _, _ in spans_from_edits(tuple(edits[:-1]), (0.0,) * len(edits)):
         assert 0 <= first < last <= len(source)
         assert BLANK not in {source[first], source[last - 1]}
         assert PIECE not in {source[first], *source[last : last + 1]}
@@ -218,7 +225,7 @@ def test_a_random_walk_meets_no_dead_end_and_keeps_the_rules(
 
 @THOROUGH
 @given(tables=_edits, length=st.integers(0, 5))
-def test_the_limit_is_reached_and_not_passed(tables: Edits, length: int) -> None:
+def test_the_limit_is_reached_and_not_passed(tables: EditVocabulary, length: int) -> None:
     """A writer who loves tags opens and closes as many as can be around every token."""
 
     class Eager(Table):
@@ -228,37 +235,37 @@ def test_the_limit_is_reached_and_not_passed(tables: Edits, length: int) -> None
             return torch.where(is_tag, 9.0, -9.0)
 
     tables = replace(tables, nests_in_itself=torch.tensor([True, True]))
-    batch = collate([0], [Example([WORD] * length, [])])
+    batch = collate([0], [Seq2SeqEncoding([WORD] * length, [])])
     limits = tables.limits(batch.source_lengths)
-    (found,) = follow(Faithful(Eager(), tables), batch, limits=limits, choose=most_likely)
+    (found,) = decode_hypotheses(ConstrainedStepper(Eager(), tables), batch, limits=limits, choose=select_most_likely)
     assert found.has_ended
     assert len(found.log_probs) == int(limits)
 
 
 def test_tables_are_those_of_the_codec(dataset: Dataset) -> None:
-    codec = dataset.codec
-    bounds = Bounds(depth=3, self_nested=codec.labels[:1])
-    edits = Edits.of(Codec("annotate", codec.source, codec.target, codec.labels, bounds))
-    for id_, token in enumerate(codec.source.tokens):
+    tokenizer = dataset.tokenizer
+    length_stats = LengthStats(depth=3, self_nested=tokenizer.labels[:1])
+    edits = EditVocabulary.of(Seq2SeqTokenizer("annotate", tokenizer.source, tokenizer.target, tokenizer.labels, length_stats))
+    for id_, token in enumerate(tokenizer.source.tokens):
         assert edits.is_blank[id_] == token.isspace()
         assert not edits.continues[id_]
-        assert edits.copy_of[id_] == codec.target.ids.get(token, UNKNOWN)
+        assert edits.copy_of[id_] == tokenizer.target.ids.get(token, UNKNOWN)
     tags = [
-        (codec.target.tokens[one], codec.target.tokens[other])
+        (tokenizer.target.tokens[one], tokenizer.target.tokens[other])
         for one, other in zip(edits.opening.tolist(), edits.closing.tolist(), strict=True)
     ]
-    assert tags == [("{{" + label + "}}", "{{/" + label + "}}") for label in codec.labels]
-    assert edits.nests_in_itself.tolist() == [True] + [False] * (len(codec.labels) - 1)
+    assert tags == [("{{" + label + "}}", "{{/" + label + "}}") for label in tokenizer.labels]
+    assert edits.nests_in_itself.tolist() == [True] + [False] * (len(tokenizer.labels) - 1)
     assert edits.depth == 3
     assert edits.to(torch.device("cpu")) == replace(edits)
 
 
 def test_the_pieces_of_a_codec_are_told_apart() -> None:
     config = DataConfig(tokens="bpe", min_frequency=2, bpe_vocab=512)
-    codec = Codec.fit(LETTERS, task="annotate", config=config)
-    edits = Edits.of(codec)
-    assert torch.equal(edits.copy_of, torch.arange(len(codec.source)))
-    ids = codec.source.look_up(["\x1f\n", "\x1f ", " ", "\x1f", "\x1f.", "<0x41>", "e"])
+    tokenizer = Seq2SeqTokenizer.fit(parsed(LETTERS), task="annotate", config=config)
+    edits = EditVocabulary.of(tokenizer)
+    assert torch.equal(edits.copy_of, torch.arange(len(tokenizer.source)))
+    ids = tokenizer.source.tokens_to_ids(["\x1f\n", "\x1f ", " ", "\x1f", "\x1f.", "<0x41>", "e"])
     assert UNKNOWN not in ids
     assert edits.is_blank[ids].tolist() == [True, True, False, False, False, False, False]
     assert edits.continues[ids].tolist() == [False, False, False, False, False, True, True]
@@ -282,4 +289,4 @@ LOGS = tuple(-(2.0**place) for place in range(12))
     ],
 )
 def test_spans_are_read_off_edits(edits: list[int], expected: list[TokenSpan]) -> None:
-    assert edited_spans(tuple(edits), LOGS) == expected
+    assert spans_from_edits(tuple(edits), LOGS) == expected

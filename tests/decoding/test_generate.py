@@ -8,9 +8,9 @@ import torch
 
 from annoseq.config import SearchConfig
 from annoseq.decoding.beam_search import beam_search
-from annoseq.decoding.generate import search
-from annoseq.decoding.logits_processors import keep_nucleus, keep_top_k, soften
-from annoseq.decoding.sampling import Draw, follow, most_likely
+from annoseq.decoding.generate import generate
+from annoseq.decoding.logits_processors import apply_temperature, apply_top_k, apply_top_p
+from annoseq.decoding.sampling import TokenSampler, decode_hypotheses, select_most_likely
 from annoseq.tokenization.batching import collate
 from tests.contracts.steppers import ROWS, Table
 
@@ -26,16 +26,16 @@ TABLE = Table(9)
 
 
 def test_greedy() -> None:
-    expected = follow(TABLE, BATCH, limits=LIMITS, choose=most_likely)
-    found = search(TABLE, BATCH, SearchConfig(), limits=LIMITS, names=NAMES)
+    expected = decode_hypotheses(TABLE, BATCH, limits=LIMITS, choose=select_most_likely)
+    found = generate(TABLE, BATCH, SearchConfig(), limits=LIMITS, names=NAMES)
     assert found == [[one] for one in expected]
 
 
 def test_a_beams_settings_reach_it() -> None:
     config = SearchConfig(search="beam", beam_size=4, n_best=3, length_penalty=2)
-    found = search(TABLE, BATCH, config, limits=LIMITS, names=NAMES)
+    found = generate(TABLE, BATCH, config, limits=LIMITS, names=NAMES)
     assert found == beam_search(TABLE, BATCH, limits=LIMITS, beam_size=4, n_best=3, alpha=2)
-    other = search(
+    other = generate(
         TABLE, BATCH, config.model_copy(update={"length_penalty": 0}), limits=LIMITS, names=NAMES
     )
     assert found != other
@@ -47,30 +47,30 @@ def test_a_beams_settings_reach_it() -> None:
         (SearchConfig(search="sample", seed=3), []),
         (
             SearchConfig(search="sample", temperature=0.5, seed=3),
-            [partial(soften, temperature=0.5)],
+            [partial(apply_temperature, temperature=0.5)],
         ),
         (
             SearchConfig(search="top-k", k=2, temperature=4, seed=3),
-            [partial(soften, temperature=4), partial(keep_top_k, k=2)],
+            [partial(apply_temperature, temperature=4), partial(apply_top_k, k=2)],
         ),
         (
             SearchConfig(search="nucleus", p=0.4, temperature=4, seed=3),
-            [partial(soften, temperature=4), partial(keep_nucleus, p=0.4)],
+            [partial(apply_temperature, temperature=4), partial(apply_top_p, p=0.4)],
         ),
     ],
 )
 def test_a_draws_settings_reach_it(
     config: SearchConfig, filters: list[Callable[[Tensor], Tensor]]
 ) -> None:
-    draw = Draw([f"3/{name}/0" for name in NAMES], steps=int(LIMITS.max()), filters=filters)
-    expected = follow(TABLE, BATCH, limits=LIMITS, choose=draw)
-    found = search(TABLE, BATCH, config, limits=LIMITS, names=NAMES)
+    draw = TokenSampler([f"3/{name}/0" for name in NAMES], steps=int(LIMITS.max()), filters=filters)
+    expected = decode_hypotheses(TABLE, BATCH, limits=LIMITS, choose=draw)
+    found = generate(TABLE, BATCH, config, limits=LIMITS, names=NAMES)
     assert [one.ids for (one,) in found] == [one.ids for one in expected]
 
 
 def test_samples_differ_and_the_first_ones_stay_the_same() -> None:
     some, more = (
-        search(
+        generate(
             TABLE, BATCH, SearchConfig(search="sample", samples=count), limits=LIMITS, names=NAMES
         )
         for count in (2, 5)
@@ -84,7 +84,7 @@ def test_rows_of_the_same_source_are_drawn_each_for_itself() -> None:
     batch = collate([0] * 20, ROWS)
     limits = torch.full((20,), 6)
     config = SearchConfig(search="sample")
-    found = search(TABLE, batch, config, limits=limits, names=[str(place) for place in range(20)])
+    found = generate(TABLE, batch, config, limits=limits, names=[str(place) for place in range(20)])
     assert len({one.ids for (one,) in found}) > 5
-    named_alike = search(TABLE, batch, config, limits=limits, names=["same"] * 20)
+    named_alike = generate(TABLE, batch, config, limits=limits, names=["same"] * 20)
     assert len({one.ids for (one,) in named_alike}) == 1

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annoseq.data.markup import Span, parse, render
-from annoseq.decoding.non_crossing import choose
+from annoseq.decoding.non_crossing import select_non_crossing
 
 TEXT = "abcdefgh"
 _places = st.integers(0, 7).flatmap(
@@ -37,7 +37,7 @@ def by_hand(candidates: list[Span]) -> set[Span]:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(spans, max_size=12))
 def test_what_is_chosen_can_stand_together(candidates: list[Span]) -> None:
-    chosen = choose(candidates)
+    chosen = select_non_crossing(candidates)
     assert parse(render(TEXT, chosen)) == (TEXT, chosen)
     assert not any(cross(*pair) for pair in combinations(chosen, 2))
     assert set(chosen) == by_hand(candidates)
@@ -48,16 +48,16 @@ def test_what_is_chosen_can_stand_together(candidates: list[Span]) -> None:
 def test_the_order_of_candidates_does_not_matter(candidates: list[Span], random: object) -> None:
     other = list(candidates)
     random.shuffle(other)  # type: ignore[attr-defined]
-    assert [(one, one.score) for one in choose(other)] == [
-        (one, one.score) for one in choose(candidates)
+    assert [(one, one.score) for one in select_non_crossing(other)] == [
+        (one, one.score) for one in select_non_crossing(candidates)
     ]
 
 
 def test_of_one_span_twice_the_likelier_stays() -> None:
-    (one,) = choose([Span(0, 3, "A", 0.2), Span(0, 3, "A", 0.6)])
+    (one,) = select_non_crossing([Span(0, 3, "A", 0.2), Span(0, 3, "A", 0.6)])
     assert one.score == 0.6
 
 
 def test_of_two_around_the_same_text_the_likelier_is_outside() -> None:
-    chosen = choose([Span(0, 3, "A", 0.2), Span(0, 3, "B", 0.6), Span(1, 2, "C")])
+    chosen = select_non_crossing([Span(0, 3, "A", 0.2), Span(0, 3, "B", 0.6), Span(1, 2, "C")])
     assert render("abc", chosen) == "{{B}}{{A}}a{{C}}b{{/C}}c{{/A}}{{/B}}"

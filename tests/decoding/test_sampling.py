@@ -8,10 +8,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from annoseq.decoding.logits_processors import keep_top_k
-from annoseq.decoding.sampling import Draw, Hypothesis, follow, most_likely, to_hypothesis, write
+from annoseq.decoding.logits_processors import apply_top_k
+from annoseq.decoding.sampling import (
+    Hypothesis,
+    TokenSampler,
+    decode_hypotheses,
+    decode_ids,
+    select_most_likely,
+    to_hypothesis,
+)
 from annoseq.tokenization.batching import Batch, collate
-from annoseq.tokenization.seq2seq_tokenizer import Example
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
 from annoseq.tokenization.vocabulary import BEGIN, END, PAD
 
 if TYPE_CHECKING:
@@ -53,13 +60,13 @@ class Liking:
 
 
 def batch_of(stepper: Liking) -> Batch:
-    examples = [Example([A], [])] * len(stepper.best)
+    examples = [Seq2SeqEncoding([A], [])] * len(stepper.best)
     return collate(range(len(examples)), examples)
 
 
 def written(stepper: Liking, *, limits: list[int]) -> list[list[int]]:
-    ids, log_probs = write(
-        stepper, batch_of(stepper), limits=torch.tensor(limits), choose=most_likely
+    ids, log_probs = decode_ids(
+        stepper, batch_of(stepper), limits=torch.tensor(limits), choose=select_most_likely
     )
     assert ids.shape == log_probs.shape
     found: list[list[int]] = ids.tolist()
@@ -116,7 +123,7 @@ def test_of_equal_scores_the_first_is_taken() -> None:
 def test_outputs_have_the_log_probabilities_of_every_step() -> None:
     """A row that reached its own limit has not ended, however long the others go on."""
     stepper = Liking([[A, END], [B, B, B, B], [C, C, C, PAD]])
-    found = follow(stepper, batch_of(stepper), limits=torch.tensor([9, 2, 9]), choose=most_likely)
+    found = decode_hypotheses(stepper, batch_of(stepper), limits=torch.tensor([9, 2, 9]), choose=select_most_likely)
     assert [(one.ids, one.has_ended) for one in found] == [
         ((A,), True),
         ((B, B), False),
@@ -147,7 +154,7 @@ def draw(
     seeds: Sequence[str], probabilities: list[float], *, length: int = 0, k: int = 99
 ) -> list[int]:
     """Draw a symbol for every seed from the same distribution."""
-    choose = Draw(seeds, steps=length + 1, filters=[partial(keep_top_k, k=k)])
+    choose = TokenSampler(seeds, steps=length + 1, filters=[partial(apply_top_k, k=k)])
     scores = torch.tensor([probabilities] * len(seeds)).log()
     found: list[int] = choose(scores, rows=torch.arange(len(seeds)), length=length).tolist()
     return found
@@ -164,13 +171,13 @@ def test_a_draw_depends_on_its_seed_and_step_alone() -> None:
     assert [draw([seed], EVEN)[0] for seed in SEEDS] == first
     assert draw(SEEDS, EVEN, length=1) != first
     for steps in (1, 2, 17, 300):
-        choose = Draw(SEEDS[:50], steps=steps, filters=[])
+        choose = TokenSampler(SEEDS[:50], steps=steps, filters=[])
         scores = torch.tensor([EVEN] * 50).log()
         assert choose(scores, rows=torch.arange(50), length=0).tolist() == first[:50]
 
 
 def test_open_rows_keep_their_own_numbers() -> None:
-    choose = Draw(SEEDS, steps=1, filters=[])
+    choose = TokenSampler(SEEDS, steps=1, filters=[])
     scores = torch.tensor([EVEN] * 3).log()
     rows = torch.tensor([7, 100, 150])
     first = draw(SEEDS, EVEN)
@@ -183,7 +190,7 @@ def test_what_is_masked_is_never_drawn() -> None:
     assert set(draw(SEEDS, [0, 0, 1, 0])) == {2}
 
 
-class Certain(Draw):
+class Certain(TokenSampler):
     """Draws with numbers that a test chooses."""
 
     def __init__(self, numbers: list[float]) -> None:

@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annoseq.decoding.sliding_window import Window, cut_windows, stitch
+from annoseq.decoding.sliding_window import Window, cut_windows, merge_windows
 from annoseq.tokenization.bioes import TokenSpan
-from annoseq.tokenization.length_stats import Bounds, is_line_break
+from annoseq.tokenization.length_stats import LengthStats, is_line_break
 
 SHORTEST = 32
 _tokens = st.lists(st.sampled_from(["a", "a", "a", "b", " ", "\n", "\r", "\v"]), max_size=300)
 _bounds = st.builds(
-    Bounds,
+    LengthStats,
     longest_source=st.integers(0, 60),
     longest_span=st.integers(0, 80),
     has_line_breaks=st.booleans(),
@@ -23,47 +23,47 @@ def owned(windows: list[Window]) -> list[int]:
 
 
 @settings(max_examples=200, deadline=None)
-@given(tokens=_tokens, bounds=_bounds)
-def test_every_token_is_in_exactly_one_share(tokens: list[str], bounds: Bounds) -> None:
-    windows = cut_windows(tokens, bounds)
+@given(tokens=_tokens, length_stats=_bounds)
+def test_every_token_is_in_exactly_one_share(tokens: list[str], length_stats: LengthStats) -> None:
+    windows = cut_windows(tokens, length_stats)
     assert owned(windows) == [
         place
         for place, token in enumerate(tokens)
-        if bounds.has_line_breaks or not is_line_break(token)
+        if length_stats.has_line_breaks or not is_line_break(token)
     ]
     for one in windows:
         assert one.first <= one.owned_first < one.owned_last <= one.last
 
 
 @settings(max_examples=200, deadline=None)
-@given(tokens=_tokens, bounds=_bounds)
-def test_no_window_is_longer_than_the_model_knows(tokens: list[str], bounds: Bounds) -> None:
+@given(tokens=_tokens, length_stats=_bounds)
+def test_no_window_is_longer_than_the_model_knows(tokens: list[str], length_stats: LengthStats) -> None:
     """Nor does one hold a line break if the model has never seen one."""
-    for one in cut_windows(tokens, bounds):
-        assert one.last - one.first <= max(bounds.longest_source, SHORTEST)
-        assert bounds.has_line_breaks or not any(map(is_line_break, tokens[one.first : one.last]))
+    for one in cut_windows(tokens, length_stats):
+        assert one.last - one.first <= max(length_stats.longest_source, SHORTEST)
+        assert length_stats.has_line_breaks or not any(map(is_line_break, tokens[one.first : one.last]))
 
 
 @settings(max_examples=200, deadline=None)
-@given(length=st.integers(1, 500), bounds=_bounds)
-def test_a_window_sees_a_spans_length_around_its_share(length: int, bounds: Bounds) -> None:
-    windows = cut_windows(["a"] * length, bounds)
-    size = max(bounds.longest_source, SHORTEST)
-    margin = min(bounds.longest_span, size // 4)
+@given(length=st.integers(1, 500), length_stats=_bounds)
+def test_a_window_sees_a_spans_length_around_its_share(length: int, length_stats: LengthStats) -> None:
+    windows = cut_windows(["a"] * length, length_stats)
+    size = max(length_stats.longest_source, SHORTEST)
+    margin = min(length_stats.longest_span, size // 4)
     for one in windows:
         assert one.owned_first == one.first == 0 or one.owned_first - one.first >= margin
         assert one.owned_last == one.last == length or one.last - one.owned_last >= margin
 
 
 def test_a_text_that_fits_is_read_at_once() -> None:
-    bounds = Bounds(longest_source=40, longest_span=3)
-    assert cut_windows(["a"] * 40, bounds) == [Window(0, 40, 0, 40)]
-    assert cut_windows([], bounds) == []
+    length_stats = LengthStats(longest_source=40, longest_span=3)
+    assert cut_windows(["a"] * 40, length_stats) == [Window(0, 40, 0, 40)]
+    assert cut_windows([], length_stats) == []
 
 
 def test_a_long_text_is_read_in_windows_that_overlap() -> None:
-    bounds = Bounds(longest_source=40, longest_span=4)
-    assert cut_windows(["a"] * 100, bounds) == [
+    length_stats = LengthStats(longest_source=40, longest_span=4)
+    assert cut_windows(["a"] * 100, length_stats) == [
         Window(0, 40, 0, 36),
         Window(32, 72, 36, 68),
         Window(64, 100, 68, 100),
@@ -71,14 +71,14 @@ def test_a_long_text_is_read_in_windows_that_overlap() -> None:
 
 
 def test_short_training_sources_make_no_short_windows() -> None:
-    assert cut_windows(["a"] * SHORTEST, Bounds(longest_source=2)) == [Window(0, 32, 0, 32)]
+    assert cut_windows(["a"] * SHORTEST, LengthStats(longest_source=2)) == [Window(0, 32, 0, 32)]
 
 
 def test_lines_are_read_by_themselves_if_the_model_has_seen_no_line_break() -> None:
     tokens = ["\n", "a", "b", "\r", "\n", "c", "\v", "d", "\n"]
-    assert cut_windows(tokens, Bounds()) == [Window(1, 3, 1, 3), Window(5, 8, 5, 8)]
-    assert cut_windows(["\n", "\r"], Bounds()) == []
-    whole = Bounds(has_line_breaks=True)
+    assert cut_windows(tokens, LengthStats()) == [Window(1, 3, 1, 3), Window(5, 8, 5, 8)]
+    assert cut_windows(["\n", "\r"], LengthStats()) == []
+    whole = LengthStats(has_line_breaks=True)
     assert cut_windows(tokens, whole) == [Window(0, 9, 0, 9)]
 
 
@@ -106,15 +106,15 @@ def test_the_stitching_rule(
     found: list[list[tuple[int, int]]], expected: list[tuple[int, int]]
 ) -> None:
     spans = [[TokenSpan(*span, label=7, score=-1.0) for span in some] for some in found]
-    assert stitch(WINDOWS, spans) == [TokenSpan(*span, label=7, score=-1.0) for span in expected]
+    assert merge_windows(WINDOWS, spans) == [TokenSpan(*span, label=7, score=-1.0) for span in expected]
 
 
 @settings(max_examples=200, deadline=None)
-@given(length=st.integers(1, 200), bounds=_bounds, data=st.data())
-def test_stitched_spans_never_cross(length: int, bounds: Bounds, data: st.DataObject) -> None:
-    windows = cut_windows(["a"] * length, bounds)
+@given(length=st.integers(1, 200), length_stats=_bounds, data=st.data())
+def test_stitched_spans_never_cross(length: int, length_stats: LengthStats, data: st.DataObject) -> None:
+    windows = cut_windows(["a"] * length, length_stats)
     found = [data.draw(_nested(one.last - one.first)) for one in windows]
-    joined = stitch(windows, found)
+    joined = merge_windows(windows, found)
     assert [span.first for span in joined] == sorted(span.first for span in joined)
     for place, one in enumerate(joined):
         assert 0 <= one.first < one.last <= length

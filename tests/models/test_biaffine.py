@@ -11,17 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annoseq.models import biaffine as nested
-from annoseq.models.biaffine import NestedSpans
-from annoseq.tokenization.bioes import tag_rows
-from annoseq.tokenization.linearize import Cover
+from annoseq.models.biaffine import BiaffineHead
+from annoseq.tokenization.bioes import spans_to_bioes
+from annoseq.tokenization.linearize import AlignedSpan
 from tests.models.tiny import LABELS, randomise
 
 WIDTH = 6
 LENGTHS = torch.tensor([5, 1, 3])
 
 
-def random_finder(*, levels: int = 3, spread: float = 0.1) -> NestedSpans:
-    finder = NestedSpans(WIDTH, labels=2, levels=levels, self_nested=[0])
+def random_finder(*, levels: int = 3, spread: float = 0.1) -> BiaffineHead:
+    finder = BiaffineHead(WIDTH, labels=2, levels=levels, self_nested=[0])
     randomise(finder, spread=spread)
     return finder.eval()
 
@@ -32,15 +32,15 @@ def random_encoding(*, rows: int = 3, tokens: int = 5, seed: int = 1) -> torch.T
 
 def test_the_loss_is_that_of_every_pair_of_a_first_and_a_last_token() -> None:
     finder, encoded = random_finder(), random_encoding(rows=1)
-    covers = [Cover(0, 4, "A"), Cover(0, 2, "A"), Cover(3, 4, "B")]
-    tags = tag_rows(covers, tokens=5, levels=3, labels=LABELS, self_nested="A")
+    aligned_spans = [AlignedSpan(0, 4, "A"), AlignedSpan(0, 2, "A"), AlignedSpan(3, 4, "B")]
+    tags = spans_to_bioes(aligned_spans, tokens=5, levels=3, labels=LABELS, self_nested="A")
     loss = finder.loss(encoded, torch.tensor([tags]), torch.tensor([5]))
     likely = finder.candidates(encoded, torch.tensor([5]), floor=1e-30, longest=5)
     scores = dict(zip(map(tuple, likely.places.tolist()), likely.scores.tolist(), strict=True))
     expected = 0.0
     for first in range(5):
         for last in range(first, 5):
-            named = [one for one in covers if (one.first, one.last - 1) == (first, last)]
+            named = [one for one in aligned_spans if (one.first, one.last - 1) == (first, last)]
             chances = [scores[0, first, last, label] for label in (0, 1)]
             nothing = log(1 - sum(map(exp, chances)))
             expected += chances[LABELS[named[0].label]] if named else nothing
@@ -51,11 +51,11 @@ def test_of_two_spans_around_the_same_tokens_the_outer_one_is_learned() -> None:
     finder, encoded = random_finder(), random_encoding(rows=1)
     length = torch.tensor([5])
 
-    def loss(*covers: Cover) -> float:
-        tags = tag_rows(covers, tokens=5, levels=3, labels=LABELS, self_nested="A")
+    def loss(*aligned_spans: AlignedSpan) -> float:
+        tags = spans_to_bioes(aligned_spans, tokens=5, levels=3, labels=LABELS, self_nested="A")
         return finder.loss(encoded, torch.tensor([tags]), length).item()
 
-    assert loss(Cover(1, 3, "B"), Cover(1, 3, "A")) == loss(Cover(1, 3, "B"))
+    assert loss(AlignedSpan(1, 3, "B"), AlignedSpan(1, 3, "A")) == loss(AlignedSpan(1, 3, "B"))
 
 
 def test_what_is_found_is_as_likely_as_its_loss_says() -> None:
@@ -65,13 +65,13 @@ def test_what_is_found_is_as_likely_as_its_loss_says() -> None:
     assert len(found.places) > 6
     tags = []
     for row in range(3):
-        covers = [
-            Cover(first, last + 1, "AB"[label])
+        aligned_spans = [
+            AlignedSpan(first, last + 1, "AB"[label])
             for at, first, last, label in found.places.tolist()
             if at == row
         ]
-        covers.sort(key=lambda one: (one.first, -one.last))
-        tags.append(tag_rows(covers, tokens=12, levels=3, labels=LABELS, self_nested="A"))
+        aligned_spans.sort(key=lambda one: (one.first, -one.last))
+        tags.append(spans_to_bioes(aligned_spans, tokens=12, levels=3, labels=LABELS, self_nested="A"))
     loss = finder.loss(encoded, torch.tensor(tags), lengths)
     assert torch.allclose(-loss, found.total, rtol=1e-4)
     assert (found.scores >= log(0.25)).all()

@@ -8,11 +8,12 @@ import torch
 from torch import nn
 
 from annoseq.config import DataConfig, NetworkConfig
-from annoseq.data.pairs import Pair, Pairs
-from annoseq.models.build import build_model, undrawn
+from annoseq.data.examples import parse_pairs
+from annoseq.data.pairs import Pair
+from annoseq.models.build import build_seq2seq, no_init_weights
 from annoseq.models.gru import Gru
-from annoseq.models.gru_attention import Attention
-from annoseq.tokenization.seq2seq_tokenizer import Codec
+from annoseq.models.gru_attention import GruWithAttention
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 from annoseq.tokenization.vocabulary import UNKNOWN
 from tests.tiny import TINY, TINY_ATTENTION, same_weights, tiny_network
 
@@ -43,7 +44,7 @@ def test_what_others_draw_is_not_disturbed(config: AnyNetworkConfig) -> None:
 
 def test_nothing_is_drawn_for_weights_that_a_file_will_fill() -> None:
     before = torch.get_rng_state()
-    with undrawn():
+    with no_init_weights():
         layers = [nn.EmbeddingBag(9, 4), nn.LSTM(4, 4), nn.Linear(4, 2), nn.LayerNorm(4)]
         nn.init.normal_(nn.Embedding(5, 4).weight, std=0.1)
         constant = torch.ones(3)
@@ -55,61 +56,62 @@ def test_nothing_is_drawn_for_weights_that_a_file_will_fill() -> None:
 
 
 def test_the_network_is_the_one_that_was_chosen(dataset: Dataset) -> None:
-    codec = dataset.codec
-    for config, kind in ((GRU, Gru), (ATTENTION, Attention)):
-        network = build_model(config, codec, seed=0)
+    tokenizer = dataset.tokenizer
+    for config, kind in ((GRU, Gru), (ATTENTION, GruWithAttention)):
+        network = build_seq2seq(config, tokenizer, seed=0)
         assert isinstance(network, kind)
-        assert network.target.embedding.num_embeddings == len(codec.target)
+        assert network.target.embedding.num_embeddings == len(tokenizer.target)
 
 
-def translation(*pairs: tuple[str, str]) -> Codec:
-    """Return the codec of a few pairs of texts, every word of which is known."""
+def translation(*pairs: tuple[str, str]) -> Seq2SeqTokenizer:
+    """Return the tokenizer of a few pairs of texts, every word of which is known."""
     rows = [Pair(source, target, row) for row, (source, target) in enumerate(pairs, 1)]
     config = DataConfig(min_frequency=1)
-    return Codec.fit(Pairs(rows, name="texts"), task="translate", config=config)
+    examples = parse_pairs(rows, task="translate").examples
+    return Seq2SeqTokenizer.fit(examples, task="translate", config=config)
 
 
 def test_annotating_shares_the_embeddings_of_both_sides(dataset: Dataset) -> None:
-    codec = dataset.codec
-    network = build_model(ATTENTION, codec, seed=0)
-    assert isinstance(network, Attention)
+    tokenizer = dataset.tokenizer
+    network = build_seq2seq(ATTENTION, tokenizer, seed=0)
+    assert isinstance(network, GruWithAttention)
     assert network.source.table is network.target.embedding
     assert network.source.copies is not None
-    found = [codec.target.tokens[id_] for id_ in network.source.copies.tolist()]
-    unknown = codec.target.tokens[UNKNOWN]
+    found = [tokenizer.target.tokens[id_] for id_ in network.source.copies.tolist()]
+    unknown = tokenizer.target.tokens[UNKNOWN]
     assert [
         (one, other)
-        for one, other in zip(codec.source.tokens, found, strict=True)
+        for one, other in zip(tokenizer.source.tokens, found, strict=True)
         if other not in {one, unknown}
     ] == []
     assert found.count(unknown) <= 0.1 * len(found)
 
 
 def test_another_language_has_embeddings_of_its_own() -> None:
-    codec = translation(("un deux trois quatre cinq", "one two three four five"))
-    network = build_model(ATTENTION, codec, seed=0)
-    assert isinstance(network, Attention)
+    tokenizer = translation(("un deux trois quatre cinq", "one two three four five"))
+    network = build_seq2seq(ATTENTION, tokenizer, seed=0)
+    assert isinstance(network, GruWithAttention)
     assert network.source.copies is None
-    assert network.source.table.num_embeddings == len(codec.source)
+    assert network.source.table.num_embeddings == len(tokenizer.source)
 
 
 @pytest.mark.parametrize(("foreign", "are_shared"), [(2, True), (6, False)])
 def test_embeddings_are_shared_where_nine_in_ten_tokens_are(foreign: int, are_shared: bool) -> None:
     words = [f" {chr(97 + i)}{chr(97 + j)}" for i in range(6) for j in range(6)]
     others = [f" x{chr(97 + i)}" for i in range(foreign)]
-    codec = translation(("".join(words + others), "".join(words)))
-    network = build_model(ATTENTION, codec, seed=0)
-    assert isinstance(network, Attention)
+    tokenizer = translation(("".join(words + others), "".join(words)))
+    network = build_seq2seq(ATTENTION, tokenizer, seed=0)
+    assert isinstance(network, GruWithAttention)
     assert (network.source.table is network.target.embedding) is are_shared
 
 
 def test_the_notebooks_network_shares_none(dataset: Dataset) -> None:
-    same = replace(dataset.codec, source=dataset.codec.target)
-    for codec in (dataset.codec, same):
-        network = build_model(GRU, codec, seed=0)
+    same = replace(dataset.tokenizer, source=dataset.tokenizer.target)
+    for tokenizer in (dataset.tokenizer, same):
+        network = build_seq2seq(GRU, tokenizer, seed=0)
         assert isinstance(network, Gru)
         assert network.source.table is not network.target.embedding
-        assert network.source.table.num_embeddings == len(codec.source)
+        assert network.source.table.num_embeddings == len(tokenizer.source)
 
 
 @pytest.mark.parametrize("tokens", ["word", "bpe"])
@@ -117,8 +119,9 @@ def test_tags_of_a_translation_are_known_as_tags(tokens: Literal["word", "bpe"])
     """With a space before them or without, and whatever marks pieces carry."""
     rows = [Pair("Dr {{A}}Wu{{/A}}.{{A}}Wu{{/A}}", "Dr Wu.Wu", 1)]
     config = DataConfig(tokens=tokens, min_frequency=1)
-    codec = Codec.fit(Pairs(rows, name="texts"), task="translate", config=config)
-    network = build_model(ATTENTION, codec, seed=0)
-    assert isinstance(network, Attention)
-    stay = network.source_steps[torch.tensor(codec.encode_source(rows[0].source).source)] == 0
+    examples = parse_pairs(rows, task="translate").examples
+    tokenizer = Seq2SeqTokenizer.fit(examples, task="translate", config=config)
+    network = build_seq2seq(ATTENTION, tokenizer, seed=0)
+    assert isinstance(network, GruWithAttention)
+    stay = network.source_steps[torch.tensor(tokenizer.encode_source(rows[0].source).source)] == 0
     assert stay.sum() == 4

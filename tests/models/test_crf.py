@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from annoseq.models.crf import Chain
-from annoseq.tokenization.bioes import spans_of
+from annoseq.models.crf import LinearChainCrf
+from annoseq.tokenization.bioes import bioes_to_token_spans
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,26 +21,26 @@ LENGTHS = torch.tensor([4, 1, 3])
 many_labels = pytest.mark.parametrize("labels", [0, 1, 2])
 
 
-def random_chain(labels: int, *, seed: int = 0) -> Chain:
+def random_chain(labels: int, *, seed: int = 0) -> LinearChainCrf:
     torch.manual_seed(seed)
-    chain = Chain(labels).double()
+    chain = LinearChainCrf(labels).double()
     for weights in chain.parameters():
         weights.data.normal_()
     return chain
 
 
-def random_emissions(chain: Chain, *, rows: int = 3, tokens: int = 4, seed: int = 1) -> Tensor:
+def random_emissions(chain: LinearChainCrf, *, rows: int = 3, tokens: int = 4, seed: int = 1) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(rows, tokens, chain.tags, generator=generator, dtype=torch.float64)
 
 
-def all_scores(chain: Chain, emissions: Tensor) -> dict[tuple[int, ...], float]:
+def all_scores(chain: LinearChainCrf, emissions: Tensor) -> dict[tuple[int, ...], float]:
     """Score every sequence of whole spans over one row (T, K)."""
     return dict(_scored(chain, emissions.tolist(), chain.transitions().tolist()))
 
 
 def _scored(
-    chain: Chain, emissions: list[list[float]], moves: list[list[float]]
+    chain: LinearChainCrf, emissions: list[list[float]], moves: list[list[float]]
 ) -> Iterator[tuple[tuple[int, ...], float]]:
     for tags in itertools.product(range(chain.tags), repeat=len(emissions)):
         if is_whole(tags, labels=chain.labels):
@@ -114,7 +114,7 @@ def test_a_span_is_as_likely_as_all_sequences_that_hold_it(labels: int) -> None:
         scores = all_scores(chain, emissions[row, :length])
         shares: dict[tuple[int, ...], float] = {}
         for tags, score in scores.items():
-            for _, *span in spans_of(torch.tensor([tags]), labels=labels).tolist():
+            for _, *span in bioes_to_token_spans(torch.tensor([tags]), labels=labels).tolist():
                 place = (row, *span)
                 shares[place] = shares.get(place, 0.0) + exp(score - total(scores))
         assert len(shares) == labels * length * (length + 1) // 2
@@ -123,7 +123,7 @@ def test_a_span_is_as_likely_as_all_sequences_that_hold_it(labels: int) -> None:
         assert found.tolist() == pytest.approx(list(shares.values()))
 
 
-def naive_loss(chain: Chain, emissions: Tensor, tags: Tensor, lengths: Tensor) -> Tensor:
+def naive_loss(chain: LinearChainCrf, emissions: Tensor, tags: Tensor, lengths: Tensor) -> Tensor:
     """Sum in logarithms, one row after another, and let torch find the gradients."""
     moves = chain.transitions().clamp(min=-1e9)
     losses = []
@@ -177,7 +177,7 @@ def test_padding_is_not_read() -> None:
         )
 
 
-def outside_and_spans(chain: Chain) -> Tensor:
+def outside_and_spans(chain: LinearChainCrf) -> Tensor:
     """Emissions that are sure of a span of one label and then of another that was never begun."""
     _, begin, inside, end = (1 + chain.labels * kind for kind in range(-1, 3))
     emissions = torch.zeros(1, 14, chain.tags)
@@ -204,7 +204,7 @@ def test_nothing_overflows(kind: str) -> None:
     loss = chain.loss(emissions, tags, lengths)
     gradients = torch.autograd.grad(loss.sum(), [emissions, chain.between, chain.within])
     paths = chain.paths(emissions, lengths)
-    spans = spans_of(tags, labels=2)
+    spans = bioes_to_token_spans(tags, labels=2)
     for one in (loss, *gradients, *paths, chain.log_probabilities(paths, spans)):
         assert one.isfinite().all()
     for row, length in enumerate(lengths.tolist()):
@@ -217,7 +217,7 @@ def test_long_rows_keep_their_precision() -> None:
     emissions[1, 20:140, 3] += 8.0  # inside a span of the first label
     lengths = torch.tensor([150, 145])
     best = chain.best(emissions, lengths)
-    spans = spans_of(best, labels=2)
+    spans = bioes_to_token_spans(best, labels=2)
     assert (spans[:, 2] - spans[:, 1]).max() > 100
     exact = chain.paths(emissions, lengths)
     expected = chain.log_probabilities(exact, spans)
@@ -231,7 +231,7 @@ def test_long_rows_keep_their_precision() -> None:
 
 def test_no_row_at_all_has_no_loss() -> None:
     """A level of nesting that no row of a batch reaches still takes part in the gradients."""
-    chain = Chain(2)
+    chain = LinearChainCrf(2)
     none = torch.zeros(0, 3, chain.tags, requires_grad=True)
     empty = torch.zeros(0, dtype=torch.long)
     loss = chain.loss(none, empty.reshape(0, 3), empty)

@@ -6,12 +6,12 @@ import torch
 from annoseq.config import GruConfig, NetworkConfig
 from annoseq.models.build import build_network
 from annoseq.models.gru import Gru
-from annoseq.tokenization.seq2seq_tokenizer import Example
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
 from annoseq.tokenization.vocabulary import BEGIN
 from annoseq.training.losses import padded_loss
 from tests.tiny import SIZE, STILL, batch_of, target_of
 
-ROWS = [Example([4, 5, 6, 7], [8, 9]), Example([5], [4, 4, 4, 7, 8]), Example([], [])]
+ROWS = [Seq2SeqEncoding([4, 5, 6, 7], [8, 9]), Seq2SeqEncoding([5], [4, 4, 4, 7, 8]), Seq2SeqEncoding([], [])]
 
 
 def gru(config: GruConfig = STILL, *, size: int = SIZE) -> Gru:
@@ -62,7 +62,7 @@ def test_the_tied_weight_learns_from_both_its_uses() -> None:
 def test_sizes_are_configurable(layers: int) -> None:
     # Warnings are errors here: torch warns of dropout between the layers of a single one.
     network = gru(GruConfig(embedding=6, hidden=10, layers=layers), size=9)
-    batch = batch_of([Example([4, 5, 6], [4, 8])])
+    batch = batch_of([Seq2SeqEncoding([4, 5, 6], [4, 8])])
     state = network.start(batch)
     assert network.decode(state, target_of(batch)).shape == (1, 3, 6)
     assert state.hidden.shape == (layers, 1, 6)

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 
 from annoseq.config import AttentionConfig, NetworkConfig
 from annoseq.models.build import build_network
-from annoseq.models.gru_attention import Attention
-from annoseq.models.rotary_positions import waves
-from annoseq.tokenization.seq2seq_tokenizer import Example
+from annoseq.models.gru_attention import GruWithAttention
+from annoseq.models.positional_encoding import sinusoidal_encoding
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
 from annoseq.tokenization.vocabulary import BEGIN, END, PAD
 from tests.tiny import SIZE, STILL_ATTENTION, TINY_ATTENTION, batch_of, examples, target_of
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from annoseq.models.gru_attention import AttentionState
 
-ROWS = [Example([4, 5, 6, 7], [8, 9]), Example([5], [4, 4, 4, 7, 8]), Example([], [])]
+ROWS = [Seq2SeqEncoding([4, 5, 6, 7], [8, 9]), Seq2SeqEncoding([5], [4, 4, 4, 7, 8]), Seq2SeqEncoding([], [])]
 THOROUGH = settings(max_examples=40, deadline=None)
 
 
@@ -33,7 +33,7 @@ def attention(
     source_tags: Sequence[int] = (),
     target_tags: Sequence[int] = (),
     seed: int = 0,
-) -> Attention:
+) -> GruWithAttention:
     network = build_network(
         NetworkConfig.of(config),
         source_size=size,
@@ -43,7 +43,7 @@ def attention(
         target_tags=target_tags,
         seed=seed,
     )
-    assert isinstance(network, Attention)
+    assert isinstance(network, GruWithAttention)
     return network
 
 
@@ -77,7 +77,7 @@ def test_selected_rows_are_taken_of_every_part() -> None:
         assert torch.equal(part, whole[:, rows] if name == "hidden" else whole[rows]), name
 
 
-def outputs_of(network: Attention, state: AttentionState, fed: Tensor) -> Tensor:
+def outputs_of(network: GruWithAttention, state: AttentionState, fed: Tensor) -> Tensor:
     outputs: Tensor = network.decoder(network.target(fed), state.hidden)[0]
     return outputs
 
@@ -86,7 +86,7 @@ def outputs_of(network: Attention, state: AttentionState, fed: Tensor) -> Tensor
 @THOROUGH
 @given(rows=examples)
 def test_the_weights_sum_to_one_and_padding_has_none(
-    copies: list[int] | None, rows: list[Example]
+    copies: list[int] | None, rows: list[Seq2SeqEncoding]
 ) -> None:
     network, batch = attention(copies=copies), batch_of(rows, wider=2)
     state, fed = network.start(batch), target_of(batch)
@@ -101,7 +101,7 @@ def test_the_weights_sum_to_one_and_padding_has_none(
 @every_sharing
 def test_of_an_empty_source_its_end_is_looked_at(copies: list[int] | None) -> None:
     network = attention(copies=copies)
-    batch = batch_of([Example([], []), Example([4, 5], [])])
+    batch = batch_of([Seq2SeqEncoding([], []), Seq2SeqEncoding([4, 5], [])])
     assert batch.source[0].tolist() == [END, PAD, PAD]
     weights = network.weights(
         network.start(batch), torch.randn(2, 4, 16), torch.randint(4, SIZE, (2, 4))
@@ -131,7 +131,7 @@ def test_it_is_the_formula_written_out(copies: list[int] | None) -> None:
                     apart = torch.tensor(
                         [number, int((network.target_steps[fed[row, : place + 1]]).sum())]
                     )
-                    here, there = waves(apart)
+                    here, there = sinusoidal_encoding(apart)
                     score = score + network.place_scale * (here @ there)
                 scores.append(score)
             context = torch.zeros(16)
@@ -149,7 +149,7 @@ def test_before_it_has_learned_anything_it_goes_on_with_the_source() -> None:
     wide = AttentionConfig(embedding=256, hidden=8, dropout=0)
     network = attention(wide, size=40, copies=list(range(40)))
     source = [9, 31, 12, 27, 18, 5, 33]
-    batch = batch_of([Example(source, source)])
+    batch = batch_of([Seq2SeqEncoding(source, source)])
     fed = torch.tensor([[BEGIN, *source]])
     state = network.start(batch)
     weights = network.weights(state, outputs_of(network, state, fed), fed)
@@ -160,10 +160,10 @@ def test_before_it_has_learned_anything_it_goes_on_with_the_source() -> None:
 
 def test_the_source_is_read_both_ways() -> None:
     network = attention()
-    one, other = (Example([4, 5, 6, middle], []) for middle in (7, 8))
+    one, other = (Seq2SeqEncoding([4, 5, 6, middle], []) for middle in (7, 8))
     keys = network.start(batch_of([one, other])).keys
     assert not torch.isclose(keys[0], keys[1]).all(-1).any()  # the first knows of the last
-    one, other = (Example([first, 5, 6, 7], []) for first in (4, 8))
+    one, other = (Seq2SeqEncoding([first, 5, 6, 7], []) for first in (4, 8))
     keys = network.start(batch_of([one, other])).keys
     assert not torch.isclose(keys[0], keys[1]).all(-1).any()  # and the last of the first
 
@@ -191,8 +191,8 @@ def test_shared_embeddings_are_one_parameter() -> None:
 def test_a_source_token_is_looked_up_as_its_copy() -> None:
     copies = [0, 1, 2, 3, 9, 9, *range(6, SIZE)]
     network = attention(copies=copies)
-    same = [Example([4, 6], []), Example([5, 6], []), Example([9, 6], [])]
-    keys = network.start(batch_of([*same, Example([8, 6], [])])).keys
+    same = [Seq2SeqEncoding([4, 6], []), Seq2SeqEncoding([5, 6], []), Seq2SeqEncoding([9, 6], [])]
+    keys = network.start(batch_of([*same, Seq2SeqEncoding([8, 6], [])])).keys
     assert torch.equal(keys[0], keys[1])
     assert torch.equal(keys[0], keys[2])
     assert not torch.isclose(keys[0], keys[3]).all()
@@ -202,7 +202,7 @@ def test_a_source_token_is_looked_up_as_its_copy() -> None:
 def test_sizes_are_configurable(layers: int) -> None:
     # Warnings are errors here: torch warns of dropout between the layers of a single one.
     network = attention(AttentionConfig(embedding=6, hidden=10, layers=layers), size=9)
-    batch = batch_of([Example([4, 5, 6], [4, 8])])
+    batch = batch_of([Seq2SeqEncoding([4, 5, 6], [4, 8])])
     state = network.start(batch)
     assert network.decode(state, target_of(batch)).shape == (1, 3, 6)
     assert state.hidden.shape == (layers, 1, 6)
@@ -226,13 +226,13 @@ def test_tags_are_passed_over_in_a_copy() -> None:
     network = attention(
         wide, size=40, copies=list(range(40)), source_tags=[tag, closing], target_tags=[]
     )
-    state, fed = network.start(batch_of([Example(tagged, plain)])), torch.tensor([[BEGIN, *plain]])
+    state, fed = network.start(batch_of([Seq2SeqEncoding(tagged, plain)])), torch.tensor([[BEGIN, *plain]])
     found = network.weights(state, outputs_of(network, state, fed), fed)[0].argmax(-1)
     assert [[*tagged, END][place] for place in found.tolist()] == [*plain, END]
     assert (found.diff() > 0).all()
     network = attention(
         wide, size=40, copies=list(range(40)), source_tags=[], target_tags=[tag, closing]
     )
-    state, fed = network.start(batch_of([Example(plain, tagged)])), torch.tensor([[BEGIN, *tagged]])
+    state, fed = network.start(batch_of([Seq2SeqEncoding(plain, tagged)])), torch.tensor([[BEGIN, *tagged]])
     found = network.weights(state, outputs_of(network, state, fed), fed)[0].argmax(-1)
     assert found.tolist() == [0, 0, 1, 1, 2, 2, 2, 3, 4, 4, 5, 6, 7, 7, 7, 8]

@@ -2,34 +2,34 @@ from __future__ import annotations
 
 import torch
 
-from annoseq.models.hash_embedding import WordVectors
-from annoseq.tokenization.hash_features import KINDS, Words
+from annoseq.models.hash_embedding import HashEmbedding
+from annoseq.tokenization.hash_features import FEATURE_KINDS, FeatureHasher
 
 WIDTH = 4
 
 
-def some_words() -> Words:
-    words = Words(buckets=1024)
-    words.look_up(["Dr", ".", " Ames", "Ames", " ames"])
-    words.look_up([" Ames"], [("list names single",)])
+def some_words() -> FeatureHasher:
+    words = FeatureHasher(buckets=1024)
+    words.token_ids(["Dr", ".", " Ames", "Ames", " ames"])
+    words.token_ids([" Ames"], [("list names single",)])
     return words
 
 
 def test_a_word_has_the_same_vector_in_any_company() -> None:
-    words, vectors = some_words(), WordVectors(buckets=1024, width=WIDTH, word_dropout=0.0)
+    words, vectors = some_words(), HashEmbedding(buckets=1024, width=WIDTH, word_dropout=0.0)
     together = vectors(words.bags(range(6)))
-    assert together.shape == (6, KINDS * WIDTH)
+    assert together.shape == (6, FEATURE_KINDS * WIDTH)
     for number in range(6):
         assert torch.allclose(vectors(words.bags([number]))[0], together[number])
-    assert vectors(words.bags([])).shape == (0, KINDS * WIDTH)
+    assert vectors(words.bags([])).shape == (0, FEATURE_KINDS * WIDTH)
 
 
 def test_words_that_differ_in_one_feature_differ_in_its_part_of_the_vector() -> None:
-    vectors = WordVectors(buckets=1024, width=WIDTH, word_dropout=0.0)
+    vectors = HashEmbedding(buckets=1024, width=WIDTH, word_dropout=0.0)
     _, _, spaced, bare, lower, marked = vectors(some_words().bags(range(6))).split(1)
 
     def differing(one: torch.Tensor, other: torch.Tensor) -> list[int]:
-        return (one != other).reshape(KINDS, WIDTH).any(1).nonzero().flatten().tolist()
+        return (one != other).reshape(FEATURE_KINDS, WIDTH).any(1).nonzero().flatten().tolist()
 
     assert differing(spaced, bare) == [3]
     assert differing(spaced, lower) == [3]
@@ -37,11 +37,11 @@ def test_words_that_differ_in_one_feature_differ_in_its_part_of_the_vector() -> 
 
 
 def test_in_training_some_words_are_known_by_their_spelling_alone() -> None:
-    words = Words(buckets=1024)
-    numbers = words.look_up([f"w{number}" for number in range(400)])
-    vectors = WordVectors(buckets=1024, width=WIDTH, word_dropout=0.25)
+    words = FeatureHasher(buckets=1024)
+    numbers = words.token_ids([f"w{number}" for number in range(400)])
+    vectors = HashEmbedding(buckets=1024, width=WIDTH, word_dropout=0.25)
     torch.manual_seed(0)
-    forms, rest = vectors(words.bags(numbers)).split([WIDTH, (KINDS - 1) * WIDTH], 1)
+    forms, rest = vectors(words.bags(numbers)).split([WIDTH, (FEATURE_KINDS - 1) * WIDTH], 1)
     assert 60 < int((forms == 0).all(1).sum()) < 140
     assert rest.any(1).all()
     assert vectors.eval()(words.bags(numbers))[:, :WIDTH].any(1).all()
@@ -51,11 +51,11 @@ def test_vectors_of_a_file_are_one_more_kind() -> None:
     rows = torch.tensor([[0.6, 0.8, 0.0]] * 5 + [[0.0, 0.0, 1.0]])
     bags = some_words().bags(range(6))._replace(vectors=rows)
     torch.manual_seed(0)
-    plain = WordVectors(buckets=1024, width=WIDTH, word_dropout=0.0)
+    plain = HashEmbedding(buckets=1024, width=WIDTH, word_dropout=0.0)
     torch.manual_seed(0)
-    vectors = WordVectors(buckets=1024, width=WIDTH, word_dropout=0.0, columns=3)
-    assert (plain.width, vectors.width) == (KINDS * WIDTH, (KINDS + 1) * WIDTH)
-    hashed, projected = vectors(bags).split([KINDS * WIDTH, WIDTH], 1)
+    vectors = HashEmbedding(buckets=1024, width=WIDTH, word_dropout=0.0, columns=3)
+    assert (plain.width, vectors.width) == (FEATURE_KINDS * WIDTH, (FEATURE_KINDS + 1) * WIDTH)
+    hashed, projected = vectors(bags).split([FEATURE_KINDS * WIDTH, WIDTH], 1)
     assert torch.equal(hashed, plain(bags))
     assert (projected[:5] == projected[0]).all()
     assert not torch.equal(projected[0], projected[5])
@@ -63,24 +63,24 @@ def test_vectors_of_a_file_are_one_more_kind() -> None:
 
 
 def test_in_training_some_vectors_are_left_out_as_if_the_file_had_none() -> None:
-    words = Words(buckets=1024)
-    numbers = words.look_up([f"w{number}" for number in range(400)])
+    words = FeatureHasher(buckets=1024)
+    numbers = words.token_ids([f"w{number}" for number in range(400)])
     rows = torch.tensor([[0.6, 0.8, 0.0]]).repeat(400, 1)
     bags = words.bags(numbers)._replace(vectors=rows)
-    vectors = WordVectors(buckets=1024, width=WIDTH, word_dropout=0.25, columns=3)
+    vectors = HashEmbedding(buckets=1024, width=WIDTH, word_dropout=0.25, columns=3)
     assert vectors.projection is not None
     nothing = vectors.projection(torch.tensor([0.0, 0.0, 1.0]))
     torch.manual_seed(0)
-    projected = vectors(bags)[:, KINDS * WIDTH :]
+    projected = vectors(bags)[:, FEATURE_KINDS * WIDTH :]
     assert 60 < int((projected == nothing).all(1).sum()) < 140
     assert rows.tolist() == [rows[0].tolist()] * 400
-    assert not (vectors.eval()(bags)[:, KINDS * WIDTH :] == nothing).all(1).any()
+    assert not (vectors.eval()(bags)[:, FEATURE_KINDS * WIDTH :] == nothing).all(1).any()
 
 
 def test_half_precision_is_no_hindrance() -> None:
     rows = torch.tensor([[0.6, 0.8, 0.0]] * 6)
     bags = some_words().bags(range(6))._replace(vectors=rows)
-    vectors = WordVectors(buckets=1024, width=WIDTH, word_dropout=0.0, columns=3).eval()
+    vectors = HashEmbedding(buckets=1024, width=WIDTH, word_dropout=0.0, columns=3).eval()
     expected = vectors(bags)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found = vectors(bags)

@@ -15,9 +15,9 @@ from safetensors import safe_open
 from safetensors.torch import load_model, save_model
 
 from annoseq.config import NetworkConfig
-from annoseq.decoding.sampling import most_likely, write
+from annoseq.decoding.sampling import decode_ids, select_most_likely
 from annoseq.models.build import build_network
-from annoseq.tokenization.seq2seq_tokenizer import Example
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
 from annoseq.tokenization.vocabulary import BEGIN, PAD
 from annoseq.training.losses import padded_loss
 from annoseq.training.seq2seq_objective import tokens_to_feed
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from annoseq.config import AnyNetworkConfig
-    from annoseq.models.interfaces import AnyNetwork
+    from annoseq.models.interfaces import AnySeq2SeqNetwork
     from annoseq.tokenization.batching import Batch
 
 
@@ -66,22 +66,22 @@ NETWORKS = {
 assert_close = partial(torch.testing.assert_close, rtol=1e-4, atol=1e-4)
 """Scores of 8 to 16 that batches of other widths sum in another order."""
 THOROUGH = settings(max_examples=25, deadline=None)
-ROWS = [Example([4, 5, 6, 7], [8, 9]), Example([5], [4, 4, 4, 7, 8]), Example([], [])]
+ROWS = [Seq2SeqEncoding([4, 5, 6, 7], [8, 9]), Seq2SeqEncoding([5], [4, 4, 4, 7, 8]), Seq2SeqEncoding([], [])]
 
 every_network = pytest.mark.parametrize("kind", NETWORKS.values(), ids=NETWORKS)
 
 
-def make(kind: Kind, *, seed: int = 0) -> AnyNetwork:
+def make(kind: Kind, *, seed: int = 0) -> AnySeq2SeqNetwork:
     """Make a network without dropout."""
     return tiny_network(kind.still, copies=kind.copies, seed=seed)
 
 
-def noisy(kind: Kind) -> AnyNetwork:
+def noisy(kind: Kind) -> AnySeq2SeqNetwork:
     """Make a network with dropout."""
     return tiny_network(kind.tiny, copies=kind.copies)
 
 
-def begun(network: AnyNetwork, batch: Batch) -> object:
+def begun(network: AnySeq2SeqNetwork, batch: Batch) -> object:
     """Return the state after the begin symbol."""
     return network.step(network.start(batch), torch.full((len(batch.source),), BEGIN))
 
@@ -92,7 +92,7 @@ def tokens(rows: int, columns: int, *, seed: int = 0) -> Tensor:
     return torch.randint(0, SIZE, (rows, columns), generator=generator)
 
 
-def stepwise(network: AnyNetwork, batch: Batch, fed: Tensor) -> Tensor:
+def stepwise(network: AnySeq2SeqNetwork, batch: Batch, fed: Tensor) -> Tensor:
     """Feed the columns (B, T) one by one; return what the decoder put out (B, T, E)."""
     state, tops = network.start(batch), []
     for column in fed.unbind(1):
@@ -101,7 +101,7 @@ def stepwise(network: AnyNetwork, batch: Batch, fed: Tensor) -> Tensor:
     return torch.stack(tops, dim=1)
 
 
-def free_stepwise(network: AnyNetwork, batch: Batch) -> Tensor:
+def free_stepwise(network: AnySeq2SeqNetwork, batch: Batch) -> Tensor:
     """Feed the network its own best tokens one by one; return the scores (B, T, V)."""
     state = network.start(batch)
     last = torch.full_like(batch.source[:, 0], BEGIN)
@@ -113,21 +113,21 @@ def free_stepwise(network: AnyNetwork, batch: Batch) -> Tensor:
     return torch.stack(scores, dim=1)
 
 
-def free_logits(network: AnyNetwork, batch: Batch) -> Tensor:
+def free_logits(network: AnySeq2SeqNetwork, batch: Batch) -> Tensor:
     """Feed the network its own best tokens, as training does: in two passes."""
     state = network.start(batch)
     fed = tokens_to_feed(network, state, target_of(batch), forcing=0)
     return network.target.logits(network.decode(state, fed))
 
 
-def forced_logits(network: AnyNetwork, batch: Batch) -> Tensor:
+def forced_logits(network: AnySeq2SeqNetwork, batch: Batch) -> Tensor:
     """Feed the network the target's tokens."""
     state = network.start(batch)
     fed = tokens_to_feed(network, state, target_of(batch), forcing=1)
     return network.target.logits(network.decode(state, fed))
 
 
-def gradients(network: AnyNetwork, scores: Tensor, batch: Batch) -> dict[str, Tensor]:
+def gradients(network: AnySeq2SeqNetwork, scores: Tensor, batch: Batch) -> dict[str, Tensor]:
     """Return the gradients of the loss of some scores (B, T, V); every parameter has some."""
     padded_loss(scores, target_of(batch)).backward()  # type: ignore[no-untyped-call]
     found = {}
@@ -193,7 +193,7 @@ def test_a_state_is_a_value(kind: Kind) -> None:
 @THOROUGH
 @given(rows=examples, length=st.integers(1, 9), seed=st.integers(0, 2**32))
 def test_a_whole_target_at_once_is_step_by_step(
-    kind: Kind, rows: list[Example], length: int, seed: int
+    kind: Kind, rows: list[Seq2SeqEncoding], length: int, seed: int
 ) -> None:
     network, batch = make(kind, seed=seed % 7), batch_of(rows)
     fed = tokens(len(rows), length, seed=seed)
@@ -216,7 +216,7 @@ def test_a_whole_target_at_once_has_the_gradients_of_the_loop(kind: Kind, seed: 
 @THOROUGH
 @given(rows=examples)
 def test_fed_its_own_tokens_it_is_the_loop_fed_its_own_best(
-    kind: Kind, rows: list[Example]
+    kind: Kind, rows: list[Seq2SeqEncoding]
 ) -> None:
     network, batch = make(kind, seed=1), batch_of(rows)
     with torch.no_grad():
@@ -235,7 +235,7 @@ def test_fed_its_own_tokens_it_has_the_gradients_of_the_loop(kind: Kind, seed: i
 @THOROUGH
 @given(rows=examples, wider=st.integers(0, 4))
 def test_a_row_depends_neither_on_its_batch_nor_on_padding(
-    kind: Kind, rows: list[Example], wider: int
+    kind: Kind, rows: list[Seq2SeqEncoding], wider: int
 ) -> None:
     network = make(kind)
     with torch.no_grad():
@@ -249,13 +249,13 @@ def test_a_row_depends_neither_on_its_batch_nor_on_padding(
 @every_network
 @THOROUGH
 @given(rows=examples)
-def test_a_rows_greedy_output_does_not_depend_on_its_batch(kind: Kind, rows: list[Example]) -> None:
+def test_a_rows_greedy_output_does_not_depend_on_its_batch(kind: Kind, rows: list[Seq2SeqEncoding]) -> None:
     network = make(kind, seed=3).eval()
     limits = torch.tensor([2 * len(row.source) + 1 for row in rows])
-    together, _ = write(network, batch_of(rows), limits=limits, choose=most_likely)
+    together, _ = decode_ids(network, batch_of(rows), limits=limits, choose=select_most_likely)
     for place, row in enumerate(rows):
         limit = limits[place : place + 1]
-        (alone,), _ = write(network, batch_of([row]), limits=limit, choose=most_likely)
+        (alone,), _ = decode_ids(network, batch_of([row]), limits=limit, choose=select_most_likely)
         assert torch.equal(together[place, : len(alone)], alone)
         assert (together[place, len(alone) :] == PAD).all()
 
@@ -263,7 +263,7 @@ def test_a_rows_greedy_output_does_not_depend_on_its_batch(kind: Kind, rows: lis
 @every_network
 def test_what_is_written_depends_on_the_source_and_on_what_was_written(kind: Kind) -> None:
     network, target = make(kind), [4, 5, 6]
-    rows = [Example([4, 5], target), Example([4, 6], target), Example([4, 5], [4, 4, 6])]
+    rows = [Seq2SeqEncoding([4, 5], target), Seq2SeqEncoding([4, 6], target), Seq2SeqEncoding([4, 5], [4, 4, 6])]
     one, other_source, other_target = forced_logits(network, batch_of(rows))
     assert not torch.isclose(one, other_source).all(-1).any()
     assert torch.equal(one[:2], other_target[:2])  # what comes later is not known
@@ -272,7 +272,7 @@ def test_what_is_written_depends_on_the_source_and_on_what_was_written(kind: Kin
 
 @every_network
 def test_a_source_without_a_token_is_read_too(kind: Kind) -> None:
-    network, batch = make(kind), batch_of([Example([], [4]), Example([], [])])
+    network, batch = make(kind), batch_of([Seq2SeqEncoding([], [4]), Seq2SeqEncoding([], [])])
     assert batch.source.shape == (2, 1)
     logits = forced_logits(network, batch)
     assert logits.isfinite().all()
@@ -314,6 +314,6 @@ def test_the_padding_starts_at_zero_and_the_loss_near_that_of_a_guess(kind: Kind
     config = NetworkConfig.of(kind.tiny)
     network = build_network(config, source_size=SIZE, target_size=1000, seed=0).eval()
     assert not network.target.embedding.weight[PAD].any()
-    batch = batch_of([Example([4, 5], list(range(4, 200)))])
+    batch = batch_of([Seq2SeqEncoding([4, 5], list(range(4, 200)))])
     loss = padded_loss(forced_logits(network, batch), target_of(batch))
     assert loss.item() == pytest.approx(log(1000), rel=0.1)

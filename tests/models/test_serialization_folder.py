@@ -11,13 +11,13 @@ from safetensors import safe_open
 
 from annoseq._version import __version__
 from annoseq.config import NetworkConfig
-from annoseq.devices import Compute
+from annoseq.devices import ComputeDevice
 from annoseq.errors import ModelError, OutputError
 from annoseq.inference.predictor import predict
-from annoseq.models.gru_attention import Attention
-from annoseq.models.interfaces import Network
+from annoseq.models.gru_attention import GruWithAttention
+from annoseq.models.interfaces import Seq2SeqNetwork
 from annoseq.models.serialization import TrainedModel
-from annoseq.tokenization.seq2seq_tokenizer import Codec
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 from annoseq.tokenization.vocabulary import BEGIN
 from tests.limits import largest_file
 from tests.tiny import BATCHING, TINY, TINY_ATTENTION, same_weights, tiny_learner
@@ -77,11 +77,11 @@ def test_a_loaded_model_predicts_the_same(
     learner.save(tmp_path / "model")
     loaded = TrainedModel.load(tmp_path / "model")
     assert same_weights(loaded.network, learner.network)
-    assert loaded.codec.signature() == dataset.codec.signature()
-    assert isinstance(loaded.codec, Codec)
-    assert isinstance(loaded.network, Network)
+    assert loaded.tokenizer.signature() == dataset.tokenizer.signature()
+    assert isinstance(loaded.tokenizer, Seq2SeqTokenizer)
+    assert isinstance(loaded.network, Seq2SeqNetwork)
     ours = predict(
-        loaded.network, dataset.valid, loaded.codec, compute=Compute.choose(), batching=BATCHING
+        loaded.network, dataset.valid, loaded.tokenizer, compute=ComputeDevice.select(), batching=BATCHING
     )
     assert list(ours) == list(learner.predictions())
     assert ours.accuracy == learner.predictions().accuracy
@@ -90,7 +90,7 @@ def test_a_loaded_model_predicts_the_same(
     scores, saved_scores = (
         network.eval().scores(network.step(network.start(batch), begin))
         for network in (loaded.network, learner.network)
-        if isinstance(network, Network)
+        if isinstance(network, Seq2SeqNetwork)
     )
     assert torch.equal(scores, saved_scores)
 
@@ -102,24 +102,24 @@ def test_the_folder_holds_json_and_safetensors_only(model_folder: Path) -> None:
 
 
 def test_the_tied_weight_is_stored_once(model_folder: Path, dataset: Dataset) -> None:
-    size = len(dataset.codec.target)
+    size = len(dataset.tokenizer.target)
     with safe_open(str(model_folder / "weights.safetensors"), "pt") as weights:
         tied = [name for name in weights.keys() if weights.get_tensor(name).shape == (size, 16)]  # noqa: SIM118
     assert len(tied) == 1
     network = TrainedModel.load(model_folder).network
-    assert isinstance(network, Network)
+    assert isinstance(network, Seq2SeqNetwork)
     assert network.target.output.weight is network.target.embedding.weight
 
 
 def test_shared_embeddings_are_stored_once(attention_folder: Path, dataset: Dataset) -> None:
-    sizes = {len(dataset.codec.source), len(dataset.codec.target)}
+    sizes = {len(dataset.tokenizer.source), len(dataset.tokenizer.target)}
     with safe_open(str(attention_folder / "weights.safetensors"), "pt") as weights:
         shapes = [weights.get_slice(name).get_shape() for name in weights.keys()]  # noqa: SIM118
     assert [shape for shape in shapes if shape[1:] and shape[0] in sizes] == [
-        [len(dataset.codec.target), 16]
+        [len(dataset.tokenizer.target), 16]
     ]
     network = TrainedModel.load(attention_folder).network
-    assert isinstance(network, Attention)
+    assert isinstance(network, GruWithAttention)
     assert network.source.table is network.target.embedding
 
 
@@ -194,10 +194,18 @@ def test_a_damaged_file(folder: Path, name: str, damage: str) -> None:
 
 
 def test_another_format(folder: Path) -> None:
-    edit_config(folder, format=2, annoseq="9.0.0")
+    edit_config(folder, format=3, annoseq="9.0.0")
     assert fault(folder) == (
-        f"{folder}: config.json is damaged or of another version (format: Input should be 1); "
+        f"{folder}: config.json is damaged or of another version (format: Input should be 2); "
         f"this is annoseq {__version__}. Use the version that wrote it, or train again."
+    )
+
+
+def test_a_folder_of_an_older_version(folder: Path) -> None:
+    edit_config(folder, format=1, bounds={})
+    assert fault(folder) == (
+        f"{folder}: written by an older version of annoseq (format 1; annoseq {__version__} reads "
+        "format 2). Train again, or use the version that wrote it."
     )
 
 

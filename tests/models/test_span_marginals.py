@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from annoseq.models import span_marginals as candidates
-from annoseq.models.span_marginals import find_candidates
-from annoseq.tokenization.bioes import spans_of
+from annoseq.models.span_marginals import likely_spans
+from annoseq.tokenization.bioes import bioes_to_token_spans
 from tests.models.test_crf import (
     LENGTHS,
     all_scores,
@@ -31,7 +31,7 @@ def found_by_hand(labels: int, *, spread: float) -> dict[Place, float]:
         scores = all_scores(chain, emissions[row, :length])
         whole = total(scores)
         for tags, score in scores.items():
-            for _, *span in spans_of(torch.tensor([tags]), labels=labels).tolist():
+            for _, *span in bioes_to_token_spans(torch.tensor([tags]), labels=labels).tolist():
                 place = (row, *span)
                 shares[place] = shares.get(place, 0.0) + exp(score - whole)
     return shares
@@ -40,7 +40,7 @@ def found_by_hand(labels: int, *, spread: float) -> dict[Place, float]:
 def found(labels: int, *, spread: float, floor: float, longest: int = 9) -> dict[Place, float]:
     chain = random_chain(labels)
     paths = chain.paths(random_emissions(chain) * spread, LENGTHS)
-    places, scores = find_candidates(chain, paths, floor=floor, longest=longest)
+    places, scores = likely_spans(chain, paths, floor=floor, longest=longest)
     assert len(places) == len(set(map(tuple, places.tolist())))
     return dict(zip(map(tuple, places.tolist()), scores.exp().tolist(), strict=True))
 
@@ -73,7 +73,7 @@ def test_they_are_the_same_in_small_parts(monkeypatch: pytest.MonkeyPatch) -> No
 def test_without_labels_there_are_none() -> None:
     chain = random_chain(0)
     paths = chain.paths(random_emissions(chain), LENGTHS)
-    places, scores = find_candidates(chain, paths, floor=0.01, longest=4)
+    places, scores = likely_spans(chain, paths, floor=0.01, longest=4)
     assert (places.shape, scores.shape) == ((0, 4), (0,))
 
 

@@ -7,19 +7,19 @@ import pytest
 import torch
 
 from annoseq.tokenization import hash_features as features
-from annoseq.tokenization.linearize import Cover
+from annoseq.tokenization.linearize import AlignedSpan
 from tests.models.tiny import batch_of, random_tagger, tagged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DEEP = [Cover(0, 4, "A"), Cover(0, 2, "A"), Cover(3, 4, "B")]
+DEEP = [AlignedSpan(0, 4, "A"), AlignedSpan(0, 2, "A"), AlignedSpan(3, 4, "B")]
 
 
 def test_a_row_is_read_alike_in_every_batch() -> None:
     tagger = random_tagger()
     rows = [
-        tagged(tagger, ["Dr", ".", " Ames", ",", " 31", "y"], [Cover(2, 5, "A"), Cover(2, 3, "B")]),
+        tagged(tagger, ["Dr", ".", " Ames", ",", " 31", "y"], [AlignedSpan(2, 5, "A"), AlignedSpan(2, 3, "B")]),
         tagged(tagger, ["Zoë"]),
         tagged(tagger, ["a", " b", " c", "d"], DEEP),
     ]
@@ -41,9 +41,9 @@ def test_the_loss_of_what_it_finds_is_its_likelihood() -> None:
     tokens = list("abcdefghijklmnopqrstuvwxyz") * 2
     (found,) = tagger.spans(batch_of(tagged(tagger, tokens)))
     names = "AB"
-    covers = [Cover(span.first, span.last, names[span.label]) for span in found.spans]
-    assert any(inner.last <= outer.last for outer, inner in pairwise(covers))
-    loss = tagger.loss(batch_of(tagged(tagger, tokens, covers)))
+    aligned_spans = [AlignedSpan(span.first, span.last, names[span.label]) for span in found.spans]
+    assert any(inner.last <= outer.last for outer, inner in pairwise(aligned_spans))
+    loss = tagger.loss(batch_of(tagged(tagger, tokens, aligned_spans)))
     assert -loss.item() == pytest.approx(found.score, abs=1e-2)
 
 
@@ -67,7 +67,7 @@ def two_threads() -> Iterator[None]:
 def test_gradients_repeat_bit_for_bit_with_two_threads(levels: int) -> None:
     tagger = random_tagger(levels=levels, spread=0.1).train()
     words = [f"w{number}" for number in range(7)] * 6
-    rows = [tagged(tagger, words, [Cover(1, 4, "A")], levels=levels) for _ in range(32)]
+    rows = [tagged(tagger, words, [AlignedSpan(1, 4, "A")], levels=levels) for _ in range(32)]
     batch, gradients = batch_of(*rows), []
     for _ in range(6):
         tagger.zero_grad()
@@ -118,10 +118,10 @@ def test_vectors_that_were_kept_are_those_of_new_weights(
         tagger.train()
         tagger.vectors.tables[0].weight.add_(1.0)  # type: ignore[operator]
         assert not torch.allclose(tagger.eval().encode(batch), first, atol=1e-3)
-    monkeypatch.setattr(features, "_REMEMBERED", 2)
+    monkeypatch.setattr(features, "_MAX_TOKENS", 2)
     before = tagger.spans(batch)
-    tagger.words.make_room()
-    tagger.words.look_up(["other"])  # which has the number of "a" now
+    tagger.feature_hasher.clear_if_large()
+    tagger.feature_hasher.token_ids(["other"])  # which has the number of "a" now
     assert tagger.spans(batch_of(tagged(tagger, ["a", " b", "c"]))) == before
 
 
@@ -130,6 +130,6 @@ def test_more_words_than_are_kept_are_computed(monkeypatch: pytest.MonkeyPatch) 
     batch = batch_of(tagged(tagger, list("abcdef")))
     with torch.no_grad():
         expected = tagger.encode(batch)
-        monkeypatch.setattr("annoseq.models.tagger._REMEMBERED", 2)
+        monkeypatch.setattr("annoseq.models.tagger._MAX_CACHED_VECTORS", 2)
         tagger.train().eval()
         assert torch.allclose(tagger.encode(batch), expected, atol=1e-6)

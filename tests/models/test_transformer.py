@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from annoseq.config import DataConfig, NetworkConfig, TransformerConfig
-from annoseq.data.pairs import Pair, Pairs
-from annoseq.models.build import build_model, build_network
-from annoseq.models.rotary_positions import Rotation
+from annoseq.data.examples import parse_pair
+from annoseq.data.pairs import Pair
+from annoseq.models.build import build_network, build_seq2seq
+from annoseq.models.positional_encoding import RotaryEmbedding
 from annoseq.models.transformer import Transformer
-from annoseq.models.transformer_layers import SelfAttention, Written
-from annoseq.tokenization.seq2seq_tokenizer import Codec, Example
+from annoseq.models.transformer_layers import KeyValueCache, SelfAttention
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding, Seq2SeqTokenizer
 from annoseq.tokenization.vocabulary import BEGIN, UNKNOWN
 from tests.tiny import SIZE, STILL_TRANSFORMER, batch_of
 
@@ -43,7 +44,7 @@ def transformer(config: TransformerConfig = STILL_TRANSFORMER, *, seed: int = 0)
 
 def places(network: Transformer, fed: list[int]) -> list[int]:
     """Return where in the source a row stands after each token that is fed."""
-    state, found = network.start(batch_of([Example([6, 7, 8], [])])), []
+    state, found = network.start(batch_of([Seq2SeqEncoding([6, 7, 8], [])])), []
     for id_ in fed:
         state = network.step(state, torch.tensor([id_]))
         found.append(int(state.place))
@@ -56,7 +57,7 @@ def test_what_is_turned_is_seen_by_its_distance(here: int, there: int, on: int) 
     query, key = torch.randn(2, 8, generator=torch.Generator().manual_seed(here))
 
     def product(query_place: int, key_place: int) -> Tensor:
-        turning = Rotation.of(torch.tensor([query_place, key_place]), width=8)
+        turning = RotaryEmbedding.of(torch.tensor([query_place, key_place]), width=8)
         turned_query, turned_key = turning.turn(torch.stack([query, key]))
         return torch.dot(turned_query, turned_key)
 
@@ -68,7 +69,7 @@ def test_what_is_turned_is_seen_by_its_distance(here: int, there: int, on: int) 
 
 
 def test_different_distances_are_seen_differently() -> None:
-    turned = Rotation.of(torch.arange(100), width=8).turn(torch.ones(100, 8))
+    turned = RotaryEmbedding.of(torch.arange(100), width=8).turn(torch.ones(100, 8))
     assert len({round(float(turned[0] @ one), 5) for one in turned}) == 100
 
 
@@ -76,7 +77,7 @@ def test_self_attention_depends_on_distances_alone() -> None:
     """So what is learned of the first places holds far beyond them."""
     layer = SelfAttention(STILL_TRANSFORMER).eval()
     inputs = torch.randn(2, 7, 16)
-    near, far = (Rotation.of(torch.arange(7) + first, width=8) for first in (0, FAR))
+    near, far = (RotaryEmbedding.of(torch.arange(7) + first, width=8) for first in (0, FAR))
     mask = torch.ones(2, 1, 1, 7, dtype=torch.bool)
     here = layer(inputs, near, mask)
     torch.testing.assert_close(here, layer(inputs, far, mask), atol=1e-4, rtol=1e-3)
@@ -93,7 +94,7 @@ def test_tags_do_not_move_on_in_the_source() -> None:
 
 def test_rows_come_to_places_of_their_own() -> None:
     network = transformer()
-    state = network.start(batch_of([Example([6, 7], []), Example([8], [])]))
+    state = network.start(batch_of([Seq2SeqEncoding([6, 7], []), Seq2SeqEncoding([8], [])]))
     for last in ([BEGIN, BEGIN], [OPEN, 6], [6, 7]):
         state = network.step(state, torch.tensor(last))
     assert state.place.tolist() == [1, 2]
@@ -105,19 +106,19 @@ def test_tags_of_the_source_are_not_counted_either() -> None:
     network = transformer()
     network.encoder_norm.weight.data.zero_()  # all keys of a layer are the same but for turning
     for source, counted in (([6, 7], [0, 1, 2]), ([OPEN, 6], [0, 0, 1])):
-        keys = network.start(batch_of([Example(source, [])])).read[0].keys  # (1, H, 3, D)
-        turning = Rotation.of(torch.tensor(counted), width=8)
+        keys = network.start(batch_of([Seq2SeqEncoding(source, [])])).read[0].keys  # (1, H, 3, D)
+        turning = RotaryEmbedding.of(torch.tensor(counted), width=8)
         torch.testing.assert_close(keys, turning.turn(keys[:, :, :1].expand(1, 2, 3, 8)))
 
 
 def test_the_tags_are_those_of_the_vocabularies() -> None:
-    pairs = Pairs([Pair("Dr Ames", "Dr {{NAME}}Ames{{/NAME}}", row=1)] * 3, name="pairs")
+    examples = [parse_pair(Pair("Dr Ames", "Dr {{NAME}}Ames{{/NAME}}", row=1))] * 3
     for tokens in ("word", "bpe"):
         config = DataConfig(tokens=tokens, min_frequency=1)
-        codec = Codec.fit(pairs, task="annotate", config=config)
-        network = build_model(NetworkConfig.of(STILL_TRANSFORMER), codec, seed=0)
+        tokenizer = Seq2SeqTokenizer.fit(examples, task="annotate", config=config)
+        network = build_seq2seq(NetworkConfig.of(STILL_TRANSFORMER), tokenizer, seed=0)
         assert isinstance(network, Transformer)
-        tags = codec.target.look_up(["{{NAME}}", "{{/NAME}}"])
+        tags = tokenizer.target.tokens_to_ids(["{{NAME}}", "{{/NAME}}"])
         assert not network.target_steps[tags].any()
         still = (network.target_steps == 0).sum()
         assert still == 3 + len(tags)  # and padding, begin and end
@@ -125,10 +126,10 @@ def test_the_tags_are_those_of_the_vocabularies() -> None:
 
 def test_only_new_tokens_are_computed_and_only_the_last_block_is_copied() -> None:
     network = transformer()
-    state = network.start(batch_of([Example([6, 7], []), Example([8], [])]))
+    state = network.start(batch_of([Seq2SeqEncoding([6, 7], []), Seq2SeqEncoding([8], [])]))
     assert state.written == ((), ())
     for length in range(1, 100):
-        older: tuple[Written, ...] = state.written
+        older: tuple[KeyValueCache, ...] = state.written
         state = network.step(state, torch.tensor([6, 7]))
         for blocks, before in zip(state.written, older, strict=True):
             assert sum(one.keys.shape[2] for one in blocks) == length
@@ -141,7 +142,7 @@ def test_only_new_tokens_are_computed_and_only_the_last_block_is_copied() -> Non
 
 @torch.inference_mode()
 def test_a_target_of_many_blocks_at_once_is_step_by_step() -> None:
-    network, batch = transformer(), batch_of([Example([6, 7], []), Example([8], [])])
+    network, batch = transformer(), batch_of([Seq2SeqEncoding([6, 7], []), Seq2SeqEncoding([8], [])])
     fed = torch.randint(4, SIZE, (2, 100), generator=torch.Generator().manual_seed(0))
     state, tops = network.start(batch), []
     for last in fed.unbind(1):
@@ -155,13 +156,13 @@ def test_a_target_of_many_blocks_at_once_is_step_by_step() -> None:
 def test_a_source_of_thousands_of_tokens() -> None:
     network = transformer()
     long = [6 + place % 5 for place in range(3_000)]
-    batch = batch_of([Example(long, []), Example([6], [])])
+    batch = batch_of([Seq2SeqEncoding(long, []), Seq2SeqEncoding([6], [])])
     state = network.start(batch)
     fed = torch.tensor([[BEGIN, *long], [BEGIN, *long]])
     tops = network.decode(state, fed)
     assert tops.shape == (2, 3_001, 16)
     assert tops.isfinite().all()
-    alone = network.decode(network.start(batch_of([Example([6], [])])), fed[:1, :9])
+    alone = network.decode(network.start(batch_of([Seq2SeqEncoding([6], [])])), fed[:1, :9])
     torch.testing.assert_close(tops[1:, :9], alone)
 
 
@@ -169,7 +170,7 @@ def test_a_source_of_thousands_of_tokens() -> None:
 def test_it_steps_in_half_precision() -> None:
     network = transformer()
     with torch.autocast("cpu", torch.bfloat16):
-        state = network.start(batch_of([Example([6, 7], [])]))
+        state = network.start(batch_of([Seq2SeqEncoding([6, 7], [])]))
         for last in (BEGIN, 6, 7):
             state = network.step(state, torch.tensor([last]))
             assert {one.keys.dtype for blocks in state.written for one in blocks} == {
@@ -184,7 +185,7 @@ def test_sizes_are_configurable(encoder: int, decoder: int) -> None:
         embedding=12, heads=3, encoder_layers=encoder, decoder_layers=decoder, feed_forward=20
     )
     network = transformer(config)
-    state = network.step(network.start(batch_of([Example([6], [])])), torch.tensor([BEGIN]))
+    state = network.step(network.start(batch_of([Seq2SeqEncoding([6], [])])), torch.tensor([BEGIN]))
     assert [one.keys.shape for (one,) in state.written] == [(1, 3, 1, 4)] * decoder
     assert [one.keys.shape for one in state.read] == [(1, 3, 2, 4)] * decoder
     assert len(network.encoder) == encoder

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def ids_of(words: FeatureHasher, token: str, *marks: str) -> list[list[int]]:
-    bags = words.bags(words.look_up([token], [marks]))
+    bags = words.bags(words.token_ids([token], [marks]))
     return [ids.tolist() for ids in bags.ids]
 
 
@@ -60,15 +60,15 @@ def test_every_token_has_features_that_fit_their_tables(token: str) -> None:
 
 def test_a_token_has_one_number_and_one_more_with_marks() -> None:
     words = FeatureHasher(buckets=1024)
-    assert words.look_up(["a", "b", "a"]) == [0, 1, 0]
-    assert words.look_up(["b", "b", "c"], [(), ("m",), ()]) == [1, 2, 3]
-    assert words.look_up(["b"], [("m",)]) == [2]
+    assert words.token_ids(["a", "b", "a"]) == [0, 1, 0]
+    assert words.token_ids(["b", "b", "c"], [(), ("m",), ()]) == [1, 2, 3]
+    assert words.token_ids(["b"], [("m",)]) == [2]
     assert len(words) == 4
 
 
 def test_bags_tell_where_the_features_of_each_token_begin() -> None:
     words = FeatureHasher(buckets=1024)
-    one, other = words.look_up(["a", "long"])
+    one, other = words.token_ids(["a", "long"])
     apart, both = [words.bags([number]) for number in (other, one)], words.bags([other, one])
     for kind in range(FEATURE_KINDS):
         assert torch.equal(both.ids[kind], torch.cat([bags.ids[kind] for bags in apart]))
@@ -76,12 +76,12 @@ def test_bags_tell_where_the_features_of_each_token_begin() -> None:
 
 
 def test_room_is_made_when_there_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(features_module, "_REMEMBERED", 2)
+    monkeypatch.setattr(features_module, "_MAX_TOKENS", 2)
     words = FeatureHasher(buckets=1024)
-    words.look_up(["a", "b"])
-    words.make_room()
-    assert (len(words), words.age) == (2, 0)
-    words.look_up(["c"])
-    words.make_room()
-    assert (len(words), words.age) == (0, 1)
-    assert words.look_up(["c"]) == [0]
+    words.token_ids(["a", "b"])
+    words.clear_if_large()
+    assert (len(words), words.generation) == (2, 0)
+    words.token_ids(["c"])
+    words.clear_if_large()
+    assert (len(words), words.generation) == (0, 1)
+    assert words.token_ids(["c"]) == [0]

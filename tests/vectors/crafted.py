@@ -19,15 +19,15 @@ def craft(
     labels: Sequence[str] = (),
     buckets: int = 7,
     width: int = 3,
-    shortest: int = 3,
-    longest: int = 6,
+    min_n: int = 3,
+    max_n: int = 6,
     version: int = 12,
     model: int = 1,
     pruned: int = -1,
     is_quantised: bool = False,
 ) -> bytes:
     """Write a `.bin` whose row r is `row(r, width)`."""
-    arguments = [width, 5, 5, 5, 10, 1, 2, model, buckets, shortest, longest, 100]
+    arguments = [width, 5, 5, 5, 10, 1, 2, model, buckets, min_n, max_n, 100]
     rows = len(words) + buckets
     return b"".join(
         [

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from annoseq.vectors.lookup import open_vectors
-from annoseq.vectors.nearest_neighbors import portray
+from annoseq.vectors.nearest_neighbors import report_neighbors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,28 +21,32 @@ def compass(tmp_path: Path) -> Path:
 def test_the_nearest_come_first_whatever_their_length(compass: Path) -> None:
     vectors = open_vectors(compass)
     among = ["east", "south", "northish", "north", "east", "absent"]
-    [north] = portray(["north"], vectors, among=among, neighbours=2)
-    assert (north.known, north.norm, north.vector.tolist()) == ("seen", 2, [0, 2])
-    assert [word for word, _ in north.neighbours] == ["northish", "east"]
-    assert [cosine for _, cosine in north.neighbours] == pytest.approx([0.99504, 0], abs=1e-5)
+    [north] = report_neighbors(["north"], vectors, among=among, neighbors=2)
+    assert (north.origin, north.norm, north.vector.tolist()) == ("seen", 2, [0, 2])
+    assert [word for word, _ in north.neighbors] == ["northish", "east"]
+    assert [cosine for _, cosine in north.neighbors] == pytest.approx([0.99504, 0], abs=1e-5)
 
 
 def test_there_may_be_fewer_neighbours_than_asked_for(compass: Path) -> None:
-    [north] = portray(["north"], open_vectors(compass), among=["east", "north"], neighbours=9)
-    assert north.neighbours == [("east", 0)]
-    [alone] = portray(["north"], open_vectors(compass), among=[], neighbours=9)
-    assert alone.neighbours == []
-    [none] = portray(["north"], open_vectors(compass), among=["east"], neighbours=0)
-    assert none.neighbours == []
+    [north] = report_neighbors(
+        ["north"], open_vectors(compass), among=["east", "north"], neighbors=9
+    )
+    assert north.neighbors == [("east", 0)]
+    [alone] = report_neighbors(["north"], open_vectors(compass), among=[], neighbors=9)
+    assert alone.neighbors == []
+    [none] = report_neighbors(["north"], open_vectors(compass), among=["east"], neighbors=0)
+    assert none.neighbors == []
 
 
 def test_a_missing_word_has_no_neighbours(compass: Path) -> None:
-    missing, twice = portray(["x", "x"], open_vectors(compass), among=["east"], neighbours=1)
-    assert (missing.known, missing.norm, missing.neighbours) == ("missing", 0, [])
-    assert twice.neighbours == []
+    missing, twice = report_neighbors(
+        ["x", "x"], open_vectors(compass), among=["east"], neighbors=1
+    )
+    assert (missing.origin, missing.norm, missing.neighbors) == ("missing", 0, [])
+    assert twice.neighbors == []
 
 
 def test_a_vector_of_zeros_is_near_to_nothing(compass: Path) -> None:
-    [nowhere] = portray(["nowhere"], open_vectors(compass), among=["east"], neighbours=1)
-    assert (nowhere.known, nowhere.norm) == ("seen", 0)
-    assert nowhere.neighbours == [("east", 0)]
+    [nowhere] = report_neighbors(["nowhere"], open_vectors(compass), among=["east"], neighbors=1)
+    assert (nowhere.origin, nowhere.norm) == ("seen", 0)
+    assert nowhere.neighbors == [("east", 0)]

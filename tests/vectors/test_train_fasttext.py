@@ -14,29 +14,31 @@ from pydantic import ValidationError
 from annoseq.data.pairs import Pair
 from annoseq.errors import OptionError, OutputError, VectorsError
 from annoseq.vectors.lookup import open_vectors
-from annoseq.vectors.train_fasttext import VectorsConfig, train_vectors, words_of
+from annoseq.vectors.train_fasttext import FastTextConfig, train_fasttext, training_sentences
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from annoseq.data.pairs import Pairs
 
-SMALL = VectorsConfig(width=8, epochs=2, buckets=100)
+SMALL = FastTextConfig(width=8, epochs=2, buckets=100)
 PAIR = Pair("Dr. Ames, 31yo\n", "Dr. {{NAME}}Ames{{/NAME}}, 31yo\n", row=1)
 
 
 def test_words_are_those_that_the_vocabulary_asks_for() -> None:
-    assert list(words_of([PAIR], task="annotate")) == [["Dr", ".", "Ames", ",", "3", "1", "yo"]]
+    assert list(training_sentences([PAIR], task="annotate")) == [
+        ["Dr", ".", "Ames", ",", "3", "1", "yo"]
+    ]
 
 
 def test_translations_give_the_words_of_both_sides_without_tags() -> None:
     words = ["Dr", ".", "Ames", ",", "3", "1", "yo"]
-    assert list(words_of([PAIR], task="translate")) == [words, words]
+    assert list(training_sentences([PAIR], task="translate")) == [words, words]
 
 
 def test_a_long_text_comes_in_pieces_and_an_empty_one_not_at_all() -> None:
     long = Pair("a b " * 12_000, "", row=1)
-    pieces = list(words_of([long], task="translate"))
+    pieces = list(training_sentences([long], task="translate"))
     assert [len(piece) for piece in pieces] == [10_000, 10_000, 4_000]
 
 
@@ -46,14 +48,14 @@ def test_what_is_written_is_what_gensim_reads(
 ) -> None:
     path = tmp_path / "v.bin"
     config = SMALL.model_copy(update={"algorithm": algorithm})
-    words = train_vectors(sample, path, task="annotate", config=config)
+    words = train_fasttext(sample, path, task="annotate", config=config)
     model = load_facebook_model(str(path))
     assert len(model.wv) == words > 50
     assert (model.sg, model.vector_size, model.wv.bucket) == (algorithm == "skipgram", 8, 100)
-    ours = open_vectors(path).rows([*model.wv.index_to_key, "unseen"])
+    ours = open_vectors(path).look_up([*model.wv.index_to_key, "unseen"])
     theirs = np.array([model.wv[word] for word in [*model.wv.index_to_key, "unseen"]])
     np.testing.assert_allclose(ours.matrix, theirs, rtol=1e-5, atol=1e-7)
-    assert ours.known == ["seen"] * words + ["composed"]
+    assert ours.origins == ["seen"] * words + ["composed"]
 
 
 def test_the_same_seed_gives_the_same_file(sample: Pairs, tmp_path: Path) -> None:
@@ -61,7 +63,7 @@ def test_the_same_seed_gives_the_same_file(sample: Pairs, tmp_path: Path) -> Non
     for number, seed in enumerate([1, 1, 2]):
         path = tmp_path / f"{number}.bin"
         config = SMALL.model_copy(update={"seed": seed})
-        train_vectors(sample, path, task="annotate", config=config)
+        train_fasttext(sample, path, task="annotate", config=config)
         contents.append(path.read_bytes())
     assert contents[0] == contents[1] != contents[2]
 
@@ -69,8 +71,8 @@ def test_the_same_seed_gives_the_same_file(sample: Pairs, tmp_path: Path) -> Non
 def test_there_may_be_no_subwords(sample: Pairs, tmp_path: Path) -> None:
     path = tmp_path / "v.bin"
     config = SMALL.model_copy(update={"maxn": 0})
-    train_vectors(sample, path, task="annotate", config=config)
-    assert open_vectors(path).rows(["the", "unseen"]).known == ["seen", "missing"]
+    train_fasttext(sample, path, task="annotate", config=config)
+    assert open_vectors(path).look_up(["the", "unseen"]).origins == ["seen", "missing"]
 
 
 def test_gensim_says_nothing_and_its_logger_is_as_before(
@@ -78,7 +80,7 @@ def test_gensim_says_nothing_and_its_logger_is_as_before(
 ) -> None:
     logger = logging.getLogger("gensim")
     before = logger.level
-    train_vectors(sample[:5], tmp_path / "v.bin", task="annotate", config=SMALL)
+    train_fasttext(sample[:5], tmp_path / "v.bin", task="annotate", config=SMALL)
     assert caplog.records == []
     assert logger.level == before
 
@@ -88,7 +90,7 @@ def test_without_gensim_the_message_names_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "gensim.models", None)
     with pytest.raises(VectorsError) as error:
-        train_vectors(sample, tmp_path / "v.bin", task="annotate")
+        train_fasttext(sample, tmp_path / "v.bin", task="annotate")
     assert str(error.value) == (
         "Training vectors needs gensim, which is not installed. "
         "Install it with: pip install 'annoseq[vectors]'"
@@ -97,7 +99,7 @@ def test_without_gensim_the_message_names_what_to_install(
 
 def test_too_few_repeated_words_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(VectorsError) as error:
-        train_vectors([Pair("a b c", "a b c", 1)], tmp_path / "v.bin", task="annotate")
+        train_fasttext([Pair("a b c", "a b c", 1)], tmp_path / "v.bin", task="annotate")
     assert str(error.value) == (
         "none of the 3 words of the pairs is there 2 times. "
         "Give more pairs, or a smaller --min-count."
@@ -107,13 +109,13 @@ def test_too_few_repeated_words_are_an_error(tmp_path: Path) -> None:
 
 def test_another_suffix_is_refused(sample: Pairs, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=r"v\.vec: vectors are written as fastText's \.bin\. Use"):
-        train_vectors(sample, tmp_path / "v.vec", task="annotate")
+        train_fasttext(sample, tmp_path / "v.vec", task="annotate")
 
 
 def test_minn_above_maxn_is_refused(sample: Pairs, tmp_path: Path) -> None:
     config = SMALL.model_copy(update={"minn": 4, "maxn": 2})
     with pytest.raises(OptionError) as error:
-        train_vectors(sample, tmp_path / "v.bin", task="annotate", config=config)
+        train_fasttext(sample, tmp_path / "v.bin", task="annotate", config=config)
     assert str(error.value) == (
         "--minn 4 is above --maxn 2. Make it smaller, or --maxn 0 for no subwords."
     )
@@ -123,9 +125,9 @@ def test_a_file_is_replaced_only_when_asked(sample: Pairs, tmp_path: Path) -> No
     path = tmp_path / "v.bin"
     path.write_bytes(b"mine")
     with pytest.raises(OutputError, match="exists already"):
-        train_vectors(sample, path, task="annotate", config=SMALL)
+        train_fasttext(sample, path, task="annotate", config=SMALL)
     assert path.read_bytes() == b"mine"
-    train_vectors(sample, path, task="annotate", config=SMALL, overwrite=True)
+    train_fasttext(sample, path, task="annotate", config=SMALL, overwrite=True)
     assert open_vectors(path).width == 8
     assert list(tmp_path.iterdir()) == [path]
 
@@ -136,7 +138,7 @@ def test_a_full_disk_leaves_what_was_there(sample: Pairs, tmp_path: Path) -> Non
     path = tmp_path / "v.bin"
     path.write_bytes(b"mine")
     with largest_file(1_000), pytest.raises(OutputError, match="cannot be written"):
-        train_vectors(sample, path, task="annotate", config=SMALL, overwrite=True)
+        train_fasttext(sample, path, task="annotate", config=SMALL, overwrite=True)
     assert path.read_bytes() == b"mine"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -144,4 +146,4 @@ def test_a_full_disk_leaves_what_was_there(sample: Pairs, tmp_path: Path) -> Non
 @pytest.mark.parametrize("change", [{"epochs": 0}, {"seed": -1}, {"algorithm": "glove"}])
 def test_settings_are_checked(change: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
-        VectorsConfig.model_validate(change)
+        FastTextConfig.model_validate(change)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 def test_wanted_rows_are_kept_in_the_order_they_were_asked_for(text_vectors: Path) -> None:
-    rows = open_vectors(text_vectors).rows(["other", "naïve", "Ames", "naïve"])
-    assert rows.known == ["missing", "seen", "seen", "seen"]
+    rows = open_vectors(text_vectors).look_up(["other", "naïve", "Ames", "naïve"])
+    assert rows.origins == ["missing", "seen", "seen", "seen"]
     expected = [[0, 0, 0], [-1, 0.5, 1e-3], [1, 2, 3], [-1, 0.5, 1e-3]]
     np.testing.assert_array_equal(rows.matrix, np.array(expected, np.float32))
 
@@ -26,7 +26,7 @@ def test_the_first_bytes_tell_what_a_file_is(name: str, text_vectors: Path) -> N
     path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
     opened = open_vectors(path)
     assert (opened.path, opened.width) == (path, 3)
-    assert opened.rows(["Ames"]).matrix.tolist() == [[1, 2, 3]]
+    assert opened.look_up(["Ames"]).matrix.tolist() == [[1, 2, 3]]
     assert opened.first_words(1) == ["Ames"]
     assert opened.first_words(9) == ["Ames", "naïve"]
 
@@ -34,17 +34,17 @@ def test_the_first_bytes_tell_what_a_file_is(name: str, text_vectors: Path) -> N
 def test_a_binary_file_needs_no_suffix(vectors: Path) -> None:
     path = vectors.with_name("vectors")
     path.write_bytes(vectors.read_bytes())
-    assert open_vectors(path).rows(["Ames"]).known == ["seen"]
+    assert open_vectors(path).look_up(["Ames"]).origins == ["seen"]
 
 
 def test_line_ends_and_spaces_at_the_end_do_no_harm(tmp_path: Path) -> None:
     path = tmp_path / "v.vec"
     path.write_bytes(b"3 2 \r\na 1 2\r\nb 3 4 \r\n\xc2\xa0\xe2\x80\xa8c 5 6\n")
-    rows = open_vectors(path).rows(["a", "b", "\xa0\u2028c"])
+    rows = open_vectors(path).look_up(["a", "b", "\xa0\u2028c"])
     assert rows.matrix.tolist() == [[1, 2], [3, 4], [5, 6]]
 
 
 def test_of_a_word_that_is_there_twice_the_first_row_counts(tmp_path: Path) -> None:
     path = tmp_path / "v.vec"
     path.write_text("2 1\na 1\na 2\n")
-    assert open_vectors(path).rows(["a"]).matrix.tolist() == [[1]]
+    assert open_vectors(path).look_up(["a"]).matrix.tolist() == [[1]]

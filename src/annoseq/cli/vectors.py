@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from annoseq.atomic_io import check_writable
 from annoseq.cli.loading import read_table
-from annoseq.cli.options import Columns, InputFormat, Overwrite, PairsPath, at_least
+from annoseq.cli.options import Columns, Overwrite, PairsPath, TableFormatOption, at_least
 from annoseq.cli.output import print_note, print_result
 from annoseq.config import ColumnsConfig
 from annoseq.data.examples import parse_pairs
@@ -45,7 +45,7 @@ def train(
         Parameter(help="What the pairs are for: of translations both sides are read."),
     ] = "auto",
     overwrite: Overwrite = False,
-    input_format: InputFormat = None,
+    input_format: TableFormatOption = None,
     columns: Columns = ColumnsConfig(),
     vectors: Annotated[FastTextConfig, Parameter(name="*", group="Vectors")] = _DEFAULTS,
 ) -> None:

@@ -20,7 +20,7 @@ from annoseq.config.networks import (
     TransformerConfig,
 )
 from annoseq.config.search import SearchConfig
-from annoseq.config.section import Section, Task
+from annoseq.config.section import ConfigSection, Task
 from annoseq.config.training import DeviceConfig, SweepConfig, TrainingConfig
 
 __all__ = [
@@ -37,7 +37,7 @@ __all__ = [
     "GruConfig",
     "NetworkConfig",
     "SearchConfig",
-    "Section",
+    "ConfigSection",
     "SweepConfig",
     "TaggerConfig",
     "Task",

@@ -7,13 +7,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveInt
 
-from annoseq.config.section import Section, Share
+from annoseq.config.section import ConfigSection, Fraction
 
 SOURCE_COLUMN, TARGET_COLUMN = "orig_text", "annotated_text"
 DOCUMENT_COLUMN, OFFSET_COLUMN = "doc_id", "start"
 
 
-class ColumnsConfig(Section):
+class ColumnsConfig(ConfigSection):
     """Where the pairs stand in their table."""
 
     source: str = SOURCE_COLUMN
@@ -31,12 +31,12 @@ class ColumnsConfig(Section):
         return "".join(f" --{name} {quote(value)}" for name, value in given.items() if value)
 
 
-class DataConfig(Section):
+class DataConfig(ConfigSection):
     """How pairs become training and validation data."""
 
     task: Literal["auto", "annotate", "translate"] = "auto"
     """annotate (target = source + tags), translate (anything else), or auto: look at the pairs."""
-    valid_share: Share = 0.2
+    valid_share: Fraction = 0.2
     """Share of the pairs kept for validation, where no --valid table is given."""
     split_by: Literal["auto", "row", "document"] = "auto"
     """Split rows or whole documents; auto keeps documents whole where the table has them."""
@@ -53,7 +53,7 @@ class DataConfig(Section):
     are seen side by side fewer times than this are not merged."""
 
 
-class BatchConfig(Section):
+class BatchConfig(ConfigSection):
     """How rows are put together."""
 
     batch_size: PositiveInt = 64
@@ -62,7 +62,7 @@ class BatchConfig(Section):
     """Most tokens in a batch, padding counted: rows times the longest row. It bounds memory; a row
     longer than this is a batch of its own."""
 
-    def settled(self, *, model: str) -> Self:
+    def resolve_auto(self, *, model: str) -> Self:
         """Put what a model usually learns with for what was not given."""
         if model == "tagger" and "batch_size" not in self.model_fields_set:
             return self.model_copy(update={"batch_size": _TAGGER_ROWS})

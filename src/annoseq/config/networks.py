@@ -13,11 +13,11 @@ from pydantic import (
     model_validator,
 )
 
-from annoseq.config.section import Dropout, Section, Task
+from annoseq.config.section import ConfigSection, Dropout, Task
 from annoseq.errors import OptionError
 
 
-class GruConfig(Section):
+class GruConfig(ConfigSection):
     """The notebook's network: a GRU encoder and a GRU decoder with tied output weights."""
 
     embedding: PositiveInt = 300
@@ -36,7 +36,7 @@ class GruConfig(Section):
     """Dropout before the output layer."""
 
 
-class AttentionConfig(Section):
+class AttentionConfig(ConfigSection):
     """A bidirectional GRU encoder, and a GRU decoder that attends to it (Luong et al. 2015)."""
 
     embedding: PositiveInt = 256
@@ -49,7 +49,7 @@ class AttentionConfig(Section):
     """Dropout on the embeddings, between layers and before the output layer."""
 
 
-class TransformerConfig(Section):
+class TransformerConfig(ConfigSection):
     """A transformer encoder-decoder (Vaswani et al. 2017) with rotary positions."""
 
     embedding: PositiveInt = 256
@@ -75,8 +75,8 @@ class TransformerConfig(Section):
         return self
 
 
-class TaggerConfig(Section):
-    """The tagger: hashed features, an encoder, and what finds spans (docs/tagger.md)."""
+class TaggerConfig(ConfigSection):
+    """The tagger: hashed features, an encoder, and what finds spans (docs/reference/models.md)."""
 
     encoder: Literal["lstm", "convolution", "transformer"] = "lstm"
     """How the tokens around a token are read: an LSTM in each direction, dilated convolutions, or
@@ -95,7 +95,7 @@ class TaggerConfig(Section):
     """How often a word is known by its spelling alone in training."""
 
 
-class NetworkConfig(Section):
+class NetworkConfig(ConfigSection):
     """Which network, and its sizes."""
 
     model: Literal["auto", "tagger", "gru", "attention", "transformer"] = "auto"
@@ -126,7 +126,7 @@ class NetworkConfig(Section):
         return config or cls()
 
     @property
-    def chosen(self) -> AnyNetworkConfig:
+    def selected(self) -> AnyNetworkConfig:
         """The settings of the chosen network."""
         match self.model:
             case "auto" | "tagger":
@@ -138,7 +138,7 @@ class NetworkConfig(Section):
             case "transformer":
                 return self.transformer
 
-    def settled(self, *, task: Task) -> Self:
+    def resolve_auto(self, *, task: Task) -> Self:
         """Put the network that suits a task best for `auto`.
 
         Raises:
@@ -147,7 +147,7 @@ class NetworkConfig(Section):
         if self.model == "auto":
             suited = "tagger" if task == "annotate" else "attention"
             named = sorted(self.model_fields_set - {"model"})
-            return self.model_copy(update={"model": named[0] if named else suited}).settled(
+            return self.model_copy(update={"model": named[0] if named else suited}).resolve_auto(
                 task=task
             )
         if self.model == "tagger" and task == "translate":
@@ -178,7 +178,7 @@ class NetworkConfig(Section):
             ) from error
         return self.model_copy(update={self.model: wide})
 
-    def options_given(self) -> list[str]:
+    def explicit_options(self) -> list[str]:
         """Return the names of the options that were given, such as `gru.hidden`."""
         given = [name for name in ("model",) if name in self.model_fields_set]
         for section in sorted(self.model_fields_set - {"model"}):
@@ -194,7 +194,7 @@ class NetworkConfig(Section):
                 f"options of {' and '.join(sections)} were given, which are different models. Name "
                 "one of them with --model"
             )
-        for option in self.options_given():
+        for option in self.explicit_options():
             section = option.partition(".")[0]
             if section not in {"model", self.model} and self.model != "auto":
                 raise ValueError(

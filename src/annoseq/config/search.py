@@ -6,10 +6,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from annoseq.config.section import Section
+from annoseq.config.section import ConfigSection
 
 
-class SearchConfig(Section):
+class SearchConfig(ConfigSection):
     """How an output is searched for among all that the model could write."""
 
     search: Literal["greedy", "beam", "sample", "top-k", "nucleus"] = "greedy"

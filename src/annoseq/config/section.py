@@ -6,15 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Share = Annotated[float, Field(gt=0, lt=1)]
-Share0 = Annotated[float, Field(ge=0, lt=1)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+FractionOrZero = Annotated[float, Field(ge=0, lt=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
-Dropout = Share0
+Dropout = FractionOrZero
 Task = Literal["annotate", "translate"]
 DeviceName = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
 
 
-class Section(BaseModel):
+class ConfigSection(BaseModel):
     """A group of settings that cannot change once made."""
 
     model_config = ConfigDict(

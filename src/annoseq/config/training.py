@@ -7,14 +7,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from annoseq.config.section import DeviceName, Probability, Section, Share0
+from annoseq.config.section import ConfigSection, DeviceName, FractionOrZero, Probability
 from annoseq.errors import OptionError
 
 _EPOCHS_OF_ONE, _FEWEST, _MOST = 1_200, 6, 50
 """A tagger's epochs fall with the square root of the rows: 12 for 10,000, 50 for 500 or fewer."""
 
 
-class DeviceConfig(Section):
+class DeviceConfig(ConfigSection):
     """Where the arithmetic is done."""
 
     device: DeviceName = "auto"
@@ -23,7 +23,7 @@ class DeviceConfig(Section):
     """Arithmetic of the network; auto is bfloat16 on a GPU that has it, else float32."""
 
 
-class TrainingConfig(Section):
+class TrainingConfig(ConfigSection):
     """How a model is trained."""
 
     epochs: PositiveInt | Literal["auto"] = "auto"
@@ -40,7 +40,7 @@ class TrainingConfig(Section):
     loss: Literal["auto", "padded", "token"] = "auto"
     """padded (the notebook's, which learns to write padding), token (the target's tokens only),
     auto: padded for gru, token for the others."""
-    label_smoothing: Share0 = 0.0
+    label_smoothing: FractionOrZero = 0.0
     """Share of the probability to spread evenly over the vocabulary (Szegedy et al. 2016)."""
     clip_norm: Annotated[float, Field(ge=0, allow_inf_nan=False)] | Literal["auto"] = "auto"
     """Largest norm of the gradient, which a longer one is scaled to; 0 leaves it as it is; auto: 1,
@@ -69,7 +69,7 @@ class TrainingConfig(Section):
             )
         return self
 
-    def settled(self, *, model: str, rows: int) -> Self:
+    def resolve_auto(self, *, model: str, rows: int) -> Self:
         """Put what a model is usually trained with, on so many rows, for `auto`.
 
         Raises:
@@ -106,7 +106,7 @@ _OF_WRITERS = frozenset(
 )
 
 
-class SweepConfig(Section):
+class SweepConfig(ConfigSection):
     """Which runs a sweep makes, and how many at once."""
 
     search: bool = False

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from annoseq.models.interfaces import Stepper
     from annoseq.tokenization.batching import Batch
-    from annoseq.tokenization.seq2seq_tokenizer import Codec
+    from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 
 COPY = len(SPECIALS)
 CLOSE = COPY + 1
@@ -41,7 +41,7 @@ OPEN = CLOSE + 1
 
 
 @dataclass(frozen=True)
-class Edits:
+class EditVocabulary:
     """What the automaton must know of the vocabularies and of the training pairs.
 
     `copy_of` (source vocabulary,) is the target id of every source id, `is_blank` (source
@@ -59,23 +59,23 @@ class Edits:
     depth: int
 
     @classmethod
-    def of(cls, codec: Codec) -> Edits:
+    def of(cls, tokenizer: Seq2SeqTokenizer) -> EditVocabulary:
         """Build the tables from a model's codec."""
-        labels, target = codec.labels, codec.target
-        tokens, spelling = codec.source.tokens, codec.source.spelling
+        labels, target = tokenizer.labels, tokenizer.target
+        tokens, subwords = tokenizer.source.tokens, tokenizer.source.subwords
         return cls(
-            copy_of=torch.tensor(target.look_up(tokens)),
-            is_blank=torch.tensor([spelling.is_blank(token) for token in tokens]),
-            continues=torch.tensor([spelling.continues(token) for token in tokens]),
-            opening=torch.tensor(target.look_up(map(opening, labels)), dtype=torch.long),
-            closing=torch.tensor(target.look_up(map(closing, labels)), dtype=torch.long),
+            copy_of=torch.tensor(target.tokens_to_ids(tokens)),
+            is_blank=torch.tensor([subwords.is_blank(token) for token in tokens]),
+            continues=torch.tensor([subwords.continues(token) for token in tokens]),
+            opening=torch.tensor(target.tokens_to_ids(map(opening, labels)), dtype=torch.long),
+            closing=torch.tensor(target.tokens_to_ids(map(closing, labels)), dtype=torch.long),
             nests_in_itself=torch.tensor(
-                [label in codec.bounds.self_nested for label in labels], dtype=torch.bool
+                [label in tokenizer.length_stats.self_nested for label in labels], dtype=torch.bool
             ),
-            depth=codec.bounds.depth,
+            depth=tokenizer.length_stats.depth,
         )
 
-    def to(self, device: torch.device) -> Edits:
+    def to(self, device: torch.device) -> EditVocabulary:
         """Copy the tables to a device."""
         tables = {
             name: getattr(self, name).to(device)
@@ -104,7 +104,7 @@ class _Sources(NamedTuple):
 
 
 @dataclass(frozen=True)
-class FaithfulState(Generic[State]):
+class ConstrainedState(Generic[State]):
     """Where every row stands.
 
     `inner` is the wrapped stepper's state. `place` (B,) is where the next token stands in
@@ -119,10 +119,10 @@ class FaithfulState(Generic[State]):
     may_close: Tensor
 
 
-class Faithful(Generic[State]):
+class ConstrainedStepper(Generic[State]):
     """A stepper over edits."""
 
-    def __init__(self, stepper: Stepper[State], edits: Edits) -> None:
+    def __init__(self, stepper: Stepper[State], edits: EditVocabulary) -> None:
         self._stepper = stepper
         self._edits = edits
         device = edits.opening.device
@@ -132,7 +132,7 @@ class Faithful(Generic[State]):
         self._alone = labels.masked_fill(edits.nests_in_itself, len(labels))  # not in themselves
         self._slots = torch.arange(edits.depth + 1, device=device)
 
-    def start(self, batch: Batch) -> FaithfulState[State]:
+    def start(self, batch: Batch) -> ConstrainedState[State]:
         """Read the sources; nothing is copied or open yet."""
         edits, device = self._edits, batch.source.device
         count, width = batch.source.shape
@@ -142,7 +142,7 @@ class Faithful(Generic[State]):
         content = ((places + 1) * is_content).amax(1, keepdim=True)  # tokens up to the last such
         is_continued = is_content & edits.continues[batch.source]
         kinds = is_left.long() + (is_left & (places < content)) + is_content + is_continued
-        return FaithfulState(
+        return ConstrainedState(
             inner=self._stepper.start(batch),
             sources=_Sources(edits.copy_of[batch.source].flatten(), kinds.flatten()),
             place=torch.arange(count, device=device) * width,
@@ -150,7 +150,7 @@ class Faithful(Generic[State]):
             may_close=torch.zeros(count, dtype=torch.bool, device=device),
         )
 
-    def step(self, state: FaithfulState[State], last: Tensor) -> FaithfulState[State]:
+    def step(self, state: ConstrainedState[State], last: Tensor) -> ConstrainedState[State]:
         """Do the edit `last` (B,) and feed what it writes to the wrapped stepper."""
         copies, closes, opens = last == COPY, last == CLOSE, last >= OPEN
         written = self._writes(state).gather(1, last.unsqueeze(1)).squeeze(1)
@@ -168,7 +168,7 @@ class Faithful(Generic[State]):
             may_close=is_content | (closes & state.may_close),
         )
 
-    def scores(self, state: FaithfulState[State], columns: Tensor | None = None) -> Tensor:
+    def scores(self, state: ConstrainedState[State], columns: Tensor | None = None) -> Tensor:
         """Return the log-probabilities (B, edits) of the next edit, -inf for the impossible."""
         scores = self._stepper.scores(state.inner, self._writes(state)).float()
         # A network whose numbers overflow may choose badly, but among what is possible.
@@ -176,7 +176,7 @@ class Faithful(Generic[State]):
         scores = scores.log_softmax(1)
         return scores if columns is None else scores.gather(1, columns)
 
-    def select(self, state: FaithfulState[State], rows: Tensor) -> FaithfulState[State]:
+    def select(self, state: ConstrainedState[State], rows: Tensor) -> ConstrainedState[State]:
         """Take some rows, in any order, any of them more than once."""
         return replace(
             state,
@@ -186,7 +186,7 @@ class Faithful(Generic[State]):
             may_close=state.may_close[rows],
         )
 
-    def _writes(self, state: FaithfulState[State]) -> Tensor:
+    def _writes(self, state: ConstrainedState[State]) -> Tensor:
         """Return the token that each edit writes, (B, edits)."""
         count = len(state.place)
         return torch.cat(
@@ -199,7 +199,7 @@ class Faithful(Generic[State]):
             dim=1,
         )
 
-    def _allowed(self, state: FaithfulState[State]) -> Tensor:
+    def _allowed(self, state: ConstrainedState[State]) -> Tensor:
         """Tell which edits are possible, (B, edits)."""
         kind = state.sources.kinds[state.place]
         is_open = state.opened[:, 0] >= 0
@@ -214,7 +214,7 @@ class Faithful(Generic[State]):
         return torch.cat([single, opens.unsqueeze(1) & ~is_inside], dim=1)
 
 
-def edited_spans(ids: tuple[int, ...], log_probs: tuple[float, ...]) -> list[TokenSpan]:
+def spans_from_edits(ids: tuple[int, ...], log_probs: tuple[float, ...]) -> list[TokenSpan]:
     """Read spans off edits, in opening order.
 
     The score of a span is the sum of the log-probabilities of all edits from its opening to its

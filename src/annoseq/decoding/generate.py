@@ -6,8 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from annoseq.decoding.beam_search import beam_search
-from annoseq.decoding.logits_processors import keep_nucleus, keep_top_k, soften
-from annoseq.decoding.sampling import Draw, follow, most_likely
+from annoseq.decoding.logits_processors import apply_temperature, apply_top_k, apply_top_p
+from annoseq.decoding.sampling import TokenSampler, decode_hypotheses, select_most_likely
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from annoseq.tokenization.batching import Batch
 
 
-def search(
+def generate(
     stepper: Stepper[State],
     batch: Batch,
     config: SearchConfig,
@@ -42,19 +42,19 @@ def search(
             alpha=config.length_penalty,
         )
     if config.search == "greedy":
-        return [[one] for one in follow(stepper, batch, limits=limits, choose=most_likely)]
+        return [[one] for one in decode_hypotheses(stepper, batch, limits=limits, choose=select_most_likely)]
     drawn = []
     for sample in range(config.samples):
         seeds = [f"{config.seed}/{name}/{sample}" for name in names]
-        choose = Draw(seeds, steps=int(limits.max()), filters=_filters(config))
-        drawn.append(follow(stepper, batch, limits=limits, choose=choose))
+        choose = TokenSampler(seeds, steps=int(limits.max()), filters=_filters(config))
+        drawn.append(decode_hypotheses(stepper, batch, limits=limits, choose=choose))
     return [list(row) for row in zip(*drawn, strict=True)]
 
 
 def _filters(config: SearchConfig) -> list[Callable[[Tensor], Tensor]]:
-    filters: list[Callable[[Tensor], Tensor]] = [partial(soften, temperature=config.temperature)]
+    filters: list[Callable[[Tensor], Tensor]] = [partial(apply_temperature, temperature=config.temperature)]
     if config.search == "top-k":
-        filters.append(partial(keep_top_k, k=config.k))
+        filters.append(partial(apply_top_k, k=config.k))
     if config.search == "nucleus":
-        filters.append(partial(keep_nucleus, p=config.p))
+        filters.append(partial(apply_top_p, p=config.p))
     return filters

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from annoseq.data.markup import Span
 
 
-def choose(candidates: Iterable[Span]) -> list[Span]:
+def select_non_crossing(candidates: Iterable[Span]) -> list[Span]:
     """Take the likeliest first, and leave out what would cross one taken; return opening order.
 
     Spans may lie within one another, though the training pairs never nested them: only so can two

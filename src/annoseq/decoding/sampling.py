@@ -37,7 +37,7 @@ class Hypothesis:
         return sum(self.log_probs)
 
 
-class Choose(Protocol):
+class TokenSelector(Protocol):
     """Picks the next symbol (B,) of the open `rows` from scores (B, V), at step `length`."""
 
     def __call__(self, scores: Tensor, *, rows: Tensor, length: int) -> Tensor:
@@ -45,13 +45,13 @@ class Choose(Protocol):
         ...
 
 
-def most_likely(scores: Tensor, *, rows: Tensor, length: int) -> Tensor:
+def select_most_likely(scores: Tensor, *, rows: Tensor, length: int) -> Tensor:
     """Pick the most likely symbol: greedy search."""
     del rows, length
     return scores.argmax(-1)
 
 
-class Draw:
+class TokenSampler:
     """Draws from the filtered distribution, with random numbers that belong to each row.
 
     The numbers come from `seeds`, one a row, so that what is drawn for a row depends neither on
@@ -82,11 +82,11 @@ def _uniform(seed: str, steps: int) -> Tensor:
     return torch.rand(steps, generator=generator, dtype=torch.double)
 
 
-def follow(
-    stepper: Stepper[State], batch: Batch, *, limits: Tensor, choose: Choose
+def decode_hypotheses(
+    stepper: Stepper[State], batch: Batch, *, limits: Tensor, choose: TokenSelector
 ) -> list[Hypothesis]:
-    """Write one output for every row, choosing each symbol by `choose`; see `write`."""
-    ids, log_probs = write(stepper, batch, limits=limits, choose=choose)
+    """Write one output for every row, choosing each symbol by `choose`; see `decode_ids`."""
+    ids, log_probs = decode_ids(stepper, batch, limits=limits, choose=choose)
     # What follows a limit is padding that nobody chose.
     return [
         to_hypothesis(row[:limit], some[:limit])
@@ -95,8 +95,8 @@ def follow(
 
 
 @torch.inference_mode()
-def write(
-    stepper: Stepper[State], batch: Batch, *, limits: Tensor, choose: Choose
+def decode_ids(
+    stepper: Stepper[State], batch: Batch, *, limits: Tensor, choose: TokenSelector
 ) -> tuple[Tensor, Tensor]:
     """Write ids (B, O) until every row has ended; return them and their log-probabilities (B, O).
 

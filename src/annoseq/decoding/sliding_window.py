@@ -20,7 +20,7 @@ from annoseq.tokenization.length_stats import is_line_break
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from annoseq.tokenization.length_stats import Bounds
+    from annoseq.tokenization.length_stats import LengthStats
 
 _SHORTEST = 32
 """Windows are at least this many tokens, however short the training sources were."""
@@ -36,13 +36,13 @@ class Window:
     owned_last: int
 
 
-def cut_windows(tokens: Sequence[str], bounds: Bounds) -> list[Window]:
+def cut_windows(tokens: Sequence[str], length_stats: LengthStats) -> list[Window]:
     """Cut a text, given in tokens, into windows. An empty text has none."""
-    size = max(bounds.longest_source, _SHORTEST)
-    overlap = min(2 * bounds.longest_span, size // 2)
+    size = max(length_stats.longest_source, _SHORTEST)
+    overlap = min(2 * length_stats.longest_span, size // 2)
     return [
         window
-        for first, last in _pieces(tokens, keeps_breaks=bounds.has_line_breaks)
+        for first, last in _pieces(tokens, keeps_breaks=length_stats.has_line_breaks)
         for window in _slide(first, last, size=size, overlap=overlap)
     ]
 
@@ -70,7 +70,7 @@ def _slide(first: int, last: int, *, size: int, overlap: int) -> Iterator[Window
         )
 
 
-def stitch(
+def merge_windows(
     windows: Sequence[Window], found: Sequence[Sequence[TokenSpan]], *, may_cross: bool = False
 ) -> list[TokenSpan]:
     """Join the spans that were `found` in each window (counted from its first token).

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from annoseq.models.crf import finite, token_mask
-from annoseq.models.interfaces import Found
-from annoseq.tokenization.bioes import spans_of
+from annoseq.models.interfaces import SpanPredictions
+from annoseq.tokenization.bioes import bioes_to_token_spans
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ class _Likely(NamedTuple):
     total: Tensor
 
 
-class NestedSpans(nn.Module):
+class BiaffineHead(nn.Module):
     """Finds spans that nest up to `levels` deep, the labels `self_nested` also in themselves."""
 
     nests: Tensor
@@ -90,18 +90,18 @@ class NestedSpans(nn.Module):
         scores = self._scores(encoded)
         classes = torch.zeros_like(scores[..., 0], dtype=torch.long)
         for level in reversed(tags.unbind(2)):  # of two around the same tokens, the outer one
-            row, first, last, label = spans_of(level, labels=len(self.nests)).unbind(1)
+            row, first, last, label = bioes_to_token_spans(level, labels=len(self.nests)).unbind(1)
             classes[row, first, last] = label + 1
         losses = F.cross_entropy(scores.flatten(0, 2), classes.flatten(), reduction="none")
         return losses.view_as(classes).masked_fill(~_pair_mask(scores, lengths), 0.0).sum((1, 2))
 
     @torch.no_grad()
-    def best(self, encoded: Tensor, lengths: Tensor) -> Found:
+    def best(self, encoded: Tensor, lengths: Tensor) -> SpanPredictions:
         """Return the spans that are likely enough and do not cross, whatever the weights are."""
         return self._settle(self._likely(encoded, lengths, floor=_LIKELY))
 
     @torch.no_grad()
-    def candidates(self, encoded: Tensor, lengths: Tensor, *, floor: float, longest: int) -> Found:
+    def candidates(self, encoded: Tensor, lengths: Tensor, *, floor: float, longest: int) -> SpanPredictions:
         """Return the spans of up to `longest` tokens whose probability is at least `floor`.
 
         Some may cross.
@@ -110,16 +110,16 @@ class NestedSpans(nn.Module):
         is_short = likely.places[:, 2] - likely.places[:, 1] < longest
         is_asked = (likely.scores >= log(floor)) & is_short
         total = self._settle(likely).total
-        return Found(likely.places[is_asked], likely.scores[is_asked], total)
+        return SpanPredictions(likely.places[is_asked], likely.scores[is_asked], total)
 
-    def _settle(self, likely: _Likely) -> Found:
+    def _settle(self, likely: _Likely) -> SpanPredictions:
         """Choose spans that can stand together."""
         enough = (likely.scores >= log(_LIKELY)).nonzero().squeeze(1)
         places, scores = likely.places[enough], likely.scores[enough]
         kept = _well_nested(places, scores, nests=self.nests, levels=self.levels)
         places, gains = places[kept], likely.gains[enough[kept]]
         total = likely.total.index_add(0, places[:, 0], gains)
-        return Found(places, scores[kept], total.clamp(max=0.0))
+        return SpanPredictions(places, scores[kept], total.clamp(max=0.0))
 
     def _likely(self, encoded: Tensor, lengths: Tensor, *, floor: float) -> _Likely:
         found = []

@@ -10,7 +10,7 @@ from torch.overrides import TorchFunctionMode
 
 from annoseq.config import AttentionConfig, GruConfig, TransformerConfig
 from annoseq.models.gru import Gru
-from annoseq.models.gru_attention import Attention
+from annoseq.models.gru_attention import GruWithAttention
 from annoseq.models.tagger import Tagger
 from annoseq.models.transformer import Transformer
 from annoseq.tokenization.pretokenizer import is_tag
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from annoseq.config import NetworkConfig, TaggerConfig
-    from annoseq.models.interfaces import AnyNetwork
-    from annoseq.tokenization.seq2seq_tokenizer import Codec
-    from annoseq.tokenization.tagger_tokenizer import TagCodec
+    from annoseq.models.interfaces import AnySeq2SeqNetwork
+    from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
+    from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
     from annoseq.tokenization.vocabulary import Vocabulary
 
 _SHARED = 0.9
@@ -46,7 +46,7 @@ class _Undrawn(TorchFunctionMode):
 
 
 @contextmanager
-def undrawn() -> Iterator[None]:
+def no_init_weights() -> Iterator[None]:
     """Leave the weights of networks as memory holds them: a file is about to fill them all.
 
     Drawing those of a tagger takes longer than reading them.
@@ -55,31 +55,31 @@ def undrawn() -> Iterator[None]:
         yield
 
 
-def build_tagger(config: TaggerConfig, codec: TagCodec, *, seed: int) -> Tagger:
+def build_tagger(config: TaggerConfig, tokenizer: TaggerTokenizer, *, seed: int) -> Tagger:
     """Build a tagger whose weights depend on `seed` and on nothing drawn before."""
-    nested = [codec.labels.index(label) for label in codec.bounds.self_nested]
+    nested = [tokenizer.labels.index(label) for label in tokenizer.length_stats.self_nested]
     with torch.random.fork_rng(devices=[]):  # weights are drawn on the CPU
         torch.default_generator.manual_seed(seed)
         return Tagger(
             config,
-            words=codec.words,
-            labels=len(codec.labels),
-            levels=codec.levels,
+            words=tokenizer.feature_hasher,
+            labels=len(tokenizer.labels),
+            levels=tokenizer.levels,
             self_nested=nested,
         )
 
 
-def build_model(config: NetworkConfig, codec: Codec, *, seed: int) -> AnyNetwork:
+def build_seq2seq(config: NetworkConfig, tokenizer: Seq2SeqTokenizer, *, seed: int) -> AnySeq2SeqNetwork:
     """Build a network whose weights depend on `seed` and on nothing drawn before."""
-    copies = codec.target.look_up(codec.source.tokens)
+    copies = tokenizer.target.tokens_to_ids(tokenizer.source.tokens)
     known = sum(id_ != UNKNOWN for id_ in copies) / len(copies)
     return build_network(
         config,
-        source_size=len(codec.source),
-        target_size=len(codec.target),
+        source_size=len(tokenizer.source),
+        target_size=len(tokenizer.target),
         copies=copies if known >= _SHARED else None,
-        source_tags=_tags(codec.source),
-        target_tags=_tags(codec.target),
+        source_tags=_tags(tokenizer.source),
+        target_tags=_tags(tokenizer.target),
         seed=seed,
     )
 
@@ -93,7 +93,7 @@ def build_network(
     source_tags: Sequence[int] = (),
     target_tags: Sequence[int] = (),
     seed: int,
-) -> AnyNetwork:
+) -> AnySeq2SeqNetwork:
     """Build a network for vocabularies of some sizes.
 
     `copies` (source vocabulary,) are the target ids of the source tokens, if the two are to share
@@ -102,11 +102,11 @@ def build_network(
     """
     with torch.random.fork_rng(devices=[]):  # weights are drawn on the CPU
         torch.default_generator.manual_seed(seed)
-        match config.chosen:
+        match config.selected:
             case GruConfig() as gru:
                 return Gru(gru, source_size=source_size, target_size=target_size)
             case AttentionConfig() as attention:
-                return Attention(
+                return GruWithAttention(
                     attention,
                     source_size=source_size,
                     target_size=target_size,
@@ -128,5 +128,5 @@ def build_network(
 
 
 def _tags(vocabulary: Vocabulary) -> list[int]:
-    visible = map(vocabulary.spelling.visible, vocabulary.tokens)  # pieces carry marks
+    visible = map(vocabulary.subwords.visible, vocabulary.tokens)  # pieces carry marks
     return [id_ for id_, token in enumerate(visible) if is_tag(token)]

@@ -26,7 +26,7 @@ _LARGEST, _IMPOSSIBLE = 1e4, -1e4
 """What scores that are no numbers are read as: weights that have overflown must not break spans."""
 
 
-class Paths(NamedTuple):
+class ForwardBackward(NamedTuple):
     """The messages of the forward-backward algorithm, scaled so that products are probabilities.
 
     `ahead * behind` (B, T, K) are the marginals of the tags; `scores` (B, T, K) are the
@@ -39,7 +39,7 @@ class Paths(NamedTuple):
     log_partition: Tensor
 
 
-class Chain(nn.Module):
+class LinearChainCrf(nn.Module):
     """The transitions of the CRF, all of which begin as equals."""
 
     closed: Tensor
@@ -84,7 +84,7 @@ class Chain(nn.Module):
         return log_partition - _score(emissions, table, tags, lengths)
 
     def log_likelihood(
-        self, emissions: Tensor, tags: Tensor, lengths: Tensor, paths: Paths
+        self, emissions: Tensor, tags: Tensor, lengths: Tensor, paths: ForwardBackward
     ) -> Tensor:
         """Return the log-likelihood (B,) of `tags` (B, T), whose `paths` are known; not above 0."""
         score = _score(emissions, self.transitions(), tags, lengths)
@@ -92,7 +92,7 @@ class Chain(nn.Module):
         return found.nan_to_num(nan=_IMPOSSIBLE, neginf=_IMPOSSIBLE)
 
     @torch.no_grad()
-    def paths(self, emissions: Tensor, lengths: Tensor) -> Paths:
+    def paths(self, emissions: Tensor, lengths: Tensor) -> ForwardBackward:
         """Sum over all sequences, from both ends."""
         return _forward_backward(emissions, self.transitions(), self.closed, lengths)
 
@@ -146,7 +146,7 @@ class Chain(nn.Module):
         return found
 
     @torch.no_grad()
-    def log_probabilities(self, paths: Paths, spans: Tensor) -> Tensor:
+    def log_probabilities(self, paths: ForwardBackward, spans: Tensor) -> Tensor:
         """Return the log-probability (N,) of each span (N, 4): row, first, last, label.
 
         `last` is the last token itself. It is the sum over all sequences that hold the span.
@@ -206,7 +206,7 @@ class _LogPartition(torch.autograd.Function):
 
 def _forward_backward(
     emissions: Tensor, transitions: Tensor, closed: Tensor, lengths: Tensor
-) -> Paths:
+) -> ForwardBackward:
     """Work in probabilities that are scaled at every token: matrix products, and few logs."""
     moves, ends = transitions.exp(), closed.to(emissions.dtype)
     is_token = token_mask(emissions, lengths)
@@ -235,7 +235,7 @@ def _forward_backward(
     backward = torch.stack(behind, 1).clamp(max=_HIGHEST)
     backward = backward.masked_fill(~is_token.unsqueeze(2), 0.0)
     total = (scale.log() + highest).squeeze(2).masked_fill(~is_token, 0.0).sum(1)
-    return Paths(forward, backward, scores, total + ending.log().squeeze(1))
+    return ForwardBackward(forward, backward, scores, total + ending.log().squeeze(1))
 
 
 def tag_blocks(labels: int) -> tuple[slice, slice, slice, slice, slice]:

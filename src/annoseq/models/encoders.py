@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from annoseq.config import TransformerConfig
 from annoseq.models.crf import token_mask
-from annoseq.models.rotary_positions import Rotation
+from annoseq.models.positional_encoding import RotaryEmbedding
 from annoseq.models.transformer_layers import EncoderLayer
 
 if TYPE_CHECKING:
@@ -50,13 +50,13 @@ def build_encoder(config: TaggerConfig, *, width: int) -> Encoder:
     match config.encoder:
         case "lstm":
             layers = config.layers or 1
-            return Recurrent(width=width, hidden=hidden, layers=layers, dropout=dropout)
+            return BiLstmEncoder(width=width, hidden=hidden, layers=layers, dropout=dropout)
         case "convolution":
             layers = config.layers or 4
-            return Convolutions(width=width, hidden=hidden, layers=layers, dropout=dropout)
+            return ConvolutionalEncoder(width=width, hidden=hidden, layers=layers, dropout=dropout)
         case "transformer":
             layers = config.layers or 2
-            return Attentive(width=width, hidden=hidden, layers=layers, dropout=dropout)
+            return TransformerEncoder(width=width, hidden=hidden, layers=layers, dropout=dropout)
 
 
 class SharedDropout(nn.Module):
@@ -74,7 +74,7 @@ class SharedDropout(nn.Module):
         return vectors * keeps / (1 - self.share)
 
 
-class Recurrent(Encoder):
+class BiLstmEncoder(Encoder):
     """An LSTM in each direction (Graves and Schmidhuber 2005).
 
     The backward one reads each row turned around within its own length, so that neither meets
@@ -165,7 +165,7 @@ def _turn(vectors: Tensor, places: Tensor) -> Tensor:
     return vectors.gather(1, places.expand(-1, -1, vectors.shape[2]))
 
 
-class Convolutions(Encoder):
+class ConvolutionalEncoder(Encoder):
     """Gated convolutions at growing distances, each added to what it read.
 
     Dauphin et al. 2017 (gates), Strubell et al. 2017 (distances of 1, 2, 4, 8 for tagging).
@@ -192,7 +192,7 @@ class Convolutions(Encoder):
         return vectors
 
 
-class Attentive(Encoder):
+class TransformerEncoder(Encoder):
     """A transformer's encoder with rotary positions."""
 
     def __init__(self, *, width: int, hidden: int, layers: int, dropout: float) -> None:
@@ -211,7 +211,7 @@ class Attentive(Encoder):
         """Let each token of a row look at all of them."""
         mask = token_mask(vectors, lengths)[:, None, None]
         places = torch.arange(vectors.shape[1], device=vectors.device)
-        rotation = Rotation.of(places, width=self.head_width)
+        rotation = RotaryEmbedding.of(places, width=self.head_width)
         vectors = self.inlet(self.dropout(vectors))
         for layer in self.layers:
             vectors = layer(vectors, rotation, mask)

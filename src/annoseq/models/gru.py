@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from annoseq.models.embeddings import SourceEmbedding, TargetEmbedding
-from annoseq.models.interfaces import Network
+from annoseq.models.interfaces import Seq2SeqNetwork
 
 if TYPE_CHECKING:
     from annoseq.config import GruConfig
@@ -29,7 +29,7 @@ class GruState(NamedTuple):
     top: Tensor
 
 
-class Gru(Network[GruState]):
+class Gru(Seq2SeqNetwork[GruState]):
     """Encoder GRU, a bias-free projection of its last hidden states, decoder GRU, tied output."""
 
     def __init__(self, config: GruConfig, *, source_size: int, target_size: int) -> None:

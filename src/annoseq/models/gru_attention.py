@@ -29,8 +29,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from annoseq.models.embeddings import SourceEmbedding, TargetEmbedding
-from annoseq.models.interfaces import Network
-from annoseq.models.rotary_positions import steps, waves
+from annoseq.models.interfaces import Seq2SeqNetwork
+from annoseq.models.positional_encoding import position_increments, sinusoidal_encoding
 from annoseq.tokenization.vocabulary import BEGIN, END, PAD
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class AttentionState(NamedTuple):
     top: Tensor
 
 
-class Attention(Network[AttentionState]):
+class GruWithAttention(Seq2SeqNetwork[AttentionState]):
     """Bidirectional encoder GRU, decoder GRU, attention over the encoder, tied output.
 
     The ids of `source_tags` and `target_tags` stand for nothing on the other side.
@@ -98,8 +98,8 @@ class Attention(Network[AttentionState]):
         self.copy_scale = nn.Parameter(torch.tensor(_SCALE))
         self.match_scale = None if copies is None else nn.Parameter(torch.tensor(_SCALE))
         self.place_scale = None if copies is None else nn.Parameter(torch.tensor(_SCALE))
-        self.register_buffer("source_steps", steps(source_size, source_tags), persistent=False)
-        self.register_buffer("target_steps", steps(target_size, target_tags), persistent=False)
+        self.register_buffer("source_steps", position_increments(source_size, source_tags), persistent=False)
+        self.register_buffer("target_steps", position_increments(target_size, target_tags), persistent=False)
 
     def start(self, batch: Batch) -> AttentionState:
         """Read the sources (B, S), each to its own end and back."""
@@ -159,7 +159,7 @@ class Attention(Network[AttentionState]):
         queries = outputs
         if self.match_scale is not None and self.place_scale is not None:
             places = state.place.unsqueeze(1) + self.target_steps[fed].cumsum(1)
-            matches, near = self.match_scale * self.target(fed), self.place_scale * waves(places)
+            matches, near = self.match_scale * self.target(fed), self.place_scale * sinusoidal_encoding(places)
             queries = torch.cat([outputs, matches, near], dim=-1)
         scores = queries @ state.keys.transpose(1, 2)  # (B, T, S)
         return scores.masked_fill(state.is_padding.unsqueeze(1), -torch.inf).softmax(-1)
@@ -178,7 +178,7 @@ class Attention(Network[AttentionState]):
         numbers = torch.arange(source.shape[1], device=source.device)
         latest = (numbers * F.pad(far[:, :-1], (1, 0))).cummax(1).values  # that is no tag
         before = fed.gather(1, latest).masked_fill((far == 0) & (source != END), PAD)
-        places = waves(far.cumsum(1) - far).to(keys.dtype)
+        places = sinusoidal_encoding(far.cumsum(1) - far).to(keys.dtype)
         return torch.cat([keys, self.target(before), places], dim=-1)
 
     def _run(self, state: AttentionState, fed: Tensor) -> tuple[Tensor, Tensor]:

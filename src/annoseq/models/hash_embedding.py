@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from annoseq.tokenization.hash_features import KINDS, table_sizes
+from annoseq.tokenization.hash_features import FEATURE_KINDS, table_sizes
 
 if TYPE_CHECKING:
-    from annoseq.tokenization.hash_features import Bags
+    from annoseq.tokenization.hash_features import FeatureBags
 
 _SPREAD = 0.1
 """Standard deviation of the first weights."""
 _FORM, _GRAMS = 0, 1
 
 
-class WordVectors(nn.Module):
+class HashEmbedding(nn.Module):
     """Embed the features of each kind, and put the kinds side by side.
 
     Word vectors of a file, which are `columns` wide, are one more kind. They do not change: a
@@ -30,7 +30,7 @@ class WordVectors(nn.Module):
 
     def __init__(self, *, buckets: int, width: int, word_dropout: float, columns: int = 0) -> None:
         super().__init__()
-        self.width = (KINDS + bool(columns)) * width
+        self.width = (FEATURE_KINDS + bool(columns)) * width
         self.word_dropout = word_dropout
         # n-grams are averaged, or long words would be louder than short ones.
         self.tables = nn.ModuleList(
@@ -44,7 +44,7 @@ class WordVectors(nn.Module):
             nn.init.normal_(self.projection.weight, std=_SPREAD)
             nn.init.zeros_(self.projection.bias)
 
-    def forward(self, bags: Bags) -> Tensor:
+    def forward(self, bags: FeatureBags) -> Tensor:
         """Return the vectors (W, D) of the W tokens whose features `bags` holds."""
         parts = [
             table(ids, starts)

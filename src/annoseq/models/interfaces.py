@@ -13,10 +13,10 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from annoseq.models.embeddings import SourceEmbedding, TargetEmbedding
     from annoseq.tokenization.batching import Batch
-    from annoseq.tokenization.bioes import Marked
+    from annoseq.tokenization.bioes import ScoredTokenSpans
 
 
-class Found(NamedTuple):
+class SpanPredictions(NamedTuple):
     """Spans `places` (N, 4), row, first and last token, label; their log-probabilities (N,).
 
     `total` (B,) is the log-probability of all the likeliest spans of a row together.
@@ -30,7 +30,7 @@ class Found(NamedTuple):
 class Labeller(Protocol):
     """Reads a batch and returns what it finds, well nested by construction."""
 
-    def spans(self, batch: Batch) -> list[Marked]:
+    def spans(self, batch: Batch) -> list[ScoredTokenSpans]:
         """Return the spans of every row (B,), and how likely they are together."""
         ...
 
@@ -63,7 +63,7 @@ class Stepper(Protocol[State]):
         ...
 
 
-class Network(nn.Module, ABC, Generic[State]):
+class Seq2SeqNetwork(nn.Module, ABC, Generic[State]):
     """A `Stepper` that can also run over whole targets at once, which is how it learns."""
 
     source: SourceEmbedding
@@ -97,5 +97,5 @@ class Network(nn.Module, ABC, Generic[State]):
         return self.target.scores(self.top(state), columns)
 
 
-AnyNetwork = Network[Any]
+AnySeq2SeqNetwork = Seq2SeqNetwork[Any]
 """A network whose state is nobody's business but its own."""

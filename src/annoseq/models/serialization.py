@@ -26,7 +26,12 @@ from safetensors.torch import load_model, save_file
 from annoseq._version import __version__
 from annoseq.atomic_io import atomic_folder
 from annoseq.config import BatchConfig, DataConfig, NetworkConfig, Task, TrainingConfig
-from annoseq.errors import ModelError, OptionError, describe_validation_error
+from annoseq.errors import (
+    ModelError,
+    OptionError,
+    describe_older_format,
+    describe_validation_error,
+)
 from annoseq.models.build import build_seq2seq, build_tagger, no_init_weights
 from annoseq.tokenization.length_stats import LengthStats
 from annoseq.tokenization.seq2seq_tokenizer import FILES, Seq2SeqTokenizer
@@ -98,6 +103,10 @@ CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = "config.json", "weights.safetensors", "ca
 CALIBRATION_FILE = "calibration.json"
 
 
+FORMAT: Literal[2] = 2
+"""Raised when a folder written by an older version can no longer be read."""
+
+
 class ModelConfig(BaseModel):
     """All that is known of a model besides its weights and vocabularies.
 
@@ -108,10 +117,10 @@ class ModelConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal[1] = 1
+    format: Literal[2] = FORMAT
     annoseq: str = __version__
     task: Task
-    bounds: LengthStats
+    length_stats: LengthStats
     fingerprint: str
     valid_fingerprint: str = ""
     data: DataConfig
@@ -133,7 +142,7 @@ class TrainedModel:
     """
 
     network: AnySeq2SeqNetwork | Tagger
-    codec: Seq2SeqTokenizer | TaggerTokenizer
+    tokenizer: Seq2SeqTokenizer | TaggerTokenizer
     config: ModelConfig
     calibration: str | None = None
     history: str | None = None
@@ -146,7 +155,7 @@ class TrainedModel:
         """
         with atomic_folder(Path(folder), overwrite=overwrite) as new:
             _write_weights(self.network, new / WEIGHTS_FILE)
-            self.codec.save(new)
+            self.tokenizer.save(new)
             (new / CARD_FILE).write_text(card, encoding="utf-8")
             names = [WEIGHTS_FILE, *_codec_files(self.config)]
             for name, content in self._records().items():
@@ -179,7 +188,7 @@ class TrainedModel:
         opened = _open_vectors(folder, config, vectors)
         try:
             with no_init_weights():
-                network, codec = _fresh(folder, config, opened)
+                network, tokenizer = _fresh(folder, config, opened)
             load_model(network, folder / WEIGHTS_FILE)
         except (ValueError, SafetensorError) as error:
             raise ModelError(f"{folder}: damaged: {error}. Train again.") from error
@@ -189,7 +198,7 @@ class TrainedModel:
                 "describes. Train again."
             ) from error
         records = (_record(folder, config, name) for name in (CALIBRATION_FILE, HISTORY_FILE))
-        return cls(network, codec, config, *records)
+        return cls(network, tokenizer, config, *records)
 
     def _records(self) -> dict[str, str]:
         """Return what was measured of the model, by file, as far as it was."""
@@ -225,11 +234,11 @@ def _fresh(
     if config.network.model == "tagger":
         settings = config.network.tagger
         tags = TaggerTokenizer.load(
-            folder, bounds=config.bounds, buckets=settings.buckets, vectors=vectors
+            folder, length_stats=config.length_stats, buckets=settings.buckets, vectors=vectors
         )
         return build_tagger(settings, tags, seed=0), tags
-    codec = Seq2SeqTokenizer.load(folder, task=config.task, bounds=config.bounds)
-    return build_seq2seq(config.network, codec, seed=0), codec
+    tokenizer = Seq2SeqTokenizer.load(folder, task=config.task, length_stats=config.length_stats)
+    return build_seq2seq(config.network, tokenizer, seed=0), tokenizer
 
 
 def _write_weights(network: AnySeq2SeqNetwork | Tagger, path: Path) -> None:
@@ -249,7 +258,10 @@ def _read_config(folder: Path) -> ModelConfig:
             f"{folder}: there is no such folder. Give the folder that `annoseq train --out` wrote."
         )
     try:
-        config = ModelConfig.model_validate_json(_read(folder / CONFIG_FILE))
+        content = _read(folder / CONFIG_FILE)
+        if older := describe_older_format(content, current=FORMAT):
+            raise ModelError(f"{folder}: {older}. Train again, or use the version that wrote it.")
+        config = ModelConfig.model_validate_json(content)
     except ValidationError as error:
         raise ModelError(
             f"{folder}: {CONFIG_FILE} is damaged or of another version ({describe_validation_error(error)}); "

@@ -20,19 +20,19 @@ from annoseq.models.crf import tag_blocks
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from annoseq.models.crf import Chain, Paths
+    from annoseq.models.crf import ForwardBackward, LinearChainCrf
 
 _AT_ONCE = 1 << 18
 """Pairs of a begin and an end in memory at a time, some 40 MB of them."""
 
 
 @torch.no_grad()
-def find_candidates(
-    chain: Chain, paths: Paths, *, floor: float, longest: int
+def likely_spans(
+    chain: LinearChainCrf, paths: ForwardBackward, *, floor: float, longest: int
 ) -> tuple[Tensor, Tensor]:
     """Return the spans (N, 4) of a probability of at least `floor`, and its log (N,).
 
-    A span is its row, first and last token, and label, as for `Chain.log_probabilities`. None has
+    A span is its row, first and last token, and label, as for `LinearChainCrf.log_probabilities`. None has
     more than `longest` tokens, so that there are no more than so many for each begin.
     """
     marginals = paths.ahead * paths.behind  # (B, T, K), 0 after the end of a row

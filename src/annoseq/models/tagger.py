@@ -17,26 +17,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from annoseq.models.biaffine import NestedSpans
-from annoseq.models.crf import Chain, finite
+from annoseq.models.biaffine import BiaffineHead
+from annoseq.models.crf import LinearChainCrf, finite
 from annoseq.models.encoders import build_encoder
-from annoseq.models.hash_embedding import WordVectors
-from annoseq.models.interfaces import Found
-from annoseq.models.span_marginals import find_candidates
-from annoseq.tokenization.bioes import Marked, TokenSpan, spans_of
+from annoseq.models.hash_embedding import HashEmbedding
+from annoseq.models.interfaces import SpanPredictions
+from annoseq.models.span_marginals import likely_spans
+from annoseq.tokenization.bioes import ScoredTokenSpans, TokenSpan, bioes_to_token_spans
 
 if TYPE_CHECKING:
     from annoseq.config import TaggerConfig
     from annoseq.tokenization.batching import Batch
-    from annoseq.tokenization.hash_features import Words
+    from annoseq.tokenization.hash_features import FeatureHasher
 
 
-class FlatSpans(nn.Module):
+class CrfHead(nn.Module):
     """Finds spans of which none lies in another."""
 
     def __init__(self, width: int, *, labels: int) -> None:
         super().__init__()
-        self.chain = Chain(labels)
+        self.chain = LinearChainCrf(labels)
         self.output = nn.Linear(width, self.chain.tags)
 
     def loss(self, encoded: Tensor, tags: Tensor, lengths: Tensor) -> Tensor:
@@ -47,17 +47,17 @@ class FlatSpans(nn.Module):
         return self.chain.loss(self._emissions(encoded), tags[:, :, 0], lengths)
 
     @torch.no_grad()
-    def best(self, encoded: Tensor, lengths: Tensor) -> Found:
+    def best(self, encoded: Tensor, lengths: Tensor) -> SpanPredictions:
         """Return the likeliest spans."""
         emissions = self._emissions(encoded)
         tags = self.chain.best(emissions, lengths)
         paths = self.chain.paths(emissions, lengths)
-        places = spans_of(tags, labels=self.chain.labels)
+        places = bioes_to_token_spans(tags, labels=self.chain.labels)
         scores = self.chain.log_probabilities(paths, places)
-        return Found(places, scores, self.chain.log_likelihood(emissions, tags, lengths, paths))
+        return SpanPredictions(places, scores, self.chain.log_likelihood(emissions, tags, lengths, paths))
 
     @torch.no_grad()
-    def candidates(self, encoded: Tensor, lengths: Tensor, *, floor: float, longest: int) -> Found:
+    def candidates(self, encoded: Tensor, lengths: Tensor, *, floor: float, longest: int) -> SpanPredictions:
         """Return the spans of up to `longest` tokens whose probability is at least `floor`.
 
         Some may overlap.
@@ -65,8 +65,8 @@ class FlatSpans(nn.Module):
         emissions = self._emissions(encoded)
         tags = self.chain.best(emissions, lengths)
         paths = self.chain.paths(emissions, lengths)
-        places, scores = find_candidates(self.chain, paths, floor=floor, longest=longest)
-        return Found(places, scores, self.chain.log_likelihood(emissions, tags, lengths, paths))
+        places, scores = likely_spans(self.chain, paths, floor=floor, longest=longest)
+        return SpanPredictions(places, scores, self.chain.log_likelihood(emissions, tags, lengths, paths))
 
     def _emissions(self, encoded: Tensor) -> Tensor:
         """Return the scores (B, T, K) of all tags."""
@@ -87,14 +87,14 @@ class Tagger(nn.Module):
         self,
         config: TaggerConfig,
         *,
-        words: Words,
+        words: FeatureHasher,
         labels: int,
         levels: int,
         self_nested: list[int],
     ) -> None:
         super().__init__()
         self.words = words
-        self.vectors = WordVectors(
+        self.vectors = HashEmbedding(
             buckets=config.buckets,
             width=config.embedding,
             word_dropout=config.word_dropout,
@@ -102,9 +102,9 @@ class Tagger(nn.Module):
         )
         self.encoder = build_encoder(config, width=self.vectors.width)
         self.finder = (
-            FlatSpans(2 * config.hidden, labels=labels)
+            CrfHead(2 * config.hidden, labels=labels)
             if levels == 1
-            else NestedSpans(
+            else BiaffineHead(
                 2 * config.hidden, labels=labels, levels=levels, self_nested=self_nested
             )
         )
@@ -133,12 +133,12 @@ class Tagger(nn.Module):
         return self.finder.loss(self.encode(batch), batch.target, batch.source_lengths)
 
     @torch.no_grad()
-    def spans(self, batch: Batch) -> list[Marked]:
+    def spans(self, batch: Batch) -> list[ScoredTokenSpans]:
         """Return the likeliest spans of every row, with log-probabilities."""
         return _by_row(self.finder.best(self.encode(batch), batch.source_lengths))
 
     @torch.no_grad()
-    def candidates(self, batch: Batch, *, floor: float, longest: int) -> list[Marked]:
+    def candidates(self, batch: Batch, *, floor: float, longest: int) -> list[ScoredTokenSpans]:
         """Return all spans of every row that have at least the probability `floor`.
 
         None has more than `longest` tokens, and some may cross. The score of a row is that of its
@@ -168,7 +168,7 @@ class Tagger(nn.Module):
         return self.vectors(self.words.bags(numbers.tolist()).to(device))  # type: ignore[no-any-return]
 
 
-def _by_row(found: Found) -> list[Marked]:
+def _by_row(found: SpanPredictions) -> list[ScoredTokenSpans]:
     """Put the spans of each row together, in opening order."""
     rows: list[list[TokenSpan]] = [[] for _ in found.total]
     for (row, first, last, label), score in zip(
@@ -177,4 +177,4 @@ def _by_row(found: Found) -> list[Marked]:
         rows[row].append(TokenSpan(first, last + 1, label, score))
     for spans in rows:
         spans.sort(key=lambda span: (span.first, -span.last))
-    return list(map(Marked, rows, found.total.tolist()))
+    return list(map(ScoredTokenSpans, rows, found.total.tolist()))

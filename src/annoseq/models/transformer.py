@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from annoseq.models.embeddings import SourceEmbedding, TargetEmbedding
-from annoseq.models.interfaces import Network
-from annoseq.models.rotary_positions import Rotation, steps
-from annoseq.models.transformer_layers import DecoderLayer, EncoderLayer, Memory, Written
+from annoseq.models.interfaces import Seq2SeqNetwork
+from annoseq.models.positional_encoding import RotaryEmbedding, position_increments
+from annoseq.models.transformer_layers import DecoderLayer, EncoderLayer, KeyValueCache, KeyValues
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,14 +35,14 @@ class TransformerState(NamedTuple):
     stands in its source, `top` (B, E) what the decoder put out last.
     """
 
-    read: tuple[Memory, ...]
+    read: tuple[KeyValues, ...]
     mask: Tensor
-    written: tuple[Written, ...]
+    written: tuple[KeyValueCache, ...]
     place: Tensor
     top: Tensor
 
 
-class Transformer(Network[TransformerState]):
+class Transformer(Seq2SeqNetwork[TransformerState]):
     """Encoder and decoder, pre-norm with a final norm each, tied output.
 
     The ids of `source_tags` and `target_tags` stand for nothing on the other side.
@@ -75,15 +75,15 @@ class Transformer(Network[TransformerState]):
         # What is fed comes through to the output, whose weights are the embeddings: with a norm
         # of 1 the first guess is the last token again, and the loss 13.9 for log V = 9.
         nn.init.constant_(self.decoder_norm.weight, width**-0.25)
-        self.register_buffer("source_steps", steps(source_size, source_tags), persistent=False)
-        self.register_buffer("target_steps", steps(target_size, target_tags), persistent=False)
+        self.register_buffer("source_steps", position_increments(source_size, source_tags), persistent=False)
+        self.register_buffer("target_steps", position_increments(target_size, target_tags), persistent=False)
 
     def start(self, batch: Batch) -> TransformerState:
         """Read the sources (B, S); the keys and values of all decoder layers in one product."""
         places = torch.arange(batch.source.shape[1], device=batch.source.device)
         lengths = batch.source_lengths.to(places.device).view(-1, 1, 1, 1)
         mask = places < lengths  # (B, 1, 1, S)
-        rotation = Rotation.of(places, width=self.head_width)
+        rotation = RotaryEmbedding.of(places, width=self.head_width)
         far = self.source_steps[batch.source]
         source_rotation = self._source_rotation(far.cumsum(1) - far)  # counted before each
         encoded = self._enter(self.source(batch.source))
@@ -92,7 +92,7 @@ class Transformer(Network[TransformerState]):
         parts = self.read(self.encoder_norm(encoded))  # (B, S, 2 L E)
         parts = parts.unflatten(-1, (2, len(self.decoder), -1, self.head_width))
         keys, values = parts.permute(2, 3, 0, 4, 1, 5).unbind(0)  # (L, B, H, S, D)
-        read = tuple(map(Memory, source_rotation.turn(keys).unbind(0), values.unbind(0)))
+        read = tuple(map(KeyValues, source_rotation.turn(keys).unbind(0), values.unbind(0)))
         return TransformerState(
             read=read,
             mask=mask,
@@ -129,10 +129,10 @@ class Transformer(Network[TransformerState]):
 
     def _decode(
         self, state: TransformerState, fed: Tensor, places: Tensor
-    ) -> tuple[Tensor, tuple[Written, ...]]:
+    ) -> tuple[Tensor, tuple[KeyValueCache, ...]]:
         """Feed tokens (B, T), which have come to `places` (B, T) in their sources."""
         before = sum(block.keys.shape[2] for block in state.written[0])
-        rotation = Rotation.of(
+        rotation = RotaryEmbedding.of(
             torch.arange(before, before + fed.shape[1], device=fed.device), width=self.head_width
         )
         source_rotation = self._source_rotation(places)
@@ -151,9 +151,9 @@ class Transformer(Network[TransformerState]):
         top: Tensor = self.decoder_norm(decoded)
         return top, tuple(extended)
 
-    def _source_rotation(self, places: Tensor) -> Rotation:
+    def _source_rotation(self, places: Tensor) -> RotaryEmbedding:
         """Turn all heads by places (B, T) in the source."""
-        return Rotation.of(places.unsqueeze(1), width=self.head_width)  # (B, 1, T, D / 2)
+        return RotaryEmbedding.of(places.unsqueeze(1), width=self.head_width)  # (B, 1, T, D / 2)
 
     def _enter(self, embedded: Tensor) -> Tensor:
         """Bring embeddings, whose rows have a length of about 1, to components of about 1."""

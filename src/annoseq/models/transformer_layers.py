@@ -17,39 +17,39 @@ from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from annoseq.config import TransformerConfig
-    from annoseq.models.rotary_positions import Rotation
+    from annoseq.models.positional_encoding import RotaryEmbedding
 
 
 _BLOCK = 64
 """Tokens of a block of what was written. 32 makes a step as fast, and `select` slower."""
 
 
-class Memory(NamedTuple):
+class KeyValues(NamedTuple):
     """What attention looks at: keys, turned to their places, and values, both (B, H, T, D)."""
 
     keys: Tensor
     values: Tensor
 
-    def select(self, rows: Tensor) -> Memory:
+    def select(self, rows: Tensor) -> KeyValues:
         """Take some rows (B',)."""
-        return Memory(self.keys[rows], self.values[rows])
+        return KeyValues(self.keys[rows], self.values[rows])
 
 
-Written = tuple[Memory, ...]
+KeyValueCache = tuple[KeyValues, ...]
 """What was written, in blocks. Only the last, while it is short, is copied to grow: copying all for
 every token was 82 % of a step after 250 tokens of 64 rows, most of it the system's handing out of
 fresh memory."""
 
 
-def extend(written: Written, newer: Memory) -> Written:
+def append_to_cache(written: KeyValueCache, newer: KeyValues) -> KeyValueCache:
     """Return what is written with `newer` after it; nothing is changed in place."""
     if not written or written[-1].keys.shape[2] >= _BLOCK:
         return (*written, newer)
     pairs = zip(written[-1], newer, strict=True)
-    return (*written[:-1], Memory(*(torch.cat(pair, dim=2) for pair in pairs)))
+    return (*written[:-1], KeyValues(*(torch.cat(pair, dim=2) for pair in pairs)))
 
 
-def look_back(queries: Tensor, written: Written) -> Tensor:
+def attend_to_cache(queries: Tensor, written: KeyValueCache) -> Tensor:
     """Attend from single tokens (B, H, 1, D) to all that is written (B, H, 1, D)."""
     scaled = queries * queries.shape[-1] ** -0.5
     scores = [scaled @ block.keys.transpose(2, 3) for block in written]
@@ -71,30 +71,30 @@ class SelfAttention(nn.Module):
         self.out = nn.Linear(width, width)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, inputs: Tensor, rotation: Rotation, mask: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor, rotation: RotaryEmbedding, mask: Tensor) -> Tensor:
         """Attend from `inputs` (B, T, E) to those that `mask` (B, 1, 1, T) allows."""
         queries, own = self._read(inputs, rotation)
         seen = F.scaled_dot_product_attention(queries, *own, attn_mask=mask)
         return self._add(inputs, seen)
 
-    def write(self, inputs: Tensor, rotation: Rotation, written: Written) -> tuple[Tensor, Written]:
+    def write(self, inputs: Tensor, rotation: RotaryEmbedding, written: KeyValueCache) -> tuple[Tensor, KeyValueCache]:
         """Attend from `inputs` (B, T, E) to what is `written`, and to none that comes later.
 
         Many tokens at once can only be the first. Returns what is written then, too.
         """
         queries, own = self._read(inputs, rotation)
         if inputs.shape[1] == 1:
-            written = extend(written, own)
-            return self._add(inputs, look_back(queries, written)), written
+            written = append_to_cache(written, own)
+            return self._add(inputs, attend_to_cache(queries, written)), written
         assert not written
         seen = F.scaled_dot_product_attention(queries, *own, is_causal=True)
         return self._add(inputs, seen), (own,)
 
-    def _read(self, inputs: Tensor, rotation: Rotation) -> tuple[Tensor, Memory]:
+    def _read(self, inputs: Tensor, rotation: RotaryEmbedding) -> tuple[Tensor, KeyValues]:
         parts = self.read(self.norm(inputs)).unflatten(-1, (3, self.heads, -1))
         parts = parts.permute(2, 0, 3, 1, 4)  # (3, B, H, T, D)
         queries, keys = rotation.turn(parts[:2]).unbind(0)
-        return queries, Memory(keys, parts[2])
+        return queries, KeyValues(keys, parts[2])
 
     def _add(self, inputs: Tensor, seen: Tensor) -> Tensor:
         attended: Tensor = inputs + self.dropout(self.out(_join(seen)))
@@ -113,7 +113,7 @@ class CrossAttention(nn.Module):
         self.out = nn.Linear(width, width)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, inputs: Tensor, rotation: Rotation, memory: Memory, mask: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor, rotation: RotaryEmbedding, memory: KeyValues, mask: Tensor) -> Tensor:
         """Attend from `inputs` (B, T, E) to the tokens that `mask` (B, 1, 1, S) allows."""
         queries = self.ask(self.norm(inputs)).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         seen = F.scaled_dot_product_attention(rotation.turn(queries), *memory, attn_mask=mask)
@@ -145,7 +145,7 @@ class EncoderLayer(nn.Module):
         self.attention = SelfAttention(config)
         self.feed_forward = FeedForward(config)
 
-    def forward(self, inputs: Tensor, rotation: Rotation, mask: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor, rotation: RotaryEmbedding, mask: Tensor) -> Tensor:
         """Encode (B, S, E), of which `mask` (B, 1, 1, S) tells which tokens there are."""
         encoded: Tensor = self.feed_forward(self.attention(inputs, rotation, mask))
         return encoded
@@ -164,12 +164,12 @@ class DecoderLayer(nn.Module):
         self,
         inputs: Tensor,
         *,
-        written: Written,
-        read: Memory,
+        written: KeyValueCache,
+        read: KeyValues,
         mask: Tensor,
-        rotation: Rotation,
-        source_rotation: Rotation,
-    ) -> tuple[Tensor, Written]:
+        rotation: RotaryEmbedding,
+        source_rotation: RotaryEmbedding,
+    ) -> tuple[Tensor, KeyValueCache]:
         """Decode (B, T, E) after what is `written`; return it, and all that is written now."""
         attended, written = self.attention.write(inputs, rotation, written)
         attended = self.source_attention(attended, source_rotation, read, mask)

@@ -1,8 +1,11 @@
-"""What the tagger sees of a word: hashed features, so that no list of words is kept.
+"""Hashed features of tokens, the input of the tagger in place of a vocabulary.
 
 Each feature is hashed into a table of its kind by two hash functions, as in floret (Boyd and
-Warmerdam 2022), so that two features hardly ever share both of their places. Nothing that was
-hashed can be read back.
+Warmerdam 2022), so that two features hardly ever collide in both.
+
+No list of training words is stored: the features of a word are hashed. The hash has no secret key,
+so anyone who has the model can test whether a given word was in the training texts. A key would not
+prevent that: it would have to be in the model folder too.
 """
 
 from __future__ import annotations
@@ -21,24 +24,31 @@ if TYPE_CHECKING:
 
     from annoseq.vectors.lookup import TokenVectors
 
+PRIVACY_NOTE = (
+    "No list of training words is stored: the features of a word are hashed. The hash has no "
+    "secret key, so anyone who has the model can test whether a given word was in the training "
+    "texts."
+)
+"""What can be inferred from a model; the same wording is used in the model card and the docs."""
 FEATURE_KINDS = 5
-"""The kinds of features, each with a table of its own: see `FeatureBags`."""
-_GRAMS = range(3, 6)
-_AFFIXES = range(1, 5)
+"""Number of kinds of features, each with a table of its own: see `FeatureBags`."""
+_NGRAM_LENGTHS = range(3, 6)
+_AFFIX_LENGTHS = range(1, 5)
 _LONGEST_SHAPE, _LONGEST_WORD = 10, 12
-_REMEMBERED = 1 << 17
-"""Tokens after which `FeatureHasher` makes room: any number of texts may come."""
+_MAX_TOKENS = 1 << 17
+"""Tokens after which a `FeatureHasher` is cleared, which bounds its memory."""
 _Key = str | tuple[str, tuple[str, ...]]
 _RUN, _ONCE = re.compile(r"(.)\1+"), r"\1"
 
 
 class FeatureBags(NamedTuple):
-    """The features of some tokens, by kind.
+    """Hashed features of W tokens, by kind, as bags for `torch.nn.EmbeddingBag`.
 
-    For each kind (the word itself; its character n-grams; its affixes; its shape, length and the
-    space before it; its marks) the places `ids` in that kind's table, and for each token where its
-    own begin (`starts`). Where a file of word vectors is read, `vectors` (W, V + 1) are of it; the
-    last column is 1 for a token that it has none for.
+    The kinds are the lower-cased word; its character n-grams; its affixes; its shape, length and
+    leading space; and its lexicon features. For each kind, `ids` are the rows of that kind's table
+    for all tokens one after the other, and `starts` (W,) the position of each token's first.
+    `vectors` (W, V + 1), if a word-vector file is used, are its vectors; the last column is 1 for a
+    token without one.
     """
 
     ids: tuple[Tensor, ...]
@@ -48,37 +58,37 @@ class FeatureBags(NamedTuple):
     def to(self, device: torch.device) -> FeatureBags:
         """Copy to a device."""
         return FeatureBags(
-            tuple(one.to(device) for one in self.ids),
-            tuple(one.to(device) for one in self.starts),
+            tuple(ids.to(device) for ids in self.ids),
+            tuple(starts.to(device) for starts in self.starts),
             None if self.vectors is None else self.vectors.to(device),
         )
 
 
 def table_sizes(buckets: int) -> tuple[int, ...]:
-    """Return how many places the tables of all kinds have, when the n-grams' has `buckets`."""
+    """Return the number of rows of each kind's table; the table of n-grams has `buckets`."""
     return buckets // 2, buckets, buckets // 4, buckets // 16, buckets // 16
 
 
-def token_features(token: str, marks: Sequence[str]) -> Iterator[list[str]]:
+def token_features(token: str, lexicon_features: Sequence[str]) -> Iterator[list[str]]:
     """Yield the features of a token, kind by kind."""
     is_spaced = len(token) > 1 and token[0] == " "
     word = token[1:] if is_spaced else token
     lower = word.lower()
-    shape = "".join(map(_shape_of, word))
-    closed = f"<{lower}>"
+    shape = "".join(map(_character_shape, word))
+    bounded = f"<{lower}>"
     yield [lower]
-    yield [closed[i : i + n] for n in _GRAMS for i in range(len(closed) - n + 1)]
-    yield [text for n in _AFFIXES for text in (f"<{lower[:n]}", f"{lower[-n:]}>")]
+    yield [bounded[i : i + n] for n in _NGRAM_LENGTHS for i in range(len(bounded) - n + 1)]
+    yield [affix for n in _AFFIX_LENGTHS for affix in (f"<{lower[:n]}", f"{lower[-n:]}>")]
     yield [
         f"shape {shape[:_LONGEST_SHAPE]}",
         f"kinds {_RUN.sub(_ONCE, shape)}",
         f"length {min(len(word), _LONGEST_WORD)}",
         f"spaced {is_spaced}",
     ]
-    yield list(marks)
+    yield list(lexicon_features)
 
 
-def _shape_of(character: str) -> str:
+def _character_shape(character: str) -> str:
     if character.isupper():
         return "X"
     if character.isalpha():
@@ -87,87 +97,92 @@ def _shape_of(character: str) -> str:
 
 
 class FeatureHasher:
-    """Numbers for the different tokens met so far, and their features.
+    """Hashed features of the distinct tokens met so far, by token id.
 
-    A token is a text with its marks. The numbers mean something to this object alone and are
-    never saved. `vectors` is a file of word vectors, if those are features, too.
+    A token is a text with its lexicon features. Ids are given in the order of first appearance;
+    they are valid for this object only and never saved. `vectors` is a word-vector file, if its
+    vectors are features too. `generation` counts the times that all tokens were removed.
     """
 
     def __init__(self, *, buckets: int, vectors: TokenVectors | None = None) -> None:
         self.vectors = vectors
-        self._sizes = table_sizes(buckets)
-        self._numbers: dict[_Key, int] = {}
+        self._table_sizes = table_sizes(buckets)
+        self._ids: dict[_Key, int] = {}
         self._features: list[list[list[int]]] = []
-        self.age = 0  # how often all was forgotten
+        self.generation = 0
 
     def __len__(self) -> int:
         return len(self._features)
 
-    def look_up(
-        self, tokens: Sequence[str], marks: Sequence[tuple[str, ...]] | None = None
+    def token_ids(
+        self,
+        tokens: Sequence[str],
+        lexicon_features: Sequence[tuple[str, ...]] | None = None,
     ) -> list[int]:
-        """Return the number of each token; `marks` are what lists and patterns say of it."""
+        """Return the id of each token, hashing the features of new tokens."""
         keys: Iterable[_Key] = tokens
-        if marks is not None:
+        if lexicon_features is not None:
             keys = (
-                token if not some else (token, some)
-                for token, some in zip(tokens, marks, strict=True)
+                token if not features else (token, features)
+                for token, features in zip(tokens, lexicon_features, strict=True)
             )
-        known = self._numbers
+        known = self._ids
         return [known[key] if key in known else self._add(key) for key in keys]
 
-    def make_room(self) -> None:
-        """Forget all tokens if there are many. Numbers given before mean nothing then."""
-        if len(self) > _REMEMBERED:
-            self._numbers.clear()
+    def clear_if_large(self) -> None:
+        """Remove all tokens if there are many, which invalidates their ids."""
+        if len(self) > _MAX_TOKENS:
+            self._ids.clear()
             self._features.clear()
             if self.vectors is not None:
-                self.vectors.forget()
-            self.age += 1
+                self.vectors.clear()
+            self.generation += 1
 
-    def bags(self, numbers: Iterable[int]) -> FeatureBags:
-        """Return the features of the tokens with these numbers.
+    def bags(self, ids: Iterable[int]) -> FeatureBags:
+        """Return the features of the tokens with these ids.
 
         Raises:
             VectorsError: the file of word vectors is cut off or damaged.
         """
-        numbers = list(numbers)
-        chosen = [self._features[number] for number in numbers]
-        ids, starts = [], []
+        token_ids = list(ids)
+        tokens = [self._features[id_] for id_ in token_ids]
+        rows, starts = [], []
         for kind in range(FEATURE_KINDS):
-            lengths = torch.tensor([0, *(len(one[kind]) for one in chosen)])
+            lengths = torch.tensor([0, *(len(features[kind]) for features in tokens)])
             starts.append(lengths.cumsum(0)[:-1])
-            flat = [id_ for one in chosen for id_ in one[kind]]
-            ids.append(torch.tensor(flat, dtype=torch.long))
+            flat = [row for features in tokens for row in features[kind]]
+            rows.append(torch.tensor(flat, dtype=torch.long))
         vectors = None
         if self.vectors is not None:
             self.read_vectors()
-            vectors = torch.from_numpy(self.vectors.take(numbers))
-        return FeatureBags(tuple(ids), tuple(starts), vectors)
+            vectors = torch.from_numpy(self.vectors.take(token_ids))
+        return FeatureBags(tuple(rows), tuple(starts), vectors)
 
     def read_vectors(self) -> None:
-        """Read the vectors of all tokens met, if there is a file: together that is soon done.
+        """Read the word vectors of all new tokens, if there is a file; fastest for many at once.
 
         Raises:
             VectorsError: the file is cut off or damaged.
         """
         if self.vectors is not None and len(self.vectors) < len(self):
-            new = islice(self._numbers, len(self.vectors), None)
-            self.vectors.meet(key if isinstance(key, str) else key[0] for key in new)
+            new = islice(self._ids, len(self.vectors), None)
+            self.vectors.add_tokens(key if isinstance(key, str) else key[0] for key in new)
 
     def _add(self, key: _Key) -> int:
-        token, marks = (key, ()) if isinstance(key, str) else key
-        self._numbers[key] = number = len(self._features)
+        token, lexicon_features = (key, ()) if isinstance(key, str) else key
+        self._ids[key] = id_ = len(self._features)
         self._features.append(
             [
-                [id_ for text in of_kind for id_ in _places(text, size)]
-                for of_kind, size in zip(token_features(token, marks), self._sizes, strict=True)
+                [row for feature in features for row in _table_rows(feature, size)]
+                for features, size in zip(
+                    token_features(token, lexicon_features), self._table_sizes, strict=True
+                )
             ]
         )
-        return number
+        return id_
 
 
-def _places(feature: str, size: int) -> tuple[int, int]:
+def _table_rows(feature: str, size: int) -> tuple[int, int]:
     digest = blake2b(feature.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return (
         int.from_bytes(digest[:4], "little") % size,

@@ -1,1 +1,1 @@
-"""Word vectors of fastText: read a few rows at a time, trained, and filled into embeddings."""
+"""fastText word vectors: random-access lookup, training, and initialization of embeddings."""

@@ -1,7 +1,8 @@
 """Initialization of embeddings from word vectors, with a cache beside prepared data.
 
-One file, safetensors, whose metadata say in JSON what it was made from. It is used again only for
-the same vectors, vocabularies and seed; otherwise it is made anew. Deleting it loses nothing.
+The cache is one safetensors file whose metadata hold, as JSON, a key of what it was made from. It
+is used only for the same vectors, vocabularies and seed, and rewritten otherwise. It can be deleted
+at any time.
 """
 
 from __future__ import annotations
@@ -16,29 +17,29 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from annoseq.atomic_io import replacing
+from annoseq.atomic_io import atomic_file
 from annoseq.errors import OutputError, VectorsError
 from annoseq.tokenization.vocabulary import PAD
 from annoseq.vectors.lookup import open_vectors
-from annoseq.vectors.random_access import explained
-from annoseq.vectors.word_vectors import fingerprint, summary, word_of
+from annoseq.vectors.random_access import explain_read_errors, file_fingerprint
+from annoseq.vectors.word_vectors import coverage_summary, lookup_word
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from annoseq.tokenization.seq2seq_tokenizer import Codec
+    from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
     from annoseq.tokenization.vocabulary import Vocabulary
-    from annoseq.vectors.word_vectors import Rows, Vectors
+    from annoseq.vectors.word_vectors import VectorLookup, WordVectors
 
 
 @dataclass(frozen=True)
-class Filled:
-    """The vectors of a vocabulary's tokens, (V, width), in the order of their ids.
+class InitialEmbeddings:
+    """Initial embeddings of a vocabulary, (V, width), in the order of its ids.
 
-    `seen` and `composed` count the tokens that have a vector of the file. `missing` are the
-    others that are words. Tags, white space and special symbols are in none of the three.
+    `seen` and `composed` count the tokens with a vector of that origin; `missing` are the other
+    tokens that are words. Tags, white space and special symbols are in none of the three.
     """
 
     matrix: NDArray[np.float32]
@@ -47,86 +48,92 @@ class Filled:
     missing: tuple[str, ...]
 
     def checksum(self) -> str:
-        """Return a checksum of the vectors."""
+        """Return a checksum of the matrix."""
         return hashlib.sha256(self.matrix.tobytes()).hexdigest()
 
     def summary(self) -> str:
-        """Say how many words have vectors."""
-        return summary(self.seen, self.composed, len(self.missing))
+        """Return a sentence with the number of words that have vectors."""
+        return coverage_summary(self.seen, self.composed, len(self.missing))
 
 
-def fill(vocabulary: Vocabulary, vectors: Vectors, *, width: int, seed: int) -> Filled:
-    """Look up the vector of every token.
+def init_embeddings(
+    vocabulary: Vocabulary, vectors: WordVectors, *, width: int, seed: int
+) -> InitialEmbeddings:
+    """Look up the vector of every token of a vocabulary.
 
     The row of padding is zero. A token without a vector gets a random one, drawn from a normal
-    distribution, with in each column the standard deviation of the vectors that were found.
+    distribution with the standard deviation, column by column, of the vectors in the file.
 
     Raises:
         VectorsError: the file's vectors are not `width` wide, or it is cut off or damaged.
     """
-    return fill_all([vocabulary], vectors, width=width, seed=seed)[0]
+    return init_embeddings_of([vocabulary], vectors, width=width, seed=seed)[0]
 
 
-def fill_all(
-    vocabularies: Sequence[Vocabulary], vectors: Vectors, *, width: int, seed: int
-) -> list[Filled]:
-    """Do as `fill` does for several vocabularies, and go through the file once.
+def init_embeddings_of(
+    vocabularies: Sequence[Vocabulary], vectors: WordVectors, *, width: int, seed: int
+) -> list[InitialEmbeddings]:
+    """Initialize the embeddings of several vocabularies in one pass over the file.
 
     Raises:
-        VectorsError: as `fill` does.
+        VectorsError: the file's vectors are not `width` wide, or it is cut off or damaged.
     """
     if width != vectors.width:
         raise VectorsError(
             f"{vectors.path}: its vectors have {vectors.width} values, where the embeddings have "
             f"{width}. Make the embeddings {vectors.width} wide, or use other vectors."
         )
-    words = [[word_of(token) for token in vocabulary.tokens] for vocabulary in vocabularies]
-    places: dict[str, int] = {}
-    for word in (word for some in words for word in some if word is not None):
-        places.setdefault(word, len(places))
-    rows = vectors.rows(list(places))
+    token_words = [
+        [lookup_word(token) for token in vocabulary.tokens] for vocabulary in vocabularies
+    ]
+    word_rows: dict[str, int] = {}
+    for word in (word for words in token_words for word in words if word is not None):
+        word_rows.setdefault(word, len(word_rows))
+    lookup = vectors.look_up(list(word_rows))
     return [
-        _fill(vocabulary.tokens, some, places, rows, np.random.default_rng([seed, side]))
-        for side, (vocabulary, some) in enumerate(zip(vocabularies, words, strict=True))
+        _init_matrix(
+            vocabulary.tokens, words, word_rows, lookup, np.random.default_rng([seed, side])
+        )
+        for side, (vocabulary, words) in enumerate(zip(vocabularies, token_words, strict=True))
     ]
 
 
-def _fill(
+def _init_matrix(
     tokens: Sequence[str],
     words: Sequence[str | None],
-    places: dict[str, int],
-    rows: Rows,
+    word_rows: dict[str, int],
+    lookup: VectorLookup,
     generator: np.random.Generator,
-) -> Filled:
-    at = np.array([-1 if word is None else places[word] for word in words])
-    known = ["none" if place < 0 else rows.known[place] for place in at.tolist()]
-    has_vector = np.array([kind in {"seen", "composed"} for kind in known])
-    found = rows.matrix[at[has_vector]]
-    width = rows.matrix.shape[1]
-    # Fewer than two vectors have no spread; then the usual one of embeddings stands in.
-    spread = found.std(axis=0) if len(found) > 1 else np.full(width, width**-0.5)
+) -> InitialEmbeddings:
+    rows = np.array([-1 if word is None else word_rows[word] for word in words])
+    origins = ["none" if row < 0 else lookup.origins[row] for row in rows.tolist()]
+    has_vector = np.array([origin in {"seen", "composed"} for origin in origins])
+    known = lookup.matrix[rows[has_vector]]
+    width = lookup.matrix.shape[1]
+    # Fewer than two vectors have no spread; the usual spread of embeddings replaces it.
+    spread = known.std(axis=0) if len(known) > 1 else np.full(width, width**-0.5)
     matrix = np.empty((len(tokens), width), np.float32)
-    matrix[has_vector] = found
+    matrix[has_vector] = known
     matrix[~has_vector] = generator.standard_normal((int((~has_vector).sum()), width)) * spread
     matrix[PAD] = 0
-    return Filled(
+    return InitialEmbeddings(
         matrix,
-        known.count("seen"),
-        known.count("composed"),
-        tuple(token for token, kind in zip(tokens, known, strict=True) if kind == "missing"),
+        origins.count("seen"),
+        origins.count("composed"),
+        tuple(token for token, origin in zip(tokens, origins, strict=True) if origin == "missing"),
     )
 
 
 CACHE_FILE = "vectors.safetensors"
 _FORMAT = 1
-_KEY = "annoseq"
+_METADATA_KEY = "annoseq"
 _SIDES = ("source", "target")
 
 
-def filled_matrices(
-    codec: Codec, path: str | Path, *, seed: int, cache: Path | None = None
-) -> tuple[Filled, Filled]:
-    """Return what `fill` makes for the source and the target vocabulary, as wide as the vectors.
+def init_source_and_target(
+    tokenizer: Seq2SeqTokenizer, path: str | Path, *, seed: int, cache: Path | None = None
+) -> tuple[InitialEmbeddings, InitialEmbeddings]:
+    """Return the initial embeddings of the source and target vocabulary, as wide as the vectors.
 
     `cache` is a folder (of prepared data) in which `vectors.safetensors` is read and written.
 
@@ -136,44 +143,47 @@ def filled_matrices(
     path = Path(path)
     key = {
         "format": _FORMAT,
-        "vectors": file_signature(path),
-        "vocabularies": codec.signature(),
+        "vectors": vectors_file_signature(path),
+        "vocabularies": tokenizer.signature(),
         "seed": seed,
     }
-    stored = None if cache is None else _load(cache / CACHE_FILE, key)
-    if stored is not None:
-        return stored
+    cached = None if cache is None else _read_cache(cache / CACHE_FILE, key)
+    if cached is not None:
+        return cached
     vectors = open_vectors(path)
-    source, target = fill_all([codec.source, codec.target], vectors, width=vectors.width, seed=seed)
+    vocabularies = [tokenizer.source, tokenizer.target]
+    source, target = init_embeddings_of(vocabularies, vectors, width=vectors.width, seed=seed)
     if cache is not None:
-        _store(cache / CACHE_FILE, key, source, target)
+        _write_cache(cache / CACHE_FILE, key, source, target)
     return source, target
 
 
-def file_signature(path: Path) -> str:
-    """Return a checksum of a file's fingerprint and its time.
+def vectors_file_signature(path: Path) -> str:
+    """Return a checksum of a file's fingerprint and modification time.
 
     Raises:
         VectorsError: the file cannot be read.
     """
-    with explained(path):
-        time = path.stat().st_mtime_ns
-    return hashlib.sha256(f"{fingerprint(path)} {time}".encode()).hexdigest()
+    with explain_read_errors(path):
+        modified = path.stat().st_mtime_ns
+    return hashlib.sha256(f"{file_fingerprint(path)} {modified}".encode()).hexdigest()
 
 
-def _load(path: Path, key: dict[str, object]) -> tuple[Filled, Filled] | None:
-    """Return what is stored under this key. What cannot be read counts as not there."""
+def _read_cache(
+    path: Path, key: dict[str, object]
+) -> tuple[InitialEmbeddings, InitialEmbeddings] | None:
+    """Return what is cached under this key, or None; an unreadable cache counts as none."""
     try:
         with safe_open(str(path), "numpy") as file:
-            facts: dict[str, Any] = json.loads((file.metadata() or {})[_KEY])
-            if facts["key"] != key:
+            metadata: dict[str, Any] = json.loads((file.metadata() or {})[_METADATA_KEY])
+            if metadata["key"] != key:
                 return None
             source, target = (
-                Filled(
+                InitialEmbeddings(
                     file.get_tensor(side),
-                    facts[side]["seen"],
-                    facts[side]["composed"],
-                    tuple(facts[side]["missing"]),
+                    metadata[side]["seen"],
+                    metadata[side]["composed"],
+                    tuple(metadata[side]["missing"]),
                 )
                 for side in _SIDES
             )
@@ -182,24 +192,26 @@ def _load(path: Path, key: dict[str, object]) -> tuple[Filled, Filled] | None:
         return None
 
 
-def _store(path: Path, key: dict[str, object], source: Filled, target: Filled) -> None:
-    facts: dict[str, object] = {"key": key}
-    for side, filled in zip(_SIDES, (source, target), strict=True):
-        facts[side] = {
-            "seen": filled.seen,
-            "composed": filled.composed,
-            "missing": filled.missing,
+def _write_cache(
+    path: Path, key: dict[str, object], source: InitialEmbeddings, target: InitialEmbeddings
+) -> None:
+    metadata: dict[str, object] = {"key": key}
+    for side, embeddings in zip(_SIDES, (source, target), strict=True):
+        metadata[side] = {
+            "seen": embeddings.seen,
+            "composed": embeddings.composed,
+            "missing": embeddings.missing,
         }
     tensors = dict(zip(_SIDES, (source.matrix, target.matrix), strict=True))
     try:
-        with replacing(path, overwrite=True) as new:
-            _write(tensors, new, json.dumps(facts))
+        with atomic_file(path, overwrite=True) as temporary:
+            _save_tensors(tensors, temporary, json.dumps(metadata))
     except OutputError:
-        return  # data that may only be read, a full disk: what is lost is time, the next time
+        return  # read-only data or a full disk only cost time in the next run
 
 
-def _write(tensors: dict[str, Any], path: Path, facts: str) -> None:
+def _save_tensors(tensors: dict[str, Any], path: Path, metadata: str) -> None:
     try:
-        save_file(tensors, str(path), {_KEY: facts})
-    except SafetensorError as error:  # what a full disk is to safetensors
+        save_file(tensors, str(path), {_METADATA_KEY: metadata})
+    except SafetensorError as error:  # raised for a full disk
         raise OSError(str(error)) from error

@@ -1,4 +1,4 @@
-"""Words looked at beside those that are nearest to them."""
+"""Nearest neighbours of words by cosine similarity."""
 
 from __future__ import annotations
 
@@ -12,55 +12,57 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from annoseq.vectors.word_vectors import Known, Vectors
+    from annoseq.vectors.word_vectors import VectorOrigin, WordVectors
 
 
 @dataclass(frozen=True)
-class Portrait:
-    """A word's vector (width,), and the nearest other words with their cosines, nearest first."""
+class NeighborReport:
+    """A word, its vector (width,), and its nearest other words with their cosines, nearest first.
+
+    A word without a vector has no neighbours.
+    """
 
     word: str
-    known: Known
+    origin: VectorOrigin
     vector: NDArray[np.float32]
-    neighbours: list[tuple[str, float]]
+    neighbors: list[tuple[str, float]]
 
     @property
     def norm(self) -> float:
-        """The length of the vector."""
+        """Euclidean length of the vector."""
         return float(np.linalg.norm(self.vector))
 
 
-def portray(
-    words: Sequence[str], vectors: Vectors, *, among: Sequence[str], neighbours: int
-) -> list[Portrait]:
-    """Look words up, and search for the nearest of the words in `among`.
+def report_neighbors(
+    words: Sequence[str], vectors: WordVectors, *, among: Sequence[str], neighbors: int
+) -> list[NeighborReport]:
+    """Look words up, and find the nearest `neighbors` of each in the words `among`.
 
     Raises:
         VectorsError: the file is cut off or damaged.
     """
-    asked = list(dict.fromkeys([*words, *among]))
-    rows = vectors.rows(asked)
-    places = {word: place for place, word in enumerate(asked)}
-    candidates = [places[word] for word in dict.fromkeys(among)]
-    candidates = [place for place in candidates if rows.known[place] != "missing"]
-    directions = _directions(rows.matrix[candidates])
-    portraits = []
+    queries = list(dict.fromkeys([*words, *among]))
+    lookup = vectors.look_up(queries)
+    rows = {word: row for row, word in enumerate(queries)}
+    candidates = [rows[word] for word in dict.fromkeys(among)]
+    candidates = [row for row in candidates if lookup.origins[row] != "missing"]
+    directions = _normalize(lookup.matrix[candidates])
+    reports = []
     for word in words:
-        vector = rows.matrix[places[word]]
-        cosines = directions @ _directions(vector[None])[0]
+        origin, vector = lookup.origins[rows[word]], lookup.matrix[rows[word]]
+        cosines = directions @ _normalize(vector[None])[0]
         nearest = [
-            (asked[candidates[place]], float(cosines[place]))
-            for place in np.argsort(-cosines, kind="stable")[: neighbours + 1].tolist()
-            if asked[candidates[place]] != word
+            (queries[candidates[place]], float(cosines[place]))
+            for place in np.argsort(-cosines, kind="stable")[: neighbors + 1].tolist()
+            if queries[candidates[place]] != word
         ]
-        is_known = rows.known[places[word]] != "missing"
-        nearest = nearest[:neighbours] if is_known else []
-        portraits.append(Portrait(word, rows.known[places[word]], vector, nearest))
-    return portraits
+        nearest = nearest[:neighbors] if origin != "missing" else []
+        reports.append(NeighborReport(word, origin, vector, nearest))
+    return reports
 
 
-def _directions(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scale rows to the length 1; a row of zeros stays as it is."""
+def _normalize(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scale rows to unit length; a row of zeros stays zero."""
     norms = np.linalg.norm(matrix, axis=1, keepdims=True).astype(np.float32)
     norms[norms == 0] = 1
     scaled: NDArray[np.float32] = matrix / norms

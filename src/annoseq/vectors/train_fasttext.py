@@ -1,4 +1,4 @@
-"""fastText vectors from the pairs' own text, by gensim, saved as fastText itself would."""
+"""Training of fastText vectors on the text of the pairs, by gensim, saved as fastText's `.bin`."""
 
 from __future__ import annotations
 
@@ -10,71 +10,71 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from annoseq.atomic_io import rehearse, replacing
-from annoseq.config import Section, Task
+from annoseq.atomic_io import atomic_file, check_writable
+from annoseq.config import ConfigSection, Task
 from annoseq.errors import OptionError, VectorsError
-from annoseq.progress import progress
-from annoseq.tokenization.pretokenizer import segmentation
-from annoseq.vectors.word_vectors import word_of
+from annoseq.progress import progress_bar
+from annoseq.tokenization.pretokenizer import build_pretokenizer
+from annoseq.vectors.word_vectors import lookup_word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from annoseq.data.pairs import Pair
 
-_MOST_WORDS = 10_000
-"""gensim leaves out what a text has beyond these."""
+_MAX_SENTENCE = 10_000
+"""Longest sentence in words; gensim ignores the words beyond it."""
 
 
-class VectorsConfig(Section):
-    """How word vectors are trained."""
+class FastTextConfig(ConfigSection):
+    """Training settings of fastText."""
 
     algorithm: Literal["skipgram", "cbow"] = "skipgram"
-    """skipgram (predict the words around a word; better for rare words) or cbow (predict a word
-    from those around it; faster)."""
+    """skipgram (predict the context of a word; better for rare words) or cbow (predict a word from
+    its context; faster)."""
     width: PositiveInt = 100
-    """Values of a vector, which the embeddings that are filled with it must have too."""
+    """Dimension of the vectors, and of the embeddings that are initialized from them."""
     epochs: PositiveInt = 10
-    """Times that the text is gone through."""
+    """Passes over the text."""
     learning_rate: PositiveFloat = 0.05
-    """Rate of the first step, which falls to next to nothing; fastText's own."""
+    """Initial learning rate, decayed linearly; the default is fastText's."""
     min_count: PositiveInt = 2
-    """A word seen fewer times than this gets no vector of its own; its subwords make one up."""
+    """Minimum frequency of a word with a vector of its own; rarer ones are composed of subwords."""
     minn: NonNegativeInt = 3
-    """Fewest characters of a subword, the word's edges counted."""
+    """Minimum length of a character n-gram, word boundary markers counted."""
     maxn: NonNegativeInt = 6
-    """Most characters of a subword; 0 for no subwords."""
+    """Maximum length of a character n-gram; 0 for no subwords."""
     buckets: PositiveInt = 200_000
-    """Vectors that all subwords share. The file grows with it: width x 4 bytes for each."""
+    """Hash buckets of character n-grams. Each adds width x 4 bytes to the file."""
     window: PositiveInt = 5
-    """Words on each side that count as around a word."""
+    """Context size: words on each side."""
     negative: PositiveInt = 5
-    """Random words that a true one is told from in each step."""
+    """Negative samples for each positive one."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
-    """Seed of training; with one worker the same seed gives the same file."""
+    """Random seed; with one worker the same seed gives the same file."""
     workers: PositiveInt = 1
-    """Threads. With more than one, no two runs give the same vectors."""
+    """Training threads. With more than one, no two runs give the same vectors."""
 
 
-def train_vectors(
+def train_fasttext(
     pairs: Sequence[Pair],
     path: str | Path,
     *,
     task: Task,
-    config: VectorsConfig | None = None,
+    config: FastTextConfig | None = None,
     overwrite: bool = False,
 ) -> int:
-    """Train fastText vectors, write them as a `.bin`, and return how many words it lists.
+    """Train fastText vectors, write them as a `.bin`, and return the number of words in it.
 
-    In the annotate task the text is that of the sources, else that of sources and targets. It is
-    cut as a dataset's is, so that the words are those that its vocabularies ask for.
+    They are trained on the sources for the annotate task, and on sources and targets otherwise,
+    pre-tokenized as in a dataset, so that vocabularies and vectors have the same words.
 
     Raises:
         OptionError: `path` does not end in .bin, or `minn` is above `maxn`.
         OutputError: the file exists and `overwrite` is False, or it cannot be written.
         VectorsError: gensim is not installed, or too few words are repeated.
     """
-    config, path = config or VectorsConfig(), Path(path)
+    config, path = config or FastTextConfig(), Path(path)
     if path.suffix != ".bin":
         raise OptionError(
             f"{path}: vectors are written as fastText's .bin. Use a name that ends so."
@@ -85,34 +85,34 @@ def train_vectors(
             "Make it smaller, or --maxn 0 for no subwords."
         )
     gensim = import_gensim()
-    rehearse(path, overwrite=overwrite)
-    texts = list(words_of(pairs, task=task))
-    counts = Counter(word for text in texts for word in text)
+    check_writable(path, overwrite=overwrite)
+    sentences = list(training_sentences(pairs, task=task))
+    counts = Counter(word for sentence in sentences for word in sentence)
     if not any(count >= config.min_count for count in counts.values()):
         raise VectorsError(
             f"none of the {len(counts):,} words of the pairs is there {config.min_count} times. "
             "Give more pairs, or a smaller --min-count."
         )
-    with _quiet():
-        model = _train(gensim, texts, config)
-        with replacing(path, overwrite=overwrite) as new:
-            gensim.save_facebook_model(model, str(new))
+    with _gensim_warnings_hidden():
+        model = _train(gensim, sentences, config)
+        with atomic_file(path, overwrite=overwrite) as temporary:
+            gensim.save_facebook_model(model, str(temporary))
     return len(model.wv)
 
 
-def words_of(pairs: Iterable[Pair], *, task: Task) -> Iterator[list[str]]:
-    """Yield the words of each text; a text too long for gensim comes in pieces."""
-    cut_by = segmentation(keeps_tags=task == "translate")
+def training_sentences(pairs: Iterable[Pair], *, task: Task) -> Iterator[list[str]]:
+    """Yield the words of each text; texts that are too long for gensim are split."""
+    pre_tokenizer = build_pretokenizer(keeps_tags=task == "translate")
     for pair in pairs:
         for text in (pair.source,) if task == "annotate" else (pair.source, pair.target):
-            tokens = (token for token, _ in cut_by.pre_tokenize_str(text))
-            words = [word for word in map(word_of, tokens) if word is not None]
-            for first in range(0, len(words), _MOST_WORDS):
-                yield words[first : first + _MOST_WORDS]
+            tokens = (token for token, _ in pre_tokenizer.pre_tokenize_str(text))
+            words = [word for word in map(lookup_word, tokens) if word is not None]
+            for first in range(0, len(words), _MAX_SENTENCE):
+                yield words[first : first + _MAX_SENTENCE]
 
 
 def import_gensim() -> Any:
-    """Return gensim's module of fastText.
+    """Import gensim's fastText module.
 
     Raises:
         VectorsError: it is not installed.
@@ -127,7 +127,7 @@ def import_gensim() -> Any:
     return fasttext
 
 
-def _train(gensim: Any, texts: Sequence[Sequence[str]], config: VectorsConfig) -> Any:
+def _train(gensim: Any, sentences: Sequence[Sequence[str]], config: FastTextConfig) -> Any:
     model = gensim.FastText(
         sg=int(config.algorithm == "skipgram"),
         vector_size=config.width,
@@ -141,33 +141,33 @@ def _train(gensim: Any, texts: Sequence[Sequence[str]], config: VectorsConfig) -
         seed=config.seed,
         workers=config.workers,
     )
-    model.build_vocab(texts)
-    with progress("Vectors", total=config.epochs * len(texts)) as advance:
-        watched = _Watched(texts, advance)
-        model.train(watched, total_examples=len(texts), epochs=config.epochs)
+    model.build_vocab(sentences)
+    with progress_bar("Vectors", total=config.epochs * len(sentences)) as advance:
+        corpus = _ProgressCorpus(sentences, advance)
+        model.train(corpus, total_examples=len(sentences), epochs=config.epochs)
     return model
 
 
-class _Watched:
-    """Texts to go through several times, with word of how far it is."""
+class _ProgressCorpus:
+    """Sentences that advance a progress bar when they are read; can be read repeatedly."""
 
-    def __init__(self, texts: Sequence[Sequence[str]], advance: Callable[[int], None]) -> None:
-        self._texts = texts
+    def __init__(self, sentences: Sequence[Sequence[str]], advance: Callable[[int], None]) -> None:
+        self._sentences = sentences
         self._advance = advance
 
     def __iter__(self) -> Iterator[Sequence[str]]:
-        for text in self._texts:
+        for sentence in self._sentences:
             self._advance(1)
-            yield text
+            yield sentence
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep gensim's advice about small corpora off standard error."""
+def _gensim_warnings_hidden() -> Iterator[None]:
+    """Hide gensim's warnings about small corpora."""
     logger = logging.getLogger("gensim")
-    before = logger.level
+    level = logger.level
     logger.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        logger.setLevel(before)
+        logger.setLevel(level)

@@ -1,6 +1,7 @@
-"""Vectors as text, `.vec` and `.vec.gz`: streamed, and only the wanted rows are kept.
+"""Streaming reader of word vectors as text, `.vec` and `.vec.gz`.
 
-The first line has the number of words and their width; then a line for each word.
+The first line has the number of words and the width of their vectors; each further line has a word
+and its values. Only the requested rows are kept in memory.
 """
 
 from __future__ import annotations
@@ -18,9 +19,14 @@ from typing import TYPE_CHECKING, NamedTuple, Self, cast
 import numpy as np
 
 from annoseq.errors import VectorsError
-from annoseq.vectors.fasttext_header import WIDEST
-from annoseq.vectors.random_access import PositionedFile, WordIndex, cut_off, explained
-from annoseq.vectors.word_vectors import LARGEST, Known, Rows
+from annoseq.vectors.fasttext_header import MAX_WIDTH
+from annoseq.vectors.random_access import (
+    RandomAccessFile,
+    WordIndex,
+    explain_read_errors,
+    truncated_error,
+)
+from annoseq.vectors.word_vectors import MAX_ABS_VALUE, VectorLookup, VectorOrigin
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -30,19 +36,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 GZIP_MAGIC = b"\x1f\x8b"
-_HEAD = re.compile(rb"([0-9]{1,12}) ([0-9]{1,12})[ \r]*\n")
-_LONGEST_HEAD = 64
+_HEADER = re.compile(rb"([0-9]{1,12}) ([0-9]{1,12})[ \r]*\n")
+_LONGEST_HEADER = 64
 _LONGEST_LINE = 1 << 22
 
 
 @dataclass(frozen=True)
 class VecFile:
-    """Word vectors without subwords: a word that is not there has none."""
+    """Word vectors without subwords, as text: a word that the file does not list has none."""
 
     path: Path
     words: int
     width: int
-    places: _Places | None = field(default=None, repr=False, compare=False)
+    line_index: _LineIndex | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -51,78 +57,78 @@ class VecFile:
         Raises:
             VectorsError: the file cannot be read, or does not begin as a `.vec` does.
         """
-        with unpacked(path) as stream:
-            head = _HEAD.fullmatch(stream.readline(_LONGEST_HEAD))
-        words, width = map(int, head.groups()) if head else (0, 0)
-        if not 0 < width <= WIDEST:
+        with open_decompressed(path) as stream:
+            header = _HEADER.fullmatch(stream.readline(_LONGEST_HEADER))
+        words, width = map(int, header.groups()) if header else (0, 0)
+        if not 0 < width <= MAX_WIDTH:
             raise VectorsError(
                 f"{path}: its first line does not hold two numbers, how many words there are and "
                 "the width of their vectors. Use a .vec file of fastText, or add that line."
             )
         return cls(path, words, width)
 
-    def rows(self, words: Sequence[str]) -> Rows:
-        """Look words up, in the case that they have.
+    def look_up(self, words: Sequence[str]) -> VectorLookup:
+        """Look words up, case-sensitively.
 
         Raises:
             VectorsError: a row has another width or no numbers, or the file is cut off.
         """
-        wanted = {name.encode("utf-8", "surrogatepass") for name in words}
-        found: dict[bytes, NDArray[np.float32]] = {}
-        for number, line in self._lines_of(wanted):
+        queries = {word.encode("utf-8", "surrogatepass") for word in words}
+        vectors: dict[bytes, NDArray[np.float32]] = {}
+        for number, line in self._lines_of(queries):
             word, _, values = line.partition(b" ")
-            if word in wanted and word not in found:
-                found[word] = self._numbers(values, number)
+            if word in queries and word not in vectors:
+                vectors[word] = self._parse_values(values, number)
         matrix = np.zeros((len(words), self.width), np.float32)
-        known: list[Known] = ["missing"] * len(words)
-        for row, name in enumerate(words):
-            vector = found.get(name.encode("utf-8", "surrogatepass"))
+        origins: list[VectorOrigin] = ["missing"] * len(words)
+        for row, query in enumerate(words):
+            vector = vectors.get(query.encode("utf-8", "surrogatepass"))
             if vector is not None:
-                matrix[row], known[row] = vector, "seen"
-        return Rows(matrix, known)
+                matrix[row], origins[row] = vector, "seen"
+        return VectorLookup(matrix, origins)
 
     def indexed(self) -> Self:
-        """Return the same, with the place of every line in memory: 24 bytes a word.
+        """Return the same vectors with the offset of every line in memory: 24 bytes a word.
 
-        A compressed file has no places, and is gone through each time.
+        A compressed file has no offsets and is returned as it is: each lookup reads all of it.
 
         Raises:
             VectorsError: a row has another width, or the file is cut off.
         """
-        if _is_packed(self.path):
+        if _is_compressed(self.path):
             return self
         starts = array("q")
 
         def words() -> Iterator[bytes]:
             for line in self._lines():
                 starts.append(line.start)
-                yield line.row.partition(b" ")[0]
+                yield line.content.partition(b" ")[0]
 
         index = WordIndex(words())
         starts.append(self.path.stat().st_size)
-        return replace(self, places=_Places(index, starts))
+        return replace(self, line_index=_LineIndex(index, starts))
 
     def first_words(self, limit: int) -> list[str]:
-        """Return the file's first words, which are its most frequent ones."""
+        """Return the first words of the file, which are the most frequent ones."""
         lines = islice(self._lines(), min(limit, self.words))
-        return [line.row.partition(b" ")[0].decode("utf-8", "replace") for line in lines]
+        return [line.content.partition(b" ")[0].decode("utf-8", "replace") for line in lines]
 
     def _lines_of(self, words: Collection[bytes]) -> Iterator[tuple[int, bytes]]:
-        """Yield the lines of these words, or of all, with their numbers."""
-        if self.places is None:
-            yield from ((line.number, line.row) for line in self._lines())
+        """Yield the numbered lines of these words, or all lines if there is no index."""
+        if self.line_index is None:
+            yield from ((line.number, line.content) for line in self._lines())
             return
-        index, starts = self.places
-        with PositionedFile(self.path) as file:
+        index, starts = self.line_index
+        with RandomAccessFile(self.path) as file:
             for row in sorted(index.find(list(words)).values()):
                 size = starts[row + 1] - starts[row]
                 yield row + 2, file.read(starts[row], size, what="its rows").rstrip(b" \r\n")
 
     def _lines(self) -> Iterator[_Line]:
-        """Yield the line of each word, after checking that all of it is there."""
+        """Yield the line of each word, after checking its width and that it is complete."""
         rows = 0
-        with unpacked(self.path) as stream:
-            start = len(stream.readline(_LONGEST_HEAD))
+        with open_decompressed(self.path) as stream:
+            start = len(stream.readline(_LONGEST_HEADER))
             for line in iter(partial(stream.readline, _LONGEST_LINE), b""):
                 rows += 1
                 if rows > self.words:
@@ -131,25 +137,25 @@ class VecFile:
                         "tells. Mend its first line, or copy or download it again."
                     )
                 if not line.endswith(b"\n"):
-                    raise cut_off(self.path, f"in row {rows:,} of {self.words:,}")
-                row = line.rstrip(b" \r\n")
-                if row.count(b" ") != self.width:
-                    raise self._bad(rows + 1, f"{row.count(b' ')} values")
-                yield _Line(rows + 1, start, row)
+                    raise truncated_error(self.path, f"in row {rows:,} of {self.words:,}")
+                content = line.rstrip(b" \r\n")
+                if content.count(b" ") != self.width:
+                    raise self._bad_line(rows + 1, f"{content.count(b' ')} values")
+                yield _Line(rows + 1, start, content)
                 start += len(line)
         if rows < self.words:
-            raise cut_off(self.path, f"after row {rows:,} of {self.words:,}")
+            raise truncated_error(self.path, f"after row {rows:,} of {self.words:,}")
 
-    def _numbers(self, values: bytes, number: int) -> NDArray[np.float32]:
+    def _parse_values(self, values: bytes, number: int) -> NDArray[np.float32]:
         try:
             vector = np.array([float(value) for value in values.split(b" ")])
         except ValueError:
-            raise self._bad(number, "something that is not a number") from None
-        if not (np.abs(vector) <= LARGEST).all():  # NaN is not
-            raise self._bad(number, f"no number or one above {LARGEST:.0e}")
+            raise self._bad_line(number, "something that is not a number") from None
+        if not (np.abs(vector) <= MAX_ABS_VALUE).all():  # False for NaN
+            raise self._bad_line(number, f"no number or one above {MAX_ABS_VALUE:.0e}")
         return vector.astype(np.float32)
 
-    def _bad(self, number: int, found: str) -> VectorsError:
+    def _bad_line(self, number: int, found: str) -> VectorsError:
         return VectorsError(
             f"{self.path}: line {number}: found {found}, where a word and {self.width} numbers "
             "were expected. Copy or download it again, or leave that line out."
@@ -157,36 +163,36 @@ class VecFile:
 
 
 class _Line(NamedTuple):
-    """A line of the file, counted from 1, where it begins, and its word and values."""
+    """Number of a line, counted from 1, its byte offset, and its word and values."""
 
     number: int
     start: int
-    row: bytes
+    content: bytes
 
 
-class _Places(NamedTuple):
-    """The rows of the words, and where each row begins; the last number is the file's end."""
+class _LineIndex(NamedTuple):
+    """Rows of the words, and the byte offset of each row; the last offset is the file's end."""
 
     words: WordIndex
     starts: array[int]
 
 
-def _is_packed(path: Path) -> bool:
-    with PositionedFile(path) as file:
-        return file.read_some(0, len(GZIP_MAGIC)) == GZIP_MAGIC
+def _is_compressed(path: Path) -> bool:
+    with RandomAccessFile(path) as file:
+        return file.read_up_to(0, len(GZIP_MAGIC)) == GZIP_MAGIC
 
 
 @contextmanager
-def unpacked(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file, through gzip if it begins as gzip does, and explain what goes wrong.
+def open_decompressed(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file for reading, through gzip if it begins with gzip's magic number.
 
     Raises:
         VectorsError: the file cannot be read, or its compression is damaged.
     """
-    is_packed = _is_packed(path)
-    with explained(path), path.open("rb") as stream:
+    is_compressed = _is_compressed(path)
+    with explain_read_errors(path), path.open("rb") as stream:
         try:
-            yield cast("IO[bytes]", gzip.GzipFile(fileobj=stream)) if is_packed else stream
+            yield cast("IO[bytes]", gzip.GzipFile(fileobj=stream)) if is_compressed else stream
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise VectorsError(
                 f"{path}: the gzip compression is damaged or cut off. Copy or download it again."

@@ -1,4 +1,4 @@
-"""Files that are asked often give what they give when they are gone through each time."""
+"""Lookups through the word index give the same vectors as passes over the file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annoseq.errors import VectorsError
-from annoseq.vectors import fasttext_bin as fasttext_file
+from annoseq.vectors import fasttext_bin
 from annoseq.vectors.lookup import open_vectors
 from annoseq.vectors.random_access import WordIndex
 from annoseq.vectors.vec_text import VecFile
@@ -53,13 +53,13 @@ def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def test_rows_are_those_of_a_file_that_is_gone_through(path: Path) -> None:
     plain = open_vectors(path)
     indexed = plain.indexed()
-    expected = plain.rows(WORDS)
-    assert expected.known[:4] == ["seen", "seen", "seen", expected.known[4]]
+    expected = plain.look_up(WORDS)
+    assert expected.origins[:4] == ["seen", "seen", "seen", expected.origins[4]]
     for _ in range(2):
-        found = indexed.rows(WORDS)
-        assert found.known == expected.known
+        found = indexed.look_up(WORDS)
+        assert found.origins == expected.origins
         assert found.matrix.tolist() == expected.matrix.tolist()
-    assert indexed.rows([]).matrix.shape == (0, plain.width)
+    assert indexed.look_up([]).matrix.shape == (0, plain.width)
     assert indexed.first_words(2) == plain.first_words(2)
 
 
@@ -71,10 +71,10 @@ def test_a_dictionary_is_gone_through_once(
     def refuse(*_: object) -> Iterator[None]:
         raise AssertionError("it was gone through again")
 
-    monkeypatch.setattr(fasttext_file, "find_words", refuse)
+    monkeypatch.setattr(fasttext_bin, "find_word_rows", refuse)
     monkeypatch.setattr(VecFile, "_lines", refuse)
     for file in files:
-        assert file.rows(["Ames"]).known == ["seen"]
+        assert file.look_up(["Ames"]).origins == ["seen"]
 
 
 @pytest.mark.parametrize("left_out", [30, 8])
@@ -92,4 +92,4 @@ def test_a_file_that_is_cut_off_is_told_at_once(left_out: int, tmp_path: Path) -
 def test_a_file_without_words_has_none(tmp_path: Path) -> None:
     path = tmp_path / "v.vec"
     path.write_text("0 2\n")
-    assert open_vectors(path).indexed().rows(["a"]).known == ["missing"]
+    assert open_vectors(path).indexed().look_up(["a"]).origins == ["missing"]

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import torch
 
-from annoseq.models.rotary_positions import WAVES, steps, waves
+from annoseq.models.positional_encoding import WAVES, position_increments, sinusoidal_encoding
 from annoseq.tokenization.vocabulary import BEGIN, END, PAD
 
 
 def test_waves_are_alike_where_places_are_near() -> None:
-    turned = waves(torch.arange(150))
+    turned = sinusoidal_encoding(torch.arange(150))
     assert turned.shape == (150, 2 * WAVES)
     products = turned @ turned.T
     torch.testing.assert_close(products.diagonal(), torch.ones(150))
@@ -16,7 +16,7 @@ def test_waves_are_alike_where_places_are_near() -> None:
     assert apart.max() < 0.7
     # However far along they are.
     torch.testing.assert_close(
-        waves(torch.arange(5_000, 5_150)) @ waves(torch.tensor(5_000)),
+        sinusoidal_encoding(torch.arange(5_000, 5_150)) @ sinusoidal_encoding(torch.tensor(5_000)),
         products[0],
         atol=1e-3,
         rtol=0,
@@ -24,5 +24,5 @@ def test_waves_are_alike_where_places_are_near() -> None:
 
 
 def test_tags_and_special_symbols_stay_in_place() -> None:
-    far = steps(9, [5, 7])
+    far = position_increments(9, [5, 7])
     assert [id_ for id_ in range(9) if not far[id_]] == sorted([PAD, BEGIN, END, 5, 7])

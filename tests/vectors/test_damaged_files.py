@@ -1,4 +1,4 @@
-"""Files that are no vectors, or no longer: one clear line each."""
+"""Error messages for damaged vector files and for files in other formats."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def test_a_bad_file_is_explained(kind: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(VectorsError) as error:
-        open_vectors(path).rows(["Ames", "other"])
+        open_vectors(path).look_up(["Ames", "other"])
     assert str(error.value) == f"{path}: {message}"
 
 
@@ -238,7 +238,7 @@ def test_a_cut_is_seen_wherever_it_is(tmp_path: Path) -> None:
     for size in range(len(GOOD)):
         path.write_bytes(GOOD[:size])
         with pytest.raises(VectorsError):
-            open_vectors(path).rows(["Ames"])
+            open_vectors(path).look_up(["Ames"])
 
 
 @pytest.mark.parametrize("value", [0x00, 0x7F, 0xFF])
@@ -247,14 +247,14 @@ def test_damage_anywhere_is_explained_or_does_no_harm(value: int, tmp_path: Path
     for place in range(len(GOOD)):
         path.write_bytes(GOOD[:place] + bytes([value]) + GOOD[place + 1 :])
         with suppress(VectorsError):
-            open_vectors(path).rows(["Ames", "unseen"])
+            open_vectors(path).look_up(["Ames", "unseen"])
 
 
 def test_a_word_without_an_end_is_damage(tmp_path: Path) -> None:
     path = tmp_path / "v.bin"
     path.write_bytes(GOOD[:DICTIONARY] + b"x" * (1 << 21))
     with pytest.raises(VectorsError, match="damaged: entry 1 of its dictionary has no end"):
-        open_vectors(path).rows(["Ames"])
+        open_vectors(path).look_up(["Ames"])
 
 
 def test_the_magic_number_is_fasttexts() -> None:

@@ -22,14 +22,14 @@ _BASE = 10_000.0
 WAVES = 16
 
 
-class Rotation(NamedTuple):
+class RotaryEmbedding(NamedTuple):
     """By what the pairs of components at each place are turned: `cos`, `sin` (..., T, D / 2)."""
 
     cos: Tensor
     sin: Tensor
 
     @classmethod
-    def of(cls, places: Tensor, *, width: int) -> Rotation:
+    def of(cls, places: Tensor, *, width: int) -> RotaryEmbedding:
         """Turn heads of an even `width` D by their `places` (..., T)."""
         exponents = torch.arange(0, width, 2, device=places.device) / width
         angles = places.unsqueeze(-1) * _BASE**-exponents  # (..., T, D / 2)
@@ -46,7 +46,7 @@ class Rotation(NamedTuple):
         return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
 
 
-def waves(places: Tensor) -> Tensor:
+def sinusoidal_encoding(places: Tensor) -> Tensor:
     """Turn places (...) into vectors (..., 2 `WAVES`) of length 1, alike where places are near.
 
     The product of two is 1 for the same place and 0.60 for neighbours. The shortest wave has two
@@ -58,7 +58,7 @@ def waves(places: Tensor) -> Tensor:
     return turned / sqrt(WAVES)
 
 
-def steps(size: int, tags: Sequence[int]) -> Tensor:
+def position_increments(size: int, tags: Sequence[int]) -> Tensor:
     """Return how far each token of a vocabulary (V,) goes in the source: tags stay in place."""
     far = torch.ones(size, dtype=torch.long)
     far[[PAD, BEGIN, END, *tags]] = 0
