@@ -1,4 +1,4 @@
-"""Documents for tests: some that every format holds, and any that there can be."""
+"""Documents for tests, drawn and written by hand, and their round trip through a format."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FILES: dict[CorpusFormat, str] = {
     "spacy": "corpus.spacy",
     "spans": "corpus.csv",
 }
-"""Every format, and what its corpora may be called."""
+"""Every format, and a name of its corpora."""
 
 PLAIN = [
     Document(
@@ -50,7 +50,7 @@ PLAIN = [
     Document("d2", "Nothing here."),
     Document("d3", "AmesBond", (mention(0, 4, "NAME"), mention(4, 8, "NAME"))),
 ]
-"""What every format holds, with characters of one to four bytes."""
+"""Documents that every format can hold, with characters of one to four bytes."""
 
 _PIECES = [
     *["Ames", "Dr.", " ", "  ", "\n", "\r", "\r\n", "\t", "\u00a0", "é", "e\u0301", "😀", "\ufeff"],
@@ -65,15 +65,16 @@ labels = st.sampled_from(["A", "B", "NAME:DOCTOR", "X:X", "é", "a/b", "two word
 def mentions_of(draw: st.DrawFn, text: str) -> Mention:
     """Draw a mention of one or two fragments, with a score or without."""
     edges = st.lists(st.integers(0, len(text)), min_size=2, max_size=4, unique=True).map(sorted)
-    found = draw(edges)
-    fragments = [(found[0], found[1]), *([(found[2], found[3])] if len(found) == 4 else [])]
+    offsets = draw(edges)
+    fragments = [(offsets[0], offsets[1])]
+    fragments += [(offsets[2], offsets[3])] if len(offsets) == 4 else []
     score = draw(st.sampled_from([None, None, None, 0.25]))
     return Mention(tuple(fragments), draw(labels), score)
 
 
 @st.composite
 def documents(draw: st.DrawFn) -> Document:
-    """Draw a document, whether or not a format can hold it."""
+    """Draw a document, which a format may not be able to hold."""
     text = "".join(draw(texts))
     drawn = draw(st.lists(mentions_of(text), max_size=3)) if text else []
     return Document("a", text, tuple(drawn))

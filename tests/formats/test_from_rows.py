@@ -1,5 +1,3 @@
-"""From a corpus to pairs, to what is annotated, to documents again."""
-
 from __future__ import annotations
 
 import json
@@ -26,16 +24,16 @@ if TYPE_CHECKING:
     from annoseq.inference.streaming import OutputFormat
 
 
-def tagged(document: Document, name: str) -> Document:
-    """Leave a document what tags can hold, and give it a name."""
-    single = [piece for one in document.mentions for piece in one.split_fragments()]
-    kept, _ = remove_crossing(tuple(single), keep_nested=True)
+def taggable(document: Document, name: str) -> Document:
+    """Reduce a document to mentions that tags can hold, and rename it."""
+    fragments = [part for one in document.mentions for part in one.split_fragments()]
+    kept, _ = remove_crossing(tuple(fragments), keep_nested=True)
     mentions = (Mention(one.fragments, one.label.replace("two words", "two_words")) for one in kept)
     return Document(name, document.text, tuple(mentions))
 
 
 def annotate(source: Path, gold: Path, out: Path) -> None:
-    """Write for each row what a model would that finds the gold spans."""
+    """Write the output of a model that finds exactly the gold spans."""
     format_: OutputFormat = "csv" if out.suffix == ".csv" else "jsonl"
     texts = list(read_texts(source, column="orig_text"))
     lines = []
@@ -48,34 +46,34 @@ def annotate(source: Path, gold: Path, out: Path) -> None:
 
 @settings(max_examples=15, deadline=None)
 @given(
-    some=st.lists(documents(), min_size=1, max_size=3),
+    corpus=st.lists(documents(), min_size=1, max_size=3),
     unit=st.sampled_from(["document", "line", "sentence"]),
     suffix=st.sampled_from(["jsonl", "csv"]),
 )
 def test_annotated_rows_are_the_imported_documents(
-    some: list[Document], unit: RowUnit, suffix: str
+    corpus: list[Document], unit: RowUnit, suffix: str
 ) -> None:
-    whole = [tagged(one, f"d{number}") for number, one in enumerate(some)]
-    whole = [one for one in whole if one.text.strip()]
-    if not whole:
+    corpus = [taggable(document, f"d{number}") for number, document in enumerate(corpus)]
+    corpus = [document for document in corpus if document.text.strip()]
+    if not corpus:
         return
     with TemporaryDirectory() as folder:
         pairs, out = Path(folder) / "pairs.csv", Path(folder) / f"out.{suffix}"
-        write_pairs(to_pairs(whole, unit=unit, losses=ConversionLosses()), pairs, overwrite=False)
+        write_pairs(to_pairs(corpus, unit=unit, losses=ConversionLosses()), pairs, overwrite=False)
         annotate(pairs, pairs, out)
-        found = list(read_documents(out, losses=ConversionLosses(), notes=ConversionLosses()))
+        joined = list(read_documents(out, losses=ConversionLosses(), notes=ConversionLosses()))
         direct = list(read_documents(pairs, losses=ConversionLosses(), notes=ConversionLosses()))
-    assert [*map(normal, found)] == [*map(normal, direct)]
-    assert [one.id for one in found] == [one.id for one in whole]
-    for one, expected in zip(found, whole, strict=True):
-        assert normal(one).mentions == normal(expected).mentions
-        for ours, theirs in zip(one.text, expected.text, strict=False):
+    assert [*map(normal, joined)] == [*map(normal, direct)]
+    assert [document.id for document in joined] == [document.id for document in corpus]
+    for document, expected in zip(joined, corpus, strict=True):
+        assert normal(document).mentions == normal(expected).mentions
+        for ours, theirs in zip(document.text, expected.text, strict=False):
             assert ours == theirs or (ours == "\n" and theirs.isspace())
-        assert expected.text[len(one.text) :].strip() == ""
-        assert unit != "document" or one.text == expected.text
+        assert expected.text[len(document.text) :].strip() == ""
+        assert unit != "document" or document.text == expected.text
 
 
-def test_rows_may_stand_anywhere_and_without_places(tmp_path: Path) -> None:
+def test_rows_may_be_in_any_order_and_without_offsets(tmp_path: Path) -> None:
     path, notes = tmp_path / "out.jsonl", ConversionLosses()
     rows = [("b", "one"), ("a", "two"), ("b", "three"), (None, "four")]
     lines: list[dict[str, object]] = [

@@ -1,4 +1,4 @@
-"""The whole corpus, where it is there: its spans are those of its pairs, and they come back."""
+"""Round trip of the MEDDOCAN corpus, if it is present, compared with published pairs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 CORPUS = Path(__file__).parents[3] / "shared" / "data" / "meddocan"
 FEW = 25
-"""How many documents the quick test takes."""
+"""Number of documents of the quick test."""
 EXPECTED: dict[CorpusFormat, tuple[str, str]] = {
     "brat": ("brat", "pairs"),
     "meddocan": ("xml", "pairs_hier"),

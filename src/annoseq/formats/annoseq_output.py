@@ -43,10 +43,21 @@ _DIGITS = re.compile(r"[0-9]{1,18}")
 _COLUMNS = (*_ID, *_TEXT, *_ANNOTATED, "spans", DOCUMENT_COLUMN, OFFSET_COLUMN)
 
 
+def _check_characters(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise PydanticCustomError("lone_surrogate", "half a character") from None
+    return text
+
+
 def _check_label(label: str) -> str:
     if not is_label(label):
         raise PydanticCustomError("label", "a label that cannot stand in a tag")
     return label
+
+
+_Text = Annotated[str, AfterValidator(_check_characters)]
 
 
 class SpanRecord(BaseModel):
@@ -56,7 +67,7 @@ class SpanRecord(BaseModel):
 
     start: int
     end: int
-    label: Annotated[str, AfterValidator(_check_label)]
+    label: Annotated[_Text, AfterValidator(_check_label)]
     text: str | None = None
     score: Annotated[FiniteFloat, Field(ge=0, le=1)] | None = None
 
@@ -66,9 +77,9 @@ class OutputRecord(BaseModel):
 
     model_config = ConfigDict(strict=True)
 
-    id: str | int = Field(validation_alias=AliasChoices(*_ID))
-    text: str | None = Field(None, validation_alias=AliasChoices(*_TEXT))
-    annotated: str | None = Field(None, validation_alias=AliasChoices(*_ANNOTATED))
+    id: _Text | int = Field(validation_alias=AliasChoices(*_ID))
+    text: _Text | None = Field(None, validation_alias=AliasChoices(*_TEXT))
+    annotated: _Text | None = Field(None, validation_alias=AliasChoices(*_ANNOTATED))
     spans: list[SpanRecord] | None = None
     # Checked by whoever joins rows to documents: other tools may use these names otherwise.
     doc_id: Any = None
@@ -210,10 +221,10 @@ def _describe(error: ErrorDetails) -> str:
             return "'spans' is not a list. Write a list of objects."
         case ("spans", int(index), *names):
             return f"span {index + 1}: {_describe_span(error, names)}"
-        case (name, *_) if error["type"] != "missing" and name not in _ID:
+        case (name, *_) if error["type"] == "lone_surrogate":
+            return f"the field {name!r} holds half a character. Write the character whole."
+        case (name, *_) if name not in _ID:
             found = JSON_TYPE_NAMES.get(type(error["input"]), "a value")
-            if error["type"] == "string_unicode":
-                return f"the field {name!r} holds half a character. Write the character whole."
             return f"the field {name!r} holds {found} where a text was expected. Write a text."
     return (
         "this row has no id. Give each the id of its text: the number of its row, counted from 1, "
@@ -229,4 +240,6 @@ def _describe_span(error: ErrorDetails, names: list[int | str]) -> str:
         )
     if names[:1] == ["score"]:
         return "its score is not a probability. Give a number from 0 to 1."
+    if names[:1] == ["text"]:
+        return "its own text is no text. Write the text that it covers, or leave it out."
     return "expected an object with the whole numbers start and end and the text label."
