@@ -122,7 +122,7 @@ def row_seconds(learner: Learner, *, max_lr: float, validates: bool = True) -> f
     learner.lr_find(end_lr=max_lr, steps=_WARM_UP)
     with Stopwatch() as watch:
         steps = len(learner.lr_find(end_lr=max_lr, steps=PROBED).rates)
-    rows = learner.dataset.train.examples
+    rows = learner.dataset.encoded_train.encodings
     # The range test takes the last batches of the first epoch, which may be longer than others.
     batches = shuffled(rows, learner.batching, seed=f"{learner.config.seed}-0")
     sizes = [_size(batch, rows) for batch in batches]

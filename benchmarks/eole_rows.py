@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from annoseq.data.examples import parse_pairs
 from annoseq.data.markup import closing, opening, parse, strip_tags
-from annoseq.data.pairs import Pairs, align_pairs
+from annoseq.data.pairs import Pairs
 from annoseq.errors import MarkupError, OptionError
 from annoseq.evaluation.span_matching import SpanScore, score_spans
 from annoseq.tokenization.linearize import align_to_tokens, delinearize, linearize
@@ -37,12 +38,14 @@ def spell(pairs: Pairs) -> Tokens:
     rule = build_pretokenizer()
     source: list[list[str]] = []
     target: list[list[str]] = []
-    for pair, spans in zip(pairs, align_pairs(pairs), strict=True):
-        cut = rule.pre_tokenize_str(pair.source)
+    for example in parse_pairs(pairs, task="annotate").examples:
+        cut = rule.pre_tokenize_str(example.source)
         spelled = [eole_peer.write_token(token) for token, _ in cut]
-        covers, _ = align_to_tokens(pair.source, [offsets for _, offsets in cut], spans)
+        aligned_spans, _ = align_to_tokens(
+            example.source, [offsets for _, offsets in cut], example.spans or ()
+        )
         source.append(spelled)
-        target.append(linearize(spelled, covers))
+        target.append(linearize(spelled, aligned_spans))
     return Tokens(source, target)
 
 
@@ -54,7 +57,8 @@ def unspell(tokens: Sequence[str], *, tags: Collection[str]) -> str:
 
 def tags_of(pairs: Pairs) -> frozenset[str]:
     """Return the tags of every label in pairs."""
-    labels = {span.label for spans in align_pairs(pairs) for span in spans}
+    examples = parse_pairs(pairs, task="annotate").examples
+    labels = {span.label for example in examples for span in example.spans or ()}
     return frozenset(tag for label in labels for tag in (opening(label), closing(label)))
 
 
@@ -89,13 +93,14 @@ def judge(outputs: Sequence[str], pairs: Pairs) -> Quality:
     """
     score = SpanScore()
     unchanged = malformed = exact = 0
-    for output, pair, gold in zip(outputs, pairs, align_pairs(pairs), strict=True):
+    examples = parse_pairs(pairs, task="annotate").examples
+    for output, example in zip(outputs, examples, strict=True):
         spans: list[Span] = []
         try:
             spans = parse(output)[1]
         except MarkupError:
             malformed += 1
-        unchanged += strip_tags(output) == pair.source
-        exact += output == pair.target
-        score += score_spans(spans, gold)
+        unchanged += strip_tags(output) == example.source
+        exact += output == example.target
+        score += score_spans(spans, example.spans or ())
     return Quality(len(pairs), unchanged, malformed, exact, score)

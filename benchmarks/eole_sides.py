@@ -214,7 +214,7 @@ def train_ours(train: Pairs, watched: Pairs, folder: Path, *, seconds: float, se
     plan = Plan.fit(len(train), row_seconds=each, seconds=seconds)
     chosen = sorted(random.Random(seed).sample(range(len(train)), plan.rows))
     rows = Pairs([train[row] for row in chosen], name=train.name)
-    dataset = Dataset.from_pairs(rows, valid=watched, config=DATA, codec=whole.codec)
+    dataset = Dataset.from_pairs(rows, valid=watched, config=DATA, tokenizer=whole.tokenizer)
     learner = Learner(dataset, **OURS)
     with Stopwatch() as watch:
         learner.fit_one_cycle(plan.epochs, report=note)

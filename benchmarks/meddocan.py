@@ -60,15 +60,15 @@ def load_rows(
     train, dev = read_tables(folder, first=first)
     dataset = Dataset.from_pairs(train, valid=dev)
     parts = [
-        [example for example in part.examples if len(example.source) <= max_tokens]
-        for part in (dataset.train, dataset.valid)
+        [row for row in part.encodings if len(row.source) <= max_tokens]
+        for part in (dataset.encoded_train, dataset.encoded_valid)
     ]
     if len(parts[0]) < at_least or not parts[1]:
         raise OptionError(
             f"{len(parts[0])} training and {len(parts[1])} dev rows have up to {max_tokens} "
             f"tokens; {at_least} and 1 are needed. Raise --max-tokens or --rows."
         )
-    source_size, target_size = len(dataset.codec.source), len(dataset.codec.target)
+    source_size, target_size = len(dataset.tokenizer.source), len(dataset.tokenizer.target)
     facts = {
         f"{name} rows": f"{len(part):,} of {len(pairs):,}, those of up to {max_tokens} source "
         f"tokens (SHA-256 of all: {pairs.fingerprint()[:12]})"

@@ -87,7 +87,7 @@ def train(
     with Stopwatch() as watch:
         learner.fit_one_cycle(plan.epochs, recipe.max_lr, report=note)
     learner.save(folder)
-    words = sum(len(words_of(pair.target)) + 1 for pair in rows.pairs)
+    words = sum(len(words_of(pair.target)) + 1 for pair in rows)
     return Trained(
         watch.seconds,
         plan.epochs * words,

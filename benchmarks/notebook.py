@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from annoseq.config import DeviceConfig
-from annoseq.devices import Compute
+from annoseq.devices import ComputeDevice
 from annoseq.errors import AnnoseqError, OptionError
 from annoseq.evaluation.token_accuracy import Accuracy, measure_accuracy
 from annoseq.tokenization.batching import collate
@@ -201,7 +201,7 @@ def _device(name: str) -> torch.device:
         raise OptionError(
             f"--device {name}: cpu, cuda, cuda:1, mps or auto was expected."
         ) from error
-    return Compute.choose(config).device
+    return ComputeDevice.select(config).device
 
 
 def results(training: Training, prediction: Prediction, memory: PeakMemory) -> str:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from annoseq.config import AnyNetworkConfig
-    from annoseq.devices import Compute
+    from annoseq.devices import ComputeDevice
     from annoseq.tokenization.dataset import Dataset
     from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
 
@@ -132,7 +132,7 @@ class Product:
         return self.operations / self.seconds
 
 
-def make_side(name: str, dataset: Dataset, compute: Compute, *, seed: int) -> Side:
+def make_side(name: str, dataset: Dataset, compute: ComputeDevice, *, seed: int) -> Side:
     """Build a side's network with fresh weights."""
     config = SIDES[name][1]
     torch.manual_seed(seed)
@@ -145,24 +145,24 @@ def make_side(name: str, dataset: Dataset, compute: Compute, *, seed: int) -> Si
         max_lr=LEARNING_RATE,
         micro_batch_tokens=MICRO_BATCH if network.model == "transformer" else None,
         seed=seed,
-    ).settled(model=network.model, rows=len(dataset.train))
-    model = build_seq2seq(network, dataset.codec, seed=seed).to(compute.device)
+    ).resolve_auto(model=network.model, rows=len(dataset.train))
+    model = build_seq2seq(network, dataset.tokenizer, seed=seed).to(compute.device)
     # As many tokens as may be: the batches are to be of 64 rows.
     batching = BatchConfig(batch_size=BATCH_SIZE, batch_tokens=10**9)
-    objective = Seq2SeqObjective(model, training, train_rows=dataset.train.examples)
+    objective = Seq2SeqObjective(model, training, train_rows=dataset.encoded_train.encodings)
     trainer = Trainer(objective, training, batching, compute)
     trainer.objective.train()
     optimizer, scaler = trainer.optimizer(LEARNING_RATE), compute.scaler()
     return Side(
-        dataset.train.examples,
+        dataset.encoded_train.encodings,
         repeat(lambda epoch: iter(trainer.order(epoch))),
         lambda rows: trainer.step(rows, optimizer, scaler, forcing=1.0),
     )
 
 
 def _notebook(dataset: Dataset, device: torch.device, *, seed: int) -> Side:
-    examples = dataset.train.examples
-    sizes = len(dataset.codec.source), len(dataset.codec.target)
+    examples = dataset.encoded_train.encodings
+    sizes = len(dataset.tokenizer.source), len(dataset.tokenizer.target)
     model = NotebookModel(*sizes).to(device).train()
     optimizer, generator = make_optimizer(model), random.Random(seed)
 

@@ -10,8 +10,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from annoseq.data.examples import parse_pairs
 from annoseq.data.markup import Span
-from annoseq.data.pairs import align_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,9 +53,10 @@ def _write(pairs: Pairs, path: Path, *, language: str) -> None:
 
     nlp = spacy.blank(language)
     rows = DocBin()
-    for pair, spans in zip(pairs, align_pairs(pairs), strict=True):
-        doc = nlp.make_doc(pair.source)
-        places = (doc.char_span(span.start, span.end, label=span.label) for span in _flat(spans))
+    for example in parse_pairs(pairs, task="annotate").examples:
+        doc = nlp.make_doc(example.source)
+        spans = _flat(example.spans or ())
+        places = (doc.char_span(span.start, span.end, label=span.label) for span in spans)
         doc.ents = tuple(place for place in places if place is not None)
         rows.add(doc)
     rows.to_disk(path)

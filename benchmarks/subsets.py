@@ -4,35 +4,32 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from annoseq.data.pairs import Pairs
 from annoseq.errors import OptionError
-from annoseq.tokenization.encoded_rows import Encoding, Part
-from annoseq.tokenization.lazy import Later
+from annoseq.tokenization.dataset import PreparedEncodings
 from annoseq.tokenization.pretokenizer import build_pretokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from annoseq.data.pairs import Pair
+    from annoseq.data.pairs import TextPair
     from annoseq.tokenization.dataset import Dataset
+    from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
+
+Row = TypeVar("Row")
 
 
-def word_lengths(pairs: Sequence[Pair]) -> list[int]:
+def word_lengths(pairs: Sequence[TextPair]) -> list[int]:
     """Count the word tokens of every source."""
     rule = build_pretokenizer()
     return [len(rule.pre_tokenize_str(pair.source)) for pair in pairs]
 
 
-def take(part: Part, rows: Sequence[int]) -> Part:
+def take(examples: Sequence[Row], rows: Sequence[int]) -> list[Row]:
     """Keep some rows, in the order that they are named."""
-    encoding = Encoding(
-        [part.examples[row] for row in rows],
-        [part.references[row] for row in rows],
-        part.misfits,
-    )
-    return Part([part.pairs[row] for row in rows], Later.known(encoding))
+    return [examples[row] for row in rows]
 
 
 def keep_short(dataset: Dataset, *, max_tokens: int, at_least: int = 1) -> Dataset:
@@ -42,7 +39,7 @@ def keep_short(dataset: Dataset, *, max_tokens: int, at_least: int = 1) -> Datas
         OptionError: fewer than `at_least` training rows, or no dev row, are left.
     """
     train, valid = (
-        take(part, [row for row, size in enumerate(word_lengths(part.pairs)) if size <= max_tokens])
+        take(part, [row for row, size in enumerate(word_lengths(part)) if size <= max_tokens])
         for part in (dataset.train, dataset.valid)
     )
     if len(train) < at_least or not len(valid):
@@ -50,7 +47,8 @@ def keep_short(dataset: Dataset, *, max_tokens: int, at_least: int = 1) -> Datas
             f"{len(train)} training and {len(valid)} dev rows have up to {max_tokens} tokens; "
             f"{at_least} and 1 are needed. Raise --max-tokens or --rows."
         )
-    return replace(dataset, train=train, valid=valid)
+    encoded = PreparedEncodings(dataset.tokenizer)
+    return replace(dataset, train=train, valid=valid, encoded=encoded)
 
 
 def draw(size: int, rows: int, *, seed: int) -> list[int]:
@@ -76,9 +74,9 @@ def draw_two(pairs: Pairs, sizes: tuple[int, int], *, max_tokens: int, seed: int
     return [Pairs([pairs[row] for row in rows], name=pairs.name) for rows in chosen]
 
 
-def target_tokens(part: Part) -> int:
+def target_tokens(encodings: Sequence[Seq2SeqEncoding]) -> int:
     """Count the target tokens of all rows, each with its end symbol."""
-    return sum(len(example.target) + 1 for example in part.examples)
+    return sum(len(encoding.target) + 1 for encoding in encodings)
 
 
 def describe(dataset: Dataset, train: Pairs, dev: Pairs, *, max_tokens: int) -> dict[str, str]:

@@ -66,8 +66,8 @@ def carry_out(name: str, options: argparse.Namespace) -> Outcome:
                 epochs=ENCODER_EPOCHS,
             )
         case _:
-            hints = write_lists(options.results / "lists")
-            return run_tagger(options.data, "meddocan", folder, hints=hints)
+            lexicon_features = write_lists(options.results / "lists")
+            return run_tagger(options.data, "meddocan", folder, lexicon_features=lexicon_features)
 
 
 def run_one(name: str, options: argparse.Namespace) -> None:

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from annoseq.config import DeviceConfig, TaggerConfig, TrainingConfig
-from annoseq.data.pairs import align_pairs, read_pairs
+from annoseq.data.examples import parse_pairs
+from annoseq.data.pairs import read_pairs
 from annoseq.evaluation.span_matching import SpanScore, score_spans
 from annoseq.inference.annotator import Annotator
 from annoseq.tokenization.dataset import Dataset
-from annoseq.tokenization.pretokenizer import tighten
 from annoseq.training.learner import Learner
 from benchmarks import spacy_peer
 from benchmarks.budget import note
@@ -45,12 +45,13 @@ class Quality:
         """Compare with the spans of the dev pairs."""
         seen = {pair.source for pair in train}
         every, unseen, inner = SpanScore(), SpanScore(), SpanScore()
-        for pair, spans, gold in zip(dev, found, align_pairs(dev), strict=True):
-            expected = [tighten(pair.source, span) for span in gold]
+        examples = parse_pairs(dev, task="annotate").examples
+        for example, spans in zip(examples, found, strict=True):
+            expected = example.tight_spans
             score = score_spans(spans, expected)
             every += score
             inner += score_spans(_inner(spans), _inner(expected))
-            if pair.source not in seen:
+            if example.source not in seen:
                 unseen += score
         nested = inner.f1 if inner.gold else None
         return cls(every.precision, every.recall, every.f1, unseen.f1, nested)
@@ -94,7 +95,7 @@ def run_tagger(
     *,
     seed: int = 42,
     tagger: TaggerConfig | None = None,
-    hints: LexiconFeatures | None = None,
+    lexicon_features: LexiconFeatures | None = None,
     epochs: int | None = None,
 ) -> Outcome:
     """Train a tagger by its defaults, keep its best epoch by the dev rows, and judge it there."""
@@ -106,7 +107,7 @@ def run_tagger(
         model=tagger or TaggerConfig(),
         training=TrainingConfig(seed=seed),
         device=CPU,
-        hints=hints,
+        lexicon_features=lexicon_features,
     )
     curve: list[tuple[float, float, float]] = []
 

@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING
 import torch
 
 from annoseq.config import BatchConfig, DataConfig, DeviceConfig, TrainingConfig
-from annoseq.data.pairs import align_pairs
-from annoseq.devices import Compute
+from annoseq.data.examples import parse_pairs
+from annoseq.devices import ComputeDevice
 from annoseq.errors import OptionError
 from annoseq.evaluation.calibration import expected_calibration_error, judge_spans
 from annoseq.evaluation.recall_thresholds import CalibrationStatistics
 from annoseq.inference.annotator import Annotator
 from annoseq.models.serialization import TrainedModel
 from annoseq.tokenization.dataset import Dataset
-from annoseq.tokenization.pretokenizer import tighten
 from annoseq.training.learner import Learner
 from annoseq.training.model_card import calibrate
 from benchmarks.budget import EXPLAINED, Stopwatch, cache_folder, note, one_core
@@ -71,10 +70,8 @@ class Trial:
 
     def __init__(self, model: TrainedModel, pairs: Sequence[Pair]) -> None:
         self.model, self.pairs = model, pairs
-        self._gold = [
-            [tighten(pair.source, span) for span in spans]
-            for pair, spans in zip(pairs, align_pairs(pairs), strict=True)
-        ]
+        examples = parse_pairs(pairs, task="annotate").examples
+        self._gold = [example.tight_spans for example in examples]
         self.annotator = Annotator(model, device=CPU)
 
     def measure(self, target_recall: float | None) -> Measured:
@@ -170,7 +167,7 @@ def _calibrated_on_half(
     ours, others = (
         [pair for pair in dev if (pair.document in first) == is_first] for is_first in (True, False)
     )
-    evidence = calibrate(model, ours, Compute.choose(CPU))
+    evidence = calibrate(model, parse_pairs(ours, task="annotate").examples, ComputeDevice.select(CPU))
     if evidence is None:
         raise OptionError(
             "there are too few spans to calibrate with. Raise --rows, or name a tagger."

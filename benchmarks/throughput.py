@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from annoseq.config import DataConfig, DeviceConfig
-from annoseq.devices import Compute
+from annoseq.devices import ComputeDevice
 from annoseq.tokenization.dataset import Dataset
 from benchmarks.budget import EXPLAINED, note, one_core
 from benchmarks.command import arguments_of, guarded, made_by, make_parser, read_options
@@ -40,7 +40,7 @@ REMEMBERED = 20
 """Steps in which the memory is watched; the first has the longest row."""
 
 
-def watch_memory(name: str, dataset: Dataset, compute: Compute, *, seed: int) -> int:
+def watch_memory(name: str, dataset: Dataset, compute: ComputeDevice, *, seed: int) -> int:
     """Return how many bytes a side's training takes above what the process had before."""
     with PeakMemory(compute.device) as memory:
         side = make_side(name, dataset, compute, seed=seed)
@@ -59,7 +59,7 @@ def load(options: argparse.Namespace, config: DataConfig) -> tuple[Dataset, dict
     )
     facts = describe(dataset, train, dev, max_tokens=options.max_tokens)
     del facts["dev rows"]
-    sizes = f"{len(dataset.codec.source):,} source, {len(dataset.codec.target):,} target"
+    sizes = f"{len(dataset.tokenizer.source):,} source, {len(dataset.tokenizer.target):,} target"
     facts[f"vocabulary ({config.tokens})"] = sizes
     return dataset, facts
 
@@ -126,7 +126,7 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> tuple[str, dic
             facts |= new
     data = {name: datasets[SIDES[name][0].tokens] for name in options.sides}
     operations: dict[str, float] = {}
-    on_cpu = Compute.choose(DeviceConfig(device="cpu"))  # cuDNN's products are not counted
+    on_cpu = ComputeDevice.select(DeviceConfig(device="cpu"))  # cuDNN's products are not counted
     for name in options.sides:
         side = make_side(name, data[name], on_cpu, seed=options.seed)
         operations[name] = count_operations(side, steps=COUNTED)
@@ -149,8 +149,8 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> tuple[str, dic
     return table(sides, operations, memory, product.rate), facts
 
 
-def _compute(options: argparse.Namespace) -> Compute:
-    return Compute.choose(DeviceConfig(device=options.device, precision=options.precision))
+def _compute(options: argparse.Namespace) -> ComputeDevice:
+    return ComputeDevice.select(DeviceConfig(device=options.device, precision=options.precision))
 
 
 def _memory_of(name: str, arguments: Sequence[str]) -> int:

@@ -17,7 +17,7 @@ import torch
 
 from annoseq.atomic_io import atomic_file
 from annoseq.config import AttentionConfig, BatchConfig, DeviceConfig, TrainingConfig
-from annoseq.devices import Compute
+from annoseq.devices import ComputeDevice
 from annoseq.evaluation.token_accuracy import Accuracy, measure_accuracy
 from annoseq.inference.predictor import write_freely
 from annoseq.models.build import build_seq2seq
@@ -104,14 +104,14 @@ class Observer:
 
 def train_notebook(dataset: Dataset, *, seconds: float, every: float, seed: int) -> Course:
     """Let the notebook's loop learn for so many seconds."""
-    examples, limit = dataset.train.examples, _longest_target(dataset)
+    examples, limit = dataset.encoded_train.encodings, _longest_target(dataset)
     device = torch.device("cpu")
     torch.manual_seed(seed)
-    model = NotebookModel(len(dataset.codec.source), len(dataset.codec.target))
+    model = NotebookModel(len(dataset.tokenizer.source), len(dataset.tokenizer.target))
     optimizer = make_optimizer(model)
 
     def judge() -> Accuracy:
-        found = predict_all(model, dataset.valid.examples, limit=limit, device=device).accuracy
+        found = predict_all(model, dataset.encoded_valid.encodings, limit=limit, device=device).accuracy
         model.train()
         return found
 
@@ -132,11 +132,11 @@ def train_notebook(dataset: Dataset, *, seconds: float, every: float, seed: int)
 def _endless(dataset: Dataset, *, seed: int) -> Iterator[list[int]]:
     generator = random.Random(seed)
     while True:
-        yield from sortish_batches(dataset.train.examples, generator)
+        yield from sortish_batches(dataset.encoded_train.encodings, generator)
 
 
 def _longest_target(dataset: Dataset) -> int:
-    return max(len(example.target) for example in dataset.train.examples) + 1
+    return max(len(example.target) for example in dataset.encoded_train.encodings) + 1
 
 
 def train_attention(
@@ -155,20 +155,21 @@ def train_attention(
     probe = Learner(dataset, model=OURS, training=config, batching=OURS_BATCHES, device=CPU)
     speed = row_seconds(probe, max_lr=max_lr, validates=False)
     plan = Plan.fit(len(dataset.train), row_seconds=speed, seconds=seconds)
-    rows = take(dataset.train, draw(len(dataset.train), plan.rows, seed=seed))
-    network = build_seq2seq(probe.model_config, dataset.codec, seed=seed)
-    compute = Compute.choose(CPU)
+    chosen = draw(len(dataset.train), plan.rows, seed=seed)
+    rows = take(dataset.encoded_train.encodings, chosen)
+    network = build_seq2seq(probe.model_config, dataset.tokenizer, seed=seed)
+    compute = ComputeDevice.select(CPU)
 
     def judge() -> Accuracy:
         written = write_freely(
-            network, dataset.valid.examples, dataset.codec, compute=compute, batching=BatchConfig()
+            network, dataset.encoded_valid.encodings, dataset.tokenizer, compute=compute, batching=BatchConfig()
         )
         found = sum((measure_accuracy(output, target) for _, output, target in written), Accuracy())
         network.train()
         return found
 
     torch.manual_seed(seed)
-    objective = Seq2SeqObjective(network, probe.config, train_rows=rows.examples)
+    objective = Seq2SeqObjective(network, probe.config, train_rows=rows)
     trainer = Trainer(objective, probe.config, OURS_BATCHES, compute)
     observer = Observer("attention", judge, every, [])
     steps = follow(trainer, observer, epochs=plan.epochs, max_lr=max_lr)
@@ -295,7 +296,7 @@ def run(options: argparse.Namespace) -> tuple[Course, Course, dict[str, str]]:
         seed=options.seed,
     )
     facts |= describe(dataset, train, dev, max_tokens=options.max_tokens) | {
-        "vocabulary": f"{len(dataset.codec.source):,} source, {len(dataset.codec.target):,} target "
+        "vocabulary": f"{len(dataset.tokenizer.source):,} source, {len(dataset.tokenizer.target):,} target "
         "tokens",
         "highest rate of attention": f"{options.max_lr:g}",
         "seed": str(options.seed),

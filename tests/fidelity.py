@@ -19,17 +19,18 @@ from annoseq.config import (
     TaggerConfig,
     TrainingConfig,
 )
+from annoseq.data.examples import parse_pairs
 from annoseq.data.markup import Span, escape, parse, strip_tags
 from annoseq.data.pairs import Pair, Pairs
 from annoseq.decoding.sliding_window import cut_windows
 from annoseq.errors import MarkupError
 from annoseq.inference.annotator import Annotator
-from annoseq.models.build import build_model, build_tagger
+from annoseq.models.build import build_seq2seq, build_tagger
 from annoseq.models.serialization import ModelConfig, TrainedModel
 from annoseq.tokenization.dataset import Dataset
-from annoseq.tokenization.gazetteer import Hints, Marker
-from annoseq.tokenization.regex_patterns import Expression
-from annoseq.tokenization.tagger_tokenizer import TagCodec
+from annoseq.tokenization.gazetteer import LexiconFeatures, LexiconMatcher
+from annoseq.tokenization.regex_patterns import RegexPattern
+from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 from tests.data.strategies import ODD_PIECES
 
 if TYPE_CHECKING:
@@ -75,9 +76,9 @@ ONE_PASS = "one pass"
 """What a tagger does in the place of a search."""
 KINDS = [*itertools.product(MODELS, SEARCHES), *((name, ONE_PASS) for name in TAGGERS)]
 BATCHING = BatchConfig(batch_size=512, batch_tokens=16_384)
-_MARKER = Marker(
+_LEXICON_MATCHER = LexiconMatcher(
     lists={"names": ("ames", "dr\x1f\x1f.")},
-    patterns={"odd": Expression(pattern=r"[{}\s]+"), "none": Expression(pattern=r"x*")},
+    patterns={"odd": RegexPattern(pattern=r"[{}\s]+"), "none": RegexPattern(pattern=r"x*")},
 )
 
 
@@ -90,15 +91,15 @@ def random_annotator(name: str, *, seed: int = 0) -> Annotator:
     config = DataConfig(task="annotate", min_frequency=1)
     if name == "in pieces":
         config = DataConfig(task="annotate", min_frequency=9, tokens="bpe")  # all in characters
-    codec = Dataset.from_pairs(pairs, valid=pairs, config=config).codec
+    tokenizer = Dataset.from_pairs(pairs, valid=pairs, config=config).tokenizer
     shape = NetworkConfig.of(GruConfig(embedding=8, hidden=8, layers=1))
-    network = build_model(shape, codec, seed=seed)
+    network = build_seq2seq(shape, tokenizer, seed=seed)
     with torch.no_grad():
         for weights in network.parameters():
             weights.mul_(3)
     about = ModelConfig(
         task="annotate",
-        bounds=codec.bounds,
+        length_stats=tokenizer.length_stats,
         fingerprint="none",
         data=config,
         network=shape,
@@ -106,7 +107,7 @@ def random_annotator(name: str, *, seed: int = 0) -> Annotator:
         batching=BatchConfig(),
         epochs=0,
     )
-    return Annotator(TrainedModel(network, codec, about))
+    return Annotator(TrainedModel(network, tokenizer, about))
 
 
 def _pairs(name: str, targets: Sequence[str]) -> Pairs:
@@ -122,16 +123,19 @@ def _random_tagger(name: str, *, seed: int) -> Annotator:
         {"encoder": encoder, "hidden": 8, "embedding": 4, "buckets": 1024}
     )
     shape = NetworkConfig.of(settings)
-    plain = TagCodec.fit(_pairs(name, targets), buckets=settings.buckets, hints=Hints())
-    codec = replace(plain, marker=_MARKER)
-    network = build_tagger(settings, codec, seed=seed)
+    examples = parse_pairs(_pairs(name, targets)).examples
+    plain = TaggerTokenizer.fit(
+        examples, buckets=settings.buckets, lexicon_features=LexiconFeatures()
+    )
+    tokenizer = replace(plain, lexicon_matcher=_LEXICON_MATCHER)
+    network = build_tagger(settings, tokenizer, seed=seed)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for weights in network.parameters():
             weights.normal_(generator=generator)
     about = ModelConfig(
         task="annotate",
-        bounds=codec.bounds,
+        length_stats=tokenizer.length_stats,
         fingerprint="none",
         data=DataConfig(task="annotate"),
         network=shape,
@@ -139,7 +143,7 @@ def _random_tagger(name: str, *, seed: int) -> Annotator:
         batching=BatchConfig(),
         epochs=0,
     )
-    return Annotator(TrainedModel(network, codec, about))
+    return Annotator(TrainedModel(network, tokenizer, about))
 
 
 def hard_texts(count: int, *, seed: str) -> Iterator[str]:
@@ -165,14 +169,14 @@ def annotate(name: str, search: str, texts: Sequence[str]) -> list[Annotation]:
 
 def violations(name: str, text: str, found: Annotation) -> list[str]:
     """Say what is wrong with the annotation of a text: nothing, whatever the weights."""
-    codec = random_annotator(name).model.codec
+    tokenizer = random_annotator(name).model.tokenizer
     outputs = [found, *found.alternatives]
     wrong = [problem for one in outputs for problem in _of_one(text, one)]
-    if found.windows != len(cut_windows(codec.read(text)[0].tokens, codec.bounds)):
+    if found.windows != len(cut_windows(tokenizer.read(text)[0].tokens, tokenizer.length_stats)):
         wrong.append("another number of windows")
     for one in outputs:
         deepest = max((_depth(span, one.spans or ()) for span in one.spans or ()), default=0)
-        if deepest > codec.bounds.depth:
+        if deepest > tokenizer.length_stats.depth:
             wrong.append("nested too deep")
     return wrong
 

@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from annoseq.config import DeviceConfig
+from annoseq.data.examples import parse_pairs
 from annoseq.data.markup import strip_tags
 from annoseq.data.pairs import Pair
-from annoseq.devices import Compute
+from annoseq.devices import ComputeDevice
 from annoseq.models.tagger import Tagger
 from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 from annoseq.training.calibration_runner import CalibrationRunner
@@ -34,9 +35,11 @@ def pairs(count: int = 80, *, targets: Sequence[str] = TIGHT) -> list[Pair]:
 def judged(name: str = "flat tagger", rows: Sequence[Pair] | None = None) -> CalibrationStatistics | None:
     model = random_annotator(name).model
     assert isinstance(model.network, Tagger)
-    assert isinstance(model.codec, TaggerTokenizer)
-    compute = Compute.choose(DeviceConfig(device="cpu"))
-    return CalibrationRunner(model.network, model.codec, compute).judge(pairs() if rows is None else rows)
+    assert isinstance(model.tokenizer, TaggerTokenizer)
+    compute = ComputeDevice.select(DeviceConfig(device="cpu"))
+    return CalibrationRunner(model.network, model.tokenizer, compute).judge(
+        parse_pairs(pairs() if rows is None else rows, task="annotate").examples
+    )
 
 
 def trusted(name: str = "flat tagger") -> TrainedModel:

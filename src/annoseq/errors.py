@@ -21,7 +21,10 @@ user's text, which may be confidential.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
+
+from annoseq._version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -135,3 +138,18 @@ def describe_validation_error(error: ValidationError) -> str:
     detail = error.errors(include_input=False, include_url=False)[0]
     place = ".".join(map(str, detail["loc"])) or "the whole file"
     return f"{place}: {detail['msg']}"
+
+
+def describe_older_format(content: bytes, *, current: int) -> str | None:
+    """Return a description of a JSON file whose `format` is older than `current`, or None."""
+    try:
+        record = json.loads(content)
+    except ValueError:
+        return None
+    number = record.get("format") if isinstance(record, dict) else None
+    if type(number) is not int or number >= current:
+        return None
+    return (
+        f"written by an older version of annoseq (format {number}; annoseq {__version__} reads "
+        f"format {current})"
+    )

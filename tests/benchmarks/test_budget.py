@@ -91,16 +91,17 @@ def test_the_cache_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_short_rows_and_drawn_rows(sample: Pairs, dataset: Dataset) -> None:
-    lengths = word_lengths(dataset.train.pairs)
-    assert lengths == [len(example.source) for example in dataset.train.examples]
+    lengths = word_lengths(dataset.train)
+    assert lengths == [len(example.source) for example in dataset.encoded_train.encodings]
     most = sorted(lengths)[len(lengths) // 2]
     short = keep_short(dataset, max_tokens=most)
     assert len(short.train) == sum(length <= most for length in lengths)
-    assert max(word_lengths(short.train.pairs)) == most
-    assert short.codec is dataset.codec
+    assert max(word_lengths(short.train)) == most
+    assert short.tokenizer is dataset.tokenizer
     some = take(dataset.train, draw(len(dataset.train), 3, seed=1))
     assert len(some) == 3
-    assert target_tokens(some) == sum(len(one.target) + 1 for one in some.examples)
+    encodings = dataset.tokenizer.encode_examples(some).encodings
+    assert target_tokens(encodings) == sum(len(one.target) + 1 for one in encodings)
     assert draw(4, 9, seed=1) == [0, 1, 2, 3]
     assert draw(100, 5, seed=1) == draw(100, 5, seed=1) != draw(100, 5, seed=2)
     judged, watched = draw_two(sample, (7, 4), max_tokens=1000, seed=3)

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from annoseq.tokenization.seq2seq_tokenizer import Example
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
 from annoseq.tokenization.vocabulary import PAD
 from benchmarks import notebook_loop as notebook
 from benchmarks.notebook_loop import NotebookModel, predict, train_step
@@ -66,7 +66,7 @@ def test_the_shorter_side_is_padded() -> None:
 
 def test_an_epoch_is_full_batches_of_two_chunks_the_longest_row_first() -> None:
     generator = random.Random(3)
-    examples = [Example([5] * generator.randint(1, 50), [5]) for _ in range(300)]
+    examples = [Seq2SeqEncoding([5] * generator.randint(1, 50), [5]) for _ in range(300)]
     batches = list(notebook.sortish_batches(examples, generator))
     rows = [row for batch in batches for row in batch]
     assert [len(batch) for batch in batches] == [64] * 4

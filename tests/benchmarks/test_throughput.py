@@ -12,10 +12,10 @@ import torch.nn.functional as F
 
 from annoseq.config import DeviceConfig
 from annoseq.data.pairs import write_pairs
-from annoseq.devices import Compute
+from annoseq.devices import ComputeDevice
 from annoseq.sample import sample_pairs
 from annoseq.tokenization.batching import collate
-from annoseq.tokenization.seq2seq_tokenizer import Example
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
 from benchmarks import notebook_loop, sides, throughput
 from benchmarks.notebook_loop import EMBEDDING, HIDDEN
 from benchmarks.operations import count_operations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from annoseq.tokenization.dataset import Dataset
 
 CPU = torch.device("cpu")
-COMPUTE = Compute.choose(DeviceConfig(device="cpu"))
+COMPUTE = ComputeDevice.select(DeviceConfig(device="cpu"))
 
 
 @pytest.fixture(autouse=True)
@@ -127,7 +127,7 @@ def test_the_operations_of_the_gru_are_those_of_the_formula(
     words, width = int(batch.source_lengths.sum()), STILL.embedding
     layers = 2 * 2 * 3 * 2 * width * width  # layers, products, gates, multiply and add
     tokens = sum(len(side.examples[row].target) + 1 for row in rows)
-    loss = 2 * tokens * width * len(dataset.codec.target)
+    loss = 2 * tokens * width * len(dataset.tokenizer.target)
     expected = 3 * (layers * (words + batch.target.numel()) + loss) / tokens
     # The first state of a row takes no gradient, which weighs in short rows.
     assert counted == pytest.approx(expected, rel=0.08)
@@ -141,7 +141,7 @@ def test_the_notebooks_operations_count_its_padding(dataset: Dataset) -> None:
     batch = collate(rows, side.examples)
     assert batch.target is not None
     encoder = 6 * HIDDEN * (EMBEDDING + 3 * HIDDEN)
-    decoder = 6 * EMBEDDING * 4 * EMBEDDING + 2 * EMBEDDING * len(dataset.codec.target)
+    decoder = 6 * EMBEDDING * 4 * EMBEDDING + 2 * EMBEDDING * len(dataset.tokenizer.target)
     every = encoder * batch.source.numel() + decoder * batch.target.numel()
     tokens = sum(len(side.examples[row].target) + 1 for row in rows)
     assert counted == pytest.approx(3 * every / tokens, rel=0.1)
@@ -155,7 +155,7 @@ def test_attention_that_torch_has_for_cpus_is_counted() -> None:
         attended: torch.Tensor = F.scaled_dot_product_attention(query, key, value)
         attended.sum().backward()  # type: ignore[no-untyped-call]
 
-    side = Side([Example([], [5])], iter([[0]]), step)
+    side = Side([Seq2SeqEncoding([], [5])], iter([[0]]), step)
     product = 2 * 2 * 4 * 8 * 8 * 16
     assert count_operations(side, steps=1) * 2 == 7 * product
 

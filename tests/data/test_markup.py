@@ -8,6 +8,7 @@ from annoseq.data.markup import (
     Tag,
     closing,
     escape,
+    has_tag,
     has_tag_like,
     is_label,
     opening,
@@ -174,3 +175,9 @@ def test_spans_that_cannot_be_rendered(spans: list[Span], message: str) -> None:
     with pytest.raises(MarkupError) as caught:
         render("abcd", spans)
     assert str(caught.value) == message
+
+
+def test_escaped_text_is_no_tag() -> None:
+    assert has_tag("{{A}}")
+    assert has_tag("{{/A}}")
+    assert not has_tag(r"{{\A}}")

@@ -71,13 +71,6 @@ def test_a_frame_has_documents_and_starts_where_the_pairs_have_them() -> None:
     assert list(PLAIN[:0].to_frame().columns) == ["source", "target"]
 
 
-def test_pairs_have_documents_if_every_one_has() -> None:
-    assert PLACED.has_documents
-    assert not PLAIN.has_documents
-    assert not Pairs([*PLACED, *PLAIN], name="t.csv").has_documents
-    assert not PLACED[:0].has_documents
-
-
 def test_the_fingerprint_tells_texts_and_their_borders_apart() -> None:
     variants = [
         *[[Pair("ab", "c", 1)], [Pair("a", "bc", 1)], [Pair("ab", "c", 1, "")]],
@@ -192,3 +185,22 @@ def test_what_is_there_is_kept(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="exists already"):
         write_pairs(PLAIN, path, overwrite=False)
     assert path.read_text() == "x"
+
+
+def test_a_notebook_shows_the_first_rows_with_marked_spans() -> None:
+    tagged = Pair("<b> Ames", "<b> {{NAME}}Ames{{/NAME}}", 3)
+    pairs = Pairs([tagged, Pair("x", "{{A}}x", 4), *[Pair("last", "z", 5)] * 9], name="<t>.csv")
+    html = pairs._repr_html_()
+    assert html.count("<tr>") == 1 + 5
+    assert "Pairs(&#x27;&lt;t&gt;.csv&#x27;, 11 pairs)" in html
+    assert html.count("<mark") == 1
+    assert "&lt;b&gt; <mark" in html
+    assert "{{NAME}}" not in html
+    assert "{{A}}x" in html  # not well-formed: as it is
+
+
+def test_a_notebook_shows_the_beginning_of_long_texts() -> None:
+    text = "a" * 300 + " " + "b" * 300
+    html = Pairs([Pair(text, "{{A}}" + text + "{{/A}}", 1)], name="t")._repr_html_()
+    assert html.count("b" * 98 + "…") == 2
+    assert "b" * 99 not in html

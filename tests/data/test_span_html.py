@@ -17,7 +17,7 @@ spans = st.builds(Span, st.integers(-2, 12), st.integers(-2, 14), st.sampled_fro
 
 
 def tree(html: str) -> ElementTree.Element:
-    return ElementTree.fromstring(html)  # noqa: S314 - made here
+    return ElementTree.fromstring(html)
 
 
 def test_a_span_is_a_mark_with_its_label_and_score() -> None:

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 
-from annoseq.data.pairs import align_pairs, read_pairs
-from annoseq.deid.phi_types import Kind, Table
+from annoseq.data.examples import parse_pairs
+from annoseq.data.pairs import read_pairs
+from annoseq.deid.phi_types import PhiType, PhiTypeTable
 from annoseq.errors import OptionError
 from tests.check.table import corpus
 
@@ -13,12 +14,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_every_kind_says_how_it_propagates() -> None:
-    assert set(Table.default().propagation) == set(get_args(Kind))
+def test_every_phi_type_has_a_propagation_rule() -> None:
+    assert set(PhiTypeTable.default().propagation) == set(get_args(PhiType))
 
 
 @pytest.mark.parametrize(
-    ("label", "kind"),
+    ("label", "phi_type"),
     [
         ("NAME:DOCTOR", "name"),
         ("DOCTOR", "name"),
@@ -32,19 +33,19 @@ def test_every_kind_says_how_it_propagates() -> None:
         ("FECHAS", "date"),
     ],
 )
-def test_a_label_is_looked_up_whole_and_in_parts(label: str, kind: str) -> None:
-    assert Table.default().kind(label) == kind
+def test_a_label_is_looked_up_whole_and_in_parts(label: str, phi_type: str) -> None:
+    assert PhiTypeTable.default().phi_type(label) == phi_type
 
 
-def test_a_users_table_comes_first(tmp_path: Path) -> None:
+def test_a_users_table_takes_precedence(tmp_path: Path) -> None:
     path = tmp_path / "table.toml"
     path.write_text(
         '[labels]\nPET = "name"\n"NAME:DOCTOR" = "label"\n'
         '[propagation]\nage = "whole"\n[words]\nnever = ["Rex"]\n'
     )
-    table = Table.load(path)
-    assert (table.kind("PET"), table.kind("NAME:DOCTOR")) == ("name", "label")
-    assert table.kind("NAME:PATIENT") == "name"
+    table = PhiTypeTable.load(path)
+    assert (table.phi_type("PET"), table.phi_type("NAME:DOCTOR")) == ("name", "label")
+    assert table.phi_type("NAME:PATIENT") == "name"
     assert table.propagation["age"] == "whole"
     assert "rex" in table.never
 
@@ -56,27 +57,29 @@ def test_a_users_table_comes_first(tmp_path: Path) -> None:
         ("[other]", r"found 'other' at the top"),
         ('[labels]\nX = "nam"', r"\[labels\]: 'X' has the value 'nam'. Use one of name, username"),
         ('[labels]\n"a b" = "name"', r"'a b' cannot be a label: no white space"),
-        ('[propagation]\nnam = "no"', r"\[propagation\]: 'nam' is no kind. Use one of name"),
+        ('[propagation]\nnam = "no"', r"\[propagation\]: 'nam' is no PHI type. Use one of name"),
         ('[propagation]\nname = "all"', r"'name' has the value 'all'. Use one of parts, whole, no"),
         ("[words]\nnever = 1", r"\[words\]: 'never' is none of the two lists of words"),
         ("[labels", r"this is not TOML: "),
         ("\udcff", r"this is not UTF-8 text. Save it as UTF-8"),
     ],
 )
-def test_what_is_wrong_with_a_table_is_said(content: str, message: str, tmp_path: Path) -> None:
+def test_invalid_tables_are_refused(content: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "table.toml"
     path.write_bytes(content.encode(errors="surrogateescape"))
     with pytest.raises(OptionError, match=message):
-        Table.load(path)
+        PhiTypeTable.load(path)
 
 
 def test_a_table_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="cannot be read: No such file"):
-        Table.load(tmp_path / "none.toml")
+        PhiTypeTable.load(tmp_path / "none.toml")
 
 
 @pytest.mark.parametrize("name", ["meddocan/pairs", "meddocan/pairs_hier", "asq_phi/pairs"])
-def test_the_labels_of_the_shared_corpora_stand_for_something(name: str) -> None:
+def test_the_labels_of_the_shared_corpora_have_phi_types(name: str) -> None:
     path = corpus(f"{name}/dev.csv")
-    pairs = read_pairs(path)[:400]
-    Table.default().check({span.label for spans in align_pairs(pairs) for span in spans})
+    examples = parse_pairs(read_pairs(path)[:400]).examples
+    PhiTypeTable.default().check_labels(
+        {span.label for example in examples for span in example.spans or ()}
+    )

@@ -54,10 +54,10 @@ def translating() -> Dataset:
 
 def scripted(dataset: Dataset, script: Sequence[Sequence[int]]) -> Annotator:
     """An annotator whose network writes `script[i]` for the i-th text."""
-    learner, codec = tiny_learner(dataset), dataset.codec
+    learner, tokenizer = tiny_learner(dataset), dataset.tokenizer
     config = ModelConfig(
-        task=codec.task,
-        bounds=codec.bounds,
+        task=tokenizer.task,
+        length_stats=tokenizer.length_stats,
         fingerprint=dataset.fingerprint,
         data=dataset.config,
         network=learner.model_config,
@@ -65,18 +65,18 @@ def scripted(dataset: Dataset, script: Sequence[Sequence[int]]) -> Annotator:
         batching=learner.batching,
         epochs=0,
     )
-    network = as_network(Scripted(script, size=len(codec.target)))
-    return Annotator(TrainedModel(network, codec, config))
+    network = as_network(Scripted(script, size=len(tokenizer.target)))
+    return Annotator(TrainedModel(network, tokenizer, config))
 
 
-def ids(codec: Seq2SeqTokenizer, *tokens: str) -> list[int]:
-    found = codec.target.look_up(tokens)
+def ids(tokenizer: Seq2SeqTokenizer, *tokens: str) -> list[int]:
+    found = tokenizer.target.tokens_to_ids(tokens)
     assert UNKNOWN not in found
     return [*found, END]
 
 
-def copied(codec: Seq2SeqTokenizer, text: str) -> list[int]:
-    return ids(codec, *codec.source.cut(text).tokens)
+def copied(tokenizer: Seq2SeqTokenizer, text: str) -> list[int]:
+    return ids(tokenizer, *tokenizer.source.tokenize(text).tokens)
 
 
 def write(annotator: Annotator, *texts: str) -> list[Annotation]:
@@ -86,7 +86,7 @@ def write(annotator: Annotator, *texts: str) -> list[Annotation]:
 def test_results_are_in_the_order_given(annotating: Dataset) -> None:
     """Batches are made by length, so that the texts are written in another order."""
     texts = ["Dr", AMES, "", " Ames, 31", "y"]
-    annotator = scripted(annotating, [copied(annotating.codec, text) for text in texts])
+    annotator = scripted(annotating, [copied(annotating.tokenizer, text) for text in texts])
     found = write(annotator, *texts)
     assert [one.text for one in found] == texts
     assert [one.annotated for one in found] == texts
@@ -95,14 +95,14 @@ def test_results_are_in_the_order_given(annotating: Dataset) -> None:
 
 def test_spans_are_those_of_the_text(annotating: Dataset) -> None:
     tokens = ["Dr", ".", "{{NAME}}", " Ames", "{{/NAME}}", ",", " 3", "1", "y"]
-    (found,) = write(scripted(annotating, [ids(annotating.codec, *tokens)]), AMES)
+    (found,) = write(scripted(annotating, [ids(annotating.tokenizer, *tokens)]), AMES)
     assert found.annotated == "Dr. {{NAME}}Ames{{/NAME}}, 31y"
     assert found.spans == (Span(4, 8, "NAME"),)
     assert found.problem is None
 
 
 def test_text_that_looks_like_tags_is_text(annotating: Dataset) -> None:
-    (found,) = write(scripted(annotating, [copied(annotating.codec, TAGGED)]), TAGGED)
+    (found,) = write(scripted(annotating, [copied(annotating.tokenizer, TAGGED)]), TAGGED)
     assert (found.spans, found.problem) == ((), None)
     assert found.annotated == escape(TAGGED) != TAGGED
     assert parse(found.annotated) == (TAGGED, [])
@@ -125,19 +125,19 @@ def test_text_that_looks_like_tags_is_text(annotating: Dataset) -> None:
     ],
 )
 def test_a_problem_is_named(annotating: Dataset, tokens: list[str], problem: str) -> None:
-    (found,) = write(scripted(annotating, [ids(annotating.codec, *tokens)]), "Dr Dr")
+    (found,) = write(scripted(annotating, [ids(annotating.tokenizer, *tokens)]), "Dr Dr")
     assert (found.text, found.spans, found.problem) == ("Dr Dr", None, problem)
 
 
 def test_an_unknown_word_shows_as_one(annotating: Dataset) -> None:
-    script = [[*ids(annotating.codec, "Dr", ".")[:-1], UNKNOWN, END]]
+    script = [[*ids(annotating.tokenizer, "Dr", ".")[:-1], UNKNOWN, END]]
     (found,) = write(scripted(annotating, script), "Dr. Strange")
     assert (found.annotated, found.problem) == ("Dr.<unk>", "the text was changed")
 
 
 def test_a_translation_has_no_spans_and_no_problem(translating: Dataset) -> None:
-    assert translating.codec.task == "translate"
-    script = [ids(translating.codec, "uno", " dos"), ids(translating.codec, " {{uno}}", ":")]
+    assert translating.tokenizer.task == "translate"
+    script = [ids(translating.tokenizer, "uno", " dos"), ids(translating.tokenizer, " {{uno}}", ":")]
     annotator = scripted(translating, script)
     assert annotator.is_translator
     first, second = annotator.annotate(["one two", "one"])

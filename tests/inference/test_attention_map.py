@@ -6,7 +6,7 @@ import pytest
 
 from annoseq.config import DeviceConfig, NetworkConfig
 from annoseq.data.markup import parse
-from annoseq.devices import Compute
+from annoseq.devices import ComputeDevice
 from annoseq.inference.attention_map import AttentionMap, attention_map
 from annoseq.models.build import build_seq2seq
 from annoseq.models.gru_attention import GruWithAttention
@@ -19,28 +19,28 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def codec(dataset: Dataset) -> Seq2SeqTokenizer:
-    assert isinstance(dataset.codec, Seq2SeqTokenizer)
-    return dataset.codec
+def tokenizer(dataset: Dataset) -> Seq2SeqTokenizer:
+    assert isinstance(dataset.tokenizer, Seq2SeqTokenizer)
+    return dataset.tokenizer
 
 
 @pytest.fixture(scope="module")
-def network(codec: Seq2SeqTokenizer) -> GruWithAttention:
-    network = build_seq2seq(NetworkConfig.of(TINY_ATTENTION), codec, seed=0)
+def network(tokenizer: Seq2SeqTokenizer) -> GruWithAttention:
+    network = build_seq2seq(NetworkConfig.of(TINY_ATTENTION), tokenizer, seed=0)
     assert isinstance(network, GruWithAttention)
     return network
 
 
 def looked(
-    network: GruWithAttention, codec: Seq2SeqTokenizer, annotated: str
+    network: GruWithAttention, tokenizer: Seq2SeqTokenizer, annotated: str
 ) -> AttentionMap | None:
     text, spans = parse(annotated)
-    compute = Compute.choose(DeviceConfig(device="cpu"))
-    return attention_map(network, codec, text, spans, compute=compute)
+    compute = ComputeDevice.select(DeviceConfig(device="cpu"))
+    return attention_map(network, tokenizer, text, spans, compute=compute)
 
 
-def test_every_token_has_its_place(network: GruWithAttention, codec: Seq2SeqTokenizer) -> None:
-    found = looked(network, codec, "Dear {{NAME:DOCTOR}}Ames{{/NAME:DOCTOR}}:")
+def test_every_token_has_its_place(network: GruWithAttention, tokenizer: Seq2SeqTokenizer) -> None:
+    found = looked(network, tokenizer, "Dear {{NAME:DOCTOR}}Ames{{/NAME:DOCTOR}}:")
     assert found is not None
     source, written, weights = found
     assert source[:3] == ["Dear", " Ames", ":"]
@@ -50,13 +50,13 @@ def test_every_token_has_its_place(network: GruWithAttention, codec: Seq2SeqToke
 
 
 def test_the_same_row_is_looked_at_in_the_same_way(
-    network: GruWithAttention, codec: Seq2SeqTokenizer, sample: Pairs
+    network: GruWithAttention, tokenizer: Seq2SeqTokenizer, sample: Pairs
 ) -> None:
     network.train()  # what training drops must not be dropped here
-    one, same = (looked(network, codec, sample[3].target) for _ in range(2))
+    one, same = (looked(network, tokenizer, sample[3].target) for _ in range(2))
     assert one == same
 
 
-def test_what_cannot_be_read_has_no_map(network: GruWithAttention, codec: Seq2SeqTokenizer) -> None:
-    assert looked(network, codec, "") is None
-    assert looked(network, codec, "a " * 100) is None
+def test_what_cannot_be_read_has_no_map(network: GruWithAttention, tokenizer: Seq2SeqTokenizer) -> None:
+    assert looked(network, tokenizer, "") is None
+    assert looked(network, tokenizer, "a " * 100) is None

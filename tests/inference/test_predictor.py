@@ -8,7 +8,7 @@ from rich.console import Console
 
 from annoseq.config import BatchConfig
 from annoseq.data.tables import read_rows
-from annoseq.devices import Compute
+from annoseq.devices import ComputeDevice
 from annoseq.errors import OutputError, TableError
 from annoseq.evaluation.token_accuracy import Accuracy, Ratio, measure_accuracy
 from annoseq.inference.predictor import Prediction, Predictions, decode_rows, predict
@@ -46,21 +46,21 @@ PREDICTIONS = Predictions(
 
 def run(trained: TrainedModel, dataset: Dataset, *, batch_size: int = 16) -> Predictions:
     assert not isinstance(trained.network, Tagger)
-    assert isinstance(trained.codec, Seq2SeqTokenizer)
+    assert isinstance(trained.tokenizer, Seq2SeqTokenizer)
     return predict(
         trained.network,
         dataset.valid,
-        trained.codec,
-        compute=Compute.choose(),
+        trained.tokenizer,
+        compute=ComputeDevice.select(),
         batching=BatchConfig(batch_size=batch_size),
     )
 
 
 def test_they_are_in_the_order_of_the_set(trained: TrainedModel, dataset: Dataset) -> None:
     predictions = run(trained, dataset)
-    assert [one.row for one in predictions] == [pair.row for pair in dataset.valid.pairs]
-    assert [one.source for one in predictions] == [pair.source for pair in dataset.valid.pairs]
-    assert [one.target for one in predictions] == list(dataset.valid.references)
+    assert [one.row for one in predictions] == [pair.row for pair in dataset.valid]
+    assert [one.source for one in predictions] == [pair.source for pair in dataset.valid]
+    assert [one.target for one in predictions] == [example.reference for example in dataset.valid]
 
 
 def test_they_do_not_depend_on_the_batches(trained: TrainedModel, dataset: Dataset) -> None:
@@ -72,20 +72,21 @@ def test_they_do_not_depend_on_the_batches(trained: TrainedModel, dataset: Datas
 
 def test_every_output_stands_beside_its_own_row(dataset: Dataset) -> None:
     """A network that writes every target perfectly is perfect in every figure."""
-    part, codec = dataset.train, dataset.codec
-    perfect = Scripted([[*row.target, END] for row in part.examples], size=len(codec.target))
+    part, tokenizer = dataset.train, dataset.tokenizer
+    encodings = dataset.encoded_train.encodings
+    perfect = Scripted([[*row.target, END] for row in encodings], size=len(tokenizer.target))
     predictions = predict(
         as_network(perfect),
         part,
-        codec,
-        compute=Compute.choose(),
+        tokenizer,
+        compute=ComputeDevice.select(),
         batching=BatchConfig(batch_size=7),
     )
-    for one, example in zip(predictions, part.examples, strict=True):
-        assert one.output == codec.decode(example.target)
+    for one, example in zip(predictions, encodings, strict=True):
+        assert one.output == tokenizer.decode(example.target)
     assert predictions.accuracy.padded.value == 1
     assert predictions.accuracy.token.value == 1
-    is_known = [1 not in example.target for example in part.examples]
+    is_known = [1 not in example.target for example in encodings]
     assert 0 < sum(is_known) < len(is_known)
     assert predictions.accuracy.exact == Ratio(sum(is_known), len(is_known))
     exact = [one.is_exact for one in predictions]
@@ -93,18 +94,19 @@ def test_every_output_stands_beside_its_own_row(dataset: Dataset) -> None:
 
 
 def test_the_accuracy_is_summed_over_the_batches(dataset: Dataset) -> None:
-    part, codec = dataset.valid, dataset.codec
-    silent = Scripted([[END]] * len(part), size=len(codec.target))
+    part, tokenizer = dataset.valid, dataset.tokenizer
+    encodings = dataset.encoded_valid.encodings
+    silent = Scripted([[END]] * len(part), size=len(tokenizer.target))
     predictions = predict(
         as_network(silent),
         part,
-        codec,
-        compute=Compute.choose(),
+        tokenizer,
+        compute=ComputeDevice.select(),
         batching=BatchConfig(batch_size=1),
     )
     expected = Accuracy()
     for row in range(len(part)):
-        target = collate([row], part.examples).target
+        target = collate([row], encodings).target
         assert target is not None
         expected += measure_accuracy(target.new_full((1, 1), END), target)
     assert predictions.accuracy == expected
@@ -112,14 +114,14 @@ def test_the_accuracy_is_summed_over_the_batches(dataset: Dataset) -> None:
 
 
 def test_rows_are_decoded_up_to_their_end(dataset: Dataset) -> None:
-    codec = dataset.codec
-    first, second = 4, len(codec.target) - 1
+    tokenizer = dataset.tokenizer
+    first, second = 4, len(tokenizer.target) - 1
     ids = [[first, second, END, first], [second, PAD, first, END], [END, first, first, first]]
-    target = collate([0], dataset.train.examples).target
+    target = collate([0], dataset.encoded_train.encodings).target
     assert target is not None
-    assert decode_rows(target.new_tensor(ids), codec) == [
-        codec.decode([first, second]),
-        codec.decode([second]),
+    assert decode_rows(target.new_tensor(ids), tokenizer) == [
+        tokenizer.decode([first, second]),
+        tokenizer.decode([second]),
         "",
     ]
 

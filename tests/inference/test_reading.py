@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from annoseq.data.examples import parse_pairs
 from annoseq.data.markup import Span, strip_tags
 from annoseq.data.pairs import Pair
 from annoseq.inference.reading import Reading
@@ -18,25 +19,26 @@ LABELS = ["A", "B"]
 
 
 @pytest.fixture(scope="module")
-def codec() -> TaggerTokenizer:
+def tokenizer() -> TaggerTokenizer:
     targets = ["{{A}}Dr. {{B}}Ames{{/B}}{{/A}}", "x"]
     pairs = [Pair(strip_tags(target), target, row) for row, target in enumerate(targets, 1)]
-    return TaggerTokenizer.fit(pairs, buckets=1024, hints=LexiconFeatures())
+    examples = parse_pairs(pairs).examples
+    return TaggerTokenizer.fit(examples, buckets=1024, lexicon_features=LexiconFeatures())
 
 
 def assembled(reading: Reading, *found: list[ScoredTokenSpans]) -> list[Annotation]:
     return list(reading.assemble(found, labels=LABELS))
 
 
-def test_a_text_is_cut_into_tokens_and_windows(codec: TaggerTokenizer) -> None:
-    reading = Reading.of("Dr. Ames\n" + "x y " * 30, codec)
+def test_a_text_is_cut_into_tokens_and_windows(tokenizer: TaggerTokenizer) -> None:
+    reading = Reading.of("Dr. Ames\n" + "x y " * 30, tokenizer)
     assert reading.offsets[:4] == [(0, 2), (2, 3), (3, 8), (8, 9)]
     assert [len(reading.window(index)) for index in range(len(reading.windows))] == [3, 32, 32, 9]
-    assert reading.window(0) == codec.read("Dr. Ames")[1]
+    assert reading.window(0) == tokenizer.read("Dr. Ames")[1]
 
 
-def test_what_the_windows_hold_is_joined(codec: TaggerTokenizer) -> None:
-    reading = Reading.of("Dr. Ames\nx Ames", codec)
+def test_what_the_windows_hold_is_joined(tokenizer: TaggerTokenizer) -> None:
+    reading = Reading.of("Dr. Ames\nx Ames", tokenizer)
     (found,) = assembled(
         reading,
         [ScoredTokenSpans([TokenSpan(0, 3, 0, -0.5), TokenSpan(2, 3, 1, 0.0)], -1.0)],
@@ -47,8 +49,8 @@ def test_what_the_windows_hold_is_joined(codec: TaggerTokenizer) -> None:
     assert (found.score, found.windows) == (-1.25, 2)
 
 
-def test_a_window_with_fewer_outputs_takes_part_with_its_last(codec: TaggerTokenizer) -> None:
-    reading = Reading.of("Ames\nx", codec)
+def test_a_window_with_fewer_outputs_takes_part_with_its_last(tokenizer: TaggerTokenizer) -> None:
+    reading = Reading.of("Ames\nx", tokenizer)
     name = [TokenSpan(0, 1, 0, 0.0)]
     first, second = assembled(
         reading,
@@ -60,8 +62,8 @@ def test_a_window_with_fewer_outputs_takes_part_with_its_last(codec: TaggerToken
 
 
 @pytest.mark.parametrize("text", ["", "\n", "\r\n\n"])
-def test_a_text_without_a_window_is_kept(codec: TaggerTokenizer, text: str) -> None:
-    reading = Reading.of(text, codec)
+def test_a_text_without_a_window_is_kept(tokenizer: TaggerTokenizer, text: str) -> None:
+    reading = Reading.of(text, tokenizer)
     assert reading.windows == []
     (found,) = assembled(reading)
     assert (found.annotated, found.spans, found.score, found.windows) == (text, (), 0.0, 0)

@@ -62,10 +62,10 @@ def test_any_text_is_kept(name: str, texts: list[str]) -> None:
 @every_tagger
 def test_hard_texts_are_kept_and_annotated(name: str) -> None:
     found = check(name, list(hard_texts(60, seed=name)))
-    codec = random_annotator(name).model.codec
+    tokenizer = random_annotator(name).model.tokenizer
     assert max(one.windows for one in found) > 1
-    assert (sum(len(one.spans or ()) for one in found) > 20) == bool(codec.labels)
-    if codec.bounds.depth > 1:
+    assert (sum(len(one.spans or ()) for one in found) > 20) == bool(tokenizer.labels)
+    if tokenizer.length_stats.depth > 1:
         spans = [one.spans or () for one in found]
         assert any(
             outer.end >= inner.end and outer.label == inner.label == "A"
@@ -121,9 +121,9 @@ def test_a_tagger_takes_no_search(search: SearchConfig, option: str) -> None:
 def test_a_pattern_that_takes_too_long_ends_annotation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("annoseq.tokenization.gazetteer.matches", partial(matches, seconds=0.05))
     model = random_annotator("flat tagger").model
-    marker = LexiconMatcher(patterns={"slow": RegexPattern(pattern="(a|aa)+$")})
-    assert isinstance(model.codec, TaggerTokenizer)
-    slow = replace(model, codec=replace(model.codec, marker=marker))
+    lexicon_matcher = LexiconMatcher(patterns={"slow": RegexPattern(pattern="(a|aa)+$")})
+    assert isinstance(model.tokenizer, TaggerTokenizer)
+    slow = replace(model, tokenizer=replace(model.tokenizer, lexicon_matcher=lexicon_matcher))
     with pytest.raises(OptionError, match="the pattern 'slow' takes more than"):
         Annotator(slow).annotate(["a" * 60 + "b"])
 
@@ -131,14 +131,14 @@ def test_a_pattern_that_takes_too_long_ends_annotation(monkeypatch: pytest.Monke
 def test_words_of_texts_long_gone_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = list(hard_texts(12, seed="gone"))
     expected = annotate("nested tagger", ONE_PASS, texts)
-    monkeypatch.setattr(features, "_REMEMBERED", 5)
-    codec = random_annotator("nested tagger").model.codec
-    assert isinstance(codec, TaggerTokenizer)
-    words = codec.words
-    before = words.age
+    monkeypatch.setattr(features, "_MAX_TOKENS", 5)
+    tokenizer = random_annotator("nested tagger").model.tokenizer
+    assert isinstance(tokenizer, TaggerTokenizer)
+    words = tokenizer.feature_hasher
+    before = words.generation
     assert annotate("nested tagger", ONE_PASS, texts) == expected
     assert annotate("nested tagger", ONE_PASS, texts) == expected
-    assert words.age >= before + 2
+    assert words.generation >= before + 2
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from annoseq.models.build import build_tagger
 from annoseq.tokenization import hash_features as features
 from annoseq.tokenization.hash_features import FeatureHasher
 from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
-from annoseq.vectors.lookup import open_token_vectors, record_of
+from annoseq.vectors.lookup import open_token_vectors
 from tests.fidelity import BATCHING, hard_texts, random_annotator, violations
 from tests.vectors.crafted import craft
 
@@ -38,16 +38,16 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         path.write_text("2 4\nAmes 1 2 3 4\nzoë -1 0 0 1\n", encoding="utf-8")
     plain = random_annotator(LIKE).model
     vectors = open_token_vectors(path)
-    assert isinstance(plain.codec, TaggerTokenizer)
+    assert isinstance(plain.tokenizer, TaggerTokenizer)
     settings = plain.config.network.tagger
-    codec = replace(plain.codec, words=FeatureHasher(buckets=settings.buckets, vectors=vectors))
-    network = build_tagger(settings, codec, seed=0)
+    tokenizer = replace(plain.tokenizer, feature_hasher=FeatureHasher(buckets=settings.buckets, vectors=vectors))
+    network = build_tagger(settings, tokenizer, seed=0)
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for weights in network.parameters():
             weights.normal_(generator=generator)
-    config = plain.config.model_copy(update={"vectors": record_of(vectors)})
-    return replace(plain, network=network, codec=codec, config=config)
+    config = plain.config.model_copy(update={"vectors": vectors.record()})
+    return replace(plain, network=network, tokenizer=tokenizer, config=config)
 
 
 def annotate(annotator: Annotator, batching: BatchConfig = BATCHING) -> list[Annotation]:
@@ -73,7 +73,7 @@ def test_texts_are_annotated_alike_in_any_company_and_order(
 ) -> None:
     annotator = Annotator(model)
     together = [one.annotated for one in annotate(annotator)]
-    monkeypatch.setattr(features, "_REMEMBERED", 5)
+    monkeypatch.setattr(features, "_MAX_TOKENS", 5)
     for _ in range(2):  # in between, all words are forgotten
         alone = [annotator.annotate([text], advance=lambda _: None)[0] for text in TEXTS[:10]]
         assert [one.annotated for one in alone] == together[:10]

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from annoseq.config import DataConfig
+from annoseq.data.examples import parse_pairs
 from annoseq.data.pairs import Pair, Pairs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from annoseq.config import Task
+    from annoseq.data.examples import Example
 
 EVERYTHING = DataConfig(min_frequency=1)
 """Settings with which no training token is unknown."""
@@ -12,6 +21,11 @@ EVERYTHING = DataConfig(min_frequency=1)
 def pairs_of(*rows: tuple[str, str], name: str = "t.csv") -> Pairs:
     """Make pairs without documents."""
     return Pairs([Pair(*row, number) for number, row in enumerate(rows, 1)], name=name)
+
+
+def parsed(pairs: Iterable[Pair], task: Task = "annotate") -> tuple[Example, ...]:
+    """Parse pairs."""
+    return parse_pairs(pairs, task=task).examples
 
 
 LETTERS = pairs_of(

@@ -8,12 +8,12 @@ from rich.console import Console
 from annoseq.config import DataConfig
 from annoseq.tokenization.batching import show_examples
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
-from tests.tokenization.tables import EVERYTHING, LETTERS, pairs_of
+from tests.tokenization.tables import EVERYTHING, LETTERS, pairs_of, parsed
 
 if TYPE_CHECKING:
     from annoseq.data.pairs import Pair
 
-CODEC = Seq2SeqTokenizer.fit(LETTERS, task="annotate", config=EVERYTHING)
+CODEC = Seq2SeqTokenizer.fit(parsed(LETTERS), task="annotate", config=EVERYTHING)
 
 
 def shown(
@@ -23,7 +23,7 @@ def shown(
     console = Console(
         file=file, width=width, force_terminal=colors, color_system="standard" if colors else None
     )
-    show_examples(pairs, tokenizer, console=console)
+    show_examples(parsed(pairs, tokenizer.task), tokenizer, console=console)
     return file.getvalue()
 
 
@@ -55,7 +55,7 @@ def test_unknown_tokens_are_marked_and_named() -> None:
 
 def test_the_pieces_of_a_word_are_joined() -> None:
     config = DataConfig(tokens="bpe", min_frequency=3)
-    pieces = Seq2SeqTokenizer.fit(LETTERS, task="annotate", config=config)
+    pieces = Seq2SeqTokenizer.fit(parsed(LETTERS), task="annotate", config=config)
     (pair,) = pairs_of(("Dr. Zoe, Call\n", "Dr. {{NAME}}Zoe{{/NAME}}, Call\n"))
     output = shown(pair, tokenizer=pieces, width=200)
     assert cells(output, 2) == "|D|r . ·|<0x5A>|o|e |, ·|C|a|l|l ⏎"

@@ -7,19 +7,22 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pyarrow import parquet
 from rich.console import Console
 
 from annoseq._version import __version__
 from annoseq.config import BatchConfig, DataConfig
 from annoseq.data.pairs import Pair, Pairs
 from annoseq.errors import DatasetError, OptionError, OutputError, PairsError
-from annoseq.tokenization.dataset import Dataset
+from annoseq.tokenization.dataset import Dataset, read_examples, write_examples
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 from tests.limits import largest_file
-from tests.tokenization.tables import BROKEN, EVERYTHING, LETTERS, pairs_of
+from tests.tokenization.tables import BROKEN, EVERYTHING, LETTERS, pairs_of, parsed
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from annoseq.config import Task
 
 MANY = Pairs(
     [
@@ -53,17 +56,17 @@ def test_rows_are_split_by_the_seed() -> None:
     one, again = (Dataset.from_pairs(MANY, config=config) for _ in range(2))
     other = Dataset.from_pairs(MANY, config=config.model_copy(update={"split_seed": 7}))
     assert one.train == again.train
-    assert one.train.examples == again.train.examples
-    assert rows(one.valid.pairs) == rows(again.valid.pairs) != rows(other.valid.pairs)
+    assert one.encoded_train == again.encoded_train
+    assert rows(one.valid) == rows(again.valid) != rows(other.valid)
     assert (len(one.train), len(one.valid)) == (15, 5)
-    assert sorted(rows(one.train.pairs) + rows(one.valid.pairs)) == rows(MANY)
+    assert sorted(rows(one.train) + rows(one.valid)) == rows(MANY)
     assert one.fingerprint == other.fingerprint == MANY.fingerprint()
 
 
 def test_documents_stay_whole() -> None:
     dataset = Dataset.from_pairs(MANY)
     train, valid = (
-        {pair.document for pair in part.pairs} for part in (dataset.train, dataset.valid)
+        {example.document for example in part} for part in (dataset.train, dataset.valid)
     )
     assert train & valid == set()
     assert train | valid == {pair.document for pair in MANY}
@@ -71,8 +74,8 @@ def test_documents_stay_whole() -> None:
 
 def test_a_validation_table_stands_in_for_the_split() -> None:
     dataset = Dataset.from_pairs(MANY, valid=LETTERS, config=EVERYTHING)
-    assert rows(dataset.train.pairs) == rows(MANY)
-    assert list(dataset.valid.pairs) == list(LETTERS)
+    assert rows(dataset.train) == rows(MANY)
+    assert dataset.valid == parsed(LETTERS)
     assert dataset.tokenizer.labels == ("NAME",)  # from the training rows alone
     assert " Ames" in dataset.tokenizer.source.ids
     assert "Seen" not in dataset.tokenizer.source.ids
@@ -100,7 +103,7 @@ def test_vocabularies_are_built_when_they_are_asked_for(monkeypatch: pytest.Monk
         assert (again.task, len(again.train), len(again.valid)) == ("annotate", 20, len(LETTERS))
     assert dataset.tokenizer is dataset.tokenizer
     assert sent.tokenizer.signature() == dataset.tokenizer.signature()
-    assert sent.train.examples == dataset.train.examples
+    assert sent.encoded_train == dataset.encoded_train
 
 
 def test_a_trained_models_codec_is_used_as_it_is() -> None:
@@ -108,7 +111,7 @@ def test_a_trained_models_codec_is_used_as_it_is() -> None:
     dataset = Dataset.from_pairs(MANY, tokenizer=tokenizer, config=DataConfig(task="translate"))
     assert dataset.tokenizer is tokenizer
     assert dataset.tokenizer.task == "annotate"  # the model's, whatever was asked
-    assert dataset.train.references[0] == dataset.train.pairs[0].target
+    assert dataset.train[0].reference == dataset.train[0].target
 
 
 def test_bad_rows_are_named_or_left_out_and_counted() -> None:
@@ -118,14 +121,14 @@ def test_bad_rows_are_named_or_left_out_and_counted() -> None:
         Dataset.from_pairs(pairs, config=config)
     dataset = Dataset.from_pairs(pairs, config=config, skip_bad=True)
     assert dataset.skipped == (1, 7)
-    assert sorted(rows(dataset.train.pairs) + rows(dataset.valid.pairs)) == [2, 3, 4, 5, 6]
+    assert sorted(rows(dataset.train) + rows(dataset.valid)) == [2, 3, 4, 5, 6]
     assert dataset.fingerprint == pairs.fingerprint()  # of the table, not of what was left
 
 
 def test_bad_rows_of_a_validation_table_are_counted_too() -> None:
     valid = pairs_of(("a", "a"), BROKEN, name="valid.csv")
     dataset = Dataset.from_pairs(MANY, valid=valid, skip_bad=True)
-    assert rows(dataset.valid.pairs) == [1]
+    assert rows(dataset.valid) == [1]
     assert dataset.skipped == (2,)
 
 
@@ -194,7 +197,7 @@ def test_what_is_saved_is_what_is_loaded(folder: Path) -> None:
     again = Dataset.load(str(folder.with_name("again")))
     assert sorted(path.name for path in folder.iterdir()) == FILES
     assert (again.train, again.valid) == (dataset.train, dataset.valid)
-    assert again.valid.encoding.value == dataset.valid.encoding.value
+    assert again.encoded_valid == dataset.encoded_valid
     assert (again.config, again.fingerprint) == (dataset.config, dataset.fingerprint)
     assert again.skipped == dataset.skipped == (1,)
     assert again.tokenizer.signature() == dataset.tokenizer.signature()
@@ -286,7 +289,7 @@ def test_a_damaged_file_is_named(folder: Path, name: str, reason: str) -> None:
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        ({"format": 2}, "format: Input should be 1"),
+        ({"format": 3}, "format: Input should be 2"),
         ({"later": True}, "later: Extra inputs are not permitted"),
         ({"task": "sing"}, "task: Input should be 'annotate' or 'translate'"),
         ({"fingerprint": 5}, "fingerprint: Input should be a valid string"),
@@ -307,8 +310,100 @@ def test_a_configuration_of_another_version_is_refused(
     )
 
 
+def test_prepared_data_of_an_older_version_is_refused(folder: Path) -> None:
+    path = folder / "config.json"
+    older = json.loads(path.read_text()) | {"format": 1, "bounds": {}}
+    path.write_text(json.dumps(older), encoding="utf-8")
+    with pytest.raises(DatasetError) as caught:
+        Dataset.load(folder)
+    assert str(caught.value) == (
+        f"{folder}: written by an older version of annoseq (format 1; annoseq {__version__} "
+        f"reads format 2).{AGAIN}"
+    )
+
+
 def test_labels_of_another_dataset_are_refused(folder: Path) -> None:
     (folder / "labels.json").write_text('["DATE"]', encoding="utf-8")
     with pytest.raises(DatasetError) as caught:
         Dataset.load(folder)
     assert str(caught.value) == f"{folder}: labels.json does not fit target.json.{AGAIN}"
+
+
+# --- one part of it, as Parquet ---
+
+EXAMPLES = parsed(LETTERS)
+TOKENIZER = Seq2SeqTokenizer.fit(EXAMPLES, task="annotate", config=EVERYTHING)
+PLACED = [
+    Pair("Dr. Ames\n", "Dr. {{NAME}}Ames{{/NAME}}\n", 3, "d", 0),
+    Pair("", "", 7, "e", 10**15),
+    Pair("A\x00me\U0001f600s", "A\x00{{NAME}}me{{/NAME}}\U0001f600s", 8),
+]
+
+
+@pytest.mark.parametrize("task", ["annotate", "translate"])
+@pytest.mark.parametrize("pairs", [list(LETTERS), PLACED, []])
+def test_what_is_written_is_what_is_read(pairs: list[Pair], task: Task, tmp_path: Path) -> None:
+    examples = parsed(pairs, task)
+    encoded = TOKENIZER.encode_examples(examples)
+    write_examples(tmp_path / "train.parquet", examples, encoded)
+    assert read_examples(tmp_path / "train.parquet") == (examples, encoded)
+
+
+def damaged(path: Path) -> pytest.RaisesExc[ValueError]:
+    return pytest.raises(
+        ValueError, match=f"^{re.escape(path.name)} is not a part of a prepared dataset$"
+    )
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "train.parquet"
+    write_examples(path, EXAMPLES, TOKENIZER.encode_examples(EXAMPLES))
+    return path
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PAR1" + b"\0" * 60 + b"PAR1"])
+def test_a_file_that_is_not_parquet_is_refused(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    with damaged(path):
+        read_examples(path)
+
+
+def test_half_a_file_is_refused(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with damaged(path):
+        read_examples(path)
+
+
+@pytest.mark.parametrize("place", [30, 200, 500, 900, 1300])
+def test_a_few_wrong_bytes_are_noticed(path: Path, place: int) -> None:
+    content = bytearray(path.read_bytes())
+    for at in range(place, place + 4):
+        content[at] ^= 0xFF
+    path.write_bytes(content)
+    with damaged(path):
+        read_examples(path)
+
+
+@pytest.mark.parametrize("column", ["row", "source", "span_starts", "target_ids"])
+def test_a_table_without_one_of_the_columns_is_refused(path: Path, column: str) -> None:
+    parquet.write_table(parquet.read_table(path).drop_columns([column]), path)
+    with damaged(path):
+        read_examples(path)
+
+
+def test_a_table_without_the_count_of_misaligned_spans_is_refused(path: Path) -> None:
+    parquet.write_table(parquet.read_table(path).replace_schema_metadata(None), path)
+    with damaged(path):
+        read_examples(path)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        read_examples(tmp_path / "train.parquet")
+    assert caught.value.filename == str(tmp_path / "train.parquet")
+    (tmp_path / "folder.parquet").mkdir()
+    with pytest.raises(IsADirectoryError) as refused:
+        read_examples(tmp_path / "folder.parquet")
+    assert refused.value.filename == str(tmp_path / "folder.parquet")

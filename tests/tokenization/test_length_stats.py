@@ -4,11 +4,13 @@ import pytest
 
 from annoseq.tokenization.length_stats import LengthStats, is_line_break
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
-from tests.tokenization.tables import EVERYTHING, pairs_of
+from tests.tokenization.tables import EVERYTHING, pairs_of, parsed
 
 
 def measured(*rows: tuple[str, str]) -> LengthStats:
-    return Seq2SeqTokenizer.fit(pairs_of(*rows), task="annotate", config=EVERYTHING).length_stats
+    return Seq2SeqTokenizer.fit(
+        parsed(pairs_of(*rows)), task="annotate", config=EVERYTHING
+    ).length_stats
 
 
 def test_plain_texts_grow_by_nothing() -> None:
@@ -46,7 +48,7 @@ def test_line_breaks_are_tokens_of_their_own() -> None:
 def test_lengths_are_counted_in_pieces() -> None:
     pairs = pairs_of(("Ames said:\n", "{{A}}Ames{{/A}} said:\n"))
     config = EVERYTHING.model_copy(update={"tokens": "bpe", "min_frequency": 9})
-    length_stats = Seq2SeqTokenizer.fit(pairs, task="annotate", config=config).length_stats
+    length_stats = Seq2SeqTokenizer.fit(parsed(pairs), task="annotate", config=config).length_stats
     assert length_stats == LengthStats(
         growth=16 / 14, longest_source=13, has_line_breaks=True, longest_span=5, depth=1
     )

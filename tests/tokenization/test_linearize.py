@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annoseq.data.markup import Span, closing, opening, parse, render
+from annoseq.data.markup import Span, closing, opening, parse, render, tighten
 from annoseq.tokenization.linearize import (
     AlignedSpan,
     align_to_tokens,
@@ -14,7 +14,7 @@ from annoseq.tokenization.linearize import (
     linearize,
     move_spaces,
 )
-from annoseq.tokenization.pretokenizer import build_pretokenizer, core_start, find_misaligned_spans, tighten
+from annoseq.tokenization.pretokenizer import build_pretokenizer, core_start, find_misaligned_spans
 from tests.data.strategies import annotated_texts, labels, texts
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def test_any_spans_become_well_nested_tags_around_the_same_text(
 
 
 @pytest.mark.parametrize(
-    ("text", "spans", "expected", "misfits"),
+    ("text", "spans", "expected", "misaligned"),
     [
         ("Dr. Ames:", [Span(4, 8, "A")], "Dr. {{A}}Ames{{/A}}:", 0),
         ("Dr. Ames:", [Span(3, 8, "A")], "Dr. {{A}}Ames{{/A}}:", 0),  # the space is outside

@@ -8,7 +8,12 @@ from tokenizers import Regex
 from tokenizers.pre_tokenizers import Split
 
 from annoseq.data.markup import LABEL_PATTERN, Span, Tag, is_label, render, scan
-from annoseq.tokenization.pretokenizer import build_pretokenizer, core_start, find_misaligned_spans, is_tag
+from annoseq.tokenization.pretokenizer import (
+    build_pretokenizer,
+    core_start,
+    find_misaligned_spans,
+    is_tag,
+)
 from tests.data.strategies import annotated_texts, texts
 
 THOROUGH = settings(max_examples=250, deadline=None)

@@ -9,11 +9,10 @@ from hypothesis import given, settings
 
 from annoseq.data.markup import Span, render, strip_tags
 from annoseq.data.pairs import Pair
-from annoseq.errors import PairsError
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding, Seq2SeqTokenizer
 from annoseq.tokenization.vocabulary import SPECIALS, UNKNOWN
 from tests.data.strategies import annotated_texts, texts
-from tests.tokenization.tables import BROKEN, EVERYTHING, LETTERS, pairs_of
+from tests.tokenization.tables import EVERYTHING, LETTERS, pairs_of, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,13 +21,13 @@ if TYPE_CHECKING:
     from annoseq.config import Task
 
 THOROUGH = settings(max_examples=100, deadline=None)
-ANNOTATE = Seq2SeqTokenizer.fit(LETTERS, task="annotate", config=EVERYTHING)
+ANNOTATE = Seq2SeqTokenizer.fit(parsed(LETTERS), task="annotate", config=EVERYTHING)
 REVERSED = [Pair(pair.target, pair.source, pair.row) for pair in LETTERS]
-TRANSLATE = Seq2SeqTokenizer.fit(REVERSED, task="translate", config=EVERYTHING)
+TRANSLATE = Seq2SeqTokenizer.fit(parsed(REVERSED, "translate"), task="translate", config=EVERYTHING)
 
 
 def fitted(pairs: Sequence[Pair], task: Task) -> Seq2SeqTokenizer:
-    return Seq2SeqTokenizer.fit(pairs, task=task, config=EVERYTHING)
+    return Seq2SeqTokenizer.fit(parsed(pairs, task), task=task, config=EVERYTHING)
 
 
 def test_the_labels_are_those_of_the_pairs_in_order() -> None:
@@ -41,14 +40,16 @@ def test_the_labels_are_those_of_the_pairs_in_order() -> None:
 
 
 def test_the_target_of_annotating_is_the_sources_own_tokens_and_tags() -> None:
-    (row,) = ANNOTATE.tokenize(pairs_of(("Dr. Wu, 31y", "Dr. {{NAME}}Wu{{/NAME}}, 31y")))
+    (example,) = parsed(pairs_of(("Dr. Wu, 31y", "Dr. {{NAME}}Wu{{/NAME}}, 31y")))
+    row = ANNOTATE.tokenize(example)
     assert row.source == ["Dr", ".", " Wu", ",", " 3", "1", "y"]
     assert row.target == ["Dr", ".", "{{NAME}}", " Wu", "{{/NAME}}", ",", " 3", "1", "y"]
     assert row.misaligned == 0
 
 
 def test_translating_takes_tags_as_single_tokens_on_either_side() -> None:
-    (row,) = TRANSLATE.tokenize(pairs_of(("to {{NAME}}Wu{{/NAME}}", "to Wu")))
+    (example,) = parsed(pairs_of(("to {{NAME}}Wu{{/NAME}}", "to Wu")), "translate")
+    row = TRANSLATE.tokenize(example)
     assert row.source == ["to", "{{NAME}}", " Wu", "{{/NAME}}"]
     assert row.target == ["to", " Wu"]
     assert TRANSLATE.labels == ()
@@ -60,11 +61,12 @@ def test_annotations_survive_ids(annotation: tuple[str, list[Span]]) -> None:
     text, spans = annotation
     pairs = pairs_of((text, render(text, spans)))
     tokenizer = fitted(pairs, "annotate")
-    (row,) = tokenizer.tokenize(pairs)
+    (example,) = parsed(pairs)
+    row = tokenizer.tokenize(example)
     output = tokenizer.decode(tokenizer.encode(row).target)
-    assert strip_tags(output) == strip_tags(row.reference) == text
+    assert strip_tags(output) == strip_tags(example.reference) == text
     if not row.misaligned:
-        assert output == row.reference
+        assert output == example.reference
 
 
 @THOROUGH
@@ -73,23 +75,10 @@ def test_translations_survive_ids(text: str, annotation: tuple[str, list[Span]])
     annotated = render(*annotation)
     for pairs in (pairs_of((text, annotated)), pairs_of((annotated, text))):
         tokenizer = fitted(pairs, "translate")
-        (row,) = tokenizer.tokenize(pairs)
-        assert tokenizer.decode(tokenizer.encode(row).target) == row.reference == pairs[0].target
-
-
-@pytest.mark.parametrize(
-    ("annotated", "reference"),
-    [
-        ("Dr. {{A}}Ames{{/A}}", "Dr. {{A}}Ames{{/A}}"),
-        ("Dr.{{A}} Ames{{/A}}", "Dr. {{A}}Ames{{/A}}"),  # tight
-        ("Dr. {{A}} Ames {{/A}} ", "Dr. {{A}}Ames{{/A}}"),  # white space that the markup added
-        ("Dr. A{{A}}mes{{/A}}", "Dr. A{{A}}mes{{/A}}"),  # as the user has it, not widened
-        ("Dr.{{A}} {{/A}}Ames", "Dr.{{A}} {{/A}}Ames"),
-    ],
-)
-def test_references_have_tight_tags(annotated: str, reference: str) -> None:
-    pairs = pairs_of(("Dr. Ames", annotated))
-    assert [row.reference for row in fitted(pairs, "annotate").tokenize(pairs)] == [reference]
+        (example,) = parsed(pairs, "translate")
+        row = tokenizer.tokenize(example)
+        output = tokenizer.decode(tokenizer.encode(row).target)
+        assert output == example.reference == pairs[0].target
 
 
 def test_a_token_of_another_text_is_unknown_and_decodes_to_its_name() -> None:
@@ -102,7 +91,7 @@ def test_a_token_of_another_text_is_unknown_and_decodes_to_its_name() -> None:
 def test_rare_tokens_are_unknown_by_default() -> None:
     pairs = pairs_of(("a b", "{{A}}a{{/A}} b"), ("a c", "{{A}}a{{/A}} c"))
     tokenizer = Seq2SeqTokenizer.fit(
-        pairs, task="annotate", config=EVERYTHING.model_copy(update={"min_frequency": 2})
+        parsed(pairs), task="annotate", config=EVERYTHING.model_copy(update={"min_frequency": 2})
     )
     assert tokenizer.source.tokens[len(SPECIALS) :] == ["a"]
     assert tokenizer.target.tokens[len(SPECIALS) :] == ["{{A}}", "{{/A}}", "a"]
@@ -117,22 +106,25 @@ def test_outputs_may_be_as_long_as_the_training_pairs_say() -> None:
 @pytest.mark.parametrize("tokenizer", [ANNOTATE, TRANSLATE])
 def test_no_training_target_is_longer_than_its_limit(tokenizer: Seq2SeqTokenizer) -> None:
     pairs = LETTERS if tokenizer is ANNOTATE else REVERSED
-    rows = list(tokenizer.tokenize(pairs))
+    examples = parsed(pairs, tokenizer.task)
+    rows = [*map(tokenizer.tokenize, examples)]
     limits = tokenizer.output_limits(torch.tensor([len(row.source) + 1 for row in rows])).tolist()
     assert all(len(row.target) + 1 <= limit for row, limit in zip(rows, limits, strict=True))
 
 
-def test_rows_that_cannot_be_used_are_named() -> None:
-    with pytest.raises(PairsError) as caught:
-        fitted(pairs_of(("a", "a"), BROKEN, ("a", "b")), "annotate")
-    assert str(caught.value) == (
-        "2 of 3 rows cannot be used:\n"
-        "  row 2: {{NAME}} is never closed, at character 4. Add {{/NAME}}.\n"
-        "  row 3: the annotated text without its tags differs from the original at character 0. "
-        "Make them the same but for the tags.\n"
-        "Mend them (`annoseq check` shows each), or leave them out with --skip-bad."
-    )
-    assert fitted(pairs_of(BROKEN), "translate").labels == ()  # any text is a target there
+def test_encodings_are_in_the_order_of_the_examples() -> None:
+    examples = parsed(LETTERS)
+    encodings, misaligned = ANNOTATE.encode_examples(examples)
+    assert [ANNOTATE.decode(encoding.target) for encoding in encodings] == [
+        example.reference for example in examples
+    ]
+    assert misaligned == 0
+
+
+def test_misaligned_spans_are_counted_over_all_examples() -> None:
+    cut = ("Ames", "{{NAME}}Am{{/NAME}}es")
+    examples = parsed(pairs_of(cut, ("Ames", "Ames"), cut))
+    assert ANNOTATE.encode_examples(examples).misaligned == 2
 
 
 @pytest.mark.parametrize("tokenizer", [ANNOTATE, TRANSLATE])
@@ -148,7 +140,8 @@ def test_what_is_saved_is_what_is_loaded(tokenizer: Seq2SeqTokenizer, tmp_path: 
         tokenizer.task,
     )
     pairs = LETTERS if tokenizer is ANNOTATE else REVERSED
-    assert list(again.tokenize(pairs)) == list(tokenizer.tokenize(pairs))
+    examples = parsed(pairs, tokenizer.task)
+    assert [*map(again.tokenize, examples)] == [*map(tokenizer.tokenize, examples)]
     (tmp_path / "again").mkdir()
     again.save(tmp_path / "again")
     for name in ("source.json", "target.json", "labels.json"):

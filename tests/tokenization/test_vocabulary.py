@@ -74,7 +74,7 @@ def test_reserved_tokens_are_never_dropped_and_never_twice() -> None:
 def test_a_literal_symbol_in_a_text_is_ordinary_tokens(literal: str) -> None:
     text = f"a {literal} b{literal}"
     vocabulary = counted(text, *LITERALS)
-    tokens = vocabulary.cut(text).tokens
+    tokens = vocabulary.tokenize(text).tokens
     ids = vocabulary.tokens_to_ids(tokens)
     assert "".join(tokens) == text
     assert min(ids) >= len(SPECIALS)
@@ -90,7 +90,7 @@ def test_a_literal_symbol_in_a_text_is_ordinary_tokens(literal: str) -> None:
 def test_no_text_makes_a_special_symbol(text: str, keeps_tags: bool) -> None:
     rule = build_pretokenizer(keeps_tags=keeps_tags)
     vocabulary = Vocabulary.build(Counter(), pre_tokenizer=rule, config=DataConfig())
-    tokens, offsets = vocabulary.cut(text)
+    tokens, offsets = vocabulary.tokenize(text)
     assert not set(tokens) & set(SPECIALS)
     assert [text[start:end] for start, end in offsets] == tokens
     assert set(vocabulary.tokens_to_ids(tokens)) <= {UNKNOWN}
@@ -103,7 +103,7 @@ def test_what_is_saved_is_what_is_read(text: str) -> None:
     again = Vocabulary.from_json(vocabulary.to_json())
     assert again.tokens == vocabulary.tokens
     assert again.ids == vocabulary.ids
-    assert again.cut(text) == vocabulary.cut(text)
+    assert again.tokenize(text) == vocabulary.tokenize(text)
     assert again.to_json() == vocabulary.to_json()
 
 

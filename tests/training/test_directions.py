@@ -96,9 +96,9 @@ def test_it_writes_small_numbers_in_words() -> None:
 @pytest.mark.slow
 def test_originals_come_back_from_annotated_texts() -> None:
     dataset = Dataset.from_pairs(backwards(2_000), config=DataConfig(tokens="bpe", bpe_vocab=2_000))
-    assert dataset.codec.task == "translate"
-    assert not {pair.document for pair in dataset.train.pairs} & {
-        pair.document for pair in dataset.valid.pairs
+    assert dataset.tokenizer.task == "translate"
+    assert not {pair.document for pair in dataset.train} & {
+        pair.document for pair in dataset.valid
     }
     assert exact(learn(dataset, epochs=2, max_lr=4e-3)) > 0.95
 

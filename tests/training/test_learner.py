@@ -133,7 +133,7 @@ def test_a_saved_model_goes_on_as_it_would_have(dataset: Dataset, tmp_path: Path
     assert same_weights(loaded.network, at_once.network)
     assert (loaded.epochs, loaded.batching) == (2, BATCHING)
     assert (loaded.model_config, loaded.config) == (at_once.model_config, at_once.config)
-    assert loaded.model_config.chosen == STILL
+    assert loaded.model_config.selected == STILL
     fit(at_once)
     fit(loaded)
     assert loaded.epochs == 4
@@ -165,8 +165,8 @@ def test_settings_come_from_the_base_unless_they_are_given(
     assert Learner(dataset, base=trained).config == trained.config.training
     training, batching = TrainingConfig(seed=7), BatchConfig(batch_size=3)
     learner = Learner(dataset, base=trained, training=training, batching=batching)
-    assert learner.config == training.settled(model="gru", rows=len(dataset.train))
-    assert (learner.batching, learner.model_config.chosen) == (batching, TINY)
+    assert learner.config == training.resolve_auto(model="gru", rows=len(dataset.train))
+    assert (learner.batching, learner.model_config.selected) == (batching, TINY)
 
 
 def test_what_is_left_open_is_settled_by_the_network(dataset: Dataset) -> None:
@@ -290,14 +290,14 @@ def test_a_range_test_that_diverges_at_once_is_an_error(dataset: Dataset) -> Non
 
 def test_predictions_are_of_the_part_that_is_asked_for(dataset: Dataset) -> None:
     learner = tiny_learner(dataset)
-    assert [one.row for one in learner.predictions()] == [p.row for p in dataset.valid.pairs]
-    assert [one.row for one in learner.predictions("train")] == [p.row for p in dataset.train.pairs]
+    assert [one.row for one in learner.predictions()] == [p.row for p in dataset.valid]
+    assert [one.row for one in learner.predictions("train")] == [p.row for p in dataset.train]
 
 
 def test_results_are_shown(dataset: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
     tiny_learner(dataset).show_results(2)
     shown = capsys.readouterr().out
-    rows = [str(pair.row) for pair in dataset.valid.pairs]
+    rows = [str(pair.row) for pair in dataset.valid]
     assert all(f" {row} " in shown for row in rows[:2])
     assert f" {rows[2]} " not in shown
 
@@ -308,7 +308,7 @@ def test_a_saved_model_has_a_card(model_folder: Path, dataset: Dataset) -> None:
     assert f"- **data fingerprint**: {dataset.fingerprint}\n" in card
     assert "- **network**: gru, 2 epochs\n" in card
     assert "## Validation after epoch " in card
-    assert not any(pair.source in card for pair in dataset.train.pairs if len(pair.source) > 20)
+    assert not any(pair.source in card for pair in dataset.train if len(pair.source) > 20)
 
 
 def test_an_untrained_model_can_be_saved(dataset: Dataset, tmp_path: Path) -> None:

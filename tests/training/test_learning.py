@@ -43,11 +43,11 @@ def learn(pairs: Pairs, *, width: int, epochs: int, max_lr: float, clip_norm: fl
 
 
 def test_it_writes_short_training_pairs() -> None:
-    cut_by = build_pretokenizer()
+    pre_tokenizer = build_pretokenizer()
     short = (
         pair
         for pair in sample_pairs(2_000, seed=42)
-        if len(cut_by.pre_tokenize_str(pair.source)) <= 5
+        if len(pre_tokenizer.pre_tokenize_str(pair.source)) <= 5
     )
     pairs = Pairs(islice(short, 40), name="short")
     assert len(pairs) == 40

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from annoseq.config import BatchConfig, NetworkConfig, TrainingConfig
-from annoseq.devices import Compute
+from annoseq.devices import ComputeDevice
 from annoseq.errors import TrainingError
 from annoseq.evaluation.token_accuracy import measure_accuracy
 from annoseq.tokenization.batching import collate
@@ -28,12 +28,12 @@ ROWS = [
 
 def trainer(*, batch_size: int = 5, network: AnyNetworkConfig = STILL, **training: Any) -> Trainer:
     model = NetworkConfig.of(network).model
-    config = TrainingConfig(**training).settled(model=model, rows=len(ROWS))
+    config = TrainingConfig(**training).resolve_auto(model=model, rows=len(ROWS))
     return Trainer(
         Seq2SeqObjective(tiny_network(network), config, train_rows=ROWS, valid_rows=ROWS),
         config,
         BatchConfig(batch_size=batch_size),
-        Compute.choose(),
+        ComputeDevice.select(),
     )
 
 

@@ -18,9 +18,9 @@ SCORES = {"padded_accuracy": 0.91, "token_accuracy": 0.52, "exact_match": 0.13}
 
 def test_a_card_states_its_facts(trained: TrainedModel, dataset: Dataset) -> None:
     epoch = Epoch(7, 2.0, 3.0, SCORES, "token_accuracy", 10.0, 1.0)
-    card = write_card(trained.config, dataset.codec, dataset, epoch)
+    card = write_card(trained.config, dataset.tokenizer, dataset, epoch)
     assert card.startswith("# Model card\n\n- **task**: annotate\n- **network**: gru, 2 epochs\n")
-    assert f"- **labels**: {', '.join(dataset.codec.labels)}\n" in card
+    assert f"- **labels**: {', '.join(dataset.tokenizer.labels)}\n" in card
     assert f"- **seed**: {trained.config.training.seed}\n" in card
     assert "treat this folder as you treat those texts" in card
     assert "\n\n## Validation after epoch 7\n\n" in card
@@ -31,19 +31,19 @@ def test_it_names_the_network(trained: TrainedModel, dataset: Dataset) -> None:
     network = NetworkConfig.of(AttentionConfig())
     config = trained.config.model_copy(update={"network": network})
     assert "- **network**: attention, 2 epochs\n" in write_card(
-        config, dataset.codec, dataset, None
+        config, dataset.tokenizer, dataset, None
     )
 
 
 def test_without_an_epoch_there_are_no_scores(trained: TrainedModel, dataset: Dataset) -> None:
-    assert "Validation after" not in write_card(trained.config, dataset.codec, dataset, None)
+    assert "Validation after" not in write_card(trained.config, dataset.tokenizer, dataset, None)
 
 
 def test_the_card_of_a_tagger_tells_what_its_scores_mean(dataset: Dataset) -> None:
     trained = trusted()
     assert trained.calibration is not None
     evidence = CalibrationStatistics.read(trained.calibration)
-    card = write_card(trained.config, trained.codec, dataset, None, evidence)
+    card = write_card(trained.config, trained.tokenizer, dataset, None, evidence)
     assert (
         "Scores are probabilities (calibrated by isotonic regression), judged by the 120 spans of "
         "80 documents kept from training, by which only the epoch was chosen. Their expected "
@@ -58,8 +58,8 @@ def test_the_card_of_a_tagger_tells_what_its_scores_mean(dataset: Dataset) -> No
         "Scores are probabilities (as the network gives them: no calibration made them better), "
         "judged by the 120 spans of 80 documents kept from training, by which only the epoch was "
         "chosen. Their expected calibration error is 0.0123. With"
-    ) in write_card(trained.config, trained.codec, dataset, None, untouched)
+    ) in write_card(trained.config, trained.tokenizer, dataset, None, untouched)
     assert (
         "Scores are the network's own: the rows kept from training have too few spans to tell what "
         "they mean. For the same reason `--target-recall` is not there.\n"
-    ) in write_card(trained.config, trained.codec, dataset, None)
+    ) in write_card(trained.config, trained.tokenizer, dataset, None)

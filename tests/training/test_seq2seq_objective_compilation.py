@@ -65,7 +65,7 @@ def test_a_compiled_objective_has_the_same_loss_and_gradients() -> None:
     losses, gradients = [], []
     for compiles in (False, True):
         network = tiny_network(STILL_ATTENTION)
-        config = TrainingConfig(compile=compiles).settled(model="attention", rows=2)
+        config = TrainingConfig(compile=compiles).resolve_auto(model="attention", rows=2)
         objective = Seq2SeqObjective(network, config)
         for rows in (2, 3):
             loss = objective(

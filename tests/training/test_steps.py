@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from annoseq.config import BatchConfig, NetworkConfig, TrainingConfig
-from annoseq.devices import Compute
+from annoseq.devices import ComputeDevice
 from annoseq.errors import OutOfMemoryError
 from annoseq.evaluation.token_accuracy import Accuracy
 from annoseq.tokenization.batching import collate
@@ -31,12 +31,12 @@ CPU = torch.device("cpu")
 def trainer(
     dtype: torch.dtype = torch.float32, model: AnyNetworkConfig = STILL, **training: Any
 ) -> Trainer:
-    config = TrainingConfig(**training).settled(model=NetworkConfig.of(model).model, rows=len(ROWS))
+    config = TrainingConfig(**training).resolve_auto(model=NetworkConfig.of(model).model, rows=len(ROWS))
     return Trainer(
         Seq2SeqObjective(tiny_network(model), config, train_rows=ROWS, valid_rows=ROWS),
         config,
         BatchConfig(batch_size=5, batch_tokens=2_000),
-        Compute(CPU, dtype),
+        ComputeDevice(CPU, dtype),
     )
 
 

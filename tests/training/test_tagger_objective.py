@@ -77,7 +77,7 @@ def some_learner(
     *,
     base: TrainedModel | None = None,
     training: TrainingConfig = QUICK,
-    hints: LexiconFeatures | None = None,
+    lexicon_features: LexiconFeatures | None = None,
 ) -> Learner:
     return Learner(
         dataset,
@@ -85,7 +85,7 @@ def some_learner(
         model=None if base else TINY_TAGGER,
         training=training,
         batching=BATCHING,
-        hints=hints,
+        lexicon_features=lexicon_features,
     )
 
 
@@ -140,7 +140,7 @@ def test_it_learns_to_find_the_spans(learned: Learner) -> None:
 
 def test_its_predictions_are_the_texts_with_tags(learned: Learner, dataset: Dataset) -> None:
     predictions = learned.predictions()
-    assert [one.source for one in predictions] == [pair.source for pair in dataset.valid.pairs]
+    assert [one.source for one in predictions] == [pair.source for pair in dataset.valid]
     assert all(strip_tags(one.output) == one.source for one in predictions)
     exact = sum(one.is_exact for one in predictions)
     assert predictions.accuracy.exact.value == exact / len(predictions) > 0.5
@@ -154,7 +154,7 @@ def test_an_annotator_finds_what_validation_found(learned: Learner, folder: Path
 
 def test_no_file_of_the_model_holds_a_word_of_the_texts(folder: Path, dataset: Dataset) -> None:
     content = b"\n".join(path.read_bytes() for path in sorted(folder.iterdir())).lower()
-    texts = " ".join(pair.source for pair in (*dataset.train.pairs, *dataset.valid.pairs))
+    texts = " ".join(pair.source for pair in (*dataset.train, *dataset.valid))
     secret = {word.lower() for word in texts.split() if len(word) > 5}  # shorter: by chance
     assert len(secret) > 15
     assert [word for word in secret if word.encode() in content] == []
@@ -209,7 +209,7 @@ def test_an_annotator_that_forgets_words_does_not_disturb_a_learner(
     base = TrainedModel.load(folder)
     undisturbed = tried(some_learner(dataset, base=base))
     learner = some_learner(dataset, base=base)
-    monkeypatch.setattr(features, "_REMEMBERED", 3)
+    monkeypatch.setattr(features, "_MAX_TOKENS", 3)
     for text in ("some words of another text", "and of a third"):
         Annotator(base).annotate([text])
     assert same_weights(tried(learner).network, undisturbed.network)
@@ -271,7 +271,7 @@ def test_a_label_that_is_new_to_a_base_model_is_refused(folder: Path) -> None:
 def test_lists_of_a_base_model_are_settled(folder: Path, dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(OptionError) as caught:
         some_learner(
-            dataset, base=TrainedModel.load(folder), hints=LexiconFeatures([tmp_path / "names.txt"])
+            dataset, base=TrainedModel.load(folder), lexicon_features=LexiconFeatures([tmp_path / "names.txt"])
         )
     assert str(caught.value) == (
         "--lexicon and --patterns were settled when the model was first trained. Leave them off, "
@@ -282,11 +282,11 @@ def test_lists_of_a_base_model_are_settled(folder: Path, dataset: Dataset, tmp_p
 def test_another_list_is_another_run(dataset: Dataset, tmp_path: Path) -> None:
     path = tmp_path / "names.txt"
     path.write_text("Ames\n")
-    learner = some_learner(dataset, hints=LexiconFeatures([path]))
-    signature = learner.codec.signature()
-    assert signature != some_learner(dataset).codec.signature()
+    learner = some_learner(dataset, lexicon_features=LexiconFeatures([path]))
+    signature = learner.tokenizer.signature()
+    assert signature != some_learner(dataset).tokenizer.signature()
     path.write_text("Ames\nBond\n")
-    assert some_learner(dataset, hints=LexiconFeatures([path])).codec.signature() != signature
+    assert some_learner(dataset, lexicon_features=LexiconFeatures([path])).tokenizer.signature() != signature
 
 
 def test_a_list_helps_with_names_that_training_lacks(tmp_path: Path) -> None:
@@ -300,13 +300,13 @@ def test_a_list_helps_with_names_that_training_lacks(tmp_path: Path) -> None:
         return table(*(f"x {{{{N}}}}{w}{{{{/N}}}}" if w in listed else f"x {w}" for w in some))
 
     data = of(rows(words[:24] * 2), rows(words[24:]))
-    learner = tried(some_learner(data, hints=LexiconFeatures([path])), 6)
+    learner = tried(some_learner(data, lexicon_features=LexiconFeatures([path])), 6)
     assert learner.validate()[1].values()["span_f1"] == 1.0
 
 
 def test_lists_are_for_the_tagger(dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(OptionError) as caught:
-        Learner(dataset, model=TINY, hints=LexiconFeatures([tmp_path / "names.txt"]))
+        Learner(dataset, model=TINY, lexicon_features=LexiconFeatures([tmp_path / "names.txt"]))
     assert str(caught.value) == (
         "--lexicon and --patterns are for the tagger, and the model is gru. Leave them off, or use "
         "--model tagger."
@@ -315,15 +315,15 @@ def test_lists_are_for_the_tagger(dataset: Dataset, tmp_path: Path) -> None:
 
 def test_the_model_is_chosen_by_the_task() -> None:
     auto = NetworkConfig()
-    assert auto.settled(task="annotate").model == "tagger"
-    assert auto.settled(task="translate").model == "attention"
+    assert auto.resolve_auto(task="annotate").model == "tagger"
+    assert auto.resolve_auto(task="translate").model == "attention"
     narrow = NetworkConfig(tagger=TaggerConfig(hidden=16))
-    assert narrow.settled(task="annotate").tagger.hidden == 16
-    assert NetworkConfig(model="gru").settled(task="annotate").model == "gru"
-    assert NetworkConfig(gru=GruConfig(hidden=8)).settled(task="annotate").model == "gru"
+    assert narrow.resolve_auto(task="annotate").tagger.hidden == 16
+    assert NetworkConfig(model="gru").resolve_auto(task="annotate").model == "gru"
+    assert NetworkConfig(gru=GruConfig(hidden=8)).resolve_auto(task="annotate").model == "gru"
     with pytest.raises(OptionError, match="the tagger adds tags to a text"):
-        narrow.settled(task="translate")
-    assert NetworkConfig.of(AttentionConfig()).settled(task="annotate").model == "attention"
+        narrow.resolve_auto(task="translate")
+    assert NetworkConfig.of(AttentionConfig()).resolve_auto(task="annotate").model == "attention"
 
 
 def test_the_tagger_does_not_translate() -> None:
@@ -339,10 +339,10 @@ def test_the_tagger_does_not_translate() -> None:
 
 @pytest.mark.parametrize(("rows", "epochs"), [(1, 50), (500, 50), (10_000, 12), (50_000, 6)])
 def test_the_fewer_rows_the_more_epochs(rows: int, epochs: int) -> None:
-    settled = TrainingConfig().settled(model="tagger", rows=rows)
+    settled = TrainingConfig().resolve_auto(model="tagger", rows=rows)
     assert settled.epochs == epochs
-    assert TrainingConfig(epochs=3).settled(model="tagger", rows=rows).epochs == 3
-    assert TrainingConfig().settled(model="gru", rows=rows).epochs == 5
+    assert TrainingConfig(epochs=3).resolve_auto(model="tagger", rows=rows).epochs == 3
+    assert TrainingConfig().resolve_auto(model="gru", rows=rows).epochs == 5
 
 
 def test_a_learner_of_the_annotate_task_has_a_tagger(dataset: Dataset) -> None:

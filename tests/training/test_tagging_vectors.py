@@ -165,10 +165,10 @@ def test_training_goes_on_with_the_same_vectors(
     folder: Path, dataset: Dataset, vectors: Path, tmp_path: Path
 ) -> None:
     base = TrainedModel.load(folder)
-    assert isinstance(base.codec, TaggerTokenizer)
+    assert isinstance(base.tokenizer, TaggerTokenizer)
     learner = some_learner(dataset, base=base)
     assert isinstance(learner.vectors, TokenVectors)
-    assert learner.vectors is not base.codec.words.vectors
+    assert learner.vectors is not base.tokenizer.feature_hasher.vectors
     learner.fit_one_cycle(1, report=silent)
     learner.save(tmp_path / "more")
     config = TrainedModel.load(tmp_path / "more").config

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from typing import TYPE_CHECKING, Any, Protocol
 
 from annoseq.data.rows import TableRow
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from annoseq.data.rows import ColumnSelection
+
+
+_MISSING = {"NAType", "NaTType"}
+"""Types of the missing values of pandas."""
 
 
 class HuggingFaceDataset(Protocol):
@@ -97,5 +102,6 @@ def _is_whole_number(cell: Any) -> bool:
 
 
 def _kind(cell: Any) -> str:
-    is_missing = cell is None or cell != cell  # noqa: PLR0124 - NaN differs from itself
-    return "no value" if is_missing else f"a value of type {type(cell).__name__}"
+    kind = type(cell).__name__
+    is_missing = cell is None or kind in _MISSING or (isinstance(cell, float) and isnan(cell))
+    return "no value" if is_missing else f"a value of type {kind}"

@@ -5,7 +5,7 @@ An annotated text is the original text plus tags: `{{LABEL}}` opens a span and
 a tag by a backslash after its braces: the original `{{X}}` is written `{{\X}}` in
 annotated text, `{{\X}}` is written `{{\\X}}`, and so on. Because the escape lies
 inside the braces, nothing that stands before or after a tag can change what it means.
-`docs/markup.md` is the grammar for users.
+`docs/reference/markup.md` is the grammar for users.
 """
 
 from __future__ import annotations

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from annoseq.data.markup import Span
-from annoseq.tokenization.pretokenizer import tighten
+from annoseq.data.markup import Span, tighten
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -13,7 +13,6 @@ A prepared dataset is a folder of JSON and Parquet, nothing that can run code:
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -27,7 +26,13 @@ from annoseq.config import BatchConfig, DataConfig, Task
 from annoseq.data.examples import Example, parse_pairs
 from annoseq.data.markup import Span
 from annoseq.data.splits import split_rows
-from annoseq.errors import DatasetError, OptionError, PairsError
+from annoseq.errors import (
+    DatasetError,
+    OptionError,
+    PairsError,
+    describe_older_format,
+    describe_validation_error,
+)
 from annoseq.tokenization.batching import Batch, collate, show_examples, shuffled
 from annoseq.tokenization.length_stats import LengthStats
 from annoseq.tokenization.seq2seq_tokenizer import (
@@ -62,7 +67,7 @@ class _DatasetFile(BaseModel):
     data: DataConfig
 
 
-class _Encoded(NamedTuple):
+class PreparedEncodings(NamedTuple):
     """What was encoded before: a given tokenizer, and the ids of prepared data."""
 
     tokenizer: Seq2SeqTokenizer
@@ -86,7 +91,7 @@ class Dataset:
     fingerprint: str
     skipped: tuple[int, ...] = ()
     folder: Path | None = field(default=None, compare=False)
-    encoded: _Encoded | None = field(default=None, compare=False, repr=False)
+    encoded: PreparedEncodings | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def from_pairs(
@@ -123,7 +128,7 @@ class Dataset:
             config=config,
             fingerprint=pairs.fingerprint(),
             skipped=skipped,
-            encoded=_Encoded(tokenizer) if tokenizer else None,
+            encoded=PreparedEncodings(tokenizer) if tokenizer else None,
         )
 
     @cached_property
@@ -197,7 +202,8 @@ class Dataset:
         folder = Path(folder)
         try:
             content = (folder / "config.json").read_bytes()
-            _refuse_older(folder, content)
+            if older := describe_older_format(content, current=FORMAT):
+                raise ValueError(older)
             config = _DatasetFile.model_validate_json(content, strict=True)
             tokenizer = Seq2SeqTokenizer.load(
                 folder, task=config.task, length_stats=config.length_stats
@@ -205,10 +211,9 @@ class Dataset:
             train, encoded_train = read_examples(folder / "train.parquet")
             valid, encoded_valid = read_examples(folder / "valid.parquet")
         except ValidationError as error:
-            fault = error.errors(include_input=False)[0]
-            where = ".".join(map(str, fault["loc"])) or "the whole file"
+            reason = describe_validation_error(error)
             raise DatasetError(
-                f"{folder}: config.json is damaged or of another version ({where}: {fault['msg']}; "
+                f"{folder}: config.json is damaged or of another version ({reason}; "
                 f"this is annoseq {__version__}). Prepare the data again with `annoseq prepare`."
             ) from error
         except (OSError, ValueError) as error:
@@ -225,7 +230,7 @@ class Dataset:
             config.fingerprint,
             config.skipped,
             folder,
-            _Encoded(tokenizer, encoded_train, encoded_valid),
+            PreparedEncodings(tokenizer, encoded_train, encoded_valid),
         )
 
 
@@ -245,20 +250,6 @@ def _split(
         examples, share=config.valid_share, by=config.split_by, seed=config.split_seed
     )
     return tuple(examples[row] for row in train), tuple(examples[row] for row in valid)
-
-
-def _refuse_older(folder: Path, content: bytes) -> None:
-    try:
-        config = json.loads(content)
-    except ValueError:
-        return  # the validation says what is wrong
-    number = config.get("format") if isinstance(config, dict) else None
-    if type(number) is int and number < FORMAT:
-        raise DatasetError(
-            f"{folder}: an older version of annoseq wrote this prepared data (format {number}; "
-            f"annoseq {__version__} reads format {FORMAT}). Prepare the data again with "
-            "`annoseq prepare`."
-        )
 
 
 def write_examples(path: Path, examples: Sequence[Example], encoded: EncodedExamples) -> None:

@@ -59,14 +59,14 @@ class _TaggerTokenizerFile(BaseModel):
 class TaggerTokenizer:
     """Pre-tokenizer, feature hasher and lexicons, labels, and statistics of the training examples.
 
-    `words` numbers the tokens met so far; it is never saved, nor is `misaligned`, the number of
+    `feature_hasher` holds the tokens met so far; it is never saved, nor is `misaligned`, the number of
     spans of the training examples that end within a token, which the model sees widened to all of
     it.
     """
 
     labels: tuple[str, ...]
     length_stats: LengthStats
-    words: FeatureHasher
+    feature_hasher: FeatureHasher
     joins_digits: bool = True
     lexicon_matcher: LexiconMatcher = field(default_factory=LexiconMatcher)
     task: Task = "annotate"
@@ -173,7 +173,7 @@ class TaggerTokenizer:
 
     def _number(self, text: str, tokens: Tokens) -> list[int]:
         features = self.lexicon_matcher.match(text, *tokens) if self.lexicon_matcher else None
-        return self.words.look_up(tokens.tokens, features)
+        return self.feature_hasher.token_ids(tokens.tokens, features)
 
     def signature(self) -> str:
         """Return a checksum of everything that decides what a tag means."""
@@ -210,5 +210,5 @@ class TaggerTokenizer:
             raise ValueError(f"{TAGGING_FILE}: {fault['msg']}") from error
         for pattern in file.lexicon_matcher.patterns.values():
             pattern.compile()
-        words = FeatureHasher(buckets=buckets, vectors=vectors)
-        return cls(file.labels, length_stats, words, file.joins_digits, file.lexicon_matcher)
+        hasher = FeatureHasher(buckets=buckets, vectors=vectors)
+        return cls(file.labels, length_stats, hasher, file.joins_digits, file.lexicon_matcher)
