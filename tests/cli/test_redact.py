@@ -17,7 +17,7 @@ NOTE = "\ufeffDear Dr. Ames:\r\n\r\nSeen 12 March 2010.  {{NAME}}\rBye Ames 👩
 SMALL = ("--model", "gru", "--gru.embedding", "8", "--gru.hidden", "8", "--epochs", "1")
 PATTERNS = "[doctor]\nlabel = 'NAME:DOCTOR'\npattern = 'Dr\\. (?P<value>\\w+)'\n"
 
-ONLY_PATTERNS = ("--also", "patterns.toml", "--min-score", 1)
+ONLY_PATTERNS = ("--patterns", "patterns.toml", "--min-score", 1)
 """A tiny model finds anything anywhere; what a pattern finds is known."""
 
 
@@ -157,10 +157,10 @@ def test_what_is_refused(options: str, here: Path, model: Path) -> None:
 
 def test_an_unmapped_label_is_named_before_any_work(here: Path, model: Path) -> None:
     (here / "pets.toml").write_text("[pet]\nlabel = 'PET'\npattern = 'Rex'\n")
-    message = refusal(run("redact", model, "notes", "--out", "clean", "--also", "pets.toml"))
-    assert message.startswith("the label 'PET' stands for no kind of thing yet.")
+    message = refusal(run("redact", model, "notes", "--out", "clean", "--patterns", "pets.toml"))
+    assert message.startswith("the label 'PET' has no PHI type yet.")
     (here / "table.toml").write_text("[labels]\nPET = 'label'\n")
-    options = ("--also", "pets.toml", "--table", "table.toml")
+    options = ("--patterns", "pets.toml", "--phi-types", "table.toml")
     assert run("redact", model, "notes", "--out", "clean", *options).code == 0
 
 

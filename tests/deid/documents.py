@@ -1,4 +1,4 @@
-"""Documents, texts with spans and redactors to test with."""
+"""Test documents, redactors and a fake annotator."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from annoseq.data.markup import parse
-from annoseq.deid.faker_values import Inventor
-from annoseq.deid.keyed_rng import Secret
-from annoseq.deid.phi_types import Table
-from annoseq.deid.redaction import Document, Find, Part
+from annoseq.deid.faker_values import LocaleFaker
+from annoseq.deid.keyed_rng import KeyedRng
+from annoseq.deid.phi_types import PhiTypeTable
+from annoseq.deid.propagation import PropagatedValues
+from annoseq.deid.redaction import DetectedSpan, DocumentPart, RedactionDocument
 from annoseq.deid.redactor import Redactor
-from annoseq.deid.surrogates import SurrogateMaker
+from annoseq.deid.surrogates import SurrogateGenerator
 from annoseq.inference.annotation import Annotation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from annoseq.deid.redaction import Style
+    from annoseq.deid.redaction import RedactedText, RedactionStyle
 
 KEY = b"a key of sixteen bytes or more"
-TABLE = Table.default()
+TABLE = PhiTypeTable.default()
 SHORT = {
     "P": "NAME:PATIENT",
     "D": "DATE",
@@ -29,64 +30,76 @@ SHORT = {
     "H": "LOCATION:HOSPITAL",
     "C": "LOCATION:CITY",
 }
-"""Labels of the annotated texts below, so that those stay readable."""
+"""Short labels of the annotated texts in tests."""
 
 
-def part(annotated: str, name: str = "1") -> Part:
-    """Read `{{P}}Ames{{/P}}`."""
+def part(annotated: str, name: str = "1") -> DocumentPart:
+    """Parse a text whose labels may be short ones, such as `{{P}}Ames{{/P}}`."""
     text, spans = parse(annotated)
-    found = (Find(one.start, one.end, SHORT.get(one.label, one.label)) for one in spans)
-    return Part(name, text, tuple(found))
+    detected = (
+        DetectedSpan(span.start, span.end, SHORT.get(span.label, span.label)) for span in spans
+    )
+    return DocumentPart(name, text, tuple(detected))
 
 
-def document(*annotated: str, name: str = "note") -> Document:
-    return Document(name, tuple(part(text, str(row)) for row, text in enumerate(annotated, 1)))
+def document(*annotated: str, name: str = "note") -> RedactionDocument:
+    return RedactionDocument(
+        name, tuple(part(text, str(row)) for row, text in enumerate(annotated, 1))
+    )
 
 
 @cache
-def inventor(locale: str = "en_US") -> Inventor:
-    return Inventor(locale)
+def locale_faker(locale: str = "en_US") -> LocaleFaker:
+    return LocaleFaker(locale)
 
 
 def redactor(
-    style: Style = "surrogate",
+    style: RedactionStyle = "surrogate",
     *,
     locale: str = "en_US",
-    table: Table = TABLE,
+    table: PhiTypeTable = TABLE,
     consistent: bool = False,
     key: bytes = KEY,
     min_score: float = 0.0,
     propagates: bool = True,
 ) -> Redactor:
-    maker = SurrogateMaker(inventor(locale), Secret(key, consistent))
+    generator = SurrogateGenerator(locale_faker(locale), KeyedRng(key, consistent))
     return Redactor(
         table,
         style,
-        maker if style == "surrogate" else None,
+        generator if style == "surrogate" else None,
         min_score=min_score,
         propagates=propagates,
     )
 
 
-def redacted(style: Style, *annotated: str) -> str:
+def redacted(style: RedactionStyle, *annotated: str) -> str:
     """Redact a document and join its texts."""
-    return "|".join(one.text for one in redactor(style).redact(document(*annotated)))
+    return "|".join(text.text for text in redactor(style).redact(document(*annotated)))
 
 
-class MarkingAnnotator:
-    """Annotates texts that it knows by their annotated texts, and finds nothing in others."""
+def leaked_values(
+    original: RedactionDocument, redacted_texts: Sequence[RedactedText]
+) -> list[DetectedSpan]:
+    """Return the occurrences of a document's propagated values in its redacted texts."""
+    values = PropagatedValues.from_document(original, TABLE)
+    return [span for text in redacted_texts for span in values.find(text.text)]
+
+
+class LookupAnnotator:
+    """Annotates known texts as given; in other texts it annotates nothing."""
 
     def __init__(self, *annotated: str) -> None:
-        self.known = {parse(one)[0]: one for one in annotated}
-        self.firsts: list[int] = []
+        self.annotated_texts = {parse(text)[0]: text for text in annotated}
+        self.first_numbers: list[int] = []
 
     def __call__(
         self, texts: Sequence[str], first: int, advance: Callable[[int], None]
     ) -> list[Annotation]:
-        self.firsts.append(first)
+        self.first_numbers.append(first)
         advance(len(texts))
-        found = [self.known.get(text, text) for text in texts]
+        outputs = [self.annotated_texts.get(text, text) for text in texts]
         return [
-            Annotation(text, one, tuple(parse(one)[1]), score=-1.0)
-            for text, one in zip(texts, found, strict=True)
+            Annotation(text, output, tuple(parse(output)[1]), score=-1.0)
+            for text, output in zip(texts, outputs, strict=True)
         ]

@@ -32,7 +32,7 @@ def test_patterns_find_what_they_say(tmp_path: Path) -> None:
     patterns = load_patterns(write(tmp_path, GOOD))
     text = "Ward 12, HN123456, hn123456"
     found = find_patterns(patterns, text, where="text 1")
-    assert [(text[one.start : one.end], one.label, one.by, one.score) for one in found] == [
+    assert [(text[one.start : one.end], one.label, one.source, one.score) for one in found] == [
         ("12", "LOCATION:HOSPITAL", "pattern", None),
         ("HN123456", "ID:MEDICALRECORD", "pattern", None),
     ]

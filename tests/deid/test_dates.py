@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annoseq.deid.date_words import DateWords
-from annoseq.deid.dates import DateShifter, draw_shift, reads_day_first
+from annoseq.deid.dates import DateShifter, DateVocabulary, draw_shift, reads_day_first
 
 DAYS = 460
 ENGLISH = DateShifter("en", is_day_first=False)
@@ -46,7 +45,7 @@ SPANISH = DateShifter("es", is_day_first=True)
         ("4/25/2012 10:45 am", "7/29/2013 10:45 am"),
     ],
 )
-def test_dates_keep_their_shape_in_english(value: str, moved: str) -> None:
+def test_english_dates_keep_their_format(value: str, moved: str) -> None:
     assert ENGLISH.shift(value, DAYS) == moved
 
 
@@ -67,19 +66,19 @@ def test_dates_keep_their_shape_in_english(value: str, moved: str) -> None:
         ("May 5, 2016", "Ago 8, 2017"),
     ],
 )
-def test_dates_keep_their_shape_in_spanish(value: str, moved: str) -> None:
+def test_spanish_dates_keep_their_format(value: str, moved: str) -> None:
     assert SPANISH.shift(value, DAYS) == moved
 
 
 @pytest.mark.parametrize(
     "value", ["Easter", "10710/2015", "14/14/2014", "0/10/2017", "39 años", ""]
 )
-def test_what_is_not_understood_is_not_guessed_at(value: str) -> None:
+def test_values_that_are_not_dates_are_not_shifted(value: str) -> None:
     assert ENGLISH.shift(value, DAYS) is None
     assert ENGLISH.shift("9999-12-31", DAYS) is None
 
 
-def test_a_document_tells_which_comes_first() -> None:
+def test_day_or_month_first_is_inferred_from_the_dates() -> None:
     assert reads_day_first(["3/4/2010", "3/25/2010"]) is False
     assert reads_day_first(["3/4/2010", "2010-25-12"]) is None
     assert SPANISH.shift("3/4/2010", 10, is_day_first=False) == "3/14/2010"
@@ -92,8 +91,8 @@ def test_every_part_of_a_date_changes_and_distances_stay(day: date, seed: int) -
     assert 365 < abs(days) < 5 * 366
     other = day + timedelta(days)
     assert ENGLISH.shift(day.isoformat(), days) == other.isoformat()
-    month = DateWords("en").months
-    name = next(word for word, one in month.items() if one.place + 1 == day.month)
+    month = DateVocabulary("en").months
+    name = next(word for word, one in month.items() if one.position + 1 == day.month)
     for value in (str(day.year), name, f"{name} {day.day}", "Monday", "spring", f"'{day:%y}"):
         moved = ENGLISH.shift(value, days)
         assert moved is not None
@@ -101,8 +100,10 @@ def test_every_part_of_a_date_changes_and_distances_stay(day: date, seed: int) -
 
 
 def test_months_are_known_in_several_languages() -> None:
-    words = DateWords("es")
+    words = DateVocabulary("es")
     assert words.months["mar"].language == "es"
-    assert {words.months[one].place for one in ("märz", "mars", "marzo", "março", "march")} == {2}
+    assert {words.months[one].position for one in ("märz", "mars", "marzo", "março", "march")} == {
+        2
+    }
     assert "jui" not in words.months
-    assert words.month("JUL", 1, is_short=False) == "ENE"
+    assert words.month("JUL", 1, is_abbreviated=False) == "ENE"

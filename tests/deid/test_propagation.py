@@ -2,20 +2,27 @@ from __future__ import annotations
 
 import pytest
 
-from annoseq.deid.propagation import Values, cut, outermost, propagate, values_of
+from annoseq.deid.propagation import (
+    PropagatedValues,
+    merge_overlapping,
+    propagate,
+    propagated_values,
+    tokenize,
+)
 from tests.deid.documents import TABLE, document
 
 
-def spread(*annotated: str) -> list[list[str]]:
-    """Return the pieces of every text that are found in the end."""
+def detected(*annotated: str) -> list[list[str]]:
+    """Return the text of every detected span, by part, after propagation."""
     full, _ = propagate(document(*annotated), TABLE)
     return [
-        [part.text[find.start : find.end] for find in outermost(part.finds)] for part in full.parts
+        [part.text[find.start : find.end] for find in merge_overlapping(part.spans)]
+        for part in full.parts
     ]
 
 
 @pytest.mark.parametrize(
-    ("annotated", "found"),
+    ("annotated", "expected"),
     [
         ("{{P}}Ames{{/P}} AMES ames Amesbury xAmes", ["Ames", "AMES", "ames"]),
         ("{{P}}Ida de la Cruz{{/P}}: de la, CRUZ,IDA", ["Ida de la Cruz", "CRUZ", "IDA"]),
@@ -31,21 +38,21 @@ def spread(*annotated: str) -> list[list[str]]:
         ("{{H}}General Hospital{{/H}}: the hospital, General", ["General Hospital"]),
     ],
 )
-def test_what_propagates(annotated: str, found: list[str]) -> None:
-    assert spread(annotated) == [found]
+def test_what_propagates(annotated: str, expected: list[str]) -> None:
+    assert detected(annotated) == [expected]
 
 
 def test_the_edge_of_a_find_is_the_edge_of_a_word() -> None:
-    assert spread("Ann{{I}}ex99999{{/I}}", "{{P}}Ann{{/P}}") == [["Ann", "ex99999"], ["Ann"]]
+    assert detected("Ann{{I}}ex99999{{/I}}", "{{P}}Ann{{/P}}") == [["Ann", "ex99999"], ["Ann"]]
 
 
 def test_tokens_are_letters_digits_and_signs() -> None:
-    assert [token.text for token in cut("a1_é́ ½ 👩x")] == ["a", "1", "_", "é́", "½", "👩", "x"]
-    assert [token.text for token in cut("abcd", [2])] == ["ab", "cd"]
+    assert [token.text for token in tokenize("a1_é́ ½ 👩x")] == ["a", "1", "_", "é́", "½", "👩", "x"]
+    assert [token.text for token in tokenize("abcd", [2])] == ["ab", "cd"]
 
 
 def test_symbols_and_single_letters_are_not_looked_for() -> None:
-    assert list(values_of("***", "NAME", TABLE)) == []
-    assert list(values_of("J.", "NAME", TABLE)) == []
-    assert list(values_of("Dr", "NAME", TABLE)) == []
-    assert not Values([]).are_in("anything")
+    assert list(propagated_values("***", "NAME", TABLE)) == []
+    assert list(propagated_values("J.", "NAME", TABLE)) == []
+    assert list(propagated_values("Dr", "NAME", TABLE)) == []
+    assert not PropagatedValues([]).occur_in("anything")

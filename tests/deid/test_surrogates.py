@@ -10,18 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annoseq.deid.ages import invent_age_over_89, is_over_89
-from annoseq.deid.faker_values import Inventor, is_initials
-from annoseq.deid.keyed_rng import Secret
-from annoseq.deid.phi_types import Table
-from annoseq.deid.surrogates import SurrogateMaker
+from annoseq.deid.ages import fake_age_over_89, is_over_89
+from annoseq.deid.faker_values import LocaleFaker, is_initials
+from annoseq.deid.keyed_rng import KeyedRng
+from annoseq.deid.phi_types import PhiTypeTable
+from annoseq.deid.surrogates import SurrogateGenerator
 from annoseq.errors import OptionError
-from tests.deid.documents import document, inventor, redactor
+from tests.deid.documents import document, locale_faker, redactor
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from annoseq.deid.phi_types import Kind
+    from annoseq.deid.phi_types import PhiType
 
 
 def replaced(*annotated: str, name: str = "note", consistent: bool = False) -> list[str]:
@@ -97,8 +97,8 @@ def test_other_locales_have_all_kinds(locale: str) -> None:
 def test_names_keep_their_gender_where_it_is_known() -> None:
     for name in ("one", "two", "three", "four"):
         man, woman = (surrogate("NAME", one, name=name).casefold() for one in ("John", "Mary"))
-        assert man in inventor().male
-        assert woman in inventor().female
+        assert man in locale_faker().male_names
+        assert woman in locale_faker().female_names
 
 
 def test_a_word_of_a_name_is_the_same_throughout_a_document_in_any_form() -> None:
@@ -143,21 +143,21 @@ def test_documents_differ_unless_they_are_to_be_consistent() -> None:
 def test_no_surrogate_holds_its_value(label: str, value: str) -> None:
     values = redactor().redact(document("x"))  # begin with an empty document
     assert values[0].replacements == ()
-    from annoseq.deid.redaction import Document, Find, Part
+    from annoseq.deid.redaction import DetectedSpan, DocumentPart, RedactionDocument
 
-    one = Document("n", (Part("1", value, (Find(0, len(value), label),)),))
+    one = RedactionDocument("n", (DocumentPart("1", value, (DetectedSpan(0, len(value), label),)),))
     for change in redactor().redact(one)[0].replacements:
-        assert not change.is_made_up or change.value.casefold() not in change.text.casefold()
+        assert not change.is_surrogate or change.original.casefold() not in change.text.casefold()
 
 
 def test_an_age_may_be_left_as_it_is_below_90() -> None:
-    invention = inventor().draw(Random(1))
-    assert invent_age_over_89("62 years", invention) == "62 years"
-    assert invent_age_over_89("ninety-two", invention) == "90+"
+    invention = locale_faker().seeded(Random(1))
+    assert fake_age_over_89("62 years", invention) == "62 years"
+    assert fake_age_over_89("ninety-two", invention) == "90+"
     assert not is_over_89("eighty-nine")
-    table = Table.default()
-    kinds: dict[str, Kind] = {**table.labels, "age": "age-over-89"}
-    changed = Table(kinds, table.propagation, table.common, table.never)
+    table = PhiTypeTable.default()
+    kinds: dict[str, PhiType] = {**table.labels, "age": "age-over-89"}
+    changed = PhiTypeTable(kinds, table.propagation, table.common, table.never)
     (one,) = redactor(table=changed).redact(document("{{A}}62{{/A}} {{A}}95{{/A}}"))
     assert one.text == "62 90+"
 
@@ -169,27 +169,27 @@ def test_initials_are_told_from_names() -> None:
 
 
 def test_the_secret_is_drawn_anew_or_read(tmp_path: Path) -> None:
-    assert Secret().key != Secret().key
-    assert "key" not in repr(Secret())
+    assert KeyedRng().key != KeyedRng().key
+    assert "key" not in repr(KeyedRng())
     path = tmp_path / "key"
     path.write_bytes(b"0123456789abcdef\n")
-    one, same = (Secret.load(path, consistent=False) for _ in "12")
-    assert one.number("a", "b") == same.number("a", "b") != one.number("ab", "")
-    maker = SurrogateMaker(inventor(), Secret.load(path, consistent=True))
-    assert maker.secret.number("a", "x") == maker.secret.number("b", "x")
+    one, same = (KeyedRng.load(path, consistent=False) for _ in "12")
+    assert one.seed("a", "b") == same.seed("a", "b") != one.seed("ab", "")
+    maker = SurrogateGenerator(locale_faker(), KeyedRng.load(path, consistent=True))
+    assert maker.rng.seed("a", "x") == maker.rng.seed("b", "x")
 
 
 def test_what_is_wrong_with_a_key_or_a_locale_is_said(tmp_path: Path) -> None:
     short = tmp_path / "key"
     short.write_text("abc")
     with pytest.raises(OptionError, match=r"found a key of 3 bytes. Use one of at least 16"):
-        Secret.load(short, consistent=False)
+        KeyedRng.load(short, consistent=False)
     with pytest.raises(OptionError, match=r"the key cannot be read: No such file.*openssl rand"):
-        Secret.load(tmp_path / "none", consistent=True)
+        KeyedRng.load(tmp_path / "none", consistent=True)
     with pytest.raises(OptionError, match=r"by the secret of --key. Give --key FILE"):
-        Secret.load(None, consistent=True)
+        KeyedRng.load(None, consistent=True)
     with pytest.raises(OptionError, match=r"--locale xx_YY: there are no names of this locale"):
-        Inventor("xx_YY")
+        LocaleFaker("xx_YY")
 
 
 def test_an_age_has_one_surrogate_however_it_is_written() -> None:
@@ -203,7 +203,7 @@ def test_an_age_has_one_surrogate_however_it_is_written() -> None:
 
 
 def test_no_town_is_half_a_name() -> None:
-    invention = inventor("es_ES").draw(Random(1))
-    found = {invention.say("city") for _ in range(500)}
+    invention = locale_faker("es_ES").seeded(Random(1))
+    found = {invention.fake("city") for _ in range(500)}
     assert "Ciudad" not in found
     assert "Ciudad Real" in found

@@ -1,1 +1,1 @@
-"""De-identified text: what an annotator finds is replaced by its label, a mask or a surrogate."""
+"""De-identification: redaction of documents, surrogates, and the leak check."""

@@ -1,4 +1,4 @@
-"""Ages: those above 89 become 90+, the others move by a year or a few."""
+"""Surrogate ages: ages above 89 become 90+, others change by up to three years."""
 
 from __future__ import annotations
 
@@ -6,106 +6,104 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
+from annoseq.deid.word_lists import alternation, word_lists
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from random import Random
 
-    from annoseq.deid.faker_values import Invention
+    from annoseq.deid.faker_values import SeededFaker
 
-_TOP = 89
-_FURTHEST = 3
-_UNITS = {
-    "en": "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-    "fifteen sixteen seventeen eighteen nineteen",
-    "es": "cero uno dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce "
-    "quince dieciséis diecisiete dieciocho diecinueve veinte veintiuno veintidós veintitrés "
-    "veinticuatro veinticinco veintiséis veintisiete veintiocho veintinueve",
-}
-_TENS = {
-    "en": "twenty thirty forty fifty sixty seventy eighty ninety",
-    "es": "treinta cuarenta cincuenta sesenta setenta ochenta noventa",
-}
-_JOINT = {"en": "-", "es": " y "}
+_MAX_AGE = 89
+"""Older ages are identifiers by the HIPAA Privacy Rule, 45 CFR 164.514(b)(2)(i)(C)."""
+_MAX_CHANGE = 3
+
+
+def fake_age(value: str, faker: SeededFaker) -> str | None:
+    """Replace every number of an age, in digits or in English or Spanish words.
+
+    None if there is no number.
+    """
+    if not _number_pattern().search(value):
+        return None
+    return _number_pattern().sub(lambda match: _other_age(match[0], faker.rng), value)
+
+
+def fake_age_over_89(value: str, faker: SeededFaker) -> str | None:
+    """Replace an age above 89, and leave every other unchanged, as HIPAA allows."""
+    return fake_age(value, faker) if is_over_89(value) else value
+
+
+def is_over_89(value: str) -> bool:
+    """Return True if an age has a number above 89.
+
+    >>> is_over_89("noventa y un años")
+    True
+    """
+    return any(_parse(match[0])[0] > _MAX_AGE for match in _number_pattern().finditer(value))
+
+
+def normalize_age(value: str) -> str:
+    """Return the numbers of an age in digits, so that `47` and `47 years` are the same age.
+
+    >>> normalize_age("cuarenta y siete años")
+    '47'
+    """
+    return " ".join(str(_parse(match[0])[0]) for match in _number_pattern().finditer(value))
+
+
+def _other_age(written: str, rng: Random) -> str:
+    number, language = _parse(written)
+    if number > _MAX_AGE:
+        return f"{_MAX_AGE + 1}+"
+    lowest = max(min(number, 1), number - _MAX_CHANGE)
+    highest = min(_MAX_AGE, number + _MAX_CHANGE)
+    other = rng.choice([age for age in range(lowest, highest + 1) if age != number])
+    if not language:
+        return f"{other:0{len(written)}}"
+    word = _words(language)[other]
+    return word.capitalize() if written[0].isupper() else word
+
+
+def _parse(written: str) -> tuple[int, str]:
+    """Return a number and the language of its word, which is empty for digits."""
+    if written[0].isdigit():
+        return int(written.rstrip("+")), ""
+    return _numbers()[written.casefold()]
 
 
 @cache
 def _words(language: str) -> Mapping[int, str]:
-    """Return the words of a language for 0 to 99."""
-    units = _UNITS[language].split()
-    words = dict(enumerate(units))
-    first = (len(units) + 9) // 10 * 10
-    for ten, name in enumerate(_TENS[language].split()):
-        words[first + 10 * ten] = name
+    """Return the number words of a language, from 0 to 99."""
+    numbers = word_lists().numbers[language]
+    words = dict(enumerate(numbers.units))
+    first = (len(numbers.units) + 9) // 10 * 10
+    for index, ten in enumerate(numbers.tens):
+        words[first + 10 * index] = ten
         for unit in range(1, 10):
-            words[first + 10 * ten + unit] = name + _JOINT[language] + units[unit]
+            words[first + 10 * index + unit] = ten + numbers.joiner + numbers.units[unit]
     return words
 
 
 @cache
 def _numbers() -> Mapping[str, tuple[int, str]]:
-    """Return what each word stands for, and its language."""
-    found = {word: (n, language) for language in _UNITS for n, word in _words(language).items()}
-    found |= {word.replace("-", " "): entry for word, entry in found.items()}
-    found |= {word[:-1]: one for word, one in found.items() if word.endswith(" y uno")}
-    return found | {
-        **{"un": (1, "es"), "una": (1, "es"), "cien": (100, "es"), "hundred": (100, "en")},
-        **{"veintiún": (21, "es"), "dieciseis": (16, "es"), "veintidos": (22, "es")},
-        **{"veintitres": (23, "es"), "veintiseis": (26, "es")},
+    """Return the number and the language of every number word."""
+    languages = word_lists().numbers
+    numbers = {
+        word: (number, language)
+        for language in languages
+        for number, word in _words(language).items()
+    }
+    numbers |= {word.replace("-", " "): entry for word, entry in numbers.items()}
+    # Before a noun, Spanish shortens `uno`: treinta y un años.
+    numbers |= {word[:-1]: entry for word, entry in numbers.items() if word.endswith(" y uno")}
+    return numbers | {
+        word: (number, language)
+        for language, words in languages.items()
+        for word, number in words.variants.items()
     }
 
 
 @cache
-def _pattern() -> re.Pattern[str]:
-    words = "|".join(sorted(map(re.escape, _numbers()), key=len, reverse=True))
-    return re.compile(rf"\d+\+?|\b(?:{words})\b", re.IGNORECASE)
-
-
-def invent_age(value: str, invention: Invention) -> str | None:
-    """Replace every number of an age, in digits or in English or Spanish words.
-
-    None where there is no number.
-    """
-    if not _pattern().search(value):
-        return None
-    return _pattern().sub(lambda found: _moved(found[0], invention.random), value)
-
-
-def invent_age_over_89(value: str, invention: Invention) -> str | None:
-    """Replace an age above 89, and leave every other as it is, as HIPAA allows."""
-    return invent_age(value, invention) if is_over_89(value) else value
-
-
-def is_over_89(value: str) -> bool:
-    """Tell whether an age has a number above 89.
-
-    >>> is_over_89("noventa y un años")
-    True
-    """
-    return any(_read(found[0])[0] > _TOP for found in _pattern().finditer(value))
-
-
-def numbers_of(value: str) -> str:
-    """Return the numbers of an age, in digits: `47` and `47 years` are one age.
-
-    >>> numbers_of("cuarenta y siete años")
-    '47'
-    """
-    return " ".join(str(_read(found[0])[0]) for found in _pattern().finditer(value))
-
-
-def _read(word: str) -> tuple[int, str]:
-    if word[0].isdigit():
-        return int(word.rstrip("+")), ""
-    return _numbers()[word.casefold()]
-
-
-def _moved(word: str, random: Random) -> str:
-    number, language = _read(word)
-    if number > _TOP:
-        return f"{_TOP + 1}+"
-    least, most = min(number, 1), _TOP
-    near = range(max(least, number - _FURTHEST), min(most, number + _FURTHEST) + 1)
-    other = random.choice([one for one in near if one != number])
-    if not language:
-        return f"{other:0{len(word)}}"
-    return _words(language)[other].capitalize() if word[0].isupper() else _words(language)[other]
+def _number_pattern() -> re.Pattern[str]:
+    return re.compile(rf"\d+\+?|\b{alternation(_numbers())}\b", re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""Named regular expressions of the user's own, looked for beside what the model finds."""
+"""Custom patterns: the user's regular expressions, applied beside the model."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from pydantic import field_validator
 
 from annoseq.data.markup import is_label
-from annoseq.deid.redaction import Find
-from annoseq.tokenization.regex_patterns import Expression, matches, read_expressions
+from annoseq.deid.redaction import DetectedSpan
+from annoseq.tokenization.regex_patterns import RegexPattern, matches, read_regex_patterns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,46 +20,51 @@ if TYPE_CHECKING:
 _EXAMPLE = "label = \"LABEL\" and pattern = 'EXPRESSION', and ignore_case = true if you like"
 
 
-class _Entry(Expression):
+class _PatternEntry(RegexPattern):
     label: str
 
     @field_validator("label")
     @classmethod
-    def _is_label(cls, label: str) -> str:
+    def _check_label(cls, label: str) -> str:
         if not is_label(label):
             raise ValueError(f"{label!r} has white space, braces or backslashes")
         return label
 
 
 @dataclass(frozen=True)
-class Pattern:
-    """An expression; its group `value`, or else all of it, is what is found."""
+class CustomPattern:
+    """A labelled regular expression; it detects its group `value`, or else its whole match."""
 
     name: str
     label: str
     expression: regex.Pattern[str]
 
-    def find(self, text: str, *, where: str, seconds: float | None = None) -> Iterator[Find]:
-        """Find the pattern in a text; `where` names the text.
+    def find(
+        self, text: str, *, where: str, seconds: float | None = None
+    ) -> Iterator[DetectedSpan]:
+        """Yield the matches in a text, which error messages call `where`.
 
         Raises:
-            OptionError: it takes too long.
+            OptionError: matching takes longer than `seconds`.
         """
-        found = matches(self.expression, text, name=self.name, where=where, seconds=seconds)
-        for start, end in found:
-            yield Find(start, end, self.label, by="pattern")
+        for start, end in matches(
+            self.expression, text, name=self.name, where=where, seconds=seconds
+        ):
+            yield DetectedSpan(start, end, self.label, source="pattern")
 
 
-def load_patterns(path: Path) -> list[Pattern]:
-    """Read patterns from a TOML file: a table for each, `label` and `pattern` in it.
+def load_patterns(path: Path) -> list[CustomPattern]:
+    """Read patterns from a TOML file: a table with `label` and `pattern` for each.
 
     Raises:
-        OptionError: the file cannot be read, or a pattern makes no sense.
+        OptionError: the file cannot be read, or an entry is invalid.
     """
-    entries = read_expressions(path, _Entry, option="--also", example=_EXAMPLE)
-    return [Pattern(name, one.label, one.compile()) for name, one in entries.items()]
+    entries = read_regex_patterns(path, _PatternEntry, option="--patterns", example=_EXAMPLE)
+    return [CustomPattern(name, entry.label, entry.compile()) for name, entry in entries.items()]
 
 
-def find_patterns(patterns: Sequence[Pattern], text: str, *, where: str) -> list[Find]:
-    """Find all patterns in a text."""
-    return [found for pattern in patterns for found in pattern.find(text, where=where)]
+def find_patterns(
+    patterns: Sequence[CustomPattern], text: str, *, where: str
+) -> list[DetectedSpan]:
+    """Return the matches of all patterns in a text."""
+    return [span for pattern in patterns for span in pattern.find(text, where=where)]

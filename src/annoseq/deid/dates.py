@@ -1,178 +1,179 @@
-"""Dates moved by a number of days and written as they were.
+"""Date shifting: dates move by a number of days and keep the format in which they are written.
 
-A value may hold several dates, parts of dates, and the small words between them. If anything else
-is in it, it is not understood, and is not guessed at.
+A value may hold several dates, parts of dates, and the words between them. A value with any other
+word is not understood, and is not shifted.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
+from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from annoseq.deid.date_words import DateWords
+from annoseq.deid.faker_values import match_case
+from annoseq.deid.word_lists import CalendarNames, alternation, word_lists
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from random import Random
 
 _DAY = r"(?<!\d)\d{1,2}"
-_YEAR = r"(?:1[5-9]|2[01])\d\d(?!\d)"
+_YEAR_DIGITS = r"(?:1[5-9]|2[01])\d\d"
+_YEAR = rf"{_YEAR_DIGITS}(?!\d)"
 _SHORT_YEAR = r"(?<!\d)\d\d(?!\d)"
-_SMALL = r"(?:de[lnrs]?|d[ií]a|of|the|el|le|la|d['’]|em|en|du)"
-_BETWEEN = rf"(?:\s*(?:[-/.,]\s*)?(?:\b{_SMALL}\b\s*)*)"
-_ORDINAL = r"(?:(?P<o>st|nd|rd|th)|[ºª°]|er\b|\.)?"
-_TIME = r"\d{1,2}(?:[:h]\d{2}){1,2}(?:\.\d+)?\s*(?:[ap]\.?m\b\.?|hrs?\b\.?|horas\b|h\b|z\b)?"
-_FILLER = re.compile(
-    rf"""(?ix) {_SMALL}\b | (?:about|around|early|late|mid|end|on|in|at|to|and|until|since|from
-    |between|through|last|next|this|past|year|years|month|day|morning|afternoon|evening|night
-    |a|al|y|e|o|u|hasta|desde|entre|finales|final|mediados|principios|primeros|comienzos|inicios
-    |mes|año|años|fecha|las|los|pasado|próximo|actual|und|et|bis|am|im|vom)\b | [^\w]"""
+_ANY_YEAR = rf"{_YEAR}|['’]?(?:{_SHORT_YEAR})"
+_ORDINAL = r"(?:(?P<ordinal>st|nd|rd|th)|[ºª°]|er\b|\.)?"
+_TIME = re.compile(
+    r"\d{1,2}(?:[:h]\d{2}){1,2}(?:\.\d+)?\s*(?:[ap]\.?m\b\.?|hrs?\b\.?|horas\b|h\b|z\b)?",
+    re.IGNORECASE,
 )
-
-
-class _Fields(NamedTuple):
-    """What a match says; a part that it does not say is None."""
-
-    year: int | None
-    month: int | None
-    day: int | None
-
-    def date(self) -> date:
-        """Return the date that is meant, or the middle of what is meant."""
-        leap = self.year is None and (self.month, self.day) == (2, 29)
-        year = (2000 if leap else 2001) if self.year is None else self.year
-        month = 7 if self.month is None else self.month
-        middle = 1 if self.month is None else 15
-        return date(year, month, middle if self.day is None else self.day)
+_NUMERIC_DATE = re.compile(r"(?<!\d)(\d\d?)\s?[-/.]\s?(\d\d?)\s?[-/.]\s?(?:\d{4}|\d\d)(?!\d)")
+_ABBREVIATION = 3
+"""Letters of the shortest abbreviation of a month or a weekday."""
 
 
 class DateShifter:
-    """Moves dates; `is_day_first` reads 3/4/2010 as the third of April."""
+    """Shifts dates; `is_day_first` reads 3/4/2010 as the third of April."""
 
     def __init__(self, language: str, *, is_day_first: bool) -> None:
-        self._words = DateWords(language)
+        self._vocabulary = DateVocabulary(language)
         self._is_day_first = is_day_first
 
     def shift(self, value: str, days: int, *, is_day_first: bool | None = None) -> str | None:
-        """Move every date of a value; None if the value is not understood.
+        """Shift every date of a value; None if the value is not understood.
 
         >>> DateShifter("en", is_day_first=False).shift("the 3rd of March, 2018", 400)
         'the 7th of April, 2019'
         """
         day_first = self._is_day_first if is_day_first is None else is_day_first
         pieces: list[str] = []
-        place = count = 0
-        while place < len(value):
-            if moved := self._at(value, place, days, day_first):
-                text, place = moved
+        cursor = dates = 0
+        while cursor < len(value):
+            if shifted := self._shift_at(value, cursor, days, day_first):
+                text, cursor = shifted
                 pieces.append(text)
-                count += 1
-            elif time := re.compile(_TIME, re.IGNORECASE).match(value, place):
-                pieces.append(time[0])
-                place = time.end()
-            elif filler := _FILLER.match(value, place):
-                pieces.append(filler[0])
-                place = filler.end()
+                dates += 1
+            elif match := self._match_context(value, cursor):
+                pieces.append(match[0])
+                cursor = match.end()
             else:
                 return None
-        return "".join(pieces) if count else None
+        return "".join(pieces) if dates else None
 
-    def _at(self, value: str, place: int, days: int, day_first: bool) -> tuple[str, int] | None:
+    def _shift_at(
+        self, value: str, cursor: int, days: int, day_first: bool
+    ) -> tuple[str, int] | None:
+        """Shift the date that begins at `cursor`; return it with the end of the original."""
         for pattern in self._patterns:
-            found = pattern.match(value, place)
-            if found is None:
+            match = pattern.match(value, cursor)
+            if match is None:
                 continue
             try:
-                return self._moved(found, days, day_first), found.end()
+                return self._shift_match(match, days, day_first), match.end()
             except (ValueError, OverflowError):
-                continue  # no such day: perhaps it is a shorter date
+                continue  # no such day: a shorter pattern may match
         return None
 
-    def _moved(self, found: re.Match[str], days: int, day_first: bool) -> str:
-        groups = {name: text for name, text in found.groupdict().items() if text is not None}
-        if "weekday" in groups:
-            return self._words.weekday(found[0], days)
-        if "season" in groups:
-            index = self._words.seasons[found[0].casefold()].place
-            middle = date(2001, (1, 4, 7, 10)[index], 15)
-            return self._words.season(found[0], (middle + timedelta(days)).month)
-        names = _roles(groups, day_first)
-        fields = self._fields(groups, names)
-        moved = fields.date() + timedelta(days)
-        is_dashed = "mon" in groups and f"-{groups['mon']}" in found[0]
-        numbers = [groups[name] for name, role in names.items() if role in {"day", "month"}]
-        is_padded = all(len(text) == 2 for text in numbers) and (
-            "mon" not in groups or is_dashed or any(text[0] == "0" for text in numbers)
-        )
-        new: dict[str, str] = {}
-        for name, text in groups.items():
-            match names.get(name):
-                case "day":
-                    new[name] = f"{moved.day:0{2 if is_padded else 1}}"
-                case "month":
-                    new[name] = f"{moved.month:0{2 if is_padded else 1}}"
-                case "year":
-                    new[name] = f"{moved.year:04}"[-len(text) :]
-                case "name":
-                    new[name] = self._words.month(text, moved.month, is_short=is_dashed)
-                case "ordinal":
-                    ending = _ending(moved.day)
-                    new[name] = ending.upper() if text.isupper() else ending
-        return _put(found, new)
+    def _match_context(self, value: str, cursor: int) -> re.Match[str] | None:
+        """Match a time, a word or a sign that stands between dates and stays as it is."""
+        return _TIME.match(value, cursor) or self._context.match(value, cursor)
 
-    def _fields(self, groups: Mapping[str, str], names: Mapping[str, str]) -> _Fields:
-        said = {names[name]: text for name, text in groups.items() if name in names}
-        month = int(said["month"]) if "month" in said else None
-        if "name" in said:
-            month = self._words.months[said["name"].rstrip(".").casefold()].place + 1
-        year = said.get("year")
-        return _Fields(
-            _whole_year(year) if year else None, month, int(said["day"]) if "day" in said else None
-        )
+    def _shift_match(self, match: re.Match[str], days: int, day_first: bool) -> str:
+        fields = {name: text for name, text in match.groupdict().items() if text is not None}
+        if "weekday" in fields:
+            return self._vocabulary.shift_weekday(match[0], days)
+        if "season" in fields:
+            return self._vocabulary.shift_season(match[0], days)
+        roles = {name: _role(name, fields, day_first) for name in fields}
+        day = self._parse(fields, roles) + timedelta(days)
+        form = _NumberFormat.of(match, fields, roles)
+        shifted = {
+            name: self._format(fields[name], role, day, form)
+            for name, role in roles.items()
+            if role
+        }
+        return _replace_groups(match, shifted)
+
+    def _parse(self, fields: Mapping[str, str], roles: Mapping[str, str]) -> date:
+        """Return the date that is written, or the middle of the period that is written."""
+        texts = {roles[name]: text for name, text in fields.items()}
+        month = int(texts["month"]) if "month" in texts else None
+        if "name" in texts:
+            month = self._vocabulary.months[_bare(texts["name"]).casefold()].position + 1
+        day = int(texts["day"]) if "day" in texts else None
+        is_leap_day = (month, day) == (2, 29)
+        unknown_year = 2000 if is_leap_day else 2001
+        year = _full_year(texts["year"]) if "year" in texts else unknown_year
+        if month is None:
+            return date(year, 7, 1)
+        return date(year, month, 15 if day is None else day)
+
+    def _format(self, written: str, role: str, day: date, form: _NumberFormat) -> str:
+        """Write a field of a date as it was written before."""
+        match role:
+            case "day":
+                return f"{day.day:0{form.width}}"
+            case "month":
+                return f"{day.month:0{form.width}}"
+            case "year":
+                apostrophe = written[: len(written) - len(_digits(written))]
+                return apostrophe + f"{day.year:04}"[-len(_digits(written)) :]
+            case "name":
+                return self._vocabulary.month(written, day.month, is_abbreviated=form.is_dashed)
+            case _:
+                ending = _ordinal_ending(day.day)
+                return ending.upper() if written.isupper() else ending
+
+    @cached_property
+    def _context(self) -> re.Pattern[str]:
+        dates = word_lists().dates
+        words = alternation([*dates.connectors, *dates.context])
+        return re.compile(rf"{words}\b|[^\w]", re.IGNORECASE)
 
     @cached_property
     def _patterns(self) -> list[re.Pattern[str]]:
-        """Return the shapes of dates, the more telling ones first."""
-        words = self._words
-        month = words.pattern(words.months)
-        any_year = rf"{_YEAR}|['’]?(?:{_SHORT_YEAR})"
-        shapes = (
-            rf"(?P<y>{_YEAR[:-6]})(?P<s>\s?[-/.]\s?)(?P<m>\d\d?)(?P=s)(?P<d>\d\d?)(?!\d)",
-            rf"(?<!\d)(?P<y>{_YEAR[:-6]})(?P<m>\d\d)(?P<d>\d\d)(?!\d)",
-            rf"(?P<a>{_DAY})(?P<s>\s?[-/.]\s?|\s)(?P<b>\d\d?)(?P=s)(?P<y>{_YEAR}|{_SHORT_YEAR})",
-            rf"(?P<d>{_DAY}){_ORDINAL}{_BETWEEN}(?P<mon>{month}){_BETWEEN}(?P<y>{any_year})",
-            rf"(?P<mon>{month}){_BETWEEN}(?P<d>{_DAY}(?!\d)){_ORDINAL}{_BETWEEN}(?P<y>{any_year})",
-            rf"(?P<mon>{month}){_BETWEEN}(?P<y>{_YEAR}|['’](?:{_SHORT_YEAR}))",
-            rf"(?P<d>{_DAY}){_ORDINAL}{_BETWEEN}(?P<mon>{month})",
-            rf"(?P<mon>{month}){_BETWEEN}(?P<d>{_DAY}(?!\d)){_ORDINAL}",
-            rf"(?P<mon>{month}){_BETWEEN}(?P<y>{_SHORT_YEAR})",
-            rf"(?P<m>{_DAY})\s?[-/.]\s?(?P<y>{_YEAR})",
-            rf"(?P<y>{_YEAR[:-6]})[-/](?P<m>\d\d)(?!\d)",
+        """Return the patterns of dates, more specific ones first."""
+        words = self._vocabulary
+        connector = alternation(word_lists().dates.connectors)
+        between = rf"(?:\s*(?:[-/.,]\s*)?(?:\b{connector}\b\s*)*)"
+        month = rf"(?P<name>{words.pattern(words.months)})"
+        day = rf"(?P<day>{_DAY})"
+        last_day = rf"(?P<day>{_DAY}(?!\d))"
+        patterns = (
+            rf"(?P<year>{_YEAR_DIGITS})(?P<s>\s?[-/.]\s?)(?P<month>\d\d?)(?P=s)(?P<day>\d\d?)(?!\d)",
+            rf"(?<!\d)(?P<year>{_YEAR_DIGITS})(?P<month>\d\d)(?P<day>\d\d)(?!\d)",
+            rf"(?P<a>{_DAY})(?P<s>\s?[-/.]\s?|\s)(?P<b>\d\d?)(?P=s)(?P<year>{_YEAR}|{_SHORT_YEAR})",
+            rf"{day}{_ORDINAL}{between}{month}{between}(?P<year>{_ANY_YEAR})",
+            rf"{month}{between}{last_day}{_ORDINAL}{between}(?P<year>{_ANY_YEAR})",
+            rf"{month}{between}(?P<year>{_YEAR}|['’](?:{_SHORT_YEAR}))",
+            rf"{day}{_ORDINAL}{between}{month}",
+            rf"{month}{between}{last_day}{_ORDINAL}",
+            rf"{month}{between}(?P<year>{_SHORT_YEAR})",
+            rf"(?P<month>{_DAY})\s?[-/.]\s?(?P<year>{_YEAR})",
+            rf"(?P<year>{_YEAR_DIGITS})[-/](?P<month>\d\d)(?!\d)",
             rf"(?P<a>{_DAY})[-/.](?P<b>\d\d?)(?!\d|:)",
-            rf"(?P<m>{_DAY})[-/](?P<y>{_SHORT_YEAR})",
-            rf"(?<!\d)(?P<y>{_YEAR})",
-            rf"['’](?P<y>{_SHORT_YEAR})",
-            rf"(?P<mon>{month})",
+            rf"(?P<month>{_DAY})[-/](?P<year>{_SHORT_YEAR})",
+            rf"(?<!\d)(?P<year>{_YEAR})",
+            rf"['’](?P<year>{_SHORT_YEAR})",
+            month,
             rf"(?P<weekday>{words.pattern(words.weekdays)})",
-            rf"(?P<season>{words.pattern(words.seasons)[:-3]})",
+            rf"(?P<season>\b{alternation(words.seasons)}\b)",
         )
-        return [re.compile(shape, re.IGNORECASE) for shape in shapes]
-
-
-_NUMERIC = re.compile(r"(?<!\d)(\d\d?)\s?[-/.]\s?(\d\d?)\s?[-/.]\s?(?:\d{4}|\d\d)(?!\d)")
+        return [re.compile(pattern, re.IGNORECASE) for pattern in patterns]
 
 
 def reads_day_first(values: Iterable[str]) -> bool | None:
-    """Tell by the dates of a document whether the day comes first; None if they do not tell.
+    """Infer from a document's dates if the day comes first; None if they leave it open.
 
     >>> reads_day_first(["3/4/2010", "25/4/2010"])
     True
     """
     for value in values:
-        for found in _NUMERIC.finditer(value):
-            first, second = int(found[1]), int(found[2])
+        for match in _NUMERIC_DATE.finditer(value):
+            first, second = int(match[1]), int(match[2])
             if first <= 12 < second:
                 return False
             if second <= 12 < first:
@@ -180,48 +181,167 @@ def reads_day_first(values: Iterable[str]) -> bool | None:
     return None
 
 
-def draw_shift(random: Random) -> int:
+def draw_shift(rng: Random) -> int:
     """Draw a number of days: one to five years, either way, and never near a whole year.
 
-    So every part of a date changes, wherever it stands alone: its year, its month, its season, and
-    its weekday.
+    So every part of a date changes, also where it is written alone: its year, its month, its
+    season, and its weekday.
     """
     while True:
-        days = 365 * random.randint(1, 4) + random.randint(92, 273)
+        days = 365 * rng.randint(1, 4) + rng.randint(92, 273)
         if days % 7:
-            return random.choice((-days, days))
+            return rng.choice((-days, days))
 
 
-def _roles(groups: Mapping[str, str], day_first: bool) -> dict[str, str]:
-    """Say which group is what; of two numbers, the one above 12 is the day."""
-    roles = {"d": "day", "m": "month", "y": "year", "mon": "name", "o": "ordinal"}
-    if "a" in groups:
-        first, second = int(groups["a"]), int(groups["b"])
-        is_day_first = first > 12 or (day_first and second <= 12)
-        roles |= {"a": "day", "b": "month"} if is_day_first else {"a": "month", "b": "day"}
-    return {name: role for name, role in roles.items() if name in groups}
+class _NumberFormat(NamedTuple):
+    """Format of the numbers of a date: digits of day and month, and the dashes of 24-APR-2012."""
+
+    width: int
+    is_dashed: bool
+
+    @classmethod
+    def of(
+        cls, match: re.Match[str], fields: Mapping[str, str], roles: Mapping[str, str]
+    ) -> _NumberFormat:
+        is_dashed = "name" in fields and f"-{fields['name']}" in match[0]
+        numbers = [fields[name] for name, role in roles.items() if role in {"day", "month"}]
+        has_two_digits = all(len(number) == 2 for number in numbers)
+        # Beside the name of a month, 12 alone does not tell if 3 is written 03.
+        is_padded = "name" not in fields or is_dashed or any(n[0] == "0" for n in numbers)
+        return cls(2 if has_two_digits and is_padded else 1, is_dashed)
 
 
-def _whole_year(text: str) -> int:
-    digits = text.lstrip("'’")
-    year = int(digits)
-    return year if len(digits) == 4 else year + (2000 if year < 50 else 1900)
+def _role(name: str, fields: Mapping[str, str], day_first: bool) -> str:
+    """Return the role of a group of a pattern; of two numbers, one above 12 is the day."""
+    if name not in {"a", "b"}:
+        return "" if name == "s" else name
+    first, second = int(fields["a"]), int(fields["b"])
+    is_day_first = first > 12 or (day_first and second <= 12)
+    return "day" if is_day_first == (name == "a") else "month"
 
 
-def _put(found: re.Match[str], new: Mapping[str, str]) -> str:
-    """Write a match with other texts for some of its groups."""
+def _digits(year: str) -> str:
+    return year.lstrip("'’")
+
+
+def _full_year(written: str) -> int:
+    year = int(_digits(written))
+    if len(_digits(written)) == 4:
+        return year
+    return year + (2000 if year < 50 else 1900)
+
+
+def _replace_groups(match: re.Match[str], texts: Mapping[str, str]) -> str:
+    """Return the text of a match with other texts for some of its groups."""
     pieces: list[str] = []
-    cursor = found.start()
-    for name in sorted(new, key=found.start):
-        text = new[name]
-        if found[name].startswith(("'", "’")) and name == "y":
-            text = found[name][0] + text[-len(found[name]) + 1 :]
-        pieces += [found.string[cursor : found.start(name)], text]
-        cursor = found.end(name)
-    return "".join([*pieces, found.string[cursor : found.end()]])
+    cursor = match.start()
+    for name in sorted(texts, key=match.start):
+        pieces += [match.string[cursor : match.start(name)], texts[name]]
+        cursor = match.end(name)
+    return "".join([*pieces, match.string[cursor : match.end()]])
 
 
-def _ending(day: int) -> str:
+def _ordinal_ending(day: int) -> str:
     if day in (11, 12, 13):
         return "th"
     return {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th")
+
+
+class CalendarWord(NamedTuple):
+    """A month, a weekday or a season of a language, by its position among them."""
+
+    language: str
+    position: int
+    is_abbreviated: bool
+
+
+@dataclass(frozen=True)
+class DateVocabulary:
+    """Names of months, weekdays and seasons in all languages, in lower case.
+
+    A word that several languages share belongs to `language` if that is one of them, else to the
+    first in the order of the word lists.
+    """
+
+    language: str
+
+    @cached_property
+    def months(self) -> Mapping[str, CalendarWord]:
+        """Months, also abbreviated to three letters or more."""
+        return self._index(lambda names: names.months, is_abbreviated=True)
+
+    @cached_property
+    def weekdays(self) -> Mapping[str, CalendarWord]:
+        """Weekdays from Sunday, also abbreviated."""
+        return self._index(lambda names: names.weekdays, is_abbreviated=True)
+
+    @cached_property
+    def seasons(self) -> Mapping[str, CalendarWord]:
+        """Seasons from winter."""
+        return self._index(lambda names: names.seasons, is_abbreviated=False)
+
+    @staticmethod
+    def pattern(words: Mapping[str, CalendarWord]) -> str:
+        """Return a regular expression for any of some words, with or without a full stop."""
+        return rf"\b{alternation(words)}\b\.?"
+
+    def month(self, written: str, month: int, *, is_abbreviated: bool) -> str:
+        """Write a month (from 1) as `written` is: abbreviated, in capitals, with a full stop."""
+        bare = _bare(written)
+        word = self.months[bare.casefold()]
+        name = _names(word.language).months[month - 1]
+        # `May` is a whole name; only the format of its date tells if it is an abbreviation.
+        is_short = word.is_abbreviated or (is_abbreviated and len(bare) == _ABBREVIATION)
+        return _restore_style(written, name[:_ABBREVIATION] if is_short else name)
+
+    def shift_weekday(self, written: str, days: int) -> str:
+        """Write the weekday that is `days` after `written`."""
+        bare = _bare(written)
+        word = self.weekdays[bare.casefold()]
+        name = _names(word.language).weekdays[(word.position + days) % 7]
+        return _restore_style(written, name[: len(bare)] if word.is_abbreviated else name)
+
+    def shift_season(self, written: str, days: int) -> str:
+        """Write the season that is `days` after the middle of `written`."""
+        word = self.seasons[written.casefold()]
+        middle = date(2001, 3 * word.position + 1, 15)
+        season = (middle + timedelta(days)).month % 12 // 3
+        return _restore_style(written, _names(word.language).seasons[season])
+
+    def _index(
+        self, select: Callable[[CalendarNames], tuple[str, ...]], *, is_abbreviated: bool
+    ) -> dict[str, CalendarWord]:
+        dates = word_lists().dates
+        words: dict[str, CalendarWord] = {}
+        for language in sorted(dates.languages, key=lambda language: language != self.language):
+            names = select(dates.languages[language])
+            for index, name in enumerate(names):
+                words.setdefault(name, CalendarWord(language, index, is_abbreviated=False))
+            for text, index in _abbreviations(names) if is_abbreviated else ():
+                words.setdefault(text, CalendarWord(language, index, is_abbreviated=True))
+        variants = {new: words[name] for new, name in dates.variants.items() if name in words}
+        return words | variants
+
+
+def _names(language: str) -> CalendarNames:
+    return word_lists().dates.languages[language]
+
+
+def _abbreviations(names: tuple[str, ...]) -> Iterator[tuple[str, int]]:
+    """Yield the abbreviations of three or four letters that belong to one name alone."""
+    prefixes = Counter(name[:size] for name in names for size in range(_ABBREVIATION, len(name)))
+    for index, name in enumerate(names):
+        for size in range(_ABBREVIATION, min(5, len(name))):
+            if prefixes[name[:size]] == 1:
+                yield name[:size], index
+
+
+def _bare(written: str) -> str:
+    return written.rstrip(".")
+
+
+def _restore_style(written: str, name: str) -> str:
+    """Write a name with the capitals and the full stop of another."""
+    bare = _bare(written)
+    name = name.capitalize() if bare[:1].isupper() else name.lower()
+    return match_case(bare, name) + written[len(bare) :]

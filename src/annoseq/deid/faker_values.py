@@ -1,4 +1,4 @@
-"""Surrogate values drawn by Faker: the seeded draws, and people's names."""
+"""Surrogate values drawn by Faker: seeded draws in a locale, and names of people."""
 
 from __future__ import annotations
 
@@ -10,18 +10,25 @@ from typing import TYPE_CHECKING
 from faker import Faker
 from faker.config import AVAILABLE_LOCALES
 
+from annoseq.deid.word_lists import word_lists
 from annoseq.errors import OptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Mapping
     from random import Random
 
+WORD = re.compile(r"(?:[^\W\d_][\u0300-\u036f]*)+")
+_MAX_INITIALS = 3
+"""Capitals without a vowel after the first are initials up to this number: JD, ASB."""
+_WHOLE_NAMES = {"Ciudad": "Ciudad Real"}
+"""Names of which Faker has only a part."""
 
-class Inventor:
-    """Invents in one locale, such as `en_US`.
+
+class LocaleFaker:
+    """Faker in one locale, such as `en_US`.
 
     Raises:
-        OptionError: Faker knows no such locale.
+        OptionError: Faker has no such locale.
     """
 
     def __init__(self, locale: str) -> None:
@@ -34,133 +41,125 @@ class Inventor:
         self.language = locale[:2]
         self._faker = Faker(locale)
 
-    def draw(self, random: Random) -> Invention:
-        """Begin the draws for one value."""
-        self._faker.seed_instance(random.getrandbits(64))
-        return Invention(self._faker, random)
+    def seeded(self, rng: Random) -> SeededFaker:
+        """Seed Faker for one value; draws for an earlier value must be over."""
+        self._faker.seed_instance(rng.getrandbits(64))
+        return SeededFaker(self._faker, rng)
 
     @cached_property
-    def male(self) -> frozenset[str]:
-        """First names of men, in lower case."""
-        return _names(self._faker, "first_names_male") | _names(Faker("en_US"), "first_names_male")
+    def male_names(self) -> frozenset[str]:
+        """First names of men in lower case: those of the locale, and English ones."""
+        return self._first_names("first_names_male")
 
     @cached_property
-    def female(self) -> frozenset[str]:
-        """First names of women, in lower case."""
-        other = Faker("en_US")
-        return _names(self._faker, "first_names_female") | _names(other, "first_names_female")
+    def female_names(self) -> frozenset[str]:
+        """First names of women in lower case: those of the locale, and English ones."""
+        return self._first_names("first_names_female")
+
+    def _first_names(self, attribute: str) -> frozenset[str]:
+        return _provider_names(self._faker, attribute) | _provider_names(Faker("en_US"), attribute)
 
 
-def _names(faker: Faker, collection: str) -> frozenset[str]:
+def _provider_names(faker: Faker, attribute: str) -> frozenset[str]:
     for provider in faker.get_providers():
-        if names := getattr(provider, collection, None):
+        if names := getattr(provider, attribute, None):
             return frozenset(name.casefold() for name in names)
     return frozenset()
 
 
-_WHOLE = {"Ciudad": "Ciudad Real"}
-"""Names of which Faker has a part only."""
-
-
 @dataclass(frozen=True, slots=True)
-class Invention:
-    """The draws for one value. Not every locale has all of Faker's words: then others stand in."""
+class SeededFaker:
+    """Faker and a random generator, both seeded for one value."""
 
     faker: Faker
-    random: Random
+    rng: Random
 
-    def say(self, *providers: str) -> str:
-        """Return a word of the first of Faker's providers that the locale has."""
+    def fake(self, *providers: str) -> str:
+        """Return a value of the first provider that the locale has, or else a surname."""
         for name in providers:
-            if method := getattr(self.faker, name, None):
-                return _WHOLE.get(said := str(method()), said)
+            if provider := getattr(self.faker, name, None):
+                value = str(provider())
+                return _WHOLE_NAMES.get(value, value)
         return str(self.faker.last_name())
 
 
-def like(value: str, invented: str) -> str:
-    """Write what was invented in capitals or small letters, if the value is.
+def match_case(original: str, surrogate: str) -> str:
+    """Write a surrogate in capitals or in lower case if the original is.
 
-    >>> like("AMES", "Stone")
+    >>> match_case("AMES", "Stone")
     'STONE'
     """
-    if value.isupper() and sum(map(str.isalpha, value)) > 1:
-        return invented.upper()
-    return invented.lower() if value.islower() else invented
+    if original.isupper() and sum(map(str.isalpha, original)) > 1:
+        return surrogate.upper()
+    return surrogate.lower() if original.islower() else surrogate
 
 
-WORD = re.compile(r"(?:[^\W\d_][\u0300-\u036f]*)+")
-_KEPT = re.compile(
-    r"""(?ix) dr | dra | doctora? | profesora? | professor | señor | señora | señorita | mr | mrs
-    | ms | miss | mx | prof | sr | sra | srta | don | doña | dña | md | phd | rn
-    | jr | al | and | bin | d[aeiou] | d[aeo]s | de[lnr] | el | e | i | i[iv] | iii
-    | ibn | l[ae] | l[ao]s | ten | ter | van | von | y | u"""
-)
-"""Titles and particles."""
-_INITIALS = 3
-"""At most as many capitals without a vowel between them are taken for initials: JD, ASB."""
+def fake_name(value: str, surrogate: Callable[[str], str]) -> str | None:
+    """Replace every word of a name but titles and particles, and keep what is between words.
 
-
-def invent_name(value: str, surrogate: Callable[[str], str]) -> str | None:
-    """Replace every word of a name but titles and particles, and keep what is between them.
-
-    `surrogate` gives that of one word. None where no word is left to replace.
+    `surrogate` returns the surrogate of a word. None if there is no word to replace, or a digit.
     """
-    names = [word[0] for word in WORD.finditer(value) if not is_kept(word[0])]
-    if not names or any(map(str.isdigit, value)):
+    words = WORD.findall(value)
+    if all(map(is_title_or_particle, words)) or any(map(str.isdigit, value)):
         return None
-    return WORD.sub(lambda word: word[0] if is_kept(word[0]) else surrogate(word[0]), value)
+
+    def replace(match: re.Match[str]) -> str:
+        return match[0] if is_title_or_particle(match[0]) else surrogate(match[0])
+
+    return WORD.sub(replace, value)
 
 
-def is_kept(word: str) -> bool:
-    """Tell whether a word of a name says nothing of who it is."""
+def is_title_or_particle(word: str) -> bool:
+    """Return True if a word of a name identifies nobody; a capital by itself is an initial."""
     is_initial = len(word) == 1 and word.isupper()
-    return not is_initial and _KEPT.fullmatch(word) is not None
+    return not is_initial and _is_listed(word)
+
+
+def _is_listed(word: str) -> bool:
+    lists = word_lists()
+    return word.casefold() in lists.titles or word.casefold() in lists.particles
 
 
 def is_initials(word: str) -> bool:
-    """Tell whether a word is an initial, or a few.
+    """Return True if a word is an initial, or a few.
 
     >>> is_initials("J"), is_initials("JDB"), is_initials("ANA"), is_initials("Jo")
     (True, True, False, False)
     """
     return len(word) == 1 or (
-        word.isupper() and len(word) <= _INITIALS and not re.search("[AEIOUY]", word[1:])
+        word.isupper() and len(word) <= _MAX_INITIALS and not re.search("[AEIOUY]", word[1:])
     )
 
 
-def invent_word(
-    word: str,
-    invention: Invention,
-    inventor: Inventor,
-    *,
-    initials: Collection[tuple[str, str]] = (),
-) -> str:
-    """Draw a first name of the same gender, a surname, or initials.
+def fake_initials(word: str, faker: SeededFaker, known: Mapping[str, str]) -> str:
+    """Draw other initials.
 
-    What is no known first name is a surname. `initials` pairs the first letters of the document's
-    names with those of their surrogates, so that an initial goes with its name.
+    `known` maps the first letters of a document's names to those of their surrogates, so that an
+    initial agrees with its name.
     """
-    if is_initials(word):
-        known = dict(initials)
-        drawn = "".join(
-            known.get(letter.upper()) or _other_letter(letter, invention) for letter in word
-        )
-        return drawn if word.isupper() else drawn.lower()
-    folded = word.casefold()
-    is_male, is_female = folded in inventor.male, folded in inventor.female
+    initials = "".join(
+        known.get(letter.upper()) or _other_initial(letter, faker) for letter in word
+    )
+    return initials if word.isupper() else initials.lower()
+
+
+def fake_name_word(word: str, faker: SeededFaker, locale: LocaleFaker) -> str:
+    """Draw a first name of the same gender, or a surname for a word that is no known first name."""
+    is_male = word.casefold() in locale.male_names
+    is_female = word.casefold() in locale.female_names
+    if is_male and is_female:
+        is_male = faker.rng.random() < 0.5
     if is_male or is_female:
-        is_male = invention.random.random() < 0.5 if is_male and is_female else is_male
-        drawn = invention.say("first_name_male" if is_male else "first_name_female", "first_name")
+        name = faker.fake("first_name_male" if is_male else "first_name_female", "first_name")
     else:
-        drawn = invention.say("last_name")
-    return like(word, _single(drawn))
+        name = faker.fake("last_name")
+    return match_case(word, _single_word(name))
 
 
-def _single(name: str) -> str:
-    """Return one word of a name: the first that is not a particle."""
-    words = [word[0] for word in WORD.finditer(name)]
-    return next((word for word in words if not _KEPT.fullmatch(word)), name)
+def _single_word(name: str) -> str:
+    """Return the first word of a name that is no particle."""
+    return next((word for word in WORD.findall(name) if not _is_listed(word)), name)
 
 
-def _other_letter(letter: str, invention: Invention) -> str:
-    return invention.random.choice([one for one in "ABCDEFGHJKLMNPRSTW" if one != letter.upper()])
+def _other_initial(letter: str, faker: SeededFaker) -> str:
+    return faker.rng.choice([other for other in "ABCDEFGHJKLMNPRSTW" if other != letter.upper()])

@@ -1,4 +1,4 @@
-"""The secret that all draws come from: random for each run, or read from a key file."""
+"""Keyed random numbers: every draw of a run follows from one secret key."""
 
 from __future__ import annotations
 
@@ -14,27 +14,28 @@ from annoseq.errors import OptionError
 if TYPE_CHECKING:
     from pathlib import Path
 
-_LEAST = 16
-"""Bytes of a key. A shorter one can be guessed, and with it every surrogate undone."""
+_MIN_KEY_BYTES = 16
+"""A shorter key can be guessed, and then every surrogate can be undone."""
 
 
 @dataclass(frozen=True)
-class Secret:
-    """Draws that nobody repeats without the key.
+class KeyedRng:
+    """Random generators seeded with the HMAC-SHA256 of their context under a secret key.
 
-    They differ from document to document, unless `is_consistent`.
+    The draws cannot be repeated without the key. They differ between documents unless
+    `is_consistent`.
     """
 
     key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     is_consistent: bool = False
 
     @classmethod
-    def load(cls, path: Path | None, *, consistent: bool) -> Secret:
-        """Read a key file, or draw a key that is forgotten afterwards.
+    def load(cls, path: Path | None, *, consistent: bool) -> KeyedRng:
+        """Read the key from a file, or draw a random one that is never stored.
 
         Raises:
-            OptionError: the file cannot be read or is too short, or there is none to be
-                consistent by.
+            OptionError: the file cannot be read, the key is too short, or `consistent` without a
+                file.
         """
         if path is None:
             if consistent:
@@ -50,22 +51,22 @@ class Secret:
                 f"{path}: the key cannot be read: {error.strerror}. Make a key once, and guard it: "
                 f"(umask 077; openssl rand -hex 32 > {path})"
             ) from error
-        if len(key) < _LEAST:
+        if len(key) < _MIN_KEY_BYTES:
             raise OptionError(
-                f"{path}: found a key of {len(key)} bytes. Use one of at least {_LEAST}: "
+                f"{path}: found a key of {len(key)} bytes. Use one of at least {_MIN_KEY_BYTES}: "
                 f"(umask 077; openssl rand -hex 32 > {path})"
             )
         return cls(key, consistent)
 
-    def number(self, document: str, *words: str) -> int:
-        """Return the secret number of some words in a document."""
+    def seed(self, document: str, *context: str) -> int:
+        """Return the 256-bit seed for a context in a document."""
         scope = () if self.is_consistent else (document,)
         digest = hmac.new(self.key, digestmod=hashlib.sha256)
-        for word in (str(len(scope)), *scope, *words):
-            data = word.encode("utf-8", "surrogatepass")
+        for item in (str(len(scope)), *scope, *context):
+            data = item.encode("utf-8", "surrogatepass")
             digest.update(len(data).to_bytes(8, "big") + data)
         return int.from_bytes(digest.digest(), "big")
 
-    def random(self, document: str, *words: str) -> Random:
-        """Return a generator of draws for some words in a document."""
-        return Random(self.number(document, *words))
+    def generator(self, document: str, *context: str) -> Random:
+        """Return a random generator for a context in a document."""
+        return Random(self.seed(document, *context))

@@ -11,22 +11,23 @@ from annoseq.data.markup import Span
 from annoseq.data.pairs import read_pairs
 from annoseq.data.text_inputs import read_texts
 from annoseq.errors import AnnoseqError, PairsError
+from annoseq.evaluation.deid_metrics import covered_characters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from annoseq.data.pairs import Pair
-    from annoseq.deid.redaction import Find, Part
+    from annoseq.deid.redaction import DetectedSpan, DocumentPart
 
 
 @dataclass
-class Gold:
-    """What people marked, by the text it is in: annotated texts, or rows of pairs.
+class GoldIdentifiers:
+    """Gold spans of texts, from annotated text files or from a table of pairs.
 
-    A table of texts is compared with the same rows of a table of pairs; files are compared with
-    annotated files of the same names, or with the rows of their documents, whose `doc_id` is the
-    file's name, with or without `.txt`.
+    The rows of a table of texts are compared with the same rows of a table of pairs. A text file
+    is compared with the annotated file of the same name, or with the pairs of its document, whose
+    `doc_id` is the file's name, with or without `.txt`.
     """
 
     name: str
@@ -36,15 +37,15 @@ class Gold:
     documents: dict[str, list[Pair]] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, path: Path) -> Gold:
+    def load(cls, path: Path) -> GoldIdentifiers:
         """Read a folder of annotated .txt files, one such file, or a table of pairs."""
         gold = cls(str(path))
         if path.is_dir():
-            gold.texts = {one.id: one.text for one in read_texts(path, column="")}
+            gold.texts = {text.id: text.text for text in read_texts(path, column="")}
             return gold
         if path.suffix.lower() == ".txt":
-            (one,) = read_texts(path, column="")
-            gold.text = one.text
+            (text,) = read_texts(path, column="")
+            gold.text = text.text
             return gold
         for pair in read_pairs(path):
             gold.rows[str(pair.row)] = pair
@@ -52,34 +53,34 @@ class Gold:
                 gold.documents.setdefault(pair.document, []).append(pair)
         return gold
 
-    def spans(self, part: Part, *, is_row: bool) -> list[Span]:
-        """Return what people marked in a text.
+    def spans(self, part: DocumentPart, *, is_row: bool) -> list[Span]:
+        """Return the gold spans of a text.
 
         Raises:
-            PairsError: there is nothing for this text, or it is for another text.
+            PairsError: there is no gold for the text, or it has another text.
         """
         try:
             if is_row:
                 return self._row_spans(part)
             if self.texts or self.text is not None:
-                return align(part.text, self._annotated(part.id)).spans
+                return align(part.text, self._annotated_text(part.id)).spans
             return self._document_spans(part)
         except PairsError:
             raise
         except AnnoseqError as error:
             raise PairsError(f"{self.name}: the gold of {part.id}: {error}") from error
 
-    def _row_spans(self, part: Part) -> list[Span]:
+    def _row_spans(self, part: DocumentPart) -> list[Span]:
         pair = self.rows.get(part.id)
         if pair is None or pair.source != part.text:
-            found = "is missing" if pair is None else "is of another text"
+            problem = "is missing" if pair is None else "is of another text"
             raise PairsError(
-                f"{self.name}: row {part.id} {found}. Give --gold the same rows as are redacted, "
+                f"{self.name}: row {part.id} {problem}. Give --gold the same rows as are redacted, "
                 "as a table of pairs."
             )
         return align(pair.source, pair.target).spans
 
-    def _annotated(self, name: str) -> str:
+    def _annotated_text(self, name: str) -> str:
         if self.text is not None:
             return self.text
         if name in self.texts:
@@ -89,7 +90,7 @@ class Gold:
             "name for every text."
         )
 
-    def _document_spans(self, part: Part) -> list[Span]:
+    def _document_spans(self, part: DocumentPart) -> list[Span]:
         stem = part.id.removesuffix(".txt")
         names = (part.id, stem, stem.rpartition("/")[2])
         pairs = next((self.documents[name] for name in names if name in self.documents), None)
@@ -99,83 +100,76 @@ class Gold:
                 "doc_id is the file's name, with or without .txt."
             )
         return [
-            span for pair in pairs for span in self._placed(pair, part, is_only=len(pairs) == 1)
+            span for pair in pairs for span in self._shifted(pair, part, is_only=len(pairs) == 1)
         ]
 
-    def _placed(self, pair: Pair, part: Part, *, is_only: bool) -> Sequence[Span]:
-        start = pair.start if pair.start is not None else (0 if is_only else None)
+    def _shifted(self, pair: Pair, part: DocumentPart, *, is_only: bool) -> Sequence[Span]:
+        """Return the spans of a pair with offsets in the text of its document."""
+        start = 0 if pair.start is None and is_only else pair.start
         if start is None or not part.text.startswith(pair.source, start):
             raise PairsError(
                 f"{self.name}: row {pair.row} is not what stands in {part.id} at its start. Give "
                 "--gold the pairs of the texts that are redacted, with their column start."
             )
-        spans = align(pair.source, pair.target).spans
-        return [Span(start + one.start, start + one.end, one.label) for one in spans]
+        return [
+            Span(start + span.start, start + span.end, span.label)
+            for span in align(pair.source, pair.target).spans
+        ]
 
 
 @dataclass
-class Leaks:
-    """Counts over documents. An identifier is missed if any character of it still stands there.
+class LeakCounts:
+    """Counts of missed identifiers over documents.
 
-    White space does not count, whether within an identifier or at its edge.
+    An identifier is missed if any of its characters is not replaced. White space does not count.
     """
 
     documents: int = 0
-    whole: int = 0
+    documents_without_miss: int = 0
     identifiers: int = 0
     missed: int = 0
     characters: int = 0
-    covered: int = 0
+    replaced_characters: int = 0
     missed_by_label: Counter[str] = field(default_factory=Counter)
-    leaking: list[str] = field(default_factory=list)
+    leaking_documents: list[str] = field(default_factory=list)
 
     def add(
-        self, document: str, texts: Iterable[tuple[str, Iterable[Span], Iterable[Find]]]
+        self, document: str, texts: Iterable[tuple[str, Iterable[Span], Iterable[DetectedSpan]]]
     ) -> None:
-        """Count a document: of each text, what people marked and what was replaced."""
+        """Count a document: its texts, each with its gold spans and its replaced spans."""
         missed: Counter[str] = Counter()
-        for text, gold, replaced in texts:
-            hidden = _places(text, replaced)
-            marked: set[int] = set()
+        for text, gold, replaced_spans in texts:
+            replaced = covered_characters(text, replaced_spans)
+            identifying: set[int] = set()
             for span in gold:
-                places = _places(text, [span])
-                marked |= places
+                characters = covered_characters(text, [span])
+                identifying |= characters
                 self.identifiers += 1
-                missed[span.label] += not places <= hidden
-            self.characters += len(marked)
-            self.covered += len(marked & hidden)
-        count = missed.total()
+                missed[span.label] += not characters <= replaced
+            self.characters += len(identifying)
+            self.replaced_characters += len(identifying & replaced)
         self.documents += 1
-        self.missed += count
+        self.missed += missed.total()
         self.missed_by_label += missed
-        if count:
-            self.leaking.append(document)
+        if missed.total():
+            self.leaking_documents.append(document)
         else:
-            self.whole += 1
+            self.documents_without_miss += 1
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values. A share of nothing is None."""
+        """Return the counts as plain values. The share of nothing is None."""
         return {
             "documents": self.documents,
-            "documents_without_a_miss": self.whole,
-            "share_without_a_miss": _share(self.whole, self.documents),
+            "documents_without_a_miss": self.documents_without_miss,
+            "share_without_a_miss": _share(self.documents_without_miss, self.documents),
             "identifiers": self.identifiers,
             "missed": self.missed,
             "recall": _share(self.identifiers - self.missed, self.identifiers),
             "characters": self.characters,
-            "character_recall": _share(self.covered, self.characters),
+            "character_recall": _share(self.replaced_characters, self.characters),
             "missed_by_label": dict(self.missed_by_label.most_common()),
-            "documents_with_a_miss": self.leaking,
+            "documents_with_a_miss": self.leaking_documents,
         }
-
-
-def _places(text: str, spans: Iterable[Span | Find]) -> set[int]:
-    return {
-        place
-        for span in spans
-        for place in range(span.start, span.end)
-        if not text[place].isspace()
-    }
 
 
 def _share(part: int, whole: int) -> float | None:

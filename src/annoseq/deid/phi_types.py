@@ -1,4 +1,4 @@
-"""Which kind of thing a label stands for, and which kinds are looked for everywhere."""
+"""PHI types: the type of identifier behind each label, and the rules of propagation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-Kind = Literal[
+PhiType = Literal[
     "name",
     "username",
     "email",
@@ -36,108 +36,113 @@ Kind = Literal[
     "label",
     "keep",
 ]
-"""`label` has no surrogate but its label; `keep` is left as it is, whatever it is replaced with."""
-Propagation = Literal["parts", "whole", "no"]
+"""Spans of type `label` have no surrogate but their label; those of type `keep` are never
+replaced, in any style."""
+PropagationRule = Literal["parts", "whole", "no"]
 
-_TABLES = {"labels": get_args(Kind), "propagation": get_args(Propagation)}
-_LISTS = ("common", "never")
+_VALUES = {"labels": get_args(PhiType), "propagation": get_args(PropagationRule)}
+_WORD_LISTS = ("common", "never")
 
 
 @dataclass(frozen=True)
-class Table:
-    """Labels to kinds, kinds to how they propagate, and the words that do so less."""
+class PhiTypeTable:
+    """PHI types by label, propagation rules by PHI type, and the words that propagate less.
 
-    labels: Mapping[str, Kind]
-    propagation: Mapping[Kind, Propagation]
+    Words in `common` propagate by themselves only as they were written, words in `never` do not
+    propagate by themselves. Labels and words are in lower case.
+    """
+
+    labels: Mapping[str, PhiType]
+    propagation: Mapping[PhiType, PropagationRule]
     common: frozenset[str]
     never: frozenset[str]
 
-    def kind(self, label: str) -> Kind:
-        """Return what a label stands for: by its whole name, or a part of it.
+    def phi_type(self, label: str) -> PhiType:
+        """Return the PHI type of a label, found by its full name or by a part of it.
 
-        >>> Table.default().kind("NAME:NURSE")
+        >>> PhiTypeTable.default().phi_type("NAME:NURSE")
         'name'
 
         Raises:
-            OptionError: the label stands for nothing.
+            OptionError: the label has no PHI type.
         """
         first, _, second = label.partition(":")
         for name in (label, second, first):
-            if kind := self.labels.get(name.casefold()):
-                return kind
+            if phi_type := self.labels.get(name.casefold()):
+                return phi_type
         raise OptionError(
-            f"the label {label!r} stands for no kind of thing yet. Say in a file for --table which "
-            f'it is: under [labels], a line "{label}" = "KIND", where KIND is one of '
-            f"{', '.join(get_args(Kind))}."
+            f"the label {label!r} has no PHI type yet. Assign one in a file for --phi-types: "
+            f'under [labels], a line "{label}" = "TYPE", where TYPE is one of '
+            f"{', '.join(get_args(PhiType))}."
         )
 
-    def check(self, labels: Iterable[str]) -> None:
-        """Raise unless every label stands for something.
+    def check_labels(self, labels: Iterable[str]) -> None:
+        """Check that every label has a PHI type.
 
         Raises:
-            OptionError: a label stands for nothing.
+            OptionError: a label has none.
         """
         for label in labels:
-            self.kind(label)
+            self.phi_type(label)
 
     @classmethod
-    def default(cls) -> Table:
+    def default(cls) -> PhiTypeTable:
         """Read the table that comes with the package."""
         text = (files(__package__) / "defaults.toml").read_text(encoding="utf-8")
-        return cls({}, {}, frozenset(), frozenset())._over(tomllib.loads(text))
+        return cls({}, {}, frozenset(), frozenset())._updated(tomllib.loads(text))
 
     @classmethod
-    def load(cls, path: Path | None) -> Table:
-        """Read a user's table over the default one.
+    def load(cls, path: Path | None) -> PhiTypeTable:
+        """Read a user's table, whose entries take precedence over the default ones.
 
         Raises:
-            OptionError: the file cannot be read, or says something that makes no sense.
+            OptionError: the file cannot be read, or an entry is invalid.
         """
         default = cls.default()
         if path is None:
             return default
-        return default._over(_checked(read_toml(path, option="--table"), f"--table {path}"))
+        return default._updated(
+            _checked(read_toml(path, option="--phi-types"), f"--phi-types {path}")
+        )
 
-    def _over(self, found: Mapping[str, Any]) -> Table:
-        words = found.get("words", {})
-        new = {label.casefold(): kind for label, kind in found.get("labels", {}).items()}
-        return Table(
-            {**self.labels, **new},
-            {**self.propagation, **found.get("propagation", {})},
+    def _updated(self, content: Mapping[str, Any]) -> PhiTypeTable:
+        words = content.get("words", {})
+        labels = {label.casefold(): value for label, value in content.get("labels", {}).items()}
+        return PhiTypeTable(
+            {**self.labels, **labels},
+            {**self.propagation, **content.get("propagation", {})},
             self.common | {word.casefold() for word in words.get("common", ())},
             self.never | {word.casefold() for word in words.get("never", ())},
         )
 
 
-def _checked(found: dict[str, Any], file: str) -> dict[str, Any]:
-    for table, content in found.items():
-        if table not in {*_TABLES, "words"} or not isinstance(content, dict):
+def _checked(content: dict[str, Any], file: str) -> dict[str, Any]:
+    for table, entries in content.items():
+        if table not in {*_VALUES, "words"} or not isinstance(entries, dict):
             raise OptionError(
                 f"{file}: found {table!r} at the top. Use the tables [labels], [propagation] and "
                 "[words]."
             )
-        for name, value in content.items():
+        for name, value in entries.items():
             _check_entry(file, table, name, value)
-    return found
+    return content
 
 
 def _check_entry(file: str, table: str, name: str, value: object) -> None:
     where = f"{file}: [{table}]: {name!r}"
     if table == "words":
-        if name not in _LISTS or not _is_words(value):
+        if name not in _WORD_LISTS or not _is_word_list(value):
             raise OptionError(f"{where} is none of the two lists of words: common, never.")
         return
-    if table == "propagation" and name not in get_args(Kind):
-        raise OptionError(f"{where} is no kind. Use one of {', '.join(get_args(Kind))}.")
+    if table == "propagation" and name not in get_args(PhiType):
+        raise OptionError(f"{where} is no PHI type. Use one of {', '.join(get_args(PhiType))}.")
     if table == "labels" and not is_label(name):
         raise OptionError(f"{where} cannot be a label: no white space, braces or backslashes.")
-    if value not in _TABLES[table]:
-        raise OptionError(f"{where} has the value {value!r}. Use one of {_listed(_TABLES[table])}.")
+    if value not in _VALUES[table]:
+        raise OptionError(
+            f"{where} has the value {value!r}. Use one of {', '.join(_VALUES[table])}."
+        )
 
 
-def _is_words(value: object) -> bool:
+def _is_word_list(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(word, str) for word in value)
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(names)

@@ -4,154 +4,165 @@ from __future__ import annotations
 
 import re
 import string
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
 
-from annoseq.deid.faker_values import like
+from annoseq.deid.faker_values import match_case
+from annoseq.deid.word_lists import alternation, word_lists
 
 if TYPE_CHECKING:
     from random import Random
 
-    from annoseq.deid.faker_values import Invention
+    from annoseq.deid.faker_values import SeededFaker
 
-
-_WORDS = re.compile(
-    r"""(?ix) account | case | claim | code | ext | exp | extension | fax | file | group | history
-    | id | identifier | insurance | medical | member | mobile | mrn | nhc | nif | dni | nass | nss
-    | no | nº | number | num | número | numero | of | patient | pin | plan | policy | record | ref
-    | reg | serial | site | ssn | subscriber | tel | telephone | teléfono | tfno | the | unit
-    | visit"""
-)
-"""Words that stand beside a number and say only what it is."""
-_RUN = re.compile(r"[^\W_]+[ºª]?")
+_ALPHANUMERIC = re.compile(r"[^\W_]+[ºª]?")
 _IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
-_TEST_NETS = ("192.0.2", "198.51.100", "203.0.113")  # RFC 5737: addresses of nobody
-_SAFE = ("example.com", "example.org", "example.net")  # RFC 2606: domains of nobody
+_ACRONYM = re.compile(r"[^\W\d_a-z]{2,6}")
+_DOCUMENTATION_NETWORKS = ("192.0.2", "198.51.100", "203.0.113")  # RFC 5737
+_RESERVED_DOMAINS = ("example.com", "example.org", "example.net")  # RFC 2606
 
 
-def invent_id(value: str, invention: Invention) -> str | None:
+def fake_id(value: str, faker: SeededFaker) -> str | None:
     """Draw another digit for each digit and another letter for each letter.
 
-    None if there is no digit: then it is a word, and no number of any sort.
+    None if there is no digit: then the value is a word.
     """
-    return scramble(value, invention.random) if any(map(str.isdigit, value)) else None
+    return scramble(value, faker.rng) if _has_digit(value) else None
 
 
-def scramble(value: str, random: Random) -> str:
-    """Draw other letters and digits, but keep the words that stand beside numbers."""
-    return _RUN.sub(lambda run: _scrambled(run[0], random), value)
+def scramble(value: str, rng: Random) -> str:
+    """Draw other letters and digits, but keep words that say what kind of number it is."""
+    return _ALPHANUMERIC.sub(lambda match: _scramble_word(match[0], rng), value)
 
 
-def _scrambled(run: str, random: Random) -> str:
-    if _WORDS.fullmatch(run):
-        return run
-    return "".join(_other(character, random, at=at) for at, character in enumerate(run))
+def _scramble_word(word: str, rng: Random) -> str:
+    if word.casefold() in word_lists().id_words:
+        return word
+    return "".join(
+        _other_character(character, rng, is_first=index == 0)
+        for index, character in enumerate(word)
+    )
 
 
-def _other(character: str, random: Random, *, at: int) -> str:
-    """Draw a character of the same sort. A number that has no leading zero gets none."""
+def _other_character(character: str, rng: Random, *, is_first: bool) -> str:
+    """Draw a character of the same class; a number without a leading zero gets none."""
     if character.isdigit():
-        return random.choice("123456789" if at == 0 and character != "0" else string.digits)
+        return rng.choice("123456789" if is_first and character != "0" else string.digits)
     if character.isalpha():
-        letters = string.ascii_uppercase if character.isupper() else string.ascii_lowercase
-        return random.choice(letters)
-    return random.choice(string.digits) if character.isnumeric() else character
+        return rng.choice(string.ascii_uppercase if character.isupper() else string.ascii_lowercase)
+    return rng.choice(string.digits) if character.isnumeric() else character
 
 
-def invent_email(value: str, invention: Invention) -> str | None:
-    """Make up an address at a domain of nobody."""
-    name = invention.say("user_name")
-    domain = invention.random.choice(_SAFE)
-    return f"{name}@{domain}".upper() if value.isupper() else f"{name}@{domain}"
+def _has_digit(value: str) -> bool:
+    return any(map(str.isdigit, value))
 
 
-def invent_url(value: str, invention: Invention) -> str | None:
-    """Make up a site under a domain of nobody; a path is dropped, for it may hold anything."""
+def fake_email(value: str, faker: SeededFaker) -> str | None:
+    """Return an address at a reserved domain."""
+    address = f"{faker.fake('user_name')}@{faker.rng.choice(_RESERVED_DOMAINS)}"
+    return address.upper() if value.isupper() else address
+
+
+def fake_url(value: str, faker: SeededFaker) -> str | None:
+    """Return a site under a reserved domain, without a path, which may hold anything."""
     scheme = re.match(r"[a-z]+://", value, re.IGNORECASE)
-    rest = value[scheme.end() :] if scheme else value
-    www = "www." if rest.lower().startswith("www.") else ""
-    word = re.sub(r"[^a-z0-9-]", "", invention.say("domain_word").lower()) or "site"
-    made = f"{scheme[0] if scheme else ''}{www}{word}.{invention.random.choice(_SAFE)}"
-    return made.upper() if value.isupper() else made
+    prefix = scheme[0] if scheme else ""
+    www = "www." if value[len(prefix) :].lower().startswith("www.") else ""
+    word = re.sub(r"[^a-z0-9-]", "", faker.fake("domain_word").lower()) or "site"
+    url = f"{prefix}{www}{word}.{faker.rng.choice(_RESERVED_DOMAINS)}"
+    return url.upper() if value.isupper() else url
 
 
-def invent_ip(value: str, invention: Invention) -> str | None:
-    """Draw an address of a network that is kept for documentation, or another of its pattern."""
+def fake_ip(value: str, faker: SeededFaker) -> str | None:
+    """Draw an address of a documentation network; scramble an address that is not IPv4."""
     if _IPV4.fullmatch(value):
-        return f"{invention.random.choice(_TEST_NETS)}.{invention.random.randint(1, 254)}"
-    return scramble(value, invention.random)
+        return f"{faker.rng.choice(_DOCUMENTATION_NETWORKS)}.{faker.rng.randint(1, 254)}"
+    return scramble(value, faker.rng)
 
 
-def invent_username(value: str, invention: Invention) -> str | None:
+def fake_username(value: str, faker: SeededFaker) -> str | None:
     """Draw other letters and digits."""
-    return scramble(value, invention.random)
+    return scramble(value, faker.rng)
 
 
-_SORT = r"""(?: hospital(?:ario)? | clinic[ao]? | cl[ií]nic[ao]? | medical | center | centre
-    | centro | complejo | complexo | general | university | universidad | universitari[oa]
-    | memorial | regional | provincial | nacional | national | community | health(?:care)? | care
-    | institute | instituto | facultad | school | department | servicio | ambulatorio | sanatorio
-    | residencia | fundaci[oó]n | salud )"""
-_WORD = rf"(?: \b (?: {_SORT} | de | del | la | of | the ) \b \.? \s* )"
-_INSTITUTION = re.compile(rf"(?ix) \b {_SORT} \b")
-_HEAD = re.compile(rf"(?ix) {_WORD}* \b {_SORT} \b \.? \s* {_WORD}*")
-_TAIL = re.compile(rf"(?ix) \b {_SORT} \b \.? \s* {_WORD}* $")
-_ACRONYM = re.compile(r"[^\W\d_a-z]{2,6}")
+def fake_city(value: str, faker: SeededFaker) -> str | None:
+    """Draw another town."""
+    return match_case(value, faker.fake("city"))
 
 
-def invent_city(value: str, invention: Invention) -> str | None:
-    """Name another town."""
-    return like(value, invention.say("city"))
-
-
-def invent_state(value: str, invention: Invention) -> str | None:
-    """Name another state or province, or abbreviate one."""
+def fake_state(value: str, faker: SeededFaker) -> str | None:
+    """Draw another state or province, or the abbreviation of one."""
     if len(value) == 2:
-        return like(value, invention.say("state_abbr", "country_code"))
-    return like(value, invention.say("state", "administrative_unit", "city"))
+        return match_case(value, faker.fake("state_abbr", "country_code"))
+    return match_case(value, faker.fake("state", "administrative_unit", "city"))
 
 
-def invent_country(value: str, invention: Invention) -> str | None:
-    """Name another country."""
-    return like(value, invention.say("country"))
+def fake_country(value: str, faker: SeededFaker) -> str | None:
+    """Draw another country."""
+    return match_case(value, faker.fake("country"))
 
 
-def invent_place(value: str, invention: Invention) -> str | None:
-    """Name another town; a code of digits keeps its pattern, and an institution its sort."""
-    if any(map(str.isdigit, value)) and not any(map(str.islower, value)):
-        return invent_id(value, invention)
-    if _INSTITUTION.search(value):
-        return invent_hospital(value, invention)
-    return invent_city(value, invention)
+def fake_place(value: str, faker: SeededFaker) -> str | None:
+    """Draw another town, code or institution, after what the value looks like."""
+    if _has_digit(value) and not any(map(str.islower, value)):
+        return fake_id(value, faker)
+    if _institution_patterns().anywhere.search(value):
+        return fake_hospital(value, faker)
+    return fake_city(value, faker)
 
 
-def invent_street(value: str, invention: Invention) -> str | None:
-    """Make up an address, with a number if there was one."""
-    has_number = any(map(str.isdigit, value))
-    made = invention.say("street_address") if has_number else invention.say("street_name")
-    return like(value, made.replace("\n", " ").strip())
+def fake_street(value: str, faker: SeededFaker) -> str | None:
+    """Draw an address, with a house number if the value has one."""
+    street = faker.fake("street_address" if _has_digit(value) else "street_name")
+    return match_case(value, street.replace("\n", " ").strip())
 
 
-def invent_hospital(value: str, invention: Invention) -> str | None:
-    """Keep what sort of institution it is, and give it another name."""
+def fake_hospital(value: str, faker: SeededFaker) -> str | None:
+    """Draw another name, and keep the words that say what sort of institution it is.
+
+    None if there are only such words.
+    """
     if _ACRONYM.fullmatch(value):
-        return scramble(value, invention.random)
-    before, after = _HEAD.match(value), _TAIL.search(value)
+        return scramble(value, faker.rng)
+    patterns = _institution_patterns()
+    before, after = patterns.at_start.match(value), patterns.at_end.search(value)
     if before is not None and before.end() == len(value):
-        return None  # nothing but words for institutions
+        return None
     head = before[0].rstrip() + " " if before else ""
     tail = " " + after[0].strip() if after else ""
-    kinds = ("city", "last_name") if head or tail else ("city",)
-    return head + like(value, invention.say(invention.random.choice(kinds))) + tail
+    providers = ("city", "last_name") if head or tail else ("city",)
+    return head + match_case(value, faker.fake(faker.rng.choice(providers))) + tail
 
 
-def invent_organization(value: str, invention: Invention) -> str | None:
-    """Name a company, or another institution of the sort."""
-    if _INSTITUTION.search(value) or _ACRONYM.fullmatch(value):
-        return invent_hospital(value, invention)
-    return like(value, invention.say("company"))
+def fake_organization(value: str, faker: SeededFaker) -> str | None:
+    """Draw a company, or another institution of the same sort."""
+    if _institution_patterns().anywhere.search(value) or _ACRONYM.fullmatch(value):
+        return fake_hospital(value, faker)
+    return match_case(value, faker.fake("company"))
 
 
-def invent_profession(value: str, invention: Invention) -> str | None:
-    """Name another profession."""
-    job = re.sub(r"\s*\(.*\)", "", invention.say("job"))
-    return like(value, job.lower() if value[:1].islower() else job)
+def fake_profession(value: str, faker: SeededFaker) -> str | None:
+    """Draw another profession."""
+    job = re.sub(r"\s*\(.*\)", "", faker.fake("job"))
+    return match_case(value, job.lower() if value[:1].islower() else job)
+
+
+class _InstitutionPatterns(NamedTuple):
+    """Patterns of the words for institutions: in a name, and with particles at its start or end."""
+
+    anywhere: re.Pattern[str]
+    at_start: re.Pattern[str]
+    at_end: re.Pattern[str]
+
+
+@cache
+def _institution_patterns() -> _InstitutionPatterns:
+    lists = word_lists()
+    institution = rf"\b{alternation(lists.institutions)}\b"
+    word = rf"\b{alternation([*lists.institutions, *lists.institution_particles])}\b\.?\s*"
+    pattern = rf"{institution}\.?\s*(?:{word})*"
+    return _InstitutionPatterns(
+        re.compile(institution, re.IGNORECASE),
+        re.compile(rf"(?:{word})*{pattern}", re.IGNORECASE),
+        re.compile(rf"{pattern}$", re.IGNORECASE),
+    )

@@ -1,166 +1,199 @@
-"""A value found once in a document, found everywhere in it.
+"""Propagation: a value that is detected once in a document is detected everywhere in it.
 
-Tokens are runs of letters, runs of digits and single symbols, compared without regard to case; a
-value is found where its tokens stand in a row, whatever white space is between them.
+Texts are compared token by token without regard to case: a value occurs where its tokens follow
+each other, with any white space between them. Tokens are runs of letters, runs of digits and
+single symbols.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import defaultdict
 from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from annoseq.deid.redaction import Document, Find, Part
+from annoseq.deid.redaction import DetectedSpan, DocumentPart, RedactionDocument
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from annoseq.deid.phi_types import Table
+    from annoseq.deid.phi_types import PhiTypeTable
 
 _TOKEN = re.compile(r"(?:[^\W\d_][\u0300-\u036f]*)+|\d+|[^\w\s]|_|\w")
-_LEAST_LETTERS = {"name": 2}
-_LEAST_DIGITS = 5
+_MIN_LETTERS = {"name": 2}
+_DEFAULT_MIN_LETTERS = 3
+_MIN_DIGITS = 5
 
 
 class Token(NamedTuple):
-    """A token of a text, at `start`."""
+    """A token of a text: `text[start:end]`."""
 
     text: str
     start: int
     end: int
 
 
-def cut(text: str, edges: Sequence[int] = ()) -> Iterator[Token]:
-    """Cut a text into its tokens, none of which reaches across one of the sorted `edges`.
+def tokenize(text: str, edges: Sequence[int] = ()) -> Iterator[Token]:
+    """Split a text into tokens, none of which reaches across one of the sorted `edges`.
 
-    >>> [token.text for token in cut("31yo, Mr O'Hara")]
+    >>> [token.text for token in tokenize("31yo, Mr O'Hara")]
     ['31', 'yo', ',', 'Mr', 'O', "'", 'Hara']
     """
-    places = [0, *edges, len(text)]
-    for begin, end in pairwise(places):
-        for found in _TOKEN.finditer(text, begin, end):
-            yield Token(found[0], found.start(), found.end())
+    for begin, end in pairwise([0, *edges, len(text)]):
+        for match in _TOKEN.finditer(text, begin, end):
+            yield Token(match[0], match.start(), match.end())
 
 
-class Value(NamedTuple):
-    """What is looked for: tokens in lower case or, where they are `exact`, as they were found."""
+class PropagatedValue(NamedTuple):
+    """Tokens to search for: in lower case, or as they were written if `is_exact`."""
 
     tokens: tuple[str, ...]
     label: str
     is_exact: bool
 
-    def matches(self, tokens: Sequence[Token], folded: Sequence[str], at: int) -> bool:
-        """Tell whether the value stands at a token of a text."""
-        end = at + len(self.tokens)
-        if not self.is_exact:
-            return tuple(folded[at:end]) == self.tokens
-        return tuple(token.text for token in tokens[at:end]) == self.tokens
 
+class PropagatedValues:
+    """Index of a document's propagated values.
 
-class Values:
-    """The values of a document that propagate."""
+    The values are hashed by first token and length, so that a search takes time linear in the
+    number of tokens of the text, however many values there are.
+    """
 
-    def __init__(self, values: Iterable[Value]) -> None:
-        self._by_first: defaultdict[str, list[Value]] = defaultdict(list)
-        for value in dict.fromkeys(values):
-            self._by_first[value.tokens[0].casefold()].append(value)
+    def __init__(self, values: Iterable[PropagatedValue]) -> None:
+        self._values: defaultdict[
+            tuple[bool, tuple[str, ...]], list[tuple[int, PropagatedValue]]
+        ] = defaultdict(list)
+        lengths: defaultdict[str, set[int]] = defaultdict(set)
+        for order, value in enumerate(dict.fromkeys(values)):
+            self._values[value.is_exact, value.tokens].append((order, value))
+            lengths[value.tokens[0].casefold()].add(len(value.tokens))
+        self._lengths = {first: sorted(found) for first, found in lengths.items()}
 
     @classmethod
-    def of(cls, document: Document, table: Table) -> Values:
-        """Collect what propagates."""
+    def from_document(cls, document: RedactionDocument, table: PhiTypeTable) -> PropagatedValues:
+        """Collect the propagated values of the detected spans of a document."""
         return cls(
             value
             for part in document.parts
-            for find in part.finds
-            for value in values_of(part.text[find.start : find.end], find.label, table)
+            for span in part.spans
+            for value in propagated_values(part.text[span.start : span.end], span.label, table)
         )
 
-    def occurrences(self, text: str, edges: Sequence[int] = ()) -> Iterator[Find]:
-        """Find the values in a text, also where one overlaps another."""
-        if not self._by_first:
+    def find(self, text: str, edges: Sequence[int] = ()) -> Iterator[DetectedSpan]:
+        """Yield every occurrence of a value in a text, overlapping ones included."""
+        if not self._lengths:
             return
-        tokens = list(cut(text, edges))
-        folded = [token.text.casefold() for token in tokens]
-        for at, first in enumerate(folded):
-            for value in self._by_first.get(first, ()):
-                if value.matches(tokens, folded, at):
-                    end = tokens[at + len(value.tokens) - 1].end
-                    yield Find(tokens[at].start, end, value.label, by="propagated")
+        tokens = list(tokenize(text, edges))
+        written = [token.text for token in tokens]
+        folded = [text.casefold() for text in written]
+        for begin, first in enumerate(folded):
+            for length in self._lengths.get(first, ()):
+                end = begin + length
+                if end > len(tokens):
+                    break
+                for value in self._at(written[begin:end], folded[begin:end]):
+                    yield DetectedSpan(
+                        tokens[begin].start, tokens[end - 1].end, value.label, source="propagated"
+                    )
 
-    def are_in(self, text: str) -> bool:
-        """Tell whether any of the values is in a text."""
-        return next(self.occurrences(text), None) is not None
+    def _at(self, written: Sequence[str], folded: Sequence[str]) -> list[PropagatedValue]:
+        """Return the values that equal some tokens, in the order in which they were detected."""
+        values = [
+            *self._values.get((False, tuple(folded)), ()),
+            *self._values.get((True, tuple(written)), ()),
+        ]
+        return [value for _, value in sorted(values)]
+
+    def occur_in(self, text: str) -> bool:
+        """Return True if any of the values occurs in a text."""
+        return next(self.find(text), None) is not None
 
 
-def values_of(text: str, label: str, table: Table) -> Iterator[Value]:
-    """List what a found piece makes us look for: nothing, the whole, or also its words.
+def propagated_values(text: str, label: str, table: PhiTypeTable) -> Iterator[PropagatedValue]:
+    """Yield the values that a detected span propagates: none, all of it, or also its words.
 
-    >>> from annoseq.deid.phi_types import Table
-    >>> [value.tokens for value in values_of("Dr. Ida Ames", "NAME:DOCTOR", Table.default())]
+    >>> from annoseq.deid.phi_types import PhiTypeTable
+    >>> table = PhiTypeTable.default()
+    >>> [value.tokens for value in propagated_values("Dr. Ida Ames", "NAME:DOCTOR", table)]
     [('dr', '.', 'ida', 'ames'), ('ida',), ('ames',)]
     """
-    kind = table.kind(label)
-    how = table.propagation[kind]
-    tokens = [token.text for token in cut(text)]
-    letters = sum(map(str.isalpha, text))
-    digits = sum(map(str.isdigit, text))
-    if how == "no" or not (letters >= _LEAST_LETTERS.get(kind, 3) or digits >= _LEAST_DIGITS):
+    phi_type = table.phi_type(label)
+    rule = table.propagation[phi_type]
+    has_letters = sum(map(str.isalpha, text)) >= _MIN_LETTERS.get(phi_type, _DEFAULT_MIN_LETTERS)
+    has_digits = sum(map(str.isdigit, text)) >= _MIN_DIGITS
+    if rule == "no" or not (has_letters or has_digits):
         return
+    tokens = [token.text for token in tokenize(text)]
     if len(tokens) > 1:
-        yield Value(tuple(token.casefold() for token in tokens), label, is_exact=False)
-    for token in tokens if how == "parts" or len(tokens) == 1 else ():
-        folded = token.casefold()
-        is_word = token[0].isalpha() and len(token) > 1
-        if folded in table.never or not (is_word or len(tokens) == 1):
-            continue
-        if len(token) == 2 or folded in table.common:
-            yield Value((token,), label, is_exact=True)
-        else:
-            yield Value((folded,), label, is_exact=False)
+        yield PropagatedValue(tuple(token.casefold() for token in tokens), label, is_exact=False)
+    if len(tokens) == 1 or rule == "parts":
+        for token in tokens:
+            if _propagates_alone(token, table, is_whole=len(tokens) == 1):
+                yield _single_token_value(token, label, table)
 
 
-def propagate(document: Document, table: Table) -> tuple[Document, Values]:
-    """Add to every part the values that were found elsewhere in the document."""
-    values = Values.of(document, table)
-    parts = tuple(_spread(part, values) for part in document.parts)
+def _propagates_alone(token: str, table: PhiTypeTable, *, is_whole: bool) -> bool:
+    is_word = token[0].isalpha() and len(token) > 1
+    return token.casefold() not in table.never and (is_word or is_whole)
+
+
+def _single_token_value(token: str, label: str, table: PhiTypeTable) -> PropagatedValue:
+    folded = token.casefold()
+    if len(token) == 2 or folded in table.common:
+        return PropagatedValue((token,), label, is_exact=True)
+    return PropagatedValue((folded,), label, is_exact=False)
+
+
+def propagate(
+    document: RedactionDocument, table: PhiTypeTable
+) -> tuple[RedactionDocument, PropagatedValues]:
+    """Add the occurrences of all detected values to the spans of every part."""
+    values = PropagatedValues.from_document(document, table)
+    parts = tuple(_add_occurrences(part, values) for part in document.parts)
     return replace(document, parts=parts), values
 
 
-def _spread(part: Part, values: Values) -> Part:
-    """Add the occurrences that nothing covers yet.
+def _add_occurrences(part: DocumentPart, values: PropagatedValues) -> DocumentPart:
+    """Add the occurrences that no span covers yet.
 
-    A piece that is replaced no longer holds its neighbours together: of `Annex`, where `ex` goes,
-    `Ann` stays, which may be a value. So the edges of what was found count, until there are no new.
+    A replaced span no longer joins its neighbours: where `ex` of `Annex` is replaced, `Ann` stays,
+    which may be a value. So the edges of spans count as token boundaries, until no occurrence is
+    new.
     """
-    finds = list(part.finds)
+    spans = list(part.spans)
     while True:
-        merged = outermost(finds)
-        edges = sorted({place for find in merged for place in (find.start, find.end)})
-        new = [
-            found
-            for found in values.occurrences(part.text, edges)
-            if not any(one.start <= found.start and found.end <= one.end for one in merged)
-        ]
-        if not new:
-            return replace(part, finds=tuple(finds))
-        finds += new
+        merged = merge_overlapping(spans)
+        edges = sorted({edge for span in merged for edge in (span.start, span.end)})
+        starts = [span.start for span in merged]
+        occurrences = []
+        for occurrence in values.find(part.text, edges):
+            before = bisect_right(starts, occurrence.start) - 1
+            if before < 0 or merged[before].end < occurrence.end:
+                occurrences.append(occurrence)
+        if not occurrences:
+            return replace(part, spans=tuple(spans))
+        spans += occurrences
 
 
-def outermost(finds: Iterable[Find]) -> list[Find]:
-    """Leave out the finds within others, and join those that cross.
+def merge_overlapping(spans: Iterable[DetectedSpan]) -> list[DetectedSpan]:
+    """Drop the spans within others, and merge those that cross; the result is in text order.
 
-    >>> [(find.start, find.end) for find in outermost([Find(0, 9, "A"), Find(2, 4, "B")])]
+    Where spans cross, the label is that of the model's span before that of a pattern's, and that
+    of a propagated one last.
+
+    >>> spans = merge_overlapping([DetectedSpan(0, 9, "A"), DetectedSpan(2, 4, "B")])
+    >>> [(span.start, span.end) for span in spans]
     [(0, 9)]
     """
     rank = {"model": 0, "pattern": 1, "propagated": 2}
-    kept: list[Find] = []
-    for find in sorted(finds, key=lambda one: (one.start, -one.end, rank[one.by])):
-        last = kept[-1] if kept else None
-        if last is None or find.start >= last.end:
-            kept.append(find)
-        elif find.end > last.end:
-            better = min(last, find, key=lambda one: rank[one.by])
-            kept[-1] = replace(better, start=last.start, end=find.end)
-    return kept
+    merged: list[DetectedSpan] = []
+    for span in sorted(spans, key=lambda span: (span.start, -span.end, rank[span.source])):
+        last = merged[-1] if merged else None
+        if last is None or span.start >= last.end:
+            merged.append(span)
+        elif span.end > last.end:
+            preferred = min(last, span, key=lambda span: rank[span.source])
+            merged[-1] = replace(preferred, start=last.start, end=span.end)
+    return merged

@@ -1,4 +1,4 @@
-"""What is redacted: a document of one or more texts, and what was found in each."""
+"""Data types of redaction: documents with detected spans, replacements, redacted texts."""
 
 from __future__ import annotations
 
@@ -8,72 +8,73 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from annoseq.data.markup import Span
 
-Finder = Literal["model", "pattern", "propagated"]
-"""Who found a span: the model, a pattern of --also, or the same value elsewhere."""
-Style = Literal["label", "mask", "surrogate"]
+DetectionSource = Literal["model", "pattern", "propagated"]
+"""Origin of a span: the model, a custom pattern, or the same value elsewhere in the document."""
+RedactionStyle = Literal["label", "mask", "surrogate"]
 
 
 @dataclass(frozen=True, slots=True)
-class Find:
-    """A piece of a text that is to be replaced: `text[start:end]`."""
+class DetectedSpan:
+    """An identifier to be replaced: `text[start:end]`, end excluded, in code points."""
 
     start: int
     end: int
     label: str
     score: float | None = None
-    by: Finder = "model"
+    source: DetectionSource = "model"
 
     @classmethod
-    def of(cls, span: Span) -> Find:
-        """Take over what a model found."""
+    def from_span(cls, span: Span) -> DetectedSpan:
+        """Return a span that the model predicted, with its score."""
         return cls(span.start, span.end, span.label, span.score)
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """A text of a document: a row of a table, or all of a file."""
+class DocumentPart:
+    """A text of a document: a row of a table, or a whole file."""
 
     id: str
     text: str
-    finds: tuple[Find, ...] = ()
+    spans: tuple[DetectedSpan, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
-    """Texts that belong together: what is found in one is looked for in all.
+class RedactionDocument:
+    """Texts that belong together: a value detected in one is replaced in all of them.
 
-    A row without a document is one of its own, and not `is_named`: its id is the row's number.
+    A table row without a document id is a document of its own: its id is the row's number, and
+    `is_named` is False.
     """
 
     id: str
-    parts: tuple[Part, ...]
+    parts: tuple[DocumentPart, ...]
     is_named: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """What was replaced, and where the replacement stands in the redacted text.
+    """A replaced span, and its replacement at `[start:end]` of the redacted text.
 
-    `value` is the piece that was found, `is_made_up` says whether a surrogate stands there, and
-    not the label or a mask instead of one.
+    `original` is the replaced text. `is_surrogate` is False where a label or a mask was written,
+    also where a surrogate was asked for and none was safe.
     """
 
-    old: Find
+    span: DetectedSpan
     start: int
     end: int
-    value: str
+    original: str
     text: str
-    is_made_up: bool = False
+    is_surrogate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Redacted:
-    """A text without what was found in it, and the replacements in their order.
+class RedactedText:
+    """A part of a document after redaction, with its replacements in text order.
 
-    `inner` counts the finds that lay within others, and went with them.
+    `nested_spans` is the number of detected spans that were merged into others.
     """
 
     id: str
     text: str
     replacements: tuple[Replacement, ...]
-    inner: int = 0
+    nested_spans: int = 0

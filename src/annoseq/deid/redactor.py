@@ -1,182 +1,194 @@
-"""A document's texts without what was found in them.
-
-Knows nothing of models or files: texts and finds come in, texts and replacements go out.
-"""
+"""Redactor: replaces the detected spans of a document by labels, masks or surrogates."""
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from annoseq.deid.propagation import Values, outermost, propagate
-from annoseq.deid.redaction import Document, Find, Part, Redacted, Replacement
+from annoseq.data.markup import trim_range
+from annoseq.deid.propagation import PropagatedValues, merge_overlapping, propagate
+from annoseq.deid.redaction import (
+    DetectedSpan,
+    DocumentPart,
+    RedactedText,
+    RedactionDocument,
+    Replacement,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from annoseq.deid.phi_types import PhiTypeTable
+    from annoseq.deid.redaction import RedactionStyle
+    from annoseq.deid.surrogates import SurrogateGenerator
 
-    from annoseq.deid.phi_types import Table
-    from annoseq.deid.redaction import Style
-    from annoseq.deid.surrogates import SurrogateMaker
+ReplaceFunction: TypeAlias = Callable[[DetectedSpan, str], tuple[str | None, bool]]
+"""Maps a span and its text to the replacement, and to True if that is a surrogate. None stands
+for a mask."""
 
-_MASKS = "*#█_~=+^°·"
+_MASK_CHARACTERS = "*#█_~=+^°·"
 
 
 @dataclass(frozen=True)
 class Redactor:
-    """Redacts documents, each by itself.
+    """Redacts documents, each independently of the others.
 
-    `surrogates` is needed where `style` is `surrogate`. Spans below `min_score` are left alone;
-    those without a score are not.
+    The style `surrogate` needs `surrogates`. Spans with a score below `min_score` stay as they
+    are; spans without a score are replaced. `propagates` replaces detected values wherever they
+    occur in the document.
     """
 
-    table: Table
-    style: Style
-    surrogates: SurrogateMaker | None = None
+    table: PhiTypeTable
+    style: RedactionStyle
+    surrogates: SurrogateGenerator | None = None
     min_score: float = 0.0
     propagates: bool = True
 
-    def redact(self, document: Document) -> tuple[Redacted, ...]:
-        """Replace what was found in a document; the results are in the order of its parts.
+    def redact(self, document: RedactionDocument) -> tuple[RedactedText, ...]:
+        """Replace the detected spans of a document; return its texts in the order of its parts.
 
-        A find within another goes with it, and crossing ones are replaced as one. Found values
-        that propagate are replaced wherever they stand, and no replacement brings one back.
+        A span within another is replaced with it, and crossing spans are replaced as one. No
+        replacement brings a propagated value back.
 
         Raises:
-            OptionError: a label stands for no kind of thing.
+            OptionError: a label has no PHI type.
         """
-        wanted = replace(document, parts=tuple(map(self._wanted, document.parts)))
+        document = replace(document, parts=tuple(map(self._with_replaceable_spans, document.parts)))
         if self.propagates:
-            full, values = propagate(wanted, self.table)
+            document, values = propagate(document, self.table)
         else:
-            full, values = wanted, Values.of(wanted, self.table)
-        merged = [outermost(part.finds) for part in full.parts]
-        stand_in = self._stand_in(full, merged, values)
+            values = PropagatedValues.from_document(document, self.table)
+        merged = [merge_overlapping(part.spans) for part in document.parts]
+        replacement_of = self._replace_function(document, merged, values)
+        mask = _unused_mask_character(document)
         return tuple(
             replace(
-                _assembled(part, finds, stand_in, values, mask=_free_mask(full)),
-                inner=sum(find.by != "propagated" for find in part.finds)
-                - sum(find.by != "propagated" for find in finds),
+                _redact_part(part, spans, replacement_of, values, mask=mask),
+                nested_spans=_count_detected(part.spans) - _count_detected(spans),
             )
-            for part, finds in zip(full.parts, merged, strict=True)
+            for part, spans in zip(document.parts, merged, strict=True)
         )
 
-    def _wanted(self, part: Part) -> Part:
-        """Leave out what is below the score, kept, or white space, and tighten the rest."""
-        tight = (_tightened(part.text, find) for find in part.finds)
-        return replace(
-            part,
-            finds=tuple(
-                find
-                for find in tight
-                if find.start < find.end
-                and self.table.kind(find.label) != "keep"
-                and (find.score is None or find.score >= self.min_score)
-            ),
-        )
+    def _with_replaceable_spans(self, part: DocumentPart) -> DocumentPart:
+        """Drop spans that are kept or score too low, and white space at the edges of the others."""
+        spans = []
+        for span in part.spans:
+            start, end = trim_range(part.text, span.start, span.end)
+            is_blank = not part.text[start:end].strip()
+            if not is_blank and self._is_replaced(span):
+                spans.append(replace(span, start=start, end=end))
+        return replace(part, spans=tuple(spans))
 
-    def _stand_in(
-        self, document: Document, merged: Sequence[Sequence[Find]], values: Values
-    ) -> Callable[[Find, str], tuple[str | None, bool]]:
-        """Return what gives a find's replacement, and whether it is made up; None is a mask."""
+    def _is_replaced(self, span: DetectedSpan) -> bool:
+        is_kept = self.table.phi_type(span.label) == "keep"
+        return not is_kept and (span.score is None or span.score >= self.min_score)
 
-        def label(find: Find) -> str | None:
-            written = f"[{find.label}]"
-            return None if values.are_in(written) else written
+    def _replace_function(
+        self,
+        document: RedactionDocument,
+        merged: Sequence[Sequence[DetectedSpan]],
+        values: PropagatedValues,
+    ) -> ReplaceFunction:
+        def label(span: DetectedSpan) -> str | None:
+            written = f"[{span.label}]"
+            return None if values.occur_in(written) else written
 
         if self.style == "mask":
-            return lambda find, value: (None, False)
+            return lambda span, original: (None, False)
         if self.style == "label" or self.surrogates is None:
-            return lambda find, value: (label(find), False)
-        pieces = [
-            (self.table.kind(find.label), part.text[find.start : find.end])
-            for part, finds in zip(document.parts, merged, strict=True)
-            for find in finds
+            return lambda span, original: (label(span), False)
+        identifiers = [
+            (self.table.phi_type(span.label), part.text[span.start : span.end])
+            for part, spans in zip(document.parts, merged, strict=True)
+            for span in spans
         ]
-        surrogates = self.surrogates.begin(document.id, pieces, values)
+        surrogates = self.surrogates.for_document(document.id, identifiers, values)
 
-        def invent(find: Find, value: str) -> tuple[str | None, bool]:
-            made = surrogates.replace(self.table.kind(find.label), value)
-            return (label(find), False) if made is None else (made, True)
+        def surrogate(span: DetectedSpan, original: str) -> tuple[str | None, bool]:
+            generated = surrogates.surrogate(self.table.phi_type(span.label), original)
+            return (label(span), False) if generated is None else (generated, True)
 
-        return invent
-
-
-def _tightened(text: str, find: Find) -> Find:
-    piece = text[find.start : find.end]
-    start = find.start + len(piece) - len(piece.lstrip())
-    return replace(find, start=start, end=max(start, find.start + len(piece.rstrip())))
+        return surrogate
 
 
-def _free_mask(document: Document) -> str:
-    """Choose a character to mask with that is in none of the found pieces."""
+def _count_detected(spans: Sequence[DetectedSpan]) -> int:
+    return sum(span.source != "propagated" for span in spans)
+
+
+def _unused_mask_character(document: RedactionDocument) -> str:
+    """Choose a character that occurs in none of the detected spans."""
     used = {
         character
         for part in document.parts
-        for find in part.finds
-        for character in part.text[find.start : find.end]
+        for span in part.spans
+        for character in part.text[span.start : span.end]
     }
-    others = (chr(code) for code in count(0x2580))
-    return next(one for one in chain(_MASKS, others) if one not in used)
+    candidates = chain(_MASK_CHARACTERS, map(chr, count(0x2580)))
+    return next(character for character in candidates if character not in used)
 
 
-def _masked(value: str, mask: str) -> str:
-    """Mask all but the line ends, so that the lines stay where they are."""
-    return "".join(one if one in "\r\n" else mask for one in value)
-
-
-def _assembled(
-    part: Part,
-    finds: Sequence[Find],
-    stand_in: Callable[[Find, str], tuple[str | None, bool]],
-    values: Values,
+def _redact_part(
+    part: DocumentPart,
+    spans: Sequence[DetectedSpan],
+    replacement_of: ReplaceFunction,
+    values: PropagatedValues,
     *,
     mask: str,
-) -> Redacted:
-    """Put the replacements in.
+) -> RedactedText:
+    """Replace the spans of a part.
 
-    A replacement may make a found value with what stands beside it: then a mask takes its place.
+    A replacement and the text beside it may form a propagated value: then a mask is written
+    instead.
     """
     masked: set[int] = set()
     while True:
-        done = _joined(part, finds, stand_in, masked=masked, mask=mask)
-        places = list(done.replacements)
-        touching = {
-            index
-            for found in values.occurrences(done.text)
-            for index, one in enumerate(places)
-            if one.start < found.end and found.start < one.end
-        }
-        if touching <= masked:
-            return done
-        masked |= touching
+        redacted = _replace_spans(part, spans, replacement_of, masked=masked, mask=mask)
+        leaking = _leaking_replacements(redacted, values)
+        if leaking <= masked:
+            return redacted
+        masked |= leaking
 
 
-def _joined(
-    part: Part,
-    finds: Sequence[Find],
-    stand_in: Callable[[Find, str], tuple[str | None, bool]],
+def _leaking_replacements(redacted: RedactedText, values: PropagatedValues) -> set[int]:
+    """Return the indices of the replacements that overlap with an occurrence of a value."""
+    starts = [replacement.start for replacement in redacted.replacements]
+    ends = [replacement.end for replacement in redacted.replacements]
+    return {
+        index
+        for occurrence in values.find(redacted.text)
+        for index in range(
+            bisect_right(ends, occurrence.start), bisect_left(starts, occurrence.end)
+        )
+    }
+
+
+def _replace_spans(
+    part: DocumentPart,
+    spans: Sequence[DetectedSpan],
+    replacement_of: ReplaceFunction,
     *,
     masked: set[int],
     mask: str,
-) -> Redacted:
+) -> RedactedText:
     pieces: list[str] = []
     replacements: list[Replacement] = []
     cursor = length = 0
-    for index, find in enumerate(finds):
-        value = part.text[find.start : find.end]
-        new, is_made_up = (None, False) if index in masked else stand_in(find, value)
-        text = _masked(value, mask) if new is None else new
-        length += find.start - cursor
-        pieces += [part.text[cursor : find.start], text]
-        replacements.append(Replacement(find, length, length + len(text), value, text, is_made_up))
+    for index, span in enumerate(spans):
+        original = part.text[span.start : span.end]
+        text, is_surrogate = (None, False) if index in masked else replacement_of(span, original)
+        if text is None:
+            text = _mask(original, mask)
+        length += span.start - cursor
+        pieces += [part.text[cursor : span.start], text]
+        replacements.append(
+            Replacement(span, length, length + len(text), original, text, is_surrogate)
+        )
         length += len(text)
-        cursor = find.end
-    return Redacted(part.id, "".join([*pieces, part.text[cursor:]]), tuple(replacements))
+        cursor = span.end
+    return RedactedText(part.id, "".join([*pieces, part.text[cursor:]]), tuple(replacements))
 
 
-def leftovers(document: Document, redacted: Sequence[Redacted], table: Table) -> Iterator[Find]:
-    """Find the propagating values of a document in what was made of it."""
-    values = Values.of(document, table)
-    for one in redacted:
-        yield from values.occurrences(one.text)
+def _mask(text: str, mask: str) -> str:
+    """Mask all characters but line ends, so that the lines stay as they are."""
+    return "".join(character if character in "\r\n" else mask for character in text)

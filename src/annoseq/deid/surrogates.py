@@ -1,4 +1,4 @@
-"""One document's surrogates: the same value has the same one, and none gives a found value away."""
+"""Surrogates: one replacement for each value of a document, none of which reveals a value."""
 
 from __future__ import annotations
 
@@ -6,210 +6,241 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from annoseq.deid.ages import invent_age, invent_age_over_89, is_over_89, numbers_of
+from annoseq.deid.ages import fake_age, fake_age_over_89, is_over_89, normalize_age
 from annoseq.deid.dates import DateShifter, draw_shift, reads_day_first
 from annoseq.deid.faker_values import (
     WORD,
-    Inventor,
-    invent_name,
-    invent_word,
+    LocaleFaker,
+    fake_initials,
+    fake_name,
+    fake_name_word,
     is_initials,
-    is_kept,
-    like,
+    is_title_or_particle,
+    match_case,
 )
 from annoseq.deid.places_and_ids import (
-    invent_city,
-    invent_country,
-    invent_email,
-    invent_hospital,
-    invent_id,
-    invent_ip,
-    invent_organization,
-    invent_place,
-    invent_profession,
-    invent_state,
-    invent_street,
-    invent_url,
-    invent_username,
+    fake_city,
+    fake_country,
+    fake_email,
+    fake_hospital,
+    fake_id,
+    fake_ip,
+    fake_organization,
+    fake_place,
+    fake_profession,
+    fake_state,
+    fake_street,
+    fake_url,
+    fake_username,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from annoseq.deid.faker_values import Invention
-    from annoseq.deid.keyed_rng import Secret
-    from annoseq.deid.phi_types import Kind
-    from annoseq.deid.propagation import Values
+    from annoseq.deid.faker_values import SeededFaker
+    from annoseq.deid.keyed_rng import KeyedRng
+    from annoseq.deid.phi_types import PhiType
+    from annoseq.deid.propagation import PropagatedValues
 
-_INVENT: Mapping[Kind, Callable[[str, Invention], str | None]] = {
-    "username": invent_username,
-    "email": invent_email,
-    "url": invent_url,
-    "ip": invent_ip,
-    "id": invent_id,
-    "street": invent_street,
-    "city": invent_city,
-    "state": invent_state,
-    "country": invent_country,
-    "place": invent_place,
-    "hospital": invent_hospital,
-    "organization": invent_organization,
-    "profession": invent_profession,
-    "age": invent_age,
-    "age-over-89": invent_age_over_89,
+_FAKE_VALUES: Mapping[PhiType, Callable[[str, SeededFaker], str | None]] = {
+    "username": fake_username,
+    "email": fake_email,
+    "url": fake_url,
+    "ip": fake_ip,
+    "id": fake_id,
+    "street": fake_street,
+    "city": fake_city,
+    "state": fake_state,
+    "country": fake_country,
+    "place": fake_place,
+    "hospital": fake_hospital,
+    "organization": fake_organization,
+    "profession": fake_profession,
+    "age": fake_age,
+    "age-over-89": fake_age_over_89,
 }
-"""Names, dates and labels have ways of their own."""
-_NAMED: frozenset[Kind] = frozenset(
+"""Types whose values are drawn independently: not names, dates and labels."""
+_PROPER_NAMES: frozenset[PhiType] = frozenset(
     {"street", "city", "state", "country", "place", "hospital", "organization", "profession"}
 )
-"""What is written with a capital letter, or in capitals, but never in capitals by itself."""
-_TRIES = 40
+"""Types that are in capitals only where the original is."""
+_ATTEMPTS = 40
+_ASCII_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz")
 
 
 @dataclass(frozen=True)
-class SurrogateMaker:
-    """Makes the surrogates of any document, in one locale and by one secret."""
+class SurrogateGenerator:
+    """Generates the surrogates of any document, in one locale and with one key."""
 
-    inventor: Inventor
-    secret: Secret
+    locale: LocaleFaker
+    rng: KeyedRng
 
     @cached_property
-    def shifter(self) -> DateShifter:
-        """Moves dates as the locale writes them: in the United States, the month comes first."""
-        is_day_first = self.inventor.locale not in {"en_US", "en"}
-        return DateShifter(self.inventor.language, is_day_first=is_day_first)
+    def date_shifter(self) -> DateShifter:
+        """Date shifter of the locale; only in the United States the month comes first."""
+        is_day_first = self.locale.locale not in {"en_US", "en"}
+        return DateShifter(self.locale.language, is_day_first=is_day_first)
 
-    def begin(
-        self, document: str, found: Iterable[tuple[Kind, str]], values: Values
+    def for_document(
+        self, document: str, identifiers: Iterable[tuple[PhiType, str]], values: PropagatedValues
     ) -> DocumentSurrogates:
-        """Begin a document, all of whose found pieces are known."""
-        return DocumentSurrogates(self, document, list(dict.fromkeys(found)), values)
+        """Return the surrogates of a document, given all its identifiers with their types."""
+        return DocumentSurrogates(self, document, list(dict.fromkeys(identifiers)), values)
 
 
 class DocumentSurrogates:
-    """The surrogates of one document, drawn as they are asked for."""
+    """Surrogates of one document, drawn when they are first asked for.
+
+    Other values of the document decide a draw only if surrogates are not consistent across
+    documents.
+    """
 
     def __init__(
         self,
-        maker: SurrogateMaker,
+        generator: SurrogateGenerator,
         document: str,
-        found: Sequence[tuple[Kind, str]],
-        values: Values,
+        identifiers: Sequence[tuple[PhiType, str]],
+        values: PropagatedValues,
     ) -> None:
-        self._maker, self._document, self._values = maker, document, values
-        self._is_consistent = maker.secret.is_consistent  # then no other value decides a draw
-        self._pieces = {piece.casefold() for _, piece in found}
-        self._words = {word[0].casefold() for _, piece in found for word in WORD.finditer(piece)}
-        self._made: dict[tuple[Kind, str], str | None] = {}
-        self._names: dict[str, str] = {}
-        dates = [piece for kind, piece in found if kind == "date"]
+        self._locale, self._rng, self._document = generator.locale, generator.rng, document
+        self._values = values
+        self._originals = {text.casefold() for _, text in identifiers}
+        self._words = {word.casefold() for _, text in identifiers for word in WORD.findall(text)}
+        self._surrogates: dict[tuple[PhiType, str], str | None] = {}
+        self._used: set[str | None] = set()
+        self._name_words: dict[str, str] = {}
+        self._used_names: set[str] = set()
+        dates = [text for phi_type, text in identifiers if phi_type == "date"]
+        self._shifter = generator.date_shifter
         self._day_first = reads_day_first(dates)
-        self._shifter = maker.shifter
         self._days = self._choose_days(dates)
-        names = [word for kind, piece in found if kind == "name" for word in WORD.findall(piece)]
-        self._initials = self._pair_initials(names)
+        self._initials = self._pair_initials(
+            word
+            for phi_type, text in identifiers
+            if phi_type == "name"
+            for word in WORD.findall(text)
+        )
 
-    def replace(self, kind: Kind, value: str) -> str | None:
-        """Return the surrogate of a value, or None where only its label can stand for it."""
-        if kind == "label" or not value.strip():
+    def surrogate(self, phi_type: PhiType, value: str) -> str | None:
+        """Return the surrogate of a value, or None if it can only be replaced by its label."""
+        if phi_type == "label" or not value.strip():
             return None
-        key = kind, " ".join(value.casefold().split())
-        if key not in self._made:
-            self._made[key] = self._make(kind, value)
-        made = self._made[key]
-        return self._restyled(kind, value, made)
+        key = phi_type, _normalize_space(value)
+        if key not in self._surrogates:
+            self._surrogates[key] = self._generate(phi_type, value)
+            self._used.add(self._surrogates[key])
+        return self._restyle(phi_type, value, self._surrogates[key])
 
-    def _restyled(self, kind: Kind, value: str, made: str | None) -> str | None:
-        """Write a surrogate that was made for the value in other letters."""
-        if made is None or kind in {"name", "date"}:
-            return self._make(kind, value)  # these keep to the value word by word
-        if kind in _NAMED and made.isupper() and not value.isupper():
-            made = made.title()
-        styled = like(value, made)
-        return styled if styled == made or not self._gives_away(styled, value, kind) else made
+    def _restyle(self, phi_type: PhiType, value: str, surrogate: str | None) -> str | None:
+        """Write the surrogate of a value with the capitals of another spelling of the value."""
+        if surrogate is None or phi_type in {"name", "date"}:
+            return self._generate(phi_type, value)  # names and dates follow the value word by word
+        if phi_type in _PROPER_NAMES and surrogate.isupper() and not value.isupper():
+            surrogate = surrogate.title()
+        restyled = match_case(value, surrogate)
+        if restyled != surrogate and self._reveals(restyled, value, phi_type):
+            return surrogate
+        return restyled
 
-    def _make(self, kind: Kind, value: str) -> str | None:
-        if kind == "date":
-            moved = self._shifter.shift(value, self._days, is_day_first=self._day_first)
-            return None if moved is None or self._gives_away(moved, value, kind) else moved
-        if kind == "name":
-            name = invent_name(value, self._name_word)
-            return None if name is None or self._gives_away(name, value, kind) else name
-        taken = set() if self._is_consistent else set(self._made.values())
-        same = numbers_of(value) if kind.startswith("age") else " ".join(value.casefold().split())
-        for attempt in range(_TRIES):
-            invention = self._draw(kind, same, str(attempt))
-            made = _INVENT[kind](value, invention)
-            if made is None:
+    def _generate(self, phi_type: PhiType, value: str) -> str | None:
+        match phi_type:
+            case "date":
+                surrogate = self._shifter.shift(value, self._days, is_day_first=self._day_first)
+            case "name":
+                surrogate = fake_name(value, self._name_word)
+            case _:
+                return self._draw_value(phi_type, value)
+        if surrogate is None or self._reveals(surrogate, value, phi_type):
+            return None
+        return surrogate
+
+    def _draw_value(self, phi_type: PhiType, value: str) -> str | None:
+        """Draw values until one reveals nothing and, in the first half, stands for no other."""
+        is_age = phi_type.startswith("age")
+        context = normalize_age(value) if is_age else _normalize_space(value)
+        for attempt in range(_ATTEMPTS):
+            faker = self._faker(phi_type, context, str(attempt))
+            surrogate = _FAKE_VALUES[phi_type](value, faker)
+            if surrogate is None:
                 return None
-            is_free = made not in taken or kind.startswith("age") or attempt > _TRIES // 2
-            if is_free and not self._gives_away(made, value, kind):
-                return made
+            may_repeat = is_age or self._rng.is_consistent or attempt > _ATTEMPTS // 2
+            is_free = may_repeat or surrogate not in self._used
+            if is_free and not self._reveals(surrogate, value, phi_type):
+                return surrogate
         return None
 
     def _name_word(self, word: str) -> str:
         """Return the surrogate of a word of a name."""
         folded = word.casefold()
         if is_initials(word):
-            made = invent_word(
-                word,
-                self._draw("initial", folded),
-                self._maker.inventor,
-                initials=self._initials.items(),
-            )
-            return made if made.casefold() not in self._words - _LETTERS else made[::-1]
-        if folded not in self._names:
-            self._names[folded] = self._new_word(word)
-        return like(word, self._names[folded])
+            initials = fake_initials(word, self._faker("initial", folded), self._initials)
+            is_word = initials.casefold() in self._words - _ASCII_LETTERS
+            return initials[::-1] if is_word else initials
+        if folded not in self._name_words:
+            name = self._draw_name_word(word)
+            self._name_words[folded] = name
+            self._used_names.add(name.casefold())
+        return match_case(word, self._name_words[folded])
 
-    def _new_word(self, word: str) -> str:
-        """Draw a name with another first letter, which is no name of the document."""
+    def _draw_name_word(self, word: str) -> str:
+        """Draw a name that is not in the document and begins with another letter.
+
+        The last draw is returned if none is: a name that reveals a value is found out where it is
+        used.
+        """
         folded = word.casefold()
-        taken = set(self._words)
-        if not self._is_consistent:
-            taken |= {name.casefold() for name in self._names.values()}
-        made = word
-        for attempt in range(_TRIES):
-            invention = self._draw("word", folded, str(attempt))
-            made = invent_word(word.capitalize(), invention, self._maker.inventor)
-            if made.casefold() not in taken and made[:1].casefold() != folded[:1]:
+        name = word
+        for attempt in range(_ATTEMPTS):
+            faker = self._faker("word", folded, str(attempt))
+            name = fake_name_word(word.capitalize(), faker, self._locale)
+            if self._is_free_name(name.casefold()) and name[:1].casefold() != folded[:1]:
                 break
-        return made  # if all are taken, what gives a value away is caught where it is used
+        return name
 
-    def _pair_initials(self, names: Iterable[str]) -> dict[str, str]:
-        """Pair the first letter of each name of the document with that of its surrogate."""
+    def _is_free_name(self, name: str) -> bool:
+        if name in self._words:
+            return False
+        return self._rng.is_consistent or name not in self._used_names
+
+    def _pair_initials(self, words: Iterable[str]) -> dict[str, str]:
+        """Map the first letter of each name of the document to that of its surrogate."""
         pairs: dict[str, str] = {}
-        for word in names:
-            if not is_initials(word) and not is_kept(word):
+        for word in words:
+            if not is_initials(word) and not is_title_or_particle(word):
                 pairs.setdefault(word[0].upper(), self._name_word(word)[0].upper())
         return pairs
 
     def _choose_days(self, dates: Sequence[str]) -> int:
-        """Draw how far the dates move, so that none becomes another one of the document.
+        """Draw the number of days by which dates move, so that none becomes another date.
 
-        Where every draw makes some so, as with a month in every row, those get their labels.
+        If every draw moves some dates to others, as with a month in every row, the draw with the
+        fewest is used, and those dates get their labels.
         """
-        best = fewest = -1
-        for attempt in range(1 if self._is_consistent else _TRIES):
-            days = draw_shift(self._maker.secret.random(self._document, "days", str(attempt)))
-            moved = (self._shifter.shift(one, days, is_day_first=self._day_first) for one in dates)
-            clashes = sum(one is not None and one.casefold() in self._pieces for one in moved)
-            if fewest < 0 or clashes < fewest:
-                best, fewest = days, clashes
+        best_days = fewest_clashes = -1
+        for attempt in range(1 if self._rng.is_consistent else _ATTEMPTS):
+            days = draw_shift(self._rng.generator(self._document, "days", str(attempt)))
+            clashes = self._count_clashes(dates, days)
+            if fewest_clashes < 0 or clashes < fewest_clashes:
+                best_days, fewest_clashes = days, clashes
             if not clashes:
                 break
-        return best
+        return best_days
 
-    def _draw(self, *words: str) -> Invention:
-        return self._maker.inventor.draw(self._maker.secret.random(self._document, *words))
+    def _count_clashes(self, dates: Sequence[str], days: int) -> int:
+        shifted = (self._shifter.shift(day, days, is_day_first=self._day_first) for day in dates)
+        return sum(day is not None and day.casefold() in self._originals for day in shifted)
 
-    def _gives_away(self, made: str, value: str, kind: Kind) -> bool:
-        """Tell whether a surrogate holds the value, or any that the document must not hold."""
-        if kind == "age-over-89" and not is_over_89(value):
+    def _faker(self, *context: str) -> SeededFaker:
+        return self._locale.seeded(self._rng.generator(self._document, *context))
+
+    def _reveals(self, surrogate: str, value: str, phi_type: PhiType) -> bool:
+        """Return True if a surrogate contains its value or any propagated value."""
+        if phi_type == "age-over-89" and not is_over_89(value):
             return False
-        if kind.startswith("age") and "90+" in made:
-            return False  # a class of ages, which 90 itself is in
-        return value.strip().casefold() in made.casefold() or self._values.are_in(made)
+        if phi_type.startswith("age") and "90+" in surrogate:
+            return False  # 90+ is a class of ages, which may contain the age itself
+        return value.strip().casefold() in surrogate.casefold() or self._values.occur_in(surrogate)
 
 
-_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz")
+def _normalize_space(value: str) -> str:
+    return " ".join(value.casefold().split())

@@ -8,7 +8,7 @@ Texts in Spanish: the MEDDOCAN Track"), checked against the definitions of its e
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from annoseq.evaluation.counts import Counts
 
@@ -25,6 +25,20 @@ _BLANK_LINES = 2
 """Characters between two rows of a document that are taken for line ends."""
 
 
+class TextRange(Protocol):
+    """A range of a text, `text[start:end]`, such as a span."""
+
+    @property
+    def start(self) -> int:
+        """Offset of the first character."""
+        ...
+
+    @property
+    def end(self) -> int:
+        """Offset after the last character."""
+        ...
+
+
 class CharacterRange(NamedTuple):
     """A piece of a text, its label left out."""
 
@@ -34,8 +48,8 @@ class CharacterRange(NamedTuple):
 
 def count_characters(text: str, gold: Sequence[Span], predicted: Sequence[Span]) -> Counts:
     """Count marked characters, white space left out, and the tokens they lie in."""
-    golds = _characters(text, gold)
-    found = golds if gold == predicted else _characters(text, predicted)
+    golds = covered_characters(text, gold)
+    found = golds if gold == predicted else covered_characters(text, predicted)
     if not golds and not found:
         return Counts()
     return Counts(
@@ -79,7 +93,7 @@ def count_document(rows: Sequence[SpanComparison]) -> Counts:
         return Counts()
     is_whole = all(
         row.gold == row.predicted
-        or _characters(row.text, row.gold) <= _characters(row.text, row.predicted)
+        or covered_characters(row.text, row.gold) <= covered_characters(row.text, row.predicted)
         for row in rows
         if row.gold
     )
@@ -94,12 +108,13 @@ def _compared(name: str, gold: set[int], predicted: set[int]) -> dict[str, int]:
     }
 
 
-def _characters(text: str, spans: Iterable[Span]) -> set[int]:
+def covered_characters(text: str, spans: Iterable[TextRange]) -> set[int]:
+    """Return the offsets of the characters in any of some spans, white space left out."""
     return {
-        place
+        offset
         for span in spans
-        for place in range(span.start, span.end)
-        if not text[place].isspace()
+        for offset in range(span.start, span.end)
+        if not text[offset].isspace()
     }
 
 

@@ -1,4 +1,4 @@
-"""A run from documents to files, with an annotator that knows its texts."""
+"""The pipeline from documents to files, with a fake annotator."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pytest
 from rich.console import Console
 
 from annoseq.data.tables import read_rows
-from annoseq.deid.leak_check import Leaks
-from annoseq.deid.pipeline import Run, read_documents
-from annoseq.deid.redaction import Document, Part
-from annoseq.deid.run_output import Layout, Report, show, write_run
+from annoseq.deid.leak_check import LeakCounts
+from annoseq.deid.pipeline import RedactionPipeline, read_documents
+from annoseq.deid.redaction import DocumentPart, RedactionDocument
+from annoseq.deid.run_output import OutputLayout, RedactionReport, print_report, write_redacted
 from annoseq.errors import OptionError, TableError
 from annoseq.inference.annotation import Annotation
-from tests.deid.documents import MarkingAnnotator, redactor
+from tests.deid.documents import LookupAnnotator, redactor
 
 NOTES = ("Dr. {{NAME}}Ames{{/NAME}}\r\ncame.", "Nobody.", "{{NAME}}Ida{{/NAME}}, {{AGE}}50{{/AGE}}")
 TABLE = "doc_id,orig_text,other\na,Dr. Ames,1\na,saw Ames,2\nb,Ames,3\n"
@@ -31,25 +31,35 @@ def notes(folder: Path) -> Path:
     return folder / "notes"
 
 
+def single_text(name: str, text: str) -> RedactionDocument:
+    return RedactionDocument(name, (DocumentPart(name, text),))
+
+
 def _plain(annotated: str) -> str:
-    return next(iter(MarkingAnnotator(annotated).known))
+    return next(iter(LookupAnnotator(annotated).annotated_texts))
 
 
-def go(
-    source: Path, out: Path, *annotated: str, report: Report | None = None, chunk_size: int = 2
-) -> tuple[Report, list[dict[str, Any]], list[dict[str, Any]]]:
+def redact_source(
+    source: Path,
+    out: Path,
+    *annotated: str,
+    report: RedactionReport | None = None,
+    chunk_size: int = 2,
+) -> tuple[RedactionReport, list[dict[str, Any]], list[dict[str, Any]]]:
     """Redact with labels, and return the report, the annotations and the mapping."""
     is_text = source.is_dir() or source.suffix == ".txt"
-    annotator = MarkingAnnotator(*annotated)
-    run = Run(annotator, redactor("label"), report=report or Report())
-    layout = Layout.of(source, is_text=is_text, column="orig_text", document="doc_id", format_=None)
+    annotator = LookupAnnotator(*annotated)
+    pipeline = RedactionPipeline(annotator, redactor("label"), report=report or RedactionReport())
+    layout = OutputLayout.of(
+        source, is_text=is_text, column="orig_text", document="doc_id", format_=None
+    )
     documents = read_documents(source, column="orig_text", document=None, format_=None)
     mapping = io.StringIO()
     out.mkdir()
-    done = run.redact(documents, chunk_size=chunk_size, is_table=not is_text)
-    write_run(out, layout, done, mapping=mapping)
+    done = pipeline.redact(documents, chunk_size=chunk_size, is_table=not is_text)
+    write_redacted(out, layout, done, mapping=mapping)
     annotations = (out / "annotations.jsonl").read_text(encoding="utf-8")
-    return run.report, _records(annotations), _records(mapping.getvalue())
+    return pipeline.report, _records(annotations), _records(mapping.getvalue())
 
 
 def _records(lines: str) -> list[dict[str, Any]]:
@@ -58,26 +68,26 @@ def _records(lines: str) -> list[dict[str, Any]]:
 
 def test_a_folder_becomes_a_folder(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    report, annotations, mapping = go(notes(tmp_path), out, *NOTES)
+    report, annotations, mapping = redact_source(notes(tmp_path), out, *NOTES)
     assert (out / "a.txt").read_bytes() == b"Dr. [NAME]\r\ncame."
     assert (out / "b.txt").read_bytes() == b"Nobody."
     assert (out / "sub" / "c.txt").read_bytes() == b"[NAME], [AGE]"
-    for one in annotations:
-        for span in one["spans"]:
-            assert one["text"][span["start"] : span["end"]] == span["text"]
-    assert [one["id"] for one in annotations] == ["a.txt", "b.txt", "sub/c.txt"]
-    assert [(one["original"], one["replacement"]) for one in mapping] == [
+    for record in annotations:
+        for span in record["spans"]:
+            assert record["text"][span["start"] : span["end"]] == span["text"]
+    assert [record["id"] for record in annotations] == ["a.txt", "b.txt", "sub/c.txt"]
+    assert [(record["original"], record["replacement"]) for record in mapping] == [
         ("Ames", "[NAME]"),
         ("Ida", "[NAME]"),
         ("50", "[AGE]"),
     ]
-    assert report.without_spans == ["b.txt"]
+    assert report.documents_without_spans == ["b.txt"]
 
 
 def test_a_table_keeps_its_text_and_document_and_is_redacted_by_document(tmp_path: Path) -> None:
     source = tmp_path / "new.csv"
     source.write_text(TABLE)
-    report, annotations, _ = go(source, tmp_path / "out", "Dr. {{NAME}}Ames{{/NAME}}")
+    report, annotations, _ = redact_source(source, tmp_path / "out", "Dr. {{NAME}}Ames{{/NAME}}")
     rows = list(read_rows(tmp_path / "out" / "new.csv", columns=["orig_text"], keys=["doc_id"]))
     assert [(row.values["doc_id"], row.values["orig_text"]) for row in rows] == [
         ("a", "Dr. [NAME]"),
@@ -85,18 +95,18 @@ def test_a_table_keeps_its_text_and_document_and_is_redacted_by_document(tmp_pat
         ("b", "Ames"),
     ]
     assert (tmp_path / "out" / "new.csv").read_text().startswith('"doc_id","orig_text"\n')
-    assert [(one["id"], one["document"]) for one in annotations] == [
+    assert [(record["id"], record["document"]) for record in annotations] == [
         ("1", "a"),
         ("2", "a"),
         ("3", "b"),
     ]
-    assert report.by_finder["NAME"] == {"model": 1, "propagated": 1}
+    assert report.counts["NAME"] == {"model": 1, "propagated": 1}
 
 
 def test_a_table_without_documents_has_one_in_each_row(tmp_path: Path) -> None:
     source = tmp_path / "new.jsonl"
     source.write_text('{"orig_text": "Dr. Ames"}\n{"orig_text": "Ames"}\n')
-    report, _, _ = go(source, tmp_path / "out", "Dr. {{NAME}}Ames{{/NAME}}")
+    report, _, _ = redact_source(source, tmp_path / "out", "Dr. {{NAME}}Ames{{/NAME}}")
     lines = (tmp_path / "out" / "new.jsonl").read_text()
     assert lines == '{"orig_text": "Dr. [NAME]"}\n{"orig_text": "Ames"}\n'
     assert report.documents == 2
@@ -112,11 +122,11 @@ def test_a_document_that_comes_back_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("size", "firsts"), [(1, [1, 2, 3]), (2, [1, 3]), (9, [1])])
 def test_texts_are_annotated_in_chunks_of_whole_documents(size: int, firsts: list[int]) -> None:
-    documents = [Document(str(one), (Part(str(one), _plain(NOTES[one])),)) for one in range(3)]
-    annotator = MarkingAnnotator(*NOTES)
-    run = Run(annotator, redactor("label"))
-    done = list(run.redact(documents, chunk_size=size, is_table=False))
-    assert annotator.firsts == firsts
+    documents = [single_text(str(index), _plain(note)) for index, note in enumerate(NOTES)]
+    annotator = LookupAnnotator(*NOTES)
+    pipeline = RedactionPipeline(annotator, redactor("label"))
+    done = list(pipeline.redact(documents, chunk_size=size, is_table=False))
+    assert annotator.first_numbers == firsts
     assert [made[0].text for _, made in done] == ["Dr. [NAME]\r\ncame.", "Nobody.", "[NAME], [AGE]"]
 
 
@@ -124,33 +134,35 @@ def test_a_model_that_marks_nothing_is_refused() -> None:
     def translate(texts: object, first: object, advance: object) -> list[Annotation]:
         return [Annotation("x", "y", None, 0.0)]
 
-    run = Run(translate, redactor("label"))
+    pipeline = RedactionPipeline(translate, redactor("label"))
     with pytest.raises(OptionError, match="the model writes texts of its own and marks nothing"):
-        list(run.redact([Document("a", (Part("a", "x"),))], chunk_size=1, is_table=False))
+        list(pipeline.redact([single_text("a", "x")], chunk_size=1, is_table=False))
 
 
 def test_an_input_may_not_have_the_name_of_an_output(tmp_path: Path) -> None:
     source = tmp_path / "annotations.jsonl"
     with pytest.raises(OptionError, match=r"would have the name of annotations.jsonl"):
-        Layout.of(source, is_text=False, column="orig_text", document=None, format_=None)
+        OutputLayout.of(source, is_text=False, column="orig_text", document=None, format_=None)
 
 
 def test_the_report_counts_and_quotes_nothing(tmp_path: Path) -> None:
-    report, _, _ = go(notes(tmp_path), tmp_path / "out", *NOTES, report=Report(leaks=Leaks()))
-    found = report.to_dict(has_surrogates=False)
-    assert (found["documents"], found["replaced"]) == (3, 3)
-    assert found["labels"]["NAME"] == {
+    report, _, _ = redact_source(
+        notes(tmp_path), tmp_path / "out", *NOTES, report=RedactionReport(leaks=LeakCounts())
+    )
+    values = report.to_dict(has_surrogates=False)
+    assert (values["documents"], values["replaced"]) == (3, 3)
+    assert values["labels"]["NAME"] == {
         "replaced": 2,
         "model": 2,
         "pattern": 0,
         "propagated": 0,
         "lowest_scores": [],
     }
-    assert "Ames" not in json.dumps(found)
+    assert "Ames" not in json.dumps(values)
     console = Console(file=io.StringIO(), width=100)
-    show(found, console)
+    print_report(values, console)
     assert isinstance(console.file, io.StringIO)
     shown = console.file.getvalue()
-    assert "replaced 3 pieces in 3 documents" in shown
+    assert "replaced 3 spans in 3 documents" in shown
     assert "look at 1 documents without any span" in shown
     assert "against the gold: none of 0 documents" in shown

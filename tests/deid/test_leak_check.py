@@ -1,4 +1,4 @@
-"""Gold and leaks: what people marked, found again in the texts that are redacted."""
+"""Gold identifiers of redacted texts, and counts of those that were missed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from annoseq.data.markup import Span
-from annoseq.deid.leak_check import Gold, Leaks
-from annoseq.deid.redaction import Find, Part
+from annoseq.deid.leak_check import GoldIdentifiers, LeakCounts
+from annoseq.deid.redaction import DetectedSpan, DocumentPart
 from annoseq.errors import PairsError
 
 if TYPE_CHECKING:
@@ -32,43 +32,45 @@ def test_a_document_is_put_together_from_its_rows(tmp_path: Path) -> None:
         ("a", "0", "Dr. Ames", "Dr. {{NAME}}Ames{{/NAME}}"),
         ("a", "9", "saw Ida", "saw {{NAME}}Ida{{/NAME}}"),
     ]
-    gold = Gold.load(table(tmp_path, *rows))
+    gold = GoldIdentifiers.load(table(tmp_path, *rows))
     for name in ("a", "a.txt", "ward/a.txt"):
-        assert gold.spans(Part(name, TEXT), is_row=False) == [AMES, IDA]
+        assert gold.spans(DocumentPart(name, TEXT), is_row=False) == [AMES, IDA]
     with pytest.raises(PairsError, match=r"there is no gold for b.txt. Give --gold a table"):
-        gold.spans(Part("b.txt", TEXT), is_row=False)
+        gold.spans(DocumentPart("b.txt", TEXT), is_row=False)
     with pytest.raises(PairsError, match=r"row 1 is not what stands in a.txt at its start"):
-        gold.spans(Part("a.txt", "Other"), is_row=False)
+        gold.spans(DocumentPart("a.txt", "Other"), is_row=False)
 
 
 def test_rows_are_compared_with_rows(tmp_path: Path) -> None:
     row = ("a", "0", "Dr. Ames", "Dr. {{NAME}}Ames{{/NAME}}")
-    gold = Gold.load(table(tmp_path, row, ("a", "9", "x", "{{NAME}}y{{/NAME}}")))
-    assert gold.spans(Part("1", "Dr. Ames"), is_row=True) == [AMES]
+    gold = GoldIdentifiers.load(table(tmp_path, row, ("a", "9", "x", "{{NAME}}y{{/NAME}}")))
+    assert gold.spans(DocumentPart("1", "Dr. Ames"), is_row=True) == [AMES]
     with pytest.raises(PairsError, match=r"row 1 is of another text. Give --gold the same rows"):
-        gold.spans(Part("1", "Dr. Bond"), is_row=True)
+        gold.spans(DocumentPart("1", "Dr. Bond"), is_row=True)
     with pytest.raises(PairsError, match="row 3 is missing"):
-        gold.spans(Part("3", "Dr. Bond"), is_row=True)
+        gold.spans(DocumentPart("3", "Dr. Bond"), is_row=True)
     with pytest.raises(PairsError, match="the gold of 2: the annotated text without its tags"):
-        gold.spans(Part("2", "x"), is_row=True)
+        gold.spans(DocumentPart("2", "x"), is_row=True)
 
 
 def test_annotated_files_are_gold_for_files_of_their_names(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "a.txt").write_text("Dr. {{NAME}}Ames{{/NAME}}\nsaw {{NAME}}Ida{{/NAME}}")
     (tmp_path / "b.txt").write_text("nobody")
-    gold = Gold.load(tmp_path)
-    assert gold.spans(Part("sub/a.txt", TEXT), is_row=False) == [AMES, IDA]
+    gold = GoldIdentifiers.load(tmp_path)
+    assert gold.spans(DocumentPart("sub/a.txt", TEXT), is_row=False) == [AMES, IDA]
     with pytest.raises(PairsError, match=r"there is no gold for c.txt. Give --gold an annotated"):
-        gold.spans(Part("c.txt", TEXT), is_row=False)
-    one = Gold.load(tmp_path / "sub" / "a.txt")
-    assert one.spans(Part("elsewhere/a.txt", TEXT), is_row=False) == [AMES, IDA]
+        gold.spans(DocumentPart("c.txt", TEXT), is_row=False)
+    gold = GoldIdentifiers.load(tmp_path / "sub" / "a.txt")
+    assert gold.spans(DocumentPart("elsewhere/a.txt", TEXT), is_row=False) == [AMES, IDA]
 
 
 def test_leaks_count_documents_identifiers_and_characters() -> None:
-    leaks = Leaks()
-    leaks.add("a", [("Ida Ames", [Span(0, 8, "NAME")], [Find(0, 3, "X"), Find(4, 8, "Y")])])
-    leaks.add("b", [("Ida Ames 12", [Span(0, 8, "NAME"), Span(9, 11, "AGE")], [Find(4, 8, "X")])])
+    leaks = LeakCounts()
+    first, last = DetectedSpan(0, 3, "X"), DetectedSpan(4, 8, "Y")
+    name, age = Span(0, 8, "NAME"), Span(9, 11, "AGE")
+    leaks.add("a", [("Ida Ames", [name], [first, last])])
+    leaks.add("b", [("Ida Ames 12", [name, age], [last])])
     leaks.add("c", [("nothing", [], [])])
     assert leaks.to_dict() == {
         "documents": 3,
@@ -82,4 +84,4 @@ def test_leaks_count_documents_identifiers_and_characters() -> None:
         "missed_by_label": {"NAME": 1, "AGE": 1},
         "documents_with_a_miss": ["b"],
     }
-    assert Leaks().to_dict()["share_without_a_miss"] is None
+    assert LeakCounts().to_dict()["share_without_a_miss"] is None

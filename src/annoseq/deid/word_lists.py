@@ -1,0 +1,73 @@
+"""Word lists of redaction: titles, institutions, names of months and weekdays, number words."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class _Lists(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CalendarNames(_Lists):
+    """Names of a language: months from January, weekdays from Sunday, seasons from winter."""
+
+    months: tuple[str, ...]
+    weekdays: tuple[str, ...]
+    seasons: tuple[str, ...] = ()
+
+
+class DateWords(_Lists):
+    """Calendar names by language, and the words between and around the parts of a date."""
+
+    languages: dict[str, CalendarNames]
+    variants: dict[str, str]
+    connectors: tuple[str, ...]
+    context: tuple[str, ...]
+
+
+class NumberWords(_Lists):
+    """Number words of a language; tens and units are written with a joiner between them."""
+
+    units: tuple[str, ...]
+    tens: tuple[str, ...]
+    joiner: str
+    variants: dict[str, int]
+
+
+class WordLists(_Lists):
+    """All lists, in lower case."""
+
+    titles: frozenset[str]
+    particles: frozenset[str]
+    id_words: frozenset[str]
+    institutions: tuple[str, ...]
+    institution_particles: tuple[str, ...]
+    dates: DateWords
+    numbers: dict[str, NumberWords]
+
+
+@cache
+def word_lists() -> WordLists:
+    """Read the word lists of the package."""
+    text = (files(__package__) / "word_lists.toml").read_text(encoding="utf-8")
+    return WordLists.model_validate(tomllib.loads(text))
+
+
+def alternation(words: Iterable[str]) -> str:
+    """Return a regular expression that matches any of some words, the longest first.
+
+    >>> alternation(["Jan", "January"])
+    '(?:January|Jan)'
+    """
+    longest_first = sorted(map(re.escape, words), key=len, reverse=True)
+    return f"(?:{'|'.join(longest_first)})"
