@@ -3,200 +3,180 @@
 from __future__ import annotations
 
 import sys
-from contextlib import nullcontext
-from pathlib import Path
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from annoseq.cli.annotate_output import AnyFormat, StandardOutput, choose_format, writes_folder
+from annoseq.cli.annotate_output import AnnotationOutput, OutputOptions
 from annoseq.cli.options import (
     Batching,
     Device,
-    ModelVectorsPath,
-    Lossy,
     ModelPath,
-    Overwrite,
+    ModelVectorsPath,
     Search,
-    at_least,
+    TextColumn,
+    TextFormatOption,
+    TextsPath,
 )
 from annoseq.cli.output import is_terminal, print_note
-from annoseq.cli.scoring_options import TargetRecall, wanted_of
+from annoseq.cli.scoring_options import TargetRecall, choose_thresholds
 from annoseq.config import SOURCE_COLUMN, BatchConfig, DeviceConfig, SearchConfig
-from annoseq.data.text_inputs import InputFormat, count_texts, is_text_input, read_texts
+from annoseq.data.text_inputs import count_texts, is_text_input, read_texts
 from annoseq.errors import OptionError
 from annoseq.inference.annotator import Annotator
-from annoseq.inference.resumable_output import OutputProgress, ResumableOutput
-from annoseq.inference.streaming import OutputFormat, annotate_stream, header
+from annoseq.inference.resumable_output import ResumableOutput
+from annoseq.inference.streaming import annotate_stream
 from annoseq.models.serialization import WEIGHTS_FILE
 from annoseq.progress import progress_bar
 
 if TYPE_CHECKING:
-    from annoseq.errors import TableError
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
-_NAMED = 5
+    from annoseq.cli.annotate_output import StandardOutput
+    from annoseq.errors import TableError
+    from annoseq.inference.resumable_output import OutputProgress
+    from annoseq.inference.streaming import OutputFormat
+
+_MAX_NAMED = 5
+"""Unreadable texts that are named; the others are counted."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputOptions:
+    """Options of the texts that `annoseq annotate` reads."""
+
+    column: TextColumn = None
+    input_format: TextFormatOption = None
+    skip_bad: Annotated[
+        bool, Parameter(help="Leave out what cannot be read, and count it.", negative="")
+    ] = False
+
+    @property
+    def text_column(self) -> str:
+        """Column of the texts of a table."""
+        return self.column or SOURCE_COLUMN
 
 
 def annotate(
     model: ModelPath,
-    texts: Annotated[
-        Path,
-        Parameter(
-            help="Table of texts, .txt file, folder of .txt files, or - for a pipe.",
-            allow_leading_hyphen=True,
-        ),
-    ],
+    texts: TextsPath,
     /,
     *,
-    column: Annotated[
-        str | None, Parameter(help=f"Column of the texts of a table; by default {SOURCE_COLUMN}.")
-    ] = None,
-    input_format: Annotated[
-        InputFormat | None,
-        Parameter(help="What the input is, where its name does not tell; a pipe is one text."),
-    ] = None,
-    out: Annotated[
-        Path | None, Parameter(help="File to write, or folder (inline); by default output.")
-    ] = None,
-    format_: Annotated[
-        AnyFormat | None,
-        Parameter(
-            name="--format",
-            help="inline (annotated text alone), jsonl, csv, or another of `annoseq export`; by "
-            "default as --out's suffix says, or else jsonl for a table, inline for a text, and "
-            "inline for a folder with --out.",
-        ),
-    ] = None,
-    lossy: Lossy = False,
+    source: InputOptions = InputOptions(),
+    target: OutputOptions = OutputOptions(),
     target_recall: TargetRecall = None,
-    resume: Annotated[
-        bool, Parameter(help="Go on with the interrupted run of --out.", negative="")
-    ] = False,
-    skip_bad: Annotated[
-        bool, Parameter(help="Leave out what cannot be read, and count it.", negative="")
-    ] = False,
-    chunk_size: Annotated[
-        int, Parameter(help="Texts held in memory and written at once.", validator=at_least(1))
-    ] = 1_000,
-    overwrite: Overwrite = False,
     search: Search = SearchConfig(),
     batching: Batching = BatchConfig(),
     vectors: ModelVectorsPath = None,
     device: Device = DeviceConfig(),
 ) -> None:
     """Annotate every text, in the order given."""
-    is_text = is_text_input(texts, input_format)
-    if is_text and column is not None:
+    is_text = is_text_input(texts, source.input_format)
+    if is_text and source.column is not None:
         raise OptionError("--column belongs to a table, and the input is text. Leave it off.")
-    if out is None and resume:
-        raise OptionError("--resume goes on with the interrupted run of --out. Give --out.")
-    column = column or SOURCE_COLUMN
-    asked = choose_format(format_, out, texts, is_text=is_text)
-    chosen: OutputFormat = "jsonl"
-    convert = None
-    if asked == "inline" or asked == "jsonl" or asked == "csv":  # noqa: PLR1714 - mypy narrows so
-        chosen = asked
-        if lossy:
-            raise OptionError(f"--lossy has no meaning for the format {asked}. Leave it off.")
-    else:
-        from annoseq.cli.annotate_output import corpus_writer
-
-        convert = corpus_writer(asked, out, texts, lossy=lossy, search=search, overwrite=overwrite)
+    destination = AnnotationOutput.choose(target, texts, is_text=is_text, search=search)
     annotator = Annotator.load(model, device=device, vectors=vectors)
-    if convert and annotator.is_translator:
+    _check_has_spans(annotator, model, destination)
+    choose_thresholds(annotator, target_recall)
+    plan = {
+        "model": annotator.model.config.files[WEIGHTS_FILE][:12],
+        "column": None if is_text else source.text_column,
+        "target_recall": target_recall,
+        # They decide the batches, and the batches the last digits of scores.
+        **{name: value for section in (batching, device, search) for name, value in section},
+    }
+    output = destination.open(plan)
+    unreadable = _UnreadableTexts()
+    with _resume_hint(output), _annotation_bar(texts, source, target) as advance:
+        annotate_stream(
+            annotator,
+            read_texts(
+                texts,
+                column=source.text_column,
+                format_=source.input_format,
+                on_bad=unreadable.add if source.skip_bad else None,
+            ),
+            output,
+            format_=destination.stream_format,
+            search=search,
+            batching=batching,
+            target_recall=target_recall,
+            chunk_size=target.chunk_size,
+            advance=advance,
+        )
+    _print_problems(output.tally, unreadable, destination.stream_format)
+
+
+def _check_has_spans(annotator: Annotator, model: Path, destination: AnnotationOutput) -> None:
+    if destination.convert and annotator.is_translator:
         raise OptionError(
-            f"{model}: this model writes texts of its own and marks nothing that --format {asked} "
-            "could hold. Use --format jsonl or csv."
+            f"{model}: this model writes texts of its own and marks nothing that "
+            f"--format {destination.format} could hold. Use --format jsonl or csv."
         )
-    wanted_of(annotator, target_recall)
-    output: StandardOutput | ResumableOutput
-    if out is None:
-        output = StandardOutput(header(chosen))
-    else:
-        sections = (batching, device, search)
-        output = ResumableOutput(
-            out,
-            plan={
-                "model": annotator.model.config.files[WEIGHTS_FILE][:12],
-                "column": None if is_text else column,
-                "format": chosen,
-                "target_recall": target_recall,
-                "chunk_size": chunk_size,  # it decides the batches, and they the last digits
-                **{name: value for one in sections for name, value in one},
-            },
-            writes_folder=writes_folder(out, texts, chosen),
-            resume=resume,
-            overwrite=overwrite,
-            begin=header(chosen),
-            convert=convert,
-        )
-    bad = _Bad()
-    waiting = read_texts(
-        texts, column=column, format_=input_format, on_bad=bad.take if skip_bad else None
-    )
-    # A bar among results on one terminal would garble both.
-    has_bar = is_terminal() and not (out is None and sys.stdout.isatty())
-    try:
-        total = count_texts(texts, column=column, format_=input_format) if has_bar else None
-        with (
-            progress_bar("annotating", total=total) if has_bar else nullcontext(_ignore) as advance
-        ):
-            annotate_stream(
-                annotator,
-                waiting,
-                output,
-                format_=chosen,
-                search=search,
-                batching=batching,
-                target_recall=target_recall,
-                chunk_size=chunk_size,
-                advance=advance,
-            )
-        if isinstance(output, ResumableOutput):
-            output.finish()
-    except BaseException as error:
-        _explain_resuming(output, error)
-        raise
-    _tell(output.tally, bad, chosen)
 
 
-def _explain_resuming(output: StandardOutput | ResumableOutput, error: BaseException) -> None:
-    """Say how to go on after an error or an interrupt, or clear away what is of no use."""
-    if not isinstance(output, ResumableOutput) or not output.leave():
+def _annotation_bar(
+    texts: Path, source: InputOptions, target: OutputOptions
+) -> AbstractContextManager[Callable[[int], None]]:
+    """Return a progress bar, unless it would garble results on the same terminal."""
+    if not is_terminal() or (target.out is None and sys.stdout.isatty()):
+        return nullcontext(lambda _: None)
+    total = count_texts(texts, column=source.text_column, format_=source.input_format)
+    return progress_bar("annotating", total=total)
+
+
+@contextmanager
+def _resume_hint(output: StandardOutput | ResumableOutput) -> Iterator[None]:
+    """Put the output in its place after the block; after an error, print how to resume."""
+    if not isinstance(output, ResumableOutput):
+        yield
         return
-    done = f"{output.tally.done:,} texts"
-    if isinstance(error, KeyboardInterrupt):
-        raise KeyboardInterrupt(
-            f"interrupted after {done}. Add --resume to the same command to go on."
-        ) from None
-    print_note(f"{done} are done. Add --resume to the same command to go on after them.")
+    try:
+        yield
+        output.finish()
+    except BaseException as error:
+        if not output.leave():
+            raise
+        done = f"{output.tally.done:,} texts"
+        if isinstance(error, KeyboardInterrupt):
+            raise KeyboardInterrupt(
+                f"interrupted after {done}. Add --resume to the same command to go on."
+            ) from None
+        print_note(f"{done} are done. Add --resume to the same command to go on after them.")
+        raise
 
 
-def _ignore(_: int) -> None:
-    """Show no progress."""
-
-
-class _Bad:
-    """Counts what could not be read, and keeps the first few."""
+class _UnreadableTexts:
+    """Number of texts that could not be read, and the errors of the first few."""
 
     def __init__(self) -> None:
         self.count = 0
         self.first: list[TableError] = []
 
-    def take(self, error: TableError) -> None:
+    def add(self, error: TableError) -> None:
         self.count += 1
-        if self.count <= _NAMED:
+        if self.count <= _MAX_NAMED:
             self.first.append(error)
 
 
-def _tell(tally: OutputProgress, bad: _Bad, format_: OutputFormat) -> None:
-    """Say what is not as it should be, and nothing else."""
-    if tally.problems:
+def _print_problems(
+    progress: OutputProgress, unreadable: _UnreadableTexts, format_: OutputFormat
+) -> None:
+    """Print the numbers of outputs that are not valid and of texts that were skipped, if any."""
+    if progress.problems:
         where = "--format jsonl says which" if format_ == "inline" else "`problem` says why"
-        print_note(f"{tally.problems:,} of {tally.done:,} outputs are not their text plus tags; {where}")
-    if bad.count:
-        print_note(f"{bad.count:,} could not be read and were left out (--skip-bad):")
-        for error in bad.first:
+        print_note(
+            f"{progress.problems:,} of {progress.done:,} outputs are not their text plus tags; "
+            f"{where}"
+        )
+    if unreadable.count:
+        print_note(f"{unreadable.count:,} could not be read and were left out (--skip-bad):")
+        for error in unreadable.first:
             print_note(f"  {error}")
-        if bad.count > _NAMED:
-            print_note(f"  and {bad.count - _NAMED:,} more")
+        if unreadable.count > _MAX_NAMED:
+            print_note(f"  and {unreadable.count - _MAX_NAMED:,} more")

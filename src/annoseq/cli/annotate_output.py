@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
+from cyclopts import Parameter
+
+from annoseq.cli.options import Lossy, Overwrite, at_least
 from annoseq.cli.output import print_note
 from annoseq.errors import OptionError
 from annoseq.formats.registry import FORMATS, FORMATS_WITH_SCORES, CorpusFormat
-from annoseq.inference.resumable_output import OutputProgress
-from annoseq.inference.streaming import OutputFormat
+from annoseq.inference.resumable_output import OutputProgress, ResumableOutput
+from annoseq.inference.streaming import OutputFormat, header
 from annoseq.progress import progress_bar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from annoseq.config import SearchConfig
     from annoseq.formats.capabilities import ConversionLosses
@@ -23,13 +27,125 @@ if TYPE_CHECKING:
 
 AnyFormat = Literal[OutputFormat, CorpusFormat]
 
-_BY_SUFFIX: dict[str, OutputFormat] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
+_FORMAT_BY_SUFFIX: dict[str, OutputFormat] = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".csv": "csv",
+}
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputOptions:
+    """Options of the output of `annoseq annotate`."""
+
+    out: Annotated[
+        Path | None, Parameter(help="File to write, or folder (inline); by default output.")
+    ] = None
+    format_: Annotated[
+        AnyFormat | None,
+        Parameter(
+            name="--format",
+            help="inline (annotated text alone), jsonl, csv, or another of `annoseq export`; by "
+            "default as --out's suffix says, or else jsonl for a table, inline for a text, and "
+            "inline for a folder with --out.",
+        ),
+    ] = None
+    lossy: Lossy = False
+    resume: Annotated[
+        bool, Parameter(help="Go on with the interrupted run of --out.", negative="")
+    ] = False
+    chunk_size: Annotated[
+        int, Parameter(help="Texts held in memory and written at once.", validator=at_least(1))
+    ] = 1_000
+    overwrite: Overwrite = False
+
+
+@dataclass(frozen=True)
+class AnnotationOutput:
+    """Where and how annotations are written.
+
+    A format of `annoseq export` is converted, when all texts are annotated, from the JSONL that is
+    written meanwhile.
+    """
+
+    options: OutputOptions
+    texts: Path
+    format: AnyFormat
+    convert: Callable[[Path], None] | None
+
+    @classmethod
+    def choose(
+        cls, options: OutputOptions, texts: Path, *, is_text: bool, search: SearchConfig
+    ) -> AnnotationOutput:
+        """Choose the format, and check all that can be checked before a model is loaded.
+
+        Raises:
+            OptionError: options contradict each other, or a format cannot represent the annotations.
+            OutputError: the output cannot be written.
+        """
+        if options.out is None and options.resume:
+            raise OptionError("--resume goes on with the interrupted run of --out. Give --out.")
+        format_ = choose_format(options.format_, options.out, texts, is_text=is_text)
+        if format_ != "inline" and format_ != "jsonl" and format_ != "csv":  # noqa: PLR1714 - mypy narrows so
+            return cls(options, texts, format_, corpus_writer(format_, options, texts, search))
+        if options.lossy:
+            raise OptionError(f"--lossy has no meaning for the format {format_}. Leave it off.")
+        return cls(options, texts, format_, None)
+
+    @property
+    def stream_format(self) -> OutputFormat:
+        """Format in which texts are written while they are annotated."""
+        if self.format == "inline" or self.format == "csv":  # noqa: PLR1714 - mypy narrows so
+            return self.format
+        return "jsonl"
+
+    def open(self, plan: Mapping[str, object]) -> StandardOutput | ResumableOutput:
+        """Open the output, which can be resumed under the same plan if it is a file or folder.
+
+        Raises:
+            OptionError: there is an interrupted run, or none, or its plan is another.
+            OutputError: the output exists already, or cannot be written.
+        """
+        out, format_ = self.options.out, self.stream_format
+        if out is None:
+            return StandardOutput(header(format_))
+        is_folder = format_ == "inline" and self.texts.is_dir()
+        if is_folder:
+            check_outside_input(out, self.texts)
+        return ResumableOutput(
+            out,
+            plan={**plan, "format": format_, "chunk_size": self.options.chunk_size},
+            is_folder=is_folder,
+            resume=self.options.resume,
+            overwrite=self.options.overwrite,
+            begin=header(format_),
+            convert=self.convert,
+        )
+
+
+class StandardOutput:
+    """Annotations written to standard output."""
+
+    def __init__(self, begin: str) -> None:
+        self.tally = OutputProgress()
+        sys.stdout.buffer.write(begin.encode())
+
+    def add(self, chunk: Sequence[tuple[str, str]], tally: OutputProgress) -> None:
+        """Write the texts of a chunk at once, for a reader at the end of a pipe."""
+        sys.stdout.buffer.writelines(content.encode() for _, content in chunk)
+        sys.stdout.buffer.flush()
+        self.tally = tally
 
 
 def choose_format(
     given: AnyFormat | None, out: Path | None, texts: Path, *, is_text: bool
 ) -> AnyFormat:
-    """Choose what a user would guess, or raise where there is no telling."""
+    """Return the given format, or the one that the names of output and input suggest.
+
+    Raises:
+        OptionError: the format does not go with the input, or there is no telling.
+    """
     if given == "inline" and not is_text:
         raise OptionError(
             "--format inline writes whole texts, and the input is a table. "
@@ -41,8 +157,8 @@ def choose_format(
             "Name a folder with --out, or use --format jsonl or csv."
         )
     suffix = "" if out is None else out.suffix.lower()
-    if given or suffix in _BY_SUFFIX:
-        return given or _BY_SUFFIX[suffix]
+    if given or suffix in _FORMAT_BY_SUFFIX:
+        return given or _FORMAT_BY_SUFFIX[suffix]
     if is_text:
         return "jsonl" if texts.is_dir() and out is None else "inline"
     if suffix:
@@ -53,36 +169,47 @@ def choose_format(
     return "jsonl"
 
 
-def writes_folder(out: Path, texts: Path, format_: OutputFormat) -> bool:
-    """Tell whether a file is written for every text.
-
-    Raises:
-        OptionError: the files would lie among those that are read.
-    """
-    if format_ != "inline" or not texts.is_dir():
-        return False
-    check_outside_input(out, texts)
-    return True
-
-
 def check_outside_input(out: Path, texts: Path) -> None:
-    """Raise `OptionError` where the output would lie in the folder that is read."""
+    """Raise `OptionError` if the output would be in the folder that is read."""
     if texts.is_dir() and out.resolve().is_relative_to(texts.resolve()):
         raise OptionError(f"--out {out} is inside {texts}, which is read. Name a folder outside.")
 
 
-class StandardOutput:
-    """Standard output, as it goes."""
+def corpus_writer(
+    format_: CorpusFormat, options: OutputOptions, texts: Path, search: SearchConfig
+) -> Callable[[Path], None]:
+    """Return a function that converts a complete JSONL file of annotations to another format.
 
-    def __init__(self, begin: str) -> None:
-        self.tally = OutputProgress()
-        sys.stdout.buffer.write(begin.encode())
+    Raises:
+        OptionError: there is no `--out`, or the format cannot represent the annotations.
+        OutputError: the output cannot be written.
+    """
+    from annoseq.formats.capabilities import ConversionLosses
+    from annoseq.formats.conversion import check_export_target
+    from annoseq.formats.from_rows import read_output_documents
 
-    def add(self, chunk: Sequence[tuple[str, str]], tally: OutputProgress) -> None:
-        """Write the texts of a chunk at once, for whoever waits at the end of a pipe."""
-        sys.stdout.buffer.writelines(content.encode() for _, content in chunk)
-        sys.stdout.buffer.flush()
-        self.tally = tally
+    entry, out = FORMATS[format_], options.out
+    if out is None:
+        target = "a folder" if entry.is_folder else "a file"
+        raise OptionError(f"--format {format_} writes {target}. Name it with --out.")
+    if entry.is_folder:
+        check_outside_input(out, texts)
+    if not options.lossy and not search.free and not entry.holds_scores:
+        raise OptionError(
+            f"--format {format_} cannot hold the scores of annotations. Add --lossy to leave out "
+            f"and count what it cannot hold, or use one of {', '.join(FORMATS_WITH_SCORES)}."
+        )
+    check_export_target(format_, out, overwrite=options.overwrite)
+    losses = ConversionLosses(format_name=None if options.lossy else format_)
+    notes = ConversionLosses()
+
+    def convert(path: Path) -> None:
+        documents = read_output_documents(path, losses=losses, notes=notes, format_="jsonl")
+        write_corpus(
+            format_, documents, out, losses=losses, notes=notes, overwrite=options.overwrite
+        )
+
+    return convert
 
 
 def write_corpus(
@@ -95,7 +222,7 @@ def write_corpus(
     notes: ConversionLosses,
     overwrite: bool,
 ) -> None:
-    """Write documents, show how far that is, and say what was lost."""
+    """Write documents in a format, with a progress bar, and print what was lost."""
     from annoseq.formats.conversion import export_corpus
 
     with progress_bar("exporting", total=None) as advance:
@@ -110,43 +237,3 @@ def write_corpus(
         )
     for line in [*notes.lines(), *losses.lines()]:
         print_note(line)
-
-
-def corpus_writer(
-    format_: CorpusFormat,
-    out: Path | None,
-    texts: Path,
-    *,
-    lossy: bool,
-    search: SearchConfig,
-    overwrite: bool,
-) -> Callable[[Path], None]:
-    """Return what writes the complete annotations in another program's format.
-
-    Raises:
-        OptionError: there is no place to write to, or the format surely cannot hold all.
-        OutputError: the place cannot be written to.
-    """
-    from annoseq.formats.capabilities import ConversionLosses
-    from annoseq.formats.conversion import check_export_target
-    from annoseq.formats.from_rows import read_output_documents
-
-    entry = FORMATS[format_]
-    if out is None:
-        target = "a folder" if entry.is_folder else "a file"
-        raise OptionError(f"--format {format_} writes {target}. Name it with --out.")
-    if entry.is_folder:
-        check_outside_input(out, texts)
-    if not lossy and not search.free and not entry.holds_scores:
-        raise OptionError(
-            f"--format {format_} cannot hold the scores of annotations. Add --lossy to leave out "
-            f"and count what it cannot hold, or use one of {', '.join(FORMATS_WITH_SCORES)}."
-        )
-    check_export_target(format_, out, overwrite=overwrite)
-    losses, notes = ConversionLosses(format_name=None if lossy else format_), ConversionLosses()
-
-    def convert(path: Path) -> None:
-        documents = read_output_documents(path, losses=losses, notes=notes, format_="jsonl")
-        write_corpus(format_, documents, out, losses=losses, notes=notes, overwrite=overwrite)
-
-    return convert

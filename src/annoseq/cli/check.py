@@ -13,7 +13,7 @@ from rich.text import Text
 from annoseq.check.check_report import visible
 from annoseq.check.checks import check_pairs
 from annoseq.cli.loading import read_table
-from annoseq.cli.options import Columns, InputFormat, PairsPath, ValidPath, at_least
+from annoseq.cli.options import Columns, PairsPath, TableFormatOption, ValidPath, at_least
 from annoseq.cli.output import print_result
 from annoseq.config import ColumnsConfig, DataConfig
 from annoseq.data.splits import split_rows
@@ -39,7 +39,7 @@ def check(
     json_output: Annotated[
         bool, Parameter(name="--json", help="Print the findings as JSON.", negative="")
     ] = False,
-    input_format: InputFormat = None,
+    input_format: TableFormatOption = None,
     columns: Columns = ColumnsConfig(),
 ) -> None:
     """Examine every row; exit with 2 if there is one that cannot be used."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +21,6 @@ from annoseq.formats.registry import (
     FORMATS,
     CorpusFormat,
     FormatName,
-    ImportOption,
     ImportOptions,
     import_options,
 )
@@ -72,14 +72,63 @@ def export(
     )
 
 
-Markup = Annotated[
-    str | None,
-    Parameter(
-        help="Inline tags by an example with LABEL and text, such as `<LABEL>text</LABEL>`, "
-        "`[text](LABEL)` or your own; by default `{{LABEL}}text{{/LABEL}}`, or what fits the "
-        "originals (formats folders, inline, table)."
-    ),
-]
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorpusOptions:
+    """Options of reading a corpus; each has a meaning for some formats."""
+
+    unit: Annotated[
+        RowUnit | None,
+        Parameter(
+            help="What becomes a row: a document, a line or a sentence of one; by default "
+            "a line, and of a table its rows."
+        ),
+    ] = None
+    offsets: Annotated[
+        OffsetUnitOption,
+        Parameter(help="What the offsets count; auto: whatever fits the texts that they cover."),
+    ] = "auto"
+    markup: Annotated[
+        str | None,
+        Parameter(
+            help="Inline tags by an example with LABEL and text, such as `<LABEL>text</LABEL>`, "
+            "`[text](LABEL)` or your own; by default `{{LABEL}}text{{/LABEL}}`, or what fits the "
+            "originals (formats folders, inline, table)."
+        ),
+    ] = None
+    texts: Annotated[
+        Path | None, Parameter(help="Folder of the texts of a table of spans (format spans).")
+    ] = None
+    token_column: Annotated[
+        int, Parameter(help="Column of the tokens, from 0 (format conll).", validator=at_least(0))
+    ] = 0
+    tag_column: Annotated[
+        int,
+        Parameter(
+            help="Column of the tags, from 0, or from the end: -1 (format conll).",
+            allow_leading_hyphen=True,
+        ),
+    ] = -1
+    source_column: Annotated[str, Parameter(help="Column of the originals (format table).")] = (
+        SOURCE_COLUMN
+    )
+    target_column: Annotated[str, Parameter(help="Column of the annotated (format table).")] = (
+        TARGET_COLUMN
+    )
+
+    def check(self, format_: FormatName) -> None:
+        """Check that only options that have a meaning for a format were given.
+
+        Raises:
+            OptionError: another option was given.
+        """
+        known = import_options(format_)
+        for field in fields(self):
+            option = field.name.replace("_", "-")
+            if option not in known and getattr(self, field.name) != field.default:
+                raise OptionError(
+                    f"--{option} has no meaning for the format {format_}. Leave it off."
+                )
 
 
 def import_(
@@ -88,69 +137,27 @@ def import_(
     pairs: Annotated[Path, Parameter(help="Table to write (.csv, .tsv, .jsonl, .parquet).")],
     /,
     *,
-    unit: Annotated[
-        RowUnit | None,
-        Parameter(
-            help="What becomes a row: a document, a line or a sentence of one; by default "
-            "a line, and of a table its rows."
-        ),
-    ] = None,
-    offsets: Annotated[
-        OffsetUnitOption,
-        Parameter(help="What the offsets count; auto: whatever fits the texts that they cover."),
-    ] = "auto",
-    markup: Markup = None,
-    texts: Annotated[
-        Path | None, Parameter(help="Folder of the texts of a table of spans (format spans).")
-    ] = None,
-    token_column: Annotated[
-        int, Parameter(help="Column of the tokens, from 0 (format conll).", validator=at_least(0))
-    ] = 0,
-    tag_column: Annotated[
-        int,
-        Parameter(
-            help="Column of the tags, from 0, or from the end: -1 (format conll).",
-            allow_leading_hyphen=True,
-        ),
-    ] = -1,
-    source_column: Annotated[str, Parameter(help="Column of the originals (format table).")] = (
-        SOURCE_COLUMN
-    ),
-    target_column: Annotated[str, Parameter(help="Column of the annotated (format table).")] = (
-        TARGET_COLUMN
-    ),
+    corpus: CorpusOptions = CorpusOptions(),
     overwrite: Overwrite = False,
 ) -> None:
     """Turn a corpus into a table of pairs."""
-    given: dict[ImportOption, bool] = {
-        "unit": unit is not None,
-        "offsets": offsets != "auto",
-        "markup": markup is not None,
-        "texts": texts is not None,
-        "token-column": token_column != 0,
-        "tag-column": tag_column != -1,
-        "source-column": source_column != SOURCE_COLUMN,
-        "target-column": target_column != TARGET_COLUMN,
-    }
-    for option, is_given in given.items():
-        if is_given and option not in import_options(format_):
-            raise OptionError(f"--{option} has no meaning for the format {format_}. Leave it off.")
+    corpus.check(format_)
     losses = ConversionLosses()
     options = ImportOptions(
-        offset_unit=offsets,
-        markup=markup,
-        texts=texts,
-        token_column=token_column,
-        tag_column=tag_column,
-        source=source_column,
-        target=target_column,
+        offset_unit=corpus.offsets,
+        markup=corpus.markup,
+        texts=corpus.texts,
+        token_column=corpus.token_column,
+        tag_column=corpus.tag_column,
+        source=corpus.source_column,
+        target=corpus.target_column,
     )
     with progress_bar("importing", total=None) as advance:
         import_corpus(
             format_,
             source,
             pairs,
-            unit=unit or "line",
+            unit=corpus.unit or "line",
             options=options,
             losses=losses,
             overwrite=overwrite,

@@ -8,8 +8,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from annoseq.atomic_io import check_folder_writable
-from annoseq.cli.loading import print_dataset_summary, load_dataset
-from annoseq.cli.options import DataPath, Overwrite, PairsPath, DatasetOptions, at_least
+from annoseq.cli.loading import load_dataset, print_dataset_summary
+from annoseq.cli.options import DataPath, DatasetOptions, Overwrite, PairsPath, at_least
 from annoseq.cli.output import print_note, print_result
 from annoseq.data.pairs import write_pairs
 from annoseq.errors import OptionError

@@ -12,12 +12,12 @@ from annoseq.cli.options import (
     Batching,
     Columns,
     Device,
-    InputFormat,
-    ModelVectorsPath,
     ModelPath,
+    ModelVectorsPath,
     Overwrite,
     PairsPath,
     SkipBad,
+    TableFormatOption,
     at_least,
 )
 from annoseq.cli.output import print_note, print_result
@@ -29,13 +29,13 @@ from annoseq.cli.scoring_options import (
     Seen,
     TargetRecall,
     TextScores,
+    choose_thresholds,
     read_pictures,
     recall_lines,
     recall_record,
     rehearse_outputs,
     tell_scores,
     texts_of,
-    wanted_of,
 )
 from annoseq.config import BatchConfig, ColumnsConfig, DeviceConfig
 from annoseq.data.examples import parse_pairs
@@ -100,7 +100,7 @@ def evaluate(
     target_recall: TargetRecall = None,
     skip_bad: SkipBad = False,
     overwrite: Overwrite = False,
-    input_format: InputFormat = None,
+    input_format: TableFormatOption = None,
     columns: Columns = ColumnsConfig(),
     batching: Batching = BatchConfig(),
     vectors: ModelVectorsPath = None,
@@ -113,7 +113,7 @@ def evaluate(
     text = TextScorer() if text_scores else None
     images = read_pictures(pictures)
     annotator = Annotator.load(model, device=device, vectors=vectors)
-    wanted = wanted_of(annotator, target_recall)
+    wanted = choose_thresholds(annotator, target_recall)
     trained = annotator.model
     table = read_table(pairs, columns, input_format=input_format)
     part, chosen, rest = _choose(table, trained.config, part=part, skip_bad=skip_bad)

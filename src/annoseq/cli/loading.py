@@ -8,20 +8,20 @@ from annoseq.cli.output import print_note
 from annoseq.data.pairs import Pairs, stream_pairs
 from annoseq.data.streams import source_name
 from annoseq.errors import OptionError
-from annoseq.tokenization.dataset import Dataset
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from annoseq.cli.options import DatasetOptions
+    from annoseq.cli.options import DatasetOptions, LearnerOptions
     from annoseq.config import ColumnsConfig, DataConfig, NetworkConfig
     from annoseq.data.pairs import Pair
     from annoseq.data.rows import TableFormat
+    from annoseq.models.serialization import TrainedModel
+    from annoseq.tokenization.dataset import Dataset
     from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
-    from annoseq.vectors.init_embeddings import InitialEmbeddings
-    from annoseq.vectors.lookup import TokenVectors
+    from annoseq.training.learner import Learner
 
 
 def read_table(
@@ -57,6 +57,9 @@ def load_dataset(
     Raises:
         OptionError: an option of preparation was given with prepared data.
     """
+    # Imported here because it imports torch, which commands that read tables do without.
+    from annoseq.tokenization.dataset import Dataset
+
     if path.is_dir():
         _check_no_preparation(path, options)
         return Dataset.load(path)
@@ -68,6 +71,29 @@ def load_dataset(
         tokenizer=tokenizer,
         skip_bad=options.skip_bad,
     )
+
+
+def make_learner(
+    dataset: Dataset, options: LearnerOptions, *, base: TrainedModel | None = None
+) -> Learner:
+    """Make a learner, whose weights are those of `base` if there is one, and print its sizes."""
+    from annoseq.tokenization.gazetteer import LexiconFeatures
+    from annoseq.training.learner import Learner
+
+    learner = Learner(
+        dataset,
+        base=base,
+        model=options.network,
+        training=options.training,
+        batching=options.batching,
+        device=options.device,
+        vectors=options.vectors if base is None else None,
+        lexicon_features=LexiconFeatures(tuple(options.lexicon), options.patterns),
+    )
+    print_dataset_summary(dataset, learner.tokenizer)
+    if learner.vectors is not None:
+        print_note(f"vectors: {learner.vectors.summary()}")
+    return learner
 
 
 def check_vocabulary_options(data: DataConfig, networks: Iterable[NetworkConfig]) -> None:
@@ -94,12 +120,6 @@ def _check_no_preparation(path: Path, options: DatasetOptions) -> None:
             f"{path} is prepared data, for which {option} was decided by `annoseq prepare`. "
             f"Leave {option} off, or prepare the data again."
         )
-
-
-def print_vectors_summary(vectors: InitialEmbeddings | TokenVectors | None) -> None:
-    """Print the coverage of word vectors: of the target's vocabulary, or all words."""
-    if vectors is not None:
-        print_note(f"vectors: {vectors.summary()}")
 
 
 def print_dataset_summary(

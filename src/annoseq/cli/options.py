@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from annoseq.config import (
+    SOURCE_COLUMN,
     BatchConfig,
     ColumnsConfig,
     DataConfig,
@@ -18,6 +19,7 @@ from annoseq.config import (
     SearchConfig,
     TrainingConfig,
 )
+from annoseq.data.text_inputs import InputFormat
 
 
 def at_least(minimum: int) -> Callable[[object, int], None]:
@@ -46,7 +48,7 @@ Batching = Annotated[BatchConfig, Parameter(name="*", group="Batches")]
 Search = Annotated[SearchConfig, Parameter(name="*", group="Search")]
 Device = Annotated[DeviceConfig, Parameter(name="*", group="Device")]
 
-InputFormat = Annotated[
+TableFormatOption = Annotated[
     Literal["csv", "tsv", "jsonl", "parquet"] | None,
     Parameter(
         name="--input-format",
@@ -110,6 +112,23 @@ Plot = Annotated[
     ),
 ]
 Overwrite = Annotated[bool, Parameter(help="Replace what is there already.", negative="")]
+TextsPath = Annotated[
+    Path,
+    Parameter(
+        help="Table of texts, .txt file, folder of .txt files, or - for a pipe.",
+        allow_leading_hyphen=True,
+    ),
+]
+TextColumn = Annotated[
+    str | None, Parameter(help=f"Column of the texts of a table; by default {SOURCE_COLUMN}.")
+]
+TextFormatOption = Annotated[
+    InputFormat | None,
+    Parameter(
+        name="--input-format",
+        help="What the input is, where its name does not tell; a pipe is one text.",
+    ),
+]
 Lossy = Annotated[
     bool, Parameter(help="Leave out what the format cannot hold, and count it.", negative="")
 ]
@@ -122,6 +141,20 @@ class DatasetOptions:
 
     valid: ValidPath = None
     skip_bad: SkipBad = False
-    input_format: InputFormat = None
+    input_format: TableFormatOption = None
     columns: Columns = ColumnsConfig()
     data: Data = DataConfig()
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnerOptions:
+    """Options of the network and its training."""
+
+    network: Network = NetworkConfig()
+    vectors: VectorsPath = None
+    lexicon: Lexicon = ()
+    patterns: PatternsPath = None
+    training: Training = TrainingConfig()
+    batching: Batching = BatchConfig()
+    device: Device = DeviceConfig()

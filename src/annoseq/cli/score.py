@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from annoseq.atomic_io import check_writable
 from annoseq.cli.loading import stream_table
-from annoseq.cli.options import Columns, InputFormat, Overwrite
+from annoseq.cli.options import Columns, Overwrite, TableFormatOption
 from annoseq.cli.output import print_result
 from annoseq.cli.scoring_options import (
     JsonPath,
@@ -84,9 +84,9 @@ def score(
     text_scores: TextScores = False,
     target_recall: ScoreTargetRecall = None,
     overwrite: Overwrite = False,
-    input_format: InputFormat = None,
+    input_format: TableFormatOption = None,
     predicted_format: Annotated[
-        InputFormat, Parameter(name="--predicted-format", help="The same for the predictions.")
+        TableFormatOption, Parameter(name="--predicted-format", help="The same for the predictions.")
     ] = None,
     columns: Columns = ColumnsConfig(),
 ) -> None:

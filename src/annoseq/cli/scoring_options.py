@@ -42,7 +42,7 @@ TargetRecall = Annotated[
 ]
 
 
-def wanted_of(annotator: Annotator, target_recall: float | None) -> RecallTarget | None:
+def choose_thresholds(annotator: Annotator, target_recall: float | None) -> RecallTarget | None:
     """Choose thresholds if it is asked for, and say on standard error what they cannot do.
 
     Raises:

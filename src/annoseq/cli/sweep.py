@@ -15,27 +15,32 @@ from pydantic import Field, create_model
 from rich.console import Console
 
 from annoseq._version import __version__
+from annoseq.cli.loading import check_vocabulary_options, load_dataset
 from annoseq.cli.loading import describe_settings as describe_data
-from annoseq.cli.loading import load_dataset, check_vocabulary_options
-from annoseq.cli.options import DataPath, Device, Overwrite, DatasetOptions, VectorsPath
+from annoseq.cli.options import DataPath, DatasetOptions, Device, Overwrite, VectorsPath
 from annoseq.cli.output import print_note, print_result
 from annoseq.config import (
     BatchConfig,
+    ConfigSection,
     DeviceConfig,
     NetworkConfig,
-    ConfigSection,
     SweepConfig,
     TrainingConfig,
 )
+from annoseq.data.pairs import fingerprint_pairs
 from annoseq.devices import ComputeDevice
 from annoseq.errors import OptionError
 from annoseq.training.sweep.optuna_search import import_optuna, run_optuna_search
-from annoseq.training.sweep.results import describe_settings, plot_runs, results_table
-from annoseq.training.sweep.search_space import CategoricalDimension, TrialSettings, SearchSpace, option_name
+from annoseq.training.sweep.results import plot_runs, results_table
+from annoseq.training.sweep.search_space import (
+    CategoricalDimension,
+    SearchSpace,
+    TrialSettings,
+    option_name,
+)
 from annoseq.training.sweep.sweep_folder import SweepFolder
 from annoseq.training.sweep.trial import Sweep, run_grid, run_workers
 from annoseq.vectors.lookup import open_vectors
-from annoseq.data.pairs import fingerprint_pairs
 from annoseq.vectors.random_access import file_fingerprint
 
 
