@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from annoseq.errors import MarkupError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 LABEL_PATTERN = r"[^\s\x1c-\x1f{}\\/][^\s\x1c-\x1f{}\\]*"
 """A label: no white space, braces or backslash, and no slash in front. Read by `re` and by the
@@ -184,30 +184,55 @@ def render(text: str, spans: Iterable[Span]) -> str:
         MarkupError: a span is empty, lies outside the text, crosses another, or has a
             label that cannot stand in a tag.
     """
+    spans = sorted(spans, key=_opening_order)
+    opened: list[Span] = []
+    for span in spans:
+        while opened and opened[-1].end <= span.start:
+            opened.pop()
+        _check(span, length=len(text), inside=opened[-1] if opened else None)
+        opened.append(span)
+    return insert_tags(text, spans, open_tag=opening, close_tag=closing, escape_text=escape)
+
+
+def insert_tags(
+    text: str,
+    spans: Iterable[Span],
+    *,
+    open_tag: Callable[[str], str],
+    close_tag: Callable[[str], str],
+    escape_text: Callable[[str], str],
+) -> str:
+    """Insert tags around the well-nested spans of a text, in any syntax.
+
+    Tags are made of labels. Of spans that cover the same piece, the first one is outside.
+    """
     pieces: list[str] = []
     opened: list[Span] = []
     cursor = 0
 
     def copy_until(end: int) -> None:
         nonlocal cursor
-        pieces.append(escape(text[cursor:end]))
+        pieces.append(escape_text(text[cursor:end]))
         cursor = end
 
-    def close_until(place: int) -> None:
-        while opened and opened[-1].end <= place:
+    def close_until(offset: int) -> None:
+        while opened and opened[-1].end <= offset:
             span = opened.pop()
             copy_until(span.end)
-            pieces.append(closing(span.label))
+            pieces.append(close_tag(span.label))
 
-    for span in sorted(spans, key=lambda span: (span.start, -span.end)):
+    for span in sorted(spans, key=_opening_order):
         close_until(span.start)
-        _check(span, length=len(text), inside=opened[-1] if opened else None)
         copy_until(span.start)
-        pieces.append(opening(span.label))
+        pieces.append(open_tag(span.label))
         opened.append(span)
     close_until(len(text))
     copy_until(len(text))
     return "".join(pieces)
+
+
+def _opening_order(span: Span) -> tuple[int, int]:
+    return span.start, -span.end
 
 
 def _check(span: Span, *, length: int, inside: Span | None) -> None:

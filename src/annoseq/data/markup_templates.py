@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from annoseq.data.alignment import align
-from annoseq.data.markup import Span, closing, escape, opening
+from annoseq.data.markup import Span, closing, escape, insert_tags, opening
 from annoseq.errors import MarkupError, MismatchError, OptionError
 
 if TYPE_CHECKING:
@@ -116,19 +116,13 @@ class TagSyntax:
 
     def write(self, text: str, spans: Iterable[Span]) -> str:
         """Write a text with its well-nested spans in this syntax, which has no escapes."""
-        pieces: list[str] = []
-        opened: list[Span] = []
-        cursor = 0
-        for span in [*sorted(spans, key=lambda span: (span.start, -span.end)), None]:
-            while opened and (span is None or opened[-1].end <= span.start):
-                inner = opened.pop()
-                pieces += [text[cursor : inner.end], self.after.replace("LABEL", inner.label)]
-                cursor = inner.end
-            if span is not None:
-                pieces += [text[cursor : span.start], self.before.replace("LABEL", span.label)]
-                cursor = span.start
-                opened.append(span)
-        return "".join([*pieces, text[cursor:]])
+        return insert_tags(
+            text,
+            spans,
+            open_tag=lambda label: self.before.replace("LABEL", label),
+            close_tag=lambda label: self.after.replace("LABEL", label),
+            escape_text=str,
+        )
 
     def align(self, text: str, annotated: str) -> list[Span]:
         """Return the spans of `text` that `annotated` tags.

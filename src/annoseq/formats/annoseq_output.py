@@ -78,8 +78,8 @@ class OutputRecord(BaseModel):
     model_config = ConfigDict(strict=True)
 
     id: _Text | int = Field(validation_alias=AliasChoices(*_ID))
-    text: _Text | None = Field(None, validation_alias=AliasChoices(*_TEXT))
-    annotated: _Text | None = Field(None, validation_alias=AliasChoices(*_ANNOTATED))
+    text: _Text | None = Field(None, validation_alias=AliasChoices(*_TEXT), repr=False)
+    annotated: _Text | None = Field(None, validation_alias=AliasChoices(*_ANNOTATED), repr=False)
     spans: list[SpanRecord] | None = None
     # Checked by whoever joins rows to documents: other tools may use these names otherwise.
     doc_id: Any = None

@@ -39,21 +39,6 @@ def read(source: Path, *, parse: MarkupParser) -> Iterator[Document]:
         yield Document(name, text, tuple(map(Mention.from_span, spans)))
 
 
-def _annotated_texts(
-    documents: Iterable[Document], *, write_markup: MarkupWriter, losses: ConversionLosses
-) -> Iterator[tuple[Document, str]]:
-    """Yield every document with its annotated text; what the markup cannot hold is a loss."""
-    for document in drop_unsupported(documents, CAPABILITIES, losses):
-        spans = [Span(m.start, m.end, m.label) for m in document.mentions]
-        annotated = write_markup(document.text, spans)
-        if annotated is None:
-            losses.add(
-                "documents that the markup cannot tell from tags, left out", where=document.id
-            )
-        else:
-            yield document, annotated
-
-
 def write(
     documents: Iterable[Document],
     folder: Path,
@@ -106,3 +91,18 @@ def write_parallel(
     for document, annotated in texts:
         write_text(file_for(folder / ORIGINAL, document.id, _SUFFIX), document.text)
         write_text(file_for(folder / ANNOTATED, document.id, _SUFFIX), annotated)
+
+
+def _annotated_texts(
+    documents: Iterable[Document], *, write_markup: MarkupWriter, losses: ConversionLosses
+) -> Iterator[tuple[Document, str]]:
+    """Yield every document with its annotated text; what the markup cannot hold is a loss."""
+    for document in drop_unsupported(documents, CAPABILITIES, losses):
+        spans = [Span(m.start, m.end, m.label) for m in document.mentions]
+        annotated = write_markup(document.text, spans)
+        if annotated is None:
+            losses.add(
+                "documents that the markup cannot tell from tags, left out", where=document.id
+            )
+        else:
+            yield document, annotated

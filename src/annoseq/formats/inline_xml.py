@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape, quoteattr
 
+from annoseq.data.markup import Span, insert_tags
 from annoseq.data.streams import file_for, files_of, write_text
 from annoseq.errors import FormatError
 from annoseq.formats.capabilities import FormatCapabilities, drop_unsupported
@@ -46,7 +47,14 @@ def read(source: Path, *, losses: ConversionLosses) -> Iterator[Document]:
 def write(documents: Iterable[Document], folder: Path, *, losses: ConversionLosses) -> None:
     """Write a file for each document into a folder."""
     for document in drop_unsupported(documents, CAPABILITIES, losses):
-        body = "".join(_write_elements(document))
+        spans = [Span(m.start, m.end, m.label) for m in document.mentions]
+        body = insert_tags(
+            document.text,
+            spans,
+            open_tag=_open_tag,
+            close_tag=_close_tag,
+            escape_text=_escape_text,
+        )
         path = file_for(folder, document.id, ".xml")
         write_text(path, f"<?xml version='1.0' encoding='UTF-8'?>\n<{_ROOT}>{body}</{_ROOT}>\n")
 
@@ -90,23 +98,13 @@ def _check_element(element: Element, path: Path, losses: ConversionLosses) -> No
         losses.add("attributes that are no type, left out", where=f"{path}", count=len(attributes))
 
 
-def _write_elements(document: Document) -> Iterator[str]:
-    """Yield the text with an element for each mention; mentions nest, and are in text order."""
-    opened: list[Mention] = []
-    cursor = 0
-    for mention in [*document.mentions, None]:
-        while opened and (mention is None or opened[-1].end <= mention.start):
-            inner = opened.pop()
-            yield _escape_text(document.text[cursor : inner.end])
-            yield f"</{name_and_type(inner.label)[0]}>"
-            cursor = inner.end
-        if mention is not None:
-            name, kind = name_and_type(mention.label)
-            yield _escape_text(document.text[cursor : mention.start])
-            yield f"<{name}>" if kind == name else f"<{name} TYPE={quoteattr(kind)}>"
-            cursor = mention.start
-            opened.append(mention)
-    yield _escape_text(document.text[cursor:])
+def _open_tag(label: str) -> str:
+    name, kind = name_and_type(label)
+    return f"<{name}>" if kind == name else f"<{name} TYPE={quoteattr(kind)}>"
+
+
+def _close_tag(label: str) -> str:
+    return f"</{name_and_type(label)[0]}>"
 
 
 def _escape_text(text: str) -> str:
