@@ -12,8 +12,8 @@ import pytest
 from annoseq.data.markup import Span, parse, strip_tags
 from annoseq.errors import OptionError
 from annoseq.sample import sample_pairs
-from annoseq.sample.entities import draw_person, load_list
-from annoseq.tokenization.pretokenizer import cut_spans
+from annoseq.sample.entities import draw_person, load_word_list
+from annoseq.tokenization.pretokenizer import find_misaligned_spans
 
 if TYPE_CHECKING:
     from annoseq.data.pairs import Pair
@@ -92,7 +92,7 @@ def test_targets_are_their_sources_with_tags(
 
 def test_spans_are_tight_and_lie_between_tokens(marked: list[tuple[str, list[Span]]]) -> None:
     for text, spans in marked:
-        assert cut_spans(text, spans) == []
+        assert find_misaligned_spans(text, spans) == []
         for span in spans:
             piece = text[span.start : span.end]
             assert piece == piece.strip()
@@ -158,7 +158,7 @@ def test_words_that_are_names_stand_both_tagged_and_untagged(
     words = {
         word.lower()
         for name in ("word_surnames", "word_names_male", "word_names_female")
-        for word in load_list(name)
+        for word in load_word_list(name)
     }
     tagged: set[str] = set()
     plain: set[str] = set()

@@ -1,4 +1,4 @@
-"""A corpus of invented clinical notes, to try annoseq on before one has data of one's own."""
+"""Sample corpus: synthetic clinical notes, to try annoseq without data of one's own."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""One patient, the people around the patient, and what happened when.
+"""Synthetic cases: a patient, relatives, staff, illness and dates that agree with each other.
 
-Every document is about one `Case`, so that names, sexes, ages and dates agree within it.
+Every document is about one `Case`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, TypeAlias
 
 from annoseq.sample.entities import (
-    STYLES,
+    DATE_STYLES,
     draw_hospital,
     draw_number,
     draw_person,
@@ -18,8 +18,8 @@ from annoseq.sample.entities import (
     draw_record_numbers,
     draw_street,
     draw_town,
-    load_list,
-    shape_date,
+    format_date,
+    load_word_list,
     write_date,
 )
 
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 
     from faker import Faker
 
-Facts: TypeAlias = dict[str, tuple[str, ...]]
+SlotValues: TypeAlias = dict[str, tuple[str, ...]]
 
 _FIRST_DAY = date(1997, 1, 6)
 _DAYS = 9800  # the last admissions are in 2023
 _MALE = {"he": "he", "him": "him", "his": "his", "mr": "Mr.", "sex": "male", "M": "M"}
 _FEMALE = {"he": "she", "him": "her", "his": "her", "mr": "Ms.", "sex": "female", "M": "F"}
-_BOYS_AND_MEN = ("boy", "man", "gentleman")
-_GIRLS_AND_WOMEN = ("girl", "woman", "lady")
-_KIN = (  # up to which age of the patient, women, men
+_MALE_NOUNS = ("boy", "man", "gentleman")
+_FEMALE_NOUNS = ("girl", "woman", "lady")
+_RELATIVES = (  # greatest age of the patient, women, men
     (17, ("mother", "grandmother", "aunt"), ("father", "grandfather", "uncle")),
     (44, ("mother", "sister", "cousin"), ("father", "brother", "cousin")),
     (101, ("daughter", "sister", "niece"), ("son", "brother", "nephew")),
@@ -46,14 +46,14 @@ _STAFF = ("doctor", "gp", "surgeon", "resident", "nurse", "consultant")
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Answers what templates ask; a fact with several forms gives one of them at a time."""
+    """Values of templates about one patient; of a value with several forms, one is drawn."""
 
     rng: Random
     age: int  # whole years
     is_male: bool
-    facts: Facts
+    values: SlotValues
     dates: dict[str, date]
-    header_shape: str  # of the dates in its headers, which one program prints
+    header_format: str  # of the dates in headers, the same throughout a document
 
     def value(self, name: str, limits: str) -> str:
         """Return a slot's value.
@@ -67,13 +67,13 @@ class Case:
             return draw_number(self.rng)
         day, _, style = name.partition(".")
         if style == "numeric":
-            return shape_date(self.dates[day], self.header_shape)
+            return format_date(self.dates[day], self.header_format)
         if day in self.dates:
             return write_date(self.dates[day], style, self.rng)
-        return self.rng.choice(self.facts[name])
+        return self.rng.choice(self.values[name])
 
-    def holds(self, condition: str) -> bool:
-        """Tell whether the condition before a template is met; none is always met."""
+    def meets(self, condition: str) -> bool:
+        """Return True if the condition of a template is met; an empty one always is."""
         conditions = {
             "": True,
             "man": self.is_male,
@@ -88,35 +88,35 @@ class Case:
 def draw_case(
     rng: Random, faker: Faker, *, ages: tuple[int, int], is_planned: bool = False
 ) -> Case:
-    """Invent a case with a patient of an age between two limits.
+    """Draw a case with a patient of an age between two limits.
 
-    `is_planned` leaves out emergencies, which nobody refers by letter.
+    `is_planned` excludes emergencies, which nobody refers by letter.
     """
     low, high = ages
     age = rng.randint(low, high)
-    if low >= 18 and rng.random() < 0.7:  # few grown-ups in hospital are twenty, or a hundred
+    if low >= 18 and rng.random() < 0.7:  # few adults in hospital are twenty, or a hundred
         age = (age + rng.randint(low, high)) // 2
     elif high < 18:  # but many children are small
         age = min(age, rng.randint(low, high))
     is_male = rng.random() < 0.5
     dates = _draw_dates(rng, age)
-    facts = (
-        _about_patient(rng, faker, age, is_male)
-        | _about_staff(rng, faker)
-        | _about_places(rng, faker)
-        | _about_illness(rng, age, is_planned)
-        | _about_times(dates, age)
+    values = (
+        _patient_values(rng, faker, age, is_male)
+        | _staff_values(rng, faker)
+        | _place_values(rng, faker)
+        | _illness_values(rng, age, is_planned)
+        | _time_values(dates, age)
     )
-    return Case(rng, age, is_male, facts, dates, rng.choice(STYLES["numeric"]))
+    return Case(rng, age, is_male, values, dates, rng.choice(DATE_STYLES["numeric"]))
 
 
 def _draw_dates(rng: Random, age: int) -> dict[str, date]:
     admit = _FIRST_DAY + timedelta(days=rng.randint(0, _DAYS))
     alive = int(age * 365.25) + rng.randint(40, 355)
-    most = alive - 16 * 365 if age >= 18 else alive - 5
+    longest = alive - 16 * 365 if age >= 18 else alive - 5
     days = {
         "birth": -alive,
-        "prior": -rng.randint(min(35, most), min(4000, most)),
+        "prior": -rng.randint(min(35, longest), min(4000, longest)),
         "onset": -rng.randint(2, 6),
         "referral": -rng.randint(7, 25),
         "admit": 0,
@@ -132,7 +132,7 @@ def _draw_dates(rng: Random, age: int) -> dict[str, date]:
     return dates
 
 
-def _about_times(dates: dict[str, date], age: int) -> Facts:
+def _time_values(dates: dict[str, date], age: int) -> SlotValues:
     months = (dates["admit"] - dates["birth"]).days * 12 // 365
     count, unit = (age, "year") if age > 1 else (max(months, 1), "month")
     return {
@@ -148,25 +148,25 @@ def _about_times(dates: dict[str, date], age: int) -> Facts:
     }
 
 
-def _about_patient(rng: Random, faker: Faker, age: int, is_male: bool) -> Facts:
+def _patient_values(rng: Random, faker: Faker, age: int, is_male: bool) -> SlotValues:
     patient = draw_person(rng, faker, is_male=is_male)
-    kin, kin_is_male = _draw_kin(rng, age, is_male)
-    relative = draw_person(rng, faker, is_male=kin_is_male)
+    kinship, relative_is_male = _draw_relative(rng, age, is_male)
+    relative = draw_person(rng, faker, is_male=relative_is_male)
     words = _MALE if is_male else _FEMALE
-    facts: Facts = {name: (word,) for name, word in words.items()}
-    facts |= {"He": (words["he"].capitalize(),), "His": (words["his"].capitalize(),)}
-    nouns = _BOYS_AND_MEN if is_male else _GIRLS_AND_WOMEN
+    values: SlotValues = {name: (word,) for name, word in words.items()}
+    values |= {"He": (words["he"].capitalize(),), "His": (words["his"].capitalize(),)}
+    nouns = _MALE_NOUNS if is_male else _FEMALE_NOUNS
     if not is_male and age > 30:
-        facts["mr"] = (rng.choice(("Ms.", "Mrs.")),)
-    facts |= {f"patient.{form}": values for form, values in patient.forms().items()}
-    facts |= {f"relative.{form}": values for form, values in relative.forms().items()}
-    return facts | {
+        values["mr"] = (rng.choice(("Ms.", "Mrs.")),)
+    values |= {f"patient.{form}": forms for form, forms in patient.forms().items()}
+    values |= {f"relative.{form}": forms for form, forms in relative.forms().items()}
+    return values | {
         "man": nouns[:1] if age < 18 else nouns[1:],
-        "relative": (kin,),
-        "Relative": (kin.capitalize(),),
+        "relative": (kinship,),
+        "Relative": (kinship.capitalize(),),
         "sibling_age": tuple(str(years) for years in range(2, 16)),
-        "profession": (rng.choice(load_list("professions")),),
-        "kin_profession": load_list("professions"),
+        "profession": (rng.choice(load_word_list("professions")),),
+        "kin_profession": load_word_list("professions"),
         "kin_age": tuple(str(years) for years in range(41, 97)),
         "phone": draw_phones(rng),
         "relative_phone": draw_phones(rng),
@@ -175,23 +175,23 @@ def _about_patient(rng: Random, faker: Faker, age: int, is_male: bool) -> Facts:
     }
 
 
-def _draw_kin(rng: Random, age: int, patient_is_male: bool) -> tuple[str, bool]:
+def _draw_relative(rng: Random, age: int, patient_is_male: bool) -> tuple[str, bool]:
     if age >= 28 and rng.random() < 0.35:
         return ("wife", False) if patient_is_male else ("husband", True)
-    women, men = next((women, men) for limit, women, men in _KIN if age <= limit)
+    women, men = next((women, men) for limit, women, men in _RELATIVES if age <= limit)
     is_male = rng.random() < 0.4
     return rng.choice(men if is_male else women), is_male
 
 
-def _about_staff(rng: Random, faker: Faker) -> Facts:
-    facts: Facts = {}
+def _staff_values(rng: Random, faker: Faker) -> SlotValues:
+    values: SlotValues = {}
     for role in _STAFF:
         person = draw_person(rng, faker)
-        facts |= {f"{role}.{form}": values for form, values in person.forms().items()}
-    return facts
+        values |= {f"{role}.{form}": forms for form, forms in person.forms().items()}
+    return values
 
 
-def _about_places(rng: Random, faker: Faker) -> Facts:
+def _place_values(rng: Random, faker: Faker) -> SlotValues:
     town, other = draw_town(rng, faker), draw_town(rng, faker)
     name, short = draw_hospital(rng, town)
     elsewhere, _ = draw_hospital(rng, other)
@@ -206,31 +206,31 @@ def _about_places(rng: Random, faker: Faker) -> Facts:
         "zip": (f"{rng.randint(10000, 99899)}",),
         "street": (draw_street(rng, is_home=True),),
         "hospital_street": (draw_street(rng, is_home=False),),
-        "country": load_list("countries"),
+        "country": load_word_list("countries"),
         "company": (faker.company(),),
         "clinic_phone": draw_phones(rng),
         "fax": draw_phones(rng),
         "pager": tuple(str(rng.randint(10000, 39999)) for _ in range(3)),
-        "url": (f"www.{rng.choice(load_list('hospital_words')).lower()}.example",),
+        "url": (f"www.{rng.choice(load_word_list('hospital_words')).lower()}.example",),
     }
 
 
-def _about_illness(rng: Random, age: int, is_planned: bool) -> Facts:
+def _illness_values(rng: Random, age: int, is_planned: bool) -> SlotValues:
     group = "child" if age < 18 else "adult"
     names = ("diagnosis", "procedure", "complaint", "specialty", "test")
-    conditions = (line.split("; ") for line in load_list(f"conditions_{group}"))
+    conditions = (line.split("; ") for line in load_word_list(f"conditions_{group}"))
     fitting = [
-        values
-        for ages, urgency, *values in conditions
+        fields
+        for ages, urgency, *fields in conditions
         if _is_within(age, ages) and (urgency == "planned" or not is_planned)
     ]
     condition = rng.choice(fitting)
-    facts: Facts = {name: (value,) for name, value in zip(names, condition, strict=True)}
-    facts |= {
-        name.capitalize(): (facts[name][0][0].upper() + facts[name][0][1:],)
+    values: SlotValues = {name: (value,) for name, value in zip(names, condition, strict=True)}
+    values |= {
+        name.capitalize(): (values[name][0][0].upper() + values[name][0][1:],)
         for name in ("diagnosis", "procedure", "complaint", "test")
     }
-    return facts | {"medicine": load_list(f"medicines_{group}")}
+    return values | {"medicine": load_word_list(f"medicines_{group}")}
 
 
 def _is_within(age: int, limits: str) -> bool:

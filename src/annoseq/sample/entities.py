@@ -1,7 +1,4 @@
-"""Synthetic people, places, identifiers and date styles of the sample corpus.
-
-Month and day names are written out here because `strftime` follows the machine's locale.
-"""
+"""Synthetic entities of the sample corpus: people, places, identifiers, written dates."""
 
 from __future__ import annotations
 
@@ -19,15 +16,15 @@ if TYPE_CHECKING:
 
 
 @cache
-def load_list(name: str) -> tuple[str, ...]:
-    """Read a list; a line that begins with # is a comment."""
+def load_word_list(name: str) -> tuple[str, ...]:
+    """Read a word list; lines that begin with # are comments."""
     text = (files(__package__) / "lists" / f"{name}.txt").read_text(encoding="utf-8")
     return tuple(line for line in text.splitlines() if line and not line.startswith("#"))
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Someone in a note."""
+    """A person in a note."""
 
     first: str
     middle: str  # one letter
@@ -37,7 +34,7 @@ class Person:
     email: str
 
     def forms(self) -> dict[str, tuple[str, ...]]:
-        """Return what templates can ask of a person: alternatives by name."""
+        """Return the forms of a person in templates: alternatives by name."""
         first, last = self.first, self.last
         full = f"{first} {last}"
         return {
@@ -57,17 +54,17 @@ class Person:
 
 
 def draw_person(rng: Random, faker: Faker, *, is_male: bool | None = None) -> Person:
-    """Invent a person; about a third of them have a name that is also a word."""
+    """Draw a person; about a third of them have a name that is also a word."""
     is_male = rng.random() < 0.5 if is_male is None else is_male
     sex = "male" if is_male else "female"
     given = faker.first_name_male() if is_male else faker.first_name_female()
-    first = rng.choice(load_list(f"word_names_{sex}")) if rng.random() < 0.15 else given
+    first = rng.choice(load_word_list(f"word_names_{sex}")) if rng.random() < 0.15 else given
     chance, family = rng.random(), faker.last_name()
     if chance < 0.25:
-        family = rng.choice(load_list("word_surnames"))
+        family = rng.choice(load_word_list("word_surnames"))
     elif chance < 0.4:
-        family = rng.choice(load_list("surnames"))
-    name, surname = plain_letters(first), plain_letters(family)
+        family = rng.choice(load_word_list("surnames"))
+    name, surname = ascii_letters(first), ascii_letters(family)
     return Person(
         first=first,
         middle=rng.choice("ABCDEFGHJKLMNPRSTW"),
@@ -80,10 +77,10 @@ def draw_person(rng: Random, faker: Faker, *, is_male: bool | None = None) -> Pe
     )
 
 
-def plain_letters(name: str) -> str:
-    """Write a name as an e-mail address would.
+def ascii_letters(name: str) -> str:
+    """Return the letters of a name as in an e-mail address.
 
-    >>> plain_letters("Åström-O'Hara")
+    >>> ascii_letters("Åström-O'Hara")
     'astromohara'
     """
     decomposed = unicodedata.normalize("NFKD", name.replace("ø", "o").replace("ı", "i"))
@@ -99,14 +96,14 @@ _STREET_ENDINGS = ("Street", "St", "St.", "Avenue", "Ave", "Road", "Rd.", "Lane"
 
 
 def draw_town(rng: Random, faker: Faker) -> str:
-    """Invent a town."""
-    return faker.city() if rng.random() < 0.5 else rng.choice(load_list("towns"))
+    """Draw a town."""
+    return faker.city() if rng.random() < 0.5 else rng.choice(load_word_list("towns"))
 
 
 def draw_hospital(rng: Random, town: str) -> tuple[str, str]:
-    """Invent a hospital: its name and the short form that its staff use."""
-    word = rng.choice(load_list("hospital_words"))
-    saint = f"St. {rng.choice(load_list('saints'))}"
+    """Draw a hospital: its name and the short form that its staff use."""
+    word = rng.choice(load_word_list("hospital_words"))
+    saint = f"St. {rng.choice(load_word_list('saints'))}"
     ending = rng.choice(("Hospital", "Medical Center", "Clinic"))
     return rng.choice(
         (
@@ -121,14 +118,14 @@ def draw_hospital(rng: Random, town: str) -> tuple[str, str]:
 
 
 def draw_street(rng: Random, *, is_home: bool) -> str:
-    """Invent a street address; a home may have an apartment."""
-    name = f"{rng.choice(load_list('streets'))} {rng.choice(_STREET_ENDINGS)}"
+    """Draw a street address; a home may have an apartment."""
+    name = f"{rng.choice(load_word_list('streets'))} {rng.choice(_STREET_ENDINGS)}"
     home = ("", "", "", f", Apt. {rng.randint(1, 40)}", f" #{rng.randint(1, 9)}{rng.choice('ABC')}")
     return f"{rng.randint(1, 2400)} {name}{rng.choice(home) if is_home else ''}"
 
 
 def draw_phones(rng: Random) -> tuple[str, ...]:
-    """Write one fictional number (555-01xx) in the shapes that people use."""
+    """Draw a fictional phone number (555-01xx) in the formats that people use."""
     area, end = rng.choice(_AREAS), f"01{rng.randint(0, 99):02}"
     return (
         *(f"({area}) 555-{end}", f"{area}-555-{end}", f"{area}.555.{end}", f"555-{end}"),
@@ -137,20 +134,20 @@ def draw_phones(rng: Random) -> tuple[str, ...]:
 
 
 def draw_record_numbers(rng: Random) -> tuple[str, ...]:
-    """Write one medical record number; a hospital keeps to a shape or two."""
+    """Draw a medical record number; a hospital uses one or two formats."""
     digits = "".join(rng.choices("0123456789", k=8))
-    shapes = (
+    formats = (
         (digits, f"#{digits}"),
         (digits[:7], digits[:7]),
         (f"{digits[:3]}-{digits[3:5]}-{digits[5:7]}", f"{digits[:3]}{digits[3:5]}{digits[5:7]}"),
         (f"{rng.choice('EMH')}{digits[:6]}", f"{digits[:6]}"),
         (f"{digits[:2]} {digits[2:4]} {digits[4:6]}", f"{digits[:6]}"),
     )
-    return tuple(shape.removeprefix("#") for shape in rng.choice(shapes))
+    return tuple(pattern.removeprefix("#") for pattern in rng.choice(formats))
 
 
 def draw_number(rng: Random) -> str:
-    """Write some other identifier: an accession, a job or a policy number."""
+    """Draw another identifier: an accession, a job or a policy number."""
     digits = "".join(rng.choices("0123456789", k=7))
     first, second = rng.choices("ABCDFGHKLMNPRSTVWX", k=2)
     return rng.choice(
@@ -165,6 +162,7 @@ def _initials(name: str) -> str:
     return "".join(word[0] for word in name.split())
 
 
+# `strftime` would write the names in the language of the machine.
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June", "July"),
     *("August", "September", "October", "November", "December"),
@@ -190,7 +188,7 @@ _MONTH = (
     *("'{yy}", "the {season} of {y}"),
 )
 _LETTER = ("{month} {d}, {y}", "{d} {month} {y}", "{mon} {d}, {y}", "{month} {d}{th}, {y}")
-STYLES = {
+DATE_STYLES = {
     "numeric": _NUMERIC,
     "letter": _LETTER,
     "dated": _DATED,
@@ -202,19 +200,19 @@ STYLES = {
 
 
 def write_date(day: date, style: str, rng: Random) -> str:
-    """Write a date in one of the shapes of a style."""
-    return shape_date(day, rng.choice(STYLES[style]))
+    """Write a date in one of the formats of a style."""
+    return format_date(day, rng.choice(DATE_STYLES[style]))
 
 
-def shape_date(day: date, shape: str) -> str:
-    """Write a date in one shape.
+def format_date(day: date, pattern: str) -> str:
+    """Write a date in one format.
 
     >>> from datetime import date
-    >>> shape_date(date(2018, 3, 3), "the {d}{th} of {month}, {y}")
+    >>> format_date(date(2018, 3, 3), "the {d}{th} of {month}, {y}")
     'the 3rd of March, 2018'
     """
     month = _MONTHS[day.month - 1]
-    return shape.format(
+    return pattern.format(
         y=day.year,
         yy=f"{day.year % 100:02}",
         m=day.month,

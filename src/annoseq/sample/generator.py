@@ -1,11 +1,11 @@
 """Generator of synthetic clinical notes with typing noise.
 
-An edit keeps spans tight and never makes two tokens one, so annotated text stays alignable.
+Each document is a note of one type about one `Case`, with a header, a body and a signature. The
+labels are those of the i2b2 2014 de-identification task. The corpus shows that annoseq works from
+end to end; a score on it is no evidence of quality on real notes, because the sentences come from
+a few hundred templates.
 
-Each document is about one patient: header, body and signature of a note of one kind, filled
-from one `Case` and lightly damaged by `noise`. The labels are those of the i2b2 2014
-de-identification task. The corpus shows that annoseq works from end to end; a score on it
-is no evidence of quality on real notes, because the sentences come from a few hundred templates.
+Noise keeps spans tight and never joins two tokens, so that annotated text stays alignable.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from annoseq.data.markup import Span, render
 from annoseq.data.pairs import Pair
 from annoseq.errors import OptionError
 from annoseq.sample.case import draw_case
-from annoseq.sample.templates import document_lines, fill, load_kinds
+from annoseq.sample.templates import draw_templates, fill_template, load_document_types
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,24 +26,24 @@ if TYPE_CHECKING:
     from faker import Faker
 
 
-Marked: TypeAlias = tuple[str, list[Span]]
+AnnotatedText: TypeAlias = tuple[str, list[Span]]
 
-_SHARE = 0.12
+_NOISE_SHARE = 0.12
 _LONG_WORD = re.compile(r"[^\W\d_]{5,}")
 _SPACE = re.compile(r"(?<=\S) (?=\S)")
 _SPACE_AFTER_STOP = re.compile(r"(?<=[a-z][.,;:]) (?=\w)")
 _NAMES = ("NAME:DOCTOR", "NAME:PATIENT")
 
 
-def add_noise(text: str, spans: list[Span], rng: Random) -> Marked:
-    """Damage about one row in eight, each in one way."""
-    if rng.random() >= _SHARE:
+def add_noise(text: str, spans: list[Span], rng: Random) -> AnnotatedText:
+    """Apply one edit to about one row in eight."""
+    if rng.random() >= _NOISE_SHARE:
         return text, spans
-    return rng.choice(EDITS)(text, spans, rng)
+    return rng.choice(NOISE_EDITS)(text, spans, rng)
 
 
-def drop_letter(text: str, spans: list[Span], rng: Random) -> Marked:
-    """Leave out a letter inside a long word."""
+def drop_letter(text: str, spans: list[Span], rng: Random) -> AnnotatedText:
+    """Delete a letter inside a long word."""
     words = list(_LONG_WORD.finditer(text))
     if not words:
         return text, spans
@@ -51,8 +51,8 @@ def drop_letter(text: str, spans: list[Span], rng: Random) -> Marked:
     return _replace(text, spans, rng.randrange(word.start() + 1, word.end() - 1), 1, "")
 
 
-def swap_letters(text: str, spans: list[Span], rng: Random) -> Marked:
-    """Exchange two neighbours inside a long word."""
+def swap_letters(text: str, spans: list[Span], rng: Random) -> AnnotatedText:
+    """Swap two adjacent letters inside a long word."""
     words = list(_LONG_WORD.finditer(text))
     if not words:
         return text, spans
@@ -61,30 +61,30 @@ def swap_letters(text: str, spans: list[Span], rng: Random) -> Marked:
     return _replace(text, spans, place, 2, text[place : place + 2][::-1])
 
 
-def double_space(text: str, spans: list[Span], rng: Random) -> Marked:
-    """Hit the space bar twice."""
-    return _edit_one(text, spans, _SPACE, "  ", rng)
+def double_space(text: str, spans: list[Span], rng: Random) -> AnnotatedText:
+    """Double a space."""
+    return _replace_match(text, spans, _SPACE, "  ", rng)
 
 
-def drop_space(text: str, spans: list[Span], rng: Random) -> Marked:
-    """Leave out the space after a full stop or a comma."""
-    return _edit_one(text, spans, _SPACE_AFTER_STOP, "", rng)
+def drop_space(text: str, spans: list[Span], rng: Random) -> AnnotatedText:
+    """Delete the space after a full stop or a comma."""
+    return _replace_match(text, spans, _SPACE_AFTER_STOP, "", rng)
 
 
-def shout(text: str, spans: list[Span], rng: Random) -> Marked:
-    """Write the whole row in capitals."""
+def to_uppercase(text: str, spans: list[Span], rng: Random) -> AnnotatedText:
+    """Write the row in upper case."""
     del rng
     return text.upper(), spans
 
 
-def mumble(text: str, spans: list[Span], rng: Random) -> Marked:
-    """Write the whole row in small letters."""
+def to_lowercase(text: str, spans: list[Span], rng: Random) -> AnnotatedText:
+    """Write the row in lower case."""
     del rng
     return text.lower(), spans
 
 
-def lower_names(text: str, spans: list[Span], rng: Random) -> Marked:
-    """Write people's names in small letters."""
+def lower_names(text: str, spans: list[Span], rng: Random) -> AnnotatedText:
+    """Write people's names in lower case."""
     del rng
     for span in spans:
         if span.label in _NAMES:
@@ -93,20 +93,20 @@ def lower_names(text: str, spans: list[Span], rng: Random) -> Marked:
     return text, spans
 
 
-EDITS: tuple[Callable[[str, list[Span], Random], Marked], ...] = (
-    *(drop_letter, swap_letters, double_space, drop_space, shout, mumble, lower_names),
+NOISE_EDITS: tuple[Callable[[str, list[Span], Random], AnnotatedText], ...] = (
+    *(drop_letter, swap_letters, double_space, drop_space, to_uppercase, to_lowercase, lower_names),
 )
 
 
-def _edit_one(
+def _replace_match(
     text: str, spans: list[Span], pattern: re.Pattern[str], new: str, rng: Random
-) -> Marked:
+) -> AnnotatedText:
     places = [found.start() for found in pattern.finditer(text)]
     return _replace(text, spans, rng.choice(places), 1, new) if places else (text, spans)
 
 
-def _replace(text: str, spans: list[Span], start: int, length: int, new: str) -> Marked:
-    """Put `new` for `length` characters, which lie within one span or outside of all."""
+def _replace(text: str, spans: list[Span], start: int, length: int, new: str) -> AnnotatedText:
+    """Replace `length` characters, which lie within one span or outside of all."""
     end, growth = start + length, len(new) - length
     moved = [
         Span(
@@ -120,7 +120,7 @@ def _replace(text: str, spans: list[Span], start: int, length: int, new: str) ->
 
 
 def sample_pairs(rows: int, *, seed: int) -> Iterator[Pair]:
-    """Write `rows` pairs of invented clinical text, the same for the same seed.
+    """Generate `rows` pairs of synthetic clinical text, the same for the same seed.
 
     A longer corpus begins with the rows of a shorter one. `start` counts from the start of
     the document, whose rows are joined by line ends; the last document may be cut short.
@@ -153,7 +153,7 @@ def _pairs(rows: int, seed: int) -> Iterator[Pair]:
 
 
 def _document(rng: Random, faker: Faker) -> list[tuple[str, list[Span]]]:
-    kind = rng.choice(load_kinds())
-    case = draw_case(rng, faker, ages=kind.ages, is_planned=kind.is_planned)
-    lines = document_lines(kind, case, rng)
-    return [add_noise(*fill(line, case, rng), rng) for line in lines]
+    document_type = rng.choice(load_document_types())
+    case = draw_case(rng, faker, ages=document_type.ages, is_planned=document_type.is_planned)
+    templates = draw_templates(document_type, case, rng)
+    return [add_noise(*fill_template(template, case, rng), rng) for template in templates]

@@ -10,14 +10,14 @@ from faker import Faker
 from annoseq.data.markup import Span
 from annoseq.sample.case import Case, draw_case
 from annoseq.sample.templates import (
-    Choice,
-    Part,
+    Alternatives,
+    NoteTemplate,
     Slot,
-    Template,
-    fill,
-    load_kinds,
+    TemplatePart,
+    fill_template,
+    load_document_types,
     load_pools,
-    parse_kind,
+    parse_document_type,
     parse_template,
 )
 
@@ -33,8 +33,8 @@ LABELS = {
 }
 
 
-class Word:
-    """Facts that answer one word for everything."""
+class ConstantContext:
+    """Template context with the same value for every slot."""
 
     def __init__(self, word: str) -> None:
         self.word = word
@@ -42,32 +42,35 @@ class Word:
     def value(self, name: str, limits: str) -> str:
         return self.word
 
-    def holds(self, condition: str) -> bool:
+    def meets(self, condition: str) -> bool:
         return True
 
 
-def every_template() -> list[Template]:
-    kinds = [line for kind in load_kinds() for section in kind.sections for line in section.lines]
-    pools = [line for lines in load_pools().values() for line in lines]
-    return [template for line in kinds + pools for template in line.wordings]
+def every_template() -> list[NoteTemplate]:
+    sections = [section for kind in load_document_types() for section in kind.sections]
+    lines = [line for section in sections for line in section.lines]
+    lines += [line for pool in load_pools().values() for line in pool]
+    return [template for line in lines for template in line.templates]
 
 
-def wordings(parts: tuple[Part, ...]) -> Iterator[tuple[Part, ...]]:
-    """Every way to settle the choices, each option once."""
-    options = max([len(part.options) for part in parts if isinstance(part, Choice)], default=1)
+def wordings(parts: tuple[TemplatePart, ...]) -> Iterator[tuple[TemplatePart, ...]]:
+    """Yield the parts with alternatives chosen, so that each option occurs once."""
+    options = max(
+        [len(part.options) for part in parts if isinstance(part, Alternatives)], default=1
+    )
     for turn in range(options):
-        settled: list[Part] = []
+        chosen: list[TemplatePart] = []
         for part in parts:
             match part:
-                case Choice(options=choices):
-                    settled += choices[turn % len(choices)]
+                case Alternatives(options=choices):
+                    chosen += choices[turn % len(choices)]
                 case _:
-                    settled.append(part)
-        yield tuple(settled)
+                    chosen.append(part)
+        yield tuple(chosen)
 
 
 def filled(text: str, word: str) -> tuple[str, list[Span]]:
-    return fill(parse_template(text, "here"), Word(word), Random(0))
+    return fill_template(parse_template(text, "here"), ConstantContext(word), Random(0))
 
 
 def cases() -> list[Case]:
@@ -77,8 +80,8 @@ def cases() -> list[Case]:
     return [draw_case(rng, faker, ages=(age, age)) for age in range(102)]
 
 
-def test_there_are_many_templates_of_many_kinds() -> None:
-    assert len(load_kinds()) >= 8
+def test_there_are_many_templates_of_many_document_types() -> None:
+    assert len(load_document_types()) >= 8
     assert len({template.text for template in every_template()}) >= 400
 
 
@@ -86,9 +89,9 @@ def test_every_wording_of_every_template_can_be_filled() -> None:
     rng = Random(0)
     for case in cases()[::9]:
         for template in every_template():
-            assert case.holds(template.condition) in (True, False)
+            assert case.meets(template.condition) in (True, False)
             for parts in wordings(template.parts):
-                text, spans = fill(Template(template.text, "", parts), case, rng)
+                text, spans = fill_template(NoteTemplate(template.text, "", parts), case, rng)
                 assert text == text.strip() != ""
                 assert all(text[span.start : span.end].strip() for span in spans)
 
@@ -105,14 +108,13 @@ def test_labels_are_known_and_a_value_always_has_the_same_one() -> None:
     assert several == {"number"}  # one kind of number serves as ID:IDNUM and ID:DEVICE
 
 
-def test_every_pool_that_is_asked_for_is_there_and_none_is_idle() -> None:
-    asked = {
-        pool for kind in load_kinds() for section in kind.sections for pool, _, _ in section.pools
-    }
-    assert asked == set(load_pools())
+def test_every_pool_that_is_used_exists_and_every_pool_is_used() -> None:
+    sections = [section for kind in load_document_types() for section in kind.sections]
+    used = {pool for section in sections for pool, _, _ in section.pools}
+    assert used == set(load_pools())
 
 
-def test_a_template_is_filled_and_marked() -> None:
+def test_a_filled_template_has_spans() -> None:
     found = filled("Dear Dr. <NAME:DOCTOR gp.last>:", "Ames")
     assert found == ("Dear Dr. Ames:", [Span(9, 13, "NAME:DOCTOR")])
 
@@ -142,7 +144,7 @@ def test_a_sentence_ends_with_one_full_stop() -> None:
 @pytest.mark.parametrize(
     "text", ["<NAME:DOCTOR>", "<name gp.last>", "{a|b", "x}", "<gp.last", "a>b"]
 )
-def test_what_is_not_in_the_language_is_an_error(text: str) -> None:
+def test_syntax_errors_are_named(text: str) -> None:
     with pytest.raises(ValueError, match=r"here has a stray '[<>{}]'\. Write it as SYNTAX\.md"):
         parse_template(text, "here")
 
@@ -152,19 +154,22 @@ def test_comparisons_are_ordinary_text() -> None:
 
 
 def test_a_file_is_read_into_sections() -> None:
-    kind = parse_kind(
+    note = parse_document_type(
         "note", "# x\n@ages 1-9\n@planned\n[head]\nA\n| B\n? C\n[body 1-2 +plain 0-3]\nD\n"
     )
-    assert kind.ages == (1, 9)
-    assert kind.is_planned
-    head, body = kind.sections
-    assert [[one.text for one in line.wordings] for line in head.lines] == [["A", "B"], ["C"]]
+    assert note.ages == (1, 9)
+    assert note.is_planned
+    head, body = note.sections
+    assert [[template.text for template in line.templates] for line in head.lines] == [
+        ["A", "B"],
+        ["C"],
+    ]
     assert [line.is_optional for line in head.lines] == [False, True]
-    assert (body.few, body.many, body.pools) == (1, 2, (("plain", 0, 3),))
+    assert (body.least, body.most, body.pools) == (1, 2, (("plain", 0, 3),))
 
 
 def test_a_line_out_of_place_is_named() -> None:
     with pytest.raises(ValueError, match=r"note\.txt: line 1 stands before the first \[section\]"):
-        parse_kind("note", "A\n")
+        parse_document_type("note", "A\n")
     with pytest.raises(ValueError, match=r"note\.txt: line 2 is another wording of nothing"):
-        parse_kind("note", "[head]\n| A\n")
+        parse_document_type("note", "[head]\n| A\n")

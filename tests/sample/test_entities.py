@@ -4,12 +4,12 @@ from datetime import date
 
 import pytest
 
-from annoseq.sample.entities import STYLES, shape_date
+from annoseq.sample.entities import DATE_STYLES, format_date
 
 
-def test_there_are_many_shapes() -> None:
+def test_there_are_many_date_formats() -> None:
     day = date(2019, 3, 4)
-    written = {shape_date(day, shape) for shapes in STYLES.values() for shape in shapes}
+    written = {format_date(day, pattern) for formats in DATE_STYLES.values() for pattern in formats}
     assert len(written) >= 20
     assert {"03/04/2019", "3/4", "2019-03-04", "March 4, 2019", "04-MAR-2019"} <= written
     assert {"March of 2019", "2019", "03/2019", "Monday", "3/4/19", "'19"} <= written
@@ -24,11 +24,11 @@ def test_there_are_many_shapes() -> None:
     ],
 )
 def test_ordinals(day: int, ordinal: str) -> None:
-    assert shape_date(date(2020, 1, day), "{d}{th}") == ordinal
+    assert format_date(date(2020, 1, day), "{d}{th}") == ordinal
 
 
 @pytest.mark.parametrize(
     ("month", "season"), [(1, "winter"), (3, "spring"), (6, "summer"), (9, "fall"), (12, "winter")]
 )
 def test_seasons(month: int, season: str) -> None:
-    assert shape_date(date(2020, month, 15), "{season}") == season
+    assert format_date(date(2020, month, 15), "{season}") == season
