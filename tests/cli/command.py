@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import io
 import os
-import resource
 import subprocess
 import sys
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -15,7 +14,6 @@ import pytest
 from annoseq.cli import main
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 TINY = ("--gru.embedding", "8", "--gru.hidden", "8", "--epochs", "1", "--device", "cpu")
@@ -86,17 +84,6 @@ def snapshot(folder: Path) -> dict[str, bytes]:
     """Return the content of every file below a folder."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
-
-
-@contextmanager
-def full_disk(*, room: int) -> Iterator[None]:
-    """Let no file grow beyond `room` bytes, which fails as a full disk does."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def _stream(content: bytes = b"") -> io.TextIOWrapper:

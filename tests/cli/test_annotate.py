@@ -319,7 +319,7 @@ def test_a_bad_text_of_a_folder_is_left_out(model: Path, notes: Path, tmp_path: 
     assert result.code == 0
     assert result.err.splitlines() == [
         "1 could not be read and were left out (--skip-bad):",
-        f"  {notes / 'sub' / 'bad.txt'}: found the byte 0xFF at offset 1, which is not UTF-8 text. "
-        "Save the text as UTF-8.",
+        f"  {notes / 'sub' / 'bad.txt'}: line 1: found the byte 0xFF at offset 1, which is not "
+        "UTF-8 text. Save the file as UTF-8.",
     ]
     assert snapshot(out).keys() == NOTES.keys()

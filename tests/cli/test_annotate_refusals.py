@@ -148,7 +148,9 @@ def test_a_lone_surrogate(here: Path, model: Path) -> None:
 
 def test_a_text_that_is_not_utf8(here: Path, model: Path) -> None:
     (here / "notes" / "b.txt").write_bytes(f"{SECRET} \xff".encode("latin-1"))
-    rest = "found the byte 0xFF at offset 10, which is not UTF-8 text. Save the text as UTF-8."
+    rest = (
+        "line 1: found the byte 0xFF at offset 10, which is not UTF-8 text. Save the file as UTF-8."
+    )
     assert refused(here, model, "notes", "--out", "out") == f"notes/b.txt: {rest}"
     content = (here / "notes" / "b.txt").read_bytes()
     assert refused(here, model, "-", stdin=content) == f"standard input: {rest}"

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.command import full_disk, refusal, run, snapshot, start
+from tests.cli.command import refusal, run, snapshot, start
+from tests.faults import file_size_limit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -174,7 +175,7 @@ def test_a_full_disk_leaves_no_output(
 ) -> None:
     out = tmp_path / "out"
     source = notes if is_folder else many
-    with full_disk(room=20):
+    with file_size_limit(20):
         result = run("annotate", model, source, "--out", out, *CHUNKS)
     assert result.code == 2
     (message,) = result.err.splitlines()
@@ -187,7 +188,7 @@ def test_a_disk_that_fills_up_half_way(
 ) -> None:
     out = tmp_path / "out.jsonl"
     arguments = ("annotate", model, many, "--out", out, *CHUNKS)
-    with full_disk(room=len(whole) // 2):
+    with file_size_limit(len(whole) // 2):
         result = run(*arguments)
     assert result.code == 2
     assert result.err.splitlines()[0] == (

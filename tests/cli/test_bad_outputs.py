@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import TINY, full_disk, refusal, run, snapshot
+from tests.cli.command import TINY, refusal, run, snapshot
+from tests.faults import file_size_limit
 
 COMMANDS: dict[str, tuple[str, ...]] = {
     "sample": ("sample", "OUT.csv", "--rows", "5"),
@@ -123,7 +124,7 @@ def test_a_folder_without_a_name_of_its_own(out: str, data: Path) -> None:
 @every_command
 def test_a_full_disk(name: str, places: dict[str, Path], tmp_path: Path) -> None:
     before = snapshot(tmp_path)
-    with full_disk(room=60):
+    with file_size_limit(60):
         result = run(*words(name, places, tmp_path / "out"))
     assert result.code == 2
     assert "Traceback" not in result.err

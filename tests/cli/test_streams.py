@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Never
 
 from annoseq.inference.annotator import Annotator
 from tests.cli.command import finish, refusal, run, start
@@ -30,7 +31,7 @@ def test_help_loads_nothing_slow() -> None:
     )
     slow = {"torch", "pandas", "pyarrow", "numpy", "matplotlib", "faker", "tokenizers", "pydantic"}
     assert slow.isdisjoint(done.stderr.split())
-    assert "Commands" in done.stdout
+    assert "Usage: annoseq COMMAND" in done.stdout
 
 
 def test_a_reader_that_goes_away_is_no_error(table: Path) -> None:
@@ -61,6 +62,46 @@ def test_output_that_cannot_be_written_is_explained(table: Path) -> None:
     assert result.err == (
         "annoseq: standard output cannot be written: No space left on device. Nothing follows.\n"
     )
+
+
+def test_a_file_that_cannot_be_read_is_named(
+    model: Path, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error that was not explained where it occurred is not one of standard output."""
+    path = tmp_path / "absent"
+
+    def read_absent(*_: object, **__: object) -> Never:
+        path.read_bytes()
+        raise AssertionError
+
+    monkeypatch.setattr(Annotator, "annotate", read_absent)
+    assert refusal(run("annotate", model, table)) == (
+        f"{path} cannot be read or written: No such file or directory. "
+        "Check that it exists, and that you may read and write it."
+    )
+
+
+def test_an_error_of_the_system_without_a_path_is_quoted(
+    model: Path, table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill_the_disk(*_: object, **__: object) -> Never:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Annotator, "annotate", fill_the_disk)
+    assert refusal(run("annotate", model, table)) == (
+        "a file cannot be read or written: No space left on device. Check the room on the disk."
+    )
+
+
+def test_a_closed_output_is_no_error(table: Path) -> None:
+    words = [sys.executable, "-m", "annoseq", "check", str(table), "--json"]
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" >&-', "sh", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_lack_of_memory_is_explained(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.command import refusal, run, snapshot
-from tests.cli.test_train_tagger import QUICK
+from tests.cli.test_train_of_taggers import QUICK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

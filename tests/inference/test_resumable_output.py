@@ -7,7 +7,8 @@ import pytest
 
 from annoseq.errors import OptionError, OutputError
 from annoseq.inference.resumable_output import OutputProgress, ResumableOutput
-from tests.cli.command import full_disk, snapshot
+from tests.cli.command import snapshot
+from tests.faults import file_size_limit
 
 PLAN = {"search": "greedy", "k": 10}
 ONE, TWO = [("a.txt", "é\r\n"), ("sub/b.txt", "")], [("c.txt", "c")]
@@ -211,7 +212,7 @@ def test_an_output_must_have_a_name(name: str) -> None:
 def test_a_full_disk_leaves_what_can_be_resumed(out: Path, partial: Path) -> None:
     output = open_output(out, resume=True)
     with (
-        full_disk(room=20),
+        file_size_limit(20),
         pytest.raises(OutputError, match="out cannot be written: File too large"),
     ):
         output.add([("x", "x" * 100)], OutputProgress(3))

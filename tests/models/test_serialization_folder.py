@@ -19,7 +19,7 @@ from annoseq.models.interfaces import Seq2SeqNetwork
 from annoseq.models.serialization import TrainedModel
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 from annoseq.tokenization.vocabulary import BEGIN
-from tests.limits import largest_file
+from tests.faults import file_size_limit
 from tests.tiny import BATCHING, TINY, TINY_ATTENTION, same_weights, tiny_learner
 
 if TYPE_CHECKING:
@@ -81,7 +81,11 @@ def test_a_loaded_model_predicts_the_same(
     assert isinstance(loaded.tokenizer, Seq2SeqTokenizer)
     assert isinstance(loaded.network, Seq2SeqNetwork)
     ours = predict(
-        loaded.network, dataset.valid, loaded.tokenizer, compute=ComputeDevice.select(), batching=BATCHING
+        loaded.network,
+        dataset.valid,
+        loaded.tokenizer,
+        compute=ComputeDevice.select(),
+        batching=BATCHING,
     )
     assert list(ours) == list(learner.predictions())
     assert ours.accuracy == learner.predictions().accuracy
@@ -308,7 +312,7 @@ def test_a_full_disk_leaves_nothing_half_written(trained: TrainedModel, tmp_path
     new, old = tmp_path / "new", tmp_path / "old"
     trained.save(old, card="the old one")
     for path in (new, old):
-        with largest_file(9_000), pytest.raises(OutputError) as caught:
+        with file_size_limit(9_000), pytest.raises(OutputError) as caught:
             trained.save(path, card="x", overwrite=True)
         message = str(caught.value)
         assert message.startswith(f"{path} cannot be written: ")

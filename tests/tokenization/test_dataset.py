@@ -16,7 +16,7 @@ from annoseq.data.pairs import Pair, Pairs
 from annoseq.errors import DatasetError, OptionError, OutputError, PairsError
 from annoseq.tokenization.dataset import Dataset, read_examples, write_examples
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
-from tests.limits import largest_file
+from tests.faults import file_size_limit
 from tests.tokenization.tables import BROKEN, EVERYTHING, LETTERS, pairs_of, parsed
 
 if TYPE_CHECKING:
@@ -227,7 +227,7 @@ def test_a_full_disk_leaves_what_was_there(folder: Path, size: int) -> None:
     for target in (folder, folder.with_name("new")):
         with (
             pytest.raises(OutputError, match=r"cannot be written: .*File too large") as caught,
-            largest_file(size),
+            file_size_limit(size),
         ):
             dataset.save(target, overwrite=True)
         assert str(caught.value).startswith(f"{target} cannot be written: ")

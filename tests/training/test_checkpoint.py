@@ -7,7 +7,7 @@ import torch
 
 from annoseq.errors import OutputError, TrainingError
 from annoseq.training.checkpoint import read_checkpoint, write_checkpoint
-from tests.limits import largest_file
+from tests.faults import file_size_limit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,7 +88,7 @@ def test_another_plan(path: Path, changed: dict[str, Any], named: str) -> None:
 
 def test_a_full_disk_leaves_the_one_before(path: Path) -> None:
     bigger = STATE | {"weights": torch.rand(50_000)}
-    with largest_file(50_000), pytest.raises(OutputError) as caught:
+    with file_size_limit(50_000), pytest.raises(OutputError) as caught:
         write_checkpoint(path, plan=PLAN, state=bigger)
     assert str(caught.value) == (
         f"{path} cannot be written: File too large. Nothing was changed; "

@@ -284,9 +284,9 @@ def test_a_folder_that_cannot_be_written_does_no_harm(
 def test_a_full_disk_does_no_harm(
     tokenizer: Seq2SeqTokenizer, vectors: Path, tmp_path: Path
 ) -> None:
-    from tests.limits import largest_file
+    from tests.faults import file_size_limit
 
-    with largest_file(100):
+    with file_size_limit(100):
         source, _ = init_source_and_target(tokenizer, vectors, seed=1, cache=tmp_path)
     assert len(source.matrix) == len(tokenizer.source)
     assert [path.name for path in tmp_path.iterdir()] == [vectors.name]

@@ -133,11 +133,11 @@ def test_a_file_is_replaced_only_when_asked(sample: Pairs, tmp_path: Path) -> No
 
 
 def test_a_full_disk_leaves_what_was_there(sample: Pairs, tmp_path: Path) -> None:
-    from tests.limits import largest_file
+    from tests.faults import file_size_limit
 
     path = tmp_path / "v.bin"
     path.write_bytes(b"mine")
-    with largest_file(1_000), pytest.raises(OutputError, match="cannot be written"):
+    with file_size_limit(1_000), pytest.raises(OutputError, match="cannot be written"):
         train_fasttext(sample, path, task="annotate", config=SMALL, overwrite=True)
     assert path.read_bytes() == b"mine"
     assert list(tmp_path.iterdir()) == [path]

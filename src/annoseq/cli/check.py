@@ -53,15 +53,16 @@ def check(
     if json_output:
         print_result(diagnosis.to_json())
     else:
-        for some in (table[:head], table[len(table) - tail :]):
-            if some:
-                Console().print(_side_by_side(some))
+        for rows_shown in (table[:head], table[len(table) - tail :]):
+            if rows_shown:
+                Console().print(_side_by_side(rows_shown))
         diagnosis.show(rows=rows)
     if not diagnosis.is_healthy:
         sys.exit(2)
 
 
 def _side_by_side(pairs: Pairs) -> Table:
+    """Return a table of pairs with control characters and spaces made visible."""
     table = Table(show_lines=True)
     table.add_column("row", justify="right")
     for name in ("source", "target"):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from annoseq.cli.options import DatasetOptions, LearnerOptions
     from annoseq.config import ColumnsConfig, DataConfig, NetworkConfig
     from annoseq.data.pairs import Pair
-    from annoseq.data.rows import TableFormat
+    from annoseq.data.table_rows import TableFormat
     from annoseq.models.serialization import TrainedModel
     from annoseq.tokenization.dataset import Dataset
     from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer

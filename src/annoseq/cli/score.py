@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from annoseq.data.pairs import Pair
-    from annoseq.data.rows import TableFormat
+    from annoseq.data.table_rows import TableFormat
     from annoseq.evaluation.counts import SpanComparison
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _DEFAULTS = FastTextConfig()
 
 
-def _check_name(_: object, path: Path) -> None:
+def _check_suffix(_: object, path: Path) -> None:
     if path.suffix != ".bin":
         raise ValueError("Use a name that ends in .bin.")
 
@@ -39,7 +39,9 @@ def train(
     pairs: PairsPath,
     /,
     *,
-    out: Annotated[Path, Parameter(help="File to write, fastText's .bin.", validator=_check_name)],
+    out: Annotated[
+        Path, Parameter(help="File to write, fastText's .bin.", validator=_check_suffix)
+    ],
     task: Annotated[
         Literal["auto", "annotate", "translate"],
         Parameter(help="What the pairs are for: of translations both sides are read."),
@@ -94,16 +96,16 @@ def show(
     if not all(map(str.strip, words)):
         raise OptionError("one of the words to show is empty. Leave it out.")
     file = open_vectors(vectors)
-    among = file.first_words(first) if vocabulary is None else _words_in(vocabulary)
+    candidates = file.first_words(first) if vocabulary is None else _vocabulary_words(vocabulary)
     if missing:
-        _list_missing(among, file)
+        _print_missing(candidates, file)
     if not words:
         return
-    for report in report_neighbors(words, file, among=among, neighbors=neighbours):
-        print_result(_lines(report, head=head))
+    for report in report_neighbors(words, file, among=candidates, neighbors=neighbours):
+        print_result(_format_report(report, head=head))
 
 
-def _list_missing(words: Sequence[str], vectors: WordVectors) -> None:
+def _print_missing(words: Sequence[str], vectors: WordVectors) -> None:
     origins = vectors.look_up(words).origins
     print_note(
         f"of {len(words):,} words {origins.count('seen'):,} have a vector, "
@@ -115,8 +117,8 @@ def _list_missing(words: Sequence[str], vectors: WordVectors) -> None:
             print_result(word)
 
 
-def _words_in(folder: Path) -> list[str]:
-    """Return the words of both vocabularies of prepared data or of a model."""
+def _vocabulary_words(folder: Path) -> list[str]:
+    """Return the words of both vocabularies of prepared data or of a model folder."""
     words: dict[str, None] = {}
     for name in (SOURCE_FILE, TARGET_FILE):
         try:
@@ -131,15 +133,15 @@ def _words_in(folder: Path) -> list[str]:
     return list(words)
 
 
-def _lines(report: NeighborReport, *, head: int) -> str:
+def _format_report(report: NeighborReport, *, head: int) -> str:
     if report.origin == "missing":
         return f"{report.word}: missing, neither the word nor its subwords have a vector"
     vector = report.vector
     values = " ".join(f"{value:.4f}" for value in vector[:head].tolist())
-    rest = f" ... ({len(vector)} values)" if head < len(vector) else ""
+    ellipsis = f" ... ({len(vector)} values)" if head < len(vector) else ""
     lines = [f"{report.word}: {report.origin}, norm {report.norm:.4f}"]
     if head:
-        lines.append(f"  vector   {values}{rest}")
+        lines.append(f"  vector   {values}{ellipsis}")
     if report.neighbors:
         nearest = ", ".join(f"{word} {cosine:.3f}" for word, cosine in report.neighbors)
         lines.append(f"  nearest  {nearest}")

@@ -18,7 +18,7 @@ FILES = {"card.md", "config.json", "history.json", "tagging.json", "weights.safe
 
 
 @pytest.fixture(scope="module")
-def hints(shelf: Path) -> tuple[object, ...]:
+def lexicons(shelf: Path) -> tuple[object, ...]:
     """Return options that name two lists and a file of patterns."""
     names, places, patterns = (shelf / name for name in ("names.txt", "places.txt", "mrn.toml"))
     names.write_text("Ames\nBond\n")
@@ -28,9 +28,9 @@ def hints(shelf: Path) -> tuple[object, ...]:
 
 
 @pytest.fixture(scope="module")
-def tagger(shelf: Path, table: Path, hints: tuple[object, ...]) -> Path:
+def tagger(shelf: Path, table: Path, lexicons: tuple[object, ...]) -> Path:
     path = shelf / "tagger"
-    result = run("train", table, "--out", path, *QUICK, *hints)
+    result = run("train", table, "--out", path, *QUICK, *lexicons)
     assert result.code == 0, result
     assert result.err.splitlines()[0] == "annotate: 33 training and 7 validation rows; 10 labels"
     header, *epochs = result.out.splitlines()
@@ -46,9 +46,9 @@ def test_the_tagger_is_what_train_trains(tagger: Path) -> None:
     config = json.loads((tagger / "config.json").read_text())
     assert config["network"]["model"] == "tagger"
     assert config["network"]["tagger"]["hidden"] == 16
-    marker = json.loads((tagger / "tagging.json").read_text())["marker"]
-    assert marker["lists"] == {"names": ["ames", "bond"], "places": ["new\x1f\x1fyork"]}
-    assert marker["patterns"] == {"mrn": {"pattern": "\\d{4,}", "ignore_case": False}}
+    lexicon_matcher = json.loads((tagger / "tagging.json").read_text())["lexicon_matcher"]
+    assert lexicon_matcher["lists"] == {"names": ["ames", "bond"], "places": ["new\x1f\x1fyork"]}
+    assert lexicon_matcher["patterns"] == {"mrn": {"pattern": "\\d{4,}", "ignore_case": False}}
     card = (tagger / "card.md").read_text()
     assert "- **lists and patterns**: list names, list places, pattern mrn\n" in card
     assert "The user's own lists are in `tagging.json`" in card
@@ -63,7 +63,7 @@ def test_the_tagger_annotates_a_table(tagger: Path, table: Path) -> None:
 
 
 def test_training_of_a_tagger_goes_on(
-    tagger: Path, table: Path, tmp_path: Path, hints: tuple[object, ...]
+    tagger: Path, table: Path, tmp_path: Path, lexicons: tuple[object, ...]
 ) -> None:
     out = tmp_path / "more"
     more = ("--out", out, "--go-on-from", tagger)
@@ -71,7 +71,7 @@ def test_training_of_a_tagger_goes_on(
     assert json.loads((out / "config.json").read_text())["epochs"] == 3
     one, other = (folder / "tagging.json" for folder in (tagger, out))
     assert one.read_bytes() == other.read_bytes()
-    assert refusal(run("train", table, *more, "--overwrite", *hints)) == (
+    assert refusal(run("train", table, *more, "--overwrite", *lexicons)) == (
         "--lexicon and --patterns were settled when the model was first trained. Leave them off, "
         "or train a new model."
     )
@@ -81,8 +81,8 @@ def test_training_of_a_tagger_goes_on(
     )
 
 
-def test_find_lr_suggests_a_rate_for_a_tagger(short: Path, hints: tuple[object, ...]) -> None:
-    result = run("find-lr", short, *NARROW, *hints)
+def test_find_lr_suggests_a_rate_for_a_tagger(short: Path, lexicons: tuple[object, ...]) -> None:
+    result = run("find-lr", short, *NARROW, *lexicons)
     assert result.code == 0, result
     assert result.out.startswith("suggested --max-lr ")
 
@@ -112,8 +112,8 @@ def test_options_that_do_not_go_together_are_refused(
     assert snapshot(tmp_path) == {}
 
 
-def test_lists_are_for_the_tagger(data: Path, tmp_path: Path, hints: tuple[object, ...]) -> None:
-    message = refusal(run("train", data, "--out", tmp_path / "m", "--model", "gru", *hints))
+def test_lists_are_for_the_tagger(data: Path, tmp_path: Path, lexicons: tuple[object, ...]) -> None:
+    message = refusal(run("train", data, "--out", tmp_path / "m", "--model", "gru", *lexicons))
     assert message == (
         "--lexicon and --patterns are for the tagger, and the model is gru. Leave them off, or use "
         "--model tagger."
