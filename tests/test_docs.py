@@ -1,13 +1,23 @@
-"""What the documentation says can be typed, followed and run."""
+"""Documentation tests: examples run, links resolve, and names exist.
+
+The `console` and `python` blocks of the pages in `RUN` are run in order, each page in a folder of
+its own, with few rows and tiny networks. The `pycon` blocks of the pages in `DOCTESTS` are compared
+with Python's answers. On every other page, commands, options and imports are checked to exist.
+"""
 
 from __future__ import annotations
 
 import ast
 import doctest
+import itertools
+import os
 import re
 import shlex
+import subprocess
+import sys
 import textwrap
 from functools import cache
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,34 +32,62 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "annoseq"
 README = ROOT / "README.md"
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("notebooks/*.md")])
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("notebooks/*.md")])
+REPORTS = sorted(ROOT.glob("benchmarks/*.md"))
 ids = [page.relative_to(ROOT).as_posix() for page in PAGES]
 
+RUN = (
+    "README.md",
+    "docs/tutorials/first-model.md",
+    "docs/tutorials/from-fastai.md",
+    "docs/how-to/annotate.md",
+    "docs/how-to/data.md",
+    "docs/how-to/evaluate.md",
+    "docs/how-to/import-export.md",
+    "docs/how-to/report.md",
+    "docs/how-to/sweep.md",
+    "docs/how-to/train.md",
+    "docs/how-to/word-vectors.md",
+)
+DOCTESTS = ("docs/reference/markup.md",)
+
 FEWER_ROWS = ("--rows 4000", "--rows 24")
-"""In blocks marked `console`, the first is replaced by the second."""
-ELSEWHERE = {"prepare", "sweep", "vectors", "score", "compare"}
-"""Commands that the README names in its table, and other pages show."""
-SMALL_TAGGER = ("--tagger.hidden", "8", "--tagger.buckets", "1024")
-SMALL_GRU = ("--gru.embedding", "8", "--gru.hidden", "8")
-SMALLER = {"find-lr": SMALL_GRU, "train": (*SMALL_TAGGER, "--epochs", "2")}
-"""What is added to these commands in blocks marked `console`."""
-SMALL_ATTENTION = ("--attention.embedding", "8", "--attention.hidden", "8")
-"""The same where the network is another."""
-SMALL_LEARNER = ("Learner(dataset)", "Learner(dataset, model=GruConfig(embedding=8, hidden=8))")
-"""In blocks marked `python`, the first is replaced by the second."""
+"""In `console` blocks, the first is replaced by the second."""
+SIZES = {
+    "tagger": ("--tagger.hidden", "8", "--tagger.buckets", "1024"),
+    "gru": ("--gru.embedding", "8", "--gru.hidden", "8"),
+    "attention": ("--attention.embedding", "8", "--attention.hidden", "8"),
+}
+"""Options of a tiny network, added to commands that train."""
+TINY_VECTORS = ("--buckets", "1000", "--epochs", "1", "--width", "8")
+TINY_GRU = "GruConfig(embedding=8, hidden=8)"
+SMALLER = {
+    "Learner(dataset)": f"Learner(dataset, model={TINY_GRU})",
+    "model=GruConfig()": f"model={TINY_GRU}",
+}
+"""In `python` blocks, the keys are replaced by the values."""
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 _INLINE = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _OPTION = re.compile(r"(?<![\w-])--[a-z][\w.-]*")
 _COMMAND = re.compile(r"(?<!from )\bannoseq ([a-z][a-z-]*)(.*)")
+_PROSE = re.compile(r"(?! {4}|[|#>-]|\d+\. |[a-z_]+: )\s*\S")
+"""A line of a paragraph: no code, table, heading, list item, quotation or front matter."""
 
 
-def blocks(page: Path, kind: str) -> list[str]:
-    """Return the fenced blocks of a kind."""
-    text = page.read_text(encoding="utf-8")
-    return [body for language, body in _FENCE.findall(text) if language == kind]
+def blocks(page: Path) -> list[tuple[str, str]]:
+    """Return the fenced blocks: language and content."""
+    return _FENCE.findall(page.read_text(encoding="utf-8"))
+
+
+def commands(page: Path) -> list[str]:
+    """Return the commands of a page's `console` blocks."""
+    lines = [line for kind, body in blocks(page) if kind == "console" for line in body.splitlines()]
+    return [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
 
 
 def code(page: Path) -> Iterator[str]:
@@ -68,10 +106,10 @@ def options(verb: str) -> frozenset[str]:
     """Return the options that a command takes, or any of the commands below it."""
     group = app[verb]
     below = [group[name] for name in group if not name.startswith("-")]
-    commands = [command for command in (group, *below) if command.default_command]
-    arguments = [one for command in commands for one in command.assemble_argument_collection()]
-    found = {name for one in arguments for name in one.names}
-    return frozenset(found | {"--help", "--version"})
+    verbs_ = [command for command in (group, *below) if command.default_command]
+    arguments = [item for verb_ in verbs_ for item in verb_.assemble_argument_collection()]
+    names = {name for argument in arguments for name in argument.names}
+    return frozenset(names | {"--help", "--version"})
 
 
 def verbs() -> set[str]:
@@ -88,42 +126,74 @@ def headings(page: Path) -> list[str]:
     return re.findall(r"^#+ (.+)$", text, re.M)
 
 
+def smaller(verb: str, arguments: list[str]) -> tuple[str, ...]:
+    """Return the options that make a command cheap."""
+    if (verb, arguments[0]) == ("vectors", "train"):
+        return TINY_VECTORS
+    if verb not in {"train", "find-lr"}:
+        return ()
+    epochs = () if verb == "find-lr" or "--epochs" in arguments else ("--epochs", "2")
+    if "--go-on-from" in arguments:
+        return epochs
+    model = arguments[arguments.index("--model") + 1] if "--model" in arguments else "tagger"
+    return (*SIZES[model], *epochs)
+
+
+def run_command(command: str) -> None:
+    program, verb, *arguments = shlex.split(command.replace(*FEWER_ROWS))
+    assert program == "annoseq"
+    result = run(verb, *arguments, *smaller(verb, arguments))
+    assert (command, result.code) == (command, 0), result.err
+
+
+def run_page(page: Path) -> None:
+    """Run the `console` and `python` blocks of a page in the working directory."""
+    names: dict[str, object] = {"GruConfig": annoseq.GruConfig}
+    for kind, body in blocks(page):
+        if kind == "console":
+            for line in body.splitlines():
+                if line.startswith("$ "):
+                    run_command(line.removeprefix("$ "))
+        elif kind == "python":
+            for long, short in SMALLER.items():
+                body = body.replace(long, short)  # noqa: PLW2901
+            exec(compile(body, str(page), "exec"), names)
+
+
 ROAD = re.findall(r"^\|.*\| `(annoseq .*)` \|$", README.read_text(encoding="utf-8"), re.M)
-"""What is typed, one after the other, in the table that begins with what a reader has."""
+"""The commands from a corpus to redacted notes: the table that begins with "I have"."""
 NAMES = ("Ames", "Bond", "Cole", "Dale", "Earl", "Ford", "Gray", "Hill", "Jones", "King")
 FAST = ("--epochs", "12", "--batch-size", "4", "--max-lr", "3e-2", "--device", "cpu")
 """A tagger this small learns ten names in that time."""
 
 
-@pytest.mark.parametrize("name", ["markup.md"])
-def test_the_examples_of_a_page_are_true(name: str) -> None:
-    path = str(ROOT / "docs" / name)
-    failed, tried = doctest.testfile(path, module_relative=False, encoding="utf-8")
+@pytest.mark.parametrize("name", DOCTESTS)
+def test_doctests_of_a_page_pass(name: str) -> None:
+    failed, tried = doctest.testfile(str(ROOT / name), module_relative=False, encoding="utf-8")
     assert tried > 0
     assert failed == 0
 
 
-def test_the_commands_and_the_python_lines_of_the_readme_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", RUN)
+def test_the_examples_of_a_page_run(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    lines = [line for block in blocks(README, "console") for line in block.splitlines()]
-    commands = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
-    for command in commands:
-        program, verb, *arguments = shlex.split(command.replace(*FEWER_ROWS))
-        assert program == "annoseq"
-        small = SMALL_ATTENTION if "attention" in arguments else SMALLER.get(verb, ())
-        result = run(verb, *arguments, *small)
-        assert (command, result.code) == (command, 0), result.err
-    shown = {shlex.split(command)[1] for command in [*commands, *ROAD]}
-    assert shown == verbs() - ELSEWHERE
-    names = {"GruConfig": annoseq.GruConfig}
-    for block in blocks(README, "python"):
-        assert SMALL_LEARNER[0] in block
-        exec(compile(block.replace(*SMALL_LEARNER), str(README), "exec"), names)
-    made = {"pairs.csv", "lr.png", "curves.png", "model", "scores.json", "annotated.jsonl"}
-    made |= {"better", "notes-model", "losses.png"}
-    assert {path.name for path in tmp_path.iterdir()} >= made
+    run_page(ROOT / name)
+    words = {word for command in commands(ROOT / name) for word in shlex.split(command)}
+    made = {path.name for path in tmp_path.iterdir()}
+    outputs = {word for word in words if re.fullmatch(r"\w+\.(csv|jsonl|json|png|html)", word)}
+    assert outputs <= made
+
+
+def test_every_page_with_console_blocks_is_run() -> None:
+    shown = {page.relative_to(ROOT).as_posix() for page in PAGES if commands(page)}
+    assert shown - set(RUN) == set()
+
+
+def test_every_command_has_an_example() -> None:
+    shown = {shlex.split(command)[1] for page in PAGES for command in commands(page)}
+    assert verbs() - shown - {shlex.split(command)[1] for command in ROAD} == set()
 
 
 def test_the_road_from_a_corpus_to_redacted_notes_can_be_walked(
@@ -142,7 +212,7 @@ def test_the_road_from_a_corpus_to_redacted_notes_can_be_walked(
     assert len(ROAD) == 4
     for command in ROAD:
         _, verb, *arguments = shlex.split(command)
-        small = (*SMALL_TAGGER, *FAST) if verb == "train" else ()
+        small = (*SIZES["tagger"], *FAST) if verb == "train" else ()
         result = run(verb, *arguments, *small)
         assert (command, result.code) == (command, 0), result.err
     assert snapshot(tmp_path / "notes") == before
@@ -157,23 +227,24 @@ def test_the_road_from_a_corpus_to_redacted_notes_can_be_walked(
 
 @pytest.mark.parametrize("page", PAGES, ids=ids)
 def test_python_in_the_documentation_imports_what_there_is(page: Path) -> None:
-    for block in blocks(page, "python"):
-        for node in ast.walk(ast.parse(textwrap.dedent(block))):
-            if isinstance(node, ast.ImportFrom) and node.module == "annoseq":
-                assert {alias.name for alias in node.names} <= set(annoseq.__all__)
+    for kind, body in blocks(page):
+        if kind == "python":
+            for node in ast.walk(ast.parse(textwrap.dedent(body))):
+                if isinstance(node, ast.ImportFrom) and node.module == "annoseq":
+                    assert {alias.name for alias in node.names} <= set(annoseq.__all__)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=ids)
-def test_relative_links_resolve(page: Path) -> None:
-    links = _LINK.findall(_FENCE.sub("", page.read_text(encoding="utf-8")))
-    for link in links:
-        if re.match(r"[a-z]+:", link):
-            continue
-        path, _, anchor = link.partition("#")
-        target = page if not path else page.parent / path
-        assert target.exists(), link
-        if anchor:
-            assert anchor in map(slug, headings(target)), link
+def test_relative_links_resolve() -> None:
+    broken = []
+    for page in [*PAGES, *REPORTS]:
+        for link in _LINK.findall(_FENCE.sub("", page.read_text(encoding="utf-8"))):
+            if re.match(r"[a-z]+:", link):
+                continue
+            path, _, anchor = link.partition("#")
+            target = page if not path else page.parent / path
+            if not target.exists() or (anchor and anchor not in map(slug, headings(target))):
+                broken.append((page.name, link))
+    assert broken == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=ids)
@@ -199,18 +270,87 @@ def test_make_targets_exist() -> None:
             assert set(re.findall(r"^make ([\w-]+)", line)) <= targets, line
 
 
-def test_the_map_names_files_and_rooms_that_are_there() -> None:
-    page = ROOT / "docs" / "architecture.md"
-    source = ROOT / "src" / "annoseq"
-    named = {line for line in code(page) if re.fullmatch(r"[\w/]+(\.py|/)", line)}
+def test_no_line_of_prose_is_cut_in_mid_phrase() -> None:
+    cut = []
+    for page in PAGES:
+        lines = _FENCE.sub("\n", page.read_text(encoding="utf-8")).splitlines()
+        for line, following in itertools.pairwise(lines):
+            if _PROSE.match(line) and _PROSE.match(following) and line[-1] not in ".:?!":
+                cut.append(f"{page.name}: {line}")
+    assert cut == []
+
+
+def test_the_map_names_every_module_and_room() -> None:
+    named = {line for line in code(ARCHITECTURE) if re.fullmatch(r"[\w/]+(\.py|/)", line)}
     named -= {"src/annoseq/"}
     elsewhere = {name for name in named if name.startswith(("tests/", "benchmarks/"))}
-    assert [name for name in sorted(named - elsewhere) if not (source / name).exists()] == []
     assert [name for name in sorted(elsewhere) if not (ROOT / name).exists()] == []
-    rooms = {path.name for path in source.iterdir() if (path / "__init__.py").exists()}
-    assert rooms - set(headings(page)) == set()
+    named -= elsewhere
+    assert [name for name in sorted(named) if not (SOURCE / name).exists()] == []
+    folders = tuple(name for name in named if name.endswith("/"))
+    modules = {path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py")}
+    unnamed = {name for name in modules - named if not name.startswith(folders)}
+    assert {name for name in unnamed if not name.endswith("__init__.py")} == set()
+    rooms = {path.name for path in SOURCE.iterdir() if (path / "__init__.py").exists()}
+    assert rooms - set(headings(ARCHITECTURE)) == set()
+
+
+def test_the_map_answers_forty_questions() -> None:
+    text = ARCHITECTURE.read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| Where .*\? \| (.*) \|$", text, re.M)
+    assert [int(number) for number, _ in rows] == list(range(1, 41))
+    answers = {name for _, answer in rows for name in _INLINE.findall(answer)}
+    assert [name for name in sorted(answers) if not (SOURCE / name).is_file()] == []
+
+
+def test_the_reference_has_an_entry_for_every_public_name() -> None:
+    text = (ROOT / "docs" / "reference" / "api.md").read_text(encoding="utf-8")
+    names = re.findall(r"^::: annoseq\.(\w+)$", text, re.M)
+    assert sorted(names) == sorted(set(annoseq.__all__) - {"__version__"})
 
 
 def test_the_changelog_speaks_of_this_version() -> None:
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert annoseq.__version__ in text
+
+
+class LoadedResources(HTMLParser):
+    """Collects the addresses that a page loads when it is opened; links to follow are not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note what `src` names, and `href` of a `link` that is loaded."""
+        values = dict(attrs)
+        address = values.get("src")
+        if tag == "link" and values.get("rel") not in {"canonical", "prev", "next"}:
+            address = values.get("href")
+        if address:
+            self.addresses.append(address)
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_warning_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
+    built = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)],
+        cwd=ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert built.returncode == 0, built.stderr
+    pages = sorted(tmp_path.rglob("*.html"))
+    assert len(pages) > len(PAGES)
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        parser = LoadedResources()
+        parser.feed(text)
+        assert [link for link in parser.addresses if "//" in link] == [], page
+        assert "<!-- options of every command -->" not in text
+    for sheet in tmp_path.rglob("*.css"):
+        assert not re.search(r"url\(['\"]?(https?:)?//", sheet.read_text(encoding="utf-8")), sheet
+    cli = (tmp_path / "reference" / "cli.html").read_text(encoding="utf-8")
+    assert [verb for verb in sorted(verbs()) if f'id="annoseq-{verb}"' not in cli] == []

@@ -1,4 +1,4 @@
-"""The notebook runs from its first cell to its last, and shows what its prose says it shows."""
+"""The training notebook: every cell runs, and its outputs are what its prose says."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
 
 def outputs(cells: list[Any], code: str) -> list[Any]:
     """Return the outputs of the one cell that holds `code`."""
-    (found,) = (cell for cell in cells if code in cell.source)
-    return list(found.outputs)
+    (matching,) = (cell for cell in cells if code in cell.source)
+    return list(matching.outputs)
 
 
 def kinds(cells: list[Any], code: str) -> set[str]:
@@ -73,13 +73,13 @@ def test_plots_are_there(cells: list[Any], code: str) -> None:
     [
         "pairs.head()",
         "pairs.tail()",
-        "cut.offsets",
+        "encoded.offsets",
         "dataset.show_batch(",
         "recorder.to_frame()",
         "pd.DataFrame(runs)",
-        "predictions.show(",
+        "predictions.show(5)",
         "predictions.to_frame()",
-        "known.show(",
+        "train_predictions.show(",
     ],
 )
 def test_tables_are_there(cells: list[Any], code: str) -> None:
@@ -89,7 +89,7 @@ def test_tables_are_there(cells: list[Any], code: str) -> None:
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        ("diagnosis.show(", ["Healthy", "DATE", "task annotate"]),
+        ("check.show(", ["Healthy", "DATE", "task annotate"]),
         ("len(dataset.train)", ["training rows", "validation rows", "target vocabulary"]),
         ("dataset.show_batch(", ["<unk:", "·"]),
         ("batch.target.shape", ["source (16, ", "target (16, "]),
@@ -98,7 +98,7 @@ def test_tables_are_there(cells: list[Any], code: str) -> None:
         ("learner.lr_find()", ["suggested rate "]),
         ("recorder.to_frame()", ["padded_accuracy", "\n10 "]),
         ("learner.save(", ["weights.safetensors", "card.md"]),
-        ("one.output", ["source ", "target ", "output "]),
+        ("prediction.output", ["source ", "target ", "output "]),
     ],
 )
 def test_a_cell_shows_what_the_prose_before_it_says(
