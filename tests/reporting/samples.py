@@ -1,28 +1,26 @@
-"""A few rows with every kind of mistake, and texts that would like to be markup."""
+"""Rows with every type of error, and texts that look like markup."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from annoseq.data.markup import Span
-from annoseq.evaluation.counts import Comparison
-from annoseq.evaluation.score_file import to_record
+from annoseq.evaluation.counts import SpanComparison
+from annoseq.evaluation.score_file import ScoreFile, make_score_file
 from annoseq.evaluation.scorer import Scorer
-from annoseq.models.serialization import History, PastEpoch
+from annoseq.models.serialization import EpochRecord, TrainingHistory
 
 HOSTILE = "</script><img src=x onerror=alert(1)> & 'x' \"y\" \u2028 <!-- 😀 Ames ]]>"
 PLACE = HOSTILE.index("Ames")
 SECRET = "Xanthippe"
 
 
-def comparison(number: int, text: str, gold: list[Span], predicted: list[Span]) -> Comparison:
-    return Comparison(
+def comparison(number: int, text: str, gold: list[Span], predicted: list[Span]) -> SpanComparison:
+    return SpanComparison(
         f"r{number}", text, tuple(gold), tuple(predicted), document=f"d{number}", is_unseen=True
     )
 
 
-def sample_rows() -> list[Comparison]:
-    """Return rows in which each kind of mistake is made once, and 'missed' 60 times more."""
+def sample_rows() -> list[SpanComparison]:
+    """Return rows with one error of each type, and 60 more missed spans."""
     text = f"{SECRET} saw Dr. Ames in Rome on 12 May 2020."
     name = Span(0, 9, "NAME")
     cases: list[tuple[list[Span], list[Span]]] = [
@@ -44,18 +42,18 @@ def sample_rows() -> list[Comparison]:
     return rows
 
 
-def record_of(rows: list[Comparison]) -> dict[str, Any]:
+def scores_of(rows: list[SpanComparison]) -> ScoreFile:
     scorer = Scorer(labels=["NAME"], replicates=100)
     scorer.add_all([row] for row in rows)
-    return to_record(scorer, gold="0123456789abcdef")
+    return make_score_file(scorer, gold="0123456789abcdef")
 
 
-def sample_history() -> History:
+def sample_history() -> TrainingHistory:
     """A training of two epochs, the third and the fourth of their model."""
     scores = [{"span_precision": 0.5, "span_f1": 0.25}, {"span_precision": 0.75, "span_f1": 0.5}]
-    return History(
+    return TrainingHistory(
         epochs=tuple(
-            PastEpoch(
+            EpochRecord(
                 epoch=3 + place, train_loss=4.0 - place, valid_loss=3.5 - 2 * place, scores=one
             )
             for place, one in enumerate(scores)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from annoseq.inference.attention_map import AttentionMap
-from annoseq.reporting.report import Facts, write_report
-from tests.reporting.samples import HOSTILE, record_of, sample_rows
+from annoseq.reporting.report import ReportData, write_report
+from tests.reporting.samples import HOSTILE, sample_rows, scores_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,8 +50,8 @@ def browser() -> Iterator[Browser]:
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path, rows = tmp_path_factory.mktemp("report") / "report.html", sample_rows()
     seen = AttentionMap(["<i>", " Ames"], ["<i>", "{{N}}", " Ames"], ["90", "45", "09"])
-    facts = Facts(title="a <model>", card="# Card", look=lambda row: seen)
-    write_report(record_of(rows), rows, path, facts=facts)
+    data = ReportData(title="a <model>", card="# Card", attention=lambda row: seen)
+    write_report(scores_of(rows), rows, path, data=data)
     return path
 
 
@@ -70,22 +70,22 @@ def opened(browser: Browser, report: Path) -> Seen:
 
 
 def count(page: Page) -> str:
-    return page.inner_text("#count").partition(" mistakes")[0]
+    return page.inner_text("#count").partition(" errors")[0]
 
 
-def test_filters_find_what_they_say(opened: Seen) -> None:
+def test_filters_select_errors(opened: Seen) -> None:
     page = opened.page
     page.click("#reset")
     assert count(page) == "68 of 68"
-    page.click("[data-kind=split]")
+    page.click("[data-type=split]")
     assert count(page) == "1 of 68"
-    assert page.get_attribute("[data-kind=split]", "aria-pressed") == "true"
-    # Gold marks the space between the two that were found.
+    assert page.get_attribute("[data-type=split]", "aria-pressed") == "true"
+    # The gold span covers the space between the two predicted ones.
     assert page.locator("#list ins").all_text_contents() == [" "]
     assert page.locator("#list mark").all_text_contents() == ["12", "May 2020"] * 2
     page.click("#reset")
     page.select_option("#label", "CITY")
-    assert count(page) == "0 of 68"  # its one mistake is counted where the merged spans begin
+    assert count(page) == "0 of 68"  # its error is counted under the label of the first merged span
     page.select_option("#label", "NAME")
     page.fill("#search", "xanthippe")
     assert count(page) == "7 of 68"

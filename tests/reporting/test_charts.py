@@ -2,28 +2,28 @@ from __future__ import annotations
 
 import pytest
 
-from annoseq.models.serialization import History, PastEpoch
-from annoseq.reporting.charts import HEIGHT, WIDTH, draw
+from annoseq.models.serialization import EpochRecord, TrainingHistory
+from annoseq.reporting.charts import HEIGHT, WIDTH, draw_charts
 from tests.reporting.samples import sample_history
 
 
 def test_lines_go_through_the_values_of_steps_and_epochs() -> None:
-    loss, rate, scores = draw(sample_history())
+    loss, rate, scores = draw_charts(sample_history())
     assert [line.name for line in loss.lines] == ["training", "validation"]
     assert loss.lines[0].points == "75.0,0.0 150.0,40.0 225.0,80.0 300.0,120.0"
     assert loss.lines[1].points == "150.0,20.0 300.0,100.0"
     assert loss.lines[1].values == "3.5, 1.5"
-    assert (loss.low, loss.high, loss.below) == ("0", "4", "1,200 steps")
+    assert (loss.low, loss.high, loss.x_label) == ("0", "4", "1,200 steps")
     assert (rate.high, rate.lines[0].points.split()[1]) == ("0.002", "150.0,0.0")
     assert [line.name for line in scores.lines] == ["span precision", "span f1"]
-    assert (scores.low, scores.high, scores.below) == ("0", "1", "epochs 3 to 4")
+    assert (scores.low, scores.high, scores.x_label) == ("0", "1", "epochs 3 to 4")
 
 
 @pytest.mark.parametrize("losses", [(), (-1.0,), (0.0, 0.0)])
 def test_short_and_odd_curves_stay_within_the_drawing(losses: tuple[float, ...]) -> None:
-    one = PastEpoch(epoch=1, train_loss=0.0, valid_loss=-2.0, scores={})
-    history = History(epochs=(one,), steps=len(losses), losses=losses, rates=losses)
-    for chart in draw(history):
+    one = EpochRecord(epoch=1, train_loss=0.0, valid_loss=-2.0, scores={})
+    history = TrainingHistory(epochs=(one,), steps=len(losses), losses=losses, rates=losses)
+    for chart in draw_charts(history):
         for line in chart.lines:
             for point in line.points.split():
                 x, y = map(float, point.split(","))
@@ -32,5 +32,5 @@ def test_short_and_odd_curves_stay_within_the_drawing(losses: tuple[float, ...])
 
 
 def test_a_run_that_ended_before_its_first_epoch() -> None:
-    charts = draw(History(epochs=(), steps=0, losses=(), rates=()))
-    assert [chart.below for chart in charts] == ["0 steps", "0 steps", "no epoch"]
+    charts = draw_charts(TrainingHistory(epochs=(), steps=0, losses=(), rates=()))
+    assert [chart.x_label for chart in charts] == ["0 steps", "0 steps", "no epoch"]

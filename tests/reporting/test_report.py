@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annoseq.errors import OptionError, OutputError
-from annoseq.evaluation.error_analysis import KINDS
+from annoseq.evaluation.error_analysis import ERROR_TYPES
 from annoseq.inference.attention_map import AttentionMap
-from annoseq.reporting.html_page import Picture, embed, import_jinja
-from annoseq.reporting.report import Facts, make_report, write_report
-from annoseq.reporting.report_rows import make_atlas, shape
-from tests.reporting.samples import HOSTILE, SECRET, record_of, sample_history, sample_rows
+from annoseq.reporting.html_page import EmbeddedImage, embed_json, import_jinja
+from annoseq.reporting.report import ReportData, make_report, write_report
+from annoseq.reporting.report_rows import make_report_rows, mask_words
+from tests.reporting.samples import HOSTILE, SECRET, sample_history, sample_rows, scores_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,19 +55,19 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def html() -> str:
     rows = sample_rows()
-    facts = Facts(title="a <model>", card="# Card\n</pre><script>", pictures=[])
-    return make_report(record_of(rows), rows, facts=facts)
+    data = ReportData(title="a <model>", card="# Card\n</pre><script>", images=[])
+    return make_report(scores_of(rows), rows, data=data)
 
 
 def test_figures_are_those_of_the_scores(html: str) -> None:
-    scores = record_of(sample_rows())["scores"]
-    assert Page(html).figures == {name: f"{one['value']:.6f}" for name, one in scores.items()}
+    scores = scores_of(sample_rows()).scores
+    assert Page(html).figures == {name: f"{score.value:.6f}" for name, score in scores.items()}
 
 
 def test_nothing_in_the_data_is_markup(html: str) -> None:
     page = Page(html)
     assert page.elements["script"] == 2
-    assert (page.elements["img"], page.elements["b"]) == (0, 1 + len(KINDS))
+    assert (page.elements["img"], page.elements["b"]) == (0, 1 + len(ERROR_TYPES))
     assert html.count("</script>") == 2
     [data] = re.findall(r'<script type="application/json" id="data">(.*?)</script>', html, re.S)
     assert HOSTILE in [row["text"] for row in json.loads(data)["rows"]]
@@ -77,7 +77,7 @@ def test_nothing_in_the_data_is_markup(html: str) -> None:
 def test_training_is_drawn_where_the_model_kept_it(html: str) -> None:
     rows = sample_rows()
     drawn = make_report(
-        record_of(rows), rows, facts=Facts(title="a model", history=sample_history())
+        scores_of(rows), rows, data=ReportData(title="a model", history=sample_history())
     )
     assert Page(drawn).elements["polyline"] == 2 + 1 + 2
     assert 'href="#training"' in drawn
@@ -93,33 +93,33 @@ def test_nothing_is_fetched(html: str) -> None:
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_whatever_is_embedded_can_be_read_again(text: str) -> None:
-    embedded = embed({"text": text})
+    embedded = embed_json({"text": text})
     assert json.loads(embedded) == {"text": text}
     assert not set("<>&\u2028\u2029") & set(embedded)
 
 
-def test_every_mistake_is_in_the_atlas() -> None:
-    atlas = make_atlas(sample_rows(), redact=False)
-    assert atlas.counts == dict.fromkeys(KINDS, 1) | {"missed": 61}
-    assert sum(atlas.by_label.values()) == len(atlas.mistakes) == 68
-    assert {row["id"] for row in atlas.rows} == {row.id for row in sample_rows()}
-    row, kind, label, score, gold, predicted, _ = atlas.mistakes[6]
-    shown = atlas.rows[row]
-    assert (list(KINDS)[kind], atlas.labels[label], score) == ("split", "DATE", 0.8)
+def test_every_error_is_in_the_report() -> None:
+    report = make_report_rows(sample_rows(), redact=False)
+    assert report.counts == dict.fromkeys(ERROR_TYPES, 1) | {"missed": 61}
+    assert sum(report.counts_by_label.values()) == len(report.errors) == 68
+    assert {row["id"] for row in report.rows} == {row.id for row in sample_rows()}
+    row, kind, label, score, gold, predicted, _ = report.errors[6]
+    shown = report.rows[row]
+    assert (list(ERROR_TYPES)[kind], report.labels[label], score) == ("split", "DATE", 0.8)
     assert [shown["gold"][place][:2] for place in gold] == [[34, 45]]
     assert [shown["predicted"][place][:2] for place in predicted] == [[34, 36], [37, 45]]
-    assert atlas.rows[atlas.longest[0]]["text"] == HOSTILE
+    assert report.rows[report.longest[0]]["text"] == HOSTILE
 
 
-def test_rows_without_a_mistake_are_left_out_but_for_the_longest() -> None:
+def test_rows_without_errors_are_left_out_except_for_the_longest() -> None:
     rows = [row for row in sample_rows() if row.id == "r9"] * 30
-    atlas = make_atlas(rows, redact=False)
-    assert (len(atlas.rows), atlas.mistakes, atlas.hardest) == (10, [], [])
+    report = make_report_rows(rows, redact=False)
+    assert (len(report.rows), report.errors, report.hardest) == (10, [], [])
 
 
 def test_redacted_no_text_is_left() -> None:
     rows = sample_rows()
-    html = make_report(record_of(rows), rows, facts=Facts(title="t"), redact=True)
+    html = make_report(scores_of(rows), rows, data=ReportData(title="t"), redact=True)
     for secret in (SECRET, "Ames", "Bond", "onerror", "r10", "Rome"):
         assert secret not in html
     assert "Aaaaaaaaa aaa Aa. Aaaa aa Aaaa aa 00 Aaa 0000." in html
@@ -134,46 +134,46 @@ def test_redacted_no_text_is_left() -> None:
         ("<b>&", "<a>&"),
     ],
 )
-def test_shapes(text: str, expected: str) -> None:
-    assert shape(text) == expected
-    assert len(shape(text)) == len(text)
+def test_masked_words(text: str, expected: str) -> None:
+    assert mask_words(text) == expected
+    assert len(mask_words(text)) == len(text)
 
 
-def test_translations_have_scores_alone() -> None:
-    from annoseq.evaluation.counts import Comparison
-    from annoseq.evaluation.score_file import to_record
+def test_reports_of_translations_have_only_scores() -> None:
+    from annoseq.evaluation.counts import SpanComparison
+    from annoseq.evaluation.score_file import make_score_file
     from annoseq.evaluation.scorer import Scorer
 
-    rows = [Comparison("1", "a", (), (), target="b", output="b")]
+    rows = [SpanComparison("1", "a", (), (), target="b", output="b")]
     scorer = Scorer(labels=[], has_spans=False)
     scorer.add(rows)
-    html = make_report(to_record(scorer, gold="x"), rows, facts=Facts(title="t"))
+    html = make_report(make_score_file(scorer, gold="x"), rows, data=ReportData(title="t"))
     assert Page(html).figures == {"exact_match": "1.000000"}
-    assert 'id="atlas"' not in html
+    assert 'id="errors"' not in html
 
 
-def test_it_is_written_whole(tmp_path: Path) -> None:
+def test_a_report_is_written_with_its_images(tmp_path: Path) -> None:
     rows, path = sample_rows(), tmp_path / "report.html"
     picture = tmp_path / "curves.png"
     picture.write_bytes(PIXEL)
-    facts = Facts(title="t", pictures=[Picture.read(picture)])
-    write_report(record_of(rows), rows, path, facts=facts)
+    data = ReportData(title="t", images=[EmbeddedImage.read(picture)])
+    write_report(scores_of(rows), rows, path, data=data)
     assert '<img src="data:image/png;base64,iVBOR' in path.read_text(encoding="utf-8")
     with pytest.raises(OutputError, match="exists already"):
-        write_report(record_of(rows), rows, path, facts=facts)
+        write_report(scores_of(rows), rows, path, data=data)
 
 
-def test_pictures_that_cannot_be_shown_are_refused(tmp_path: Path) -> None:
+def test_images_that_cannot_be_embedded_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "curves.pdf"
     with pytest.raises(OptionError) as caught:
-        Picture.read(path)
+        EmbeddedImage.read(path)
     assert str(caught.value) == f"{path}: a picture in a report must end in .png or .svg."
     with pytest.raises(OptionError, match="cannot be read: No such file"):
-        Picture.read(tmp_path / "none.png")
+        EmbeddedImage.read(tmp_path / "none.png")
     large = tmp_path / "large.svg"
     large.write_bytes(b" " * 1_000_001)
     with pytest.raises(OptionError) as caught:
-        Picture.read(large)
+        EmbeddedImage.read(large)
     assert str(caught.value) == (
         f"{large}: this picture has 1,000,001 bytes, and a report takes pictures of up to "
         "1,000,000. Make it smaller."
@@ -189,19 +189,23 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def test_attention_is_shown_for_rows_with_a_mistake() -> None:
+def test_attention_maps_are_shown_for_rows_with_errors() -> None:
     seen = AttentionMap(["Dear", " Ames"], ["Dear", "{{NAME}}"], ["90", "09"])
     plain, redacted = (
-        make_atlas(sample_rows(), redact=redact, look=lambda row: seen if row.id == "r3" else None)
+        make_report_rows(
+            sample_rows(), redact=redact, attention=lambda row: seen if row.id == "r3" else None
+        )
         for redact in (False, True)
     )
-    assert plain.maps == redacted.maps == 1
+    assert plain.attention_maps == redacted.attention_maps == 1
     [row] = [row for row in plain.rows if "attention" in row]
     assert (row["id"], row["attention"]) == ("r3", [*seen])
     [row] = [row for row in redacted.rows if "attention" in row]
     assert row["attention"] == [["Aaaa", " Aaaa"], ["Aaaa", "{{NAME}}"], ["90", "09"]]
 
 
-def test_maps_end_before_the_report_grows_large() -> None:
+def test_attention_maps_stop_before_the_report_grows_large() -> None:
     wide = AttentionMap(["a"] * 800, ["b"] * 1000, ["0" * 800] * 1000)
-    assert make_atlas(sample_rows(), redact=False, look=lambda _: wide).maps == 2
+    assert (
+        make_report_rows(sample_rows(), redact=False, attention=lambda _: wide).attention_maps == 2
+    )

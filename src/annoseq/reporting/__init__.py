@@ -1,1 +1,1 @@
-"""Reports for people: one HTML file that works offline."""
+"""Reports: evaluation results as one HTML file that works offline."""

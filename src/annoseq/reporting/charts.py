@@ -1,4 +1,4 @@
-"""Training as line charts that a page draws itself."""
+"""Training curves as SVG line charts."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ if TYPE_CHECKING:
     from annoseq.models.serialization import TrainingHistory
 
 WIDTH, HEIGHT = 300, 160
-"""Of the drawing, in its own units."""
+"""Size of a chart in SVG units."""
 
 
 class ChartLine(NamedTuple):
-    """A line: its name, its points as SVG has them, its values in words, and whether they stand
-    apart."""
+    """A line: its name, its SVG points, and its values as text if they are few.
+
+    `is_dotted` sets values of epochs off from those of steps.
+    """
 
     name: str
     points: str
@@ -24,57 +26,73 @@ class ChartLine(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """Lines over the same steps or epochs, between the values `low` and `high`."""
+    """Lines over the same steps or epochs, with the labels of the axes.
+
+    `low` and `high` are the ends of the y axis, `x_label` is the name of the x axis.
+    """
 
     title: str
-    below: str
+    x_label: str
     low: str
     high: str
     lines: list[ChartLine]
 
 
 class _Curve(NamedTuple):
-    """Values at places between 0 and 1."""
+    """Values at x positions between 0 and 1."""
 
     name: str
-    places: Sequence[float]
+    positions: Sequence[float]
     values: Sequence[float]
     is_dotted: bool = False
 
 
 def draw_charts(history: TrainingHistory) -> list[Chart]:
-    """Return the charts of a training: loss, learning rate, and the scores of the epochs."""
+    """Return charts of the loss, the learning rate, and the validation scores of a training."""
     epochs = history.epochs
-    ends = [place / len(epochs) for place in range(1, len(epochs) + 1)]
-    steps = [place / len(history.losses) for place in range(1, len(history.losses) + 1)]
-    valid = [row.valid_loss for row in epochs]
-    loss = [_Curve("training", steps, history.losses), _Curve("validation", ends, valid, True)]
-    rate = [_Curve("learning rate", steps, history.rates)]
+    epoch_ends = _positions(len(epochs))
+    steps = _positions(len(history.losses))
+    validation_losses = [epoch.valid_loss for epoch in epochs]
     names = list(epochs[0].scores) if epochs else []
     scores = [
-        _Curve(name.replace("_", " "), ends, [row.scores[name] for row in epochs], True)
+        _Curve(name.replace("_", " "), epoch_ends, [epoch.scores[name] for epoch in epochs], True)
         for name in names
     ]
-    by_step = f"{history.steps:,} steps"
-    by_epoch = f"epochs {epochs[0].epoch} to {epochs[-1].epoch}" if epochs else "no epoch"
+    step_label = f"{history.steps:,} steps"
+    epoch_label = f"epochs {epochs[0].epoch} to {epochs[-1].epoch}" if epochs else "no epoch"
     return [
-        _chart("Loss", by_step, loss),
-        _chart("Learning rate", by_step, rate),
-        _chart("Scores on validation rows", by_epoch, scores, high=1.0),
+        _chart(
+            "Loss",
+            step_label,
+            [
+                _Curve("training", steps, history.losses),
+                _Curve("validation", epoch_ends, validation_losses, True),
+            ],
+        ),
+        _chart("Learning rate", step_label, [_Curve("learning rate", steps, history.rates)]),
+        _chart("Scores on validation rows", epoch_label, scores, high=1.0),
     ]
 
 
-def _chart(title: str, below: str, curves: Sequence[_Curve], *, high: float | None = None) -> Chart:
-    every = [value for curve in curves for value in curve.values]
-    top = high if high is not None else max(every, default=1.0)
-    bottom = min(0.0, min(every, default=0.0))
-    span = (top - bottom) or 1.0
-    lines = []
-    for name, places, values, is_dotted in curves:
-        points = " ".join(
-            f"{place * WIDTH:.1f},{(1 - (value - bottom) / span) * HEIGHT:.1f}"
-            for place, value in zip(places, values, strict=True)
-        )
-        said = ", ".join(f"{value:.4g}" for value in values) if is_dotted else ""
-        lines.append(ChartLine(name, points, said, is_dotted))
-    return Chart(title, below, f"{bottom:.3g}", f"{top:.3g}", lines)
+def _positions(count: int) -> list[float]:
+    """Return the x positions of the ends of some intervals of equal width."""
+    return [number / count for number in range(1, count + 1)]
+
+
+def _chart(
+    title: str, x_label: str, curves: Sequence[_Curve], *, high: float | None = None
+) -> Chart:
+    values = [value for curve in curves for value in curve.values]
+    top = high if high is not None else max(values, default=1.0)
+    bottom = min(0.0, min(values, default=0.0))
+    lines = [_line(curve, bottom, (top - bottom) or 1.0) for curve in curves]
+    return Chart(title, x_label, f"{bottom:.3g}", f"{top:.3g}", lines)
+
+
+def _line(curve: _Curve, bottom: float, height: float) -> ChartLine:
+    points = " ".join(
+        f"{position * WIDTH:.1f},{(1 - (value - bottom) / height) * HEIGHT:.1f}"
+        for position, value in zip(curve.positions, curve.values, strict=True)
+    )
+    texts = (f"{value:.4g}" for value in curve.values if curve.is_dotted)
+    return ChartLine(curve.name, points, ", ".join(texts), curve.is_dotted)

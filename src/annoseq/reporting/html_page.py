@@ -1,4 +1,4 @@
-"""Self-contained HTML page of a report, with embedded pictures."""
+"""Self-contained HTML page of a report, with embedded data and images."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def import_jinja() -> ModuleType:
 
 
 def embed_json(data: Any) -> str:
-    r"""Write data as JSON that can stand within a script element, whatever its texts hold.
+    r"""Return data as JSON that is safe within a script element, whatever its texts contain.
 
-    >>> print(embed("</script>"))
+    >>> print(embed_json("</script>"))
     "\u003c/script\u003e"
     """
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
@@ -49,9 +49,9 @@ def embed_json(data: Any) -> str:
 
 
 def render_page(data: Any, values: dict[str, Any]) -> str:
-    """Fill the template; `data` is what the script reads, `values` what the template does.
+    """Render the template; `data` is for the script of the page, `values` are for the template.
 
-    Everything in `values` is escaped.
+    All `values` are escaped.
     """
     jinja2 = import_jinja()
     from markupsafe import Markup
@@ -66,41 +66,43 @@ def render_page(data: Any, values: dict[str, Any]) -> str:
     style, script = (
         (_TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js")
     )
-    own = {"style": Markup(style), "script": Markup(script), "data": Markup(embed_json(data))}
-    page: str = environment.get_template("page.html.j2").render(values, **own)
+    embedded = {"style": Markup(style), "script": Markup(script), "data": Markup(embed_json(data))}
+    page: str = environment.get_template("page.html.j2").render(values, **embedded)
     return page
 
 
-_KINDS = {".png": "image/png", ".svg": "image/svg+xml"}
-_LARGEST = 1_000_000
-"""Bytes: a report should stay small enough to be sent."""
+_MEDIA_TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
+_MAX_IMAGE_BYTES = 1_000_000
+"""A report should stay small enough to be sent."""
 
 
 class EmbeddedImage(NamedTuple):
-    """A picture as a `data:` address, and what it is called."""
+    """An image as a `data:` URL, with its name as caption."""
 
     name: str
-    address: str
+    url: str
 
     @classmethod
     def read(cls, path: Path) -> EmbeddedImage:
-        """Read a picture.
+        """Read an image.
 
         Raises:
-            OptionError: it cannot be read, is of another kind, or is too large.
+            OptionError: the file cannot be read, has another format, or is too large.
         """
-        kind = _KINDS.get(path.suffix.lower())
-        if kind is None:
-            raise OptionError(f"{path}: a picture in a report must end in {' or '.join(_KINDS)}.")
+        media_type = _MEDIA_TYPES.get(path.suffix.lower())
+        if media_type is None:
+            raise OptionError(
+                f"{path}: a picture in a report must end in {' or '.join(_MEDIA_TYPES)}."
+            )
         try:
             data = path.read_bytes()
         except OSError as error:
             raise OptionError(
                 f"{path}: cannot be read: {error.strerror}. Name a picture, or leave it off."
             ) from error
-        if len(data) > _LARGEST:
+        if len(data) > _MAX_IMAGE_BYTES:
             raise OptionError(
                 f"{path}: this picture has {len(data):,} bytes, and a report takes pictures of up "
-                f"to {_LARGEST:,}. Make it smaller."
+                f"to {_MAX_IMAGE_BYTES:,}. Make it smaller."
             )
-        return cls(path.stem, f"data:{kind};base64,{b64encode(data).decode()}")
+        return cls(path.stem, f"data:{media_type};base64,{b64encode(data).decode()}")

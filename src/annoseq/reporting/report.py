@@ -1,103 +1,119 @@
-"""A report on what a model predicted: scores, and every mistake in its context."""
+"""Evaluation report: scores, and every error in its context, as one HTML page."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from annoseq._version import __version__
 from annoseq.atomic_io import atomic_file
-from annoseq.evaluation.confusion_matrix import NO_SPAN, confusion_matrix
+from annoseq.evaluation.confusion_matrix import NO_SPAN
 from annoseq.evaluation.error_analysis import ERROR_TYPES
 from annoseq.reporting.charts import draw_charts
 from annoseq.reporting.html_page import render_page
-from annoseq.reporting.report_rows import ReportRows, make_report_rows
+from annoseq.reporting.report_rows import make_report_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from annoseq.evaluation.counts import SpanComparison
-    from annoseq.inference.attention_map import AttentionMap
+    from annoseq.evaluation.score_file import LabelScoreValues, ScoreFile
     from annoseq.models.serialization import TrainingHistory
     from annoseq.reporting.html_page import EmbeddedImage
+    from annoseq.reporting.report_rows import AttentionFunction, ReportRows
 
-_MAIN = ("span_f1", "span_precision", "span_recall", "macro_f1", "character_recall", "leak")
-"""Scores that stand at the top."""
+_MAIN_SCORES = ("span_f1", "span_precision", "span_recall", "macro_f1", "character_recall", "leak")
+"""Scores at the top of the page."""
+_MAX_MAIN_SCORES = 6
+"""Number of scores at the top if there is none of these."""
 
 
 @dataclass(frozen=True)
 class ReportData:
-    """What a report says besides the scores: its title, the model's card and training, pictures.
+    """Contents of a report besides scores and errors.
 
-    `look` maps where a model with attention looks in a row.
+    `card` is the model card. `attention` returns the attention map of a row, or None.
     """
 
     title: str
     card: str = ""
     history: TrainingHistory | None = None
-    pictures: Sequence[EmbeddedImage] = field(default_factory=tuple)
-    look: Callable[[SpanComparison], AttentionMap | None] | None = None
+    images: Sequence[EmbeddedImage] = ()
+    attention: AttentionFunction | None = None
 
 
 def write_report(
-    record: Mapping[str, Any],
+    scores: ScoreFile,
     rows: Sequence[SpanComparison],
     path: Path,
     *,
-    facts: ReportData,
+    data: ReportData,
     redact: bool = False,
     overwrite: bool = False,
 ) -> None:
-    """Write a report as one HTML file; `record` is what `--json` writes.
+    """Write a report as one HTML file.
 
     Raises:
         OptionError: jinja2 is not installed.
         OutputError: the file exists and may not be overwritten, or cannot be written.
     """
-    page = make_report(record, rows, facts=facts, redact=redact)
-    with atomic_file(path, overwrite=overwrite) as new:
-        new.write_text(page, encoding="utf-8")
+    page = make_report(scores, rows, data=data, redact=redact)
+    with atomic_file(path, overwrite=overwrite) as temporary:
+        temporary.write_text(page, encoding="utf-8")
 
 
 def make_report(
-    record: Mapping[str, Any], rows: Sequence[SpanComparison], *, facts: ReportData, redact: bool = False
+    scores: ScoreFile, rows: Sequence[SpanComparison], *, data: ReportData, redact: bool = False
 ) -> str:
-    """Return a report's HTML."""
-    atlas = make_report_rows(rows, redact=redact, look=facts.look)
-    scores = record["scores"]
-    labels = sorted(record.get("labels", {}).items(), key=lambda one: (-one[1]["gold"], one[0]))
+    """Return the HTML of a report; `redact` masks the words of the texts."""
+    report_rows = make_report_rows(rows, redact=redact, attention=data.attention)
+    label_scores = sorted((scores.labels or {}).items(), key=_by_frequency)
+    labels = [label for label, _ in label_scores]
+    main_scores = [name for name in _MAIN_SCORES if name in scores.scores]
     values = {
-        "title": facts.title,
+        "title": data.title,
         "version": __version__,
-        "record": record,
-        "main": [name for name in _MAIN if name in scores] or list(scores)[:6],
-        "unseen": record.get("unseen"),
-        "labels": labels,
-        "kinds": ERROR_TYPES,
-        "kind_counts": atlas.counts,
-        "by_label": _mistakes_by_label(atlas, [label for label, _ in labels]),
-        "confusion": _confusion(record, [label for label, _ in labels]),
-        "bins": record.get("reliability", []),
-        "atlas": atlas,
-        "card": facts.card,
-        "charts": draw_charts(facts.history) if facts.history else [],
-        "pictures": facts.pictures,
+        "scores": scores,
+        "main_scores": main_scores or list(scores.scores)[:_MAX_MAIN_SCORES],
+        "label_scores": label_scores,
+        "error_types": ERROR_TYPES,
+        "error_counts": _error_counts(report_rows, labels),
+        "confusion": _confusion_table(scores, labels),
+        "report_rows": report_rows,
+        "card": data.card,
+        "charts": draw_charts(data.history) if data.history else [],
+        "images": data.images,
         "is_redacted": redact,
     }
-    return render_page(atlas.to_dict(), values)
+    return render_page(report_rows.to_dict(), values)
 
 
-def _mistakes_by_label(atlas: ReportRows, labels: Sequence[str]) -> list[tuple[str, list[int], int]]:
-    """Return for each label with mistakes how many there are of each kind, and in all."""
-    counted = [(label, [atlas.by_label[label, kind] for kind in ERROR_TYPES]) for label in labels]
-    rows = [(label, counts, sum(counts)) for label, counts in counted if any(counts)]
-    return sorted(rows, key=lambda row: -row[2])
+def _by_frequency(item: tuple[str, LabelScoreValues]) -> tuple[int, str]:
+    label, scores = item
+    return -scores.gold, label
 
 
-def _confusion(record: Mapping[str, Any], labels: Sequence[str]) -> dict[str, Any]:
-    """Return the matrix of labels: rows are gold, columns predicted, the last of each nothing."""
-    cells = confusion_matrix(record["counts"])
+def _error_counts(rows: ReportRows, labels: Sequence[str]) -> list[tuple[str, list[int], int]]:
+    """Return the labels with errors, most errors first: counts by error type, and their sum."""
+    counted = [
+        (label, [rows.counts_by_label[label, error_type] for error_type in ERROR_TYPES])
+        for label in labels
+    ]
+    table = [(label, counts, sum(counts)) for label, counts in counted if any(counts)]
+    return sorted(table, key=lambda line: -line[2])
+
+
+class ConfusionTable(NamedTuple):
+    """Confusion matrix of labels and, last, of no span; rows are gold, columns predicted."""
+
+    labels: list[str]
+    counts: list[list[int]]
+    totals: list[int]
+
+
+def _confusion_table(scores: ScoreFile, labels: Sequence[str]) -> ConfusionTable:
+    cells = {(cell.gold, cell.predicted): cell.count for cell in scores.counts.confusion}
     order = [*labels, NO_SPAN]
-    matrix = [[cells.get((gold, found), 0) for found in order] for gold in order]
-    return {"labels": order, "matrix": matrix, "rows": [max(sum(row), 1) for row in matrix]}
+    counts = [[cells.get((gold, predicted), 0) for predicted in order] for gold in order]
+    return ConfusionTable(order, counts, [max(sum(row), 1) for row in counts])

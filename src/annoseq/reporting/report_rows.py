@@ -1,4 +1,4 @@
-"""Rows of a report: errors, the longest rows, and texts with masked words."""
+"""Rows of a report: those with errors, the longest, and their attention maps."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import string
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from annoseq.evaluation.error_analysis import ERROR_TYPES, find_span_errors
 from annoseq.tokenization.pretokenizer import is_tag
@@ -19,63 +19,45 @@ if TYPE_CHECKING:
     from annoseq.evaluation.error_analysis import SpanError
     from annoseq.inference.attention_map import AttentionMap
 
+AttentionFunction: TypeAlias = "Callable[[SpanComparison], AttentionMap | None]"
+"""Returns the attention map of a row, or None if there is none."""
 
-_KEPT = frozenset(string.punctuation)
-
-
-def mask_words(text: str) -> str:
-    """Write A for capitals, a for other letters, 0 for digits; keep spaces and ASCII punctuation.
-
-    Every character becomes one, so that offsets stay. What is none of these becomes a question
-    mark. The lengths of words remain, and punctuation: it is a shape, not a proof of anonymity.
-
-    >>> shape("Dr. Ames, 31yo")
-    'Aa. Aaaa, 00aa'
-    """
-    return "".join(map(_shape, text))
-
-
-def _shape(character: str) -> str:
-    if character.isspace():
-        return " "
-    if character in _KEPT:
-        return character
-    kind = unicodedata.category(character)
-    if kind in {"Lu", "Lt"}:
-        return "A"
-    if kind[0] in "LM":
-        return "a"
-    return "0" if kind[0] == "N" else "?"
-
-
-_SHOWN = 10
-"""How many of the longest and of the hardest rows are listed."""
-_DIGITS = 4
-_MOST_CELLS = 1_500_000
+_LISTED_ROWS = 10
+"""Number of the longest rows, and of those with most errors, that are listed."""
+_SCORE_DIGITS = 4
+_MAX_ATTENTION_CELLS = 1_500_000
 """Cells of all attention maps, a byte each: a report should stay below 5 MB."""
+_PUNCTUATION = frozenset(string.punctuation)
 
 
 @dataclass
 class ReportRows:
-    """What the page is given of the rows; rows and labels are named by their places in lists."""
+    """Rows with errors, and the longest rows, as the script of the page reads them.
+
+    Rows and labels are referred to by their index in `rows` and `labels`. An error is [row, error
+    type, label, score, indices of gold spans, indices of predicted spans, has a wrong label], with
+    the indices of spans in the row's sorted `gold` and `predicted`.
+    """
 
     labels: list[str] = field(default_factory=list)
     rows: list[dict[str, Any]] = field(default_factory=list)
-    mistakes: list[list[Any]] = field(default_factory=list)
-    """[row, kind, label, score, gold spans' places in the row, predicted spans', wrong label]"""
+    errors: list[list[Any]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
-    by_label: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Errors by type."""
+    counts_by_label: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Errors by label and type."""
     longest: list[int] = field(default_factory=list)
     hardest: list[int] = field(default_factory=list)
-    maps: int = 0
+    """Rows with most errors."""
+    attention_maps: int = 0
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what the page's script reads."""
+        """Return the values that the script of the page reads."""
         return {
             "labels": self.labels,
-            "kinds": list(ERROR_TYPES),
+            "types": list(ERROR_TYPES),
             "rows": self.rows,
-            "mistakes": self.mistakes,
+            "errors": self.errors,
         }
 
 
@@ -83,89 +65,118 @@ def make_report_rows(
     comparisons: Sequence[SpanComparison],
     *,
     redact: bool,
-    look: Callable[[SpanComparison], AttentionMap | None] | None = None,
+    attention: AttentionFunction | None = None,
 ) -> ReportRows:
-    """Class every mistake, and keep the rows that show one.
+    """Classify all errors, and collect the rows with errors and the longest rows.
 
-    With `redact`, texts become shapes and a row's id its place in the table. `look` maps a
-    model's attention; it is asked for rows until the maps together are large.
+    `redact` masks words, and numbers rows in place of their ids. `attention` is called for rows
+    until the maps together are large.
     """
-    atlas = ReportRows()
-    atlas.labels = sorted({span.label for row in comparisons for span in row.gold + row.predicted})
-    label_of = {label: place for place, label in enumerate(atlas.labels)}
-    by_length = sorted(range(len(comparisons)), key=lambda place: -len(comparisons[place].text))
-    long = set(by_length[:_SHOWN])
-    kept: dict[int, int] = {}
-    for place, row in enumerate(comparisons):
-        found = find_span_errors(row.gold, row.predicted)
-        if found or place in long:
-            kept[place] = len(atlas.rows)
-            atlas.rows.append(_row(place, row, label_of, redact=redact))
-        for mistake in found:
-            atlas.mistakes.append(_mistake(kept[place], row, mistake, label_of))
-            atlas.counts[mistake.kind] += 1
-            atlas.by_label[mistake.label, mistake.kind] += 1
-    atlas.longest = [kept[place] for place in by_length[:_SHOWN]]
-    if look:
-        _add_maps(atlas, kept, comparisons, look, redact=redact)
-    per_row = Counter(one[0] for one in atlas.mistakes)
-    atlas.hardest = [row for row, _ in per_row.most_common(_SHOWN)]
-    return atlas
+    report = ReportRows(
+        labels=sorted({span.label for row in comparisons for span in row.gold + row.predicted})
+    )
+    label_index = {label: index for index, label in enumerate(report.labels)}
+    by_length = sorted(range(len(comparisons)), key=lambda index: -len(comparisons[index].text))
+    longest = by_length[:_LISTED_ROWS]
+    included: dict[int, int] = {}  # index of a comparison -> index in the report
+    for index, row in enumerate(comparisons):
+        errors = find_span_errors(row.gold, row.predicted)
+        if errors or index in longest:
+            included[index] = len(report.rows)
+            report.rows.append(_row_values(index, row, label_index, redact=redact))
+        for error in errors:
+            report.errors.append(_error_values(included[index], row, error, label_index))
+            report.counts[error.kind] += 1
+            report.counts_by_label[error.label, error.kind] += 1
+    report.longest = [included[index] for index in longest]
+    errors_by_row = Counter(error[0] for error in report.errors)
+    report.hardest = [row for row, _ in errors_by_row.most_common(_LISTED_ROWS)]
+    if attention:
+        _add_attention_maps(report, included, comparisons, attention, redact=redact)
+    return report
 
 
-def _add_maps(
-    atlas: ReportRows,
-    kept: dict[int, int],
+def _add_attention_maps(
+    report: ReportRows,
+    included: dict[int, int],
     comparisons: Sequence[SpanComparison],
-    look: Callable[[SpanComparison], AttentionMap | None],
+    attention: AttentionFunction,
     *,
     redact: bool,
 ) -> None:
     cells = 0
-    for place, index in kept.items():
-        if cells > _MOST_CELLS:
+    for index, report_index in included.items():
+        if cells > _MAX_ATTENTION_CELLS:
             return
-        if found := look(comparisons[place]):
-            cells += len(found.source) * len(found.written)
+        if attention_map := attention(comparisons[index]):
             source, written = (
-                [one if is_tag(one) or not redact else mask_words(one) for one in tokens]
-                for tokens in (found.source, found.written)
+                [mask_words(token) if redact and not is_tag(token) else token for token in tokens]
+                for tokens in (attention_map.source, attention_map.written)
             )
-            atlas.rows[index]["attention"] = [source, written, found.weights]
-            atlas.maps += 1
+            cells += len(source) * len(written)
+            report.rows[report_index]["attention"] = [source, written, attention_map.weights]
+            report.attention_maps += 1
 
 
-def _row(place: int, row: SpanComparison, label_of: dict[str, int], *, redact: bool) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "id": str(place + 1) if redact else row.id,
+def _row_values(
+    index: int, row: SpanComparison, label_index: dict[str, int], *, redact: bool
+) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "id": str(index + 1) if redact else row.id,
         "text": mask_words(row.text) if redact else row.text,
-        "gold": [_span(span, label_of) for span in sorted(row.gold)],
-        "predicted": [_span(span, label_of) for span in sorted(row.predicted)],
+        "gold": [_span_values(span, label_index) for span in sorted(row.gold)],
+        "predicted": [_span_values(span, label_index) for span in sorted(row.predicted)],
     }
     if row.is_unseen is not None:
-        found["unseen"] = row.is_unseen
-    return found
+        values["unseen"] = row.is_unseen
+    return values
 
 
-def _span(span: Span, label_of: dict[str, int]) -> list[float | int]:
-    found: list[float | int] = [span.start, span.end, label_of[span.label]]
-    return found if span.score is None else [*found, round(span.score, _DIGITS)]
+def _span_values(span: Span, label_index: dict[str, int]) -> list[float | int]:
+    values: list[float | int] = [span.start, span.end, label_index[span.label]]
+    return values if span.score is None else [*values, round(span.score, _SCORE_DIGITS)]
 
 
-def _mistake(index: int, row: SpanComparison, mistake: SpanError, label_of: dict[str, int]) -> list[Any]:
-    score = None if mistake.score is None else round(mistake.score, _DIGITS)
+def _error_values(
+    report_index: int, row: SpanComparison, error: SpanError, label_index: dict[str, int]
+) -> list[Any]:
     return [
-        index,
-        list(ERROR_TYPES).index(mistake.kind),
-        label_of[mistake.label],
-        score,
-        _places(mistake.gold, row.gold),
-        _places(mistake.predicted, row.predicted),
-        int(mistake.has_wrong_label),
+        report_index,
+        list(ERROR_TYPES).index(error.kind),
+        label_index[error.label],
+        None if error.score is None else round(error.score, _SCORE_DIGITS),
+        _span_indices(error.gold, row.gold),
+        _span_indices(error.predicted, row.predicted),
+        int(error.has_wrong_label),
     ]
 
 
-def _places(some: Iterable[Span], every: Iterable[Span]) -> list[int]:
-    """Return where spans stand among the sorted spans of their side."""
-    ordered = sorted(every)
-    return [ordered.index(span) for span in some]
+def _span_indices(spans: Iterable[Span], all_spans: Iterable[Span]) -> list[int]:
+    ordered = sorted(all_spans)
+    return [ordered.index(span) for span in spans]
+
+
+def mask_words(text: str) -> str:
+    """Replace upper-case letters by A, other letters by a, digits by 0.
+
+    White space becomes a space, ASCII punctuation stays, and any other character becomes a
+    question mark, so that offsets stay valid. The lengths of words remain: masked text is not
+    anonymous.
+
+    >>> mask_words("Dr. Ames, 31yo")
+    'Aa. Aaaa, 00aa'
+    """
+    return "".join(map(_mask_character, text))
+
+
+def _mask_character(character: str) -> str:
+    if character.isspace():
+        return " "
+    if character in _PUNCTUATION:
+        return character
+    category = unicodedata.category(character)
+    if category in {"Lu", "Lt"}:
+        return "A"
+    if category[0] in "LM":
+        return "a"
+    return "0" if category[0] == "N" else "?"

@@ -1,76 +1,77 @@
 "use strict";
-// Everything is put into the page as text, never as markup: the data hold whatever the texts hold.
+// Texts are added to the page as text nodes, never as markup, because they may contain anything.
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const list = document.getElementById("list");
-  const PAGE = 50, CONTEXT = 70;
+  const PAGE_SIZE = 50, CONTEXT = 70;
   const make = (name, className, text) => {
-    const one = document.createElement(name);
-    if (className) one.className = className;
-    if (text !== undefined) one.textContent = text;
-    return one;
+    const element = document.createElement(name);
+    if (className) element.className = className;
+    if (text !== undefined) element.textContent = text;
+    return element;
   };
 
-  // Offsets count code points, and strings of this language count UTF-16 units.
-  const characters = new Map();
+  // Offsets count code points, and JavaScript strings count UTF-16 units.
+  const characterCache = new Map();
   const charactersOf = (row) => {
-    if (!characters.has(row)) characters.set(row, Array.from(data.rows[row].text));
-    return characters.get(row);
+    if (!characterCache.has(row)) characterCache.set(row, Array.from(data.rows[row].text));
+    return characterCache.get(row);
   };
-  const covers = (spans, place) => spans.some((one) => one[0] <= place && place < one[1]);
-  const endings = (spans, place) => spans.filter((one) => one[1] === place);
+  const spansAt = (spans, offset) => spans.filter((span) => span[0] <= offset && offset < span[1]);
+  const spansEndingAt = (spans, offset) => spans.filter((span) => span[1] === offset);
+  const labelsAt = (spans, offset) => spansAt(spans, offset).map((span) => span[2]).sort().join();
 
-  // A piece of a text, what one side marks set off, and what it alone marks more so. Two spans
-  // over the same place mark the same where their labels are the same.
-  const marked = (row, own, other, from, to) => {
-    const text = make("span", "text"), signs = charactersOf(row);
-    const key = (spans, place) => spans.filter((one) => one[0] <= place && place < one[1]).map((one) => one[2]).sort().join();
+  // Text of a row with the spans of one side: <mark> where the other side has the same labels,
+  // <ins> where it has not.
+  const highlight = (row, own, other, from, to) => {
+    const text = make("span", "text"), characters = charactersOf(row);
     if (from > 0) text.append("…");
-    let piece = "", kind = "";
+    let piece = "", tag = "";
     const flush = () => {
-      if (piece) text.append(kind ? make(kind, "", piece) : piece);
+      if (piece) text.append(tag ? make(tag, "", piece) : piece);
       piece = "";
     };
-    for (let place = from; place <= to; place++) {
-      const ended = place > from ? endings(own, place) : [];
-      if (ended.length) {
+    for (let offset = from; offset <= to; offset++) {
+      const ending = offset > from ? spansEndingAt(own, offset) : [];
+      if (ending.length) {
         flush();
-        for (const one of ended) {
-          const score = one.length > 3 ? " " + one[3].toFixed(2) : "";
-          text.append(make("span", "tag", data.labels[one[2]] + score));
+        for (const span of ending) {
+          const score = span.length > 3 ? " " + span[3].toFixed(2) : "";
+          text.append(make("span", "tag", data.labels[span[2]] + score));
         }
       }
-      if (place === to) break;
-      const now = !covers(own, place) ? "" : key(own, place) === key(other, place) ? "mark" : "ins";
-      if (now !== kind) { flush(); kind = now; }
-      piece += signs[place];
+      if (offset === to) break;
+      const isSame = labelsAt(own, offset) === labelsAt(other, offset);
+      const nextTag = !spansAt(own, offset).length ? "" : isSame ? "mark" : "ins";
+      if (nextTag !== tag) { flush(); tag = nextTag; }
+      piece += characters[offset];
     }
     flush();
-    if (to < signs.length) text.append("…");
+    if (to < characters.length) text.append("…");
     return text;
   };
 
   const sides = (row, from, to) => {
     const { gold, predicted } = data.rows[row];
-    return [["gold", gold, predicted], ["found", predicted, gold]].map(([name, own, other]) => {
+    return [["gold", gold, predicted], ["predicted", predicted, gold]].map(([name, own, other]) => {
       const side = make("div", "side");
-      side.append(make("span", "", name), marked(row, own, other, from, to));
+      side.append(make("span", "", name), highlight(row, own, other, from, to));
       return side;
     });
   };
 
-  // Where the model looked: a row for each token that it wrote, a column for each that it read.
-  const heat = (row) => {
+  // Attention map: a row for each output token, a column for each source token.
+  const attentionTable = (row) => {
     const [source, written, weights] = data.rows[row].attention;
-    const box = make("div", "wide"), table = make("table", "heat"), top = make("tr");
+    const box = make("div", "wide"), table = make("table", "heat"), header = make("tr");
     box.tabIndex = 0;
-    top.append(make("td"), ...source.map((token) => {
+    header.append(make("td"), ...source.map((token) => {
       const cell = make("th");
       cell.scope = "col";
       cell.append(make("span", "", token));
       return cell;
     }));
-    table.append(top, ...written.map((token, t) => {
+    table.append(header, ...written.map((token, t) => {
       const line = make("tr"), name = make("th", "", token);
       name.scope = "row";
       line.append(name, ...Array.from(weights[t], (digit, s) => {
@@ -84,107 +85,107 @@
     box.append(table);
     return box;
   };
-  const heatButton = (row) => {
+  const attentionButton = (row) => {
     const button = make("button", "link", "attention");
     button.type = "button";
-    button.addEventListener("click", () => button.replaceWith(heat(row)));
+    button.addEventListener("click", () => button.replaceWith(attentionTable(row)));
     return button;
   };
 
   const unseenText = (row) => data.rows[row].unseen === undefined ? "" : data.rows[row].unseen ? "not trained on" : "trained on";
 
-  const item = ([row, kind, label, score, golds, found, isWrongLabel]) => {
-    const one = make("li", "item"), head = make("header");
-    one.tabIndex = -1;
+  const errorItem = ([row, type, label, score, goldIndices, predictedIndices, hasWrongLabel]) => {
+    const item = make("li", "item"), header = make("header");
+    item.tabIndex = -1;
     const { gold, predicted } = data.rows[row], length = charactersOf(row).length;
-    const spans = [...golds.map((place) => gold[place]), ...found.map((place) => predicted[place])];
+    const spans = [...goldIndices.map((index) => gold[index]), ...predictedIndices.map((index) => predicted[index])];
     const from = Math.max(0, Math.min(...spans.map((span) => span[0])) - CONTEXT);
     const to = Math.min(length, Math.max(...spans.map((span) => span[1])) + CONTEXT);
-    head.append(make("b", "", data.kinds[kind]), make("span", "", data.labels[label]));
-    if (isWrongLabel && data.kinds[kind] !== "label") head.append(make("span", "", "and another label"));
-    if (score !== null) head.append(make("span", "", "score " + score.toFixed(3)));
-    head.append(make("span", "", "row " + data.rows[row].id));
-    if (unseenText(row)) head.append(make("span", "", unseenText(row)));
-    one.append(head, ...sides(row, from, to));
+    header.append(make("b", "", data.types[type]), make("span", "", data.labels[label]));
+    if (hasWrongLabel && data.types[type] !== "label") header.append(make("span", "", "and another label"));
+    if (score !== null) header.append(make("span", "", "score " + score.toFixed(3)));
+    header.append(make("span", "", "row " + data.rows[row].id));
+    if (unseenText(row)) header.append(make("span", "", unseenText(row)));
+    item.append(header, ...sides(row, from, to));
     if (from > 0 || to < length) {
-      const whole = make("button", "link", "whole row");
-      whole.type = "button";
-      whole.addEventListener("click", () => {
-        one.replaceChildren(head, ...sides(row, 0, length));
-        if (data.rows[row].attention) one.append(heatButton(row));
-        one.focus();
+      const wholeRow = make("button", "link", "whole row");
+      wholeRow.type = "button";
+      wholeRow.addEventListener("click", () => {
+        item.replaceChildren(header, ...sides(row, 0, length));
+        if (data.rows[row].attention) item.append(attentionButton(row));
+        item.focus();
       });
-      one.append(whole);
+      item.append(wholeRow);
     }
-    if (data.rows[row].attention) one.append(" ", heatButton(row));
-    return one;
+    if (data.rows[row].attention) item.append(" ", attentionButton(row));
+    return item;
   };
 
   const showRow = (row) => {
-    const place = document.getElementById("row"), one = make("div", "item"), head = make("header");
-    head.append(make("b", "", "row " + data.rows[row].id));
-    if (unseenText(row)) head.append(make("span", "", unseenText(row)));
-    one.append(head, ...sides(row, 0, charactersOf(row).length));
-    if (data.rows[row].attention) one.append(heatButton(row));
-    place.replaceChildren(one);
-    place.focus();
+    const container = document.getElementById("row"), item = make("div", "item"), header = make("header");
+    header.append(make("b", "", "row " + data.rows[row].id));
+    if (unseenText(row)) header.append(make("span", "", unseenText(row)));
+    item.append(header, ...sides(row, 0, charactersOf(row).length));
+    if (data.rows[row].attention) item.append(attentionButton(row));
+    container.replaceChildren(item);
+    container.focus();
   };
 
-  const every = (query, act) => document.querySelectorAll(query).forEach(act);
-  every("[data-row]", (one) => one.addEventListener("click", () => showRow(Number(one.dataset.row))));
+  const forEach = (selector, act) => document.querySelectorAll(selector).forEach(act);
+  forEach("[data-row]", (button) => button.addEventListener("click", () => showRow(Number(button.dataset.row))));
   if (!list) return;
 
-  const choice = { kind: "", label: "", sort: "high", words: "" };
+  const filters = { type: "", label: "", sort: "high", search: "" };
   const byId = (id) => document.getElementById(id);
-  let chosen = [], shown = 0;
+  let selected = [], shown = 0;
 
-  const fits = (one) => {
-    const row = data.rows[one[0]];
-    return (!choice.kind || data.kinds[one[1]] === choice.kind)
-      && (!choice.label || data.labels[one[2]] === choice.label)
-      && (!choice.words || row.id === choice.words || row.text.toLowerCase().includes(choice.words));
+  const matches = (error) => {
+    const row = data.rows[error[0]];
+    return (!filters.type || data.types[error[1]] === filters.type)
+      && (!filters.label || data.labels[error[2]] === filters.label)
+      && (!filters.search || row.id === filters.search || row.text.toLowerCase().includes(filters.search));
   };
-  // Mistakes without a score (what was missed) come after those with one.
+  // Errors without a score (missed spans) come after those with a score.
   const orders = {
     high: (a, b) => (b[3] ?? -1) - (a[3] ?? -1),
     low: (a, b) => (a[3] ?? 2) - (b[3] ?? 2),
     row: () => 0,
   };
-  const more = () => {
-    list.append(...chosen.slice(shown, shown + PAGE).map(item));
-    shown = Math.min(chosen.length, shown + PAGE);
-    byId("more").hidden = shown === chosen.length;
-    const all = data.mistakes.length.toLocaleString("en");
-    byId("count").textContent = `${chosen.length.toLocaleString("en")} of ${all} mistakes, ${shown.toLocaleString("en")} shown`;
+  const formatCount = (count) => count.toLocaleString("en");
+  const showMore = () => {
+    list.append(...selected.slice(shown, shown + PAGE_SIZE).map(errorItem));
+    shown = Math.min(selected.length, shown + PAGE_SIZE);
+    byId("more").hidden = shown === selected.length;
+    byId("count").textContent = `${formatCount(selected.length)} of ${formatCount(data.errors.length)} errors, ${formatCount(shown)} shown`;
   };
   const update = () => {
-    chosen = data.mistakes.filter(fits).sort(orders[choice.sort]);
+    selected = data.errors.filter(matches).sort(orders[filters.sort]);
     shown = 0;
     list.replaceChildren();
-    every(".filters [data-kind]", (one) => one.setAttribute("aria-pressed", String(one.dataset.kind === choice.kind)));
-    byId("label").value = choice.label;
-    byId("sort").value = choice.sort;
-    more();
+    forEach(".filters [data-type]", (button) => button.setAttribute("aria-pressed", String(button.dataset.type === filters.type)));
+    byId("label").value = filters.label;
+    byId("sort").value = filters.sort;
+    showMore();
   };
-  const choose = (changes) => { Object.assign(choice, changes); update(); };
+  const setFilters = (changes) => { Object.assign(filters, changes); update(); };
 
-  every(".filters [data-kind]", (one) => one.addEventListener("click", () => choose({ kind: one.dataset.kind })));
-  every("[data-label]", (one) => one.addEventListener("click", () => {
-    choose({ label: one.dataset.label, kind: one.dataset.of ?? "" });
-    byId("atlas").scrollIntoView();
+  forEach(".filters [data-type]", (button) => button.addEventListener("click", () => setFilters({ type: button.dataset.type })));
+  forEach("[data-label]", (button) => button.addEventListener("click", () => {
+    setFilters({ label: button.dataset.label, type: button.dataset.of ?? "" });
+    byId("errors").scrollIntoView();
     list.firstElementChild?.focus({ preventScroll: true });
   }));
-  byId("label").addEventListener("change", (event) => choose({ label: event.target.value }));
-  byId("sort").addEventListener("change", (event) => choose({ sort: event.target.value }));
-  byId("search").addEventListener("input", (event) => choose({ words: event.target.value.trim().toLowerCase() }));
+  byId("label").addEventListener("change", (event) => setFilters({ label: event.target.value }));
+  byId("sort").addEventListener("change", (event) => setFilters({ sort: event.target.value }));
+  byId("search").addEventListener("input", (event) => setFilters({ search: event.target.value.trim().toLowerCase() }));
   byId("reset").addEventListener("click", () => {
     byId("search").value = "";
-    choose({ kind: "", label: "", sort: "high", words: "" });
+    setFilters({ type: "", label: "", sort: "high", search: "" });
   });
   byId("more").addEventListener("click", () => {
-    const next = shown;
-    more();
-    list.children[next]?.focus();
+    const first = shown;
+    showMore();
+    list.children[first]?.focus();
   });
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
@@ -195,9 +196,9 @@
     }
     const step = { j: 1, k: -1 }[event.key];
     if (!step) return;
-    const items = [...list.children], now = items.indexOf(document.activeElement?.closest(".item"));
-    if (step > 0 && now === items.length - 1 && shown < chosen.length) more();
-    list.children[Math.max(0, now + step)]?.focus();
+    const items = [...list.children], current = items.indexOf(document.activeElement?.closest(".item"));
+    if (step > 0 && current === items.length - 1 && shown < selected.length) showMore();
+    list.children[Math.max(0, current + step)]?.focus();
   });
   update();
 })();
