@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from hypothesis import given
 
-from annoseq.check.check_report import around, marked, visible
+from annoseq.check.check_report import quote_around, quote_piece, visible
 from tests.data.strategies import texts
 
 
@@ -20,6 +20,6 @@ def test_what_is_escaped() -> None:
 
 def test_excerpts_are_short() -> None:
     text = "x" * 1000
-    assert around(text, 500) == f"'...{'x' * 40}...'"
-    assert around(text, 0) == f"'{'x' * 25}...'"
-    assert marked(text, 100, 900) == f"'...{'x' * 15}[{'x' * 15}...{'x' * 15}]{'x' * 15}...'"
+    assert quote_around(text, 500) == f"'...{'x' * 40}...'"
+    assert quote_around(text, 0) == f"'{'x' * 25}...'"
+    assert quote_piece(text, 100, 900) == f"'...{'x' * 15}[{'x' * 15}...{'x' * 15}]{'x' * 15}...'"

@@ -5,7 +5,6 @@ import io
 import pytest
 from rich.console import Console
 
-from annoseq.check.check_report import show
 from annoseq.check.checks import check_pairs
 from annoseq.data.pairs import Pair, Pairs
 from tests.check.table import TAGGED, table
@@ -40,7 +39,7 @@ Not healthy: 2 of 4 rows cannot be used as they are.
 def shown(pairs: Pairs, *, rows: int = 5, width: int = 80, terminal: bool = False) -> str:
     file = io.StringIO()
     console = Console(file=file, width=width, force_terminal=terminal, color_system=None)
-    show(check_pairs(pairs), console, rows=rows)
+    check_pairs(pairs).show(console, rows=rows)
     return "".join(line.rstrip() + "\n" for line in file.getvalue().splitlines())
 
 
@@ -102,3 +101,11 @@ def test_row_numbers_are_whole_at_any_width(width: int) -> None:
     assert "row 123456789" in report
     assert "…" not in report
     assert all(len(line) <= width for line in report.splitlines())
+
+
+def test_a_notebook_shows_the_report_escaped() -> None:
+    html = check_pairs(table(("<b>x", "<b>{{A}}x"), TAGGED, TAGGED))._repr_html_()
+    assert html.startswith("<pre")
+    assert "&lt;b&gt;" in html
+    assert "<b>" not in html
+    assert "1 of 3 rows cannot be used as they are." in html

@@ -18,30 +18,30 @@ OURS = "{{LABEL}}text{{/LABEL}}"
 
 
 def test_a_healthy_table() -> None:
-    diagnosis = check_pairs(table(TAGGED, ("x", "x")))
-    assert diagnosis.is_healthy
-    assert diagnosis.findings == ()
-    assert (diagnosis.name, diagnosis.rows, diagnosis.documents) == ("pairs.csv", 2, None)
-    assert (diagnosis.task, diagnosis.is_task_inferred, diagnosis.markup) == (
+    report = check_pairs(table(TAGGED, ("x", "x")))
+    assert report.is_healthy
+    assert report.findings == ()
+    assert (report.name, report.rows, report.documents) == ("pairs.csv", 2, None)
+    assert (report.task, report.is_task_inferred, report.markup) == (
         "annotate",
         True,
         OURS,
     )
-    assert diagnosis.source == LengthSummary(1, 7, 7.0, 13, 1)
-    assert diagnosis.target == LengthSummary(1, 15.5, 15.5, 30, 1)
+    assert report.source == LengthSummary(1, 7, 7.0, 13, 1)
+    assert report.target == LengthSummary(1, 15.5, 15.5, 30, 1)
 
 
 def test_no_rows() -> None:
-    diagnosis = check_pairs(table())
-    assert (diagnosis.rows, diagnosis.source, diagnosis.target) == (0, None, None)
+    report = check_pairs(table())
+    assert (report.rows, report.source, report.target) == (0, None, None)
 
 
 def test_labels_are_counted_with_their_nesting() -> None:
     nested = ("abc", "{{A}}{{A}}a{{/A}}{{B}}b{{/B}}{{/A}}{{B}}c{{/B}}")
-    diagnosis = check_pairs(table(nested, TAGGED))
+    report = check_pairs(table(nested, TAGGED))
     counts = (LabelCount("A", 2, 1), LabelCount("B", 2, 1), LabelCount("NAME", 1, 0))
-    assert diagnosis.labels == counts
-    assert diagnosis.depth == 2
+    assert report.labels == counts
+    assert report.depth == 2
 
 
 def test_documents_are_counted() -> None:
@@ -69,8 +69,8 @@ def test_in_translation_other_targets_are_a_note() -> None:
 
 
 def test_repeats_across_tables() -> None:
-    diagnosis = check_pairs(table(TAGGED, ("x", "x")), valid=table(("y", "y"), ("x", "z")))
-    [finding] = diagnosis.findings
+    report = check_pairs(table(TAGGED, ("x", "x")), valid=table(("y", "y"), ("x", "z")))
+    [finding] = report.findings
     assert (finding.kind, finding.severity, finding.rows) == ("across", "warning", (2,))
     assert finding.examples == (FindingExample(2, "the same source as training row 2"),)
 
@@ -122,9 +122,9 @@ def test_annotations_that_mostly_do_not_fit_are_suspected() -> None:
 
 def test_other_markup_is_recognised_and_is_an_error() -> None:
     pairs = table(("Dr. Ames", "Dr. [Ames](NAME)"), ("Dr. Bo", "Dr. [Bo](NAME)"), ("x", "x"))
-    diagnosis = check_pairs(pairs)
-    [finding] = diagnosis.findings
-    assert diagnosis.markup == "[text](LABEL)"
+    report = check_pairs(pairs)
+    [finding] = report.findings
+    assert report.markup == "[text](LABEL)"
     assert (finding.kind, finding.severity, finding.rows) == ("other-markup", "error", (1, 2))
     assert finding.title == "tags written as [text](LABEL)"
     assert finding.advice == (
@@ -147,19 +147,19 @@ def test_all_rows_are_named_and_the_first_have_examples() -> None:
 
 def test_the_worst_comes_first() -> None:
     cut, padded = ("Ames", "{{A}}Am{{/A}}es"), ("Bo", "{{A}} Bo{{/A}}")
-    diagnosis = check_pairs(table(padded, ("x", "x"), ("x", "x"), cut, ("a", "b")), task="annotate")
-    assert [finding.severity for finding in diagnosis.findings] == [
+    report = check_pairs(table(padded, ("x", "x"), ("x", "x"), cut, ("a", "b")), task="annotate")
+    assert [finding.severity for finding in report.findings] == [
         "error",
         "warning",
         "note",
         "note",
     ]
-    assert diagnosis.bad_rows == {5}
+    assert report.bad_rows == {5}
 
 
 def test_json_holds_everything() -> None:
-    diagnosis = check_pairs(table(TAGGED, ("é", "e{{A}}")))
-    fields = json.loads(diagnosis.to_json())
+    report = check_pairs(table(TAGGED, ("é", "e{{A}}")))
+    fields = json.loads(report.to_json())
     assert fields["is_healthy"] is False
     assert fields["name"] == "pairs.csv"
     assert fields["labels"] == [{"label": "NAME", "spans": 1, "nested": 0}]
@@ -172,10 +172,10 @@ def test_json_holds_everything() -> None:
 def test_any_pairs_can_be_diagnosed_and_messages_are_printable(
     rows: list[tuple[str, str]], task: str
 ) -> None:
-    diagnosis = check_pairs(table(*rows), task="annotate" if task == "annotate" else None)
-    for finding in diagnosis.findings:
+    report = check_pairs(table(*rows), task="annotate" if task == "annotate" else None)
+    for finding in report.findings:
         assert all(example.message.isprintable() for example in finding.examples)
-    json.loads(diagnosis.to_json())
+    json.loads(report.to_json())
 
 
 def test_many_rows_are_diagnosed_in_seconds() -> None:
@@ -198,8 +198,8 @@ def test_many_rows_are_diagnosed_in_seconds() -> None:
     ],
 )
 def test_the_shared_corpora_are_healthy(path: str, labels: int, depth: int) -> None:
-    diagnosis = check_pairs(read_pairs(corpus(path)))
-    assert diagnosis.is_healthy
-    assert diagnosis.task == "annotate"
-    assert diagnosis.depth == depth
-    assert 1 < len(diagnosis.labels) <= labels
+    report = check_pairs(read_pairs(corpus(path)))
+    assert report.is_healthy
+    assert report.task == "annotate"
+    assert report.depth == depth
+    assert 1 < len(report.labels) <= labels

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annoseq.data.csv_table import read_csv, write_csv
-from annoseq.data.rows import ColumnSelection, TableRow
+from annoseq.data.table_rows import ColumnSelection, TableRow
 from annoseq.errors import TableError
 from tests.data.strategies import texts
 

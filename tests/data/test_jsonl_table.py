@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annoseq.data.jsonl_table import read_jsonl, write_jsonl
-from annoseq.data.rows import ColumnSelection, TableRow
+from annoseq.data.table_rows import ColumnSelection, TableRow
 from annoseq.errors import TableError
 from tests.data.strategies import texts
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from annoseq.data.rows import TableRow
+from annoseq.data.table_rows import TableRow
 from annoseq.data.tables import read_rows
 from annoseq.errors import TableError
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annoseq.data.rows import TableRow
+from annoseq.data.table_rows import TableRow
 from annoseq.data.tables import read_rows, write_rows
 from annoseq.errors import OptionError, OutputError, TableError
 from tests.data.strategies import texts

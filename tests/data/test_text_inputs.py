@@ -106,7 +106,8 @@ def test_a_text_that_is_not_utf8(folder: Path) -> None:
     bad = folder / "a.txt"
     bad.write_bytes(b"Dr. \xff")
     message = (
-        f"{bad}: found the byte 0xFF at offset 4, which is not UTF-8 text. Save the text as UTF-8."
+        f"{bad}: line 1: found the byte 0xFF at offset 4, which is not UTF-8 text. "
+        "Save the file as UTF-8."
     )
     with pytest.raises(TableError) as caught:
         read(folder)

@@ -54,7 +54,7 @@ def test_nothing_is_not_found(tmp_path: Path) -> None:
         ("[x]\nlabel = 'A'\npattern = 'A'\nregex = 'A'", r"\[x\]: regex: Extra inputs are not"),
         ("[x]\nlabel = 'A'\npattern = 1", r"\[x\]: pattern: Input should be a valid string"),
         ("[x]\nlabel = 'A B'\npattern = 'A'", r"\[x\]: label: 'A B' has white space, braces or"),
-        ("[x]\nlabel = 'A'\npattern = '('", r"\[x\]: this is no regular expression: "),
+        ("[x]\nlabel = 'A'\npattern = '('", r"\[x\]: this is not a regular expression: "),
     ],
 )
 def test_what_is_wrong_with_a_pattern_is_said(content: str, message: str, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from annoseq.inference.annotator import Annotator
 from annoseq.models.serialization import TrainedModel
 from annoseq.tokenization import hash_features as features
 from annoseq.tokenization.gazetteer import LexiconMatcher
-from annoseq.tokenization.regex_patterns import RegexPattern, matches
+from annoseq.tokenization.regex_patterns import RegexPattern, find_matches
 from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 from tests.fidelity import (
     HARD,
@@ -28,7 +28,7 @@ from tests.fidelity import (
     random_annotator,
     violations,
 )
-from tests.models.test_serialization_folder import replace_file
+from tests.models.test_serialization import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,7 +119,9 @@ def test_a_tagger_takes_no_search(search: SearchConfig, option: str) -> None:
 
 
 def test_a_pattern_that_takes_too_long_ends_annotation(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("annoseq.tokenization.gazetteer.matches", partial(matches, seconds=0.05))
+    monkeypatch.setattr(
+        "annoseq.tokenization.gazetteer.find_matches", partial(find_matches, seconds=0.05)
+    )
     model = random_annotator("flat tagger").model
     lexicon_matcher = LexiconMatcher(patterns={"slow": RegexPattern(pattern="(a|aa)+$")})
     assert isinstance(model.tokenizer, TaggerTokenizer)
@@ -182,6 +184,6 @@ def test_a_damaged_tagger_is_told(folder: Path) -> None:
         "describes. Train again."
     )
     replace_file(folder, "tagging.json", content.replace(b"x*", b"x**("))
-    assert fault(folder).startswith(f"{folder}: damaged: this is no regular expression: ")
+    assert fault(folder).startswith(f"{folder}: damaged: this is not a regular expression: ")
     path.unlink()
     assert fault(folder).startswith(f"{folder}: tagging.json cannot be read: No such file")

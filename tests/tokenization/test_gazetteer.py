@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from annoseq.errors import OptionError
-from annoseq.tokenization import gazetteer as marks_module
+from annoseq.tokenization import gazetteer
 from annoseq.tokenization.gazetteer import (
     LexiconFeatures,
     LexiconMatcher,
     fold,
-    read_list,
+    read_lexicon,
     read_patterns,
 )
 from annoseq.tokenization.pretokenizer import build_pretokenizer
-from annoseq.tokenization.regex_patterns import RegexPattern, matches
+from annoseq.tokenization.regex_patterns import RegexPattern, find_matches
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -132,7 +132,7 @@ def test_many_matches_in_a_long_text_take_no_longer_than_the_text() -> None:
 
 
 def test_a_pattern_that_takes_too_long_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(marks_module, "matches", partial(matches, seconds=0.05))
+    monkeypatch.setattr(gazetteer, "find_matches", partial(find_matches, seconds=0.05))
     lexicon_matcher = LexiconMatcher(patterns={"mrn": RegexPattern(pattern=r"(a|aa)+$")})
     with pytest.raises(OptionError) as caught:
         marked(lexicon_matcher, "a" * 60 + "b")
@@ -187,7 +187,7 @@ HOW = "pattern = 'EXPRESSION', and ignore_case = true if you like."
         ("a = \xff", "this is not UTF-8 text. Save it as UTF-8."),
         ("", f"there is no pattern in it. Write for each a table [name], and below it {HOW}"),
         ("[mrn]\npattern = '('",
-         "[mrn]: this is no regular expression: missing ) at position 1."),
+         "[mrn]: this is not a regular expression: missing ) at position 1."),
         ("[mrn]\nignore_case = true", f"[mrn]: pattern: Field required. Write {HOW}"),
         ("[mrn]\npattern = 'a'\nflags = 1",
          f"[mrn]: flags: Extra inputs are not permitted. Write {HOW}"),
@@ -222,7 +222,7 @@ def test_what_was_read_survives_its_file(listing: Path, tmp_path: Path) -> None:
     assert not LexiconMatcher()
     again = LexiconMatcher.model_validate_json(lexicon_matcher.model_dump_json())
     assert again == lexicon_matcher
-    assert read_list(listing, tokenize=cut) == again.lists["places"]
+    assert read_lexicon(listing, tokenize=cut) == again.lists["places"]
     text = "New York A-1 5 mg"
     assert marked(again, text) == marked(lexicon_matcher, text)
     assert len(marked(lexicon_matcher, text)) == 6

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 
 from annoseq.config import DataConfig
 from annoseq.tokenization.pretokenizer import build_pretokenizer
-from annoseq.tokenization.subwords import BLANKS, BYTES, SPACED, SPELL_ALL, UNSPACED
+from annoseq.tokenization.subwords import BLANKS, BYTES, REQUIRED_SUBWORDS, SPACED, UNSPACED
 from annoseq.tokenization.vocabulary import SPECIALS, Vocabulary
 from tests.data.strategies import texts
 
@@ -24,7 +24,7 @@ def learnt(
     min_frequency: int = 1,
 ) -> Vocabulary:
     config = DataConfig(bpe_vocab=bpe_vocab, min_frequency=min_frequency)
-    return Vocabulary.learn(
+    return Vocabulary.train_bpe(
         Counter(words), pre_tokenizer=build_pretokenizer(), reserved=reserved or [], config=config
     )
 
@@ -60,7 +60,7 @@ def test_what_spells_every_text_is_always_there() -> None:
         *[*SPECIALS, "{{A}}", "{{/A}}", *BYTES, *BLANKS],
         *[UNSPACED, SPACED],
     ]
-    assert set(SPELL_ALL) <= set(vocabulary.tokens)
+    assert set(REQUIRED_SUBWORDS) <= set(vocabulary.tokens)
 
 
 def test_the_order_of_counting_does_not_matter() -> None:
@@ -133,7 +133,7 @@ def test_another_kind_of_pieces_is_refused(changes: dict[str, Any]) -> None:
 
 
 def test_pieces_that_do_not_spell_every_text_are_refused() -> None:
-    assert len(SPELL_ALL) == 287
+    assert len(REQUIRED_SUBWORDS) == 287
     for lacking in (["<0x41>"], [SPACED], [UNSPACED], ["\x1f\n", "\x1f ", "<0xFF>"]):
         message = f"^it lacks {len(lacking)} of the 287 pieces that spell every text$"
         with pytest.raises(ValueError, match=message):

@@ -95,8 +95,9 @@ def test_signatures_differ_where_tags_mean_something_else() -> None:
         ("{}", "tagging.json: Field required"),
         ("", "tagging.json: Invalid JSON: EOF while parsing a value at line 1 column 0"),
         (
-            '{"labels": [], "joins_digits": true, "lexicon_matcher": {"patterns": {"x": {"pattern": "("}}}}',
-            "this is no regular expression: missing ) at position 1",
+            '{"labels": [], "joins_digits": true, "lexicon_matcher": {"patterns": '
+            '{"x": {"pattern": "("}}}}',
+            "this is not a regular expression: missing ) at position 1",
         ),
     ],
 )

@@ -1,1 +1,1 @@
-"""The pair doctor: what a table of pairs holds, and what is wrong with it, row by row."""
+"""Table check: report of the contents and the problems of a table of pairs, row by row."""

@@ -1,11 +1,11 @@
-"""Report of a table check: the data, its JSON, its terminal rendering, escaped excerpts.
+"""Report of a table check: findings and statistics, as JSON, text and HTML, with escaped excerpts.
 
-Examples hold pieces of the user's text. Whoever runs the doctor asks to see their data; nothing
-else may print or log a diagnosis.
+Examples quote the user's text: only who asks for a check may see its report. Do not log it.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import unicodedata
@@ -29,7 +29,7 @@ _AFTER = 25
 
 
 def visible(text: str) -> str:
-    r"""Escape what a terminal would not show, or would act upon.
+    r"""Escape the characters that a terminal would not show, or would act upon.
 
     >>> print(visible("a\u00a0b\n"))
     a\xa0b\n
@@ -37,23 +37,24 @@ def visible(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(
-        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
     )
 
 
-def first_difference(one: str, other: str) -> int:
+def first_difference(first: str, second: str) -> int:
     """Return the first character at which two texts differ.
 
     >>> first_difference("Dr. Ames", "Dr. Aims")
     5
     """
-    return len(os.path.commonprefix([one, other]))  # noqa: RUF071 - characters are meant
+    return len(os.path.commonprefix([first, second]))  # noqa: RUF071 - characters are meant
 
 
-def around(text: str, at: int) -> str:
+def quote_around(text: str, at: int) -> str:
     """Quote the text around character `at`.
 
-    >>> around("To: Dr. Ames, St. Mary Hospital", 18)
+    >>> quote_around("To: Dr. Ames, St. Mary Hospital", 18)
     "'... Dr. Ames, St. Mary Hospital'"
     """
     start, end = max(0, at - _BEFORE), at + _AFTER
@@ -61,10 +62,10 @@ def around(text: str, at: int) -> str:
     return f"'{lead}{visible(text[start:end])}{trail}'"
 
 
-def marked(text: str, start: int, end: int) -> str:
+def quote_piece(text: str, start: int, end: int) -> str:
     """Quote the text around a piece of it, and the piece in brackets.
 
-    >>> marked("Mr. Ames was seen", 4, 6)
+    >>> quote_piece("Mr. Ames was seen", 4, 6)
     "'Mr. [Am]es was seen'"
     """
     piece = text[start:end]
@@ -75,10 +76,10 @@ def marked(text: str, start: int, end: int) -> str:
     return f"'{visible(before)}[{visible(piece)}]{visible(after)}'"
 
 
-def parting(original: str, annotated: str, *, at: int, at_annotated: int) -> str:
-    """Say what two texts have where they part; `annotated` is without its tags.
+def describe_difference(original: str, annotated: str, *, at: int, at_annotated: int) -> str:
+    """Describe the first difference of two texts; `annotated` is without its tags.
 
-    >>> parting("Dr. Ames", "Dr. Aims", at=5, at_annotated=5)
+    >>> describe_difference("Dr. Ames", "Dr. Aims", at=5, at_annotated=5)
     "at character 5: after 'Dr. A' the original has 'mes', the annotated text has 'ims'"
     """
     start = max(0, at - _BEFORE)
@@ -94,23 +95,23 @@ def parting(original: str, annotated: str, *, at: int, at_annotated: int) -> str
 def _continuation(text: str, at: int) -> str:
     if at >= len(text):
         return "ends"
-    rest = visible(text[at : at + _AFTER]) + ("..." if at + _AFTER < len(text) else "")
+    excerpt = visible(text[at : at + _AFTER]) + ("..." if at + _AFTER < len(text) else "")
     # Letters of two scripts can look the same.
     code = "" if text[at].isascii() else f" (U+{ord(text[at]):04X})"
-    return f"has '{rest}'{code}"
+    return f"has '{excerpt}'{code}"
 
 
-def _only_difference(one: str, other: str) -> str | None:
-    """Name what would make both texts the same."""
-    if one.splitlines() == other.splitlines():
+def _only_difference(first: str, second: str) -> str | None:
+    """Name a normalisation under which both texts are the same, if there is first."""
+    if first.splitlines() == second.splitlines():
         return "only line ends differ"
-    if "".join(one.split()) == "".join(other.split()):
+    if "".join(first.split()) == "".join(second.split()):
         return "only white space differs"
-    if unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other):
+    if unicodedata.normalize("NFC", first) == unicodedata.normalize("NFC", second):
         return "only the Unicode normalisation (NFC, NFD) differs"
-    if unicodedata.normalize("NFKC", one) == unicodedata.normalize("NFKC", other):
+    if unicodedata.normalize("NFKC", first) == unicodedata.normalize("NFKC", second):
         return "only look-alike characters (Unicode NFKC) differ"
-    if one.casefold() == other.casefold():
+    if first.casefold() == second.casefold():
         return "only upper and lower case differ"
     return None
 
@@ -132,7 +133,7 @@ class LengthSummary:
 
 @dataclass(frozen=True, slots=True)
 class LabelCount:
-    """How many spans a label has, and how many of them lie inside another span."""
+    """Number of spans of a label, and of those that lie inside another span."""
 
     label: str
     spans: int
@@ -141,7 +142,7 @@ class LabelCount:
 
 @dataclass(frozen=True, slots=True)
 class FindingExample:
-    """What was found in one row, with everything invisible in it escaped."""
+    """A finding in one row, with everything invisible in its message escaped."""
 
     row: int
     message: str
@@ -149,7 +150,7 @@ class FindingExample:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One kind of thing that was found: all rows by their number, the first with examples."""
+    """All findings of one kind: the numbers of the rows, and examples of the first ones."""
 
     kind: str
     severity: Severity
@@ -161,9 +162,9 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What a table of pairs holds, and what was found in it, the worst first.
+    """Statistics of a table of pairs, and its findings, the worst first.
 
-    `markup` is how the tags are written, None without tags; `documents` is None where the
+    `markup` is an example of the tag syntax, None without tags; `documents` is None where the
     table has no documents; `depth` is 1 where no span lies inside another, 0 without spans.
     """
 
@@ -187,50 +188,60 @@ class CheckReport:
 
     @property
     def is_healthy(self) -> bool:
-        """Whether there is no error; warnings and notes may be there."""
+        """True if there is no error; there may be warnings and notes."""
         return not any(finding.severity == "error" for finding in self.findings)
 
     def show(self, console: Console | None = None, *, rows: int = 5) -> None:
-        """Print it, with the first `rows` rows of each kind of finding."""
+        """Print the report, with the first `rows` rows of each kind of finding."""
         from rich.console import Console
 
-        show(self, console or Console(), rows=rows)
+        _print_report(self, console or Console(), rows=rows)
 
     def to_json(self) -> str:
-        """Write everything as one JSON object."""
+        """Return the report as one JSON object."""
         fields = asdict(self) | {"is_healthy": self.is_healthy}
         return json.dumps(fields, ensure_ascii=False, indent=2)
 
+    def _repr_html_(self) -> str:
+        """Render the report for a notebook, as it is printed."""
+        from rich.console import Console
 
+        console = Console(file=io.StringIO(), record=True, width=_HTML_WIDTH)
+        self.show(console)
+        code = '<pre style="line-height:1.3;overflow-x:auto">{code}</pre>'
+        return console.export_html(inline_styles=True, code_format=code)
+
+
+_HTML_WIDTH = 120
 _STYLES: dict[Severity, str] = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
 
 
-def show(diagnosis: CheckReport, console: Console, *, rows: int = 5) -> None:
-    """Print a diagnosis; of each kind of finding, the first `rows` rows are shown in full.
+def _print_report(report: CheckReport, console: Console, *, rows: int) -> None:
+    """Print a report; of each kind of finding, the first `rows` rows are shown in full.
 
     Everything from the pairs goes through `Text`, so that nothing in it is taken for rich's
     own markup.
     """
-    console.print(_heading(diagnosis))
+    console.print(_heading(report))
     console.print()
-    console.print(_lengths_table({"source": diagnosis.source, "target": diagnosis.target}))
-    if diagnosis.labels:
+    console.print(_lengths_table({"source": report.source, "target": report.target}))
+    if report.labels:
         console.print()
-        console.print(_labels_table(diagnosis.labels, depth=diagnosis.depth))
-    for finding in diagnosis.findings:
+        console.print(_labels_table(report.labels, depth=report.depth))
+    for finding in report.findings:
         console.print()
         _show_finding(finding, console, rows=rows)
     console.print()
-    console.print(_verdict(diagnosis))
+    console.print(_verdict(report))
 
 
-def _heading(diagnosis: CheckReport) -> Text:
-    facts = [_count(diagnosis.rows, "row")]
-    if diagnosis.documents is not None:
-        facts.append(_count(diagnosis.documents, "document"))
-    facts.append(f"task {diagnosis.task}" + (" (inferred)" if diagnosis.is_task_inferred else ""))
-    facts.append(f"tags {diagnosis.markup}" if diagnosis.markup else "no tags")
-    return Text.assemble((visible(diagnosis.name), "bold"), ": ", ", ".join(facts))
+def _heading(report: CheckReport) -> Text:
+    facts = [_count(report.rows, "row")]
+    if report.documents is not None:
+        facts.append(_count(report.documents, "document"))
+    facts.append(f"task {report.task}" + (" (inferred)" if report.is_task_inferred else ""))
+    facts.append(f"tags {report.markup}" if report.markup else "no tags")
+    return Text.assemble((visible(report.name), "bold"), ": ", ", ".join(facts))
 
 
 def _lengths_table(sides: dict[str, LengthSummary | None]) -> Table:
@@ -278,25 +289,25 @@ def _show_finding(finding: Finding, console: Console, *, rows: int) -> None:
         grid.add_row(f"row {example.row}", Text(example.message))
     if shown:
         console.print(Padding(grid, (0, 0, 0, 2), expand=False))
-    if rest := finding.rows[len(shown) :]:
-        console.print(Padding(Text(_more(rest, named=rows)), (0, 0, 0, 2), expand=False))
+    if unlisted := finding.rows[len(shown) :]:
+        console.print(Padding(Text(_list_more(unlisted, named=rows)), (0, 0, 0, 2), expand=False))
     console.print(Padding(Text(finding.advice, style="italic"), (0, 0, 0, 2), expand=False))
 
 
-def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}" + ("" if number == 1 else "s")
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
-def _more(rest: Sequence[int], *, named: int) -> str:
-    numbers = [*map(str, rest[:named]), *(["..."] if len(rest) > named else [])]
-    return f"and {len(rest):,} more: {', '.join(numbers)}"
+def _list_more(rows: Sequence[int], *, named: int) -> str:
+    numbers = [*map(str, rows[:named]), *(["..."] if len(rows) > named else [])]
+    return f"and {len(rows):,} more: {', '.join(numbers)}"
 
 
-def _verdict(diagnosis: CheckReport) -> Text:
-    if diagnosis.is_healthy:
+def _verdict(report: CheckReport) -> Text:
+    if report.is_healthy:
         return Text("Healthy: every row can be used.", style="bold green")
-    bad = len(diagnosis.bad_rows)
+    bad = len(report.bad_rows)
     return Text(
-        f"Not healthy: {bad:,} of {diagnosis.rows:,} rows cannot be used as they are.",
+        f"Not healthy: {bad:,} of {report.rows:,} rows cannot be used as they are.",
         style="bold red",
     )

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from annoseq.check.check_report import (
     CheckReport,
-    around,
+    describe_difference,
     first_difference,
-    marked,
-    parting,
+    quote_around,
+    quote_piece,
     visible,
 )
 from annoseq.check.findings import (
@@ -51,106 +51,7 @@ if TYPE_CHECKING:
     from annoseq.data.pairs import Pair, Pairs
 
 
-def check_annotation(example: Example, findings: FindingCollector) -> None:
-    """Add the findings of a row whose target is its source plus tags."""
-    spans = example.spans or ()
-    if spans and strip_tags(example.target) != example.source:
-        findings.add(PADDED, example.row, f"spans made tight: {len(spans)}")
-    if has_tag_like(example.source):
-        message = f"escaped as it should be: {_first_escape(example.source)}"
-        findings.add(TAG_LIKE, example.row, message)
-    if spans and (misaligned := find_misaligned_spans(example.source, spans)):
-        findings.add(MISALIGNED, example.row, _describe_misaligned(example.source, misaligned))
-
-
-def is_reversed(pair: Pair) -> bool:
-    """Tell whether the source is the target plus tags."""
-    if not has_tag(pair.source) or has_tag(pair.target):
-        return False
-    try:
-        align(pair.target, pair.source)
-    except (MarkupError, MismatchError):
-        return False
-    return True
-
-
-def quote_first_tag(annotated: str, text: str) -> str:
-    """Quote an annotated text where its first tag stands."""
-    return f"it has {around(annotated, first_difference(annotated, text))}"
-
-
-def foreign_markup(syntax: TagSyntax) -> FindingKind:
-    """Make the kind of finding for tags that annoseq does not read."""
-    return FindingKind(
-        "other-markup",
-        "error",
-        f"tags written as {syntax.example}",
-        "Convert them to {{LABEL}}text{{/LABEL}}: "
-        f"annoseq import table PAIRS NEW --markup '{syntax.example}'.",
-    )
-
-
-def _explain(pair: Pair, error: MarkupError | MismatchError, findings: FindingCollector) -> None:
-    if is_reversed(pair):
-        findings.add(REVERSED, pair.row, quote_first_tag(pair.source, pair.target))
-        return
-    if syntax := detect_tag_syntax(pair.source, pair.target):
-        findings.add(foreign_markup(syntax), pair.row, quote_first_tag(pair.target, pair.source))
-        return
-    if has_tag_like(pair.source):
-        advice = f"check that it is escaped: {_first_escape(pair.source)}"
-        findings.add(TAG_LIKE, pair.row, advice)
-    if isinstance(error, MarkupError):
-        where = around(pair.target, error.at)
-        findings.add(MARKUP, pair.row, f"{visible(str(error))} It stands in {where}")
-    else:
-        places = {"at": error.at, "at_annotated": error.at_annotated}
-        findings.add(MISMATCH, pair.row, parting(pair.source, strip_tags(pair.target), **places))
-
-
-def _first_escape(text: str) -> str:
-    escaped = escape(text)
-    return around(escaped, first_difference(text, escaped))
-
-
-def _describe_misaligned(text: str, spans: list[Span]) -> str:
-    span = spans[0]
-    more = f", and {len(spans) - 1} more in this row" if len(spans) > 1 else ""
-    label = visible(span.label)
-    return f"{label} at character {span.start}: {marked(text, span.start, span.end)}{more}"
-
-
-class DuplicateDetector:
-    """Remembers the first row of every source and of every pair, by reference to its text."""
-
-    def __init__(self, *, is_annotation: bool) -> None:
-        self._other = CONFLICT if is_annotation else ALTERNATIVE
-        self._sources: dict[str, int] = {}
-        self._pairs: dict[tuple[str, Hashable], int] = {}
-
-    def check(self, pair: Pair, meaning: Hashable, findings: FindingCollector) -> None:
-        """Add the row if its source was seen; `meaning` is the target, or what it stands for."""
-        key = (pair.source, meaning)
-        if key in self._pairs:
-            findings.add(DUPLICATE, pair.row, f"the same as row {self._pairs[key]}")
-            return
-        self._pairs[key] = pair.row
-        first = self._sources.setdefault(pair.source, pair.row)
-        if first != pair.row:
-            findings.add(self._other, pair.row, f"the same source as row {first}")
-
-
-def check_across(train: Iterable[Pair], valid: Iterable[Pair], findings: FindingCollector) -> None:
-    """Add the rows of `valid` whose source is in `train`."""
-    rows: dict[str, int] = {}
-    for pair in train:
-        rows.setdefault(pair.source, pair.row)
-    for pair in valid:
-        if pair.source in rows:
-            findings.add(ACROSS, pair.row, f"the same source as training row {rows[pair.source]}")
-
-
-_OURS = "{{LABEL}}text{{/LABEL}}"
+_OWN_SYNTAX = "{{LABEL}}text{{/LABEL}}"
 
 
 def check_pairs(
@@ -199,6 +100,107 @@ def check_pairs(
         depth=labels.depth,
         findings=findings.sorted(),
     )
+
+
+def check_annotation(example: Example, findings: FindingCollector) -> None:
+    """Add the findings of a row whose target is its source plus tags."""
+    spans = example.spans or ()
+    if spans and strip_tags(example.target) != example.source:
+        findings.add(PADDED, example.row, f"spans made tight: {len(spans)}")
+    if has_tag_like(example.source):
+        message = f"escaped as it should be: {_first_escape(example.source)}"
+        findings.add(TAG_LIKE, example.row, message)
+    if spans and (misaligned := find_misaligned_spans(example.source, spans)):
+        findings.add(MISALIGNED, example.row, _describe_misaligned(example.source, misaligned))
+
+
+def is_reversed(pair: Pair) -> bool:
+    """Return True if the source is the target plus tags."""
+    if not has_tag(pair.source) or has_tag(pair.target):
+        return False
+    try:
+        align(pair.target, pair.source)
+    except (MarkupError, MismatchError):
+        return False
+    return True
+
+
+def quote_first_tag(annotated: str, text: str) -> str:
+    """Quote an annotated text around its first tag."""
+    return f"it has {quote_around(annotated, first_difference(annotated, text))}"
+
+
+def foreign_markup(syntax: TagSyntax) -> FindingKind:
+    """Return the kind of finding for tags in a foreign syntax."""
+    return FindingKind(
+        "other-markup",
+        "error",
+        f"tags written as {syntax.example}",
+        "Convert them to {{LABEL}}text{{/LABEL}}: "
+        f"annoseq import table PAIRS NEW --markup '{syntax.example}'.",
+    )
+
+
+def _explain(pair: Pair, error: MarkupError | MismatchError, findings: FindingCollector) -> None:
+    if is_reversed(pair):
+        findings.add(REVERSED, pair.row, quote_first_tag(pair.source, pair.target))
+        return
+    if syntax := detect_tag_syntax(pair.source, pair.target):
+        findings.add(foreign_markup(syntax), pair.row, quote_first_tag(pair.target, pair.source))
+        return
+    if has_tag_like(pair.source):
+        advice = f"check that it is escaped: {_first_escape(pair.source)}"
+        findings.add(TAG_LIKE, pair.row, advice)
+    if isinstance(error, MarkupError):
+        where = quote_around(pair.target, error.at)
+        findings.add(MARKUP, pair.row, f"{visible(str(error))} It stands in {where}")
+    else:
+        places = {"at": error.at, "at_annotated": error.at_annotated}
+        findings.add(
+            MISMATCH, pair.row, describe_difference(pair.source, strip_tags(pair.target), **places)
+        )
+
+
+def _first_escape(text: str) -> str:
+    escaped = escape(text)
+    return quote_around(escaped, first_difference(text, escaped))
+
+
+def _describe_misaligned(text: str, spans: list[Span]) -> str:
+    span = spans[0]
+    more = f", and {len(spans) - 1} more in this row" if len(spans) > 1 else ""
+    label = visible(span.label)
+    return f"{label} at character {span.start}: {quote_piece(text, span.start, span.end)}{more}"
+
+
+class DuplicateDetector:
+    """Detector of repeated sources and pairs; it keeps the first row of each."""
+
+    def __init__(self, *, is_annotation: bool) -> None:
+        self._same_source = CONFLICT if is_annotation else ALTERNATIVE
+        self._sources: dict[str, int] = {}
+        self._pairs: dict[tuple[str, Hashable], int] = {}
+
+    def check(self, pair: Pair, meaning: Hashable, findings: FindingCollector) -> None:
+        """Add the row if its source was seen; `meaning` is its spans, or its target."""
+        key = (pair.source, meaning)
+        if key in self._pairs:
+            findings.add(DUPLICATE, pair.row, f"the same as row {self._pairs[key]}")
+            return
+        self._pairs[key] = pair.row
+        first = self._sources.setdefault(pair.source, pair.row)
+        if first != pair.row:
+            findings.add(self._same_source, pair.row, f"the same source as row {first}")
+
+
+def check_across(train: Iterable[Pair], valid: Iterable[Pair], findings: FindingCollector) -> None:
+    """Add the rows of `valid` whose source is in `train`."""
+    rows: dict[str, int] = {}
+    for pair in train:
+        rows.setdefault(pair.source, pair.row)
+    for pair in valid:
+        if pair.source in rows:
+            findings.add(ACROSS, pair.row, f"the same source as training row {rows[pair.source]}")
 
 
 def _row_results(parsed: ParsedPairs, *, rows: int) -> Iterator[Example | RowError]:
@@ -251,11 +253,11 @@ def _suspect_annotation(
 
 
 def _tag_syntax(pairs: Pairs) -> str | None:
-    """Name the way in which the tags are written, in most of the rows that hold some."""
+    """Return an example of the tag syntax of most rows that hold tags."""
     counts: Counter[str] = Counter()
     for pair in pairs:
         if has_tag(pair.target) or has_tag(pair.source):
-            counts[_OURS] += 1
+            counts[_OWN_SYNTAX] += 1
         elif syntax := detect_tag_syntax(pair.source, pair.target):
             counts[syntax.example] += 1
     return counts.most_common(1)[0][0] if counts else None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FindingKind:
-    """A kind of finding: its name in JSON, how bad it is, and what to do about it."""
+    """A kind of finding: its name in JSON, severity, title and advice."""
 
     name: str
     severity: Severity
@@ -110,15 +110,15 @@ _SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 
 
 class FindingCollector:
-    """Collects findings by kind; `examples` is how many rows of a kind keep their message."""
+    """Collector of findings by kind; `examples` is the number of rows of a kind with a message."""
 
     def __init__(self, *, examples: int) -> None:
         self._examples = examples
-        self._found: dict[FindingKind, tuple[list[int], list[FindingExample]]] = {}
+        self._rows_by_kind: dict[FindingKind, tuple[list[int], list[FindingExample]]] = {}
 
     def add(self, kind: FindingKind, row: int, message: str) -> None:
-        """Name a row; a row is named once for each kind, with what was said first."""
-        rows, examples = self._found.setdefault(kind, ([], []))
+        """Add a row; a row counts once for each kind, with its first message."""
+        rows, examples = self._rows_by_kind.setdefault(kind, ([], []))
         if rows and rows[-1] == row:
             return
         rows.append(row)
@@ -126,29 +126,29 @@ class FindingCollector:
             examples.append(FindingExample(row, message))
 
     def sorted(self) -> tuple[Finding, ...]:
-        """Return the findings, the worst first, then those of most rows."""
+        """Return the findings, the most severe first, then those of most rows."""
         kinds = sorted(
-            self._found,
-            key=lambda kind: (_SEVERITIES.index(kind.severity), -len(self._found[kind][0])),
+            self._rows_by_kind,
+            key=lambda kind: (_SEVERITIES.index(kind.severity), -len(self._rows_by_kind[kind][0])),
         )
         return tuple(
             Finding(kind.name, kind.severity, kind.title, kind.advice, tuple(rows), tuple(examples))
             for kind in kinds
-            for rows, examples in [self._found[kind]]
+            for rows, examples in [self._rows_by_kind[kind]]
         )
 
 
 def source_lengths(pairs: Sequence[Pair]) -> LengthSummary | None:
-    """Measure the sources, in characters; None without pairs."""
-    return _measure([len(pair.source) for pair in pairs], pairs)
+    """Summarize the lengths of the sources; None without pairs."""
+    return _summarize([len(pair.source) for pair in pairs], pairs)
 
 
 def target_lengths(pairs: Sequence[Pair]) -> LengthSummary | None:
-    """Measure the targets, in characters; None without pairs."""
-    return _measure([len(pair.target) for pair in pairs], pairs)
+    """Summarize the lengths of the targets; None without pairs."""
+    return _summarize([len(pair.target) for pair in pairs], pairs)
 
 
-def _measure(lengths: list[int], pairs: Sequence[Pair]) -> LengthSummary | None:
+def _summarize(lengths: list[int], pairs: Sequence[Pair]) -> LengthSummary | None:
     if not lengths:
         return None
     longest = max(lengths)
@@ -162,7 +162,7 @@ def _measure(lengths: list[int], pairs: Sequence[Pair]) -> LengthSummary | None:
 
 
 class LabelCounter:
-    """Counts spans by label, and how deep they lie inside one another."""
+    """Counter of spans by label, and of the depth of their nesting."""
 
     def __init__(self) -> None:
         self.depth = 0
@@ -170,7 +170,7 @@ class LabelCounter:
         self._nested: Counter[str] = Counter()
 
     def add(self, spans: Sequence[Span]) -> None:
-        """Count the spans of a row, given in opening order."""
+        """Add the spans of a row, given in opening order."""
         opened: list[int] = []  # the ends of the spans around the next one
         for span in spans:
             while opened and opened[-1] <= span.start:
@@ -181,6 +181,6 @@ class LabelCounter:
             self.depth = max(self.depth, len(opened))
 
     def counts(self) -> tuple[LabelCount, ...]:
-        """Return the labels, the most frequent first."""
+        """Return the counts by label, the most frequent first."""
         ranked = sorted(self._spans.items(), key=lambda item: (-item[1], item[0]))
         return tuple(LabelCount(label, spans, self._nested[label]) for label, spans in ranked)

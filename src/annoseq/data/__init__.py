@@ -1,1 +1,1 @@
-"""Tables in and out, markup and spans, splits, the sample corpus."""
+"""Tables, pairs and examples: reading and writing, markup, alignment, splits."""

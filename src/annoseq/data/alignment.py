@@ -1,4 +1,4 @@
-"""An original text and its annotated text to spans, allowing for white space that markup added."""
+"""Alignment of an annotated text with its original text, tolerant of added white space."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Alignment:
 
 
 def align(text: str, annotated: str) -> Alignment:
-    """Find the spans of `text` that `annotated` marks.
+    """Return the spans of `text` that `annotated` marks.
 
     White space beside a tag that the original does not have is accepted, and the spans are
     then tight around their text.
@@ -37,12 +37,12 @@ def align(text: str, annotated: str) -> Alignment:
 
 
 def _align_padded(text: str, annotated: str) -> list[Span]:
-    """Walk both texts; where tags stand, the original may have less white space.
+    """Align both texts; the original may have less white space beside tags.
 
     The annotated text is a row of gaps, each a run of tags and the white space in and around
     it, with text in between that must be the original's own.
     """
-    nesting = TagStack()
+    stack = TagStack()
     place = consumed = 0  # characters of the original, of the annotated text without its tags
     for core, gap, tags in _cores_and_gaps(annotated):
         if not text.startswith(core, place):
@@ -58,18 +58,18 @@ def _align_padded(text: str, annotated: str) -> list[Span]:
             raise MismatchError(at=before, at_annotated=consumed)
         consumed += len(gap)
         for tag in tags:
-            nesting.take(tag, before if tag.closes else place)
+            stack.push_or_pop(tag, before if tag.closes else place)
     if place < len(text):
         raise MismatchError(at=place, at_annotated=consumed)
-    return nesting.spans()
+    return stack.spans()
 
 
 def _cores_and_gaps(annotated: str) -> list[tuple[str, str, list[Tag]]]:
-    """Cut into (text, the white space of the gap after it, the tags of that gap)."""
-    found: list[tuple[str, str, list[Tag]]] = [("", "", [])]
+    """Split into (text, the white space of the gap after it, the tags of that gap)."""
+    segments: list[tuple[str, str, list[Tag]]] = [("", "", [])]
     pieces = list(scan(annotated))
     for index, piece in enumerate(pieces):
-        core, gap, tags = found[-1]
+        core, gap, tags = segments[-1]
         if isinstance(piece, Tag):
             tags.append(piece)
             continue
@@ -79,14 +79,14 @@ def _cores_and_gaps(annotated: str) -> list[tuple[str, str, list[Tag]]]:
         lead = text[: len(text) - len(middle)]
         inner = middle.rstrip() if before_tag else middle
         trail = middle[len(inner) :]
-        found[-1] = (core, gap + lead, tags)
+        segments[-1] = (core, gap + lead, tags)
         if inner:
-            found.append((inner, trail, []))
+            segments.append((inner, trail, []))
         elif trail:
-            found[-1] = (core, gap + lead + trail, tags)
-    return found
+            segments[-1] = (core, gap + lead + trail, tags)
+    return segments
 
 
 def _is_subsequence(short: str, long: str) -> bool:
-    rest = iter(long)
-    return all(character in rest for character in short)
+    remaining = iter(long)
+    return all(character in remaining for character in short)

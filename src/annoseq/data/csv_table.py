@@ -1,8 +1,8 @@
 """Rows of CSV and TSV tables: every field is text, and stays as it is.
 
 The standard library's `csv` does the parsing, because it guesses nothing: `0012`, `NA` and
-the empty string remain what they are. Around it stand a strict count of fields, exact places
-for errors, and one trick for carriage returns (see `_CarriageReturns`). Quotes may stand
+the empty string remain what they are. This module adds a strict count of fields, exact places
+of errors, and support for lone carriage returns (see `_CarriageReturns`). Quotes may stand
 around a field, doubled inside it. Blank lines between rows are skipped; a row of one empty
 field is written `""`.
 """
@@ -13,21 +13,21 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
-from annoseq.data.rows import TableRow
 from annoseq.data.streams import Utf8Lines
+from annoseq.data.table_rows import TableRow
 from annoseq.errors import TableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import IO
 
-    from annoseq.data.rows import ColumnSelection
+    from annoseq.data.table_rows import ColumnSelection
 
 
 def read_csv(
-    stream: io.BufferedReader, name: str, wanted: ColumnSelection, *, delimiter: str
+    stream: io.BufferedReader, name: str, selection: ColumnSelection, *, delimiter: str
 ) -> Iterator[TableRow | TableError]:
-    """Read the wanted columns, one row at a time.
+    """Read the selected columns, one row at a time.
 
     A row that is not UTF-8, or has too many or too few fields, is yielded as an error.
 
@@ -35,26 +35,26 @@ def read_csv(
         TableError: the table is not well-formed, or a column is missing or doubled.
     """
     lines = Utf8Lines(stream, name, row=0)
-    hidden = _CarriageReturns(lines)
-    records = _records(lines, hidden, delimiter)
+    returns = _CarriageReturns(lines)
+    records = _records(lines, returns, delimiter)
     _, header = next(records, (0, None))
     if header is None:
         return
-    if fault := lines.take_fault():
-        raise fault
-    header = [hidden.restored(column) for column in header]
-    hidden.end_header()
-    columns = [(c, header.index(c)) for c in wanted.found_in(header, place=name)]
+    if error := lines.take_error():
+        raise error
+    header = [returns.restore(column) for column in header]
+    returns.end_header()
+    columns = [(c, header.index(c)) for c in selection.select(header, place=name)]
     for first_line, fields in records:
-        if fault := lines.take_fault():
-            yield fault
+        if error := lines.take_error():
+            yield error
         elif len(fields) != len(header):
             yield TableError(
-                f"{lines.place(first_line)}: found {_fields(len(fields))} where the header has "
-                f"{len(header)}. Put quotes around fields that hold delimiters or line breaks."
+                f"{lines.place(first_line)}: found {_count_fields(len(fields))} where the header "
+                f"has {len(header)}. Put quotes around fields that hold delimiters or line breaks."
             )
         else:
-            yield TableRow(lines.row, {c: hidden.restored(fields[at]) for c, at in columns})
+            yield TableRow(lines.row, {c: returns.restore(fields[at]) for c, at in columns})
 
 
 def write_csv(
@@ -81,19 +81,19 @@ def write_csv(
 
 
 def _records(
-    lines: Utf8Lines, hidden: _CarriageReturns, delimiter: str
+    lines: Utf8Lines, returns: _CarriageReturns, delimiter: str
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield the header and the rows, each with the line that it begins on; count in `lines.row`."""
-    reader = csv.reader(hidden.lines(), delimiter=delimiter, strict=True)
+    reader = csv.reader(returns.lines(), delimiter=delimiter, strict=True)
     while True:
         first_line = reader.line_num + 1
-        hidden.record_length = 0
+        returns.record_length = 0
         try:
             fields = next(reader, None)
         except csv.Error as error:
-            if fault := lines.take_fault():
-                raise fault from error
-            raise TableError(f"{lines.place(first_line)}: {_explained(error)}") from error
+            if decoding_error := lines.take_error():
+                raise decoding_error from error
+            raise TableError(f"{lines.place(first_line)}: {_describe(error)}") from error
         if fields is None:
             return
         if fields:
@@ -101,7 +101,7 @@ def _records(
             lines.row += 1
 
 
-def _explained(error: csv.Error) -> str:
+def _describe(error: csv.Error) -> str:
     message = str(error)
     if "unexpected end of data" in message:
         return "found the end of the table inside a quoted field. Close the quote, or double it."
@@ -113,7 +113,7 @@ def _explained(error: csv.Error) -> str:
     return f"{message}. Make it well-formed CSV."
 
 
-def _fields(count: int) -> str:
+def _count_fields(count: int) -> str:
     return f"{count} field" if count == 1 else f"{count} fields"
 
 
@@ -169,6 +169,6 @@ class _CarriageReturns:
         """Let the line that was last read decide what a CR before an LF means from here on."""
         self._end_lines = self._last_line_ends_in_one
 
-    def restored(self, field: str) -> str:
+    def restore(self, field: str) -> str:
         """Return the field with its carriage returns."""
         return field.replace(self._HIDDEN, "\r") if self._any_hidden else field

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isnan
 from typing import TYPE_CHECKING, Any, Protocol
 
-from annoseq.data.rows import TableRow
+from annoseq.data.table_rows import TableRow
 from annoseq.errors import TableError
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from annoseq.data.rows import ColumnSelection
+    from annoseq.data.table_rows import ColumnSelection
 
 
 _MISSING = {"NAType", "NaTType"}
@@ -40,7 +40,7 @@ def read_frame(frame: pd.DataFrame, selection: ColumnSelection, *, name: str) ->
             text.
     """
     names = [str(column) for column in frame.columns]
-    columns = selection.found_in(names, place=name)
+    columns = selection.select(names, place=name)
     cells = [frame.iloc[:, names.index(column)].tolist() for column in columns]
     return _rows(zip(*cells, strict=True), columns, selection, name=name)
 
@@ -60,7 +60,7 @@ def read_hugging_face_dataset(
             f"{name}: found {type(dataset).__name__} without a list of column names where one "
             'split of a dataset was expected. Name the split, such as dataset["train"].'
         )
-    columns = selection.found_in(names, place=name)
+    columns = selection.select(names, place=name)
     cells = ([row[column] for column in columns] for row in dataset)
     return _rows(cells, columns, selection, name=name)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from annoseq.data.rows import TableRow
 from annoseq.data.streams import Utf8Lines, open_source, source_name
+from annoseq.data.table_rows import TableRow
 from annoseq.errors import TableError
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import IO
 
-    from annoseq.data.rows import ColumnSelection
+    from annoseq.data.table_rows import ColumnSelection
 
 JSON_TYPE_NAMES = {
     str: "a text",
@@ -129,8 +129,8 @@ def _json_lines(
             continue
         place = lines.place()
         try:
-            if fault := lines.take_fault():
-                raise fault
+            if error := lines.take_error():
+                raise error
             value = parse_json(line, place, advice=_ADVICE, decoder=decoder)
         except TableError as error:
             yield error
@@ -146,7 +146,7 @@ def _row(line: JsonLine, selection: ColumnSelection, expected: list[str] | None)
             f"{place}: found {JSON_TYPE_NAMES[type(pairs)]} where a JSON object was expected. "
             f"{_ADVICE}"
         )
-    columns = selection.found_in([column for column, _ in pairs], place=place)
+    columns = selection.select([column for column, _ in pairs], place=place)
     if expected is not None and columns != expected:
         odd = sorted(set(columns) ^ set(expected))[0]
         raise TableError(

@@ -36,12 +36,12 @@ class Span:
     end: int
     label: str
     score: float | None = field(default=None, compare=False, repr=False)
-    """The probability that a model gave it, if one did."""
+    """Probability given by a model, if any."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """A tag as it stands in an annotated text, at character `at`."""
+    """A tag of an annotated text, at character `at` of it."""
 
     label: str
     closes: bool
@@ -76,27 +76,27 @@ def tighten(text: str, span: Span) -> Span:
 
 
 def opening(label: str) -> str:
-    """Write the tag that opens a span."""
+    """Return the tag that opens a span."""
     return "{{" + label + "}}"
 
 
 def closing(label: str) -> str:
-    """Write the tag that closes a span."""
+    """Return the tag that closes a span."""
     return "{{/" + label + "}}"
 
 
 def is_label(text: str) -> bool:
-    """Tell whether `text` can stand in a tag."""
+    """Return True if `text` is valid in a tag."""
     return _LABEL.fullmatch(text) is not None
 
 
 def has_tag_like(text: str) -> bool:
-    """Tell whether an original text holds something that its annotated text must escape."""
+    """Return True if an original text holds something that its annotated text must escape."""
     return _TAG_LIKE.search(text) is not None
 
 
 def escape(text: str) -> str:
-    r"""Write original text so that nothing in it reads as a tag.
+    r"""Escape original text so that nothing in it reads as a tag.
 
     >>> print(escape("Dear {{NAME}}"))
     Dear {{\NAME}}
@@ -110,7 +110,7 @@ def unescape(text: str) -> str:
     >>> unescape(r"Dear {{\NAME}}")
     'Dear {{NAME}}'
     """
-    return _TAG_LIKE.sub(lambda found: "{{" + found["escape"][1:] + found["tag"] + "}}", text)
+    return _TAG_LIKE.sub(lambda match: "{{" + match["escape"][1:] + match["tag"] + "}}", text)
 
 
 def has_tag(text: str) -> bool:
@@ -132,17 +132,17 @@ def strip_tags(annotated: str) -> str:
 
 
 def scan(annotated: str) -> Iterator[str | Tag]:
-    """Cut annotated text into tags and the (still escaped) text between them.
+    """Split annotated text into tags and the (still escaped) text between them.
 
     >>> [str(piece) for piece in scan("{{A}}x{{/A}}")]
     ['{{A}}', 'x', '{{/A}}']
     """
     cursor = 0
-    for found in _TAG.finditer(annotated):
-        if found.start() > cursor:
-            yield annotated[cursor : found.start()]
-        yield Tag(found["label"], bool(found["close"]), found.start())
-        cursor = found.end()
+    for match in _TAG.finditer(annotated):
+        if match.start() > cursor:
+            yield annotated[cursor : match.start()]
+        yield Tag(match["label"], bool(match["close"]), match.start())
+        cursor = match.end()
     if cursor < len(annotated):
         yield annotated[cursor:]
 
@@ -161,19 +161,19 @@ def parse(annotated: str) -> tuple[str, list[Span]]:
         MarkupError: a tag closes what is not open, is left open, or encloses nothing.
     """
     pieces: list[str] = []
-    nesting = TagStack()
+    stack = TagStack()
     length = 0
     for piece in scan(annotated):
         if isinstance(piece, Tag):
-            nesting.take(piece, length)
+            stack.push_or_pop(piece, length)
         else:
             pieces.append(unescape(piece))
             length += len(pieces[-1])
-    return "".join(pieces), nesting.spans()
+    return "".join(pieces), stack.spans()
 
 
 def render(text: str, spans: Iterable[Span]) -> str:
-    """Write a text with its spans as annotated text: the inverse of `parse`.
+    """Render a text with its spans as annotated text: the inverse of `parse`.
 
     Spans that cover the same piece are nested in the order given, the first outside.
 
@@ -258,14 +258,14 @@ def _check(span: Span, *, length: int, inside: Span | None) -> None:
 
 
 class TagStack:
-    """Collects the spans of well-nested tags, each met at a place in the original text."""
+    """Stack of open tags; collects the spans of well-nested tags."""
 
     def __init__(self) -> None:
         self._opened: list[tuple[int, int, Tag]] = []  # order of opening, start, tag
-        self._found: list[tuple[int, Span]] = []  # order of opening, span
+        self._spans: list[tuple[int, Span]] = []  # order of opening, span
         self._count = 0
 
-    def take(self, tag: Tag, place: int) -> None:
+    def push_or_pop(self, tag: Tag, place: int) -> None:
         """Open or close a span at `place`, a character of the original text.
 
         Raises:
@@ -289,7 +289,7 @@ class TagStack:
                 at=tag.at,
                 hint="Remove both tags, or move them around a piece of text.",
             )
-        self._found.append((order, Span(start, place, tag.label)))
+        self._spans.append((order, Span(start, place, tag.label)))
 
     def spans(self) -> list[Span]:
         """Return the spans in opening order.
@@ -302,4 +302,4 @@ class TagStack:
             raise MarkupError(
                 f"{tag} is never closed", at=tag.at, hint=f"Add {closing(tag.label)}."
             )
-        return [span for _, span in sorted(self._found)]
+        return [span for _, span in sorted(self._spans)]

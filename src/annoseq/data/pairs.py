@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, overload
 from annoseq.config import DOCUMENT_COLUMN, OFFSET_COLUMN, SOURCE_COLUMN, TARGET_COLUMN
 from annoseq.data.frame_table import read_frame, read_hugging_face_dataset
 from annoseq.data.markup import parse
-from annoseq.data.rows import ColumnSelection
 from annoseq.data.span_html import render_spans_html
 from annoseq.data.streams import source_name
+from annoseq.data.table_rows import ColumnSelection
 from annoseq.data.tables import read_rows, write_rows
 from annoseq.errors import MarkupError, TableError
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from annoseq.data.frame_table import HuggingFaceDataset
-    from annoseq.data.rows import TableFormat, TableRow
+    from annoseq.data.table_rows import TableFormat, TableRow
 
     class TextPair(Protocol):
         """A source, its target, and the document that they are from: a pair or an example."""

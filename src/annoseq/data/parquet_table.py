@@ -1,4 +1,4 @@
-"""Rows of Parquet tables. Imports pyarrow, so it is itself imported only when needed."""
+"""Reader and writer of Parquet tables. It imports pyarrow, so import it only when needed."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from annoseq.data.rows import TableRow
+from annoseq.data.table_rows import TableRow
 from annoseq.errors import TableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import IO
 
-    from annoseq.data.rows import ColumnSelection
+    from annoseq.data.table_rows import ColumnSelection
 
 _BATCH_ROWS = 1024
 _GROUP_ROWS = 10_000
@@ -24,9 +24,9 @@ _READ_AHEAD = 1 << 20  # bytes: without it pyarrow loads a row group's columns w
 
 
 def read_parquet(
-    stream: io.BufferedReader, name: str, wanted: ColumnSelection
+    stream: io.BufferedReader, name: str, selection: ColumnSelection
 ) -> Iterator[TableRow | TableError]:
-    """Read the wanted columns, one row at a time.
+    """Read the selected columns, one row at a time.
 
     A plain file is read piece by piece; a pipe or a compressed file is first read into memory.
     A row with a value that is null or not UTF-8 is yielded as an error.
@@ -40,9 +40,9 @@ def read_parquet(
     try:
         with pq.ParquetFile(data, buffer_size=_READ_AHEAD) as table:
             schema = table.schema_arrow
-            columns = wanted.found_in(schema.names, place=name)
+            columns = selection.select(schema.names, place=name)
             for column in columns:
-                _check_type(schema.field(column).type, column, wanted, name=name)
+                _check_type(schema.field(column).type, column, selection, name=name)
             number = 0
             for batch in table.iter_batches(_BATCH_ROWS, columns=columns):
                 yield from _batch_rows(batch, columns, first=number + 1, name=name)
@@ -67,16 +67,19 @@ def write_parquet(
             writer.write_table(pa.table(list(zip(*group, strict=True)), schema=schema))
 
 
-def _check_type(found: Any, column: str, wanted: ColumnSelection, *, name: str) -> None:
-    is_text = column in wanted.texts
-    kind = found.value_type if pa.types.is_dictionary(found) else found
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+def _check_type(column_type: Any, column: str, selection: ColumnSelection, *, name: str) -> None:
+    is_text = column in selection.texts
+    value_type = column_type
+    if pa.types.is_dictionary(column_type):
+        value_type = column_type.value_type
+    is_string = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    if any(check(value_type) for check in is_string):
         return
-    if pa.types.is_integer(kind) and not is_text:
+    if pa.types.is_integer(value_type) and not is_text:
         return
     expected = "text" if is_text else "text or whole numbers"
     raise TableError(
-        f"{name}: column {column!r} is of type {found} where {expected} was expected. "
+        f"{name}: column {column!r} is of type {column_type} where {expected} was expected. "
         "Write it as strings."
     )
 
@@ -97,17 +100,21 @@ def _batch_rows(
 
 
 def _text(value: Any, column: str, *, place: str) -> str:
-    """Return a value as text, or say that there is none."""
+    """Return a cell as text.
+
+    Raises:
+        TableError: it is null, or not UTF-8.
+    """
     try:
-        found = value.as_py()
+        cell = value.as_py()
     except UnicodeDecodeError as error:
         raise TableError(
             f"{place}: column {column!r} holds text that is not UTF-8. "
             "Write it again as UTF-8 strings."
         ) from error
-    if found is None:
+    if cell is None:
         raise TableError(
             f"{place}: column {column!r} is null where a value was expected. "
             "Fill it, or leave the row out."
         )
-    return str(found)
+    return str(cell)

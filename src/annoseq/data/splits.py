@@ -1,7 +1,7 @@
-"""A seeded split of the pairs in two parts: the same on every machine and Python version.
+"""Seeded split into training and validation rows, by row or by document.
 
-Rows, or documents, are ranked by a hash of the seed and their own name, not drawn from a
-generator of random numbers, whose sequence belongs to a library's version.
+The split is the same on every machine and Python version: rows, or documents, are ranked by a hash
+of the seed and their name, not drawn from a random number generator.
 """
 
 from __future__ import annotations
@@ -17,16 +17,15 @@ if TYPE_CHECKING:
     from annoseq.data.pairs import TextPair
 
 SplitBy = Literal["auto", "row", "document"]
-"""What stays together: nothing (row), the rows of a document, or (auto) the rows of a
-document where the pairs have at least two."""
+"""Unit of the split: row, document, or auto: document where the pairs have at least two."""
 
 
 def split_rows(
     pairs: Sequence[TextPair], *, share: float, by: SplitBy, seed: int
 ) -> tuple[list[int], list[int]]:
-    """Choose which pairs train and which validate; return the indices of both, in order.
+    """Return the indices of the training and of the validation pairs, in order.
 
-    `share` is the part of the rows that validate; neither part is ever empty. Split by document,
+    `share` is the share of validation rows; neither part is ever empty. Split by document,
     no document is in both parts, a document is taken if that brings the share nearer, and a
     row without a document stands alone.
 
@@ -44,7 +43,7 @@ def split_rows(
             "Add rows, or give validation pairs with --valid."
         )
     groups = _groups(pairs, by)
-    chosen = _choose(groups, wanted=share * len(pairs), seed=seed)
+    chosen = _choose(groups, target=share * len(pairs), seed=seed)
     train = [row for row in range(len(pairs)) if row not in chosen]
     return train, sorted(chosen)
 
@@ -58,13 +57,13 @@ def _groups(pairs: Sequence[TextPair], by: SplitBy) -> dict[str | int, list[int]
             documents.setdefault(key, []).append(index)
         named = sum(isinstance(key, str) for key in documents)
         if by == "document":
-            _refuse(named=named, groups=len(documents))
+            _check_documents(named=named, groups=len(documents))
         if by == "document" or named >= 2:
             return documents
     return {index: [index] for index in range(len(pairs))}
 
 
-def _refuse(*, named: int, groups: int) -> None:
+def _check_documents(*, named: int, groups: int) -> None:
     if not named:
         raise PairsError(
             "the pairs have no documents to split by. "
@@ -77,12 +76,12 @@ def _refuse(*, named: int, groups: int) -> None:
         )
 
 
-def _choose(groups: dict[str | int, list[int]], *, wanted: float, seed: int) -> set[int]:
-    """Take, in the order of their hashes, the groups that bring the rows nearer to `wanted`."""
+def _choose(groups: dict[str | int, list[int]], *, target: float, seed: int) -> set[int]:
+    """Take, in the order of their hashes, the groups that bring the rows nearer to `target`."""
     ranked = [groups[key] for key in sorted(groups, key=lambda key: _rank(seed, key))]
     chosen: set[int] = set()
     for rows in ranked[:-1]:  # one is left to train on
-        if abs(len(chosen) + len(rows) - wanted) < abs(len(chosen) - wanted):
+        if abs(len(chosen) + len(rows) - target) < abs(len(chosen) - target):
             chosen.update(rows)
     smallest = min(ranked, key=len)
     return chosen or set(smallest)

@@ -24,12 +24,12 @@ _BUFFER = 1 << 16
 
 
 def is_standard_input(source: str | Path) -> bool:
-    """Tell whether `source` is `-`."""
+    """Return True if `source` is `-`."""
     return str(source) == "-"
 
 
 def source_name(source: str | Path) -> str:
-    """Name `source` as messages name it."""
+    """Return the name of `source` in messages."""
     return "standard input" if is_standard_input(source) else str(source)
 
 
@@ -65,27 +65,27 @@ def open_source(source: str | Path) -> Iterator[io.BufferedReader]:
 
 
 def _decompressed(stream: io.BufferedReader) -> io.BufferedReader:
-    """Look at the first bytes, put them back, and unpack if they say gzip."""
+    """Return the stream, decompressed if it begins as gzip does."""
     if stream.seekable():
         start = stream.tell()
         head = stream.read(len(_GZIP_MAGIC))
         stream.seek(start)
     else:
         head = stream.read(len(_GZIP_MAGIC))
-        rejoined = cast("io.RawIOBase", _Rejoined(head, stream))
-        stream = io.BufferedReader(rejoined, _BUFFER)
+        prefixed = cast("io.RawIOBase", _PrefixedStream(head, stream))
+        stream = io.BufferedReader(prefixed, _BUFFER)
     if head != _GZIP_MAGIC:
         return stream
     unpacked = cast("io.RawIOBase", gzip.GzipFile(fileobj=stream))
     return io.BufferedReader(unpacked, _BUFFER)
 
 
-class _Rejoined(io.RawIOBase):
-    """A stream that cannot go back, with bytes that were read from it put back in front."""
+class _PrefixedStream(io.RawIOBase):
+    """An unseekable stream with the bytes that were read from it in front again."""
 
-    def __init__(self, head: bytes, rest: io.BufferedReader) -> None:
+    def __init__(self, head: bytes, stream: io.BufferedReader) -> None:
         self._head = head
-        self._rest = rest
+        self._stream = stream
 
     def readable(self) -> bool:
         return True
@@ -93,23 +93,23 @@ class _Rejoined(io.RawIOBase):
     def readinto(self, buffer: WriteableBuffer) -> int:
         view = memoryview(buffer).cast("B")
         # read1: whatever a pipe has now, so that its first rows need not wait for its last.
-        piece = self._head[: len(view)] or self._rest.read1(len(view))
+        piece = self._head[: len(view)] or self._stream.read1(len(view))
         self._head = self._head[len(view) :]
         view[: len(piece)] = piece
         return len(piece)
 
 
-_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_UTF16_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class Utf8Lines:
-    r"""Iterates over lines that end in LF, decoded one by one; a byte order mark is dropped.
+    r"""Iterator over UTF-8 lines that end in LF; a byte order mark is dropped.
 
     Only LF ends a line: no UTF-8 character holds that byte, and carriage returns may be data.
-    Each line is decoded by itself, so an error's place is exact however far into the file it is.
-    `row` is kept by the table's reader: the row being read from 1, 0 for the header.
-    `number` is how many lines were read. A line that is not UTF-8 is passed on with its bad bytes
-    as lone surrogates, and waits as a fault for the reader to `take`.
+    Each line is decoded by itself, so that the offset of a bad byte is exact.
+    `row` is set by the reader of the table: the row being read, counted from 1, 0 for the header.
+    `number` is the number of lines read. A line that is not UTF-8 is yielded with its bad bytes as
+    lone surrogates; `take_error` then returns the error.
     """
 
     def __init__(self, stream: io.BufferedReader, name: str, *, row: int) -> None:
@@ -117,7 +117,7 @@ class Utf8Lines:
         self._name = name
         self.row = row
         self.number = 0
-        self._fault: TableError | None = None
+        self._error: TableError | None = None
 
     def __iter__(self) -> Iterator[str]:
         offset = 0
@@ -126,23 +126,23 @@ class Utf8Lines:
             try:
                 text = line.decode()
             except UnicodeDecodeError as error:
-                self._fault = self._fault or self._not_utf8(line, error.start, offset)
+                self._error = self._error or self._not_utf8(line, error.start, offset)
                 text = line.decode(errors="surrogateescape")
             offset += len(line)
             yield text.removeprefix("\ufeff") if self.number == 1 else text
 
-    def take_fault(self) -> TableError | None:
-        """Return what is wrong with the lines read since the last call, if anything."""
-        fault, self._fault = self._fault, None
-        return fault
+    def take_error(self) -> TableError | None:
+        """Return the first error of the lines read since the last call, or None."""
+        error, self._error = self._error, None
+        return error
 
     def place(self, line: int | None = None) -> str:
-        """Name the table, the row being read, and `line` (the last one read if not given)."""
+        """Return the place for a message: table, row and `line` (by default the last one read)."""
         row = f"row {self.row}" if self.row else "the header"
         return f"{self._name}: {row} (line {line or self.number})"
 
     def _not_utf8(self, line: bytes, start: int, offset: int) -> TableError:
-        is_utf16 = offset == 0 and line.startswith(_UTF16_MARKS)
+        is_utf16 = offset == 0 and line.startswith(_UTF16_BOMS)
         hint = "It begins like UTF-16: save" if is_utf16 else "Save"
         return TableError(
             f"{self.place()}: found the byte 0x{line[start]:02X} at offset {offset + start} "
@@ -151,7 +151,6 @@ class Utf8Lines:
 
 
 _ZIP = b"PK\x03\x04"
-_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _LONGEST_NAME = (
     200  # bytes; file systems take 255, of which a suffix and a temporary name need some
 )
@@ -173,28 +172,31 @@ def read_bytes(path: Path) -> bytes:
     return data
 
 
-def read_text(path: Path, *, keep_mark: bool = False) -> str:
-    """Read a whole text with its line ends; a byte order mark is dropped unless it is to be kept.
+def read_text(path: Path, *, keep_bom: bool = False, allow_nul: bool = False) -> str:
+    """Read a whole text with its line ends, without a byte order mark unless `keep_bom`.
+
+    `path` may be `-` for standard input.
 
     Raises:
-        FormatError: it cannot be read, is not UTF-8, or holds a NUL character.
+        FormatError: it cannot be read, is not UTF-8, or holds a NUL character without `allow_nul`.
     """
+    name = source_name(path)
     data = read_bytes(path)
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
-        hint = "It begins like UTF-16: save" if data.startswith(_UTF16) else "Save"
+        hint = "It begins like UTF-16: save" if data.startswith(_UTF16_BOMS) else "Save"
         raise FormatError(
-            f"{path}: line {data.count(10, 0, error.start) + 1}: found the byte "
+            f"{name}: line {data.count(10, 0, error.start) + 1}: found the byte "
             f"0x{data[error.start]:02X} at offset {error.start}, which is not UTF-8 text. "
             f"{hint} the file as UTF-8."
         ) from error
-    if (at := text.find("\x00")) >= 0:
+    if not allow_nul and (at := text.find("\x00")) >= 0:
         raise FormatError(
-            f"{path}: line {text.count(chr(10), 0, at) + 1}: found a NUL character at character "
+            f"{name}: line {text.count(chr(10), 0, at) + 1}: found a NUL character at character "
             f"{at}, which no text has. Name a file of text, or remove it."
         )
-    return text if keep_mark else text.removeprefix("\ufeff")
+    return text if keep_bom else text.removeprefix("\ufeff")
 
 
 def read_lines(path: Path) -> list[str]:
@@ -213,28 +215,28 @@ def read_lines(path: Path) -> list[str]:
     return lines
 
 
-def files_of(source: Path, suffix: str) -> dict[str, Path]:
-    """Return the files with a suffix in a folder and below it, each by the id of its document.
+def find_files(source: Path, suffix: str) -> dict[str, Path]:
+    """Return the files with a suffix in a folder and below it, by the id of their document.
 
-    The id is the path within the folder without the suffix, in whose order they come. A file
-    stands for itself.
+    The id is the path within the folder without the suffix; the files are in its order. If `source`
+    is a file, it is the only one.
 
     Raises:
         FormatError: there is no such file or folder, or no such file in it, or a name that is not
             UTF-8.
     """
     if source.is_file():
-        return {_named(source.name, suffix): source}
+        return {_document_id(source.name, suffix): source}
     if not source.is_dir():
         raise FormatError(f"{source}: there is no such file or folder. Check its name.")
     paths = (p for p in source.rglob(f"*{suffix}") if p.is_file() and p.name[0] != ".")
-    found = {_named(p.relative_to(source).as_posix(), suffix): p for p in sorted(paths)}
-    if not found:
+    files = {_document_id(p.relative_to(source).as_posix(), suffix): p for p in sorted(paths)}
+    if not files:
         raise FormatError(f"{source}: there is no {suffix} file in this folder or below it.")
-    return found
+    return files
 
 
-def _named(name: str, suffix: str) -> str:
+def _document_id(name: str, suffix: str) -> str:
     try:
         name.encode()
     except UnicodeEncodeError as error:
@@ -243,16 +245,16 @@ def _named(name: str, suffix: str) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text as it is, and the folders that lead to it."""
+    """Write a text as UTF-8, and make the folders of its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(text.encode())
 
 
-def file_for(folder: Path, document: str, suffix: str) -> Path:
-    """Return the file for a document's id below a folder.
+def document_path(folder: Path, document: str, suffix: str) -> Path:
+    """Return the path of a document's file below a folder.
 
     Raises:
-        FormatError: the id cannot be a file's name, or would lie elsewhere.
+        FormatError: the id cannot be a file name, or its path would leave the folder.
     """
     if not _is_file_name(document):
         raise FormatError(

@@ -1,4 +1,4 @@
-"""Tables in and out: CSV, TSV, JSONL and Parquet, streamed row by row.
+"""Reading and writing of tables: CSV, TSV, JSONL and Parquet, streamed row by row.
 
 Reading holds one row (of Parquet, a few) in memory, whatever the table's size. Every field is
 text and survives unchanged; a table that does not allow that is an error, never a guess.
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, cast, get_args
 from annoseq.atomic_io import atomic_file
 from annoseq.data.csv_table import read_csv, write_csv
 from annoseq.data.jsonl_table import read_jsonl, write_jsonl
-from annoseq.data.rows import ColumnSelection, TableFormat, TableRow
 from annoseq.data.streams import is_standard_input, open_source, source_name
+from annoseq.data.table_rows import ColumnSelection, TableFormat, TableRow
 from annoseq.errors import OptionError, TableError
 
 if TYPE_CHECKING:
@@ -50,16 +50,18 @@ def read_rows(
     unless `format` says otherwise. `columns` must be there and hold texts; so must `keys`, which
     may also hold whole numbers (in JSONL and Parquet, which tell them from text); `optional` ones
     are like `keys`, but are left out of every row where the table does not have them. With
-    `on_bad`, a row that cannot be read is told to it and left out; the others keep their numbers.
+    `on_bad`, it is called with the error of a row that cannot be read, and the row is left out; the
+    others keep their numbers.
 
     Raises:
         OptionError: `format` is none of the known ones.
         TableError: the table cannot be read, has no rows, lacks a column, or has a row that
             is not well-formed (most are raised when that row is reached).
     """
-    chosen = "csv" if is_standard_input(source) and format is None else table_format(source, format)
-    wanted = ColumnSelection(tuple(columns), tuple(keys), tuple(optional))
-    return _rows(source, wanted, chosen, on_bad)
+    if format is None and is_standard_input(source):
+        format = "csv"  # noqa: A001
+    selection = ColumnSelection(tuple(columns), tuple(keys), tuple(optional))
+    return _rows(source, selection, table_format(source, format), on_bad)
 
 
 def write_rows(
@@ -101,14 +103,14 @@ def write_rows(
 
 def _rows(
     source: str | Path,
-    wanted: ColumnSelection,
+    selection: ColumnSelection,
     chosen: TableFormat,
     on_bad: Callable[[TableError], None] | None,
 ) -> Iterator[TableRow]:
     name = source_name(source)
     is_empty = True
     with open_source(source) as stream:
-        for row in _reader(stream, name, wanted, chosen):
+        for row in _reader(stream, name, selection, chosen):
             is_empty = False
             if isinstance(row, TableRow):
                 yield row
@@ -121,15 +123,15 @@ def _rows(
 
 
 def _reader(
-    stream: io.BufferedReader, name: str, wanted: ColumnSelection, chosen: TableFormat
+    stream: io.BufferedReader, name: str, selection: ColumnSelection, chosen: TableFormat
 ) -> Iterator[TableRow | TableError]:
     if chosen == "parquet":
         from annoseq.data.parquet_table import read_parquet
 
-        return read_parquet(stream, name, wanted)
+        return read_parquet(stream, name, selection)
     if chosen == "jsonl":
-        return read_jsonl(stream, name, wanted)
-    return read_csv(stream, name, wanted, delimiter=_DELIMITERS[chosen])
+        return read_jsonl(stream, name, selection)
+    return read_csv(stream, name, selection, delimiter=_DELIMITERS[chosen])
 
 
 def table_format(path: str | Path, named: TableFormat | None = None) -> TableFormat:

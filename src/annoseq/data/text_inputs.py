@@ -1,4 +1,4 @@
-"""Texts to annotate, one after the other: from a table, a file, a folder or standard input."""
+"""Input texts for annotation: streamed from a table, a file, a folder or standard input."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import re
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from annoseq.config import DOCUMENT_COLUMN, OFFSET_COLUMN
-from annoseq.data.streams import is_standard_input, open_source, source_name
+from annoseq.data.streams import is_standard_input, read_text, source_name
 from annoseq.data.tables import read_rows, table_format
-from annoseq.errors import OptionError, TableError
+from annoseq.errors import FormatError, OptionError, TableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from annoseq.data.rows import TableFormat, TableRow
+    from annoseq.data.table_rows import TableFormat, TableRow
 
 InputFormat = Literal["text", "csv", "tsv", "jsonl", "parquet"]
 
@@ -22,9 +22,9 @@ _OFFSET = re.compile("[0-9]{1,18}")
 
 
 class InputText(NamedTuple):
-    """A text and what it is called: its row's number, or its file's path in the folder.
+    """A text with its id: the number of its row, or the path of its file in the folder.
 
-    A row may also say which document it is from, and where it begins in it, in code points.
+    `document` and `start` (its offset there, in code points) are those of a row that has them.
     """
 
     id: str
@@ -34,11 +34,11 @@ class InputText(NamedTuple):
 
 
 def is_text_input(source: Path, format_: InputFormat | None) -> bool:
-    """Tell whether `source` is whole texts (a .txt file, a folder of them, a pipe), not a table.
+    """Return True if `source` is whole texts (a .txt file, a folder of them, a pipe), not a table.
 
     Raises:
         TableError: there is no such file or folder.
-        OptionError: neither `format_` nor the file's name tells.
+        OptionError: neither `format_` nor the name of the file says which.
     """
     if format_ is not None:
         return format_ == "text"
@@ -64,22 +64,24 @@ def read_texts(
 ) -> Iterator[InputText]:
     """Read texts lazily.
 
-    A folder's `.txt` files come in the order of their paths. With `on_bad`, a row or file that
-    cannot be read is told to it and left out.
+    A folder's `.txt` files come in the order of their paths. With `on_bad`, it is called with the
+    error of a row or file that cannot be read, which is left out.
 
     Raises:
         TableError: a row or a file cannot be read.
-        OptionError: a folder without `.txt` files, or a name that does not tell what it is.
+        OptionError: a folder without `.txt` files, or a name that does not say what it is.
     """
     if not is_text_input(source, format_):
-        kept = [name for name in (DOCUMENT_COLUMN, OFFSET_COLUMN) if name != column]
+        optional = [name for name in (DOCUMENT_COLUMN, OFFSET_COLUMN) if name != column]
         table = _table_format(format_)
-        for row in read_rows(source, columns=[column], optional=kept, format=table, on_bad=on_bad):
-            yield _of_row(row, column)
+        for row in read_rows(
+            source, columns=[column], optional=optional, format=table, on_bad=on_bad
+        ):
+            yield _from_row(row, column)
         return
     for path, name in _text_files(source):
         try:
-            yield InputText(_checked(name), _read_text(path))
+            yield InputText(_check_name(name), _read_text(path))
         except TableError as error:
             if on_bad is None:
                 raise
@@ -87,7 +89,7 @@ def read_texts(
 
 
 def count_texts(source: Path, *, column: str, format_: InputFormat | None = None) -> int | None:
-    """Count the texts of a source that can be read twice, for a progress bar."""
+    """Return the number of texts, for a progress bar, or None if they can be read only once."""
     if is_standard_input(source):
         return None
     if is_text_input(source, format_):
@@ -97,7 +99,7 @@ def count_texts(source: Path, *, column: str, format_: InputFormat | None = None
     return sum(1 for _ in rows)
 
 
-def _of_row(row: TableRow, column: str) -> InputText:
+def _from_row(row: TableRow, column: str) -> InputText:
     text = InputText(str(row.number), row.values[column])
     if column == DOCUMENT_COLUMN or not (document := row.values.get(DOCUMENT_COLUMN)):
         return text
@@ -114,15 +116,15 @@ def _table_format(format_: InputFormat | None) -> TableFormat | None:
 def _text_files(source: Path) -> list[tuple[Path, str]]:
     if not source.is_dir():
         return [(source, source_name(source))]
-    found = sorted(
+    paths = sorted(
         path for path in source.rglob("*") if path.suffix.lower() == ".txt" and path.is_file()
     )
-    if not found:
+    if not paths:
         raise OptionError(f"{source}: there is no .txt file in this folder or below it.")
-    return [(path, path.relative_to(source).as_posix()) for path in found]
+    return [(path, path.relative_to(source).as_posix()) for path in paths]
 
 
-def _checked(name: str) -> str:
+def _check_name(name: str) -> str:
     try:
         name.encode()
     except UnicodeEncodeError as error:
@@ -132,13 +134,7 @@ def _checked(name: str) -> str:
 
 def _read_text(path: Path) -> str:
     """Read a whole text as it is: line ends and a byte order mark are part of it."""
-    name = source_name(path)
-    with open_source(path) as stream:
-        data = stream.read()
     try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        raise TableError(
-            f"{name}: found the byte 0x{data[error.start]:02X} at offset {error.start}, which is "
-            "not UTF-8 text. Save the text as UTF-8."
-        ) from error
+        return read_text(path, keep_bom=True, allow_nul=True)
+    except FormatError as error:
+        raise TableError(str(error)) from error

@@ -9,7 +9,7 @@ from pydantic import field_validator
 
 from annoseq.data.markup import is_label
 from annoseq.deid.redaction import DetectedSpan
-from annoseq.tokenization.regex_patterns import RegexPattern, matches, read_regex_patterns
+from annoseq.tokenization.regex_patterns import RegexPattern, find_matches, read_regex_patterns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,7 +47,7 @@ class CustomPattern:
         Raises:
             OptionError: matching takes longer than `seconds`.
         """
-        for start, end in matches(
+        for start, end in find_matches(
             self.expression, text, name=self.name, where=where, seconds=seconds
         ):
             yield DetectedSpan(start, end, self.label, source="pattern")

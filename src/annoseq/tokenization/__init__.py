@@ -1,1 +1,1 @@
-"""Tokens with offsets, vocabularies, datasets, and batches of like length."""
+"""Tokenizers, vocabularies, datasets, lexicon features and batches."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class TokenSpan(NamedTuple):
-    """Tokens `first` to `last` (excluded), the label's number, and the log-probability."""
+    """Tokens `first` to `last` (excluded), the number of the label, and the log-probability."""
 
     first: int
     last: int
@@ -52,7 +52,7 @@ def spans_to_bioes(
     labels: Mapping[str, int],
     self_nested: Collection[str] = (),
 ) -> list[tuple[int, ...]]:
-    """Return the tags of each token, one for each level, from spans in opening order.
+    """Encode spans (in opening order) as the BIOES tags of each token, one for each level.
 
     A span is left out that lies deeper than there are levels, has another label, or lies in one
     with its own label, unless that is `self_nested`: a tagger cannot find it.
@@ -64,34 +64,34 @@ def spans_to_bioes(
     """
     table = [[0] * levels for _ in range(tokens)]
     opened: list[AlignedSpan] = []
-    for cover in aligned_spans:
-        while opened and opened[-1].last <= cover.first:
+    for span in aligned_spans:
+        while opened and opened[-1].last <= span.first:
             opened.pop()
-        is_twice = bool(opened) and opened[-1].label == cover.label not in self_nested
-        if cover.label not in labels or is_twice:
+        is_twice = bool(opened) and opened[-1].label == span.label not in self_nested
+        if span.label not in labels or is_twice:
             continue  # those within it take its level
-        opened.append(cover)
+        opened.append(span)
         level = len(opened) - 1
         if level < levels:
-            for place in range(cover.first, cover.last):
-                kind = _kind(place, cover)
-                table[place][level] = 1 + kind * len(labels) + labels[cover.label]
+            for place in range(span.first, span.last):
+                kind = _kind(place, span)
+                table[place][level] = 1 + kind * len(labels) + labels[span.label]
     return [tuple(row) for row in table]
 
 
-def _kind(place: int, cover: AlignedSpan) -> int:
-    if cover.last - cover.first == 1:
+def _kind(place: int, span: AlignedSpan) -> int:
+    if span.last - span.first == 1:
         return _SINGLE
-    if place == cover.first:
+    if place == span.first:
         return _BEGIN
-    return _END if place == cover.last - 1 else _INSIDE
+    return _END if place == span.last - 1 else _INSIDE
 
 
 def bioes_to_token_spans(tags: Tensor, *, labels: int) -> Tensor:
-    """Return the spans (N, 4) of tags (B, T): row, first and last token, label; by row and place.
+    """Decode tags (B, T) to spans (N, 4): row, first and last token, label; by row and position.
 
-    The tags must be those of whole spans, as a `Chain` finds them: then the n-th that begins is
-    the n-th that ends.
+    The tags must be those of whole spans, as a CRF finds them: then the n-th that begins is the
+    n-th that ends.
     """
     labels = max(labels, 1)  # a model may have been trained on rows without a span
     kinds = torch.where(tags > 0, (tags - 1) // labels, -1)
@@ -108,13 +108,13 @@ def token_spans_to_text(
     *,
     labels: Sequence[str],
 ) -> list[Span]:
-    """Return the places of spans in their text, in the same order, with probabilities.
+    """Convert token spans to spans of the text, in the same order, with probabilities.
 
     White space at the edges of a span is left out, and so is a span of nothing else.
     """
-    found = []
+    text_spans = []
     for first, last, label, score in spans:
         span = tighten(text, Span(offsets[first][0], offsets[last - 1][1], labels[label]))
         if not text[span.start : span.end].isspace():
-            found.append(replace(span, score=exp(score)))
-    return found
+            text_spans.append(replace(span, score=exp(score)))
+    return text_spans

@@ -217,7 +217,7 @@ class Dataset:
                 f"this is annoseq {__version__}). Prepare the data again with `annoseq prepare`."
             ) from error
         except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else str(error)
+            reason = (isinstance(error, OSError) and error.strerror) or str(error)
             name = Path(error.filename).name + ": " if isinstance(error, OSError) else ""
             raise DatasetError(
                 f"{folder}: {name}{reason}. Prepare the data again with `annoseq prepare`."

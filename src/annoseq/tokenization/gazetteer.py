@@ -1,8 +1,9 @@
-"""What a user's own lists and patterns say of tokens: features whose weight is learned.
+"""Gazetteer: features of tokens that match a user's lexicons and regular expressions.
 
-A list has an entry in each line: names, places, drugs. An entry is found as whole tokens, whatever
-their case and the white space between them, the longest where several begin. A pattern is a regular
-expression; the tokens that it covers are marked.
+A lexicon has an entry in each line: names, places, drugs. Entries are matched as whole tokens,
+whatever their case and the white space between them; of entries that begin at the same token the
+longest matches. A pattern is a regular expression, which gives a feature to the tokens that it
+matches. The weights of the features are learned.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from annoseq.errors import OptionError
 from annoseq.tokenization.pretokenizer import core_start
-from annoseq.tokenization.regex_patterns import RegexPattern, matches, read_regex_patterns
+from annoseq.tokenization.regex_patterns import RegexPattern, find_matches, read_regex_patterns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LexiconFeatures:
-    """Files of the user's own knowledge: lists, and patterns."""
+    """Files of lexicons, and of regular expressions."""
 
     lexicons: Sequence[Path] = ()
     patterns: Path | None = None
@@ -39,7 +40,7 @@ class LexiconFeatures:
         """Read the files; `tokenize` splits a text into tokens.
 
         Raises:
-            OptionError: a file cannot be read, or two lists have the same name.
+            OptionError: a file cannot be read, or two lexicons have the same name.
         """
         lists: dict[str, tuple[str, ...]] = {}
         for path in self.lexicons:
@@ -47,7 +48,7 @@ class LexiconFeatures:
                 raise OptionError(
                     f"--lexicon {path}: there is another list named {path.stem}. Rename one."
                 )
-            lists[path.stem] = read_list(path, tokenize=tokenize)
+            lists[path.stem] = read_lexicon(path, tokenize=tokenize)
         return LexiconMatcher(
             lists=lists, patterns={} if self.patterns is None else read_patterns(self.patterns)
         )
@@ -57,7 +58,7 @@ _SEPARATOR = "\x1f"
 
 
 class LexiconMatcher(BaseModel):
-    """Lists (each as token sequences, case folded) and patterns, by name."""
+    """Lexicons (entries as token sequences, case folded) and patterns, by name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, ignored_types=(cached_property,))
 
@@ -70,27 +71,27 @@ class LexiconMatcher(BaseModel):
     def match(
         self, text: str, tokens: Sequence[str], offsets: Sequence[tuple[int, int]]
     ) -> list[tuple[str, ...]]:
-        """Return the marks of each token: the lists and patterns it is found by, and where in them.
+        """Return the features of each token: lexicon or pattern, and position in the match.
 
         Raises:
             OptionError: a pattern takes too long.
         """
-        found: list[list[str]] = [[] for _ in tokens]
+        features: list[list[str]] = [[] for _ in tokens]
         if self.lists:
-            filled = [place for place, token in enumerate(tokens) if not token.isspace()]
-            words = [fold(tokens[place]) for place in filled]
-            for name, first, last in self._listed(words):
-                _mark(found, [filled[i] for i in range(first, last)], f"list {name}")
+            indices = [index for index, token in enumerate(tokens) if not token.isspace()]
+            words = [fold(tokens[index]) for index in indices]
+            for name, first, last in self._match_lexicons(words):
+                _add_features(features, [indices[i] for i in range(first, last)], f"list {name}")
         if self.patterns:
             cores = [core_start(text, start, end) for start, end in offsets]
             ends = [end for _, end in offsets]
-            for name, start, end in self._matched(text):
-                places = range(bisect_right(ends, start), bisect_left(cores, end))
-                _mark(found, places, f"pattern {name}")
-        return [tuple(one) for one in found]
+            for name, start, end in self._match_patterns(text):
+                matched = range(bisect_right(ends, start), bisect_left(cores, end))
+                _add_features(features, matched, f"pattern {name}")
+        return [tuple(token_features) for token_features in features]
 
     @cached_property
-    def _matchers(self) -> dict[str, AhoCorasick]:
+    def _automata(self) -> dict[str, AhoCorasick]:
         from ahocorasick_rs import AhoCorasick, MatchKind
 
         return {
@@ -103,46 +104,47 @@ class LexiconMatcher(BaseModel):
         }
 
     @cached_property
-    def _expressions(self) -> dict[str, Any]:
-        return {name: one.compile() for name, one in self.patterns.items()}
+    def _compiled_patterns(self) -> dict[str, Any]:
+        return {name: pattern.compile() for name, pattern in self.patterns.items()}
 
-    def _listed(self, words: Sequence[str]) -> Iterator[tuple[str, int, int]]:
-        """Yield a list's name and the words `first` to `last` (excluded) that it holds."""
+    def _match_lexicons(self, words: Sequence[str]) -> Iterator[tuple[str, int, int]]:
+        """Yield the name of a lexicon and the words `first` to `last` (excluded) of an entry."""
         # Two separators between words: a match takes one at each end, and leaves the next its own.
         text = "".join(f"{_SEPARATOR}{word}{_SEPARATOR}" for word in words)
-        starts = {}
-        place = 0
+        word_at = {}
+        position = 0
         for number, word in enumerate(words):
-            starts[place] = number
-            place += len(word) + 2
-        starts[place] = len(words)
-        for name, matcher in self._matchers.items():
-            for _, start, end in matcher.find_matches_as_indexes(text):
-                yield name, starts[start], starts[end]
+            word_at[position] = number
+            position += len(word) + 2
+        word_at[position] = len(words)
+        for name, automaton in self._automata.items():
+            for _, start, end in automaton.find_matches_as_indexes(text):
+                yield name, word_at[start], word_at[end]
 
-    def _matched(self, text: str) -> Iterator[tuple[str, int, int]]:
-        for name, expression in self._expressions.items():
-            for start, end in matches(expression, text, name=name):
+    def _match_patterns(self, text: str) -> Iterator[tuple[str, int, int]]:
+        for name, pattern in self._compiled_patterns.items():
+            for start, end in find_matches(pattern, text, name=name):
                 yield name, start, end
 
 
-def _mark(found: Sequence[list[str]], places: Sequence[int], name: str) -> None:
-    """Mark tokens with how they lie in a match."""
-    for rank, place in enumerate(places):
-        if len(places) == 1:
-            kind = "single"
+def _add_features(features: Sequence[list[str]], matched: Sequence[int], name: str) -> None:
+    """Add a feature to the tokens of a match: the name, and the position as in BIES."""
+    for rank, index in enumerate(matched):
+        if len(matched) == 1:
+            position = "single"
         else:
-            kind = "begin" if rank == 0 else "end" if rank == len(places) - 1 else "inside"
-        found[place].append(f"{name} {kind}")
+            last = len(matched) - 1
+            position = "begin" if rank == 0 else "end" if rank == last else "inside"
+        features[index].append(f"{name} {position}")
 
 
 def fold(token: str) -> str:
-    """Return a token without the space before it, whatever its case."""
+    """Return a token case folded, without the space before it."""
     return token.removeprefix(" ").casefold() or token
 
 
-def read_list(path: Path, *, tokenize: Callable[[str], Sequence[str]]) -> tuple[str, ...]:
-    """Read a list, an entry in each line; `tokenize` splits a text into tokens.
+def read_lexicon(path: Path, *, tokenize: Callable[[str], Sequence[str]]) -> tuple[str, ...]:
+    """Read a lexicon, an entry in each line; `tokenize` splits a text into tokens.
 
     Raises:
         OptionError: the file cannot be read, or has no entry.
@@ -155,23 +157,23 @@ def read_list(path: Path, *, tokenize: Callable[[str], Sequence[str]]) -> tuple[
         ) from error
     except OSError as error:
         raise OptionError(f"--lexicon {path} cannot be read: {error.strerror}.") from error
-    entries = (_entry(tokenize(line)) for line in lines)
-    found = tuple(sorted({entry for entry in entries if entry}))
-    if not found:
+    entries = (_fold_entry(tokenize(line)) for line in lines)
+    lexicon = tuple(sorted({entry for entry in entries if entry}))
+    if not lexicon:
         raise OptionError(f"--lexicon {path} has no entry. Write one in each line.")
-    return found
+    return lexicon
 
 
-def _entry(tokens: Iterable[str]) -> str:
+def _fold_entry(tokens: Iterable[str]) -> str:
     words = [fold(token) for token in tokens if not token.isspace()]
     return f"{_SEPARATOR}{_SEPARATOR}".join(words)
 
 
 def read_patterns(path: Path) -> dict[str, RegexPattern]:
-    """Read named patterns from a TOML file: for each a table with its `pattern`.
+    """Read named patterns from a TOML file, which has a table with a `pattern` for each.
 
     Raises:
-        OptionError: the file cannot be read, or a pattern makes no sense.
+        OptionError: the file cannot be read, or a pattern is not valid.
     """
     example = "pattern = 'EXPRESSION', and ignore_case = true if you like"
     return read_regex_patterns(path, RegexPattern, option="--patterns", example=example)

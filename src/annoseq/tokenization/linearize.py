@@ -1,7 +1,6 @@
-"""The target of the annotate task: the source's own tokens, with tags as tokens between them.
+"""Linearisation: spans aligned to tokens, and targets of source tokens with tags between them.
 
-The annotated string itself is never cut into tokens, so a tag can be split neither from its
-braces nor glued to a word.
+The annotated string itself is never tokenized, so that a tag is always one token.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class AlignedSpan(NamedTuple):
-    """The tokens `first` to `last` (excluded) that a span covers."""
+    """The tokens `first` to `last` (excluded) of a span, and its label."""
 
     first: int
     last: int
@@ -42,15 +41,16 @@ class TokenizedPair(NamedTuple):
 def align_to_tokens(
     text: str, offsets: Sequence[tuple[int, int]], spans: Iterable[Span]
 ) -> tuple[list[AlignedSpan], int]:
-    """Find the tokens of each span, in opening order, and how many spans end within a token.
+    """Return the tokens of each span, in opening order, and the number of misaligned spans.
 
-    A span that cuts a token is widened to all of it. Where that would make it overlap the span
-    before it, it begins after that one; a span with no token left is dropped and counted.
+    A span that ends within a token is misaligned, and widened to all of it. Where that would make
+    it overlap the span before it, it begins after that one; a span with no token left is dropped
+    and counted.
     """
     cores = [core_start(text, start, end) for start, end in offsets]
     ends = [end for _, end in offsets]
     blank = [text[start:end].isspace() for start, end in offsets]
-    found: list[AlignedSpan] = []
+    aligned: list[AlignedSpan] = []
     misaligned = 0
     for span in spans:
         first, last = bisect_right(ends, span.start), bisect_left(cores, span.end)
@@ -60,24 +60,24 @@ def align_to_tokens(
             last -= 1
         fits = first < last and cores[first] >= span.start and ends[last - 1] <= span.end
         misaligned += not fits
-        first = _apart(first, last, found)
+        first = _move_past_crossed(first, last, aligned)
         while first < last and blank[first]:
             first += 1
         if first < last:
-            found.append(AlignedSpan(first, last, span.label))
-    return found, misaligned
+            aligned.append(AlignedSpan(first, last, span.label))
+    return aligned, misaligned
 
 
-def _apart(first: int, last: int, found: Sequence[AlignedSpan]) -> int:
+def _move_past_crossed(first: int, last: int, spans: Sequence[AlignedSpan]) -> int:
     """Move `first` past every earlier span that would be crossed."""
-    for earlier in found:
+    for earlier in spans:
         if earlier.first <= first < earlier.last < last:
             first = earlier.last
     return first
 
 
 def linearize(tokens: Sequence[str], aligned_spans: Iterable[AlignedSpan]) -> list[str]:
-    """Put the tags of `aligned_spans` (in opening order) between tokens.
+    """Return the tokens with the tags of spans (in opening order) between them.
 
     >>> linearize(["Dr", ".", " Ames", ":"], [AlignedSpan(2, 3, "NAME")])
     ['Dr', '.', '{{NAME}}', ' Ames', '{{/NAME}}', ':']
@@ -95,7 +95,7 @@ def linearize(tokens: Sequence[str], aligned_spans: Iterable[AlignedSpan]) -> li
 
 
 def delinearize(tokens: Iterable[str], *, tags: Collection[str]) -> str:
-    """Write tokens, some of them `tags`, as annotated text, whether or not it is well nested.
+    """Join tokens, some of them `tags`, to annotated text, well nested or not.
 
     The space that a token carries goes before the tags that open in front of it.
 
@@ -120,10 +120,10 @@ def delinearize(tokens: Iterable[str], *, tags: Collection[str]) -> str:
 
 
 def move_spaces(words: Sequence[str], *, back: bool = False) -> list[str]:
-    """Let the word after opening tags carry the space that stands before them, or move it `back`.
+    """Move the space before opening tags to the word after them, or `back`.
 
-    So a word is the same token inside of tags and without them. No two texts become alike: a
-    space that does follow the tags goes before them.
+    A word is then the same token with and without tags before it. The move is lossless: a space
+    that follows the tags goes before them.
 
     >>> move_spaces(["Dr", ".", " {{X}}", "Ames", "{{/X}}"])
     ['Dr', '.', '{{X}}', ' Ames', '{{/X}}']
@@ -137,11 +137,11 @@ def move_spaces(words: Sequence[str], *, back: bool = False) -> list[str]:
             continue
         if first < place and not (word.isspace() or is_tag(word)):
             run = words[first : place + 1]
-            spaced = [one.startswith(" ") for one in run]
+            spaced = [token.startswith(" ") for token in run]
             spaced = [spaced[-1], *spaced[:-1]] if back else [*spaced[1:], spaced[0]]
             moved[first : place + 1] = [
-                " " * has_space + one.removeprefix(" ")
-                for has_space, one in zip(spaced, run, strict=True)
+                " " * has_space + token.removeprefix(" ")
+                for has_space, token in zip(spaced, run, strict=True)
             ]
         first = place + 1
     return moved

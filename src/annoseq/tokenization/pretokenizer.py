@@ -1,9 +1,9 @@
-r"""How text is cut into tokens: one rule, for both sides of a pair.
+r"""Pre-tokenizer: the rule that splits a text into words, the same for source and target.
 
 A token is a run of letters, a single digit, a single punctuation mark or other symbol, each
 with its combining marks and with the one space before it; any other white space is a token
 of its own. The tokens of a text, joined, are the text. Anything coarser, such as
-`\w+|[^\w\s]+`, cuts through spans that people annotate: the 31 of `31yo`.
+`\w+|[^\w\s]+`, splits spans that people annotate: the 31 of `31yo`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _WHOLE_TAG = re.compile(_TAG)
 
 
 def build_pretokenizer(*, keeps_tags: bool = False, joins_digits: bool = False) -> PreTokenizer:
-    """Build the rule for the `tokenizers` library.
+    """Return the pre-tokenizer, of the `tokenizers` library.
 
     `keeps_tags` makes an inline tag one token, `joins_digits` a run of digits.
     """
@@ -39,29 +39,29 @@ def build_pretokenizer(*, keeps_tags: bool = False, joins_digits: bool = False) 
 
 
 def is_tag(token: str) -> bool:
-    """Tell whether a token is an inline tag, with or without a space before it."""
+    """Return True if a token is an inline tag, with or without a space before it."""
     return _WHOLE_TAG.fullmatch(token) is not None
 
 
 @cache
-def _plain() -> PreTokenizer:
+def _default_pre_tokenizer() -> PreTokenizer:
     return build_pretokenizer()  # building it takes three times as long as cutting a row with it
 
 
 def core_start(text: str, start: int, end: int) -> int:
-    """Return where the token `text[start:end]` begins when the space before it is left out."""
+    """Return the start of the token `text[start:end]` without the space before it."""
     return start + (end - start > 1 and text[start] == " ")
 
 
 def find_misaligned_spans(text: str, spans: Iterable[Span]) -> list[Span]:
-    """Return the spans that begin or end within a token, so that no tags between tokens fit them.
+    """Return the spans that begin or end within a token: tags between tokens cannot mark them.
 
     White space at a span's edge counts as outside of it.
 
     >>> find_misaligned_spans("Ames, 31y", [Span(0, 2, "NAME"), Span(6, 8, "AGE")])
     [Span(start=0, end=2, label='NAME')]
     """
-    offsets = [place for _, place in _plain().pre_tokenize_str(text)]
+    offsets = [place for _, place in _default_pre_tokenizer().pre_tokenize_str(text)]
     starts = {core_start(text, start, end) for start, end in offsets}
     ends = {end for _, end in offsets}
     return [span for span in spans if not _fits(text, span, starts, ends)]

@@ -1,7 +1,7 @@
-"""A user's own regular expressions, by name, in a TOML file.
+"""Named regular expressions of the user, in a TOML file, matched with a time limit.
 
-They run in the `regex` library, which can be told when to stop: an expression that tries too many
-ways on some text is an error that names it, and never a run that hangs.
+They run in the `regex` library, which has time limits: an expression with catastrophic backtracking
+is an error that names it, and not a process that hangs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import regex
 
 SECONDS = 5.0
-"""How long one expression may take for one text."""
+"""Time limit of one expression for one text."""
 
 
 class RegexPattern(BaseModel):
@@ -31,23 +31,23 @@ class RegexPattern(BaseModel):
     ignore_case: bool = False
 
     def compile(self) -> regex.Pattern[str]:
-        """Compile it.
+        """Return the compiled expression.
 
         Raises:
-            ValueError: it is no regular expression.
+            ValueError: it is not a regular expression.
         """
         import regex
 
         try:
             return regex.compile(self.pattern, regex.IGNORECASE if self.ignore_case else 0)
         except regex.error as error:
-            raise ValueError(f"this is no regular expression: {error}") from error
+            raise ValueError(f"this is not a regular expression: {error}") from error
 
 
-Kind = TypeVar("Kind", bound=RegexPattern)
+PatternT = TypeVar("PatternT", bound=RegexPattern)
 
 
-def matches(
+def find_matches(
     expression: regex.Pattern[str],
     text: str,
     *,
@@ -55,7 +55,7 @@ def matches(
     where: str = "a text",
     seconds: float | None = None,
 ) -> Iterator[tuple[int, int]]:
-    """Find where an expression matches some characters: its group `value`, or else all of it.
+    """Yield the non-empty matches of an expression: its group `value`, or else all of it.
 
     Raises:
         OptionError: it takes too long; `name` names it, and `where` the text.
@@ -63,8 +63,8 @@ def matches(
     seconds = SECONDS if seconds is None else seconds
     group = "value" if "value" in expression.groupindex else 0
     try:
-        for found in expression.finditer(text, timeout=seconds):
-            start, end = found.span(group)
+        for match in expression.finditer(text, timeout=seconds):
+            start, end = match.span(group)
             if start < end:
                 yield start, end
     except TimeoutError as error:
@@ -75,23 +75,23 @@ def matches(
 
 
 def read_regex_patterns(
-    path: Path, kind: type[Kind], *, option: str, example: str
-) -> dict[str, Kind]:
-    """Read a table of the fields of `kind` for each expression; `example` says what to write.
+    path: Path, kind: type[PatternT], *, option: str, example: str
+) -> dict[str, PatternT]:
+    """Read the fields of `kind` for each expression; `example` is shown in messages.
 
     `option` is the one that names the file on the command line.
 
     Raises:
-        OptionError: the file cannot be read, or an expression makes no sense.
+        OptionError: the file cannot be read, or an expression is not valid.
     """
-    found: dict[str, Kind] = {}
+    patterns: dict[str, PatternT] = {}
     for name, table in read_toml(path, option=option).items():
         where = f"{option} {path}: [{name}]"
         if not isinstance(table, dict):
             raise OptionError(f"{where} is no table. Write [{name}], and below it {example}.")
         try:
-            found[name] = kind.model_validate(table)
-            found[name].compile()
+            patterns[name] = kind.model_validate(table)
+            patterns[name].compile()
         except ValidationError as error:
             fault = error.errors(include_input=False, include_url=False)[0]
             key = ".".join(map(str, fault["loc"]))
@@ -99,12 +99,12 @@ def read_regex_patterns(
             raise OptionError(f"{where}: {key}: {said}. Write {example}.") from error
         except ValueError as error:
             raise OptionError(f"{where}: {error}.") from error
-    if not found:
+    if not patterns:
         raise OptionError(
             f"{option} {path}: there is no pattern in it. Write for each a table [name], and "
             f"below it {example}."
         )
-    return found
+    return patterns
 
 
 def read_toml(path: Path, *, option: str) -> dict[str, Any]:

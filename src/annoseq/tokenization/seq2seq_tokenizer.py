@@ -88,7 +88,7 @@ class Seq2SeqTokenizer:
         tags = list(_tag_tokens(labels))
         if config.tokens == "bpe":
             # The larger count, not the sum: a word that is copied has been seen once.
-            shared = Vocabulary.learn(
+            shared = Vocabulary.train_bpe(
                 source | target, pre_tokenizer=pre_tokenizer, reserved=tags, config=config
             )
             tokenizer = cls(task, shared, shared, labels, length_stats)

@@ -59,9 +59,9 @@ class _TaggerTokenizerFile(BaseModel):
 class TaggerTokenizer:
     """Pre-tokenizer, feature hasher and lexicons, labels, and statistics of the training examples.
 
-    `feature_hasher` holds the tokens met so far; it is never saved, nor is `misaligned`, the number of
-    spans of the training examples that end within a token, which the model sees widened to all of
-    it.
+    `feature_hasher` holds the tokens met so far; it is never saved, nor is `misaligned`, the number
+    of spans of the training examples that end within a token, which the model sees widened to all
+    of it.
     """
 
     labels: tuple[str, ...]

@@ -1,8 +1,8 @@
-"""A vocabulary: tokens to ids and back, kept in a file that the `tokenizers` library reads.
+"""Vocabulary: tokens to ids and back, in the file format of the `tokenizers` library.
 
-Its tokens are words, as the segmentation cuts them, or the pieces of a byte pair encoding.
+Its tokens are words, as the pre-tokenizer splits them, or the sub-words of a byte pair encoding.
 
-The four special symbols are words that the segmentation can never cut from a text, and they
+The four special symbols are words that the pre-tokenizer can never split from a text, and they
 are not registered as added tokens: a literal `<pad>` in a note is three ordinary tokens.
 """
 
@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tokenizers import Tokenizer
 from tokenizers.models import BPE, WordLevel
 
-from annoseq.tokenization import subwords as bpe
-from annoseq.tokenization.subwords import BytePairEncoding, WholeWords
+from annoseq.tokenization.subwords import BytePairEncoding, WholeWords, check_bpe, train_bpe
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -30,9 +29,9 @@ PAD, UNKNOWN, BEGIN, END = range(len(SPECIALS))
 
 
 class Tokens(NamedTuple):
-    """A text's tokens, and for each the half-open place of the word that it is, or is a piece of.
+    """Tokens of a text, with the offsets `(start, end)` of the word of each.
 
-    All pieces of a word have the word's place: a span of pieces is a span of whole words.
+    All sub-words of a word have the offsets of the word: a span of sub-words is one of whole words.
     """
 
     tokens: list[str]
@@ -40,10 +39,10 @@ class Tokens(NamedTuple):
 
 
 class Vocabulary:
-    """The tokens of one side, each with its id; `subwords` tells how words are written in them.
+    """Tokens of the source or the target, with their ids; `subwords` splits words into them.
 
     `reserved` tokens (the tags) come right after the special symbols; then words by falling
-    count, equal counts in code point order, or pieces.
+    count, equal counts in code point order, or sub-words.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -65,7 +64,7 @@ class Vocabulary:
         reserved: Iterable[str] = (),
         config: DataConfig,
     ) -> Vocabulary:
-        """Keep the most frequent words that were counted at least `min_frequency` times."""
+        """Build a vocabulary of the most frequent words, seen at least `min_frequency` times."""
         fixed = [*SPECIALS, *reserved]
         known = set(fixed)
         frequent = [
@@ -77,10 +76,10 @@ class Vocabulary:
         model = WordLevel(
             {word: id_ for id_, word in enumerate(words)}, unk_token=SPECIALS[UNKNOWN]
         )
-        return cls._with(model, pre_tokenizer)
+        return cls._from_model(model, pre_tokenizer)
 
     @classmethod
-    def learn(
+    def train_bpe(
         cls,
         counts: Counter[str],
         *,
@@ -88,13 +87,13 @@ class Vocabulary:
         reserved: Iterable[str] = (),
         config: DataConfig,
     ) -> Vocabulary:
-        """Learn up to `bpe_vocab` pieces from words and their counts."""
+        """Learn a vocabulary of up to `bpe_vocab` sub-words from words and their counts."""
         fixed = [*SPECIALS, *reserved]
-        model = bpe.learn(counts, fixed=fixed, unknown=SPECIALS[UNKNOWN], config=config)
-        return cls._with(model, pre_tokenizer)
+        model = train_bpe(counts, fixed=fixed, unknown=SPECIALS[UNKNOWN], config=config)
+        return cls._from_model(model, pre_tokenizer)
 
     @classmethod
-    def _with(cls, model: BPE | WordLevel, pre_tokenizer: PreTokenizer) -> Vocabulary:
+    def _from_model(cls, model: BPE | WordLevel, pre_tokenizer: PreTokenizer) -> Vocabulary:
         tokenizer = Tokenizer(model)
         tokenizer.pre_tokenizer = pre_tokenizer
         return cls(tokenizer)
@@ -103,21 +102,21 @@ class Vocabulary:
         return len(self.tokens)
 
     def tokenize(self, text: str) -> Tokens:
-        """Cut a text into tokens; joined by the spelling, they are the text."""
+        """Split a text into tokens; joined by `subwords.join`, they are the text."""
         tokens: list[str] = []
         offsets: list[tuple[int, int]] = []
         for word, place in self._cut_by.pre_tokenize_str(text):
-            written = self.subwords.split(word)
-            tokens += written
-            offsets += [place] * len(written)
+            pieces = self.subwords.split(word)
+            tokens += pieces
+            offsets += [place] * len(pieces)
         return Tokens(tokens, offsets)
 
     def pre_tokenize(self, text: str) -> list[str]:
-        """Cut a text into words; joined, they are the text."""
+        """Split a text into words; joined, they are the text."""
         return [word for word, _ in self._cut_by.pre_tokenize_str(text)]
 
     def split_words(self, words: Iterable[str]) -> list[str]:
-        """Write words in tokens."""
+        """Split words into tokens."""
         return [token for word in words for token in self.subwords.split(word)]
 
     def tokens_to_ids(self, tokens: Iterable[str]) -> list[int]:
@@ -125,7 +124,7 @@ class Vocabulary:
         return [self.ids.get(token, UNKNOWN) for token in tokens]
 
     def to_json(self) -> str:
-        """Write the vocabulary and its segmentation as the `tokenizers` library does."""
+        """Return the vocabulary and its pre-tokenizer in the JSON of the `tokenizers` library."""
         return str(self._tokenizer.to_str(pretty=True))
 
     @classmethod
@@ -133,7 +132,7 @@ class Vocabulary:
         """Read what `to_json` wrote.
 
         Raises:
-            ValueError: the text is not a tokenizer, or not one of ours.
+            ValueError: the text is not a tokenizer, or not one of annoseq.
         """
         try:
             tokenizer = Tokenizer.from_str(text)
@@ -147,5 +146,5 @@ class Vocabulary:
         if sorted(vocabulary.ids.values()) != list(range(len(vocabulary))):
             raise ValueError("the ids of the tokens do not run from 0 without a gap")
         if isinstance(tokenizer.model, BPE):
-            bpe.check(tokenizer.model, vocabulary.ids)
+            check_bpe(tokenizer.model, vocabulary.ids)
         return vocabulary

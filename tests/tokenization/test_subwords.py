@@ -7,14 +7,14 @@ import pytest
 
 from annoseq.config import DataConfig
 from annoseq.tokenization import subwords as bpe
-from annoseq.tokenization.subwords import BLANKS, BYTES, BytePairEncoding, WholeWords, mark
+from annoseq.tokenization.subwords import BLANKS, BYTES, BytePairEncoding, WholeWords, add_marker
 from annoseq.tokenization.vocabulary import SPECIALS
 
 WORDS = Counter(
     {" Ames": 2, "Ames": 2, " A": 9, ".": 2, "e\u0301": 1, "x": 1}
     | {"\n": 2, " {{NAME}}": 2, "{{/NAME}}": 2}
 )
-MODEL = bpe.learn(
+MODEL = bpe.train_bpe(
     WORDS,
     fixed=[*SPECIALS, "{{X}}", "{{/X}}"],
     unknown="<unk>",
@@ -76,7 +76,7 @@ def test_any_tokens_are_joined(tokens: list[str], words: list[str]) -> None:
 
 def test_all_white_space_is_known() -> None:
     blank = [character for character in map(chr, range(sys.maxunicode + 1)) if character.isspace()]
-    assert list(BLANKS) == [mark(character) for character in blank]
+    assert list(BLANKS) == [add_marker(character) for character in blank]
     assert {"\x1f ", "\x1f\t", "\x1f\x1f", "\x1f\u3000"} <= set(BLANKS)
 
 
@@ -91,12 +91,12 @@ def test_only_bytes_and_unmarked_pieces_continue_a_word() -> None:
     assert not any(map(PIECES.continues, first))
 
 
-def test_what_is_remembered_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("annoseq.tokenization.subwords._REMEMBERED", 3)
+def test_the_cache_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("annoseq.tokenization.subwords._CACHED_WORDS", 3)
     pieces = BytePairEncoding(MODEL)
     words = [" Ames", "Ames", ".", " A", "x" * 64, "Ames", "x" * 65, "Ames"]
     assert [pieces.join(pieces.split(word)) for word in words] == [[word] for word in words]
-    assert set(pieces._remembered) == {" A", "x" * 64, "Ames"}
+    assert set(pieces._cache) == {" A", "x" * 64, "Ames"}
 
 
 def test_whole_words_are_their_own_tokens() -> None:
