@@ -1,4 +1,4 @@
-"""Surrogates of every kind: of the same shape, and never what they stand for."""
+"""Surrogates of every PHI type: the format of the value, and never the value itself."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def surrogate(label: str, value: str, *, locale: str = "en_US", name: str = "not
 
 
 @pytest.mark.parametrize(
-    ("label", "value", "shape"),
+    ("label", "value", "pattern"),
     [
         ("NAME", "Ida Ames", r"[A-Z]\w+ [A-Z]\w+"),
         ("NAME", "AMES, IDA", r"[A-Z]+, [A-Z]+"),
@@ -80,15 +80,15 @@ def surrogate(label: str, value: str, *, locale: str = "en_US", name: str = "not
         ("SEXO_SUJETO_ASISTENCIA", "H", r"\[SEXO_SUJETO_ASISTENCIA\]"),
     ],
 )
-def test_a_surrogate_has_the_shape_of_the_value(label: str, value: str, shape: str) -> None:
+def test_a_surrogate_has_the_format_of_the_value(label: str, value: str, pattern: str) -> None:
     for name in ("one", "two", "three"):
         made = surrogate(label, value, name=name)
-        assert re.fullmatch(shape, made)
+        assert re.fullmatch(pattern, made)
         assert value.casefold() not in made.casefold() or made == "90+"
 
 
 @pytest.mark.parametrize("locale", ["es_ES", "de_DE", "fr_FR", "ja_JP"])
-def test_other_locales_have_all_kinds(locale: str) -> None:
+def test_other_locales_have_all_phi_types(locale: str) -> None:
     for label in ("NAME", "STATE", "CITY", "STREET", "HOSPITAL", "PROFESSION", "COUNTRY", "EMAIL"):
         made = surrogate(label, "Ames 12" if label == "STREET" else "Ames", locale=locale)
         assert "Ames" not in made
@@ -151,13 +151,13 @@ def test_no_surrogate_holds_its_value(label: str, value: str) -> None:
 
 
 def test_an_age_may_be_left_as_it_is_below_90() -> None:
-    invention = locale_faker().seeded(Random(1))
-    assert fake_age_over_89("62 years", invention) == "62 years"
-    assert fake_age_over_89("ninety-two", invention) == "90+"
+    faker = locale_faker().seeded(Random(1))
+    assert fake_age_over_89("62 years", faker) == "62 years"
+    assert fake_age_over_89("ninety-two", faker) == "90+"
     assert not is_over_89("eighty-nine")
     table = PhiTypeTable.default()
-    kinds: dict[str, PhiType] = {**table.labels, "age": "age-over-89"}
-    changed = PhiTypeTable(kinds, table.propagation, table.common, table.never)
+    labels: dict[str, PhiType] = {**table.labels, "age": "age-over-89"}
+    changed = PhiTypeTable(labels, table.propagation, table.common, table.never)
     (one,) = redactor(table=changed).redact(document("{{A}}62{{/A}} {{A}}95{{/A}}"))
     assert one.text == "62 90+"
 
@@ -168,18 +168,18 @@ def test_initials_are_told_from_names() -> None:
     ] * 3
 
 
-def test_the_secret_is_drawn_anew_or_read(tmp_path: Path) -> None:
+def test_the_key_is_drawn_or_read_from_a_file(tmp_path: Path) -> None:
     assert KeyedRng().key != KeyedRng().key
     assert "key" not in repr(KeyedRng())
     path = tmp_path / "key"
     path.write_bytes(b"0123456789abcdef\n")
     one, same = (KeyedRng.load(path, consistent=False) for _ in "12")
     assert one.seed("a", "b") == same.seed("a", "b") != one.seed("ab", "")
-    maker = SurrogateGenerator(locale_faker(), KeyedRng.load(path, consistent=True))
-    assert maker.rng.seed("a", "x") == maker.rng.seed("b", "x")
+    generator = SurrogateGenerator(locale_faker(), KeyedRng.load(path, consistent=True))
+    assert generator.rng.seed("a", "x") == generator.rng.seed("b", "x")
 
 
-def test_what_is_wrong_with_a_key_or_a_locale_is_said(tmp_path: Path) -> None:
+def test_invalid_keys_and_locales_are_refused(tmp_path: Path) -> None:
     short = tmp_path / "key"
     short.write_text("abc")
     with pytest.raises(OptionError, match=r"found a key of 3 bytes. Use one of at least 16"):
@@ -202,8 +202,8 @@ def test_an_age_has_one_surrogate_however_it_is_written() -> None:
         assert not same.isdigit()
 
 
-def test_no_town_is_half_a_name() -> None:
-    invention = locale_faker("es_ES").seeded(Random(1))
-    found = {invention.fake("city") for _ in range(500)}
+def test_towns_have_their_whole_names() -> None:
+    faker = locale_faker("es_ES").seeded(Random(1))
+    found = {faker.fake("city") for _ in range(500)}
     assert "Ciudad" not in found
     assert "Ciudad Real" in found

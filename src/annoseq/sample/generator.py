@@ -101,8 +101,8 @@ NOISE_EDITS: tuple[Callable[[str, list[Span], Random], AnnotatedText], ...] = (
 def _replace_match(
     text: str, spans: list[Span], pattern: re.Pattern[str], new: str, rng: Random
 ) -> AnnotatedText:
-    places = [found.start() for found in pattern.finditer(text)]
-    return _replace(text, spans, rng.choice(places), 1, new) if places else (text, spans)
+    offsets = [match.start() for match in pattern.finditer(text)]
+    return _replace(text, spans, rng.choice(offsets), 1, new) if offsets else (text, spans)
 
 
 def _replace(text: str, spans: list[Span], start: int, length: int, new: str) -> AnnotatedText:
