@@ -57,13 +57,13 @@ def sides(options: argparse.Namespace) -> dict[str, Callable[[Sequence[str]], ob
     plain = partial(annotator.annotate, advance=_ignore)
 
     def token_by_token(texts: Sequence[str]) -> object:
-        with patch.object(BiLstmEncoder, "read", Encoder.read):
+        with patch.object(BiLstmEncoder, "encode_distinct", Encoder.encode_distinct):
             return plain(texts)
 
     def forgetful(texts: Sequence[str]) -> object:
         network = annotator.model.network
         assert isinstance(network, Tagger)
-        network.eval()  # which forgets the words' vectors
+        network.eval()  # which discards the cached token vectors
         return plain(texts)
 
     return {

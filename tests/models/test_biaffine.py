@@ -21,9 +21,9 @@ LENGTHS = torch.tensor([5, 1, 3])
 
 
 def random_finder(*, levels: int = 3, spread: float = 0.1) -> BiaffineHead:
-    finder = BiaffineHead(WIDTH, labels=2, levels=levels, self_nested=[0])
-    randomise(finder, spread=spread)
-    return finder.eval()
+    head = BiaffineHead(WIDTH, labels=2, levels=levels, self_nested=[0])
+    randomise(head, spread=spread)
+    return head.eval()
 
 
 def random_encoding(*, rows: int = 3, tokens: int = 5, seed: int = 1) -> torch.Tensor:
@@ -31,12 +31,12 @@ def random_encoding(*, rows: int = 3, tokens: int = 5, seed: int = 1) -> torch.T
 
 
 def test_the_loss_is_that_of_every_pair_of_a_first_and_a_last_token() -> None:
-    finder, encoded = random_finder(), random_encoding(rows=1)
+    head, encoded = random_finder(), random_encoding(rows=1)
     aligned_spans = [AlignedSpan(0, 4, "A"), AlignedSpan(0, 2, "A"), AlignedSpan(3, 4, "B")]
     tags = spans_to_bioes(aligned_spans, tokens=5, levels=3, labels=LABELS, self_nested="A")
-    loss = finder.loss(encoded, torch.tensor([tags]), torch.tensor([5]))
-    likely = finder.candidates(encoded, torch.tensor([5]), floor=1e-30, longest=5)
-    scores = dict(zip(map(tuple, likely.places.tolist()), likely.scores.tolist(), strict=True))
+    loss = head.loss(encoded, torch.tensor([tags]), torch.tensor([5]))
+    likely = head.candidates(encoded, torch.tensor([5]), floor=1e-30, longest=5)
+    scores = dict(zip(map(tuple, likely.spans.tolist()), likely.log_probs.tolist(), strict=True))
     expected = 0.0
     for first in range(5):
         for last in range(first, 5):
@@ -48,61 +48,63 @@ def test_the_loss_is_that_of_every_pair_of_a_first_and_a_last_token() -> None:
 
 
 def test_of_two_spans_around_the_same_tokens_the_outer_one_is_learned() -> None:
-    finder, encoded = random_finder(), random_encoding(rows=1)
+    head, encoded = random_finder(), random_encoding(rows=1)
     length = torch.tensor([5])
 
     def loss(*aligned_spans: AlignedSpan) -> float:
         tags = spans_to_bioes(aligned_spans, tokens=5, levels=3, labels=LABELS, self_nested="A")
-        return finder.loss(encoded, torch.tensor([tags]), length).item()
+        return head.loss(encoded, torch.tensor([tags]), length).item()
 
     assert loss(AlignedSpan(1, 3, "B"), AlignedSpan(1, 3, "A")) == loss(AlignedSpan(1, 3, "B"))
 
 
 def test_what_is_found_is_as_likely_as_its_loss_says() -> None:
-    finder, encoded = random_finder(spread=2.0), random_encoding(tokens=12)
+    head, encoded = random_finder(spread=2.0), random_encoding(tokens=12)
     lengths = torch.tensor([12, 1, 9])
-    found = finder.best(encoded, lengths)
-    assert len(found.places) > 6
+    found = head.decode(encoded, lengths)
+    assert len(found.spans) > 6
     tags = []
     for row in range(3):
         aligned_spans = [
             AlignedSpan(first, last + 1, "AB"[label])
-            for at, first, last, label in found.places.tolist()
+            for at, first, last, label in found.spans.tolist()
             if at == row
         ]
         aligned_spans.sort(key=lambda one: (one.first, -one.last))
-        tags.append(spans_to_bioes(aligned_spans, tokens=12, levels=3, labels=LABELS, self_nested="A"))
-    loss = finder.loss(encoded, torch.tensor(tags), lengths)
-    assert torch.allclose(-loss, found.total, rtol=1e-4)
-    assert (found.scores >= log(0.25)).all()
-    assert found.places[:, 0].tolist() == sorted(found.places[:, 0].tolist())
+        tags.append(
+            spans_to_bioes(aligned_spans, tokens=12, levels=3, labels=LABELS, self_nested="A")
+        )
+    loss = head.loss(encoded, torch.tensor(tags), lengths)
+    assert torch.allclose(-loss, found.row_log_probs, rtol=1e-4)
+    assert (found.log_probs >= log(0.25)).all()
+    assert found.spans[:, 0].tolist() == sorted(found.spans[:, 0].tolist())
 
 
 def test_rows_are_cut_where_memory_ends_and_nothing_changes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    finder, encoded = random_finder(), random_encoding().requires_grad_()
+    head, encoded = random_finder(), random_encoding().requires_grad_()
     tags = torch.tensor([[[1], [5], [0], [7], [0]], [[0]] * 5, [[7], [0], [8], [0], [0]]])
-    whole, found = finder.loss(encoded, tags, LENGTHS), finder.best(encoded, LENGTHS)
+    whole, found = head.loss(encoded, tags, LENGTHS), head.decode(encoded, LENGTHS)
     (gradient,) = torch.autograd.grad(whole.sum(), encoded)
-    monkeypatch.setattr(nested, "_AT_ONCE", 1)
-    cut, same = finder.loss(encoded, tags, LENGTHS), finder.best(encoded, LENGTHS)
+    monkeypatch.setattr(nested, "_SCORES_PER_CHUNK", 1)
+    cut, same = head.loss(encoded, tags, LENGTHS), head.decode(encoded, LENGTHS)
     assert torch.allclose(cut, whole)
     assert torch.allclose(torch.autograd.grad(cut.sum(), encoded)[0], gradient, atol=1e-5)
-    assert torch.equal(same.places, found.places)
-    assert torch.allclose(same.total, found.total)
+    assert torch.equal(same.spans, found.spans)
+    assert torch.allclose(same.row_log_probs, found.row_log_probs)
 
 
 def test_candidates_are_all_spans_likely_enough_and_short_enough() -> None:
-    finder, encoded = random_finder(), random_encoding()
-    every = finder.candidates(encoded, LENGTHS, floor=1e-30, longest=5)
-    assert len(every.places) == 2 * (15 + 1 + 6)
+    head, encoded = random_finder(), random_encoding()
+    every = head.candidates(encoded, LENGTHS, floor=1e-30, longest=5)
+    assert len(every.spans) == 2 * (15 + 1 + 6)
     for floor, longest in ((0.1, 5), (0.5, 2), (1e-30, 1)):
-        some = finder.candidates(encoded, LENGTHS, floor=floor, longest=longest)
-        spans = every.places[:, 2] - every.places[:, 1] + 1
-        chosen = (every.scores >= log(floor)) & (spans <= longest)
-        assert torch.equal(some.places, every.places[chosen])
-        assert torch.equal(some.total, finder.best(encoded, LENGTHS).total)
+        some = head.candidates(encoded, LENGTHS, floor=floor, longest=longest)
+        spans = every.spans[:, 2] - every.spans[:, 1] + 1
+        chosen = (every.log_probs >= log(floor)) & (spans <= longest)
+        assert torch.equal(some.spans, every.spans[chosen])
+        assert torch.equal(some.row_log_probs, head.decode(encoded, LENGTHS).row_log_probs)
 
 
 @settings(max_examples=60, deadline=None)
@@ -124,7 +126,7 @@ def test_spans_are_taken_one_by_one_as_long_as_they_nest(
         if _stands(span, taken, levels=levels):
             taken.append(span)
     places = torch.tensor(spans).reshape(-1, 4)
-    kept = nested._well_nested(
+    kept = nested._select_well_nested(
         places, torch.tensor(scores), nests=torch.tensor([True, False]), levels=levels
     )
     assert {spans[number] for number in kept.tolist()} == set(taken)

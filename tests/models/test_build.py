@@ -123,5 +123,7 @@ def test_tags_of_a_translation_are_known_as_tags(tokens: Literal["word", "bpe"])
     tokenizer = Seq2SeqTokenizer.fit(examples, task="translate", config=config)
     network = build_seq2seq(ATTENTION, tokenizer, seed=0)
     assert isinstance(network, GruWithAttention)
-    stay = network.source_steps[torch.tensor(tokenizer.encode_source(rows[0].source).source)] == 0
+    stay = (
+        network.source_increments[torch.tensor(tokenizer.encode_source(rows[0].source).source)] == 0
+    )
     assert stay.sum() == 4

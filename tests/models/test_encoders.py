@@ -51,7 +51,7 @@ def test_a_row_is_read_alike_in_every_batch(encoder: Encoder) -> None:
 
 def test_reading_words_is_reading_their_vectors(encoder: Encoder) -> None:
     words, places = some_vectors(), some_places()
-    read = encoder.read(words, places, LENGTHS)
+    read = encoder.encode_distinct(words, places, LENGTHS)
     expected = encoder(words[places], LENGTHS)
     for row, length in enumerate(LENGTHS.tolist()):
         assert torch.allclose(read[row, :length], expected[row, :length], atol=1e-5)

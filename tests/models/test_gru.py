@@ -11,7 +11,11 @@ from annoseq.tokenization.vocabulary import BEGIN
 from annoseq.training.losses import padded_loss
 from tests.tiny import SIZE, STILL, batch_of, target_of
 
-ROWS = [Seq2SeqEncoding([4, 5, 6, 7], [8, 9]), Seq2SeqEncoding([5], [4, 4, 4, 7, 8]), Seq2SeqEncoding([], [])]
+ROWS = [
+    Seq2SeqEncoding([4, 5, 6, 7], [8, 9]),
+    Seq2SeqEncoding([5], [4, 4, 4, 7, 8]),
+    Seq2SeqEncoding([], []),
+]
 
 
 def gru(config: GruConfig = STILL, *, size: int = SIZE) -> Gru:
@@ -24,10 +28,10 @@ def test_a_state_is_the_decoders_memory_and_its_top() -> None:
     network, batch = gru(), batch_of(ROWS)
     state = network.start(batch)
     assert state.hidden.shape == (2, 3, 16)
-    assert torch.equal(state.top, state.hidden[-1])
+    assert torch.equal(state.output, state.hidden[-1])
     state = network.step(state, torch.full((3,), BEGIN))
     assert state.hidden.shape == (2, 3, 16)
-    assert torch.equal(state.top, state.hidden[-1])
+    assert torch.equal(state.output, state.hidden[-1])
 
 
 def test_all_that_the_decoder_knows_of_the_source_is_a_vector_for_each_layer() -> None:

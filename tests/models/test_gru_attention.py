@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
     from annoseq.models.gru_attention import AttentionState
 
-ROWS = [Seq2SeqEncoding([4, 5, 6, 7], [8, 9]), Seq2SeqEncoding([5], [4, 4, 4, 7, 8]), Seq2SeqEncoding([], [])]
+ROWS = [
+    Seq2SeqEncoding([4, 5, 6, 7], [8, 9]),
+    Seq2SeqEncoding([5], [4, 4, 4, 7, 8]),
+    Seq2SeqEncoding([], []),
+]
 THOROUGH = settings(max_examples=40, deadline=None)
 
 
@@ -60,13 +64,13 @@ def test_a_state_holds_what_was_read_and_where_the_decoder_stands() -> None:
     assert (shared.keys.shape, shared.values.shape) == ((3, 5, 64), (3, 5, 16))
     assert state.is_padding.tolist() == (batch.source == PAD).tolist()
     assert state.hidden.shape == (1, 3, 16)
-    assert state.top.shape == (3, 16)
+    assert state.output.shape == (3, 16)
     later = network.step(state, torch.full((3,), BEGIN))
     assert later.keys is state.keys
     assert later.values is state.values
-    assert (later.hidden.shape, later.top.shape) == ((1, 3, 16), (3, 16))
-    assert (state.place.tolist(), later.place.tolist()) == ([0, 0, 0], [0, 0, 0])
-    assert network.step(later, torch.full((3,), 5)).place.tolist() == [1, 1, 1]
+    assert (later.hidden.shape, later.output.shape) == ((1, 3, 16), (3, 16))
+    assert (state.position.tolist(), later.position.tolist()) == ([0, 0, 0], [0, 0, 0])
+    assert network.step(later, torch.full((3,), 5)).position.tolist() == [1, 1, 1]
 
 
 def test_selected_rows_are_taken_of_every_part() -> None:
@@ -90,7 +94,7 @@ def test_the_weights_sum_to_one_and_padding_has_none(
 ) -> None:
     network, batch = attention(copies=copies), batch_of(rows, wider=2)
     state, fed = network.start(batch), target_of(batch)
-    weights = network.weights(state, outputs_of(network, state, fed), fed)
+    weights = network.attention_weights(state, outputs_of(network, state, fed), fed)
     assert weights.shape == (*fed.shape, batch.source.shape[1])
     torch.testing.assert_close(weights.sum(-1), torch.ones(fed.shape))
     is_padding = (batch.source == PAD).unsqueeze(1).expand_as(weights)
@@ -103,7 +107,7 @@ def test_of_an_empty_source_its_end_is_looked_at(copies: list[int] | None) -> No
     network = attention(copies=copies)
     batch = batch_of([Seq2SeqEncoding([], []), Seq2SeqEncoding([4, 5], [])])
     assert batch.source[0].tolist() == [END, PAD, PAD]
-    weights = network.weights(
+    weights = network.attention_weights(
         network.start(batch), torch.randn(2, 4, 16), torch.randint(4, SIZE, (2, 4))
     )
     assert (weights[0] == torch.tensor([1.0, 0.0, 0.0])).all()
@@ -127,12 +131,12 @@ def test_it_is_the_formula_written_out(copies: list[int] | None) -> None:
                 score = out[0, 0] @ network.key.weight @ one
                 if network.match_scale is not None:
                     score = score + network.match_scale * (words[token] @ words[before])
-                if network.place_scale is not None:
+                if network.position_scale is not None:
                     apart = torch.tensor(
-                        [number, int((network.target_steps[fed[row, : place + 1]]).sum())]
+                        [number, int((network.target_increments[fed[row, : place + 1]]).sum())]
                     )
                     here, there = sinusoidal_encoding(apart)
-                    score = score + network.place_scale * (here @ there)
+                    score = score + network.position_scale * (here @ there)
                 scores.append(score)
             context = torch.zeros(16)
             for share, one, word in zip(
@@ -152,7 +156,7 @@ def test_before_it_has_learned_anything_it_goes_on_with_the_source() -> None:
     batch = batch_of([Seq2SeqEncoding(source, source)])
     fed = torch.tensor([[BEGIN, *source]])
     state = network.start(batch)
-    weights = network.weights(state, outputs_of(network, state, fed), fed)
+    weights = network.attention_weights(state, outputs_of(network, state, fed), fed)
     assert weights[0].argmax(-1).tolist() == list(range(8))
     logits = network.target.logits(network.decode(state, fed))
     assert logits[0].argmax(-1).tolist() == [*source, END]
@@ -226,13 +230,19 @@ def test_tags_are_passed_over_in_a_copy() -> None:
     network = attention(
         wide, size=40, copies=list(range(40)), source_tags=[tag, closing], target_tags=[]
     )
-    state, fed = network.start(batch_of([Seq2SeqEncoding(tagged, plain)])), torch.tensor([[BEGIN, *plain]])
-    found = network.weights(state, outputs_of(network, state, fed), fed)[0].argmax(-1)
+    state, fed = (
+        network.start(batch_of([Seq2SeqEncoding(tagged, plain)])),
+        torch.tensor([[BEGIN, *plain]]),
+    )
+    found = network.attention_weights(state, outputs_of(network, state, fed), fed)[0].argmax(-1)
     assert [[*tagged, END][place] for place in found.tolist()] == [*plain, END]
     assert (found.diff() > 0).all()
     network = attention(
         wide, size=40, copies=list(range(40)), source_tags=[], target_tags=[tag, closing]
     )
-    state, fed = network.start(batch_of([Seq2SeqEncoding(plain, tagged)])), torch.tensor([[BEGIN, *tagged]])
-    found = network.weights(state, outputs_of(network, state, fed), fed)[0].argmax(-1)
+    state, fed = (
+        network.start(batch_of([Seq2SeqEncoding(plain, tagged)])),
+        torch.tensor([[BEGIN, *tagged]]),
+    )
+    found = network.attention_weights(state, outputs_of(network, state, fed), fed)[0].argmax(-1)
     assert found.tolist() == [0, 0, 1, 1, 2, 2, 2, 3, 4, 4, 5, 6, 7, 7, 7, 8]

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import torch
 
-from annoseq.models.positional_encoding import WAVES, position_increments, sinusoidal_encoding
+from annoseq.models.positional_encoding import SINUSOIDS, position_increments, sinusoidal_encoding
 from annoseq.tokenization.vocabulary import BEGIN, END, PAD
 
 
 def test_waves_are_alike_where_places_are_near() -> None:
     turned = sinusoidal_encoding(torch.arange(150))
-    assert turned.shape == (150, 2 * WAVES)
+    assert turned.shape == (150, 2 * SINUSOIDS)
     products = turned @ turned.T
     torch.testing.assert_close(products.diagonal(), torch.ones(150))
     torch.testing.assert_close(products[0, 1], torch.tensor(0.60), atol=0.01, rtol=0)

@@ -13,7 +13,7 @@ from annoseq.tokenization.bioes import bioes_to_token_spans
 from tests.models.test_crf import (
     LENGTHS,
     all_scores,
-    random_chain,
+    random_crf,
     random_emissions,
     total,
 )
@@ -24,11 +24,11 @@ Place = tuple[int, ...]
 
 def found_by_hand(labels: int, *, spread: float) -> dict[Place, float]:
     """Add up the probabilities of the sequences that hold each span: row, first, last, label."""
-    chain = random_chain(labels)
-    emissions = random_emissions(chain) * spread
+    crf = random_crf(labels)
+    emissions = random_emissions(crf) * spread
     shares: dict[Place, float] = {}
     for row, length in enumerate(LENGTHS.tolist()):
-        scores = all_scores(chain, emissions[row, :length])
+        scores = all_scores(crf, emissions[row, :length])
         whole = total(scores)
         for tags, score in scores.items():
             for _, *span in bioes_to_token_spans(torch.tensor([tags]), labels=labels).tolist():
@@ -38,9 +38,9 @@ def found_by_hand(labels: int, *, spread: float) -> dict[Place, float]:
 
 
 def found(labels: int, *, spread: float, floor: float, longest: int = 9) -> dict[Place, float]:
-    chain = random_chain(labels)
-    paths = chain.paths(random_emissions(chain) * spread, LENGTHS)
-    places, scores = likely_spans(chain, paths, floor=floor, longest=longest)
+    crf = random_crf(labels)
+    messages = crf.forward_backward(random_emissions(crf) * spread, LENGTHS)
+    places, scores = likely_spans(crf, messages, floor=floor, longest=longest)
     assert len(places) == len(set(map(tuple, places.tolist())))
     return dict(zip(map(tuple, places.tolist()), scores.exp().tolist(), strict=True))
 
@@ -66,14 +66,14 @@ def test_none_is_longer_than_asked_for() -> None:
 
 def test_they_are_the_same_in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = found(2, spread=1.0, floor=1e-6)
-    monkeypatch.setattr(candidates, "_AT_ONCE", 3)
+    monkeypatch.setattr(candidates, "_PAIRS_PER_CHUNK", 3)
     assert found(2, spread=1.0, floor=1e-6) == whole
 
 
 def test_without_labels_there_are_none() -> None:
-    chain = random_chain(0)
-    paths = chain.paths(random_emissions(chain), LENGTHS)
-    places, scores = likely_spans(chain, paths, floor=0.01, longest=4)
+    crf = random_crf(0)
+    messages = crf.forward_backward(random_emissions(crf), LENGTHS)
+    places, scores = likely_spans(crf, messages, floor=0.01, longest=4)
     assert (places.shape, scores.shape) == ((0, 4), (0,))
 
 

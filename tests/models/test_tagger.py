@@ -19,7 +19,11 @@ DEEP = [AlignedSpan(0, 4, "A"), AlignedSpan(0, 2, "A"), AlignedSpan(3, 4, "B")]
 def test_a_row_is_read_alike_in_every_batch() -> None:
     tagger = random_tagger()
     rows = [
-        tagged(tagger, ["Dr", ".", " Ames", ",", " 31", "y"], [AlignedSpan(2, 5, "A"), AlignedSpan(2, 3, "B")]),
+        tagged(
+            tagger,
+            ["Dr", ".", " Ames", ",", " 31", "y"],
+            [AlignedSpan(2, 5, "A"), AlignedSpan(2, 3, "B")],
+        ),
         tagged(tagger, ["Zoë"]),
         tagged(tagger, ["a", " b", " c", "d"], DEEP),
     ]
@@ -79,7 +83,7 @@ def test_gradients_repeat_bit_for_bit_with_two_threads(levels: int) -> None:
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf, 1e38])
-@pytest.mark.parametrize("part", ["vectors", "encoder", "finder"])
+@pytest.mark.parametrize("part", ["embedding", "encoder", "head"])
 def test_weights_that_have_overflown_still_give_whole_nested_spans(part: str, value: float) -> None:
     tagger = random_tagger(levels=3)
     with torch.no_grad():
@@ -116,7 +120,7 @@ def test_vectors_that_were_kept_are_those_of_new_weights(
         assert torch.equal(tagger.encode(batch), first)
         assert torch.allclose(tagger.train().eval().encode(batch), first)
         tagger.train()
-        tagger.vectors.tables[0].weight.add_(1.0)  # type: ignore[operator]
+        tagger.embedding.tables[0].weight.add_(1.0)  # type: ignore[operator]
         assert not torch.allclose(tagger.eval().encode(batch), first, atol=1e-3)
     monkeypatch.setattr(features, "_MAX_TOKENS", 2)
     before = tagger.spans(batch)

@@ -47,7 +47,7 @@ def places(network: Transformer, fed: list[int]) -> list[int]:
     state, found = network.start(batch_of([Seq2SeqEncoding([6, 7, 8], [])])), []
     for id_ in fed:
         state = network.step(state, torch.tensor([id_]))
-        found.append(int(state.place))
+        found.append(int(state.position))
     return found
 
 
@@ -58,7 +58,7 @@ def test_what_is_turned_is_seen_by_its_distance(here: int, there: int, on: int) 
 
     def product(query_place: int, key_place: int) -> Tensor:
         turning = RotaryEmbedding.of(torch.tensor([query_place, key_place]), width=8)
-        turned_query, turned_key = turning.turn(torch.stack([query, key]))
+        turned_query, turned_key = turning.rotate(torch.stack([query, key]))
         return torch.dot(turned_query, turned_key)
 
     # Single precision knows an angle of some thousands to about a thousandth.
@@ -69,7 +69,7 @@ def test_what_is_turned_is_seen_by_its_distance(here: int, there: int, on: int) 
 
 
 def test_different_distances_are_seen_differently() -> None:
-    turned = RotaryEmbedding.of(torch.arange(100), width=8).turn(torch.ones(100, 8))
+    turned = RotaryEmbedding.of(torch.arange(100), width=8).rotate(torch.ones(100, 8))
     assert len({round(float(turned[0] @ one), 5) for one in turned}) == 100
 
 
@@ -97,8 +97,8 @@ def test_rows_come_to_places_of_their_own() -> None:
     state = network.start(batch_of([Seq2SeqEncoding([6, 7], []), Seq2SeqEncoding([8], [])]))
     for last in ([BEGIN, BEGIN], [OPEN, 6], [6, 7]):
         state = network.step(state, torch.tensor(last))
-    assert state.place.tolist() == [1, 2]
-    assert network.select(state, torch.tensor([1, 1, 0])).place.tolist() == [2, 2, 1]
+    assert state.position.tolist() == [1, 2]
+    assert network.select(state, torch.tensor([1, 1, 0])).position.tolist() == [2, 2, 1]
 
 
 def test_tags_of_the_source_are_not_counted_either() -> None:
@@ -106,9 +106,9 @@ def test_tags_of_the_source_are_not_counted_either() -> None:
     network = transformer()
     network.encoder_norm.weight.data.zero_()  # all keys of a layer are the same but for turning
     for source, counted in (([6, 7], [0, 1, 2]), ([OPEN, 6], [0, 0, 1])):
-        keys = network.start(batch_of([Seq2SeqEncoding(source, [])])).read[0].keys  # (1, H, 3, D)
+        keys = network.start(batch_of([Seq2SeqEncoding(source, [])])).source[0].keys  # (1, H, 3, D)
         turning = RotaryEmbedding.of(torch.tensor(counted), width=8)
-        torch.testing.assert_close(keys, turning.turn(keys[:, :, :1].expand(1, 2, 3, 8)))
+        torch.testing.assert_close(keys, turning.rotate(keys[:, :, :1].expand(1, 2, 3, 8)))
 
 
 def test_the_tags_are_those_of_the_vocabularies() -> None:
@@ -119,35 +119,38 @@ def test_the_tags_are_those_of_the_vocabularies() -> None:
         network = build_seq2seq(NetworkConfig.of(STILL_TRANSFORMER), tokenizer, seed=0)
         assert isinstance(network, Transformer)
         tags = tokenizer.target.tokens_to_ids(["{{NAME}}", "{{/NAME}}"])
-        assert not network.target_steps[tags].any()
-        still = (network.target_steps == 0).sum()
+        assert not network.target_increments[tags].any()
+        still = (network.target_increments == 0).sum()
         assert still == 3 + len(tags)  # and padding, begin and end
 
 
 def test_only_new_tokens_are_computed_and_only_the_last_block_is_copied() -> None:
     network = transformer()
     state = network.start(batch_of([Seq2SeqEncoding([6, 7], []), Seq2SeqEncoding([8], [])]))
-    assert state.written == ((), ())
+    assert state.caches == ((), ())
     for length in range(1, 100):
-        older: tuple[KeyValueCache, ...] = state.written
+        older: tuple[KeyValueCache, ...] = state.caches
         state = network.step(state, torch.tensor([6, 7]))
-        for blocks, before in zip(state.written, older, strict=True):
+        for blocks, before in zip(state.caches, older, strict=True):
             assert sum(one.keys.shape[2] for one in blocks) == length
             assert all(one is same for one, same in zip(blocks, before[:-1], strict=False))
             for one, same in zip(blocks, before, strict=False):
                 assert torch.equal(one.keys[:, :, : same.keys.shape[2]], same.keys)
                 assert torch.equal(one.values[:, :, : same.values.shape[2]], same.values)
-    assert len(state.written[0]) == 2
+    assert len(state.caches[0]) == 2
 
 
 @torch.inference_mode()
 def test_a_target_of_many_blocks_at_once_is_step_by_step() -> None:
-    network, batch = transformer(), batch_of([Seq2SeqEncoding([6, 7], []), Seq2SeqEncoding([8], [])])
+    network, batch = (
+        transformer(),
+        batch_of([Seq2SeqEncoding([6, 7], []), Seq2SeqEncoding([8], [])]),
+    )
     fed = torch.randint(4, SIZE, (2, 100), generator=torch.Generator().manual_seed(0))
     state, tops = network.start(batch), []
     for last in fed.unbind(1):
         state = network.step(state, last)
-        tops.append(network.top(state))
+        tops.append(network.decoder_output(state))
         state = network.select(state, torch.tensor([0, 1]))
     torch.testing.assert_close(network.decode(network.start(batch), fed), torch.stack(tops, 1))
 
@@ -173,9 +176,7 @@ def test_it_steps_in_half_precision() -> None:
         state = network.start(batch_of([Seq2SeqEncoding([6, 7], [])]))
         for last in (BEGIN, 6, 7):
             state = network.step(state, torch.tensor([last]))
-            assert {one.keys.dtype for blocks in state.written for one in blocks} == {
-                torch.bfloat16
-            }
+            assert {one.keys.dtype for blocks in state.caches for one in blocks} == {torch.bfloat16}
         assert network.scores(state).isfinite().all()
 
 
@@ -186,8 +187,8 @@ def test_sizes_are_configurable(encoder: int, decoder: int) -> None:
     )
     network = transformer(config)
     state = network.step(network.start(batch_of([Seq2SeqEncoding([6], [])])), torch.tensor([BEGIN]))
-    assert [one.keys.shape for (one,) in state.written] == [(1, 3, 1, 4)] * decoder
-    assert [one.keys.shape for one in state.read] == [(1, 3, 2, 4)] * decoder
+    assert [one.keys.shape for (one,) in state.caches] == [(1, 3, 1, 4)] * decoder
+    assert [one.keys.shape for one in state.source] == [(1, 3, 2, 4)] * decoder
     assert len(network.encoder) == encoder
 
 

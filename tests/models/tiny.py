@@ -49,10 +49,16 @@ def randomise(network: nn.Module, *, spread: float = 0.5, seed: int = 1) -> None
 
 
 def tagged(
-    tagger: Tagger, tokens: Sequence[str], aligned_spans: Sequence[AlignedSpan] = (), *, levels: int = 2
+    tagger: Tagger,
+    tokens: Sequence[str],
+    aligned_spans: Sequence[AlignedSpan] = (),
+    *,
+    levels: int = 2,
 ) -> TaggerEncoding:
     """Make a row of tokens and the spans that cover them."""
-    tags = spans_to_bioes(aligned_spans, tokens=len(tokens), levels=levels, labels=LABELS, self_nested=["A"])
+    tags = spans_to_bioes(
+        aligned_spans, tokens=len(tokens), levels=levels, labels=LABELS, self_nested=["A"]
+    )
     return TaggerEncoding(tagger.feature_hasher.token_ids(tokens), tags)
 
 

@@ -1,8 +1,9 @@
-"""Spans that lie within spans: every pair of a first and a last token is judged by itself.
+"""Biaffine span classifier for nested spans.
 
-A biaffine classifier (Dozat and Manning 2017; Yu et al. 2020) says how likely each label is for
-the pair, and how likely no span; the mean of what lies between the two and their distance have a
-word in it. Of spans that cross, the likeliest stays.
+Every pair of a first and a last token is classified as a span of a label or as no span (Dozat and
+Manning 2017; Yu et al. 2020). The score adds to the biaffine product a linear term of the first and
+of the last token, of the mean of the tokens in between, and of the length. Of crossing spans the
+most probable is kept.
 
 Shapes: B rows, T tokens, L labels, H width of the encoding, N spans, C = L + 1 classes, of which
 the first is no span.
@@ -25,32 +26,32 @@ from annoseq.tokenization.bioes import bioes_to_token_spans
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_WIDTH = 64
-"""Width of what is multiplied of a first and of a last token."""
+_BIAFFINE_WIDTH = 64
+"""Width of the projections of first and last tokens."""
 _LENGTHS = 40
-"""Longer spans are weighed as if they had this many tokens."""
+"""Number of length embeddings; longer spans share the last one."""
 _DROPOUT = 0.3
-_LIKELY = 0.25
-"""From this probability on a span is found. That of the best F1 is half that F1 (Lipton et al.
-2014); where a model is good, hardly any span lies in between."""
-_AT_ONCE = 1 << 23
+_THRESHOLD = 0.25
+"""Probability from which on a span is predicted. The threshold with the best F1 is half that F1
+(Lipton et al. 2014); an accurate model has hardly any spans in between."""
+_SCORES_PER_CHUNK = 1 << 23
 """Scores in memory at a time."""
 
 
-class _Likely(NamedTuple):
-    """Spans (N, 4), their log-probabilities (N,), how much likelier than no span they are (N,).
+class _SpanScores(NamedTuple):
+    """Candidate spans (N, 4), their log-probabilities (N,), and log-odds against no span (N,).
 
-    `total` (B,) is the log-probability of finding nothing in a row.
+    `no_spans` (B,) is the log-probability of a row without any span.
     """
 
-    places: Tensor
-    scores: Tensor
+    spans: Tensor
+    log_probs: Tensor
     gains: Tensor
-    total: Tensor
+    no_spans: Tensor
 
 
 class BiaffineHead(nn.Module):
-    """Finds spans that nest up to `levels` deep, the labels `self_nested` also in themselves."""
+    """Span head for spans nested up to `levels` deep; labels `self_nested` also in themselves."""
 
     nests: Tensor
 
@@ -58,139 +59,143 @@ class BiaffineHead(nn.Module):
         super().__init__()
         classes = labels + 1
         self.levels = levels
-        self.first = nn.Linear(width, _WIDTH)
-        self.last = nn.Linear(width, _WIDTH)
-        self.both = nn.Linear(_WIDTH, classes * _WIDTH, bias=False)
-        nn.init.normal_(self.both.weight, std=0.01)
-        self.opens = nn.Linear(width, classes)
-        self.closes = nn.Linear(width, classes, bias=False)
-        self.holds = nn.Linear(width, classes, bias=False)
-        self.lengths = nn.Embedding(_LENGTHS, classes)
-        nn.init.zeros_(self.lengths.weight)
+        self.first = nn.Linear(width, _BIAFFINE_WIDTH)
+        self.last = nn.Linear(width, _BIAFFINE_WIDTH)
+        self.biaffine = nn.Linear(_BIAFFINE_WIDTH, classes * _BIAFFINE_WIDTH, bias=False)
+        nn.init.normal_(self.biaffine.weight, std=0.01)
+        self.first_linear = nn.Linear(width, classes)
+        self.last_linear = nn.Linear(width, classes, bias=False)
+        self.mean_linear = nn.Linear(width, classes, bias=False)
+        self.length_embedding = nn.Embedding(_LENGTHS, classes)
+        nn.init.zeros_(self.length_embedding.weight)
         self.dropout = nn.Dropout(_DROPOUT)
         nests = torch.zeros(labels, dtype=torch.bool)
         nests[self_nested] = True
         self.register_buffer("nests", nests, persistent=False)
 
     def loss(self, encoded: Tensor, tags: Tensor, lengths: Tensor) -> Tensor:
-        """Return the negative log-likelihood (B,) of the spans that `tags` (B, T, D) tell of.
+        """Return the negative log-likelihood (B,) of the spans in BIOES `tags` (B, T, D).
 
-        `encoded` (B, T, H) is what is known of the tokens, `lengths` (B,) how many there are.
+        `encoded` (B, T, H) are the encodings of the tokens, `lengths` (B,) the number of tokens.
         """
-        parts = list(self._parts(encoded))
-        compute = self._loss if len(parts) == 1 else self._loss_again
-        return torch.cat([compute(encoded[one], tags[one], lengths[one]) for one in parts])
+        chunks = list(self._chunks(encoded))
+        compute = self._loss if len(chunks) == 1 else self._checkpointed_loss
+        return torch.cat([compute(encoded[chunk], tags[chunk], lengths[chunk]) for chunk in chunks])
 
-    def _loss_again(self, encoded: Tensor, tags: Tensor, lengths: Tensor) -> Tensor:
-        """Compute the scores once more for the gradients, so that those of one part are kept."""
+    def _checkpointed_loss(self, encoded: Tensor, tags: Tensor, lengths: Tensor) -> Tensor:
+        """Recompute the scores in the backward pass, so that only one chunk's are in memory."""
         loss: Tensor = checkpoint(self._loss, encoded, tags, lengths, use_reentrant=False)
         return loss
 
     def _loss(self, encoded: Tensor, tags: Tensor, lengths: Tensor) -> Tensor:
         scores = self._scores(encoded)
         classes = torch.zeros_like(scores[..., 0], dtype=torch.long)
-        for level in reversed(tags.unbind(2)):  # of two around the same tokens, the outer one
+        for level in reversed(tags.unbind(2)):  # of two spans of the same tokens, the outer one
             row, first, last, label = bioes_to_token_spans(level, labels=len(self.nests)).unbind(1)
             classes[row, first, last] = label + 1
         losses = F.cross_entropy(scores.flatten(0, 2), classes.flatten(), reduction="none")
         return losses.view_as(classes).masked_fill(~_pair_mask(scores, lengths), 0.0).sum((1, 2))
 
     @torch.no_grad()
-    def best(self, encoded: Tensor, lengths: Tensor) -> SpanPredictions:
-        """Return the spans that are likely enough and do not cross, whatever the weights are."""
-        return self._settle(self._likely(encoded, lengths, floor=_LIKELY))
+    def decode(self, encoded: Tensor, lengths: Tensor) -> SpanPredictions:
+        """Return the spans above the threshold, well nested whatever the weights are."""
+        return self._select(self._score_spans(encoded, lengths, floor=_THRESHOLD))
 
     @torch.no_grad()
-    def candidates(self, encoded: Tensor, lengths: Tensor, *, floor: float, longest: int) -> SpanPredictions:
-        """Return the spans of up to `longest` tokens whose probability is at least `floor`.
+    def candidates(
+        self, encoded: Tensor, lengths: Tensor, *, floor: float, longest: int
+    ) -> SpanPredictions:
+        """Return the spans of at most `longest` tokens whose probability is at least `floor`.
 
-        Some may cross.
+        They may cross.
         """
-        likely = self._likely(encoded, lengths, floor=min(floor, _LIKELY))
-        is_short = likely.places[:, 2] - likely.places[:, 1] < longest
-        is_asked = (likely.scores >= log(floor)) & is_short
-        total = self._settle(likely).total
-        return SpanPredictions(likely.places[is_asked], likely.scores[is_asked], total)
+        scored = self._score_spans(encoded, lengths, floor=min(floor, _THRESHOLD))
+        is_short = scored.spans[:, 2] - scored.spans[:, 1] < longest
+        is_candidate = (scored.log_probs >= log(floor)) & is_short
+        row_log_probs = self._select(scored).row_log_probs
+        return SpanPredictions(
+            scored.spans[is_candidate], scored.log_probs[is_candidate], row_log_probs
+        )
 
-    def _settle(self, likely: _Likely) -> SpanPredictions:
-        """Choose spans that can stand together."""
-        enough = (likely.scores >= log(_LIKELY)).nonzero().squeeze(1)
-        places, scores = likely.places[enough], likely.scores[enough]
-        kept = _well_nested(places, scores, nests=self.nests, levels=self.levels)
-        places, gains = places[kept], likely.gains[enough[kept]]
-        total = likely.total.index_add(0, places[:, 0], gains)
-        return SpanPredictions(places, scores[kept], total.clamp(max=0.0))
+    def _select(self, scored: _SpanScores) -> SpanPredictions:
+        """Select well-nested spans above the threshold."""
+        indices = (scored.log_probs >= log(_THRESHOLD)).nonzero().squeeze(1)
+        spans, log_probs = scored.spans[indices], scored.log_probs[indices]
+        kept = _select_well_nested(spans, log_probs, nests=self.nests, levels=self.levels)
+        spans, gains = spans[kept], scored.gains[indices[kept]]
+        row_log_probs = scored.no_spans.index_add(0, spans[:, 0], gains)
+        return SpanPredictions(spans, log_probs[kept], row_log_probs.clamp(max=0.0))
 
-    def _likely(self, encoded: Tensor, lengths: Tensor, *, floor: float) -> _Likely:
-        found = []
-        for part in self._parts(encoded):
-            scores = finite(self._scores(encoded[part])).log_softmax(3)
-            is_pair = _pair_mask(scores, lengths[part])
-            nothing = scores[..., 0].masked_fill(~is_pair, 0.0)
-            places = ((scores[..., 1:] >= log(floor)) & is_pair.unsqueeze(3)).nonzero()
-            row, first, last, label = places.unbind(1)
-            likely = scores[row, first, last, label + 1]
-            gains = likely - nothing[row, first, last]
-            places[:, 0] += part.start
-            found.append(_Likely(places, likely, gains, nothing.sum((1, 2))))
-        return _Likely(*map(torch.cat, zip(*found, strict=True)))
+    def _score_spans(self, encoded: Tensor, lengths: Tensor, *, floor: float) -> _SpanScores:
+        chunks = []
+        for chunk in self._chunks(encoded):
+            scores = finite(self._scores(encoded[chunk])).log_softmax(3)
+            is_pair = _pair_mask(scores, lengths[chunk])
+            no_span = scores[..., 0].masked_fill(~is_pair, 0.0)
+            spans = ((scores[..., 1:] >= log(floor)) & is_pair.unsqueeze(3)).nonzero()
+            row, first, last, label = spans.unbind(1)
+            log_probs = scores[row, first, last, label + 1]
+            gains = log_probs - no_span[row, first, last]
+            spans[:, 0] += chunk.start
+            chunks.append(_SpanScores(spans, log_probs, gains, no_span.sum((1, 2))))
+        return _SpanScores(*map(torch.cat, zip(*chunks, strict=True)))
 
-    def _parts(self, encoded: Tensor) -> Iterator[slice]:
-        """Cut a batch into rows whose scores fit into memory together."""
+    def _chunks(self, encoded: Tensor) -> Iterator[slice]:
+        """Split a batch into rows whose scores fit into memory together."""
         rows, width = encoded.shape[:2]
-        step = max(1, _AT_ONCE // (width * width * self.opens.out_features))
+        step = max(1, _SCORES_PER_CHUNK // (width * width * self.first_linear.out_features))
         return (slice(start, start + step) for start in range(0, rows, step))
 
     def _scores(self, encoded: Tensor) -> Tensor:
-        """Return the scores (B, T, T, C) of all pairs, first by last token."""
+        """Return the scores (B, T, T, C) of all pairs of a first and a last token."""
         rows, width = encoded.shape[:2]
         first = self.dropout(F.gelu(self.first(encoded)))
         last = self.dropout(F.gelu(self.last(encoded)))
-        # In single precision from here on: sums over long texts would be lost in less.
-        crossed = self.both(first).view(rows, -1, _WIDTH) @ last.transpose(1, 2)  # (B, T C, T)
-        scores: Tensor = crossed.view(rows, width, -1, width).transpose(2, 3).float()
-        scores = scores + self.opens(encoded).float().unsqueeze(2)
-        scores = scores + self.closes(encoded).float().unsqueeze(1)
-        held = F.pad(self.holds(encoded).float().cumsum(1), (0, 0, 1, 0))  # (B, T + 1, C)
+        # In single precision from here on: sums over long texts lose precision otherwise.
+        product = self.biaffine(first).view(rows, -1, _BIAFFINE_WIDTH) @ last.transpose(1, 2)
+        scores: Tensor = product.view(rows, width, -1, width).transpose(2, 3).float()
+        scores = scores + self.first_linear(encoded).float().unsqueeze(2)
+        scores = scores + self.last_linear(encoded).float().unsqueeze(1)
+        sums = F.pad(self.mean_linear(encoded).float().cumsum(1), (0, 0, 1, 0))  # (B, T + 1, C)
         places = torch.arange(width, device=encoded.device)
-        many = (places - places.unsqueeze(1) + 1).clamp(min=1)
-        scores = scores + (held[:, None, 1:] - held[:, :-1, None]) / many.unsqueeze(2)
-        by_length: Tensor = self.lengths(many.clamp(max=_LENGTHS - 1)).float()
+        span_lengths = (places - places.unsqueeze(1) + 1).clamp(min=1)
+        scores = scores + (sums[:, None, 1:] - sums[:, :-1, None]) / span_lengths.unsqueeze(2)
+        by_length: Tensor = self.length_embedding(span_lengths.clamp(max=_LENGTHS - 1)).float()
         return scores + by_length
 
 
 def _pair_mask(scores: Tensor, lengths: Tensor) -> Tensor:
-    """Tell which pairs (B, T, T) are a first and a last token of a row."""
+    """Return the mask (B, T, T) of pairs of a first and a last token of a row."""
     is_pair = torch.ones_like(scores[..., 0], dtype=torch.bool).triu()
     return is_pair & token_mask(scores, lengths).unsqueeze(1)
 
 
-def _well_nested(places: Tensor, scores: Tensor, *, nests: Tensor, levels: int) -> Tensor:
-    """Return which of the spans (N, 4) stay: their numbers, in order.
+def _select_well_nested(spans: Tensor, scores: Tensor, *, nests: Tensor, levels: int) -> Tensor:
+    """Return the indices, in order, of spans (N, 4) that are well nested.
 
-    In every round each row takes its likeliest span, and gives up those that cannot stand with it.
+    In every round each row selects its most probable span and drops those in conflict with it.
     """
     left = scores.argsort(descending=True, stable=True)
-    # How many of those taken lie around each, and how deep they nest within it.
+    # Number of selected spans around each span, and depth of those selected within it.
     around, within = torch.zeros_like(left), torch.zeros_like(left)
-    kept = [left[:0]]
+    selected = [left[:0]]
     while len(left):
-        row, first, last, label = places[left].unbind(1)
-        rows, which = torch.unique(row, return_inverse=True)
+        row, first, last, label = spans[left].unbind(1)
+        rows, row_index = torch.unique(row, return_inverse=True)
         numbers = torch.arange(len(left), device=left.device)
         heads = numbers.new_full((len(rows),), len(left))
-        heads = heads.scatter_reduce(0, which, numbers, "amin")
-        kept.append(left[heads])
-        head = heads[which]
+        heads = heads.scatter_reduce(0, row_index, numbers, "amin")
+        selected.append(left[heads])
+        head = heads[row_index]
         begin, end = first[head], last[head]
         is_inside = (begin <= first) & (last <= end)
         is_outside = (first <= begin) & (end <= last)
         is_apart = (last < begin) | (end < first)
-        # Around the new one lies what is around both, and what is within the other one.
-        deep = around[head] - around + 1 + within[head]
+        # Depth below an outer span: the selected span, those around both, and those within it.
+        depth = around[head] - around + 1 + within[head]
         around = around + is_inside.long()
-        within = torch.where(is_outside, torch.maximum(within, deep), within)
+        within = torch.where(is_outside, torch.maximum(within, depth), within)
         may_nest = (is_inside != is_outside) & (nests[label] | (label != label[head]))
         stays = (is_apart | may_nest) & (around + within < levels)
         left, around, within = left[stays], around[stays], within[stays]
-    return torch.cat(kept).sort().values
+    return torch.cat(selected).sort().values

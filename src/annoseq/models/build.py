@@ -1,4 +1,4 @@
-"""From a configuration to a network with fresh weights."""
+"""Construction of networks from a configuration, with weights initialized from a seed."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
     from annoseq.tokenization.vocabulary import Vocabulary
 
-_SHARED = 0.9
-"""Embeddings are shared if this share of the source vocabulary is in the target's."""
+_SHARED_VOCABULARY = 0.9
+"""Embeddings are shared if at least this share of source tokens is in the target vocabulary."""
 
 
-class _Undrawn(TorchFunctionMode):
-    """Answers calls of `torch.nn.init`, which torch lets a mode take over."""
+class _SkipInit(TorchFunctionMode):
+    """Torch function mode that turns calls of `torch.nn.init` into no-ops."""
 
     def __torch_function__(
         self,
@@ -47,39 +47,41 @@ class _Undrawn(TorchFunctionMode):
 
 @contextmanager
 def no_init_weights() -> Iterator[None]:
-    """Leave the weights of networks as memory holds them: a file is about to fill them all.
+    """Skip weight initialization of networks whose weights are about to be loaded from a file.
 
-    Drawing those of a tagger takes longer than reading them.
+    Initializing the weights of a tagger takes longer than reading them.
     """
-    with _Undrawn():
+    with _SkipInit():
         yield
 
 
 def build_tagger(config: TaggerConfig, tokenizer: TaggerTokenizer, *, seed: int) -> Tagger:
-    """Build a tagger whose weights depend on `seed` and on nothing drawn before."""
+    """Build a tagger whose weights depend on `seed` only."""
     nested = [tokenizer.labels.index(label) for label in tokenizer.length_stats.self_nested]
     with torch.random.fork_rng(devices=[]):  # weights are drawn on the CPU
         torch.default_generator.manual_seed(seed)
         return Tagger(
             config,
-            words=tokenizer.feature_hasher,
+            feature_hasher=tokenizer.feature_hasher,
             labels=len(tokenizer.labels),
             levels=tokenizer.levels,
             self_nested=nested,
         )
 
 
-def build_seq2seq(config: NetworkConfig, tokenizer: Seq2SeqTokenizer, *, seed: int) -> AnySeq2SeqNetwork:
-    """Build a network whose weights depend on `seed` and on nothing drawn before."""
+def build_seq2seq(
+    config: NetworkConfig, tokenizer: Seq2SeqTokenizer, *, seed: int
+) -> AnySeq2SeqNetwork:
+    """Build a seq2seq network whose weights depend on `seed` only."""
     copies = tokenizer.target.tokens_to_ids(tokenizer.source.tokens)
     known = sum(id_ != UNKNOWN for id_ in copies) / len(copies)
     return build_network(
         config,
         source_size=len(tokenizer.source),
         target_size=len(tokenizer.target),
-        copies=copies if known >= _SHARED else None,
-        source_tags=_tags(tokenizer.source),
-        target_tags=_tags(tokenizer.target),
+        copies=copies if known >= _SHARED_VOCABULARY else None,
+        source_tags=_tag_ids(tokenizer.source),
+        target_tags=_tag_ids(tokenizer.target),
         seed=seed,
     )
 
@@ -94,11 +96,10 @@ def build_network(
     target_tags: Sequence[int] = (),
     seed: int,
 ) -> AnySeq2SeqNetwork:
-    """Build a network for vocabularies of some sizes.
+    """Build a seq2seq network for vocabularies of given sizes.
 
-    `copies` (source vocabulary,) are the target ids of the source tokens, if the two are to share
-    their embeddings, which the notebook's network does not; the tags of both sides are the ids
-    that stand for nothing on the other side.
+    `copies` (source vocabulary,) are the target ids of the source tokens if both sides share their
+    embeddings, which `gru` does not support; `source_tags` and `target_tags` are the ids of tags.
     """
     with torch.random.fork_rng(devices=[]):  # weights are drawn on the CPU
         torch.default_generator.manual_seed(seed)
@@ -127,6 +128,6 @@ def build_network(
                 raise TypeError(f"a {config.model} does not write token by token")
 
 
-def _tags(vocabulary: Vocabulary) -> list[int]:
-    visible = map(vocabulary.subwords.visible, vocabulary.tokens)  # pieces carry marks
+def _tag_ids(vocabulary: Vocabulary) -> list[int]:
+    visible = map(vocabulary.subwords.visible, vocabulary.tokens)  # subwords carry markers
     return [id_ for id_, token in enumerate(visible) if is_tag(token)]

@@ -1,4 +1,4 @@
-"""The two ends of a network: tokens to vectors, and vectors to scores of tokens."""
+"""Source and target embeddings, with a tied output layer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class TargetEmbedding(nn.Module):
-    """The target vocabulary: embeddings (V, E), and an output layer with the same weights.
+    """Target embeddings (V, E), and an output layer with the same (tied) weights.
 
     Press and Wolf 2017, "Using the output embedding to improve language models".
     """
@@ -28,30 +28,33 @@ class TargetEmbedding(nn.Module):
         self.output.weight = self.embedding.weight
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Look tokens (...) up, (..., E)."""
+        """Embed tokens (...) as (..., E)."""
         embedded: Tensor = self.embedding(tokens)
         return embedded
 
-    def logits(self, top: Tensor) -> Tensor:
-        """Score every token (..., V) by what the decoder put out (..., E)."""
-        logits: Tensor = self.output(self.dropout(top))
+    def logits(self, outputs: Tensor) -> Tensor:
+        """Return the logits (..., V) of decoder outputs (..., E)."""
+        logits: Tensor = self.output(self.dropout(outputs))
         return logits
 
-    def scores(self, top: Tensor, columns: Tensor | None = None) -> Tensor:
-        """Return log-probabilities (B, V) of `top` (B, E), or the logits of `columns` (B, K)."""
+    def scores(self, outputs: Tensor, columns: Tensor | None = None) -> Tensor:
+        """Return the log-probabilities (B, V) of decoder outputs (B, E).
+
+        With `columns` (B, K), return the logits (B, K) of these tokens.
+        """
         if columns is None:
-            return self.logits(top).log_softmax(-1)
-        # Rows ask for much the same tags: each column is taken out of the weights once.
-        asked, places = torch.unique(columns, return_inverse=True)  # (U,), (B, K)
-        weight, bias = self.output.weight[asked], self.output.bias[asked]
-        return F.linear(self.dropout(top), weight, bias).gather(1, places)
+            return self.logits(outputs).log_softmax(-1)
+        # Rows have mostly the same columns: each is taken out of the weights once.
+        unique, places = torch.unique(columns, return_inverse=True)  # (U,), (B, K)
+        weight, bias = self.output.weight[unique], self.output.bias[unique]
+        return F.linear(self.dropout(outputs), weight, bias).gather(1, places)
 
 
 class SourceEmbedding(nn.Module):
-    """The source vocabulary: embeddings of its own, or those of the same tokens in the target.
+    """Source embeddings: a table of their own, or the target embeddings of the same tokens.
 
-    `copies` (source vocabulary,) holds the target id of every source id. Shared embeddings let
-    a network copy a token by attending to it, however rare the token is.
+    `copies` (source vocabulary,) are the target ids of the source tokens. With shared embeddings, a
+    network can copy a token by attending to it, however rare the token is.
     """
 
     copies: Tensor | None
@@ -73,17 +76,17 @@ class SourceEmbedding(nn.Module):
         )
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Look tokens (B, S) up, (B, S, E)."""
-        found = tokens if self.copies is None else self.copies[tokens]
-        embedded: Tensor = self.dropout(self.table(found))
+        """Embed tokens (B, S) as (B, S, E)."""
+        ids = tokens if self.copies is None else self.copies[tokens]
+        embedded: Tensor = self.dropout(self.table(ids))
         return embedded
 
 
 def make_embedding(size: int, width: int) -> nn.Embedding:
-    """Make an embedding whose rows have a length of about 1, and padding's of 0.
+    """Make an embedding whose rows have a length of about 1; the row of padding is zero.
 
-    torch draws from N(0, 1), and tied output weights of that size start the loss at 9.6 instead
-    of log V = 6.2 on 200 MEDDOCAN rows.
+    torch draws from N(0, 1); tied output weights of that size start the loss at 9.6 instead of
+    log V = 6.2 on 200 MEDDOCAN rows.
     """
     embedding = nn.Embedding(size, width, padding_idx=PAD)
     nn.init.normal_(embedding.weight, std=width**-0.5)

@@ -1,10 +1,10 @@
-"""The notebook's network: two GRUs with a single vector a layer between them.
+"""GRU encoder-decoder without attention, the network of the original notebook.
 
 Sutskever et al. 2014, "Sequence to sequence learning with neural networks", with the GRU of Cho
 et al. 2014 and the output weights tied to the decoder's embeddings (Press and Wolf 2017).
-Where the notebook is plainly wrong, this is not: the encoder does not read the padding, so that
-a row's result does not depend on its batch; begin has a symbol of its own; the tied weights are
-one parameter.
+Faults of the notebook are corrected: the encoder does not read padding, so that the result of a row
+does not depend on its batch; the begin symbol is a token of its own; the tied weights are one
+parameter.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 class GruState(NamedTuple):
-    """The decoder's memory `hidden` (L, B, E) and what its top layer put out, `top` (B, E)."""
+    """Hidden state of the decoder (L, B, E), and the output (B, E) of its top layer."""
 
     hidden: Tensor
-    top: Tensor
+    output: Tensor
 
 
 class Gru(Seq2SeqNetwork[GruState]):
-    """Encoder GRU, a bias-free projection of its last hidden states, decoder GRU, tied output."""
+    """Encoder GRU, bias-free projection of its last hidden states, decoder GRU, tied output."""
 
     def __init__(self, config: GruConfig, *, source_size: int, target_size: int) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class Gru(Seq2SeqNetwork[GruState]):
         )
 
     def start(self, batch: Batch) -> GruState:
-        """Read the sources (B, S), each to its own end."""
+        """Encode the sources (B, S), each up to its own length."""
         packed = pack_padded_sequence(
             self.source(batch.source), batch.source_lengths, batch_first=True, enforce_sorted=False
         )
@@ -64,18 +64,18 @@ class Gru(Seq2SeqNetwork[GruState]):
 
     def step(self, state: GruState, last: Tensor) -> GruState:
         """Feed the token `last` (B,) of every row to the decoder."""
-        top, hidden = self.decoder(self.target(last.unsqueeze(1)), state.hidden)
-        return GruState(hidden, top.squeeze(1))
+        output, hidden = self.decoder(self.target(last.unsqueeze(1)), state.hidden)
+        return GruState(hidden, output.squeeze(1))
 
-    def top(self, state: GruState) -> Tensor:
-        """Return what the top layer put out (B, E) for the last token fed."""
-        return state.top
+    def decoder_output(self, state: GruState) -> Tensor:
+        """Return the output (B, E) of the top layer for the last token fed."""
+        return state.output
 
     def select(self, state: GruState, rows: Tensor) -> GruState:
-        """Take the rows (B',) of a state."""
-        return GruState(state.hidden[:, rows], state.top[rows])
+        """Select the rows (B',) of a state."""
+        return GruState(state.hidden[:, rows], state.output[rows])
 
     def decode(self, state: GruState, fed: Tensor) -> Tensor:
-        """Feed whole rows of tokens (B, T) to the decoder; return its tops (B, T, E)."""
-        top: Tensor = self.decoder(self.target(fed), state.hidden)[0]
-        return top
+        """Feed targets (B, T) to the decoder; return its outputs (B, T, E)."""
+        outputs: Tensor = self.decoder(self.target(fed), state.hidden)[0]
+        return outputs

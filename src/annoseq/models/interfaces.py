@@ -1,7 +1,4 @@
-"""Interfaces of models: seq2seq steppers and span taggers.
-
-Decoding is written once against it and never asks which network it has.
-"""
+"""Interfaces between networks and decoding: steppers, seq2seq networks and span predictions."""
 
 from __future__ import annotations
 
@@ -13,89 +10,84 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from annoseq.models.embeddings import SourceEmbedding, TargetEmbedding
     from annoseq.tokenization.batching import Batch
-    from annoseq.tokenization.bioes import ScoredTokenSpans
 
 
 class SpanPredictions(NamedTuple):
-    """Spans `places` (N, 4), row, first and last token, label; their log-probabilities (N,).
+    """Spans that a tagger predicts for a batch.
 
-    `total` (B,) is the log-probability of all the likeliest spans of a row together.
+    `spans` (N, 4) are row, first token, last token (included) and label; `log_probs` (N,) their
+    log-probabilities. `row_log_probs` (B,) is the log-probability of the likeliest set of spans of
+    each row.
     """
 
-    places: Tensor
-    scores: Tensor
-    total: Tensor
-
-
-class Labeller(Protocol):
-    """Reads a batch and returns what it finds, well nested by construction."""
-
-    def spans(self, batch: Batch) -> list[ScoredTokenSpans]:
-        """Return the spans of every row (B,), and how likely they are together."""
-        ...
+    spans: Tensor
+    log_probs: Tensor
+    row_log_probs: Tensor
 
 
 State = TypeVar("State")
 
 
 class Stepper(Protocol[State]):
-    """Reads a batch, then takes one token a step and scores the next."""
+    """Autoregressive decoder: encodes a batch, then takes one token a step and scores the next.
+
+    A state is immutable. Decoding is written against this interface for all networks.
+    """
 
     def start(self, batch: Batch) -> State:
-        """Read the sources. No token has been written yet."""
+        """Encode the sources; no token has been decoded yet."""
         ...
 
     def step(self, state: State, last: Tensor) -> State:
-        """Write the token `last` (B,) of every row; the first is the begin symbol."""
+        """Append the token `last` (B,) of every row; the first is the begin symbol."""
         ...
 
     def scores(self, state: State, columns: Tensor | None = None) -> Tensor:
         """Return the log-probabilities (B, V) of the next token.
 
-        With `columns` (B, K), only the scores (B, K) of these tokens: their log-probabilities
-        plus a number that is the same for a whole row, so that whoever chooses among them need
-        not have the others computed.
+        With `columns` (B, K), return only the scores (B, K) of these tokens: log-probabilities plus
+        a constant for each row, so that the other tokens need not be scored.
         """
         ...
 
     def select(self, state: State, rows: Tensor) -> State:
-        """Take the rows (B',) of a state, in any order, any of them more than once."""
+        """Select the rows (B',) of a state, in any order and with repetitions."""
         ...
 
 
 class Seq2SeqNetwork(nn.Module, ABC, Generic[State]):
-    """A `Stepper` that can also run over whole targets at once, which is how it learns."""
+    """Encoder-decoder network: a `Stepper` that also decodes whole targets at once for training."""
 
     source: SourceEmbedding
     target: TargetEmbedding
 
     @abstractmethod
     def start(self, batch: Batch) -> State:
-        """Read the sources (B, S), each to its own end."""
+        """Encode the sources (B, S), each up to its own length."""
 
     @abstractmethod
     def step(self, state: State, last: Tensor) -> State:
         """Feed the token `last` (B,) of every row to the decoder."""
 
     @abstractmethod
-    def top(self, state: State) -> Tensor:
-        """Return what the decoder put out (B, E) for the last token fed."""
+    def decoder_output(self, state: State) -> Tensor:
+        """Return the output (B, E) of the decoder for the last token fed."""
 
     @abstractmethod
     def select(self, state: State, rows: Tensor) -> State:
-        """Take the rows (B',) of a state."""
+        """Select the rows (B',) of a state."""
 
     @abstractmethod
     def decode(self, state: State, fed: Tensor) -> Tensor:
-        """Feed whole rows of tokens (B, T) to a decoder at its start; return its tops (B, T, E).
+        """Feed targets (B, T) to the decoder in its initial state; return its outputs (B, T, E).
 
-        The same as `step` for one column after the other, in one call.
+        Equivalent to `step` and `decoder_output` for every column.
         """
 
     def scores(self, state: State, columns: Tensor | None = None) -> Tensor:
         """Return the log-probabilities (B, V) of the next token, or the logits of `columns`."""
-        return self.target.scores(self.top(state), columns)
+        return self.target.scores(self.decoder_output(state), columns)
 
 
 AnySeq2SeqNetwork = Seq2SeqNetwork[Any]
-"""A network whose state is nobody's business but its own."""
+"""A network for callers that do not look into its state."""

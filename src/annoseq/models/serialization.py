@@ -1,15 +1,15 @@
 """Serialization of a trained model as a folder.
 
 model/
-├── config.json          settings, task, fingerprint of the data, checksums of the files
-├── weights.safetensors  tied weights once
-├── source.json          vocabularies, as the tokenizers library writes them
+├── config.json          settings, task, data fingerprints, checksums of the other files
+├── weights.safetensors  weights; tied weights are stored once
+├── source.json          vocabularies in the format of the tokenizers library
 ├── target.json
 ├── labels.json
-├── tagging.json         in place of these three, of a tagger: labels, lists and patterns
-├── calibration.json     of a tagger, if it was validated on spans enough: what its scores mean
-├── history.json         how it was trained, in figures
-└── card.md              what the model is, for people
+├── tagging.json         instead of these three for a tagger: labels, lexicons and patterns
+├── calibration.json     calibration statistics of a tagger, if the validation spans suffice
+├── history.json         training history
+└── card.md              model card
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from annoseq.errors import (
     describe_older_format,
     describe_validation_error,
 )
+from annoseq.evaluation.calibration_statistics import CalibrationStatistics
 from annoseq.models.build import build_seq2seq, build_tagger, no_init_weights
 from annoseq.tokenization.length_stats import LengthStats
 from annoseq.tokenization.seq2seq_tokenizer import FILES, Seq2SeqTokenizer
@@ -44,25 +45,12 @@ if TYPE_CHECKING:
     from annoseq.vectors.lookup import TokenVectors
 
 
-Kind = TypeVar("Kind", bound=BaseModel)
+CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = "config.json", "weights.safetensors", "card.md"
+CALIBRATION_FILE, HISTORY_FILE = "calibration.json", "history.json"
+FORMAT = 2
+"""Format number of model folders; folders of another format are refused."""
 
-
-def read_json_file(kind: type[Kind], content: str, *, name: str) -> Kind:
-    """Read what a file of a model folder holds; `name` is the file's.
-
-    Raises:
-        ModelError: the content is not of this version.
-    """
-    try:
-        return kind.model_validate_json(content)
-    except ValidationError as error:
-        raise ModelError(
-            f"{name} is damaged or of another version ({describe_validation_error(error)}). "
-            "Use the version that wrote it, or train again."
-        ) from error
-
-
-HISTORY_FILE = "history.json"
+FileModel = TypeVar("FileModel", bound=BaseModel)
 
 
 class EpochRecord(BaseModel):
@@ -77,9 +65,10 @@ class EpochRecord(BaseModel):
 
 
 class TrainingHistory(BaseModel):
-    """All epochs, and loss and learning rate over the steps.
+    """All epochs, and training loss and learning rate over the steps.
 
-    Many steps are thinned out: each of `losses` and `rates` is the mean of as many neighbours.
+    Long histories are downsampled: each value of `losses` and `rates` is then the mean of several
+    consecutive steps.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -89,30 +78,14 @@ class TrainingHistory(BaseModel):
     losses: tuple[float, ...]
     rates: tuple[float, ...]
 
-    @classmethod
-    def read(cls, content: str) -> TrainingHistory:
-        """Read what a model folder holds.
-
-        Raises:
-            ModelError: the content is not of this version.
-        """
-        return read_json_file(cls, content, name=HISTORY_FILE)
-
-
-CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = "config.json", "weights.safetensors", "card.md"
-CALIBRATION_FILE = "calibration.json"
-
-
-FORMAT: Literal[2] = 2
-"""Raised when a folder written by an older version can no longer be read."""
-
 
 class ModelConfig(BaseModel):
-    """All that is known of a model besides its weights and vocabularies.
+    """Contents of `config.json`: everything about a model but its weights and vocabularies.
 
-    `fingerprint` is that of the pairs before their split, `valid_fingerprint` that of those kept
-    for validation; `epochs` counts all that it was trained; `vectors` is the file of word vectors
-    that a tagger reads, which is not in the folder.
+    `fingerprint` is that of the pairs before the split, `valid_fingerprint` that of the validation
+    pairs; `epochs` counts all epochs of training, those of a base model included; `vectors` is the
+    word-vector file that a tagger reads, which is not in the folder; `files` are the checksums of
+    the other files.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -134,18 +107,17 @@ class ModelConfig(BaseModel):
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A network, the codec that it was trained with, and its configuration.
+    """A network, its tokenizer, and its configuration.
 
-    A `TaggerTokenizer` goes with a `Tagger`, a `Seq2SeqTokenizer` with all others. `calibration` is what an
-    `Evidence` was written as, where the scores of a tagger were compared with gold spans, and
-    `history` what a `TrainingHistory` was.
+    A `Tagger` has a `TaggerTokenizer`, all other networks a `Seq2SeqTokenizer`. `calibration` are
+    the calibration statistics of a tagger, if its scores were compared with enough gold spans.
     """
 
     network: AnySeq2SeqNetwork | Tagger
     tokenizer: Seq2SeqTokenizer | TaggerTokenizer
     config: ModelConfig
-    calibration: str | None = None
-    history: str | None = None
+    calibration: CalibrationStatistics | None = None
+    history: TrainingHistory | None = None
 
     def save(self, folder: str | Path, *, card: str, overwrite: bool = False) -> None:
         """Write the model folder.
@@ -153,28 +125,27 @@ class TrainedModel:
         Raises:
             OutputError: the folder exists already, or cannot be written.
         """
-        with atomic_folder(Path(folder), overwrite=overwrite) as new:
-            _write_weights(self.network, new / WEIGHTS_FILE)
-            self.tokenizer.save(new)
-            (new / CARD_FILE).write_text(card, encoding="utf-8")
-            names = [WEIGHTS_FILE, *_codec_files(self.config)]
-            for name, content in self._records().items():
-                (new / name).write_text(content, encoding="utf-8")
+        with atomic_folder(Path(folder), overwrite=overwrite) as temporary:
+            _write_weights(self.network, temporary / WEIGHTS_FILE)
+            self.tokenizer.save(temporary)
+            (temporary / CARD_FILE).write_text(card, encoding="utf-8")
+            names = [WEIGHTS_FILE, *_tokenizer_files(self.config)]
+            for name, content in self._optional_files().items():
+                (temporary / name).write_text(content, encoding="utf-8")
                 names.append(name)
-            files = {name: _checksum(new / name) for name in names}
+            files = {name: _checksum(temporary / name) for name in names}
             config = self.config.model_copy(update={"files": files})
-            (new / CONFIG_FILE).write_text(config.model_dump_json(indent=1), encoding="utf-8")
+            (temporary / CONFIG_FILE).write_text(config.model_dump_json(indent=1), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: str | Path, *, vectors: str | Path | None = None) -> TrainedModel:
         """Read a model folder.
 
-        `vectors` is the file of word vectors that a tagger was trained with, if it is no longer
-        where it was.
+        `vectors` is the word-vector file that a tagger was trained with, if it has been moved.
 
         Raises:
-            ModelError: a file is missing or damaged, or another version wrote it.
-            VectorsError: the file of word vectors cannot be read, or is another one.
+            ModelError: a file is missing or damaged, or has another format.
+            VectorsError: the word-vector file cannot be read, or is not that of training.
             OptionError: `vectors` was given, and the model reads none.
         """
         folder = Path(folder)
@@ -185,32 +156,28 @@ class TrainedModel:
                     f"{folder}: {name} is not the file that was saved with this model. "
                     "Copy the whole folder again, or train again."
                 )
-        opened = _open_vectors(folder, config, vectors)
+        token_vectors = _open_vectors(folder, config, vectors)
         try:
             with no_init_weights():
-                network, tokenizer = _fresh(folder, config, opened)
+                network, tokenizer = _build(folder, config, token_vectors)
             load_model(network, folder / WEIGHTS_FILE)
         except (ValueError, SafetensorError) as error:
             raise ModelError(f"{folder}: damaged: {error}. Train again.") from error
-        except RuntimeError as error:  # torch names every tensor, on a line each
+        except RuntimeError as error:  # torch lists every tensor on a line of its own
             raise ModelError(
                 f"{folder}: damaged: {WEIGHTS_FILE} is not of the network that {CONFIG_FILE} "
                 "describes. Train again."
             ) from error
-        records = (_record(folder, config, name) for name in (CALIBRATION_FILE, HISTORY_FILE))
-        return cls(network, tokenizer, config, *records)
+        calibration = _read_optional(folder, config, CALIBRATION_FILE, CalibrationStatistics)
+        history = _read_optional(folder, config, HISTORY_FILE, TrainingHistory)
+        return cls(network, tokenizer, config, calibration, history)
 
-    def _records(self) -> dict[str, str]:
-        """Return what was measured of the model, by file, as far as it was."""
-        records = {CALIBRATION_FILE: self.calibration, HISTORY_FILE: self.history}
-        return {name: content for name, content in records.items() if content is not None}
-
-
-def _record(folder: Path, config: ModelConfig, name: str) -> str | None:
-    return _read(folder / name).decode("utf-8", "replace") if name in config.files else None
+    def _optional_files(self) -> dict[str, str]:
+        files = {CALIBRATION_FILE: self.calibration, HISTORY_FILE: self.history}
+        return {name: file.model_dump_json() for name, file in files.items() if file is not None}
 
 
-def _codec_files(config: ModelConfig) -> tuple[str, ...]:
+def _tokenizer_files(config: ModelConfig) -> tuple[str, ...]:
     return (TAGGING_FILE,) if config.network.model == "tagger" else FILES
 
 
@@ -227,28 +194,31 @@ def _open_vectors(
     return None
 
 
-def _fresh(
+def _build(
     folder: Path, config: ModelConfig, vectors: TokenVectors | None
 ) -> tuple[Tagger, TaggerTokenizer] | tuple[AnySeq2SeqNetwork, Seq2SeqTokenizer]:
-    """Build the network that a folder describes, with weights still to come."""
+    """Build the network of a folder, whose weights are not loaded yet, and its tokenizer."""
+    stats = config.length_stats
     if config.network.model == "tagger":
         settings = config.network.tagger
-        tags = TaggerTokenizer.load(
-            folder, length_stats=config.length_stats, buckets=settings.buckets, vectors=vectors
+        tagger_tokenizer = TaggerTokenizer.load(
+            folder, length_stats=stats, buckets=settings.buckets, vectors=vectors
         )
-        return build_tagger(settings, tags, seed=0), tags
-    tokenizer = Seq2SeqTokenizer.load(folder, task=config.task, length_stats=config.length_stats)
+        return build_tagger(settings, tagger_tokenizer, seed=0), tagger_tokenizer
+    tokenizer = Seq2SeqTokenizer.load(folder, task=config.task, length_stats=stats)
     return build_seq2seq(config.network, tokenizer, seed=0), tokenizer
 
 
 def _write_weights(network: AnySeq2SeqNetwork | Tagger, path: Path) -> None:
-    # save_model would write down which names share a tensor, in an order that changes.
+    # safetensors' save_model would record the names of tied tensors, in an order that varies.
     unique = {name for name, _ in network.named_parameters()}
     unique |= {name for name, _ in network.named_buffers()}
-    weights = {name: one for name, one in network.state_dict().items() if name in unique}
+    weights = {
+        name: tensor.contiguous() for name, tensor in network.state_dict().items() if name in unique
+    }
     try:
-        save_file({name: one.contiguous() for name, one in weights.items()}, path)
-    except SafetensorError as error:  # what a full disk is to safetensors
+        save_file(weights, path)
+    except SafetensorError as error:  # raised for a full disk
         raise OSError(str(error)) from error
 
 
@@ -257,19 +227,40 @@ def _read_config(folder: Path) -> ModelConfig:
         raise ModelError(
             f"{folder}: there is no such folder. Give the folder that `annoseq train --out` wrote."
         )
+    content = _read(folder / CONFIG_FILE)
+    if older := describe_older_format(content, current=FORMAT):
+        raise ModelError(f"{folder}: {older}. Train again, or use the version that wrote it.")
     try:
-        content = _read(folder / CONFIG_FILE)
-        if older := describe_older_format(content, current=FORMAT):
-            raise ModelError(f"{folder}: {older}. Train again, or use the version that wrote it.")
         config = ModelConfig.model_validate_json(content)
     except ValidationError as error:
+        reason = describe_validation_error(error)
         raise ModelError(
-            f"{folder}: {CONFIG_FILE} is damaged or of another version ({describe_validation_error(error)}); "
+            f"{folder}: {CONFIG_FILE} is damaged or of another version ({reason}); "
             f"this is annoseq {__version__}. Use the version that wrote it, or train again."
         ) from error
-    if missing := {WEIGHTS_FILE, *_codec_files(config)} - set(config.files):
+    if missing := {WEIGHTS_FILE, *_tokenizer_files(config)} - set(config.files):
         raise ModelError(f"{folder}: {CONFIG_FILE} does not list {sorted(missing)}. Train again.")
     return config
+
+
+def _read_optional(
+    folder: Path, config: ModelConfig, name: str, model: type[FileModel]
+) -> FileModel | None:
+    """Read a JSON file that the folder may have.
+
+    Raises:
+        ModelError: the file cannot be read, or its content is invalid.
+    """
+    if name not in config.files:
+        return None
+    try:
+        return model.model_validate_json(_read(folder / name))
+    except ValidationError as error:
+        reason = describe_validation_error(error)
+        raise ModelError(
+            f"{folder}: {name} is damaged or of another version ({reason}). "
+            "Use the version that wrote it, or train again."
+        ) from error
 
 
 def _read(path: Path) -> bytes:

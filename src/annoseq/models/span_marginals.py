@@ -1,9 +1,9 @@
-"""All spans that a CRF gives at least some probability, those of the best sequence among them.
+"""Span marginals of a linear-chain CRF: all spans above a probability threshold.
 
-The probability of a span is that of all sequences that hold it, so no list of best sequences is
-needed. A span is at most as likely as that it begins there, ends there, and is open at every token
-between. Places where one of these lies below the floor are left out first, and few pairs of a
-begin and an end are left.
+The marginal probability of a span is the sum over all tag sequences that contain it, so no n-best
+list is needed. It is at most the probability that the span begins at its first token, that it ends
+at its last, and that it is open at every token in between. Tokens where one of these is below the
+threshold are excluded first, which leaves few pairs of a begin and an end to score.
 
 Shapes: B rows, T tokens, L labels, K tags, N spans, M begins.
 """
@@ -22,78 +22,83 @@ if TYPE_CHECKING:
 
     from annoseq.models.crf import ForwardBackward, LinearChainCrf
 
-_AT_ONCE = 1 << 18
-"""Pairs of a begin and an end in memory at a time, some 40 MB of them."""
+_PAIRS_PER_CHUNK = 1 << 18
+"""Pairs of a begin and an end in memory at a time, about 40 MB of them."""
 
 
 @torch.no_grad()
 def likely_spans(
-    chain: LinearChainCrf, paths: ForwardBackward, *, floor: float, longest: int
+    crf: LinearChainCrf, messages: ForwardBackward, *, floor: float, longest: int
 ) -> tuple[Tensor, Tensor]:
-    """Return the spans (N, 4) of a probability of at least `floor`, and its log (N,).
+    """Return the spans (N, 4) with a marginal of at least `floor`, and its logarithm (N,).
 
-    A span is its row, first and last token, and label, as for `LinearChainCrf.log_probabilities`. None has
-    more than `longest` tokens, so that there are no more than so many for each begin.
+    A span is row, first token, last token and label, as in `LinearChainCrf.span_log_probs`. Spans
+    of more than `longest` tokens are excluded, which bounds the number of spans for each begin.
     """
-    marginals = paths.ahead * paths.behind  # (B, T, K), 0 after the end of a row
-    _, begins, insides, ends, singles = (marginals[..., one] for one in tag_blocks(chain.labels))
-    places, scores = [], []
-    for pairs in [_alone(singles, floor), *_longer(begins, insides, ends, floor, longest)]:
-        found = chain.log_probabilities(paths, pairs)
-        kept = found.exp() >= floor
-        places.append(pairs[kept])
-        scores.append(found[kept])
-    return torch.cat(places), torch.cat(scores)
+    marginals = messages.forward * messages.backward  # (B, T, K), 0 after the end of a row
+    _, begins, insides, ends, singles = (marginals[..., block] for block in tag_blocks(crf.labels))
+    spans, log_probs = [], []
+    for candidates in [
+        _single_token_spans(singles, floor),
+        *_multi_token_spans(begins, insides, ends, floor, longest),
+    ]:
+        candidate_log_probs = crf.span_log_probs(messages, candidates)
+        is_likely = candidate_log_probs.exp() >= floor
+        spans.append(candidates[is_likely])
+        log_probs.append(candidate_log_probs[is_likely])
+    return torch.cat(spans), torch.cat(log_probs)
 
 
-def _alone(singles: Tensor, floor: float) -> Tensor:
-    """Return the spans (N, 4) of one token."""
+def _single_token_spans(singles: Tensor, floor: float) -> Tensor:
+    """Return the candidate spans (N, 4) of one token."""
     row, place, label = (singles >= floor).nonzero().unbind(1)
     return torch.stack([row, place, place, label], 1)
 
 
-def _longer(
+def _multi_token_spans(
     begins: Tensor, insides: Tensor, ends: Tensor, floor: float, longest: int
 ) -> list[Tensor]:
-    """Return the spans (N, 4) of more than one token that may be likely enough, in parts."""
+    """Return the candidate spans (N, 4) of several tokens, in chunks."""
     _, width, labels = begins.shape
-    # Every row and label is a line of its own, and all lines stand one behind the other.
+    # Each row and label is a line of T places, and all lines are concatenated.
     opened, inside, closed = (
-        one.permute(0, 2, 1).reshape(-1) >= floor for one in (begins, insides, ends)
+        marginals.permute(0, 2, 1).reshape(-1) >= floor for marginals in (begins, insides, ends)
     )
     first = opened.nonzero().squeeze(1)  # (M,)
     last = closed.nonzero().squeeze(1)
     if not len(first) or not len(last):
         return []
-    # A span goes on after its second token only while it may be inside, and never to another line.
+    # A span extends past its second token only while it may be inside, and stays in its line.
     everywhere = torch.arange(len(inside), device=inside.device)
     stops = torch.where(inside, len(inside), everywhere)
-    stop = stops.flip(0).cummin(0).values.flip(0)  # the first place from here on not inside
+    stop = stops.flip(0).cummin(0).values.flip(0)  # the next place that is not inside
     farthest = torch.minimum(
         stop[(first + 1).clamp(max=len(inside) - 1)], (first // width + 1) * width - 1
     ).minimum(first + longest - 1)
     low = torch.searchsorted(last, first, right=True)
     counts = (torch.searchsorted(last, farthest, right=True) - low).clamp(min=0)
     return [
-        _pairs(first[part], last, low[part], counts[part], width=width, labels=labels)
-        for part in _parts(counts)
+        _pair_begins_with_ends(
+            first[chunk], last, low[chunk], counts[chunk], width=width, labels=labels
+        )
+        for chunk in _chunks(counts)
     ]
 
 
-def _pairs(
+def _pair_begins_with_ends(
     first: Tensor, last: Tensor, low: Tensor, counts: Tensor, *, width: int, labels: int
 ) -> Tensor:
-    """Join every begin with the `counts` ends from number `low` on; return spans (N, 4)."""
-    which = torch.repeat_interleave(counts)
+    """Join every begin with the `counts` ends from index `low` on; return spans (N, 4)."""
+    index = torch.repeat_interleave(counts)
     before = counts.cumsum(0) - counts
-    ends = last[low[which] + torch.arange(len(which), device=which.device) - before[which]]
-    begin = first[which]
+    ends = last[low[index] + torch.arange(len(index), device=index.device) - before[index]]
+    begin = first[index]
     line = begin // width
     return torch.stack([line // labels, begin % width, ends % width, line % labels], 1)
 
 
-def _parts(counts: Tensor) -> list[slice]:
-    """Cut begins into parts that have about `_AT_ONCE` ends together."""
-    part = counts.cumsum(0) // _AT_ONCE
-    edges = [0, *((part.diff() > 0).nonzero().squeeze(1) + 1).tolist(), len(counts)]
+def _chunks(counts: Tensor) -> list[slice]:
+    """Split begins into chunks of about `_PAIRS_PER_CHUNK` pairs."""
+    chunk = counts.cumsum(0) // _PAIRS_PER_CHUNK
+    edges = [0, *((chunk.diff() > 0).nonzero().squeeze(1) + 1).tolist(), len(counts)]
     return [slice(*edge) for edge in pairwise(edges)]

@@ -1,12 +1,11 @@
 """Span tagger: hashed features, a contextual encoder, and a CRF or biaffine head.
 
-Shapes: B rows, T tokens, D levels of nesting, K tags, H width of the encoding.
+The tagger predicts edits instead of text (Malmi et al. 2019, LaserTagger): one pass tells for every
+token which tags to open and close around it. Where the training spans are flat, the head is a CRF
+over BIOES tags; where some are nested, it is a biaffine classifier of pairs of tokens.
 
-It learns the edits and not the text (Malmi et al. 2019, LaserTagger): one pass tells for every
-token what to open and close around it. Where the training spans lie side by side, a CRF over tags
-finds them; where some lie within others, a classifier of pairs of tokens does.
-
-Shapes: B rows, T tokens, D levels of nesting, H width of the encoding, N spans.
+Shapes: B rows, T tokens, D levels of nesting, K tags, H width of the encoding, N spans, W distinct
+tokens.
 """
 
 from __future__ import annotations
@@ -32,149 +31,153 @@ if TYPE_CHECKING:
 
 
 class CrfHead(nn.Module):
-    """Finds spans of which none lies in another."""
+    """Span head for flat spans: emissions and a linear-chain CRF."""
 
     def __init__(self, width: int, *, labels: int) -> None:
         super().__init__()
-        self.chain = LinearChainCrf(labels)
-        self.output = nn.Linear(width, self.chain.tags)
+        self.crf = LinearChainCrf(labels)
+        self.output = nn.Linear(width, self.crf.tags)
 
     def loss(self, encoded: Tensor, tags: Tensor, lengths: Tensor) -> Tensor:
-        """Return the negative log-likelihood (B,) of `tags` (B, T, D), of which it reads level 1.
+        """Return the negative log-likelihood (B,) of the first level of `tags` (B, T, D).
 
-        `encoded` (B, T, H) is what is known of the tokens, `lengths` (B,) how many there are.
+        `encoded` (B, T, H) are the encodings of the tokens, `lengths` (B,) the number of tokens.
         """
-        return self.chain.loss(self._emissions(encoded), tags[:, :, 0], lengths)
+        return self.crf.loss(self._emissions(encoded), tags[:, :, 0], lengths)
 
     @torch.no_grad()
-    def best(self, encoded: Tensor, lengths: Tensor) -> SpanPredictions:
-        """Return the likeliest spans."""
+    def decode(self, encoded: Tensor, lengths: Tensor) -> SpanPredictions:
+        """Return the spans of the likeliest tag sequence."""
         emissions = self._emissions(encoded)
-        tags = self.chain.best(emissions, lengths)
-        paths = self.chain.paths(emissions, lengths)
-        places = bioes_to_token_spans(tags, labels=self.chain.labels)
-        scores = self.chain.log_probabilities(paths, places)
-        return SpanPredictions(places, scores, self.chain.log_likelihood(emissions, tags, lengths, paths))
+        tags = self.crf.viterbi(emissions, lengths)
+        messages = self.crf.forward_backward(emissions, lengths)
+        spans = bioes_to_token_spans(tags, labels=self.crf.labels)
+        log_probs = self.crf.span_log_probs(messages, spans)
+        row_log_probs = self.crf.log_likelihood(emissions, tags, lengths, messages)
+        return SpanPredictions(spans, log_probs, row_log_probs)
 
     @torch.no_grad()
-    def candidates(self, encoded: Tensor, lengths: Tensor, *, floor: float, longest: int) -> SpanPredictions:
-        """Return the spans of up to `longest` tokens whose probability is at least `floor`.
+    def candidates(
+        self, encoded: Tensor, lengths: Tensor, *, floor: float, longest: int
+    ) -> SpanPredictions:
+        """Return the spans of at most `longest` tokens whose probability is at least `floor`.
 
-        Some may overlap.
+        They may overlap.
         """
         emissions = self._emissions(encoded)
-        tags = self.chain.best(emissions, lengths)
-        paths = self.chain.paths(emissions, lengths)
-        places, scores = likely_spans(self.chain, paths, floor=floor, longest=longest)
-        return SpanPredictions(places, scores, self.chain.log_likelihood(emissions, tags, lengths, paths))
+        tags = self.crf.viterbi(emissions, lengths)
+        messages = self.crf.forward_backward(emissions, lengths)
+        spans, log_probs = likely_spans(self.crf, messages, floor=floor, longest=longest)
+        row_log_probs = self.crf.log_likelihood(emissions, tags, lengths, messages)
+        return SpanPredictions(spans, log_probs, row_log_probs)
 
     def _emissions(self, encoded: Tensor) -> Tensor:
         """Return the scores (B, T, K) of all tags."""
-        # In single precision: sums over long texts would be lost in less.
+        # In single precision: sums over long texts lose precision otherwise.
         emissions: Tensor = self.output(encoded).float()
-        # Spans are whole whatever has overflown, as in half precision.
+        # Spans stay whole even where half precision has overflown.
         return emissions if self.training else finite(emissions)
 
 
-_REMEMBERED = 1 << 16
-"""How many tokens' vectors are kept when nothing is learned: any number of texts may come."""
+_MAX_CACHED_VECTORS = 1 << 16
+"""Number of token vectors that are cached at inference, which bounds memory."""
 
 
 class Tagger(nn.Module):
-    """A `Labeller`; `batch.source` (B, T) are numbers of `words`."""
+    """Span tagger over batches whose `source` (B, T) are token ids of `feature_hasher`."""
 
     def __init__(
         self,
         config: TaggerConfig,
         *,
-        words: FeatureHasher,
+        feature_hasher: FeatureHasher,
         labels: int,
         levels: int,
         self_nested: list[int],
     ) -> None:
         super().__init__()
-        self.words = words
-        self.vectors = HashEmbedding(
+        self.feature_hasher = feature_hasher
+        self.embedding = HashEmbedding(
             buckets=config.buckets,
             width=config.embedding,
             word_dropout=config.word_dropout,
-            columns=0 if words.vectors is None else words.vectors.columns,
+            columns=0 if feature_hasher.vectors is None else feature_hasher.vectors.columns,
         )
-        self.encoder = build_encoder(config, width=self.vectors.width)
-        self.finder = (
+        self.encoder = build_encoder(config, width=self.embedding.width)
+        self.head = (
             CrfHead(2 * config.hidden, labels=labels)
             if levels == 1
             else BiaffineHead(
                 2 * config.hidden, labels=labels, levels=levels, self_nested=self_nested
             )
         )
-        self._kept: Tensor | None = None
-        self._age = words.age
+        self._cached: Tensor | None = None
+        self._generation = feature_hasher.generation
 
     def train(self, mode: bool = True) -> Tagger:
-        """Forget the vectors that were kept: the weights change."""
-        self._kept = None
+        """Set the mode, and discard the cached token vectors, because the weights may change."""
+        self._cached = None
         return super().train(mode)
 
     def encode(self, batch: Batch) -> Tensor:
-        """Read a batch; return what is known of each token (B, T, 2 H)."""
-        numbers, lengths = batch.source, batch.source_lengths
-        unique, places = torch.unique(numbers, return_inverse=True)
+        """Return the encodings (B, T, 2 H) of the tokens of a batch."""
+        ids, lengths = batch.source, batch.source_lengths
+        unique, places = torch.unique(ids, return_inverse=True)
         if self.training or torch.is_grad_enabled():
-            # Indexing would add up gradients in an order that threads race for.
-            words = F.embedding(places, self._compute(unique))
-            encoded: Tensor = self.encoder(words, lengths)
+            # The gradient of indexing would be summed up in an order that depends on threads.
+            vectors = F.embedding(places, self._embed(unique))
+            encoded: Tensor = self.encoder(vectors, lengths)
             return encoded
-        return self.encoder.read(self._recall(unique), places, lengths)
+        return self.encoder.encode_distinct(self._embed_cached(unique), places, lengths)
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the negative log-likelihood (B,) of the tags `batch.target` (B, T, D)."""
         assert batch.target is not None
-        return self.finder.loss(self.encode(batch), batch.target, batch.source_lengths)
+        return self.head.loss(self.encode(batch), batch.target, batch.source_lengths)
 
     @torch.no_grad()
     def spans(self, batch: Batch) -> list[ScoredTokenSpans]:
-        """Return the likeliest spans of every row, with log-probabilities."""
-        return _by_row(self.finder.best(self.encode(batch), batch.source_lengths))
+        """Return the likeliest spans of every row (B,), well nested, with log-probabilities."""
+        return _by_row(self.head.decode(self.encode(batch), batch.source_lengths))
 
     @torch.no_grad()
     def candidates(self, batch: Batch, *, floor: float, longest: int) -> list[ScoredTokenSpans]:
-        """Return all spans of every row that have at least the probability `floor`.
+        """Return all spans of every row (B,) whose probability is at least `floor`.
 
-        None has more than `longest` tokens, and some may cross. The score of a row is that of its
-        likeliest spans, as of `spans`.
+        None has more than `longest` tokens; spans may cross. The score of a row is that of its
+        likeliest spans, as in `spans`.
         """
         encoded = self.encode(batch)
         return _by_row(
-            self.finder.candidates(encoded, batch.source_lengths, floor=floor, longest=longest)
+            self.head.candidates(encoded, batch.source_lengths, floor=floor, longest=longest)
         )
 
-    def _recall(self, numbers: Tensor) -> Tensor:
-        """Return the vectors (W, D) of tokens, of which most have been met before."""
-        if self._age != self.words.age:
-            self._kept, self._age = None, self.words.age
-        kept = 0 if self._kept is None else len(self._kept)
-        known = min(len(self.words), _REMEMBERED)
-        if kept < known:
-            new = self._compute(torch.arange(kept, known))
-            self._kept = new if self._kept is None else torch.cat([self._kept, new])
-        assert self._kept is not None
-        old = numbers < known
-        return torch.cat([self._kept[numbers[old]], self._compute(numbers[~old])])
+    def _embed_cached(self, ids: Tensor) -> Tensor:
+        """Return the vectors (W, D) of tokens, most of them from the cache."""
+        if self._generation != self.feature_hasher.generation:
+            self._cached, self._generation = None, self.feature_hasher.generation
+        cached = 0 if self._cached is None else len(self._cached)
+        size = min(len(self.feature_hasher), _MAX_CACHED_VECTORS)
+        if cached < size:
+            new = self._embed(torch.arange(cached, size))
+            self._cached = new if self._cached is None else torch.cat([self._cached, new])
+        assert self._cached is not None
+        is_cached = ids < size
+        return torch.cat([self._cached[ids[is_cached]], self._embed(ids[~is_cached])])
 
-    def _compute(self, numbers: Tensor) -> Tensor:
+    def _embed(self, ids: Tensor) -> Tensor:
         device = next(self.parameters()).device
         assert isinstance(device, torch.device)
-        return self.vectors(self.words.bags(numbers.tolist()).to(device))  # type: ignore[no-any-return]
+        return self.embedding(self.feature_hasher.bags(ids.tolist()).to(device))  # type: ignore[no-any-return]
 
 
-def _by_row(found: SpanPredictions) -> list[ScoredTokenSpans]:
-    """Put the spans of each row together, in opening order."""
-    rows: list[list[TokenSpan]] = [[] for _ in found.total]
-    for (row, first, last, label), score in zip(
-        found.places.tolist(), found.scores.tolist(), strict=True
+def _by_row(predictions: SpanPredictions) -> list[ScoredTokenSpans]:
+    """Group predictions by row, in opening order."""
+    rows: list[list[TokenSpan]] = [[] for _ in predictions.row_log_probs]
+    for (row, first, last, label), log_prob in zip(
+        predictions.spans.tolist(), predictions.log_probs.tolist(), strict=True
     ):
-        rows[row].append(TokenSpan(first, last + 1, label, score))
+        rows[row].append(TokenSpan(first, last + 1, label, log_prob))
     for spans in rows:
         spans.sort(key=lambda span: (span.first, -span.last))
-    return list(map(ScoredTokenSpans, rows, found.total.tolist()))
+    return list(map(ScoredTokenSpans, rows, predictions.row_log_probs.tolist()))

@@ -66,7 +66,11 @@ NETWORKS = {
 assert_close = partial(torch.testing.assert_close, rtol=1e-4, atol=1e-4)
 """Scores of 8 to 16 that batches of other widths sum in another order."""
 THOROUGH = settings(max_examples=25, deadline=None)
-ROWS = [Seq2SeqEncoding([4, 5, 6, 7], [8, 9]), Seq2SeqEncoding([5], [4, 4, 4, 7, 8]), Seq2SeqEncoding([], [])]
+ROWS = [
+    Seq2SeqEncoding([4, 5, 6, 7], [8, 9]),
+    Seq2SeqEncoding([5], [4, 4, 4, 7, 8]),
+    Seq2SeqEncoding([], []),
+]
 
 every_network = pytest.mark.parametrize("kind", NETWORKS.values(), ids=NETWORKS)
 
@@ -97,7 +101,7 @@ def stepwise(network: AnySeq2SeqNetwork, batch: Batch, fed: Tensor) -> Tensor:
     state, tops = network.start(batch), []
     for column in fed.unbind(1):
         state = network.step(state, column)
-        tops.append(network.top(state))
+        tops.append(network.decoder_output(state))
     return torch.stack(tops, dim=1)
 
 
@@ -144,7 +148,7 @@ def test_shapes(kind: Kind) -> None:
     state = network.start(batch)
     assert network.decode(state, tokens(3, 6)).shape == (3, 6, 16)
     state = network.step(state, torch.full((3,), BEGIN))
-    assert network.top(state).shape == (3, 16)
+    assert network.decoder_output(state).shape == (3, 16)
     assert network.scores(state).shape == (3, SIZE)
     assert network.scores(state, torch.zeros(3, 2, dtype=torch.long)).shape == (3, 2)
 
@@ -249,7 +253,9 @@ def test_a_row_depends_neither_on_its_batch_nor_on_padding(
 @every_network
 @THOROUGH
 @given(rows=examples)
-def test_a_rows_greedy_output_does_not_depend_on_its_batch(kind: Kind, rows: list[Seq2SeqEncoding]) -> None:
+def test_a_rows_greedy_output_does_not_depend_on_its_batch(
+    kind: Kind, rows: list[Seq2SeqEncoding]
+) -> None:
     network = make(kind, seed=3).eval()
     limits = torch.tensor([2 * len(row.source) + 1 for row in rows])
     together, _ = decode_ids(network, batch_of(rows), limits=limits, choose=select_most_likely)
@@ -263,7 +269,11 @@ def test_a_rows_greedy_output_does_not_depend_on_its_batch(kind: Kind, rows: lis
 @every_network
 def test_what_is_written_depends_on_the_source_and_on_what_was_written(kind: Kind) -> None:
     network, target = make(kind), [4, 5, 6]
-    rows = [Seq2SeqEncoding([4, 5], target), Seq2SeqEncoding([4, 6], target), Seq2SeqEncoding([4, 5], [4, 4, 6])]
+    rows = [
+        Seq2SeqEncoding([4, 5], target),
+        Seq2SeqEncoding([4, 6], target),
+        Seq2SeqEncoding([4, 5], [4, 4, 6]),
+    ]
     one, other_source, other_target = forced_logits(network, batch_of(rows))
     assert not torch.isclose(one, other_source).all(-1).any()
     assert torch.equal(one[:2], other_target[:2])  # what comes later is not known

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,13 +14,13 @@ from annoseq._version import __version__
 from annoseq.config import NetworkConfig
 from annoseq.devices import ComputeDevice
 from annoseq.errors import ModelError, OutputError
-from annoseq.inference.predictor import predict
+from annoseq.inference.predictor import build_predictor, predict_examples
 from annoseq.models.gru_attention import GruWithAttention
 from annoseq.models.interfaces import Seq2SeqNetwork
 from annoseq.models.serialization import TrainedModel
-from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 from annoseq.tokenization.vocabulary import BEGIN
 from tests.faults import file_size_limit
+from tests.reporting.samples import sample_history
 from tests.tiny import BATCHING, TINY, TINY_ATTENTION, same_weights, tiny_learner
 
 if TYPE_CHECKING:
@@ -78,15 +79,8 @@ def test_a_loaded_model_predicts_the_same(
     loaded = TrainedModel.load(tmp_path / "model")
     assert same_weights(loaded.network, learner.network)
     assert loaded.tokenizer.signature() == dataset.tokenizer.signature()
-    assert isinstance(loaded.tokenizer, Seq2SeqTokenizer)
-    assert isinstance(loaded.network, Seq2SeqNetwork)
-    ours = predict(
-        loaded.network,
-        dataset.valid,
-        loaded.tokenizer,
-        compute=ComputeDevice.select(),
-        batching=BATCHING,
-    )
+    predictor = build_predictor(loaded.network, loaded.tokenizer, ComputeDevice.select())
+    ours = predict_examples(predictor, dataset.valid, batching=BATCHING)
     assert list(ours) == list(learner.predictions())
     assert ours.accuracy == learner.predictions().accuracy
     batch = dataset.one_batch()
@@ -292,6 +286,27 @@ def test_vocabularies_that_are_none(folder: Path) -> None:
     message = fault(folder)
     assert message.startswith(f"{folder}: damaged: target.json: not a tokenizer file: ")
     assert message.endswith(". Train again.")
+
+
+def test_the_history_is_saved(folder: Path, tmp_path: Path) -> None:
+    model = replace(TrainedModel.load(folder), history=sample_history())
+    model.save(tmp_path / "again", card="")
+    assert TrainedModel.load(tmp_path / "again").history == sample_history()
+
+
+@pytest.mark.parametrize(
+    ("content", "fault_"),
+    [
+        (b"", "the whole file: Invalid JSON: EOF while parsing a value at line 1 column 0"),
+        (b'{"epochs": [], "steps": 0, "losses": []}', "rates: Field required"),
+    ],
+)
+def test_a_damaged_history(content: bytes, fault_: str, folder: Path) -> None:
+    replace_file(folder, "history.json", content)
+    assert fault(folder) == (
+        f"{folder}: history.json is damaged or of another version ({fault_}). Use the version "
+        "that wrote it, or train again."
+    )
 
 
 def test_an_existing_folder_is_kept(trained: TrainedModel, tmp_path: Path) -> None:
