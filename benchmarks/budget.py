@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from annoseq.tokenization.batching import shuffled
+from annoseq.tokenization.batching import shuffled_batches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -124,7 +124,7 @@ def row_seconds(learner: Learner, *, max_lr: float, validates: bool = True) -> f
         steps = len(learner.lr_find(end_lr=max_lr, steps=PROBED).rates)
     rows = learner.dataset.encoded_train.encodings
     # The range test takes the last batches of the first epoch, which may be longer than others.
-    batches = shuffled(rows, learner.batching, seed=f"{learner.config.seed}-0")
+    batches = shuffled_batches(rows, learner.batching, seed=f"{learner.config.seed}-0")
     sizes = [_size(batch, rows) for batch in batches]
     probed = sum(sizes[-1 - step % len(sizes)] for step in range(steps))
     seconds = watch.seconds * sum(sizes) / probed

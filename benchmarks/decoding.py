@@ -24,7 +24,7 @@ from annoseq.data.pairs import Pairs, read_pairs
 from annoseq.errors import AnnoseqError, OptionError
 from annoseq.evaluation.span_matching import SpanScore, score_spans
 from annoseq.inference.annotator import Annotator
-from annoseq.tokenization.batching import shuffled
+from annoseq.tokenization.batching import shuffled_batches
 from annoseq.tokenization.dataset import Dataset
 from annoseq.tokenization.pretokenizer import build_pretokenizer
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
@@ -101,7 +101,7 @@ def train(dataset: Dataset, *, minutes: float, folder: Path) -> str:
     start = time.perf_counter()
     finding = probe.lr_find(steps=PROBED)
     batch_seconds = (time.perf_counter() - start) / len(finding.rates)
-    batches = len(shuffled(dataset.encoded_train.encodings, probe.batching, seed="probe"))
+    batches = len(shuffled_batches(dataset.encoded_train.encodings, probe.batching, seed="probe"))
     epochs = max(1, round(minutes * 60 / (VALIDATED * batches * batch_seconds)))
     learner = Learner(dataset, model=GruConfig())
     start = time.perf_counter()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annoseq.check.check_report import FindingExample, LabelCount, LengthSummary
+from annoseq.check.check_report import FindingExample, LabelSummary, LengthSummary
 from annoseq.check.checks import check_pairs
 from annoseq.data.pairs import Pair, Pairs, read_pairs
 from annoseq.errors import OptionError
@@ -39,7 +39,7 @@ def test_no_rows() -> None:
 def test_labels_are_counted_with_their_nesting() -> None:
     nested = ("abc", "{{A}}{{A}}a{{/A}}{{B}}b{{/B}}{{/A}}{{B}}c{{/B}}")
     report = check_pairs(table(nested, TAGGED))
-    counts = (LabelCount("A", 2, 1), LabelCount("B", 2, 1), LabelCount("NAME", 1, 0))
+    counts = (LabelSummary("A", 2, 1), LabelSummary("B", 2, 1), LabelSummary("NAME", 1, 0))
     assert report.labels == counts
     assert report.depth == 2
 

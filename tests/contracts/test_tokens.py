@@ -63,7 +63,7 @@ _texts = st.lists(st.sampled_from(HARD + LITERALS) | _characters, max_size=25).m
 @given(text=_texts)
 def test_tokens_joined_are_the_text(kind: str, task: Task, text: str) -> None:
     tokenizer = TOKENIZERS[kind, task]
-    tokens, offsets = tokenizer.source.cut(text)
+    tokens, offsets = tokenizer.source.tokenize(text)
     assert "".join(tokenizer.source.subwords.join(tokens)) == text
     # A token has the place of its word, and words follow one another without a gap.
     places = list(dict.fromkeys(offsets))
@@ -178,7 +178,7 @@ def test_spans_in_pieces_are_whole_words(search: str) -> None:
 def test_the_model_in_pieces_reads_in_pieces() -> None:
     tokenizer = random_annotator("in pieces").model.tokenizer
     assert isinstance(tokenizer, Seq2SeqTokenizer)
-    assert tokenizer.source.cut("Ames\n").tokens == ["\x1f", *"Ames", "\x1f\n"]
+    assert tokenizer.source.tokenize("Ames\n").tokens == ["\x1f", *"Ames", "\x1f\n"]
 
 
 @every_spelling

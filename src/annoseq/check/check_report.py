@@ -132,7 +132,7 @@ class LengthSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class LabelCount:
+class LabelSummary:
     """Number of spans of a label, and of those that lie inside another span."""
 
     label: str
@@ -176,7 +176,7 @@ class CheckReport:
     markup: str | None
     source: LengthSummary | None
     target: LengthSummary | None
-    labels: tuple[LabelCount, ...]
+    labels: tuple[LabelSummary, ...]
     depth: int
     findings: tuple[Finding, ...]
 
@@ -259,7 +259,7 @@ def _lengths_table(sides: dict[str, LengthSummary | None]) -> Table:
     return table
 
 
-def _labels_table(labels: Sequence[LabelCount], *, depth: int) -> Table:
+def _labels_table(labels: Sequence[LabelSummary], *, depth: int) -> Table:
     table = _table("label", "spans", "nested")
     for label in labels:
         table.add_row(Text(visible(label.label)), f"{label.spans:,}", f"{label.nested:,}")

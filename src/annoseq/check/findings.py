@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
-from annoseq.check.check_report import Finding, FindingExample, LabelCount, LengthSummary
+from annoseq.check.check_report import Finding, FindingExample, LabelSummary, LengthSummary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -180,7 +180,7 @@ class LabelCounter:
             opened.append(span.end)
             self.depth = max(self.depth, len(opened))
 
-    def counts(self) -> tuple[LabelCount, ...]:
+    def counts(self) -> tuple[LabelSummary, ...]:
         """Return the counts by label, the most frequent first."""
         ranked = sorted(self._spans.items(), key=lambda item: (-item[1], item[0]))
-        return tuple(LabelCount(label, spans, self._nested[label]) for label, spans in ranked)
+        return tuple(LabelSummary(label, spans, self._nested[label]) for label, spans in ranked)

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, overload
 
 from annoseq.config import DOCUMENT_COLUMN, OFFSET_COLUMN, SOURCE_COLUMN, TARGET_COLUMN
 from annoseq.data.frame_table import read_frame, read_hugging_face_dataset
-from annoseq.data.markup import parse
-from annoseq.data.span_html import render_spans_html
+from annoseq.data.span_html import render_markup_html, render_spans_html
 from annoseq.data.streams import source_name
 from annoseq.data.table_rows import ColumnSelection
 from annoseq.data.tables import read_rows, write_rows
-from annoseq.errors import MarkupError, TableError
+from annoseq.errors import TableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -142,9 +141,10 @@ class Pairs(Sequence[Pair]):
 
     def _repr_html_(self) -> str:
         """Render the first rows as an HTML table, spans as coloured marks."""
+        shown = _HTML_CHARACTERS
         rows = "".join(
-            f"<tr><td>{pair.row}</td><td>{render_spans_html(_shorten(pair.source), ())}</td>"
-            f"<td>{_target_html(pair.target)}</td></tr>"
+            f"<tr><td>{pair.row}</td><td>{render_spans_html(pair.source, (), shown=shown)}</td>"
+            f"<td>{render_markup_html(pair.target, shown=shown)}</td></tr>"
             for pair in self._pairs[:_HTML_ROWS]
         )
         return (
@@ -177,18 +177,6 @@ class Pairs(Sequence[Pair]):
     def fingerprint(self) -> str:
         """Return the SHA-256 of all sources, targets and documents, in hexadecimal."""
         return fingerprint_pairs(self._pairs)
-
-
-def _target_html(target: str) -> str:
-    try:
-        text, spans = parse(target)
-    except MarkupError:
-        return render_spans_html(_shorten(target), ())
-    return render_spans_html(_shorten(text), spans)
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= _HTML_CHARACTERS else text[: _HTML_CHARACTERS - 1] + "…"
 
 
 def fingerprint_pairs(pairs: Iterable[TextPair]) -> str:

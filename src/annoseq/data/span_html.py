@@ -6,6 +6,9 @@ from html import escape
 from typing import TYPE_CHECKING
 from zlib import crc32
 
+from annoseq.data.markup import parse
+from annoseq.errors import MarkupError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -18,19 +21,22 @@ _LABEL_STYLE = "margin-left:.3em;font-size:.7em;font-weight:bold;opacity:.75"
 _TEXT_STYLE = "white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.9"
 
 
-def render_spans_html(text: str, spans: Iterable[Span]) -> str:
+def render_spans_html(text: str, spans: Iterable[Span], *, shown: int | None = None) -> str:
     """Render a text as HTML in which every span is a coloured mark with its label.
 
     Spans may be nested. A span that crosses one that begins before it is drawn up to the end of
     that one; the part of a span outside the text is not drawn. Text and labels are escaped, the
     styles are inline, and the translucent colours are legible on light and dark pages. A score is
-    shown when the pointer rests on the mark.
+    shown when the pointer rests on the mark. Of a text longer than `shown` characters only the
+    beginning is rendered.
 
     >>> from annoseq.data.markup import Span
     >>> html = render_spans_html("Dr. Ames", [Span(4, 8, "NAME")])
     >>> html.count("<mark"), "Ames<span" in html
     (1, True)
     """
+    if shown is not None and len(text) > shown:
+        text = text[: shown - 1] + "…"
     pieces: list[str] = []
     open_spans: list[tuple[int, str]] = []  # end, label
     cursor = 0
@@ -58,6 +64,15 @@ def render_spans_html(text: str, spans: Iterable[Span]) -> str:
     close_until(len(text))
     copy_until(len(text))
     return f'<span style="{_TEXT_STYLE}">{"".join(pieces)}</span>'
+
+
+def render_markup_html(annotated: str, *, shown: int | None = None) -> str:
+    """Render annotated text as `render_spans_html`; text with malformed tags as it is."""
+    try:
+        text, spans = parse(annotated)
+    except MarkupError:
+        text, spans = annotated, []
+    return render_spans_html(text, spans, shown=shown)
 
 
 def _opening_mark(span: Span) -> str:

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = "config.json", "weights.safetensors", "card.md"
 CALIBRATION_FILE, HISTORY_FILE = "calibration.json", "history.json"
-FORMAT = 2
+FORMAT: Literal[2] = 2
 """Format number of model folders; folders of another format are refused."""
 
 FileModel = TypeVar("FileModel", bound=BaseModel)

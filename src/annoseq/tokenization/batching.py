@@ -1,4 +1,4 @@
-"""Batches of rows of like length, bounded by rows and tokens, and their preview."""
+"""Batches of rows of similar length, bounded by rows and tokens; collation and preview."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ if TYPE_CHECKING:
 
 
 _POOL = 50
-"""Batches' worth of shuffled rows that are sorted together (fastai's sortish sampling)."""
+"""Number of batches whose shuffled rows are sorted together (fastai's sortish sampling)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows in ids, padded to the longest.
+    """Ids of rows, padded to the longest.
 
-    `rows` are their places in the set. Each row of `source` (B, S) and `target` (B, T) ends with
+    `rows` are their indices in the set. Each row of `source` (B, S) and `target` (B, T) ends with
     the end symbol, which `source_lengths` (B,) counts; lengths stay on the CPU. The rows of a
     tagger have no end symbol, and its `target` (B, S, D) has the tags of all levels.
     """
@@ -57,12 +57,12 @@ class Batch:
     target: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
-        """Copy the ids to a device."""
+        """Return the batch with its ids on a device."""
         target = None if self.target is None else self.target.to(device, non_blocking=True)
         return replace(self, source=self.source.to(device, non_blocking=True), target=target)
 
-    def take(self, places: slice) -> Batch:
-        """Take the rows at some places, as wide as the batch."""
+    def select(self, places: slice) -> Batch:
+        """Return a batch of some of the rows, as wide as this one."""
         return Batch(
             rows=self.rows[places],
             source=self.source[places],
@@ -70,10 +70,10 @@ class Batch:
             target=None if self.target is None else self.target[places],
         )
 
-    def parts(self, tokens: int | None) -> list[Batch]:
-        """Cut into parts of about as many rows each, of at most so many tokens, padding counted.
+    def split(self, tokens: int | None) -> list[Batch]:
+        """Split into batches of about equal size, of at most so many tokens, padding counted.
 
-        A row that is longer is a part of its own.
+        A longer row is a batch of its own.
         """
         target = self.source if self.target is None else self.target
         rows, width = len(self.rows), max(self.source.shape[1], target.shape[1])
@@ -81,11 +81,11 @@ class Batch:
             return [self]
         count = ceil(rows / max(1, tokens // width))
         size = ceil(rows / count)
-        return [self.take(slice(start, start + size)) for start in range(0, rows, size)]
+        return [self.select(slice(start, start + size)) for start in range(0, rows, size)]
 
 
 def collate(rows: Sequence[int], examples: Sequence[Seq2SeqEncoding]) -> Batch:
-    """Pad the examples at `rows`."""
+    """Collate the examples at `rows`, padded, each with the end symbol."""
     sources = [torch.tensor([*examples[row].source, END]) for row in rows]
     targets = [torch.tensor([*examples[row].target, END]) for row in rows]
     return Batch(
@@ -99,7 +99,7 @@ def collate(rows: Sequence[int], examples: Sequence[Seq2SeqEncoding]) -> Batch:
 def collate_sources(
     rows: Sequence[int], examples: Sequence[Seq2SeqEncoding], *, has_ends: bool
 ) -> Batch:
-    """Pad the sources at `rows`, each with the end symbol or, for a tagger, without."""
+    """Collate the sources at `rows`, each with the end symbol or, for a tagger, without."""
     end = [END] if has_ends else []
     sources = [torch.tensor([*examples[row].source, *end]) for row in rows]
     return Batch(
@@ -110,7 +110,7 @@ def collate_sources(
 
 
 def collate_tags(rows: Sequence[int], examples: Sequence[TaggerEncoding]) -> Batch:
-    """Pad rows of a tagger: numbers (B, S) and tags (B, S, D), without end symbols."""
+    """Collate rows of a tagger: numbers (B, S) and tags (B, S, D), without end symbols."""
     sources = [torch.tensor(examples[row].source) for row in rows]
     targets = [torch.tensor(examples[row].target) for row in rows]
     return Batch(
@@ -121,8 +121,10 @@ def collate_tags(rows: Sequence[int], examples: Sequence[TaggerEncoding]) -> Bat
     )
 
 
-def shuffled(examples: Sequence[EncodedPair], config: BatchConfig, *, seed: str) -> list[list[int]]:
-    """Put every row into a batch, in an order that `seed` decides, the longest row first.
+def shuffled_batches(
+    examples: Sequence[EncodedPair], config: BatchConfig, *, seed: str
+) -> list[list[int]]:
+    """Return batches of all rows in an order given by `seed`, that with the longest row first.
 
     Rows are shuffled, sorted by length within pools, cut into batches, and the batches shuffled:
     little padding, and no two epochs alike. The longest comes first, so that a batch too large
@@ -143,8 +145,8 @@ def shuffled(examples: Sequence[EncodedPair], config: BatchConfig, *, seed: str)
     return batches
 
 
-def longest_first(examples: Sequence[EncodedPair], config: BatchConfig) -> list[list[int]]:
-    """Put every row into a batch, the longest first: the least padding."""
+def length_sorted_batches(examples: Sequence[EncodedPair], config: BatchConfig) -> list[list[int]]:
+    """Return batches of all rows, the longest first: the least padding."""
     return list(_cut(_longest_first(range(len(examples)), examples), examples, config))
 
 
@@ -159,7 +161,7 @@ def _longest_first(rows: Sequence[int], examples: Sequence[EncodedPair]) -> list
 def _cut(
     rows: Sequence[int], examples: Sequence[EncodedPair], config: BatchConfig
 ) -> Iterator[list[int]]:
-    """Cut rows, longest first, so that a batch's first row decides its width."""
+    """Yield batches of rows, longest first, so that the first row of a batch gives its width."""
     batch: list[int] = []
     for row in rows:
         if batch and (

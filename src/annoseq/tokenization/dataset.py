@@ -33,7 +33,7 @@ from annoseq.errors import (
     describe_older_format,
     describe_validation_error,
 )
-from annoseq.tokenization.batching import Batch, collate, show_examples, shuffled
+from annoseq.tokenization.batching import Batch, collate, show_examples, shuffled_batches
 from annoseq.tokenization.length_stats import LengthStats
 from annoseq.tokenization.seq2seq_tokenizer import (
     EncodedExamples,
@@ -68,7 +68,7 @@ class _DatasetFile(BaseModel):
 
 
 class PreparedEncodings(NamedTuple):
-    """What was encoded before: a given tokenizer, and the ids of prepared data."""
+    """A given tokenizer, and the encodings of prepared data."""
 
     tokenizer: Seq2SeqTokenizer
     train: EncodedExamples | None = None
@@ -155,7 +155,7 @@ class Dataset:
     def one_batch(self, *, batching: BatchConfig | None = None) -> Batch:
         """Return a training batch: the first of an epoch, with the longest row."""
         encodings = self.encoded_train.encodings
-        rows = shuffled(encodings, batching or BatchConfig(), seed="one")[0]
+        rows = shuffled_batches(encodings, batching or BatchConfig(), seed="one")[0]
         return collate(rows, encodings)
 
     def show_batch(self, rows: int = 5, *, console: Console | None = None) -> None:
@@ -167,7 +167,7 @@ class Dataset:
         if rows < 1:
             raise OptionError(f"{rows} rows were asked for. Ask for 1 or more.")
         encodings = self.encoded_train.encodings
-        batches = shuffled(encodings, BatchConfig(batch_size=rows), seed="show")
+        batches = shuffled_batches(encodings, BatchConfig(batch_size=rows), seed="show")
         examples = [self.train[row] for row in max(reversed(batches), key=len)]
         show_examples(examples, self.tokenizer, console=console)
 

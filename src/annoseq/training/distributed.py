@@ -96,7 +96,7 @@ class ProcessGroup:
             return batch, True
         counts = self.rank < len(batch.rows)
         rows = slice(self.rank, None, self.count) if counts else slice(0, 1)
-        return batch.take(rows), counts
+        return batch.select(rows), counts
 
     def alone(self, module: nn.Module) -> AbstractContextManager[None]:
         """Keep gradients to this process, until a backward pass outside averages all of them."""

@@ -1,4 +1,4 @@
-"""The weights that training begins with: drawn, those of vectors, or those of another model."""
+"""Initial weights: random, from word vectors, or from a trained model."""
 
 from __future__ import annotations
 
@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 
 
 class InitialModel(NamedTuple):
-    """What is trained: the network's final configuration, what it reads texts with, the network and
-    what it learns by, and for which words there were vectors (of a tagger the file itself).
+    """A network with its objective, tokenizer and final configuration, ready to be trained.
+
+    `vectors` are the initial embeddings of the target vocabulary; of a tagger, the open file.
     """
 
     config: NetworkConfig
@@ -52,10 +53,11 @@ def initialize_model(
     vectors: str | Path | None,
     lexicon_features: LexiconFeatures,
 ) -> InitialModel:
-    """Build what is to be trained on a dataset, or copy a trained model.
+    """Build the model to train on a dataset, or copy a trained model.
 
     Raises:
-        OptionError: options do not go together with the network, or a lexicon or pattern file is bad.
+        OptionError: options are not for this kind of network, or a lexicon or the patterns cannot
+            be read.
         DatasetError: the data do not fit the trained model.
         VectorsError: the file of vectors cannot be read.
     """
@@ -64,28 +66,31 @@ def initialize_model(
         tagger, tokenizer = initialize_tagger(
             dataset, network.tagger, base, lexicon_features, seed=seed, vectors=vectors
         )
-        tagging = TaggerObjective(tagger, dataset, tokenizer)
-        tokenizer.words.read_vectors()
-        return InitialModel(network, tokenizer, tagging, tokenizer.words.vectors)
+        tagger_objective = TaggerObjective(tagger, dataset, tokenizer)
+        tokenizer.feature_hasher.read_vectors()
+        token_vectors = tokenizer.feature_hasher.vectors
+        return InitialModel(network, tokenizer, tagger_objective, token_vectors)
     if lexicon_features:
         raise OptionError(
             f"--lexicon and --patterns are for the tagger, and the model is {network.model}. Leave "
             "them off, or use --model tagger."
         )
-    found: InitialEmbeddings | None = None
+    embeddings: InitialEmbeddings | None = None
     if base is not None:
-        writer = copy_network(base, dataset.tokenizer)
+        seq2seq_network = copy_network(base, dataset.tokenizer)
     elif vectors is not None:
-        network, writer, found = initialize_from_vectors(network, dataset, vectors, seed=seed)
+        network, seq2seq_network, embeddings = initialize_from_vectors(
+            network, dataset, vectors, seed=seed
+        )
     else:
-        writer = build_seq2seq(network, dataset.tokenizer, seed=seed)
+        seq2seq_network = build_seq2seq(network, dataset.tokenizer, seed=seed)
     objective = Seq2SeqObjective(
-        writer,
+        seq2seq_network,
         training,
         train_rows=dataset.encoded_train.encodings,
         valid_rows=dataset.encoded_valid.encodings,
     )
-    return InitialModel(network, dataset.tokenizer, objective, found)
+    return InitialModel(network, dataset.tokenizer, objective, embeddings)
 
 
 def copy_network(base: TrainedModel, tokenizer: Seq2SeqTokenizer) -> AnySeq2SeqNetwork:
@@ -115,7 +120,7 @@ def initialize_tagger(
     """Build a tagger for a dataset, or copy that of a trained model, which has its vectors.
 
     Raises:
-        OptionError: lists or patterns cannot be read, or are given with a trained model.
+        OptionError: lexicons or patterns cannot be read, or are given with a trained model.
         VectorsError: the file of vectors cannot be read.
     """
     if base is None:
@@ -132,10 +137,12 @@ def initialize_tagger(
             "off, or train a new model."
         )
     assert isinstance(base.tokenizer, TaggerTokenizer)
-    # Numbers of its own: an annotator of the base model may forget those of many texts.
-    opened = base.tokenizer.words.vectors
-    words = FeatureHasher(buckets=config.buckets, vectors=None if opened is None else opened.fresh())
-    tokenizer = replace(base.tokenizer, words=words)
+    # A hasher of its own: an annotator of the base model may clear that one.
+    opened = base.tokenizer.feature_hasher.vectors
+    feature_hasher = FeatureHasher(
+        buckets=config.buckets, vectors=None if opened is None else opened.empty_copy()
+    )
+    tokenizer = replace(base.tokenizer, feature_hasher=feature_hasher)
     network = build_tagger(config, tokenizer, seed=seed)
     network.load_state_dict(base.network.state_dict())
     return network, tokenizer
@@ -146,15 +153,17 @@ def initialize_from_vectors(
 ) -> tuple[NetworkConfig, AnySeq2SeqNetwork, InitialEmbeddings]:
     """Build a network whose embeddings are as wide as the vectors of a file, and filled with them.
 
-    Returns its configuration, the network, and what was found for the target vocabulary. One
-    factor brings the vectors of both sides to a mean length of 1: the output layer has the same
-    weights, and scores of longer ones would begin far from a guess.
+    Returns its configuration, the network, and the embeddings of the target vocabulary. One factor
+    scales the vectors of both sides to a mean norm of 1: the output layer shares the weights, and
+    larger ones would begin with extreme logits.
 
     Raises:
         VectorsError: the file cannot be read.
         OptionError: another width was asked for, or the network cannot have that of the vectors.
     """
-    source, target = init_source_and_target(dataset.tokenizer, path, seed=seed, cache=dataset.folder)
+    source, target = init_source_and_target(
+        dataset.tokenizer, path, seed=seed, cache=dataset.folder
+    )
     config = config.with_embedding(target.matrix.shape[1])
     network = build_seq2seq(config, dataset.tokenizer, seed=seed)
     length = float(np.linalg.norm(target.matrix, axis=1).mean())

@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from annoseq.errors import DivergenceError, OutOfMemoryError
 from annoseq.progress import progress_bar
-from annoseq.tokenization.batching import longest_first, shuffled
+from annoseq.tokenization.batching import length_sorted_batches, shuffled_batches
 from annoseq.training.distributed import ProcessGroup
 from annoseq.training.seq2seq_objective import teacher_forcing_probability
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from annoseq.config import BatchConfig, TrainingConfig
-    from annoseq.devices import Compute
+    from annoseq.devices import ComputeDevice
     from annoseq.tokenization.batching import Batch
     from annoseq.training.losses import Loss
     from annoseq.training.objective import Objective, ValidationScore
@@ -33,8 +33,6 @@ _WARM_UP = 25
 """One cycle starts at this fraction of its highest rate, as in fastai v1."""
 _CHECKED = 20
 """Steps between two looks at the loss: on a GPU each look waits for all steps before it."""
-_DIVERGED = 4
-"""The LR range test stops at this many times the least loss."""
 
 
 @dataclass
@@ -44,7 +42,7 @@ class Trainer:
     objective: Objective[Any]
     config: TrainingConfig
     batching: BatchConfig
-    compute: Compute
+    compute: ComputeDevice
     processes: ProcessGroup = field(default_factory=ProcessGroup)
     _module: nn.Module = field(init=False)
 
@@ -59,7 +57,7 @@ class Trainer:
 
     def order(self, epoch: int) -> list[list[int]]:
         """Return the batches of an epoch, counted over all that the weights were trained for."""
-        return shuffled(
+        return shuffled_batches(
             self.objective.train_rows, self.batching, seed=f"{self.config.seed}-{epoch}"
         )
 
@@ -110,7 +108,7 @@ class Trainer:
         batch = self.objective.collate(rows, self.objective.train_rows)
         positions = self.objective.positions(batch)
         share, counts = self.processes.share(batch)
-        *earlier, last = share.parts(self.config.micro_batch_tokens)
+        *earlier, last = share.split(self.config.micro_batch_tokens)
 
         def learn(part: Batch) -> Tensor:
             with self.compute.autocast():
@@ -134,7 +132,7 @@ class Trainer:
         examples = self.objective.valid_rows
         self.objective.eval()
         with progress_bar("validating", total=len(examples)) as advance:
-            for rows in longest_first(examples, self.batching):
+            for rows in length_sorted_batches(examples, self.batching):
                 share, counts = self.processes.share(self.objective.collate(rows, examples))
                 if counts:
                     with self._enough_memory(rows), self.compute.autocast():
@@ -159,26 +157,6 @@ class Trainer:
                 + (f"a --micro-batch-tokens below {parts:,}" if parts else "--micro-batch-tokens")
                 + " leaves the batch as it is and takes it in parts."
             ) from error
-
-
-def lr_range_test(trainer: Trainer, rates: Sequence[float]) -> list[float]:
-    """Train one batch at each rate; return the losses, up to the one that has diverged."""
-    optimizer, scaler = trainer.optimizer(rates[0]), trainer.compute.scaler()
-    losses: list[float] = []
-    rows: list[list[int]] = []
-    forcing = trainer.forcing(0, epochs=1)
-    trainer.objective.train()
-    with progress_bar("lr_find", total=len(rates)) as advance:
-        for step, rate in enumerate(rates):
-            rows = rows or trainer.order(epoch=step)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            loss = float(trainer.step(rows.pop(), optimizer, scaler, forcing=forcing))
-            if not loss <= _DIVERGED * min(losses, default=loss):
-                break
-            losses.append(loss)
-            advance(1)
-    return losses
 
 
 class OneCycle:

@@ -1,4 +1,4 @@
-"""What a learner asks of a kind of network: to make batches, to learn from one, to be scored."""
+"""Interface of training objectives: collation, loss and validation score of a kind of network."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ RowT = TypeVar("RowT", bound="EncodedPair")
 
 
 class ValidationScore(Protocol):
-    """Counts of a part of the rows, so that parts can be added."""
+    """Counts of a part of the rows; those of all parts are added."""
 
     def __add__(self, other: Self, /) -> Self:
-        """Add up."""
+        """Return the sum of two counts."""
         ...
 
     def values(self) -> dict[str, float]:
@@ -28,21 +28,21 @@ class ValidationScore(Protocol):
         ...
 
     def counts(self) -> list[int]:
-        """Return all counts in a row."""
+        """Return all counts as a list, to be reduced over processes."""
         ...
 
     @classmethod
     def of_counts(cls, counts: Sequence[int]) -> Self:
-        """Take back what `counts` returned."""
+        """Return the score of the counts that `counts` returned."""
         ...
 
 
 class Objective(nn.Module, ABC, Generic[RowT]):
-    """A network and the loss that it is trained by.
+    """A network and the loss that it is trained with.
 
-    `train_rows` and `valid_rows` are the rows of the dataset as the network reads them; `criterion`
-    names the value of a `score` that tells which epoch was best. It is a module, because that is
-    what several processes call to train together.
+    `train_rows` and `valid_rows` are the encoded rows of the dataset; `criterion` is the name of
+    the value of a `score` by which the best epoch is chosen. It is a module, so that it can be
+    wrapped for distributed data parallel training.
     """
 
     network: Any
@@ -53,11 +53,11 @@ class Objective(nn.Module, ABC, Generic[RowT]):
 
     @abstractmethod
     def collate(self, rows: Sequence[int], examples: Sequence[RowT]) -> Batch:
-        """Make a batch of the examples at `rows`."""
+        """Collate the examples at `rows` into a batch."""
 
     @abstractmethod
     def positions(self, batch: Batch) -> int:
-        """Count the positions of a batch over which its loss is averaged."""
+        """Return the number of positions of a batch over which its loss is averaged."""
 
     @abstractmethod
     def forward(self, batch: Batch, *, forcing: float) -> Loss:

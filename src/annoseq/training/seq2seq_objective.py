@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 
 def teacher_forcing_probability(epoch: int, config: TrainingConfig, *, epochs: int) -> float:
-    """Return how likely the target's token is fed in an epoch of a run, counted from 0.
+    """Return the probability of teacher forcing in an epoch of a run, counted from 0.
 
-    Falling, it goes linearly from 1 in the first epoch to 0 in `forcing_end_epoch`, by default
+    "falling" goes linearly from 1 in the first epoch to 0 in `forcing_end_epoch`, by default
     the last of the `epochs`: the notebook's `TeacherForcing`, and the linear schedule of Bengio et
     al. 2015, "Scheduled sampling for sequence prediction with recurrent neural networks".
     """
@@ -41,12 +41,12 @@ def teacher_forcing_probability(epoch: int, config: TrainingConfig, *, epochs: i
 def tokens_to_feed(
     network: AnySeq2SeqNetwork, state: object, target: Tensor, *, forcing: float
 ) -> Tensor:
-    """Return what to feed the decoder (B, T) for it to learn `target` (B, T): the begin symbol
-    first, and then each target token with the probability `forcing`, or else its own best.
+    """Return the decoder's input (B, T) for learning `target` (B, T), with scheduled sampling.
 
-    No gradient passes through the choice of a token. So its own tokens are found first, without
-    gradients, and then all are fed in one call: faster than learning step by step, with the same
-    gradients for the same tokens.
+    The begin symbol comes first, then each target token with the probability `forcing`, or else
+    the decoder's own best token. No gradient passes through the choice of a token. So the decoder's
+    tokens are predicted first, without gradients, and then all are fed in one call: faster than
+    step by step, with the same gradients for the same tokens.
     """
     begin = torch.full_like(target[:, :1], BEGIN)
     if forcing == 1:
@@ -61,16 +61,16 @@ def run_freely(
 ) -> tuple[Tensor, Tensor]:
     """Feed the decoder its own best tokens, step by step to the width of `target` (B, T).
 
-    Returns the begin symbol and the tokens that it was fed after it or would be fed next,
-    (B, 1 + T), and what it put out (B, T, E).
+    Returns the tokens fed, with the begin symbol in front and the next one at the end, (B, 1 + T),
+    and the decoder's outputs (B, T, E).
     """
     is_forced = torch.zeros_like(target, dtype=torch.bool)
-    if forcing:  # validation draws nothing, so that it disturbs nobody's randomness
+    if forcing:  # validation draws no random numbers, so that it does not change training
         is_forced = torch.rand(target.shape, device=target.device) < forcing
     fed, tops = [torch.full_like(target[:, 0], BEGIN)], []
     for place in range(target.shape[1]):
         state = network.step(state, fed[-1])
-        tops.append(network.top(state))
+        tops.append(network.decoder_output(state))
         best = network.target.logits(tops[-1]).argmax(-1)
         fed.append(torch.where(is_forced[:, place], target[:, place], best))
     return torch.stack(fed, dim=1), torch.stack(tops, dim=1)
@@ -85,7 +85,7 @@ def compiled(
 ) -> Callable[[*_Ts], _R]:
     """Compile a function, when it is first called, for inputs of any shape.
 
-    What the compiler cannot take, such as a GRU and packed sequences, runs as it is.
+    What the compiler does not support, such as a GRU and packed sequences, runs uncompiled.
 
     Raises:
         TrainingError: when called: there is no compiler here, or it fails.
@@ -95,7 +95,7 @@ def compiled(
     fast = torch.compile(function, dynamic=True, backend=backend)
 
     @wraps(function)
-    def run(*args: *_Ts) -> _R:
+    def call(*args: *_Ts) -> _R:
         try:
             return fast(*args)
         except TorchDynamoException as error:
@@ -106,14 +106,14 @@ def compiled(
                 "a C++ compiler, and for GPUs Triton."
             ) from error
 
-    return run
+    return call
 
 
 class Seq2SeqObjective(Objective[Seq2SeqEncoding]):
-    """A network and the loss that it is trained by.
+    """A sequence-to-sequence network and its cross-entropy, averaged over target tokens.
 
-    With `compile`, reading the sources and running over a whole target are compiled. The loss is
-    not: its chunks are three matrix products each, and the compiler would unroll their loop.
+    With `compile`, the encoder and the decoder over a whole target are compiled. The loss is not:
+    its chunks are three matrix products each, and the compiler would unroll their loop.
     """
 
     criterion = "token_accuracy"
@@ -137,11 +137,11 @@ class Seq2SeqObjective(Objective[Seq2SeqEncoding]):
         self._label_smoothing = config.label_smoothing
 
     def collate(self, rows: Sequence[int], examples: Sequence[Seq2SeqEncoding]) -> Batch:
-        """Make a batch of the examples at `rows`."""
+        """Collate the examples at `rows` into a batch."""
         return collate(rows, examples)
 
     def positions(self, batch: Batch) -> int:
-        """Count the tokens to learn, with the padded loss also the padding."""
+        """Return the number of target tokens, with the padded loss also the padding."""
         assert batch.target is not None
         kept = batch.target if self._counts_padding else batch.target[batch.target != PAD]
         return kept.numel()

@@ -1,4 +1,4 @@
-"""How a tagger learns: the likelihood of the tags, and the spans that it finds."""
+"""Tagger training objective: negative log-likelihood of the tags, scored by spans."""
 
 from __future__ import annotations
 
@@ -6,13 +6,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from annoseq.data.markup import render
 from annoseq.errors import DatasetError
 from annoseq.evaluation.span_matching import SpanScore, score_spans
-from annoseq.evaluation.token_accuracy import Accuracy, Ratio
-from annoseq.inference.predictor import Prediction, Predictions
-from annoseq.progress import progress_bar
-from annoseq.tokenization.batching import collate_tags, longest_first
+from annoseq.tokenization.batching import collate_tags
 from annoseq.tokenization.bioes import token_spans_to_text
 from annoseq.tokenization.tagger_tokenizer import TaggerEncoding
 from annoseq.training.losses import Loss
@@ -21,9 +17,7 @@ from annoseq.training.objective import Objective
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from annoseq.config import BatchConfig
     from annoseq.data.examples import Example
-    from annoseq.devices import ComputeDevice
     from annoseq.models.tagger import Tagger
     from annoseq.tokenization.batching import Batch
     from annoseq.tokenization.bioes import TokenSpan
@@ -32,10 +26,10 @@ if TYPE_CHECKING:
 
 
 class TaggerObjective(Objective[TaggerEncoding]):
-    """A tagger, and the negative log-likelihood of the tags a token.
+    """A tagger and the negative log-likelihood of its tags, averaged over tokens.
 
-    The score compares spans with those of the pairs, character for character, labels that the
-    training rows lack among them.
+    The score compares spans with those of the validation examples by offsets and label; labels
+    that the training examples lack count as well.
 
     Raises:
         DatasetError: no training row, or no validation row, has any text.
@@ -58,11 +52,11 @@ class TaggerObjective(Objective[TaggerEncoding]):
         self._gold = [example.tight_spans for example in valid]
 
     def collate(self, rows: Sequence[int], examples: Sequence[TaggerEncoding]) -> Batch:
-        """Make a batch of the examples at `rows`."""
+        """Collate the examples at `rows` into a batch."""
         return collate_tags(rows, examples)
 
     def positions(self, batch: Batch) -> int:
-        """Count the tokens."""
+        """Return the number of tokens."""
         return int(batch.source_lengths.sum())
 
     def forward(self, batch: Batch, *, forcing: float = 1.0) -> Loss:
@@ -73,50 +67,17 @@ class TaggerObjective(Objective[TaggerEncoding]):
     def measure(self, batch: Batch) -> tuple[Loss, SpanScore]:
         """Return the loss and the span score of a batch of validation rows."""
         loss = self.forward(batch)
-        found = self.network.spans(batch)
-        scores = map(self._score, batch.rows, (one.spans for one in found))
+        rows = self.network.spans(batch)
+        scores = map(self._score, batch.rows, (row.spans for row in rows))
         return loss, sum(scores, SpanScore())
 
-    def _score(self, row: int, found: Sequence[TokenSpan]) -> SpanScore:
+    def _score(self, row: int, token_spans: Sequence[TokenSpan]) -> SpanScore:
         text = self._texts[row]
         offsets = self.tokenizer.tokenize(text).offsets
-        spans = token_spans_to_text(text, offsets, found, labels=self.tokenizer.labels)
+        spans = token_spans_to_text(text, offsets, token_spans, labels=self.tokenizer.labels)
         return score_spans(spans, self._gold[row])
 
 
 def _drop_empty(examples: Sequence[Example]) -> list[Example]:
     """Leave out empty texts: there is nothing to tag."""
     return [example for example in examples if example.source]
-
-
-def predict_tags(
-    network: Tagger,
-    examples: Sequence[Example],
-    tokenizer: TaggerTokenizer,
-    *,
-    compute: ComputeDevice,
-    batching: BatchConfig,
-) -> Predictions:
-    """Annotate every example, and compare with the references."""
-    rows = [row for row, example in enumerate(examples) if example.source]
-    encodings = tokenizer.encode([examples[row] for row in rows])
-    outputs = [example.source for example in examples]
-    network.to(compute.device).eval()
-    with progress_bar("predicting", total=len(rows)) as advance:
-        for places in longest_first(encodings, batching):
-            batch = collate_tags(places, encodings).to(compute.device)
-            with compute.autocast():
-                found = network.spans(batch)
-            for place, (spans, _) in zip(places, found, strict=True):
-                text = examples[rows[place]].source
-                offsets = tokenizer.tokenize(text).offsets
-                outputs[rows[place]] = render(
-                    text, token_spans_to_text(text, offsets, spans, labels=tokenizer.labels)
-                )
-            advance(len(places))
-    predictions = [
-        Prediction(example.row, example.source, example.reference, output)
-        for example, output in zip(examples, outputs, strict=True)
-    ]
-    exact = Ratio(sum(one.is_exact for one in predictions), len(predictions))
-    return Predictions(predictions, Accuracy(exact=exact))
