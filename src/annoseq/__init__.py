@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from annoseq._version import __version__
 
 if TYPE_CHECKING:
+    from annoseq.check.check_report import CheckReport
     from annoseq.check.checks import check_pairs
     from annoseq.config import (
         AttentionConfig,
@@ -21,35 +22,62 @@ if TYPE_CHECKING:
         DeviceConfig,
         GruConfig,
         NetworkConfig,
+        SearchConfig,
+        TaggerConfig,
         TrainingConfig,
         TransformerConfig,
     )
+    from annoseq.data.examples import Example
     from annoseq.data.markup import Span, parse, render, strip_tags
     from annoseq.data.pairs import Pair, Pairs, read_pairs, write_pairs
     from annoseq.errors import AnnoseqError
+    from annoseq.evaluation.recall_thresholds import RecallTarget
     from annoseq.inference.annotation import Annotation
     from annoseq.inference.annotator import Annotator
+    from annoseq.inference.predictions import Prediction, Predictions
+    from annoseq.models.serialization import TrainedModel
     from annoseq.sample import sample_pairs
+    from annoseq.tokenization.batching import Batch
     from annoseq.tokenization.dataset import Dataset
+    from annoseq.tokenization.gazetteer import LexiconFeatures
+    from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
     from annoseq.training.learner import Learner
+    from annoseq.training.lr_finder import LrFinderResult
+    from annoseq.training.objective import ValidationScore
+    from annoseq.training.recorder import Epoch, Recorder
 
 __all__ = [
     "AnnoseqError",
     "Annotation",
     "Annotator",
     "AttentionConfig",
+    "Batch",
     "BatchConfig",
+    "CheckReport",
     "DataConfig",
     "Dataset",
     "DeviceConfig",
+    "Epoch",
+    "Example",
     "GruConfig",
     "Learner",
+    "LexiconFeatures",
+    "LrFinderResult",
     "NetworkConfig",
     "Pair",
     "Pairs",
+    "Prediction",
+    "Predictions",
+    "RecallTarget",
+    "Recorder",
+    "SearchConfig",
+    "Seq2SeqTokenizer",
     "Span",
+    "TaggerConfig",
+    "TrainedModel",
     "TrainingConfig",
     "TransformerConfig",
+    "ValidationScore",
     "__version__",
     "check_pairs",
     "parse",
@@ -65,18 +93,33 @@ _HOMES = {
     "Annotation": "inference.annotation",
     "Annotator": "inference.annotator",
     "AttentionConfig": "config",
+    "Batch": "tokenization.batching",
     "BatchConfig": "config",
+    "CheckReport": "check.check_report",
     "DataConfig": "config",
     "Dataset": "tokenization.dataset",
     "DeviceConfig": "config",
+    "Epoch": "training.recorder",
+    "Example": "data.examples",
     "GruConfig": "config",
     "Learner": "training.learner",
+    "LexiconFeatures": "tokenization.gazetteer",
+    "LrFinderResult": "training.lr_finder",
     "NetworkConfig": "config",
     "Pair": "data.pairs",
     "Pairs": "data.pairs",
+    "Prediction": "inference.predictions",
+    "Predictions": "inference.predictions",
+    "RecallTarget": "evaluation.recall_thresholds",
+    "Recorder": "training.recorder",
+    "SearchConfig": "config",
+    "Seq2SeqTokenizer": "tokenization.seq2seq_tokenizer",
     "Span": "data.markup",
+    "TaggerConfig": "config",
+    "TrainedModel": "models.serialization",
     "TrainingConfig": "config",
     "TransformerConfig": "config",
+    "ValidationScore": "training.objective",
     "check_pairs": "check.checks",
     "parse": "data.markup",
     "read_pairs": "data.pairs",
@@ -85,10 +128,11 @@ _HOMES = {
     "strip_tags": "data.markup",
     "write_pairs": "data.pairs",
 }
+"""Module of each public name."""
 
 
 def __getattr__(name: str) -> object:
-    """Import what is asked for when it is asked for: torch and pandas take seconds."""
+    """Import a public name when it is used: torch and pandas take seconds."""
     if name not in _HOMES:
         raise AttributeError(f"module 'annoseq' has no attribute {name!r}")
     return getattr(import_module(f"annoseq.{_HOMES[name]}"), name)
