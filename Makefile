@@ -3,14 +3,19 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+# Compiled modules are kept, whatever the environment says: demo and tests start many processes.
+export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-slow check fmt docs bench dist clean
+.PHONY: demo test test-e2e test-slow check fmt docs bench dist clean
 
 demo: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo.sh
 
 test: $(READY)
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
+
+test-e2e: $(READY)
+	$(BIN)/python -m pytest -m e2e --numprocesses auto --dist worksteal
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow

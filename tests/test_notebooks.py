@@ -11,6 +11,8 @@ import jupytext
 import pytest
 from nbclient import NotebookClient
 
+pytestmark = pytest.mark.e2e
+
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "training.md"
 KERNEL = "annoseq-tests"
 
