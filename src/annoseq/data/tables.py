@@ -104,13 +104,13 @@ def write_rows(
 def _rows(
     source: str | Path,
     selection: ColumnSelection,
-    chosen: TableFormat,
+    format_: TableFormat,
     on_bad: Callable[[TableError], None] | None,
 ) -> Iterator[TableRow]:
     name = source_name(source)
     is_empty = True
     with open_source(source) as stream:
-        for row in _reader(stream, name, selection, chosen):
+        for row in _reader(stream, name, selection, format_):
             is_empty = False
             if isinstance(row, TableRow):
                 yield row
@@ -123,19 +123,19 @@ def _rows(
 
 
 def _reader(
-    stream: io.BufferedReader, name: str, selection: ColumnSelection, chosen: TableFormat
+    stream: io.BufferedReader, name: str, selection: ColumnSelection, format_: TableFormat
 ) -> Iterator[TableRow | TableError]:
-    if chosen == "parquet":
+    if format_ == "parquet":
         from annoseq.data.parquet_table import read_parquet
 
         return read_parquet(stream, name, selection)
-    if chosen == "jsonl":
+    if format_ == "jsonl":
         return read_jsonl(stream, name, selection)
-    return read_csv(stream, name, selection, delimiter=_DELIMITERS[chosen])
+    return read_csv(stream, name, selection, delimiter=_DELIMITERS[format_])
 
 
 def table_format(path: str | Path, named: TableFormat | None = None) -> TableFormat:
-    """Return the format that is named, or else the one that the suffix stands for.
+    """Return the format that is named, or else that of the suffix.
 
     Raises:
         OptionError: the named format is none of the known ones.
@@ -151,11 +151,11 @@ def table_format(path: str | Path, named: TableFormat | None = None) -> TableFor
         raise TableError(f"{path}: this is a folder. Name one file in it.")
     suffix = (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
     if suffix not in _SUFFIXES:
-        found = (
+        problem = (
             f"the suffix {suffix!r} stands for no known format" if suffix else "it has no suffix"
         )
         raise TableError(
-            f"{path}: {found}. Use a name that ends in one of {', '.join(_SUFFIXES)} (.gz may "
+            f"{path}: {problem}. Use a name that ends in one of {', '.join(_SUFFIXES)} (.gz may "
             f"follow), or name the format: {known}."
         )
     return _SUFFIXES[suffix]

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from annoseq.data.markup import trim_range
 from annoseq.data.streams import read_lines
 from annoseq.errors import FormatError
 from annoseq.formats.capabilities import (
@@ -193,15 +194,14 @@ def _strip_mentions(document: Document, losses: ConversionLosses) -> Document:
     """Strip white space at the edges of mentions, which is not in any token."""
     kept: list[Mention] = []
     for mention in document.mentions:
-        covered = document.text[mention.start : mention.end]
-        start = mention.end - len(covered.lstrip())
-        end = mention.start + len(covered.rstrip())
-        if (start, end) != mention.fragments[0]:
+        start, end = trim_range(document.text, mention.start, mention.end)
+        is_blank = document.text[start:end].isspace()
+        if is_blank or (start, end) != mention.fragments[0]:
             losses.add(
                 "white space at the edges of annotations, left out",
                 where=f"{document.id}: {mention.location()}",
             )
-        if start < end:
+        if not is_blank:
             kept.append(Mention.contiguous(start, end, mention.label))
     return replace(document, mentions=tuple(kept))
 
