@@ -118,7 +118,7 @@ def test_without_temperature_a_draw_is_greedy(case: Case, temperature: float) ->
         SearchConfig(search="nucleus", p=1, samples=3, seed=5),
     ],
 )
-def test_filters_that_keep_everything_draw_what_plain_sampling_draws(
+def test_processors_that_keep_everything_draw_what_plain_sampling_draws(
     case: Case, config: SearchConfig
 ) -> None:
     assert run(case, config) == run(case, SAMPLE)
@@ -128,7 +128,7 @@ def test_filters_that_keep_everything_draw_what_plain_sampling_draws(
 @pytest.mark.parametrize(
     "config", [SearchConfig(search="top-k", k=1), SearchConfig(search="nucleus", p=1e-9)]
 )
-def test_filters_that_keep_one_are_greedy(case: Case, config: SearchConfig) -> None:
+def test_processors_that_keep_one_are_greedy(case: Case, config: SearchConfig) -> None:
     assert as_ids(run(case, config)) == as_ids(run(case, GREEDY))
 
 

@@ -26,7 +26,7 @@ TABLE = Table(9)
 
 
 def test_greedy() -> None:
-    expected = decode_hypotheses(TABLE, BATCH, limits=LIMITS, choose=select_most_likely)
+    expected = decode_hypotheses(TABLE, BATCH, limits=LIMITS, selector=select_most_likely)
     found = generate(TABLE, BATCH, SearchConfig(), limits=LIMITS, names=NAMES)
     assert found == [[one] for one in expected]
 
@@ -42,7 +42,7 @@ def test_a_beams_settings_reach_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "filters"),
+    ("config", "processors"),
     [
         (SearchConfig(search="sample", seed=3), []),
         (
@@ -60,10 +60,12 @@ def test_a_beams_settings_reach_it() -> None:
     ],
 )
 def test_a_draws_settings_reach_it(
-    config: SearchConfig, filters: list[Callable[[Tensor], Tensor]]
+    config: SearchConfig, processors: list[Callable[[Tensor], Tensor]]
 ) -> None:
-    draw = TokenSampler([f"3/{name}/0" for name in NAMES], steps=int(LIMITS.max()), filters=filters)
-    expected = decode_hypotheses(TABLE, BATCH, limits=LIMITS, choose=draw)
+    sampler = TokenSampler(
+        [f"3/{name}/0" for name in NAMES], steps=int(LIMITS.max()), processors=processors
+    )
+    expected = decode_hypotheses(TABLE, BATCH, limits=LIMITS, selector=sampler)
     found = generate(TABLE, BATCH, config, limits=LIMITS, names=NAMES)
     assert [one.ids for (one,) in found] == [one.ids for one in expected]
 

@@ -33,7 +33,11 @@ def shares(row: list[float]) -> list[float]:
 @NO_HURRY
 @given(row=_scores, temperature=st.floats(0.05, 20))
 def test_a_temperature_is_a_power_of_probabilities(row: list[float], temperature: float) -> None:
-    found = apply_temperature(torch.tensor([row], dtype=torch.double), temperature).softmax(-1)[0].tolist()
+    found = (
+        apply_temperature(torch.tensor([row], dtype=torch.double), temperature)
+        .softmax(-1)[0]
+        .tolist()
+    )
     powers = [share ** (1 / temperature) for share in shares(row)]
     assert found == pytest.approx([power / sum(powers) for power in powers], abs=1e-9)
 
@@ -89,7 +93,11 @@ def test_a_nucleus_of_all_and_a_k_of_all_change_nothing() -> None:
 
 def test_what_is_masked_stays_masked() -> None:
     scores = scores_of(0.5, 0, 0.5, 0)
-    for filtered in (apply_temperature(scores, 0.1), apply_top_k(scores, 3), apply_top_p(scores, 0.999)):
+    for filtered in (
+        apply_temperature(scores, 0.1),
+        apply_top_k(scores, 3),
+        apply_top_p(scores, 0.999),
+    ):
         assert kept(filtered) == [[True, False, True, False]]
 
 
@@ -99,7 +107,7 @@ def test_rows_are_filtered_each_by_itself() -> None:
     assert kept(apply_top_p(scores, 0.8)) == [[True, True, False], [False, True, True]]
 
 
-def test_filters_compose_and_renormalise() -> None:
+def test_processors_compose_and_renormalise() -> None:
     scores = scores_of(0.4, 0.3, 0.2, 0.1)
     # Of the three best, 0.4 and 0.3 make up 7/9.
     both = apply_top_p(apply_top_k(scores, 3), 0.75)

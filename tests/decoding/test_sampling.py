@@ -66,7 +66,7 @@ def batch_of(stepper: Liking) -> Batch:
 
 def written(stepper: Liking, *, limits: list[int]) -> list[list[int]]:
     ids, log_probs = decode_ids(
-        stepper, batch_of(stepper), limits=torch.tensor(limits), choose=select_most_likely
+        stepper, batch_of(stepper), limits=torch.tensor(limits), selector=select_most_likely
     )
     assert ids.shape == log_probs.shape
     found: list[list[int]] = ids.tolist()
@@ -123,7 +123,9 @@ def test_of_equal_scores_the_first_is_taken() -> None:
 def test_outputs_have_the_log_probabilities_of_every_step() -> None:
     """A row that reached its own limit has not ended, however long the others go on."""
     stepper = Liking([[A, END], [B, B, B, B], [C, C, C, PAD]])
-    found = decode_hypotheses(stepper, batch_of(stepper), limits=torch.tensor([9, 2, 9]), choose=select_most_likely)
+    found = decode_hypotheses(
+        stepper, batch_of(stepper), limits=torch.tensor([9, 2, 9]), selector=select_most_likely
+    )
     assert [(one.ids, one.has_ended) for one in found] == [
         ((A,), True),
         ((B, B), False),
@@ -154,9 +156,9 @@ def draw(
     seeds: Sequence[str], probabilities: list[float], *, length: int = 0, k: int = 99
 ) -> list[int]:
     """Draw a symbol for every seed from the same distribution."""
-    choose = TokenSampler(seeds, steps=length + 1, filters=[partial(apply_top_k, k=k)])
+    sampler = TokenSampler(seeds, steps=length + 1, processors=[partial(apply_top_k, k=k)])
     scores = torch.tensor([probabilities] * len(seeds)).log()
-    found: list[int] = choose(scores, rows=torch.arange(len(seeds)), length=length).tolist()
+    found: list[int] = sampler(scores, rows=torch.arange(len(seeds)), length=length).tolist()
     return found
 
 
@@ -171,17 +173,17 @@ def test_a_draw_depends_on_its_seed_and_step_alone() -> None:
     assert [draw([seed], EVEN)[0] for seed in SEEDS] == first
     assert draw(SEEDS, EVEN, length=1) != first
     for steps in (1, 2, 17, 300):
-        choose = TokenSampler(SEEDS[:50], steps=steps, filters=[])
+        sampler = TokenSampler(SEEDS[:50], steps=steps, processors=[])
         scores = torch.tensor([EVEN] * 50).log()
-        assert choose(scores, rows=torch.arange(50), length=0).tolist() == first[:50]
+        assert sampler(scores, rows=torch.arange(50), length=0).tolist() == first[:50]
 
 
 def test_open_rows_keep_their_own_numbers() -> None:
-    choose = TokenSampler(SEEDS, steps=1, filters=[])
+    sampler = TokenSampler(SEEDS, steps=1, processors=[])
     scores = torch.tensor([EVEN] * 3).log()
     rows = torch.tensor([7, 100, 150])
     first = draw(SEEDS, EVEN)
-    assert choose(scores, rows=rows, length=0).tolist() == [first[7], first[100], first[150]]
+    assert sampler(scores, rows=rows, length=0).tolist() == [first[7], first[100], first[150]]
 
 
 def test_what_is_masked_is_never_drawn() -> None:
@@ -194,7 +196,7 @@ class Certain(TokenSampler):
     """Draws with numbers that a test chooses."""
 
     def __init__(self, numbers: list[float]) -> None:
-        super().__init__([""], steps=1, filters=[])
+        super().__init__([""], steps=1, processors=[])
         self._uniform = torch.tensor([numbers], dtype=torch.double).T
 
 

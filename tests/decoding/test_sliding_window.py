@@ -10,7 +10,7 @@ from annoseq.tokenization.length_stats import LengthStats, is_line_break
 
 SHORTEST = 32
 _tokens = st.lists(st.sampled_from(["a", "a", "a", "b", " ", "\n", "\r", "\v"]), max_size=300)
-_bounds = st.builds(
+_length_stats = st.builds(
     LengthStats,
     longest_source=st.integers(0, 60),
     longest_span=st.integers(0, 80),
@@ -23,7 +23,7 @@ def owned(windows: list[Window]) -> list[int]:
 
 
 @settings(max_examples=200, deadline=None)
-@given(tokens=_tokens, length_stats=_bounds)
+@given(tokens=_tokens, length_stats=_length_stats)
 def test_every_token_is_in_exactly_one_share(tokens: list[str], length_stats: LengthStats) -> None:
     windows = cut_windows(tokens, length_stats)
     assert owned(windows) == [
@@ -36,17 +36,23 @@ def test_every_token_is_in_exactly_one_share(tokens: list[str], length_stats: Le
 
 
 @settings(max_examples=200, deadline=None)
-@given(tokens=_tokens, length_stats=_bounds)
-def test_no_window_is_longer_than_the_model_knows(tokens: list[str], length_stats: LengthStats) -> None:
+@given(tokens=_tokens, length_stats=_length_stats)
+def test_no_window_is_longer_than_the_model_knows(
+    tokens: list[str], length_stats: LengthStats
+) -> None:
     """Nor does one hold a line break if the model has never seen one."""
     for one in cut_windows(tokens, length_stats):
         assert one.last - one.first <= max(length_stats.longest_source, SHORTEST)
-        assert length_stats.has_line_breaks or not any(map(is_line_break, tokens[one.first : one.last]))
+        assert length_stats.has_line_breaks or not any(
+            map(is_line_break, tokens[one.first : one.last])
+        )
 
 
 @settings(max_examples=200, deadline=None)
-@given(length=st.integers(1, 500), length_stats=_bounds)
-def test_a_window_sees_a_spans_length_around_its_share(length: int, length_stats: LengthStats) -> None:
+@given(length=st.integers(1, 500), length_stats=_length_stats)
+def test_a_window_sees_a_spans_length_around_its_share(
+    length: int, length_stats: LengthStats
+) -> None:
     windows = cut_windows(["a"] * length, length_stats)
     size = max(length_stats.longest_source, SHORTEST)
     margin = min(length_stats.longest_span, size // 4)
@@ -106,12 +112,16 @@ def test_the_stitching_rule(
     found: list[list[tuple[int, int]]], expected: list[tuple[int, int]]
 ) -> None:
     spans = [[TokenSpan(*span, label=7, score=-1.0) for span in some] for some in found]
-    assert merge_windows(WINDOWS, spans) == [TokenSpan(*span, label=7, score=-1.0) for span in expected]
+    assert merge_windows(WINDOWS, spans) == [
+        TokenSpan(*span, label=7, score=-1.0) for span in expected
+    ]
 
 
 @settings(max_examples=200, deadline=None)
-@given(length=st.integers(1, 200), length_stats=_bounds, data=st.data())
-def test_stitched_spans_never_cross(length: int, length_stats: LengthStats, data: st.DataObject) -> None:
+@given(length=st.integers(1, 200), length_stats=_length_stats, data=st.data())
+def test_merged_spans_never_cross(
+    length: int, length_stats: LengthStats, data: st.DataObject
+) -> None:
     windows = cut_windows(["a"] * length, length_stats)
     found = [data.draw(_nested(one.last - one.first)) for one in windows]
     joined = merge_windows(windows, found)

@@ -1,1 +1,1 @@
-"""How a model's scores become an output. Knows nothing about networks or text."""
+"""Decoding: search, sampling, constrained decoding, and selection of spans."""

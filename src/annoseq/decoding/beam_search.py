@@ -1,4 +1,4 @@
-"""Beam search over any stepper, batched, with length normalisation."""
+"""Batched beam search over any stepper, with length normalization."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def length_penalty(length: Tensor | int, alpha: float) -> Tensor:
-    """Return what a hypothesis's score is divided by (Wu et al. 2016, arXiv:1609.08144, eq. 14).
+    """Return the divisor of a hypothesis's score (Wu et al. 2016, arXiv:1609.08144, eq. 14).
 
-    `alpha` 0 leaves the sum of log-probabilities; a larger one favours longer outputs.
+    With `alpha` 0 the score is the sum of log-probabilities; larger values favour longer outputs.
     """
     return ((5 + torch.as_tensor(length, dtype=torch.double)) / 6) ** alpha
 
@@ -36,24 +36,24 @@ def beam_search(
     n_best: int = 1,
     alpha: float = 0.6,
 ) -> list[list[Hypothesis]]:
-    """Return the `n_best` outputs of every row, best first by length-normalised score.
+    """Return the `n_best` outputs of every row, best first by length-normalized score.
 
-    A hypothesis that ends leaves the beam and makes it narrower by one, as in Bahdanau et al.
-    2015; so a beam of 1 is greedy search. A row is done when its beam is empty, or when no open
-    hypothesis can still win: log-probabilities only fall, so that its score so far, normalised
-    by the row's limit, is the best that it can reach.
+    `limits` (B,) are the maximum lengths. A hypothesis that ends leaves the beam and narrows it by
+    one (Bahdanau et al. 2015), so a beam of 1 is greedy search. A row is done when its beam is
+    empty, or when no open hypothesis can still win: log-probabilities only fall, so its score so
+    far, normalized by the row's limit, is an upper bound.
     """
     limits = limits.to(batch.source.device)
-    finished = _Finished(len(batch.rows), beam_size, n_best, limits, alpha)
+    finished = _FinishedHypotheses(len(batch.rows), beam_size, n_best, limits, alpha)
     beam = _Beam.first(len(batch.rows), device=batch.source.device)
     state = stepper.start(batch)
     while len(beam.row):
         state = stepper.step(state, beam.last)
-        beam, parents = _extend(beam, stepper.scores(state), finished.room)
+        beam, parents = _extend(beam, stepper.scores(state), finished.open_beam)
         has_ended = (beam.last == END) | (beam.last == PAD)
         has_ended |= beam.length >= limits[beam.row]
         finished.add(beam, has_ended)
-        kept = (~has_ended & finished.is_worth(beam)).nonzero().squeeze(1)
+        kept = (~has_ended & finished.can_win(beam)).nonzero().squeeze(1)
         beam, state = beam.select(kept), stepper.select(state, parents[kept])
     return finished.best()
 
@@ -62,7 +62,7 @@ def beam_search(
 class _Beam:
     """The N open hypotheses of all rows.
 
-    `row` (N,) they belong to, `ids` and `log_probs` (N, length) so far, `total` (N,) in double.
+    `row` (N,), `ids` and `log_probs` (N, length) so far, `total` (N,) in double precision.
     """
 
     row: Tensor
@@ -72,9 +72,9 @@ class _Beam:
 
     @classmethod
     def first(cls, rows: int, *, device: torch.device) -> _Beam:
-        nothing = torch.zeros((rows, 0), device=device)
+        empty = torch.zeros((rows, 0), device=device)
         total = torch.zeros(rows, dtype=torch.double, device=device)
-        return cls(torch.arange(rows, device=device), nothing.long(), nothing, total)
+        return cls(torch.arange(rows, device=device), empty.long(), empty, total)
 
     @property
     def length(self) -> int:
@@ -84,27 +84,30 @@ class _Beam:
     def last(self) -> Tensor:
         return self.ids[:, -1] if self.length else torch.full_like(self.row, BEGIN)
 
-    def select(self, kept: Tensor) -> _Beam:
-        return _Beam(self.row[kept], self.ids[kept], self.log_probs[kept], self.total[kept])
+    def select(self, indices: Tensor) -> _Beam:
+        return _Beam(
+            self.row[indices], self.ids[indices], self.log_probs[indices], self.total[indices]
+        )
 
 
-def _extend(beam: _Beam, scores: Tensor, room: Tensor) -> tuple[_Beam, Tensor]:
-    """Take the best continuations of every row, as many as it has `room` (B,) for.
+def _extend(beam: _Beam, scores: Tensor, open_beam: Tensor) -> tuple[_Beam, Tensor]:
+    """Return the best continuations of every row, as many as its `open_beam` (B,).
 
-    Returns them, ordered by row and falling score, and the hypothesis that each continues.
+    They are ordered by row and falling score; the second value is the index of the hypothesis that
+    each continues.
     """
-    widest = min(int(room.max()), scores.shape[1])
+    widest = min(int(open_beam.max()), scores.shape[1])
     best, symbols = scores.double().topk(widest, dim=1)  # (N, K)
     totals = (beam.total.unsqueeze(1) + best).flatten()  # (N * K,)
     parents = torch.arange(len(beam.row), device=scores.device).repeat_interleave(widest)
     row = beam.row[parents]
-    # By falling score, then, keeping that order, by row; a row's rank is its place in its run.
+    # Sorted by falling score and then, stably, by row; the rank is the position in a row's run.
     order = totals.argsort(descending=True, stable=True)
     order = order[row[order].argsort(stable=True)]
     row = row[order]
-    starts = torch.searchsorted(row, row)  # where each row's run begins
+    starts = torch.searchsorted(row, row)  # start of each row's run
     rank = torch.arange(len(row), device=row.device) - starts
-    order = order[(rank < room[row]) & (totals[order] > -torch.inf)]
+    order = order[(rank < open_beam[row]) & (totals[order] > -torch.inf)]
     parents, symbol = parents[order], symbols.flatten()[order]
     extended = _Beam(
         beam.row[parents],
@@ -115,42 +118,42 @@ def _extend(beam: _Beam, scores: Tensor, room: Tensor) -> tuple[_Beam, Tensor]:
     return extended, parents
 
 
-class _Finished:
-    """The hypotheses that have ended, and how much of each row's beam is still open."""
+class _FinishedHypotheses:
+    """Finished hypotheses, and the number of open places (B,) in each row's beam."""
 
     def __init__(
         self, rows: int, beam_size: int, n_best: int, limits: Tensor, alpha: float
     ) -> None:
-        self.room = torch.full((rows,), beam_size, device=limits.device)
+        self.open_beam = torch.full((rows,), beam_size, device=limits.device)
         self._n_best, self._alpha = n_best, alpha
-        self._found: list[list[tuple[float, Hypothesis]]] = [[] for _ in range(rows)]
-        self._at_best = length_penalty(limits, alpha)  # (B,)
-        # The n-th best normalised score of each row so far: what an open one must beat.
+        self._ranked: list[list[tuple[float, Hypothesis]]] = [[] for _ in range(rows)]
+        self._max_penalty = length_penalty(limits, alpha)  # (B,)
+        # The n-th best normalized score of each row so far.
         self._to_beat = torch.full((rows,), -torch.inf, dtype=torch.double, device=limits.device)
 
     def add(self, beam: _Beam, has_ended: Tensor) -> None:
-        """Take over the hypotheses that have ended."""
+        """Add the hypotheses that have ended."""
         ended = beam.select(has_ended.nonzero().squeeze(1))
-        normalised = ended.total / length_penalty(beam.length, self._alpha).to(ended.total)
-        self.room -= torch.bincount(ended.row, minlength=len(self.room))
+        normalized = ended.total / length_penalty(beam.length, self._alpha).to(ended.total)
+        self.open_beam -= torch.bincount(ended.row, minlength=len(self.open_beam))
         for row, ids, log_probs, score in zip(
             ended.row.tolist(),
             ended.ids.tolist(),
             ended.log_probs.tolist(),
-            normalised.tolist(),
+            normalized.tolist(),
             strict=True,
         ):
-            found = self._found[row]
-            found.append((score, to_hypothesis(ids, log_probs)))
-            found.sort(key=lambda one: -one[0])
-            if len(found) >= self._n_best:
-                self._to_beat[row] = found[self._n_best - 1][0]
+            ranked = self._ranked[row]
+            ranked.append((score, to_hypothesis(ids, log_probs)))
+            ranked.sort(key=lambda scored: -scored[0])
+            if len(ranked) >= self._n_best:
+                self._to_beat[row] = ranked[self._n_best - 1][0]
 
-    def is_worth(self, beam: _Beam) -> Tensor:
-        """Tell which open hypotheses (N,) could still be among the best of their row."""
-        bound = beam.total / self._at_best[beam.row]
-        return (bound > self._to_beat[beam.row]) & (self.room[beam.row] > 0)
+    def can_win(self, beam: _Beam) -> Tensor:
+        """Return the mask (N,) of open hypotheses that can still be among the best of their row."""
+        bound = beam.total / self._max_penalty[beam.row]
+        return (bound > self._to_beat[beam.row]) & (self.open_beam[beam.row] > 0)
 
     def best(self) -> list[list[Hypothesis]]:
-        """Return the best of every row, best first."""
-        return [[one for _, one in found[: self._n_best]] for found in self._found]
+        """Return the best hypotheses of every row, best first."""
+        return [[hypothesis for _, hypothesis in row[: self._n_best]] for row in self._ranked]

@@ -1,18 +1,18 @@
-"""The faithful automaton: a stepper over edits, which cannot change a character.
+"""Constrained decoding: a stepper over edits, whose output is the source plus well-nested tags.
 
-It wraps a stepper that writes tokens, and is one itself, so that every search works over it. Its
-symbols are the edits: copy the next source token, close the innermost open tag, open a tag, and
-end. At each step only those are possible that keep the output the source plus well-nested tags:
+It wraps a stepper over tokens and is a stepper itself, so that every search works with it. Its
+symbols are edits: copy the next source token, close the innermost open tag, open a tag, and end. In
+each step the edits are masked that would break one of these constraints:
 
-- a tag opens before a token that is not white space, at most `depth` deep, and not inside its
-  own label unless the training pairs nest it so;
-- it closes after a token that is not white space, so no span is empty;
-- it neither opens nor closes between the pieces of a word;
+- a tag opens before a token that is not white space, at most `depth` deep, and not inside its own
+  label unless the training pairs nest it so;
+- a tag closes after a token that is not white space, so no span is empty;
+- no tag opens or closes between the subwords of a word;
 - white space is copied into an open span only if more than white space follows;
-- the end comes when all is copied and closed.
+- the output ends when all tokens are copied and all tags are closed.
 
-The probabilities are the wrapped stepper's, renormalised over what is possible; a source token
-that its vocabulary lacks has the probability of the unknown symbol.
+Probabilities are those of the wrapped stepper, renormalized over the allowed edits; a source token
+that is not in the target vocabulary has the probability of the unknown symbol.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ OPEN = CLOSE + 1
 
 @dataclass(frozen=True)
 class EditVocabulary:
-    """What the automaton must know of the vocabularies and of the training pairs.
+    """Vocabulary of edits and the constraints on them.
 
-    `copy_of` (source vocabulary,) is the target id of every source id, `is_blank` (source
-    vocabulary,) whether it is white space, and `continues` (source vocabulary,) whether it goes on
-    with the word before it; `opening` and `closing` (labels,) are the tags' target ids;
-    `nests_in_itself` (labels,) and `depth` bound how tags nest.
+    For each source id (source vocabulary,): `copy_of` is its target id, `is_blank` is True for
+    white space, and `continues` is True for a subword that continues a word. For each label: target
+    ids `opening` and `closing` (labels,) of its tags, and `nests_in_itself` (labels,). `depth` is
+    the maximum depth of nested tags.
     """
 
     copy_of: Tensor
@@ -60,7 +60,7 @@ class EditVocabulary:
 
     @classmethod
     def of(cls, tokenizer: Seq2SeqTokenizer) -> EditVocabulary:
-        """Build the tables from a model's codec."""
+        """Build the tables from a tokenizer."""
         labels, target = tokenizer.labels, tokenizer.target
         tokens, subwords = tokenizer.source.tokens, tokenizer.source.subwords
         return cls(
@@ -87,17 +87,17 @@ class EditVocabulary:
         return replace(self, **tables)
 
     def limits(self, source_lengths: Tensor) -> Tensor:
-        """Return how many edits (B,) an output can have at the most; lengths count the end."""
+        """Return the maximum number of edits (B,) of an output; source lengths count the end."""
         return (source_lengths - 1) * (1 + 2 * self.depth) + 1
 
 
 _PAST, _TRAILING, _BLANK, _CONTENT, _CONTINUED = range(5)
-"""What comes next: the end of the source, white space after which there is nothing else, other
-white space, the beginning of a word, or a piece of a word that has begun."""
+"""Kind of the next token: the end of the source, trailing white space, other white space, the first
+subword of a word, or a further one."""
 
 
 class _Sources(NamedTuple):
-    """What the sources of a batch become, (B * S,), and what kind of token each position is."""
+    """Copies of the source tokens of a batch and their kinds, both (B * S,)."""
 
     copies: Tensor
     kinds: Tensor
@@ -105,11 +105,11 @@ class _Sources(NamedTuple):
 
 @dataclass(frozen=True)
 class ConstrainedState(Generic[State]):
-    """Where every row stands.
+    """State of constrained decoding.
 
-    `inner` is the wrapped stepper's state. `place` (B,) is where the next token stands in
-    `sources`, which all rows share. `opened` (B, depth + 1) holds the labels of the open tags,
-    the innermost first, then -1; `may_close` (B,) tells whether a tag may close here.
+    `inner` is the state of the wrapped stepper. `place` (B,) is the index of the next token in
+    `sources`, which all rows share. `opened` (B, depth + 1) are the labels of the open tags, the
+    innermost first, followed by -1; `may_close` (B,) is True if a tag may close.
     """
 
     inner: State
@@ -120,26 +120,26 @@ class ConstrainedState(Generic[State]):
 
 
 class ConstrainedStepper(Generic[State]):
-    """A stepper over edits."""
+    """Stepper over edits, constrained to the source plus well-nested tags."""
 
     def __init__(self, stepper: Stepper[State], edits: EditVocabulary) -> None:
         self._stepper = stepper
         self._edits = edits
         device = edits.opening.device
         self._specials = torch.arange(len(SPECIALS), device=device)
-        self._closing = torch.cat([edits.closing, self._specials[[PAD]]])  # [-1]: none is open
+        self._closing = torch.cat([edits.closing, self._specials[[PAD]]])  # [-1]: no open tag
         labels = torch.arange(len(edits.opening), device=device)
-        self._alone = labels.masked_fill(edits.nests_in_itself, len(labels))  # not in themselves
+        self._not_self_nested = labels.masked_fill(edits.nests_in_itself, len(labels))
         self._slots = torch.arange(edits.depth + 1, device=device)
 
     def start(self, batch: Batch) -> ConstrainedState[State]:
-        """Read the sources; nothing is copied or open yet."""
+        """Encode the sources; no token is copied and no tag is open."""
         edits, device = self._edits, batch.source.device
         count, width = batch.source.shape
         places = torch.arange(width, device=device)
         is_left = places < (batch.source_lengths.to(device) - 1).unsqueeze(1)  # (B, S)
         is_content = is_left & ~edits.is_blank[batch.source]
-        content = ((places + 1) * is_content).amax(1, keepdim=True)  # tokens up to the last such
+        content = ((places + 1) * is_content).amax(1, keepdim=True)  # end of the last word
         is_continued = is_content & edits.continues[batch.source]
         kinds = is_left.long() + (is_left & (places < content)) + is_content + is_continued
         return ConstrainedState(
@@ -151,33 +151,33 @@ class ConstrainedStepper(Generic[State]):
         )
 
     def step(self, state: ConstrainedState[State], last: Tensor) -> ConstrainedState[State]:
-        """Do the edit `last` (B,) and feed what it writes to the wrapped stepper."""
+        """Apply the edit `last` (B,), and feed its token to the wrapped stepper."""
         copies, closes, opens = last == COPY, last == CLOSE, last >= OPEN
-        written = self._writes(state).gather(1, last.unsqueeze(1)).squeeze(1)
-        # The open tags move down one slot for a new one, or up one over the one that closes.
+        tokens = self._edit_tokens(state).gather(1, last.unsqueeze(1)).squeeze(1)
+        # Open tags are shifted down by one slot for a new tag, or up by one for a closed tag.
         label = (last - OPEN).unsqueeze(1)
         extended = torch.cat([label, state.opened, torch.full_like(label, -1)], dim=1)
         moved = (1 + closes.long() - opens.long()).unsqueeze(1) + self._slots  # (B, depth + 1)
         is_content = copies & (state.sources.kinds[state.place] >= _CONTENT)
         return replace(
             state,
-            inner=self._stepper.step(state.inner, written),
+            inner=self._stepper.step(state.inner, tokens),
             place=state.place + copies,
             opened=extended.gather(1, moved),
-            # A tag that has just closed may be followed by another that closes.
+            # Another tag may close right after a tag has closed.
             may_close=is_content | (closes & state.may_close),
         )
 
     def scores(self, state: ConstrainedState[State], columns: Tensor | None = None) -> Tensor:
-        """Return the log-probabilities (B, edits) of the next edit, -inf for the impossible."""
-        scores = self._stepper.scores(state.inner, self._writes(state)).float()
-        # A network whose numbers overflow may choose badly, but among what is possible.
+        """Return the log-probabilities (B, edits) of the next edit, -inf for forbidden ones."""
+        scores = self._stepper.scores(state.inner, self._edit_tokens(state)).float()
+        # Overflown scores may select a bad edit, but only among the allowed ones.
         scores = scores.nan_to_num().masked_fill(~self._allowed(state), -torch.inf)
         scores = scores.log_softmax(1)
         return scores if columns is None else scores.gather(1, columns)
 
     def select(self, state: ConstrainedState[State], rows: Tensor) -> ConstrainedState[State]:
-        """Take some rows, in any order, any of them more than once."""
+        """Select rows (B',), in any order and with repetitions."""
         return replace(
             state,
             inner=self._stepper.select(state.inner, rows),
@@ -186,8 +186,8 @@ class ConstrainedStepper(Generic[State]):
             may_close=state.may_close[rows],
         )
 
-    def _writes(self, state: ConstrainedState[State]) -> Tensor:
-        """Return the token that each edit writes, (B, edits)."""
+    def _edit_tokens(self, state: ConstrainedState[State]) -> Tensor:
+        """Return the target token (B, edits) that each edit appends."""
         count = len(state.place)
         return torch.cat(
             [
@@ -200,28 +200,28 @@ class ConstrainedStepper(Generic[State]):
         )
 
     def _allowed(self, state: ConstrainedState[State]) -> Tensor:
-        """Tell which edits are possible, (B, edits)."""
+        """Return the mask (B, edits) of allowed edits."""
         kind = state.sources.kinds[state.place]
         is_open = state.opened[:, 0] >= 0
         has_room = (state.opened[:, : self._edits.depth] < 0).any(1)
         opens = (kind == _CONTENT) & has_room
-        is_inside = (state.opened.unsqueeze(2) == self._alone).any(1)  # (B, labels)
+        is_inside = (state.opened.unsqueeze(2) == self._not_self_nested).any(1)  # (B, labels)
         never = torch.zeros_like(opens)
         ends = (kind == _PAST) & ~is_open
-        copies = kind > is_open  # into an open tag no trailing white space
+        copies = kind > is_open  # no trailing white space in an open tag
         closes = is_open & state.may_close & (kind != _CONTINUED)
         single = torch.stack([never, never, never, ends, copies, closes], dim=1)
         return torch.cat([single, opens.unsqueeze(1) & ~is_inside], dim=1)
 
 
 def spans_from_edits(ids: tuple[int, ...], log_probs: tuple[float, ...]) -> list[TokenSpan]:
-    """Read spans off edits, in opening order.
+    """Return the spans of a sequence of edits, in opening order.
 
-    The score of a span is the sum of the log-probabilities of all edits from its opening to its
-    closing.
+    The score of a span is the sum of the log-probabilities of the edits from its opening to its
+    closing tag.
     """
     spans: list[TokenSpan] = []
-    opened: list[tuple[int, int]] = []  # place in `spans`, place of the edit
+    opened: list[tuple[int, int]] = []  # index in `spans`, index of the edit
     copied = 0
     for place, edit in enumerate(ids):
         if edit == COPY:

@@ -1,4 +1,4 @@
-"""From settings to a search."""
+"""Generation of outputs by the configured search: greedy, beam search or sampling."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def generate(
     limits: Tensor,
     names: Sequence[str],
 ) -> list[list[Hypothesis]]:
-    """Search outputs for every row of a batch, the best (or first drawn) first.
+    """Return the outputs of every row of a batch, the best (or first sampled) first.
 
-    `limits` (B,) are the most symbols of each; `names` (B) seed what is drawn for a row.
+    `limits` (B,) are the maximum lengths of outputs; `names` (B) seed the sampling of a row.
     """
     if config.search == "beam":
         return beam_search(
@@ -42,19 +42,22 @@ def generate(
             alpha=config.length_penalty,
         )
     if config.search == "greedy":
-        return [[one] for one in decode_hypotheses(stepper, batch, limits=limits, choose=select_most_likely)]
-    drawn = []
+        hypotheses = decode_hypotheses(stepper, batch, limits=limits, selector=select_most_likely)
+        return [[hypothesis] for hypothesis in hypotheses]
+    samples = []
     for sample in range(config.samples):
         seeds = [f"{config.seed}/{name}/{sample}" for name in names]
-        choose = TokenSampler(seeds, steps=int(limits.max()), filters=_filters(config))
-        drawn.append(decode_hypotheses(stepper, batch, limits=limits, choose=choose))
-    return [list(row) for row in zip(*drawn, strict=True)]
+        sampler = TokenSampler(seeds, steps=int(limits.max()), processors=_processors(config))
+        samples.append(decode_hypotheses(stepper, batch, limits=limits, selector=sampler))
+    return [list(row) for row in zip(*samples, strict=True)]
 
 
-def _filters(config: SearchConfig) -> list[Callable[[Tensor], Tensor]]:
-    filters: list[Callable[[Tensor], Tensor]] = [partial(apply_temperature, temperature=config.temperature)]
+def _processors(config: SearchConfig) -> list[Callable[[Tensor], Tensor]]:
+    processors: list[Callable[[Tensor], Tensor]] = [
+        partial(apply_temperature, temperature=config.temperature)
+    ]
     if config.search == "top-k":
-        filters.append(partial(apply_top_k, k=config.k))
+        processors.append(partial(apply_top_k, k=config.k))
     if config.search == "nucleus":
-        filters.append(partial(apply_top_p, p=config.p))
-    return filters
+        processors.append(partial(apply_top_p, p=config.p))
+    return processors

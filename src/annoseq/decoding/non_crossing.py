@@ -1,4 +1,4 @@
-"""Which of the spans that may be there stand in a text together, so that it stays well nested."""
+"""Greedy selection of non-crossing spans among candidates."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ if TYPE_CHECKING:
 
 
 def select_non_crossing(candidates: Iterable[Span]) -> list[Span]:
-    """Take the likeliest first, and leave out what would cross one taken; return opening order.
+    """Select spans by falling score, skipping those that cross a selected one; in opening order.
 
-    Spans may lie within one another, though the training pairs never nested them: only so can two
-    readings of a place both be kept. Of equally likely ones the first, longest is taken. Of two
-    around the same text the likelier is outside. A span that is there twice is taken once.
+    Spans may be nested even if the training pairs never nested them, which keeps two labels for the
+    same text. Ties go to the first, then to the longest span. Of two spans of the same text the one
+    with the higher score is the outer one. Duplicates are removed.
 
     >>> from annoseq.data.markup import Span
-    >>> choose([Span(0, 2, "A", 0.9), Span(1, 3, "A", 0.6), Span(1, 2, "B", 0.1)])
+    >>> select_non_crossing([Span(0, 2, "A", 0.9), Span(1, 3, "A", 0.6), Span(1, 2, "B", 0.1)])
     [Span(start=0, end=2, label='A'), Span(start=1, end=2, label='B')]
     """
-    taken: dict[Span, Span] = {}
-    farthest: dict[int, int] = {}  # by start, the end of the longest span taken
-    nearest: dict[int, int] = {}  # by end, the start of the longest span taken
+    selected: dict[Span, Span] = {}
+    farthest: dict[int, int] = {}  # by start, the end of the longest selected span
+    nearest: dict[int, int] = {}  # by end, the start of the longest selected span
     for span in sorted(candidates, key=_rank):
         start, end = span.start, span.end
         inside = range(start + 1, end)
         if any(farthest.get(at, end) > end or nearest.get(at, start) < start for at in inside):
             continue
-        if taken.setdefault(span, span) is span:
+        if selected.setdefault(span, span) is span:
             farthest[start] = max(farthest.get(start, end), end)
             nearest[end] = min(nearest.get(end, start), start)
-    return sorted(taken, key=lambda one: (one.start, -one.end, *_rank(one)))
+    return sorted(selected, key=lambda span: (span.start, -span.end, *_rank(span)))
 
 
 def _rank(span: Span) -> tuple[float, int, int, str]:
-    """Sort the likeliest first."""
+    """Return the sort key of selection."""
     return (-(span.score or 0.0), span.start, -span.end, span.label)

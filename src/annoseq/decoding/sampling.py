@@ -1,4 +1,4 @@
-"""Greedy and random decoding, and the hypotheses that every search returns."""
+"""Greedy decoding and sampling, and the hypotheses that all searches return."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """An output and the log-probability of each of its symbols.
+    """A decoded output and the log-probability of each of its symbols.
 
-    The end symbol is not among `ids`, but its log-probability is the last of `log_probs`. An
-    output that reached its limit `has_ended` not.
+    `ids` exclude the end symbol, whose log-probability is the last of `log_probs`. `has_ended` is
+    False for an output that was cut at its limit.
     """
 
     ids: tuple[int, ...]
@@ -33,47 +33,47 @@ class Hypothesis:
 
     @property
     def score(self) -> float:
-        """The log-probability of the whole output: the sum over its steps."""
+        """Log-probability of the output: the sum over its symbols."""
         return sum(self.log_probs)
 
 
 class TokenSelector(Protocol):
-    """Picks the next symbol (B,) of the open `rows` from scores (B, V), at step `length`."""
+    """Selects the next symbol (B,) of the open `rows` from scores (B, V), at step `length`."""
 
     def __call__(self, scores: Tensor, *, rows: Tensor, length: int) -> Tensor:
-        """Pick one symbol for every open row."""
+        """Select one symbol for every open row."""
         ...
 
 
 def select_most_likely(scores: Tensor, *, rows: Tensor, length: int) -> Tensor:
-    """Pick the most likely symbol: greedy search."""
+    """Select the most likely symbol (greedy search)."""
     del rows, length
     return scores.argmax(-1)
 
 
 class TokenSampler:
-    """Draws from the filtered distribution, with random numbers that belong to each row.
+    """Samples symbols after logits processors, with a random stream for each row.
 
-    The numbers come from `seeds`, one a row, so that what is drawn for a row depends neither on
-    the batch it is in nor on how many rows there are. The draw inverts the cumulative
-    distribution: one uniform number a step.
+    A stream depends on its seed in `seeds` (B) only, so that the samples of a row depend neither on
+    its batch nor on the number of rows. Sampling inverts the cumulative distribution with one
+    uniform number a step.
     """
 
     def __init__(
-        self, seeds: Sequence[str], *, steps: int, filters: Sequence[Callable[[Tensor], Tensor]]
+        self, seeds: Sequence[str], *, steps: int, processors: Sequence[Callable[[Tensor], Tensor]]
     ) -> None:
-        self._filters = filters
+        self._processors = processors
         self._uniform = torch.stack([_uniform(seed, steps) for seed in seeds])  # (B, steps)
 
     def __call__(self, scores: Tensor, *, rows: Tensor, length: int) -> Tensor:
-        """Pick a symbol (B,) for the open `rows`."""
+        """Sample a symbol (B,) for the open `rows`."""
         scores = scores.double()
-        for keep in self._filters:
-            scores = keep(scores)
+        for process in self._processors:
+            scores = process(scores)
         mass = scores.softmax(-1).cumsum(-1)  # (B, V)
-        drawn = self._uniform[rows.cpu(), length].to(mass).unsqueeze(1) * mass[:, -1:]
-        # The first symbol whose cumulative mass exceeds the number: never one without mass.
-        return torch.searchsorted(mass, drawn, right=True).squeeze(1)
+        threshold = self._uniform[rows.cpu(), length].to(mass).unsqueeze(1) * mass[:, -1:]
+        # The first symbol whose cumulative mass exceeds the threshold has a mass itself.
+        return torch.searchsorted(mass, threshold, right=True).squeeze(1)
 
 
 def _uniform(seed: str, steps: int) -> Tensor:
@@ -83,26 +83,28 @@ def _uniform(seed: str, steps: int) -> Tensor:
 
 
 def decode_hypotheses(
-    stepper: Stepper[State], batch: Batch, *, limits: Tensor, choose: TokenSelector
+    stepper: Stepper[State], batch: Batch, *, limits: Tensor, selector: TokenSelector
 ) -> list[Hypothesis]:
-    """Write one output for every row, choosing each symbol by `choose`; see `decode_ids`."""
-    ids, log_probs = decode_ids(stepper, batch, limits=limits, choose=choose)
-    # What follows a limit is padding that nobody chose.
+    """Decode one output for every row; see `decode_ids`."""
+    ids, log_probs = decode_ids(stepper, batch, limits=limits, selector=selector)
+    # Beyond a limit there is padding, which was not selected.
     return [
-        to_hypothesis(row[:limit], some[:limit])
-        for row, some, limit in zip(ids.tolist(), log_probs.tolist(), limits.tolist(), strict=True)
+        to_hypothesis(row_ids[:limit], row_log_probs[:limit])
+        for row_ids, row_log_probs, limit in zip(
+            ids.tolist(), log_probs.tolist(), limits.tolist(), strict=True
+        )
     ]
 
 
 @torch.inference_mode()
 def decode_ids(
-    stepper: Stepper[State], batch: Batch, *, limits: Tensor, choose: TokenSelector
+    stepper: Stepper[State], batch: Batch, *, limits: Tensor, selector: TokenSelector
 ) -> tuple[Tensor, Tensor]:
-    """Write ids (B, O) until every row has ended; return them and their log-probabilities (B, O).
+    """Decode until every row has ended; return ids and log-probabilities, both (B, O).
 
-    A row ends with the end symbol, with padding, which the notebook's loss teaches as an ending
-    too, or after its limit (B,) of symbols; from there on it holds padding only. Rows that have
-    ended leave the batch.
+    A row ends with the end symbol, with padding, which the notebook's loss teaches as an end too,
+    or at its limit (B,) of symbols, and is padded from there on. Rows that have ended are removed
+    from the batch.
     """
     count, device = len(batch.rows), batch.source.device
     longest = int(limits.max())
@@ -116,7 +118,7 @@ def decode_ids(
     while len(rows):
         state = stepper.step(state, last)
         scores = stepper.scores(state)
-        last = choose(scores, rows=rows, length=length)
+        last = selector(scores, rows=rows, length=length)
         ids[rows, length] = last
         log_probs[rows, length] = scores.gather(1, last.unsqueeze(1)).squeeze(1).float()
         length += 1
@@ -128,7 +130,7 @@ def decode_ids(
 
 
 def to_hypothesis(ids: Sequence[int], log_probs: Sequence[float]) -> Hypothesis:
-    """Cut a padded row of symbols at its end."""
+    """Return the hypothesis of a padded row of symbols, cut at its end."""
     for length, id_ in enumerate(ids):
         if id_ in {END, PAD}:
             return Hypothesis(tuple(ids[:length]), tuple(log_probs[: length + 1]), has_ended=True)

@@ -1,12 +1,12 @@
-"""How a text of any length is read in pieces that the model knows the length of.
+"""Sliding windows over texts longer than the training sources.
 
-1. If no training source had a line break, a text is cut at its line breaks, and each line is read
-   by itself. The breaks themselves are copied.
-2. A piece with more tokens than the longest training source is read in windows of that many
-   tokens, which overlap by up to twice the longest training span. Two windows share out
-   their overlap in the middle.
-3. A window keeps the spans that begin in its own share; one that overlaps a span kept from
-   the window before it is dropped.
+1. If no training source had a line break, a text is split at line breaks and each line is read on
+   its own. The line breaks are in no window.
+2. A segment with more tokens than the longest training source is read in windows of that length,
+   which overlap by up to twice the longest training span. Each half of an overlap is owned by the
+   nearer window.
+3. A window keeps the spans that begin in the tokens that it owns, unless they overlap a span of the
+   window before.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
     from annoseq.tokenization.length_stats import LengthStats
 
-_SHORTEST = 32
-"""Windows are at least this many tokens, however short the training sources were."""
+_MIN_WINDOW = 32
+"""Minimum length of windows in tokens, however short the training sources were."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Tokens `first` to `last`, of which it owns the spans that begin in the `owned` ones."""
+    """Tokens `first` to `last` (excluded), and those whose spans the window owns."""
 
     first: int
     last: int
@@ -37,17 +37,17 @@ class Window:
 
 
 def cut_windows(tokens: Sequence[str], length_stats: LengthStats) -> list[Window]:
-    """Cut a text, given in tokens, into windows. An empty text has none."""
-    size = max(length_stats.longest_source, _SHORTEST)
+    """Split the tokens of a text into windows; an empty text has none."""
+    size = max(length_stats.longest_source, _MIN_WINDOW)
     overlap = min(2 * length_stats.longest_span, size // 2)
     return [
         window
-        for first, last in _pieces(tokens, keeps_breaks=length_stats.has_line_breaks)
+        for first, last in _segments(tokens, keeps_breaks=length_stats.has_line_breaks)
         for window in _slide(first, last, size=size, overlap=overlap)
     ]
 
 
-def _pieces(tokens: Sequence[str], *, keeps_breaks: bool) -> Iterator[tuple[int, int]]:
+def _segments(tokens: Sequence[str], *, keeps_breaks: bool) -> Iterator[tuple[int, int]]:
     first = 0
     for place, token in enumerate(tokens):
         if is_line_break(token) and not keeps_breaks:
@@ -71,21 +71,24 @@ def _slide(first: int, last: int, *, size: int, overlap: int) -> Iterator[Window
 
 
 def merge_windows(
-    windows: Sequence[Window], found: Sequence[Sequence[TokenSpan]], *, may_cross: bool = False
+    windows: Sequence[Window],
+    window_spans: Sequence[Sequence[TokenSpan]],
+    *,
+    may_cross: bool = False,
 ) -> list[TokenSpan]:
-    """Join the spans that were `found` in each window (counted from its first token).
+    """Merge the spans of windows, whose positions count from the window's first token.
 
-    With `may_cross`, those that overlap spans of the window before are kept.
+    With `may_cross`, spans that overlap a span of the window before are kept.
     """
-    joined: list[TokenSpan] = []
-    reach = 0  # the end of the spans kept from the windows before
-    for window, spans in zip(windows, found, strict=True):
+    merged: list[TokenSpan] = []
+    reach = 0  # end of the spans kept from the windows before
+    for window, spans in zip(windows, window_spans, strict=True):
         kept = []
         for first, last, label, score in spans:
             begin, end = first + window.first, last + window.first
             is_free = may_cross or begin >= reach
             if window.owned_first <= begin < window.owned_last and is_free:
                 kept.append(TokenSpan(begin, end, label, score))
-        joined += kept
+        merged += kept
         reach = max([reach, *(span.last for span in kept)])
-    return joined
+    return merged
