@@ -1,4 +1,4 @@
-"""What a user waits for before the first result: the modules that `annoseq annotate` imports."""
+"""Modules that `annoseq annotate` imports: a user waits for them before the first result."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LIBRARIES = {
     *("pandas", "pyarrow", "matplotlib", "spacy", "rich", "regex", "optuna", "accelerate"),
     *("gensim", "faker", "jinja2", "torch._dynamo", "torch._inductor", "torch.onnx"),
 }
-ROOMS = {"training", "doctor", "redaction", "reporting"}
+ROOMS = {"training", "check", "deid", "reporting"}
 NAMES = "annoseq.formats.registry"
 """The one module of its room that the options need."""
 

@@ -12,12 +12,13 @@ from tests.cli.command import TINY, Result, refusal, run, snapshot, start
 if TYPE_CHECKING:
     from pathlib import Path
 
-TRAINING = (*TINY[:4], "--device", "cpu", "--epochs", "30")
+TRAINING = (*TINY[:4], "--device", "cpu", "--batch-size", "2", "--epochs", "30")
+"""Several batches an epoch, and more epochs than pass before a signal arrives."""
 
 
-def cut_short(data: Path, out: Path, *, by: signal.Signals) -> Result:
+def cut_short(pairs: Path, out: Path, *, by: signal.Signals) -> Result:
     """Begin to train in a process of its own, and send it a signal after the second epoch."""
-    command = start("train", data, "--out", out, *TRAINING)
+    command = start("train", pairs, "--out", out, *TRAINING)
     assert command.stdout is not None
     seen = [command.stdout.readline() for _ in range(3)]
     command.send_signal(by)
@@ -26,19 +27,20 @@ def cut_short(data: Path, out: Path, *, by: signal.Signals) -> Result:
 
 
 @pytest.fixture(scope="module")
-def whole(data: Path, shelf: Path) -> Path:
+def whole(short: Path, shelf: Path) -> Path:
     """Return a model whose training was not cut short."""
     out = shelf / "whole"
-    assert run("train", data, "--out", out, *TRAINING).code == 0
+    assert run("train", short, "--out", out, *TRAINING).code == 0
+    assert not out.with_name("whole.training").exists()
     return out
 
 
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGKILL])
 def test_training_goes_on_where_it_was(
-    by: signal.Signals, data: Path, whole: Path, tmp_path: Path
+    by: signal.Signals, short: Path, whole: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "model"
-    cut = cut_short(data, out, by=by)
+    cut = cut_short(short, out, by=by)
     assert "Traceback" not in cut.err
     assert not out.exists()
     if by == signal.SIGINT:
@@ -50,28 +52,23 @@ def test_training_goes_on_where_it_was(
             for epoch in (done, done + 1)  # an epoch may be done, and not yet printed
         }
         assert [path.name for path in tmp_path.iterdir()] == ["model.training"]
-    assert refusal(run("train", data, "--out", out, *TRAINING)) == (
+    assert refusal(run("train", short, "--out", out, *TRAINING)) == (
         f"{out}.training is an interrupted training. Add --resume to go on with it, "
         "or --overwrite to start again."
     )
-    result = run("train", data, "--out", out, *TRAINING, "--resume")
-    assert result.code == 0
-    first = [line.split()[0] for line in result.out.splitlines()[1:-1]]
-    assert [word for word in first if word.isdigit()] == [str(epoch) for epoch in range(1, 31)]
-    assert snapshot(out)["weights.safetensors"] == snapshot(whole)["weights.safetensors"]
-    assert not out.with_name("model.training").exists()
-
-
-def test_a_training_is_resumed_with_the_same_options_only(data: Path, tmp_path: Path) -> None:
-    out = tmp_path / "model"
-    cut_short(data, out, by=signal.SIGKILL)
     before = snapshot(tmp_path)
-    message = refusal(run("train", data, "--out", out, *TRAINING, "--resume", "--max-lr", "0.5"))
+    message = refusal(run("train", short, "--out", out, *TRAINING, "--resume", "--max-lr", "0.5"))
     assert message == (
         f"{out}.training was begun with max_lr 0.001, and now it is 0.5. "
         "Resume with the same data and options, or delete it and start again."
     )
     assert snapshot(tmp_path) == before
+    result = run("train", short, "--out", out, *TRAINING, "--resume")
+    assert result.code == 0
+    first = [line.split()[0] for line in result.out.splitlines()[1:-1]]
+    assert [word for word in first if word.isdigit()] == [str(epoch) for epoch in range(1, 31)]
+    assert snapshot(out)["weights.safetensors"] == snapshot(whole)["weights.safetensors"]
+    assert not out.with_name("model.training").exists()
 
 
 def test_there_must_be_something_to_resume(data: Path, tmp_path: Path) -> None:

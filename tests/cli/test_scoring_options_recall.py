@@ -9,7 +9,7 @@ import pytest
 
 from annoseq.data.pairs import Pairs, write_pairs
 from tests.cli.command import refusal, run
-from tests.trusted import pairs, trusted
+from tests.calibrated import pairs, calibrated_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ OUT_OF_REACH = (
 
 @pytest.fixture(scope="module")
 def tagger(shelf: Path) -> Path:
-    trusted().save(shelf / "trusted", card="card")
+    calibrated_model().save(shelf / "trusted", card="card")
     return shelf / "trusted"
 
 
@@ -92,7 +92,7 @@ def test_evaluate_tells_what_was_wanted_expected_and_measured(
 
 def test_what_is_out_of_reach_is_said(shelf: Path, rows: Path) -> None:
     model = shelf / "nested"
-    trusted("nested tagger").save(model, card="card")
+    calibrated_model("nested tagger").save(model, card="card")
     assert run("annotate", model, rows, "--target-recall", 0.95).err == OUT_OF_REACH + "\n"
 
 

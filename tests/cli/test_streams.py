@@ -1,4 +1,4 @@
-"""In processes of their own: pipes, standard input, what is imported."""
+"""Pipes, standard input, and errors of streams."""
 
 from __future__ import annotations
 
@@ -15,23 +15,6 @@ from tests.faults import run_out_of_memory
 
 if TYPE_CHECKING:
     import pytest
-
-_LOADED = """
-import sys
-from annoseq.cli import main
-sys.argv = ["annoseq", "--help"]
-main()
-print(*sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr)
-"""
-
-
-def test_help_loads_nothing_slow() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", _LOADED], capture_output=True, text=True, check=True
-    )
-    slow = {"torch", "pandas", "pyarrow", "numpy", "matplotlib", "faker", "tokenizers", "pydantic"}
-    assert slow.isdisjoint(done.stderr.split())
-    assert "Usage: annoseq COMMAND" in done.stdout
 
 
 def test_a_reader_that_goes_away_is_no_error(table: Path) -> None:
@@ -117,9 +100,8 @@ def test_a_lack_of_memory_is_explained(
 def test_training_says_little_in_a_pipe(table: Path, tmp_path: Path) -> None:
     arguments = ["--gru.embedding", "8", "--gru.hidden", "8", "--epochs", "2", "--device", "cpu"]
     arguments += ["--keep", "last"]
-    with table.open("rb") as stdin:
-        command = start("train", "-", "--out", tmp_path / "model", *arguments, stdin=stdin)
-        result = finish(command)
+    stdin = table.read_bytes()
+    result = run("train", "-", "--out", tmp_path / "model", *arguments, stdin=stdin)
     assert result.code == 0
     epochs, speed = result.out.splitlines()[:-1], result.out.splitlines()[-1]
     assert [line.split()[0] for line in epochs] == ["epoch", "1", "2"]

@@ -5,15 +5,16 @@ from __future__ import annotations
 import csv
 import json
 import re
-import shlex
 import signal
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from annoseq.models.serialization import TrainedModel
 from tests.cli.command import Result, finish, refusal, run, snapshot, start
-from tests.test_docs import FEWER_ROWS, ROOT, blocks
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SMALL = ("--gru.embedding", "8", "--gru.hidden", "8", "--gru.layers", "1", "--device", "cpu")
 LISTS = ("--epochs", "1,2", "--max-lr", "1e-2,5e-2")
@@ -273,23 +274,6 @@ def test_killed_workers_are_taken_over(short: Path, tmp_path: Path) -> None:
     one, other = (snapshot(folder / "best") for folder in (out, whole))
     assert one["weights.safetensors"] == other["weights.safetensors"]
 
-
-def test_the_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("optuna")
-    monkeypatch.chdir(tmp_path)
-    lines = [
-        line for one in blocks(ROOT / "docs" / "sweep.md", "console") for line in one.splitlines()
-    ]
-    fewer = {"5,10,20": "1,2", "5:20": "1:2", "--trials 30": "--trials 3"}
-    for line in lines:
-        command = line.removeprefix("$ annoseq ").replace(*FEWER_ROWS)
-        for many, few in fewer.items():
-            command = command.replace(many, few)
-        verb, *arguments = shlex.split(command)
-        result = run(verb, *arguments, *(SMALL if verb == "sweep" else ()))
-        assert (command, result.code) == (command, 0), result.err
-    assert len(rows_of(Path("sweep"))) == 12
-    assert len(rows_of(Path("search"))) == 3
 
 
 def test_every_run_begins_with_the_vectors(short: Path, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from annoseq.cli.options import (
     TextsPath,
 )
 from annoseq.cli.output import is_terminal, print_note
-from annoseq.cli.scoring_options import TargetRecall, choose_thresholds
+from annoseq.cli.scoring_options import TargetRecall, choose_recall_target
 from annoseq.config import SOURCE_COLUMN, BatchConfig, DeviceConfig, SearchConfig
 from annoseq.data.text_inputs import count_texts, is_text_input, read_texts
 from annoseq.errors import OptionError
@@ -82,7 +82,7 @@ def annotate(
     destination = AnnotationOutput.choose(target, texts, is_text=is_text, search=search)
     annotator = Annotator.load(model, device=device, vectors=vectors)
     _check_has_spans(annotator, model, destination)
-    choose_thresholds(annotator, target_recall)
+    choose_recall_target(annotator, target_recall)
     plan = {
         "model": annotator.model.config.files[WEIGHTS_FILE][:12],
         "column": None if is_text else source.text_column,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -29,48 +30,56 @@ from annoseq.cli.scoring_options import (
     Seen,
     TargetRecall,
     TextScores,
-    choose_thresholds,
-    read_pictures,
+    check_outputs,
+    choose_recall_target,
+    print_scores,
+    read_images,
+    read_sources,
     recall_lines,
-    recall_record,
-    rehearse_outputs,
-    tell_scores,
-    texts_of,
 )
 from annoseq.config import BatchConfig, ColumnsConfig, DeviceConfig
 from annoseq.data.examples import parse_pairs
 from annoseq.data.pairs import fingerprint_pairs
 from annoseq.data.splits import split_rows
 from annoseq.data.tables import table_format
-from annoseq.errors import OptionError
+from annoseq.errors import ModelError, OptionError
 from annoseq.evaluation.counts import SpanComparison, group_by_document
 from annoseq.evaluation.error_analysis import FIDELITY_ERRORS
 from annoseq.evaluation.references import SeenTexts
-from annoseq.evaluation.score_file import make_score_file, write_score_file
+from annoseq.evaluation.score_file import (
+    RecallScores,
+    make_score_file,
+    recall_target_scores,
+    write_score_file,
+)
 from annoseq.evaluation.scorer import Scorer
 from annoseq.evaluation.text_scores import TEXT_SCORES, TextScorer
 from annoseq.evaluation.token_accuracy import Accuracy
 from annoseq.inference.annotator import Annotator
-from annoseq.inference.attention_map import AttentionMap, attention_map
-from annoseq.inference.predictor import Prediction, Predictions, predict
+from annoseq.inference.attention_map import attention_map
+from annoseq.inference.predictions import Prediction, Predictions
 from annoseq.models.gru_attention import GruWithAttention
-from annoseq.models.serialization import CARD_FILE, TrainingHistory
-from annoseq.models.tagger import Tagger
+from annoseq.models.serialization import CARD_FILE
+from annoseq.progress import progress_bar
 from annoseq.reporting.report import ReportData, write_report
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from annoseq.config import Task
     from annoseq.data.examples import Example
     from annoseq.data.pairs import Pairs
+    from annoseq.evaluation.recall_thresholds import RecallTarget
+    from annoseq.evaluation.score_file import RecallTargetScores, ScoreFile
     from annoseq.inference.annotation import Annotation
     from annoseq.models.serialization import ModelConfig
+    from annoseq.reporting.report_rows import AttentionFunction
 
 PartName = Literal["auto", "all", "valid", "train"]
-_FREE = ("padded_accuracy", "token_accuracy")
-"""Scores of ids, which only models that write have."""
+_ID_SCORES = ("padded_accuracy", "token_accuracy")
+"""Accuracies over ids, which only models that write have."""
+_MAIN_SCORES = ("exact_match", "span_precision", "span_recall", "span_f1")
 
 
 def evaluate(
@@ -107,51 +116,62 @@ def evaluate(
     device: Device = DeviceConfig(),
 ) -> None:
     """Let a model write for every row, and annotate it, and compare with the targets."""
-    rehearse_outputs(json_path, report, out, overwrite=overwrite)
+    check_outputs(json_path, report, out, overwrite=overwrite)
     if out:
         table_format(out)  # known, or an error
     text = TextScorer() if text_scores else None
-    images = read_pictures(pictures)
+    images = read_images(pictures)
     annotator = Annotator.load(model, device=device, vectors=vectors)
-    wanted = choose_thresholds(annotator, target_recall)
-    trained = annotator.model
+    card = _read_card(model) if report else ""
+    target = choose_recall_target(annotator, target_recall)
     table = read_table(pairs, columns, input_format=input_format)
-    part, chosen, rest = _choose(table, trained.config, part=part, skip_bad=skip_bad)
-    found = _annotate(annotator, chosen, batching, target_recall)
-    predictions = _outputs(annotator, chosen, found, batching)
+    rows = _select_rows(table, annotator.model.config, part=part, skip_bad=skip_bad)
+    batching = annotator.resolve_batching(batching)
+    annotations = _annotate(annotator, rows.examples, batching, target_recall)
+    predictions = _generate(annotator, rows.examples, annotations, batching)
     if show:
         predictions.show(show)
-    seen_texts = texts_of(seen, columns) if seen else (one.source for one in rest)
-    known = SeenTexts(seen_texts) if seen or part == "valid" else None
-    rows = _compare(chosen, found, predictions, known)
-    scorer = Scorer(labels=trained.tokenizer.labels, text=text, has_spans=not annotator.is_translator)
-    scorer.add_all(group_by_document(rows))
-    record = make_score_file(scorer, gold=fingerprint_pairs(chosen))
-    record["signature"] += f"|batch:{batching.batch_size}"
-    accuracy = {} if annotator.is_tagger else predictions.accuracy.values()
-    record = {**_main_scores(record, accuracy), "part": part, **record}
-    promise: list[str] = []
-    if wanted:
-        record["target_recall"] = recall_record(wanted, annotator, record["scores"])
-        promise += recall_lines(record["target_recall"], has_chosen=part == "valid")
-    record["decoding"] = _decoding(record, is_tagger=annotator.is_tagger)
+    compared = _compare(rows.examples, annotations, predictions, rows.seen_texts(seen, columns))
+    scorer = Scorer(
+        labels=annotator.predictor.labels, text=text, has_spans=not annotator.is_translator
+    )
+    scorer.add_all(group_by_document(compared))
+    scores = _make_scores(scorer, rows, annotator, batching, predictions)
+    target_lines: list[str] = []
+    if target:
+        target_scores = _measure_target(target, annotator, scores)
+        scores = scores.model_copy(update={"target_recall": target_scores})
+        target_lines += recall_lines(target_scores, is_in_sample=rows.part == "valid")
     if json_path:
-        write_score_file(record, json_path, overwrite=overwrite)
+        write_score_file(scores, json_path, overwrite=overwrite)
     if report:
-        facts = ReportData(
+        data = ReportData(
             title=f"{model} on {pairs}",
-            card=(model / CARD_FILE).read_text(encoding="utf-8"),
-            history=None if trained.history is None else TrainingHistory.read(trained.history),
-            pictures=images,
-            look=_look(annotator),
+            card=card,
+            history=annotator.model.history,
+            images=images,
+            attention=_attention(annotator),
         )
-        write_report(record, rows, report, facts=facts, redact=redact, overwrite=overwrite)
+        write_report(scores, compared, report, data=data, redact=redact, overwrite=overwrite)
     if out:
         predictions.write(out, overwrite=overwrite)
-    for name in _FREE:
-        if name in record:
-            print_result(f"{name:20} {record[name]:.4f}")
-    tell_scores(scorer, *promise)  # last: what reads it may end before it is read
+    for name in _ID_SCORES:
+        if (value := getattr(scores, name)) is not None:
+            print_result(f"{name:20} {value:.4f}")
+    print_scores(scorer, *target_lines)  # last: what reads it may end before it is read
+
+
+def _read_card(model: Path) -> str:
+    """Return the model card, which a folder need not have."""
+    path = model / CARD_FILE
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise ModelError(
+            f"{path} cannot be read: {error.strerror}. Make it readable, or remove it."
+        ) from error
 
 
 def _annotate(
@@ -167,39 +187,34 @@ def _annotate(
     return annotator.annotate(texts, batching=batching, target_recall=target_recall)
 
 
-def _outputs(
+def _generate(
     annotator: Annotator,
     examples: Sequence[Example],
-    found: Sequence[Annotation],
+    annotations: Sequence[Annotation],
     batching: BatchConfig,
 ) -> Predictions:
-    """Return what a model writes freely; of a tagger, which does not write, the annotated texts."""
-    trained = annotator.model
-    if isinstance(trained.tokenizer, Seq2SeqTokenizer) and not isinstance(trained.network, Tagger):
-        return predict(
-            trained.network,
-            examples,
-            trained.tokenizer,
-            compute=annotator.compute,
-            batching=batching,
+    """Return what a model writes freely; of one that cannot write, the annotated texts."""
+    generator = annotator.predictor.generator
+    if generator is None:
+        return Predictions(
+            [
+                Prediction(example.row, example.source, example.reference, annotation.annotated)
+                for example, annotation in zip(examples, annotations, strict=True)
+            ],
+            Accuracy(),
         )
-    return Predictions(
-        [
-            Prediction(example.row, example.source, example.reference, annotation.annotated)
-            for example, annotation in zip(examples, found, strict=True)
-        ],
-        Accuracy(),
-    )
+    with progress_bar("predicting", total=len(examples)) as advance:
+        return generator.predict(examples, batching=batching, advance=advance)
 
 
 def _compare(
     examples: Sequence[Example],
-    found: Sequence[Annotation],
+    annotations: Sequence[Annotation],
     predictions: Predictions,
     seen: SeenTexts | None,
 ) -> list[SpanComparison]:
-    """Put what was predicted beside what should be; a translation has no spans."""
-    predicted = [annotation.spans or () for annotation in found] or [()] * len(examples)
+    """Pair gold and predicted spans; a translation has no spans."""
+    predicted = [annotation.spans or () for annotation in annotations] or [()] * len(examples)
     return [
         SpanComparison(
             id=str(example.row),
@@ -216,8 +231,52 @@ def _compare(
     ]
 
 
-def _look(annotator: Annotator) -> Callable[[SpanComparison], AttentionMap | None] | None:
-    """Return what maps a row's attention, where the model has one and annotates."""
+def _make_scores(
+    scorer: Scorer,
+    rows: _SelectedRows,
+    annotator: Annotator,
+    batching: BatchConfig,
+    predictions: Predictions,
+) -> ScoreFile:
+    """Return the scores, with the accuracies of a model that writes and the decoding of each."""
+    scores = make_score_file(scorer, gold=fingerprint_pairs(rows.examples))
+    accuracy = {} if annotator.is_tagger else predictions.accuracy.values()
+    main = {name: accuracy[name] for name in _ID_SCORES if name in accuracy}
+    main |= {name: scores.scores[name].value for name in _MAIN_SCORES if name in scores.scores}
+    names = [*(name for name in _ID_SCORES if name in accuracy), *scores.scores]
+    return scores.model_copy(
+        update={
+            **main,
+            "part": rows.part,
+            "signature": f"{scores.signature}|batch:{batching.batch_size}",
+            "decoding": _decoding(names, is_tagger=annotator.is_tagger),
+        }
+    )
+
+
+def _decoding(names: Sequence[str], *, is_tagger: bool) -> dict[str, str]:
+    """Return for each score how the outputs were decoded."""
+    if is_tagger:
+        return dict.fromkeys(names, "tagger")
+    free = {*_ID_SCORES, "exact_match", *FIDELITY_ERRORS, *TEXT_SCORES}
+    return {name: "greedy, free" if name in free else "greedy, faithful" for name in names}
+
+
+def _measure_target(
+    target: RecallTarget, annotator: Annotator, scores: ScoreFile
+) -> RecallTargetScores:
+    return recall_target_scores(
+        target,
+        probability=annotator.calibrate_score(target.threshold),
+        measured=RecallScores(
+            recall=scores.scores["span_recall"].value,
+            precision=scores.scores["span_precision"].value,
+        ),
+    )
+
+
+def _attention(annotator: Annotator) -> AttentionFunction | None:
+    """Return the attention maps of rows, if the model has attention and annotates."""
     network, tokenizer = annotator.model.network, annotator.model.tokenizer
     if not isinstance(network, GruWithAttention) or not isinstance(tokenizer, Seq2SeqTokenizer):
         return None
@@ -228,21 +287,21 @@ def _look(annotator: Annotator) -> Callable[[SpanComparison], AttentionMap | Non
     )
 
 
-def _main_scores(record: dict[str, Any], accuracy: dict[str, float]) -> dict[str, float]:
-    """Return the scores that stand first in the file, as plain numbers."""
-    found = {name: accuracy[name] for name in _FREE if name in accuracy}
-    names = ("exact_match", "span_precision", "span_recall", "span_f1")
-    scores = record["scores"]
-    return found | {name: scores[name]["value"] for name in names if name in scores}
+@dataclass(frozen=True)
+class _SelectedRows:
+    """Examples to score, their part of the table, and the examples of the other part."""
 
+    part: PartName
+    examples: Sequence[Example]
+    others: Sequence[Example] = ()
 
-def _decoding(record: dict[str, Any], *, is_tagger: bool) -> dict[str, str]:
-    """Tell for each score how the outputs came about that it is of."""
-    names = [*(name for name in _FREE if name in record), *record["scores"]]
-    if is_tagger:
-        return dict.fromkeys(names, "tagger")
-    written = {*_FREE, "exact_match", *FIDELITY_ERRORS, *TEXT_SCORES}
-    return {name: "greedy, free" if name in written else "greedy, faithful" for name in names}
+    def seen_texts(self, seen: Path | None, columns: ColumnsConfig) -> SeenTexts | None:
+        """Return the texts that were trained on, from a table of them or from the other part."""
+        if seen:
+            return SeenTexts(read_sources(seen, columns))
+        if self.part == "valid":
+            return SeenTexts(example.source for example in self.others)
+        return None
 
 
 def _parse(table: Pairs, *, task: Task, skip_bad: bool) -> Sequence[Example]:
@@ -253,35 +312,39 @@ def _parse(table: Pairs, *, task: Task, skip_bad: bool) -> Sequence[Example]:
     return parsed.examples
 
 
-def _choose(
+def _select_rows(
     table: Pairs, config: ModelConfig, *, part: PartName, skip_bad: bool
-) -> tuple[PartName, Sequence[Example], Sequence[Example]]:
-    """Pick the rows to score, and say so where they are not all; return the others too.
+) -> _SelectedRows:
+    """Select the rows to score, and note it where they are not all.
 
     Raises:
         OptionError: the table does not have that part.
         PairsError: rows cannot be used.
     """
-    usable = _parse(table, task=config.task, skip_bad=skip_bad)
+    examples = _parse(table, task=config.task, skip_bad=skip_bad)
     is_training_table = table.fingerprint() == config.fingerprint
     if part == "all" or (part == "auto" and not is_training_table):
-        return "all", usable, ()
+        return _SelectedRows("all", examples)
     if not is_training_table:
         raise OptionError(
             f"--part {part}: {table.name} is not the table that the model was trained on. "
             "Leave --part off to score all of its rows."
         )
     data = config.data
-    rows = split_rows(usable, share=data.valid_share, by=data.split_by, seed=data.split_seed)
-    train, valid = ([usable[row] for row in part_rows] for part_rows in rows)
+    rows = split_rows(examples, share=data.valid_share, by=data.split_by, seed=data.split_seed)
+    train, valid = ([examples[row] for row in part_rows] for part_rows in rows)
     if fingerprint_pairs(valid) != config.valid_fingerprint:
         raise OptionError(
             f"{table.name} is the table that the model was trained on, and its validation rows "
             "are of another. Give that one, or score rows that it has seen with --part all."
         )
-    kept, rest = (train, valid) if part == "train" else (valid, train)
+    if part == "train":
+        selected = _SelectedRows("train", train, valid)
+        description = "those the model was trained on"
+    else:
+        selected = _SelectedRows("valid", valid, train)
+        description = "those kept for validation"
     print_note(
-        f"scoring {len(kept):,} of {len(table):,} rows of {table.name}: "
-        + ("those the model was trained on" if part == "train" else "those kept for validation")
+        f"scoring {len(selected.examples):,} of {len(table):,} rows of {table.name}: {description}"
     )
-    return ("train" if part == "train" else "valid"), kept, rest
+    return selected

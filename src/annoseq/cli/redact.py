@@ -25,7 +25,7 @@ from annoseq.cli.options import (
     at_least,
 )
 from annoseq.cli.output import is_terminal, print_result
-from annoseq.cli.scoring_options import TargetRecall, choose_thresholds
+from annoseq.cli.scoring_options import TargetRecall, choose_recall_target
 from annoseq.config import DOCUMENT_COLUMN, SOURCE_COLUMN, BatchConfig, DeviceConfig
 from annoseq.data.streams import is_standard_input
 from annoseq.data.text_inputs import count_texts, is_text_input
@@ -206,7 +206,7 @@ def redact(
     patterns = load_patterns(redaction.patterns) if redaction.patterns else []
     redactor.table.check_labels(pattern.label for pattern in patterns)
     annotator = _load_annotator(model, redactor.table, device=device, vectors=vectors)
-    choose_thresholds(annotator, target_recall)
+    choose_recall_target(annotator, target_recall)
     pipeline = RedactionPipeline(
         _annotate_function(annotator, batching, target_recall),
         redactor,

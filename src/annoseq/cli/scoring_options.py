@@ -1,27 +1,24 @@
-"""Options and output shared by the commands that score spans."""
+"""Options and output that the commands which score spans share."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from annoseq.atomic_io import check_writable
 from annoseq.cli.output import print_note, print_result
 from annoseq.data.tables import read_rows
-from annoseq.errors import OptionError
-from annoseq.evaluation.counts import group_by_document
-from annoseq.evaluation.promise import make_promise, promise_lines
 from annoseq.evaluation.scorer import score_lines
 from annoseq.reporting.html_page import EmbeddedImage, import_jinja
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from annoseq.config import ColumnsConfig
-    from annoseq.evaluation.counts import SpanComparison
     from annoseq.evaluation.recall_thresholds import RecallTarget
+    from annoseq.evaluation.score_file import RecallTargetScores
     from annoseq.evaluation.scorer import Scorer
     from annoseq.inference.annotator import Annotator
 
@@ -42,72 +39,49 @@ TargetRecall = Annotated[
 ]
 
 
-def choose_thresholds(annotator: Annotator, target_recall: float | None) -> RecallTarget | None:
-    """Choose thresholds if it is asked for, and say on standard error what they cannot do.
+def choose_recall_target(annotator: Annotator, target_recall: float | None) -> RecallTarget | None:
+    """Choose a threshold if a recall is asked for, and note on standard error what is doubtful.
 
     Raises:
         OptionError: the model knows nothing of the recall of its scores.
     """
     if target_recall is None:
         return None
-    wanted = annotator.wanted(target_recall)
-    for line in doubts(wanted):
+    target = annotator.recall_target(target_recall)
+    for line in recall_warnings(target):
         print_note(line)
-    return wanted
+    return target
 
 
-def doubts(wanted: RecallTarget) -> Iterator[str]:
-    """Say what thresholds do not promise."""
-    target, expected = wanted.thresholds.target_recall, wanted.expected
-    if wanted.is_out_of_reach:
+def recall_warnings(target: RecallTarget) -> Iterator[str]:
+    """Describe a target recall that may not be reached."""
+    recall, expected = target.target_recall, target.expected
+    if target.is_out_of_reach:
         yield (
-            f"a recall of {target:g} is out of reach: of the {expected.gold:,} spans that the "
+            f"a recall of {recall:g} is out of reach: of the {expected.gold:,} spans that the "
             f"model was validated on, {expected.recall:.4f} can be found at all. It marks whatever "
             "may be such a span."
         )
-    elif not wanted.is_promised:
+    elif not target.has_margin:
         yield (
-            f"a recall of {target:g} is expected and not promised: of the {expected.gold:,} spans "
+            f"a recall of {recall:g} is expected and not promised: of the {expected.gold:,} spans "
             "that the model was validated on, too few can be found to leave room for chance."
         )
 
 
-def recall_record(
-    wanted: RecallTarget, annotator: Annotator, scores: dict[str, dict[str, float]]
-) -> dict[str, Any]:
-    """Return as plain values what was wanted, expected and measured."""
-    return {
-        "wanted": wanted.thresholds.target_recall,
-        "probability": round(annotator.probability(wanted.thresholds.overall), 6),
-        "confidence": wanted.confidence / 100,
-        "out_of_reach": wanted.is_out_of_reach,
-        "expected": {
-            "recall": round(wanted.expected.recall, 6),
-            "precision": round(wanted.expected.precision, 6),
-        },
-        "measured": {
-            "recall": scores["span_recall"]["value"],
-            "precision": scores["span_precision"]["value"],
-        },
-    }
-
-
-def recall_lines(record: dict[str, Any], *, has_chosen: bool) -> Iterator[str]:
-    """Write what `recall_record` returned; `has_chosen` says that these rows chose the thresholds.
-
-    Expected is what came out on the rows that the model was validated on.
-    """
-    expected, measured = record["expected"], record["measured"]
+def recall_lines(target: RecallTargetScores, *, is_in_sample: bool) -> Iterator[str]:
+    """Render a recall target of a model; `is_in_sample` if the scored rows chose the threshold."""
+    assert target.probability is not None
+    assert target.measured is not None
+    expected, measured = target.expected, target.measured
     yield ""
-    yield f"marked are spans of a probability of at least {record['probability']:.4f}:"
+    yield f"marked are spans of a probability of at least {target.probability:.4f}:"
     yield (
-        f"  recall     wanted {record['wanted']:.4f}, expected {expected['recall']:.4f}, "
-        f"measured {measured['recall']:.4f}"
+        f"  recall     wanted {target.wanted:.4f}, expected {expected.recall:.4f}, "
+        f"measured {measured.recall:.4f}"
     )
-    yield (
-        f"  precision  expected {expected['precision']:.4f}, measured {measured['precision']:.4f}"
-    )
-    if has_chosen:
+    yield f"  precision  expected {expected.precision:.4f}, measured {measured.precision:.4f}"
+    if is_in_sample:
         yield "  these are the rows that the probability was chosen on: other rows may differ"
 
 
@@ -144,10 +118,10 @@ Seen = Annotated[
 ]
 
 
-def rehearse_outputs(
+def check_outputs(
     json: Path | None, report: Path | None, *others: Path | None, overwrite: bool
 ) -> None:
-    """Raise now if something could not be written later, or jinja2 is lacking for a report."""
+    """Raise now if an output could not be written later, or if jinja2 is missing for a report."""
     for path in (json, report, *others):
         if path:
             check_writable(path, overwrite=overwrite)
@@ -155,45 +129,28 @@ def rehearse_outputs(
         import_jinja()
 
 
-def read_pictures(paths: list[Path] | None) -> list[EmbeddedImage]:
+def read_images(paths: list[Path] | None) -> list[EmbeddedImage]:
     """Read pictures for the report."""
     return [EmbeddedImage.read(path) for path in paths or ()]
 
 
-def texts_of(path: Path, columns: ColumnsConfig) -> Iterator[str]:
+def read_sources(path: Path, columns: ColumnsConfig) -> Iterator[str]:
     """Read the sources of a table, one at a time."""
     for row in read_rows(path, columns=[columns.source]):
         yield row.values[columns.source]
 
 
-def tell_scores(scorer: Scorer, *more: str) -> None:
-    """Print all scores, those of the rows that were not trained on, if that is known, and more."""
+def print_scores(scorer: Scorer, *more: str) -> None:
+    """Print all scores, those of the rows that were not trained on, if known, and more lines."""
     for line in score_lines(scorer.all):
         print_result(line)
-    part = scorer.unseen
-    if part.rows:
+    unseen = scorer.unseen
+    if unseen.rows:
         print_result("")
-        print_result(f"the {part.rows:,} of {scorer.all.rows:,} rows whose text was not trained on:")
-        for line in score_lines(part, apart=True):
+        print_result(
+            f"the {unseen.rows:,} of {scorer.all.rows:,} rows whose text was not trained on:"
+        )
+        for line in score_lines(unseen, main_only=True):
             print_result(line)
     for line in more:
         print_result(line)
-
-
-def add_promise(
-    record: dict[str, Any], rows: Iterable[SpanComparison], *, target_recall: float | None
-) -> list[str]:
-    """Choose thresholds if it is asked for, add them to what `--json` writes, and describe them.
-
-    Raises:
-        OptionError: no predicted span has a score.
-    """
-    if target_recall is None:
-        return []
-    if "calibration_error" not in record["scores"]:
-        raise OptionError(
-            "--target-recall needs predicted spans with scores, and none has one. Leave it off."
-        )
-    promise = make_promise(group_by_document(rows), target_recall=target_recall)
-    record["thresholds"] = promise.to_dict()
-    return list(promise_lines(promise))

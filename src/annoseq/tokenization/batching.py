@@ -8,9 +8,6 @@ from math import ceil
 from typing import TYPE_CHECKING, Protocol
 
 import torch
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 from torch.nn.utils.rnn import pad_sequence
 
 from annoseq.tokenization.vocabulary import END, PAD, SPECIALS, UNKNOWN
@@ -18,6 +15,8 @@ from annoseq.tokenization.vocabulary import END, PAD, SPECIALS, UNKNOWN
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence, Sized
 
+    from rich.console import Console
+    from rich.text import Text
     from torch import Tensor
 
     from annoseq.config import BatchConfig
@@ -187,6 +186,8 @@ def show_examples(
     `·` is the space that a token carries, `<unk:...>` a token that the vocabulary lacks; where a
     word is split into sub-words, `|` stands between them, and in front where the first has no text.
     """
+    from rich.console import Console
+
     table = Table(show_lines=True)
     table.add_column("row", justify="right")
     table.add_column("source", ratio=1, overflow="fold")
@@ -202,6 +203,8 @@ def show_examples(
 
 
 def _render_tokens(tokens: Sequence[str], vocabulary: Vocabulary) -> Text:
+    from rich.text import Text
+
     text = Text()
     for token, id_ in zip(tokens, vocabulary.tokens_to_ids(tokens), strict=True):
         if vocabulary.subwords.continues(token):
