@@ -25,7 +25,6 @@ import pytest
 
 import annoseq
 from annoseq.cli import app
-from annoseq.config import TaggerConfig
 from annoseq.data.markup import strip_tags
 from tests.cli.command import run, snapshot
 
@@ -147,7 +146,7 @@ def run_command(command: str) -> None:
 
 def run_page(page: Path) -> None:
     """Run the `console` and `python` blocks of a page in the working directory."""
-    names: dict[str, object] = {"TaggerConfig": TaggerConfig}
+    names: dict[str, object] = {"TaggerConfig": annoseq.TaggerConfig}
     for kind, body in blocks(page):
         if kind == "console":
             for line in body.splitlines():
