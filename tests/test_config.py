@@ -159,7 +159,9 @@ def test_an_end_of_forcing_belongs_to_falling_forcing() -> None:
 def test_what_is_left_open_is_settled_by_the_model(model: str, forcing: float, loss: str) -> None:
     settled = TrainingConfig(epochs=7).resolve_auto(model=model, rows=9)
     assert (settled.teacher_forcing, settled.loss, settled.epochs) == (forcing, loss, 7)
-    assert settled.resolve_auto(model="gru", rows=9) == settled.resolve_auto(model="attention", rows=9)
+    assert settled.resolve_auto(model="gru", rows=9) == settled.resolve_auto(
+        model="attention", rows=9
+    )
     given = TrainingConfig(
         epochs=1,
         max_lr=1e-2,

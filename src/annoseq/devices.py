@@ -20,53 +20,32 @@ _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torc
 
 @dataclass(frozen=True)
 class ComputeDevice:
-    """A device and the precision of the network's arithmetic on it."""
+    """A device, and the numeric precision of the network on it."""
 
     device: torch.device
     dtype: torch.dtype
 
     @classmethod
-    def choose(cls, config: DeviceConfig | None = None) -> ComputeDevice:
-        """Take the device asked for, or the accelerator where there is one, or the CPU.
+    def select(cls, config: DeviceConfig | None = None) -> ComputeDevice:
+        """Return the configured device; `auto` is the accelerator if there is one, else the CPU.
 
-        Of several processes that a launcher started, each takes a GPU of its own.
+        Each of several processes of a torchrun launch takes a GPU of its own.
 
         Raises:
-            OptionError: the device is not there, or the precision does not go with it.
+            OptionError: the device is not available, or does not support the precision.
         """
         config = config or DeviceConfig()
-        accelerator = torch.accelerator.current_accelerator(check_available=True)
-        device = torch.device(config.device) if config.device != "auto" else accelerator
-        device = device or torch.device("cpu")
-        found = torch.accelerator.device_count() if accelerator else 0
-        if torchrun_environment().world_size > 1:
-            device = _own_device(device, found=found)
-        if device.type != "cpu" and (
-            accelerator is None or accelerator.type != device.type or (device.index or 0) >= found
-        ):
-            raise OptionError(
-                f"--device {config.device} was asked for, but torch finds "
-                f"{f'{found} x {accelerator}' if accelerator else 'no accelerator'} here. "
-                "Use --device auto, or install a build of torch for that device."
-            )
-        if config.precision == "auto":
-            has_bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
-            dtype = torch.bfloat16 if has_bfloat16 else torch.float32
-            return cls(device, dtype)
-        if device.type == "cpu" and config.precision != "float32":
-            raise OptionError(
-                f"--precision {config.precision} needs a GPU; the CPU computes in float32 here."
-            )
-        return cls(device, _DTYPES[config.precision])
+        device = _select_device(config.device)
+        return cls(device, _select_dtype(config.precision, device))
 
     def autocast(self) -> AbstractContextManager[None]:
-        """Return the context in which the network runs."""
+        """Return the autocast context in which the network runs."""
         return torch.autocast(
             self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32
         )
 
     def scaler(self) -> torch.amp.GradScaler:
-        """Return the gradient scaler that float16 needs; for other precisions it does nothing."""
+        """Return the gradient scaler for float16; it does nothing for other precisions."""
         return torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
 
     def peak_memory(self) -> int:
@@ -88,23 +67,60 @@ def peak_resident_memory() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _own_device(device: torch.device, *, found: int) -> torch.device:
-    """Return the device of this process, where a launcher started several.
+def _select_device(name: str) -> torch.device:
+    """Return the device of a name or `auto`.
+
+    Raises:
+        OptionError: the device is not available.
+    """
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    count = torch.accelerator.device_count() if accelerator else 0
+    device = (accelerator or torch.device("cpu")) if name == "auto" else torch.device(name)
+    if torchrun_environment().world_size > 1:
+        device = _local_device(device, count=count)
+    if device.type == "cpu":
+        return device
+    if accelerator is None or accelerator.type != device.type or (device.index or 0) >= count:
+        raise OptionError(
+            f"--device {name} was asked for, but torch finds "
+            f"{f'{count} x {accelerator}' if accelerator else 'no accelerator'} here. "
+            "Use --device auto, or install a build of torch for that device."
+        )
+    return device
+
+
+def _select_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """Return the data type of a precision or `auto` on a device.
+
+    Raises:
+        OptionError: the device does not support the precision.
+    """
+    if precision == "auto":
+        has_bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        return torch.bfloat16 if has_bfloat16 else torch.float32
+    if device.type == "cpu" and precision != "float32":
+        raise OptionError(f"--precision {precision} needs a GPU; the CPU computes in float32 here.")
+    return _DTYPES[precision]
+
+
+def _local_device(device: torch.device, *, count: int) -> torch.device:
+    """Return the device of this process, one of several of a torchrun launch.
 
     Raises:
         OptionError: the processes would have to share a device.
     """
     if device.type == "cpu":
         return device
-    own = torchrun_environment().local_rank
+    local_rank = torchrun_environment().local_rank
     if str(device) != "cuda":
         raise OptionError(
             f"several processes cannot train on the one device {device}. Use --device cuda, of "
             "which each takes its own, or --device cpu, or start one process."
         )
-    if own >= found:
+    if local_rank >= count:
         raise OptionError(
-            f"process {own + 1} of this machine needs a GPU of its own, but torch finds {found}. "
+            f"process {local_rank + 1} of this machine needs a GPU of its own, but torch finds "
+            f"{count}. "
             "Start as many processes as there are GPUs: torchrun --nproc-per-node gpu."
         )
-    return torch.device("cuda", own)
+    return torch.device("cuda", local_rank)

@@ -210,8 +210,14 @@ def test_bad_options_are_refused_in_a_line(options: str, message: str, tmp_path:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--loss token,padded", "--loss is for models that write, and this one is a tagger. "),
-        ("--tokens bpe", "--tokens is for models that write; this one is a tagger and has no "),
+        (
+            "--loss token,padded",
+            "--loss is for sequence-to-sequence models, and this one is a tagger. ",
+        ),
+        (
+            "--tokens bpe",
+            "--tokens is for sequence-to-sequence models; this one is a tagger and has no ",
+        ),
     ],
 )
 def test_what_a_tagger_has_no_use_for_is_refused_before_any_run(

@@ -138,7 +138,7 @@ def test_a_tagger_does_not_search(
 ) -> None:
     out = tmp_path / "out.jsonl"
     assert refusal(run("annotate", tagger, table, "--out", out, *options)) == (
-        f"{option} is for models that write, and this one is a tagger: it finds the likeliest "
-        f"tags in one pass. Leave {option} off."
+        f"{option} is for sequence-to-sequence models, and this one is a tagger: it finds the "
+        f"likeliest tags in one pass. Leave {option} off."
     )
     assert snapshot(tmp_path) == {}

@@ -258,10 +258,10 @@ def test_a_rows_greedy_output_does_not_depend_on_its_batch(
 ) -> None:
     network = make(kind, seed=3).eval()
     limits = torch.tensor([2 * len(row.source) + 1 for row in rows])
-    together, _ = decode_ids(network, batch_of(rows), limits=limits, choose=select_most_likely)
+    together, _ = decode_ids(network, batch_of(rows), limits=limits, selector=select_most_likely)
     for place, row in enumerate(rows):
         limit = limits[place : place + 1]
-        (alone,), _ = decode_ids(network, batch_of([row]), limits=limit, choose=select_most_likely)
+        (alone,), _ = decode_ids(network, batch_of([row]), limits=limit, selector=select_most_likely)
         assert torch.equal(together[place, : len(alone)], alone)
         assert (together[place, len(alone) :] == PAD).all()
 

@@ -1,4 +1,4 @@
-"""Every setting, its default and its help text, written once."""
+"""Settings with their defaults, validation and help texts."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ __all__ = [
     "AttentionConfig",
     "BatchConfig",
     "ColumnsConfig",
+    "ConfigSection",
     "DataConfig",
     "DeviceConfig",
     "GruConfig",
     "NetworkConfig",
     "SearchConfig",
-    "ConfigSection",
     "SweepConfig",
     "TaggerConfig",
     "Task",

@@ -1,4 +1,4 @@
-"""The pairs: where they stand, how they are split, and what their tokens are."""
+"""Settings of data: columns of a table, the train/validation split, tokenization and batches."""
 
 from __future__ import annotations
 
@@ -14,59 +14,63 @@ DOCUMENT_COLUMN, OFFSET_COLUMN = "doc_id", "start"
 
 
 class ColumnsConfig(ConfigSection):
-    """Where the pairs stand in their table."""
+    """Column names of a table of pairs."""
 
     source: str = SOURCE_COLUMN
-    """Column of the text that the model reads."""
+    """Column of the source text, the input of the model."""
     target: str = TARGET_COLUMN
-    """Column of the text that the model learns to write."""
+    """Column of the target text, which the model learns to produce."""
     document: str | None = None
-    """Column of the document that a row belongs to; by default doc_id where there is one."""
+    """Column of the document ID of a row; by default doc_id, if the table has it."""
     offset: str | None = None
-    """Column of the row's offset in its document; by default start where there is one."""
+    """Column of the character offset of a row in its document; by default start, if the table has
+    it."""
 
     def options(self) -> str:
-        """Return what was given as it is given on the command line, each after a space."""
-        given = self.model_dump(exclude_unset=True)
-        return "".join(f" --{name} {quote(value)}" for name, value in given.items() if value)
+        """Return the explicit settings as command-line options, each preceded by a space."""
+        explicit = self.model_dump(exclude_unset=True)
+        return "".join(f" --{name} {quote(value)}" for name, value in explicit.items() if value)
 
 
 class DataConfig(ConfigSection):
-    """How pairs become training and validation data."""
+    """Task, split and tokenization of a dataset."""
 
     task: Literal["auto", "annotate", "translate"] = "auto"
-    """annotate (target = source + tags), translate (anything else), or auto: look at the pairs."""
+    """annotate (target = source + tags), translate (any other target), or auto: detected from the
+    pairs."""
     valid_share: Fraction = 0.2
-    """Share of the pairs kept for validation, where no --valid table is given."""
+    """Fraction of the pairs held out for validation, if no --valid table is given."""
     split_by: Literal["auto", "row", "document"] = "auto"
-    """Split rows or whole documents; auto keeps documents whole where the table has them."""
+    """Split by row or by document; auto splits by document if the table has document IDs."""
     split_seed: int = 42
-    """Seed of the split. The same seed gives the same split on every machine."""
+    """Random seed of the split, which is the same on every machine."""
     tokens: Literal["word", "bpe"] = "word"
-    """word (rare words are unknown), or bpe (words in pieces, which spell any word)."""
+    """Tokens of the vocabularies: word (rare words are unknown), or bpe (subwords; no word is
+    unknown)."""
     max_vocab: Annotated[int, Field(ge=8)] = 60_000
-    """Largest size of each of the two vocabularies of words, special symbols counted."""
+    """Maximum size of the source and of the target vocabulary of words, special symbols
+    included."""
     bpe_vocab: Annotated[int, Field(ge=512)] = 4_000
-    """Size of the one vocabulary of pieces, where the pairs have as many; both sides share it."""
+    """Maximum size of the subword vocabulary that source and target share."""
     min_frequency: PositiveInt = 2
-    """A word seen fewer times than this in training is unknown to the model; with pieces, two that
-    are seen side by side fewer times than this are not merged."""
+    """Minimum frequency in the training rows of a word in the vocabulary, or of a merge of
+    subwords."""
 
 
 class BatchConfig(ConfigSection):
-    """How rows are put together."""
+    """Sizes of batches."""
 
     batch_size: PositiveInt = 64
-    """Most rows in a batch; if not given, a tagger learns with 32 and annotates with 256."""
+    """Maximum number of rows in a batch; if not given, 32 to train and 256 to apply a tagger."""
     batch_tokens: PositiveInt = 4_096
-    """Most tokens in a batch, padding counted: rows times the longest row. It bounds memory; a row
-    longer than this is a batch of its own."""
+    """Maximum number of tokens in a batch, padding included (rows x longest row), which bounds
+    memory; a longer row is a batch of its own."""
 
     def resolve_auto(self, *, model: str) -> Self:
-        """Put what a model usually learns with for what was not given."""
+        """Replace settings that were not given by the defaults of a model."""
         if model == "tagger" and "batch_size" not in self.model_fields_set:
-            return self.model_copy(update={"batch_size": _TAGGER_ROWS})
+            return self.model_copy(update={"batch_size": _TAGGER_BATCH_SIZE})
         return self
 
 
-_TAGGER_ROWS = 32
+_TAGGER_BATCH_SIZE = 32

@@ -1,4 +1,4 @@
-"""The networks and their sizes."""
+"""Settings of the networks and the choice among them."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from annoseq.errors import OptionError
 
 
 class GruConfig(ConfigSection):
-    """The notebook's network: a GRU encoder and a GRU decoder with tied output weights."""
+    """GRU encoder-decoder without attention, with tied output weights (the notebook's network)."""
 
     embedding: PositiveInt = 300
-    """Width of the embeddings of both sides, and of the decoder."""
+    """Width of the source and target embeddings, and of the decoder."""
     hidden: PositiveInt = 256
-    """Width of the encoder's hidden state."""
+    """Width of the hidden state of the encoder."""
     layers: PositiveInt = 2
-    """GRU layers, in the encoder and in the decoder."""
+    """GRU layers of the encoder, and of the decoder."""
     embedding_dropout: Dropout = 0.15
     """Dropout on the encoder's embeddings."""
     encoder_dropout: Dropout = 0.25
@@ -37,33 +37,33 @@ class GruConfig(ConfigSection):
 
 
 class AttentionConfig(ConfigSection):
-    """A bidirectional GRU encoder, and a GRU decoder that attends to it (Luong et al. 2015)."""
+    """Bidirectional GRU encoder, and GRU decoder with attention (Luong et al. 2015)."""
 
     embedding: PositiveInt = 256
     """Width of the embeddings and of the decoder."""
     hidden: PositiveInt = 192
-    """Width of the encoder's hidden state, in each direction."""
+    """Width of the hidden state of the encoder, in each direction."""
     layers: PositiveInt = 1
-    """GRU layers, in the encoder and in the decoder."""
+    """GRU layers of the encoder, and of the decoder."""
     dropout: Dropout = 0.2
     """Dropout on the embeddings, between layers and before the output layer."""
 
 
 class TransformerConfig(ConfigSection):
-    """A transformer encoder-decoder (Vaswani et al. 2017) with rotary positions."""
+    """Transformer encoder-decoder (Vaswani et al. 2017) with rotary positions."""
 
     embedding: PositiveInt = 256
-    """Width of the embeddings and of every layer; each head takes an even share of it."""
+    """Width of the embeddings and layers; a multiple of twice the number of heads."""
     heads: PositiveInt = 4
-    """Heads of every attention."""
+    """Attention heads."""
     encoder_layers: PositiveInt = 3
-    """Layers that read the source."""
+    """Encoder layers."""
     decoder_layers: PositiveInt = 2
-    """Layers that write the target."""
+    """Decoder layers."""
     feed_forward: PositiveInt = 1024
-    """Width between the two feed-forward matrices of a layer."""
+    """Inner width of the feed-forward layers."""
     dropout: Dropout = 0.1
-    """Dropout on the embeddings, on what every layer adds, and before the output layer."""
+    """Dropout on the embeddings, on residual branches, and before the output layer."""
 
     @model_validator(mode="after")
     def _heads_share_the_width(self) -> Self:
@@ -76,44 +76,43 @@ class TransformerConfig(ConfigSection):
 
 
 class TaggerConfig(ConfigSection):
-    """The tagger: hashed features, an encoder, and what finds spans (docs/reference/models.md)."""
+    """Span tagger: hashed features, encoder, CRF or biaffine head (docs/reference/models.md)."""
 
     encoder: Literal["lstm", "convolution", "transformer"] = "lstm"
-    """How the tokens around a token are read: an LSTM in each direction, dilated convolutions, or
-    a transformer."""
+    """Contextual encoder: bidirectional LSTM, dilated convolutions, or transformer."""
     hidden: Annotated[PositiveInt, Field(multiple_of=8)] = 128
-    """Width of the LSTM in each direction; the other encoders are twice as wide."""
+    """Width of the LSTM in each direction; other encoders have twice this width."""
     layers: PositiveInt | None = None
-    """Layers of the encoder; by default 1 for lstm, 4 for convolution, 2 for transformer."""
+    """Encoder layers; by default 1 for lstm, 4 for convolution, 2 for transformer."""
     embedding: PositiveInt = 64
-    """Width of the vectors of each of the five kinds of features."""
+    """Width of the embedding of each of the five kinds of features."""
     buckets: Annotated[PositiveInt, Field(multiple_of=1024)] = 32_768
-    """Places that character n-grams are hashed into; the other kinds have fewer."""
+    """Hash buckets of character n-grams; the other kinds of features have fewer."""
     dropout: Dropout = 0.4
-    """Dropout before and after each layer, the same for all tokens of a row."""
+    """Variational dropout (one mask for all tokens of a row) before and after each layer."""
     word_dropout: Dropout = 0.2
-    """How often a word is known by its spelling alone in training."""
+    """Probability of dropping the word itself in training, so that spelling and context count."""
 
 
 class NetworkConfig(ConfigSection):
-    """Which network, and its sizes."""
+    """Choice of a network, and its settings."""
 
     model: Literal["auto", "tagger", "gru", "attention", "transformer"] = "auto"
-    """tagger (predicts the tags alone), gru (the notebook's), attention (a GRU that looks back at
-    the source), transformer; auto: the one whose options are
-    given, or else the tagger in the annotate task and attention in the translate task."""
+    """tagger (predicts tags only); gru (the notebook's), attention (GRU with attention) or
+    transformer (sequence-to-sequence); auto: the model whose options are given, otherwise tagger
+    for the annotate task and attention for the translate task."""
     tagger: TaggerConfig = TaggerConfig()
-    """Sizes of the tagger."""
+    """Settings of the tagger."""
     gru: GruConfig = GruConfig()
-    """Sizes of the notebook's network."""
+    """Settings of the GRU encoder-decoder."""
     attention: AttentionConfig = AttentionConfig()
-    """Sizes of the network with attention."""
+    """Settings of the GRU with attention."""
     transformer: TransformerConfig = TransformerConfig()
-    """Sizes of the transformer."""
+    """Settings of the transformer."""
 
     @classmethod
     def of(cls, config: AnyNetworkConfig | NetworkConfig | None) -> NetworkConfig:
-        """Take the settings of one network for a choice of it."""
+        """Return a choice of the network whose settings are given."""
         match config:
             case TaggerConfig():
                 return cls(model="tagger", tagger=config)
@@ -127,7 +126,7 @@ class NetworkConfig(ConfigSection):
 
     @property
     def selected(self) -> AnyNetworkConfig:
-        """The settings of the chosen network."""
+        """Settings of the chosen network."""
         match self.model:
             case "auto" | "tagger":
                 return self.tagger
@@ -139,15 +138,15 @@ class NetworkConfig(ConfigSection):
                 return self.transformer
 
     def resolve_auto(self, *, task: Task) -> Self:
-        """Put the network that suits a task best for `auto`.
+        """Replace `auto` by the default model of a task.
 
         Raises:
-            OptionError: the tagger is to translate.
+            OptionError: the tagger is chosen for the translate task.
         """
         if self.model == "auto":
-            suited = "tagger" if task == "annotate" else "attention"
+            default = "tagger" if task == "annotate" else "attention"
             named = sorted(self.model_fields_set - {"model"})
-            return self.model_copy(update={"model": named[0] if named else suited}).resolve_auto(
+            return self.model_copy(update={"model": named[0] if named else default}).resolve_auto(
                 task=task
             )
         if self.model == "tagger" and task == "translate":
@@ -158,12 +157,12 @@ class NetworkConfig(ConfigSection):
         return self
 
     def with_embedding(self, width: int) -> Self:
-        """Make the embeddings of the chosen network `width` wide.
+        """Return the settings with embeddings of the chosen network `width` wide.
 
         Raises:
-            OptionError: another width was given, or the network cannot have this one.
+            OptionError: another width was given, or the network does not support this one.
         """
-        settings = self.chosen
+        settings = self.selected
         if "embedding" in settings.model_fields_set and settings.embedding != width:
             raise OptionError(
                 f"--{self.model}.embedding {settings.embedding} was given, and the vectors have "
@@ -179,7 +178,7 @@ class NetworkConfig(ConfigSection):
         return self.model_copy(update={self.model: wide})
 
     def explicit_options(self) -> list[str]:
-        """Return the names of the options that were given, such as `gru.hidden`."""
+        """Return the names of the explicit options, such as `gru.hidden`."""
         given = [name for name in ("model",) if name in self.model_fields_set]
         for section in sorted(self.model_fields_set - {"model"}):
             fields = getattr(self, section).model_fields_set

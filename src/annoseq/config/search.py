@@ -1,4 +1,4 @@
-"""How an output is searched for."""
+"""Settings of decoding: greedy search, beam search and sampling."""
 
 from __future__ import annotations
 
@@ -10,35 +10,38 @@ from annoseq.config.section import ConfigSection
 
 
 class SearchConfig(ConfigSection):
-    """How an output is searched for among all that the model could write."""
+    """Search for an output of a sequence-to-sequence model."""
 
     search: Literal["greedy", "beam", "sample", "top-k", "nucleus"] = "greedy"
-    """greedy (always the likeliest), beam (the best of several followed at once), sample (draw),
-    top-k (draw among the k likeliest), nucleus (draw among the likeliest that make up p)."""
+    """greedy search, beam search, or sampling: sample (from all tokens), top-k (from the k most
+    likely), nucleus (from the most likely with a total probability of p)."""
     beam_size: PositiveInt = 5
-    """Hypotheses that a beam search follows."""
+    """Hypotheses in the beam."""
     length_penalty: Annotated[float, Field(ge=0)] = 0.6
-    """How much a beam search favours longer outputs, from 0: the alpha of Wu et al. 2016."""
+    """Length normalization of beam search (alpha of Wu et al. 2016); larger values favour longer
+    outputs, 0 turns it off."""
     n_best: PositiveInt = 1
-    """Outputs of a beam search to return for each text, the best first."""
+    """Outputs of beam search to return for each text, best first."""
     k: PositiveInt = 10
-    """How many tokens top-k draws among."""
+    """Number of tokens that top-k samples from."""
     p: Annotated[float, Field(gt=0, le=1)] = 0.9
-    """How much probability nucleus draws among."""
+    """Total probability of the tokens that nucleus samples from."""
     temperature: PositiveFloat = 1.0
-    """Below 1 a draw favours the likely, above 1 the unlikely."""
+    """Temperature of sampling: below 1 sharpens, above 1 flattens the distribution."""
     samples: PositiveInt = 1
-    """Outputs to draw for each text."""
+    """Outputs to sample for each text."""
     seed: NonNegativeInt = 42
-    """Seed of the draws; what is drawn for a text does not depend on the others."""
+    """Random seed of sampling; the samples of a text do not depend on the other texts."""
     free: bool = False
-    """Let the model write any token, as the notebook did, so that it may change the text."""
+    """Unconstrained decoding, as in the notebook: the model may produce any token and so change the
+    text."""
 
     @model_validator(mode="after")
     def _options_belong_to_the_search(self) -> Self:
-        for name in sorted(self.model_fields_set & _BELONGS.keys()):
-            if self.search not in _BELONGS[name]:
-                option, searches = name.replace("_", "-"), " or ".join(_BELONGS[name])
+        for name in sorted(self.model_fields_set & _SEARCHES_OF_OPTION.keys()):
+            if self.search not in _SEARCHES_OF_OPTION[name]:
+                option = name.replace("_", "-")
+                searches = " or ".join(_SEARCHES_OF_OPTION[name])
                 raise ValueError(
                     f"--{option} belongs to --search {searches}, and the search is {self.search}"
                 )
@@ -50,14 +53,14 @@ class SearchConfig(ConfigSection):
         return self
 
 
-_DRAWS = ("sample", "top-k", "nucleus")
-_BELONGS: dict[str, tuple[str, ...]] = {
+_SAMPLING = ("sample", "top-k", "nucleus")
+_SEARCHES_OF_OPTION: dict[str, tuple[str, ...]] = {
     "beam_size": ("beam",),
     "length_penalty": ("beam",),
     "n_best": ("beam",),
     "k": ("top-k",),
     "p": ("nucleus",),
-    "temperature": _DRAWS,
-    "samples": _DRAWS,
-    "seed": _DRAWS,
+    "temperature": _SAMPLING,
+    "samples": _SAMPLING,
+    "seed": _SAMPLING,
 }

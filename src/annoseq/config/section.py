@@ -1,4 +1,4 @@
-"""What all groups of settings share, and the kinds of values that several have."""
+"""Base class of configuration sections, and shared value types."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DeviceName = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
 
 
 class ConfigSection(BaseModel):
-    """A group of settings that cannot change once made."""
+    """An immutable group of settings; field docstrings are the help texts of the command line."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False

@@ -53,7 +53,7 @@ def beam_search(
         has_ended = (beam.last == END) | (beam.last == PAD)
         has_ended |= beam.length >= limits[beam.row]
         finished.add(beam, has_ended)
-        kept = (~has_ended & finished.can_win(beam)).nonzero().squeeze(1)
+        kept = finished.continued(beam, ~has_ended).nonzero().squeeze(1)
         beam, state = beam.select(kept), stepper.select(state, parents[kept])
     return finished.best()
 
@@ -149,10 +149,16 @@ class _FinishedHypotheses:
             if len(ranked) >= self._n_best:
                 self._to_beat[row] = ranked[self._n_best - 1][0]
 
-    def can_win(self, beam: _Beam) -> Tensor:
-        """Return the mask (N,) of open hypotheses that can still be among the best of their row."""
+    def continued(self, beam: _Beam, is_open: Tensor) -> Tensor:
+        """Return the mask (N,) of open hypotheses in rows where one of them can still win.
+
+        The others keep their places: without them, worse hypotheses would end and narrow the beam.
+        """
         bound = beam.total / self._max_penalty[beam.row]
-        return (bound > self._to_beat[beam.row]) & (self.open_beam[beam.row] > 0)
+        can_win = is_open & (bound > self._to_beat[beam.row])
+        goes_on = torch.zeros_like(self.open_beam, dtype=torch.bool)
+        goes_on[beam.row[can_win]] = True
+        return is_open & goes_on[beam.row]
 
     def best(self) -> list[list[Hypothesis]]:
         """Return the best hypotheses of every row, best first."""

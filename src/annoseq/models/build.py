@@ -125,7 +125,7 @@ def build_network(
                     target_tags=target_tags,
                 )
             case _:
-                raise TypeError(f"a {config.model} does not write token by token")
+                raise TypeError(f"{config.model} is not a sequence-to-sequence model")
 
 
 def _tag_ids(vocabulary: Vocabulary) -> list[int]:
