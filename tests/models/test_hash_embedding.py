@@ -86,3 +86,23 @@ def test_half_precision_is_no_hindrance() -> None:
         found = vectors(bags)
     assert not torch.equal(found, expected)
     assert torch.allclose(found.float(), expected, atol=0.02)
+
+
+def test_membership_of_a_word_in_the_training_texts_can_be_tested() -> None:
+    """Only the rows of trained words move from their initial values, which a saved seed gives."""
+    hasher = FeatureHasher(buckets=1024)
+    trained, untrained = hasher.token_ids(["Ames", "Zoë"])
+    torch.manual_seed(1)
+    embedding = HashEmbedding(buckets=1024, width=WIDTH, word_dropout=0.0)
+    torch.manual_seed(1)
+    initial = HashEmbedding(buckets=1024, width=WIDTH, word_dropout=0.0)
+    embedding(hasher.bags([trained])).sum().backward()
+    torch.optim.SGD(embedding.parameters(), lr=0.1).step()
+
+    def has_moved(token: int) -> bool:
+        rows = hasher.bags([token]).ids[0]
+        before, after = (vectors.tables[0].weight[rows] for vectors in (initial, embedding))  # type: ignore[index]
+        return bool((before != after).all())
+
+    assert has_moved(trained)
+    assert not has_moved(untrained)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from annoseq.tokenization import hash_features as features_module
 from annoseq.tokenization.hash_features import (
     FEATURE_KINDS,
+    PRIVACY_NOTE,
     FeatureHasher,
     table_sizes,
     token_features,
@@ -85,3 +86,7 @@ def test_room_is_made_when_there_are_many(monkeypatch: pytest.MonkeyPatch) -> No
     words.clear_if_large()
     assert (len(words), words.generation) == (0, 1)
     assert words.token_ids(["c"]) == [0]
+
+
+def test_the_docstring_states_what_can_be_inferred() -> None:
+    assert PRIVACY_NOTE in " ".join((features_module.__doc__ or "").split())

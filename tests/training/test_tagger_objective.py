@@ -27,6 +27,7 @@ from annoseq.models.tagger import Tagger
 from annoseq.tokenization import hash_features as features
 from annoseq.tokenization.dataset import Dataset
 from annoseq.tokenization.gazetteer import LexiconFeatures
+from annoseq.tokenization.hash_features import PRIVACY_NOTE
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 from annoseq.training.learner import Learner
 from tests.models.tiny import TINY_TAGGER as SMALL
@@ -163,7 +164,7 @@ def test_no_file_of_the_model_holds_a_word_of_the_texts(folder: Path, dataset: D
 def test_the_card_tells_what_it_was_measured_by(folder: Path) -> None:
     card = (folder / "card.md").read_text()
     assert "- **network**: tagger, 10 epochs\n" in card
-    assert "No file lists words of the training texts" in card
+    assert PRIVACY_NOTE in card
     assert "- **lists and patterns**: none\n" in card
     assert "| span precision | span recall | span f1 |" in card
     assert "your own lists" not in card
@@ -271,7 +272,9 @@ def test_a_label_that_is_new_to_a_base_model_is_refused(folder: Path) -> None:
 def test_lists_of_a_base_model_are_settled(folder: Path, dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(OptionError) as caught:
         some_learner(
-            dataset, base=TrainedModel.load(folder), lexicon_features=LexiconFeatures([tmp_path / "names.txt"])
+            dataset,
+            base=TrainedModel.load(folder),
+            lexicon_features=LexiconFeatures([tmp_path / "names.txt"]),
         )
     assert str(caught.value) == (
         "--lexicon and --patterns were settled when the model was first trained. Leave them off, "
@@ -286,7 +289,10 @@ def test_another_list_is_another_run(dataset: Dataset, tmp_path: Path) -> None:
     signature = learner.tokenizer.signature()
     assert signature != some_learner(dataset).tokenizer.signature()
     path.write_text("Ames\nBond\n")
-    assert some_learner(dataset, lexicon_features=LexiconFeatures([path])).tokenizer.signature() != signature
+    assert (
+        some_learner(dataset, lexicon_features=LexiconFeatures([path])).tokenizer.signature()
+        != signature
+    )
 
 
 def test_a_list_helps_with_names_that_training_lacks(tmp_path: Path) -> None:

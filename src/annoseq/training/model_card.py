@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from annoseq.models.tagger import Tagger
+from annoseq.inference.predictor import build_predictor
+from annoseq.tokenization.hash_features import PRIVACY_NOTE
 from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 from annoseq.training.calibration_runner import CalibrationRunner
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from annoseq.data.examples import Example
     from annoseq.devices import ComputeDevice
-    from annoseq.evaluation.recall_thresholds import CalibrationStatistics
+    from annoseq.evaluation.calibration_statistics import CalibrationStatistics
     from annoseq.models.serialization import ModelConfig, TrainedModel
     from annoseq.tokenization.dataset import Dataset
     from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
@@ -38,11 +39,11 @@ def write_card(
     tokenizer: Seq2SeqTokenizer | TaggerTokenizer,
     dataset: Dataset,
     validated: Epoch | None,
-    evidence: CalibrationStatistics | None = None,
+    statistics: CalibrationStatistics | None = None,
 ) -> str:
     """Write the card as Markdown; `validated` is the epoch whose weights the model has.
 
-    `evidence` is what is known of a tagger's scores, if there were spans enough to know it.
+    `statistics` are the calibration statistics of a tagger, if there were enough spans.
     """
     facts = {
         "task": config.task,
@@ -50,7 +51,7 @@ def write_card(
         "training rows": f"{len(dataset.train):,}",
         "validation rows": f"{len(dataset.valid):,}",
         "labels": ", ".join(tokenizer.labels) or "none",
-        **_reading(tokenizer, dataset, config.vectors),
+        **_describe_input(tokenizer, dataset, config.vectors),
         "rows left out": str(len(dataset.skipped)),
         "data fingerprint": config.fingerprint,
         "seed": str(config.training.seed),
@@ -63,7 +64,7 @@ def write_card(
         "",
         *(f"- **{name}**: {value}" for name, value in facts.items()),
         "",
-        _privacy(tokenizer),
+        _describe_privacy(tokenizer),
     ]
     if validated is not None:
         names = [name.replace("_", " ") for name in validated.scores]
@@ -71,37 +72,39 @@ def write_card(
             "",
             f"## Validation after epoch {validated.epoch}",
             "",
-            _measured(tokenizer),
+            _describe_validation(tokenizer),
             "",
             f"| {' | '.join(names)} |",
             "|---" * len(names) + "|",
             "| " + " | ".join(f"{score:.4f}" for score in validated.scores.values()) + " |",
         ]
     if isinstance(tokenizer, TaggerTokenizer):
-        lines += ["", "## Scores of spans", "", _trust(evidence)]
+        lines += ["", "## Scores of spans", "", _describe_scores(statistics)]
     return "\n".join(lines) + "\n"
 
 
-def _trust(evidence: CalibrationStatistics | None) -> str:
-    if evidence is None:
+def _describe_scores(statistics: CalibrationStatistics | None) -> str:
+    if statistics is None:
         return (
             "Scores are the network's own: the rows kept from training have too few spans to tell "
             "what they mean. For the same reason `--target-recall` is not there."
         )
-    method = evidence.calibration.method
-    error = f"{evidence.error_before:.4f}"
+    method = statistics.calibration.method
+    error = f"{statistics.error_before:.4f}"
     if method != "none":
-        error += f" before it and {evidence.error_after:.4f} after it, each half of the documents "
+        error += (
+            f" before it and {statistics.error_after:.4f} after it, each half of the documents "
+        )
         error += "calibrated on the other"
     return (
-        f"Scores are probabilities ({_CALIBRATED[method]}), judged by the {evidence.gold:,} spans "
-        f"of {evidence.documents:,} documents kept from training, by which only the epoch was "
-        f"chosen. Their expected calibration error is {error}. With `--target-recall` at most "
-        f"{evidence.reachable:.3f} of the spans can be found."
+        f"Scores are probabilities ({_CALIBRATED[method]}), judged by the "
+        f"{statistics.candidates.gold:,} spans of {statistics.documents:,} documents kept "
+        f"from training, by which only the epoch was chosen. Their expected calibration error is {error}. With `--target-recall` at most "
+        f"{statistics.candidates.reachable:.3f} of the spans can be found."
     )
 
 
-def _reading(
+def _describe_input(
     tokenizer: Seq2SeqTokenizer | TaggerTokenizer, dataset: Dataset, vectors: VectorsRecord | None
 ) -> dict[str, str]:
     if isinstance(tokenizer, TaggerTokenizer):
@@ -110,15 +113,17 @@ def _reading(
         return {
             "levels of nested spans": str(tokenizer.levels),
             "lists and patterns": ", ".join(lexicon_features) or "none",
-            "word vectors": _described(vectors),
+            "word vectors": _describe_vectors(vectors),
         }
     return {
-        "vocabularies": f"{len(tokenizer.source):,} source and {len(tokenizer.target):,} target tokens",
-        "spans within a token": f"{dataset.encoded_train.misaligned} in training, widened to whole tokens",
+        "vocabularies": f"{len(tokenizer.source):,} source and {len(tokenizer.target):,} target "
+        "tokens",
+        "spans within a token": f"{dataset.encoded_train.misaligned} in training, widened to whole "
+        "tokens",
     }
 
 
-def _described(vectors: VectorsRecord | None) -> str:
+def _describe_vectors(vectors: VectorsRecord | None) -> str:
     if vectors is None:
         return "none"
     return (
@@ -127,7 +132,7 @@ def _described(vectors: VectorsRecord | None) -> str:
     )
 
 
-def _privacy(tokenizer: Seq2SeqTokenizer | TaggerTokenizer) -> str:
+def _describe_privacy(tokenizer: Seq2SeqTokenizer | TaggerTokenizer) -> str:
     if isinstance(tokenizer, TaggerTokenizer):
         lists = (
             "The user's own lists are in `tagging.json` as they were given. "
@@ -135,9 +140,8 @@ def _privacy(tokenizer: Seq2SeqTokenizer | TaggerTokenizer) -> str:
             else ""
         )
         return (
-            "No file lists words of the training texts: the tagger reads hashed features. "
-            f"{lists}Weights can still tell whether a text was learned from: share the folder "
-            "with care."
+            f"{PRIVACY_NOTE} {lists}Weights can also reveal whether a text was in the training "
+            "data: share the folder with care."
         )
     return (
         "The vocabularies (`source.json`, `target.json`) list words of the training texts: treat "
@@ -145,7 +149,7 @@ def _privacy(tokenizer: Seq2SeqTokenizer | TaggerTokenizer) -> str:
     )
 
 
-def _measured(tokenizer: Seq2SeqTokenizer | TaggerTokenizer) -> str:
+def _describe_validation(tokenizer: Seq2SeqTokenizer | TaggerTokenizer) -> str:
     if isinstance(tokenizer, TaggerTokenizer):
         return "Measured on the rows kept from training: a span counts with its offsets and label."
     return (
@@ -163,22 +167,19 @@ def save_model(
     *,
     overwrite: bool,
 ) -> None:
-    """Judge the scores of a tagger on the validation rows, and write the model folder.
+    """Calibrate a model on the validation rows, and write its folder with a model card.
 
     Raises:
         OutputError: the folder exists already, or cannot be written.
     """
-    evidence = calibrate(model, dataset.valid, compute)
-    card = write_card(model.config, model.tokenizer, dataset, validated, evidence)
-    if evidence is not None:
-        model = replace(model, calibration=evidence.model_dump_json())
+    model = replace(model, calibration=calibrate(model, dataset.valid, compute))
+    card = write_card(model.config, model.tokenizer, dataset, validated, model.calibration)
     model.save(folder, card=card, overwrite=overwrite)
 
 
 def calibrate(
-    model: TrainedModel, pairs: Sequence[Example], compute: ComputeDevice
+    model: TrainedModel, examples: Sequence[Example], compute: ComputeDevice
 ) -> CalibrationStatistics | None:
-    """Compare the scores of a tagger with the spans of rows kept from training, if they suffice."""
-    if not isinstance(model.network, Tagger) or not isinstance(model.tokenizer, TaggerTokenizer):
-        return None
-    return CalibrationRunner(model.network, model.tokenizer, compute).judge(pairs)
+    """Return calibration statistics of held-out rows; None if the rows or the model have none."""
+    predictor = build_predictor(model.network, model.tokenizer, compute)
+    return CalibrationRunner(predictor).run(examples)
