@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from annoseq.data.pairs import Pairs
     from annoseq.tokenization.dataset import Dataset
 
+pytestmark = pytest.mark.e2e
+
 
 def work(seconds: float) -> None:
     began = time.process_time()

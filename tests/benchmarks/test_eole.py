@@ -21,6 +21,8 @@ from benchmarks.eole import main, parse_arguments
 from benchmarks.eole_rows import choose_lines, judge, spell, tags_of, unspell
 from benchmarks.eole_sides import FIGURES, OURS, eole_config
 
+pytestmark = pytest.mark.e2e
+
 PYTHON = Path(sys.executable)
 ODD = [
     ("Dr. Ames, 31yo", "Dr. {{NAME}}Ames{{/NAME}}, {{AGE}}31{{/AGE}}yo"),

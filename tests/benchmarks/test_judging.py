@@ -8,6 +8,8 @@ import pytest
 
 from benchmarks.judging import bleu, word_accuracy, words_of
 
+pytestmark = pytest.mark.e2e
+
 
 def test_accuracy_counts_words_at_their_places() -> None:
     assert words_of("Dr {{NAME}}Ana{{/NAME}}, 31") == [

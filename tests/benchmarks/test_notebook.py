@@ -16,6 +16,8 @@ from benchmarks.notebook import main
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.e2e
+
 CPU = torch.device("cpu")
 
 

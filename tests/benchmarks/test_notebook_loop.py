@@ -14,6 +14,8 @@ from annoseq.tokenization.vocabulary import PAD
 from benchmarks import notebook_loop as notebook
 from benchmarks.notebook_loop import NotebookModel, predict, train_step
 
+pytestmark = pytest.mark.e2e
+
 
 @pytest.fixture
 def model() -> NotebookModel:

@@ -12,6 +12,8 @@ from benchmarks.streaming import Run, main, peak_memory, results
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.e2e
+
 
 def test_a_short_run_writes_its_report(tmp_path: Path) -> None:
     out = tmp_path / "report.md"

@@ -16,6 +16,8 @@ from benchmarks.tagger_runs import Outcome, Quality
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.e2e
+
 PAIRS = Pairs(
     [
         Pair("Dr. Ames", "Dr. {{NAME}}Ames{{/NAME}}", 1),
@@ -84,7 +86,10 @@ def test_without_the_first_run_there_is_no_report(
 
 def test_lists_have_an_entry_in_each_line(tmp_path: Path) -> None:
     lexicon_features = write_lists(tmp_path)
-    lists = {path.stem: path.read_text(encoding="utf-8").splitlines() for path in lexicon_features.lexicons}
+    lists = {
+        path.stem: path.read_text(encoding="utf-8").splitlines()
+        for path in lexicon_features.lexicons
+    }
     assert "Madrid" in lists["spanish_cities"]
     assert "García" in lists["surnames"]
     assert all(entries == sorted(set(entries)) and len(entries) > 15 for entries in lists.values())

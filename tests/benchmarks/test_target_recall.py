@@ -9,11 +9,13 @@ import pytest
 
 from annoseq.data.pairs import Pairs, write_pairs
 from benchmarks import target_recall
+from tests.calibrated import calibrated_model, pairs
 from tests.fidelity import random_annotator
-from tests.trusted import pairs, trusted
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def common(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_model_that_knows_its_recall_is_measured_on_all_rows(
     common: list[str], tmp_path: Path
 ) -> None:
-    trusted().save(tmp_path / "model", card="")
+    calibrated_model().save(tmp_path / "model", card="")
     assert target_recall.main([*common, "--model", str(tmp_path / "model")]) == 0
     report = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert "- model: trained before, with its calibration\n" in report

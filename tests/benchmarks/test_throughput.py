@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from annoseq.tokenization.dataset import Dataset
 
+pytestmark = pytest.mark.e2e
+
 CPU = torch.device("cpu")
 COMPUTE = ComputeDevice.select(DeviceConfig(device="cpu"))
 

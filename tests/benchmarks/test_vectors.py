@@ -15,6 +15,8 @@ from benchmarks.vectors import Run, main, make_words, results, write_vectors
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.e2e
+
 SMALL = ["--words", "200", "--buckets", "100", "--width", "8", "--vocabulary", "50"]
 
 

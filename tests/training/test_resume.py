@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from annoseq.cli import main
 from annoseq.config import BatchConfig, DataConfig, TrainingConfig
-from annoseq.data.pairs import write_pairs
 from annoseq.errors import OptionError, OutputError, TrainingError
-from annoseq.sample import sample_pairs
 from annoseq.tokenization.dataset import Dataset
 from annoseq.training.learner import Learner
 from tests.tiny import TINY, TINY_ATTENTION, same_weights, tiny_learner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from annoseq.data.pairs import Pairs
 
@@ -274,33 +268,3 @@ def test_a_checkpoint_that_cannot_be_written_fails_before_training(
         learner.fit_one_cycle(1, checkpoint=path, report=silent)
     assert str(caught.value).startswith(f"{path} cannot be written: No such file or directory.")
     assert learner.epochs == 0
-
-
-def test_a_killed_command_is_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_pairs(sample_pairs(80, seed=1), tmp_path / "pairs.csv", overwrite=False)
-
-    def command(out: str, *more: str) -> list[str]:
-        options = ["--epochs", "40", "--batch-size", "16", "--device", "cpu"]
-        network = ["--gru.embedding", "16", "--gru.hidden", "16"]
-        return ["train", "pairs.csv", "--out", out, *options, *network, *more]
-
-    program = str(Path(sys.executable).with_name("annoseq"))
-    with subprocess.Popen(
-        [program, *command("killed")], cwd=tmp_path, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        while not process.stdout.readline().startswith("    3 "):
-            assert process.poll() is None
-        process.send_signal(signal.SIGKILL)
-    assert process.returncode == -signal.SIGKILL
-    assert (tmp_path / "killed.training").exists()
-    assert not (tmp_path / "killed").exists()
-
-    monkeypatch.chdir(tmp_path)
-    for arguments in (command("killed", "--resume"), command("whole")):
-        monkeypatch.setattr(sys, "argv", ["annoseq", *arguments])
-        main()
-    weights = [tmp_path / out / "weights.safetensors" for out in ("killed", "whole")]
-    assert weights[0].read_bytes() == weights[1].read_bytes()
-    assert not (tmp_path / "killed.training").exists()
-    assert not (tmp_path / "whole.training").exists()
