@@ -143,10 +143,14 @@ def test_a_suffix_that_tells_nothing(table: Path, found: Path, tmp_path: Path) -
 def test_thresholds_for_a_wanted_recall(table: Path, found: Path, tmp_path: Path) -> None:
     path = tmp_path / "scores.json"
     result = run("score", table, found, "--target-recall", "0.5", "--json", path)
-    written = json.loads(path.read_text())["thresholds"]
-    assert (written["target_recall"], written["overall"]) == (0.5, 0.9)
-    assert written["measured"]["precision"] == 1
-    assert "for a recall of 0.5, keep spans scored at least 0.9000" in result.out
+    written = json.loads(path.read_text())["target_recall"]
+    assert (written["wanted"], written["out_of_reach"]) == (0.5, False)
+    assert 0.89 < written["score"] <= 0.9
+    assert written["expected"]["precision"] == 1
+    lines = result.out.splitlines()[-2:]
+    assert lines[0].startswith("for a recall of 0.5, keep spans with a score of at least 0.89")
+    assert lines[1].startswith("  recall ")
+    assert lines[1].endswith(", precision 1.0000 on these rows")
     assert "Give a share between 0 and 1" in refusal(
         run("score", table, found, "--target-recall", "1.5")
     )

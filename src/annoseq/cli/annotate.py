@@ -21,7 +21,7 @@ from annoseq.cli.options import (
     TextsPath,
 )
 from annoseq.cli.output import is_terminal, print_note
-from annoseq.cli.scoring_options import TargetRecall, choose_recall_target
+from annoseq.cli.target_recall import TargetRecall, choose_recall_target
 from annoseq.config import SOURCE_COLUMN, BatchConfig, DeviceConfig, SearchConfig
 from annoseq.data.text_inputs import count_texts, is_text_input, read_texts
 from annoseq.errors import OptionError

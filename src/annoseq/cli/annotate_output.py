@@ -81,7 +81,7 @@ class AnnotationOutput:
         """Choose the format, and check all that can be checked before a model is loaded.
 
         Raises:
-            OptionError: options contradict each other, or a format cannot represent the annotations.
+            OptionError: options contradict each other, or the format lacks what is written.
             OutputError: the output cannot be written.
         """
         if options.out is None and options.resume:

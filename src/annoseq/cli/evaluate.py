@@ -15,7 +15,6 @@ from annoseq.cli.options import (
     Device,
     ModelPath,
     ModelVectorsPath,
-    Overwrite,
     PairsPath,
     SkipBad,
     TableFormatOption,
@@ -23,20 +22,13 @@ from annoseq.cli.options import (
 )
 from annoseq.cli.output import print_note, print_result
 from annoseq.cli.scoring_options import (
-    JsonPath,
-    Pictures,
-    Redact,
-    ReportPath,
+    ScoreOutputOptions,
     Seen,
-    TargetRecall,
     TextScores,
-    check_outputs,
-    choose_recall_target,
     print_scores,
-    read_images,
-    read_sources,
-    recall_lines,
+    read_seen_texts,
 )
+from annoseq.cli.target_recall import TargetRecall, choose_recall_target, recall_lines
 from annoseq.config import BatchConfig, ColumnsConfig, DeviceConfig
 from annoseq.data.examples import parse_pairs
 from annoseq.data.pairs import fingerprint_pairs
@@ -46,12 +38,7 @@ from annoseq.errors import ModelError, OptionError
 from annoseq.evaluation.counts import SpanComparison, group_by_document
 from annoseq.evaluation.error_analysis import FIDELITY_ERRORS
 from annoseq.evaluation.references import SeenTexts
-from annoseq.evaluation.score_file import (
-    RecallScores,
-    make_score_file,
-    recall_target_scores,
-    write_score_file,
-)
+from annoseq.evaluation.score_file import RecallScores, make_score_file, recall_target_scores
 from annoseq.evaluation.scorer import Scorer
 from annoseq.evaluation.text_scores import TEXT_SCORES, TextScorer
 from annoseq.evaluation.token_accuracy import Accuracy
@@ -61,7 +48,7 @@ from annoseq.inference.predictions import Prediction, Predictions
 from annoseq.models.gru_attention import GruWithAttention
 from annoseq.models.serialization import CARD_FILE
 from annoseq.progress import progress_bar
-from annoseq.reporting.report import ReportData, write_report
+from annoseq.reporting.report import ReportData
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 
 if TYPE_CHECKING:
@@ -78,8 +65,39 @@ if TYPE_CHECKING:
 
 PartName = Literal["auto", "all", "valid", "train"]
 _ID_SCORES = ("padded_accuracy", "token_accuracy")
-"""Accuracies over ids, which only models that write have."""
+"""Accuracies over ids, which only sequence-to-sequence models have."""
 _MAIN_SCORES = ("exact_match", "span_precision", "span_recall", "span_f1")
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowOptions:
+    """Options of the rows that are scored."""
+
+    part: Annotated[
+        PartName,
+        Parameter(
+            help="Rows to score. auto: all, but of the table that the model was trained on only "
+            "the rows kept for validation."
+        ),
+    ] = "auto"
+    seen: Seen = None
+    skip_bad: SkipBad = False
+    input_format: TableFormatOption = None
+    columns: Columns = ColumnsConfig()
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictionOptions:
+    """Options of the predictions that are shown or written."""
+
+    out: Annotated[
+        Path | None, Parameter(help="Table of predictions to write (.csv, .tsv, .jsonl, .parquet).")
+    ] = None
+    show: Annotated[
+        int, Parameter(help="Predictions to show beside their targets.", validator=at_least(0))
+    ] = 0
 
 
 def evaluate(
@@ -87,51 +105,30 @@ def evaluate(
     pairs: PairsPath,
     /,
     *,
-    json_path: JsonPath = None,
-    report: ReportPath = None,
-    redact: Redact = False,
-    pictures: Pictures = None,
-    out: Annotated[
-        Path | None, Parameter(help="Table of predictions to write (.csv, .tsv, .jsonl, .parquet).")
-    ] = None,
-    show: Annotated[
-        int, Parameter(help="Predictions to show beside their targets.", validator=at_least(0))
-    ] = 0,
-    part: Annotated[
-        PartName,
-        Parameter(
-            help="Rows to score. auto: all, but of the table that the model was trained on only "
-            "the rows kept for validation."
-        ),
-    ] = "auto",
-    seen: Seen = None,
+    output: ScoreOutputOptions = ScoreOutputOptions(),
+    prediction_options: PredictionOptions = PredictionOptions(),
+    row_options: RowOptions = RowOptions(),
     text_scores: TextScores = False,
     target_recall: TargetRecall = None,
-    skip_bad: SkipBad = False,
-    overwrite: Overwrite = False,
-    input_format: TableFormatOption = None,
-    columns: Columns = ColumnsConfig(),
     batching: Batching = BatchConfig(),
     vectors: ModelVectorsPath = None,
     device: Device = DeviceConfig(),
 ) -> None:
     """Let a model write for every row, and annotate it, and compare with the targets."""
-    check_outputs(json_path, report, out, overwrite=overwrite)
-    if out:
-        table_format(out)  # known, or an error
+    images = output.check(prediction_options.out)
+    if prediction_options.out:
+        table_format(prediction_options.out)  # known, or an error
     text = TextScorer() if text_scores else None
-    images = read_images(pictures)
     annotator = Annotator.load(model, device=device, vectors=vectors)
-    card = _read_card(model) if report else ""
+    card = _read_card(model) if output.report else ""
     target = choose_recall_target(annotator, target_recall)
-    table = read_table(pairs, columns, input_format=input_format)
-    rows = _select_rows(table, annotator.model.config, part=part, skip_bad=skip_bad)
+    rows = _select_rows(pairs, annotator.model.config, row_options)
     batching = annotator.resolve_batching(batching)
     annotations = _annotate(annotator, rows.examples, batching, target_recall)
     predictions = _generate(annotator, rows.examples, annotations, batching)
-    if show:
-        predictions.show(show)
-    compared = _compare(rows.examples, annotations, predictions, rows.seen_texts(seen, columns))
+    if prediction_options.show:
+        predictions.show(prediction_options.show)
+    compared = _compare(rows.examples, annotations, predictions, rows.seen_texts(row_options))
     scorer = Scorer(
         labels=annotator.predictor.labels, text=text, has_spans=not annotator.is_translator
     )
@@ -142,23 +139,20 @@ def evaluate(
         target_scores = _measure_target(target, annotator, scores)
         scores = scores.model_copy(update={"target_recall": target_scores})
         target_lines += recall_lines(target_scores, is_in_sample=rows.part == "valid")
-    if json_path:
-        write_score_file(scores, json_path, overwrite=overwrite)
-    if report:
-        data = ReportData(
-            title=f"{model} on {pairs}",
-            card=card,
-            history=annotator.model.history,
-            images=images,
-            attention=_attention(annotator),
-        )
-        write_report(scores, compared, report, data=data, redact=redact, overwrite=overwrite)
-    if out:
-        predictions.write(out, overwrite=overwrite)
+    data = ReportData(
+        title=f"{model} on {pairs}",
+        card=card,
+        history=annotator.model.history,
+        images=images,
+        attention=_attention(annotator),
+    )
+    output.write(scores, compared, data)
+    if prediction_options.out:
+        predictions.write(prediction_options.out, overwrite=output.overwrite)
     for name in _ID_SCORES:
         if (value := getattr(scores, name)) is not None:
             print_result(f"{name:20} {value:.4f}")
-    print_scores(scorer, *target_lines)  # last: what reads it may end before it is read
+    print_scores(scorer, *target_lines)  # last: a reader of the output may end before it is read
 
 
 def _read_card(model: Path) -> str:
@@ -295,10 +289,10 @@ class _SelectedRows:
     examples: Sequence[Example]
     others: Sequence[Example] = ()
 
-    def seen_texts(self, seen: Path | None, columns: ColumnsConfig) -> SeenTexts | None:
+    def seen_texts(self, options: RowOptions) -> SeenTexts | None:
         """Return the texts that were trained on, from a table of them or from the other part."""
-        if seen:
-            return SeenTexts(read_sources(seen, columns))
+        if options.seen:
+            return read_seen_texts(options.seen, options.columns)
         if self.part == "valid":
             return SeenTexts(example.source for example in self.others)
         return None
@@ -312,16 +306,16 @@ def _parse(table: Pairs, *, task: Task, skip_bad: bool) -> Sequence[Example]:
     return parsed.examples
 
 
-def _select_rows(
-    table: Pairs, config: ModelConfig, *, part: PartName, skip_bad: bool
-) -> _SelectedRows:
-    """Select the rows to score, and note it where they are not all.
+def _select_rows(pairs: Path, config: ModelConfig, options: RowOptions) -> _SelectedRows:
+    """Read a table and select the rows to score; print a note if they are not all.
 
     Raises:
         OptionError: the table does not have that part.
         PairsError: rows cannot be used.
     """
-    examples = _parse(table, task=config.task, skip_bad=skip_bad)
+    part = options.part
+    table = read_table(pairs, options.columns, input_format=options.input_format)
+    examples = _parse(table, task=config.task, skip_bad=options.skip_bad)
     is_training_table = table.fingerprint() == config.fingerprint
     if part == "all" or (part == "auto" and not is_training_table):
         return _SelectedRows("all", examples)

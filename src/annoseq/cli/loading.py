@@ -106,8 +106,8 @@ def check_vocabulary_options(data: DataConfig, networks: Iterable[NetworkConfig]
     if names and all(network.model == "tagger" for network in networks):
         option = "--" + names[0].replace("_", "-")
         raise OptionError(
-            f"{option} is for models that write; this one is a tagger and has no vocabulary. "
-            f"Leave {option} off, or name another model with --model."
+            f"{option} is for sequence-to-sequence models; this one is a tagger and has no "
+            f"vocabulary. Leave {option} off, or name another model with --model."
         )
 
 

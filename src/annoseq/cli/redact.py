@@ -25,7 +25,7 @@ from annoseq.cli.options import (
     at_least,
 )
 from annoseq.cli.output import is_terminal, print_result
-from annoseq.cli.scoring_options import TargetRecall, choose_recall_target
+from annoseq.cli.target_recall import TargetRecall, choose_recall_target
 from annoseq.config import DOCUMENT_COLUMN, SOURCE_COLUMN, BatchConfig, DeviceConfig
 from annoseq.data.streams import is_standard_input
 from annoseq.data.text_inputs import count_texts, is_text_input
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import TextIO
 
+    from annoseq.deid.custom_patterns import CustomPattern
     from annoseq.deid.pipeline import AnnotateFunction
     from annoseq.inference.annotation import Annotation
 
@@ -101,8 +102,8 @@ class RedactionOptions:
         bool, Parameter(help="Find everywhere in a document what was found once.")
     ] = True
 
-    def load_redactor(self) -> Redactor:
-        """Read the table of PHI types and the key, and load the data of the locale.
+    def load(self) -> tuple[Redactor, list[CustomPattern]]:
+        """Read the table of PHI types, the key and the patterns, and load the locale.
 
         Raises:
             OptionError: a file cannot be read or is invalid, or the locale is unknown.
@@ -112,9 +113,19 @@ class RedactionOptions:
         surrogates = None
         if self.style == "surrogate":
             surrogates = SurrogateGenerator(LocaleFaker(self.locale), rng)
-        return Redactor(
+        patterns = load_patterns(self.patterns) if self.patterns else []
+        table.check_labels(pattern.label for pattern in patterns)
+        redactor = Redactor(
             table, self.style, surrogates, min_score=self.min_score, propagates=self.propagate
         )
+        return redactor, patterns
+
+    def check_target(self, target_recall: float | None) -> None:
+        """Raise `OptionError` if spans of low scores are both sought and left alone."""
+        if target_recall is not None and self.min_score:
+            raise OptionError(
+                "--min-score leaves alone what --target-recall asks to find. Leave one of them off."
+            )
 
     def settings(self) -> dict[str, Any]:
         """Return what the run's `config.json` says of the replacements."""
@@ -193,18 +204,13 @@ def redact(
 ) -> None:
     """Replace what a model finds in texts, and write them de-identified."""
     layout = source.layout(texts)
-    if target_recall is not None and redaction.min_score:
-        raise OptionError(
-            "--min-score leaves alone what --target-recall asks to find. Leave one of them off."
-        )
+    redaction.check_target(target_recall)
     inputs = (model, texts, redaction.key, redaction.phi_types, redaction.patterns, gold, vectors)
     _check_apart(out, mapping, inputs)
     check_folder_writable(out, overwrite=overwrite)
     if mapping:
         check_writable(mapping, overwrite=overwrite)
-    redactor = redaction.load_redactor()
-    patterns = load_patterns(redaction.patterns) if redaction.patterns else []
-    redactor.table.check_labels(pattern.label for pattern in patterns)
+    redactor, patterns = redaction.load()
     annotator = _load_annotator(model, redactor.table, device=device, vectors=vectors)
     choose_recall_target(annotator, target_recall)
     pipeline = RedactionPipeline(
@@ -214,17 +220,17 @@ def redact(
         GoldIdentifiers.load(gold) if gold else None,
         RedactionReport(leaks=LeakCounts() if gold else None),
     )
-    settings = {
-        "annoseq": __version__,
-        "model": annotator.model.config.files[WEIGHTS_FILE][:12],
-        "target_recall": target_recall,
-        **redaction.settings(),
-    }
     with (
         _owner_only_file(mapping, overwrite=overwrite) as pairs,
         atomic_folder(out, overwrite=overwrite) as new,
     ):
         report = _write(pipeline, texts, source, new, layout=layout, mapping=pairs)
+        settings = {
+            "annoseq": __version__,
+            "model": annotator.model.config.files[WEIGHTS_FILE][:12],
+            "target_recall": target_recall,
+            **redaction.settings(),
+        }
         write_json(new / CONFIG_FILE, settings)
     print_report(report, Console(width=None if is_terminal() else 120))
     print_result(f"wrote {out}")

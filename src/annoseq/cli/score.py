@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from itertools import repeat
 from pathlib import Path
@@ -14,18 +15,13 @@ from annoseq.cli.loading import stream_table
 from annoseq.cli.options import Columns, Overwrite, TableFormatOption
 from annoseq.cli.output import print_result
 from annoseq.cli.scoring_options import (
-    JsonPath,
-    Pictures,
-    Redact,
-    ReportPath,
-    ScoreTargetRecall,
+    ScoreOutputOptions,
     Seen,
     TextScores,
-    check_outputs,
     print_scores,
-    read_images,
-    read_sources,
+    read_seen_texts,
 )
+from annoseq.cli.target_recall import ScoreTargetRecall, choose_threshold, threshold_lines
 from annoseq.config import ColumnsConfig
 from annoseq.data.streams import is_standard_input
 from annoseq.data.tables import read_rows
@@ -34,7 +30,6 @@ from annoseq.evaluation.counts import group_by_document
 from annoseq.evaluation.recall_thresholds import CandidateCounter
 from annoseq.evaluation.references import (
     GoldRow,
-    SeenTexts,
     pair_with_predictions,
     summarize_corpus,
 )
@@ -48,7 +43,7 @@ from annoseq.evaluation.scorer import Scorer
 from annoseq.evaluation.significance import ScoreDifferences, compare_scores, difference_lines
 from annoseq.evaluation.text_scores import TextScorer
 from annoseq.progress import progress_bar
-from annoseq.reporting.report import ReportData, write_report
+from annoseq.reporting.report import ReportData
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -56,12 +51,32 @@ if TYPE_CHECKING:
     from annoseq.data.pairs import Pair
     from annoseq.data.table_rows import TableFormat
     from annoseq.evaluation.counts import SpanComparison
-    from annoseq.evaluation.recall_thresholds import RecallTarget
-    from annoseq.evaluation.score_file import RecallTargetScores, ScoreFile
 
 
 _STRIDE = 100
 """Rows between two movements of the progress bar, which takes as long as a short row does."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableOptions:
+    """Options of the tables that are scored and compared with."""
+
+    id_column: Annotated[
+        str | None,
+        Parameter(
+            name="--id",
+            help="Column of the gold table with the ids that predictions have; without it they "
+            "have the rows' numbers, counted from 1.",
+        ),
+    ] = None
+    seen: Seen = None
+    input_format: TableFormatOption = None
+    predicted_format: Annotated[
+        TableFormatOption,
+        Parameter(name="--predicted-format", help="The same for the predictions."),
+    ] = None
+    columns: Columns = ColumnsConfig()
 
 
 def score(
@@ -75,44 +90,25 @@ def score(
     ],
     /,
     *,
-    json_path: JsonPath = None,
-    report: ReportPath = None,
-    redact: Redact = False,
-    pictures: Pictures = None,
-    id_column: Annotated[
-        str | None,
-        Parameter(
-            name="--id",
-            help="Column of the gold table with the ids that predictions have; without it they "
-            "have the rows' numbers, counted from 1.",
-        ),
-    ] = None,
-    seen: Seen = None,
+    output: ScoreOutputOptions = ScoreOutputOptions(),
+    tables: TableOptions = TableOptions(),
     text_scores: TextScores = False,
     target_recall: ScoreTargetRecall = None,
-    overwrite: Overwrite = False,
-    input_format: TableFormatOption = None,
-    predicted_format: Annotated[
-        TableFormatOption,
-        Parameter(name="--predicted-format", help="The same for the predictions."),
-    ] = None,
-    columns: Columns = ColumnsConfig(),
 ) -> None:
     """Score predicted spans, whoever made them, against the gold ones."""
-    check_outputs(json_path, report, overwrite=overwrite)
+    images = output.check()
     for path in (gold, predicted):
         if is_standard_input(path):
             raise OptionError("standard input cannot be read twice. Give a file.")
     text = TextScorer() if text_scores else None
-    images = read_images(pictures)
-    pairs = partial(stream_table, gold, columns, input_format=input_format)
+    pairs = partial(stream_table, gold, tables.columns, input_format=tables.input_format)
     corpus = summarize_corpus(pairs())
     rows = pair_with_predictions(
-        _with_ids(pairs(), _ids(gold, id_column, input_format)),
+        _with_ids(pairs(), _ids(gold, tables.id_column, tables.input_format)),
         predicted,
         name=str(gold),
-        format_=predicted_format,
-        is_unseen=_unseen_from(seen, columns),
+        format_=tables.predicted_format,
+        is_unseen=_unseen_from(tables.seen, tables.columns),
     )
     scorer, candidates = Scorer(labels=corpus.labels, text=text), CandidateCounter()
     report_rows: list[SpanComparison] = []  # a report needs all rows at once
@@ -121,57 +117,17 @@ def score(
             scorer.add(document)
             for row in document if target_recall else ():
                 candidates.add(row.gold, row.predicted, document=row.document)
-            if report:
+            if output.report:
                 report_rows += document
     scores = make_score_file(scorer, gold=corpus.fingerprint)
-    target = _choose_threshold(scores, candidates, target_recall)
-    scores = scores.model_copy(update={"target_recall": target and _target_scores(target)})
-    if json_path:
-        write_score_file(scores, json_path, overwrite=overwrite)
-    if report:
-        data = ReportData(title=f"{predicted} on {gold}", images=images)
-        write_report(scores, report_rows, report, data=data, redact=redact, overwrite=overwrite)
-    lines = threshold_lines(target) if target else ()
-    print_scores(scorer, *lines)  # last: what reads it may end before it is read
-
-
-def _choose_threshold(
-    scores: ScoreFile, candidates: CandidateCounter, target_recall: float | None
-) -> RecallTarget | None:
-    """Choose a threshold for given predictions, if a recall is asked for.
-
-    Raises:
-        OptionError: no predicted span has a score.
-    """
-    if target_recall is None:
-        return None
-    if "calibration_error" not in scores.scores:
-        raise OptionError(
-            "--target-recall needs predicted spans with scores, and none has one. Leave it off."
-        )
-    return candidates.counts().choose_threshold(target_recall)
-
-
-def _target_scores(target: RecallTarget) -> RecallTargetScores:
-    return recall_target_scores(target, score=target.threshold)
-
-
-def threshold_lines(target: RecallTarget) -> Iterator[str]:
-    """Render a threshold for given predictions, and its scores on the same rows."""
-    expected = target.expected
-    yield ""
-    yield (
-        f"for a recall of {target.target_recall:g}, keep spans with a score of at least "
-        f"{target.threshold:.4f}:"
-    )
-    yield f"  recall {expected.recall:.4f}, precision {expected.precision:.4f} on these rows"
-    if target.is_out_of_reach:
-        yield (
-            f"  out of reach: only {expected.recall:.4f} of the {expected.gold:,} gold spans were "
-            "predicted at all"
-        )
-    elif not target.has_margin:
-        yield "  no margin for chance: too few gold spans were predicted; other rows may differ"
+    lines: list[str] = []
+    if target := choose_threshold(scores, candidates, target_recall):
+        target_scores = recall_target_scores(target, score=target.threshold)
+        scores = scores.model_copy(update={"target_recall": target_scores})
+        lines += threshold_lines(target)
+    title = f"{predicted} on {gold}"
+    output.write(scores, report_rows, ReportData(title=title, images=images))
+    print_scores(scorer, *lines)  # last: a reader of the output may end before it is read
 
 
 def _ids(path: Path, column: str | None, format_: TableFormat | None) -> Iterator[str | None]:
@@ -189,7 +145,7 @@ def _with_ids(pairs: Iterable[Pair], ids: Iterable[str | None]) -> Iterator[Gold
 def _unseen_from(seen: Path | None, columns: ColumnsConfig) -> Callable[[str], bool] | None:
     if seen is None:
         return None
-    texts = SeenTexts(read_sources(seen, columns))
+    texts = read_seen_texts(seen, columns)
     return lambda text: text not in texts
 
 

@@ -187,6 +187,7 @@ def show_examples(
     word is split into sub-words, `|` stands between them, and in front where the first has no text.
     """
     from rich.console import Console
+    from rich.table import Table
 
     table = Table(show_lines=True)
     table.add_column("row", justify="right")
