@@ -40,7 +40,7 @@ def test_every_setting_has_a_default_and_one_sentence_of_help(section: type[Conf
         *(BatchConfig, TrainingConfig),
     ],
 )
-def test_what_a_model_folder_holds_survives_its_file(section: type[ConfigSection]) -> None:
+def test_settings_survive_serialization(section: type[ConfigSection]) -> None:
     assert section.model_validate_json(section().model_dump_json(), strict=True) == section()
 
 
@@ -51,7 +51,7 @@ def test_an_unknown_setting_is_refused(section: type[ConfigSection]) -> None:
 
 
 @pytest.mark.parametrize("section", SECTIONS)
-def test_a_setting_does_not_change(section: type[ConfigSection]) -> None:
+def test_settings_are_immutable(section: type[ConfigSection]) -> None:
     made = section()
     name = next(iter(section.model_fields))
     with pytest.raises(ValidationError, match="Instance is frozen"):
@@ -83,7 +83,7 @@ def test_a_setting_does_not_change(section: type[ConfigSection]) -> None:
         (TrainingConfig, "micro_batch_tokens", 1),
     ],
 )
-def test_a_value_at_the_edge_is_taken(
+def test_boundary_values_are_accepted(
     section: type[BaseModel], name: str, value: str | float
 ) -> None:
     assert section.model_validate({name: value}).model_dump()[name] == value
@@ -127,7 +127,7 @@ def test_a_value_at_the_edge_is_taken(
         (TrainingConfig, "micro_batch_tokens", 0),
     ],
 )
-def test_a_value_that_makes_no_sense_is_refused_by_name(
+def test_invalid_values_are_refused_by_name(
     section: type[BaseModel], name: str, value: str | float
 ) -> None:
     with pytest.raises(ValidationError) as caught:
@@ -156,7 +156,7 @@ def test_an_end_of_forcing_belongs_to_falling_forcing() -> None:
     ("model", "forcing", "loss"),
     [("gru", 0.0, "padded"), ("attention", 1.0, "token"), ("transformer", 1.0, "token")],
 )
-def test_what_is_left_open_is_settled_by_the_model(model: str, forcing: float, loss: str) -> None:
+def test_auto_is_resolved_by_the_model(model: str, forcing: float, loss: str) -> None:
     settled = TrainingConfig(epochs=7).resolve_auto(model=model, rows=9)
     assert (settled.teacher_forcing, settled.loss, settled.epochs) == (forcing, loss, 7)
     assert settled.resolve_auto(model="gru", rows=9) == settled.resolve_auto(
@@ -195,7 +195,7 @@ def test_the_settings_of_a_network_are_a_choice_of_it(
 
 
 @pytest.mark.parametrize(("task", "model"), [("annotate", "tagger"), ("translate", "attention")])
-def test_without_a_choice_it_is_what_suits_the_task(task: Task, model: str) -> None:
+def test_the_default_model_depends_on_the_task(task: Task, model: str) -> None:
     assert NetworkConfig.of(None) == NetworkConfig()
     assert NetworkConfig().model == "auto"
     assert NetworkConfig().resolve_auto(task=task).model == model
@@ -203,7 +203,7 @@ def test_without_a_choice_it_is_what_suits_the_task(task: Task, model: str) -> N
     assert (given.model, given.selected) == ("gru", GruConfig(hidden=4))
 
 
-def test_the_options_that_were_given_are_named() -> None:
+def test_explicit_options_are_named() -> None:
     assert NetworkConfig().explicit_options() == []
     given = NetworkConfig.model_validate({"model": "gru", "gru": {"layers": 1, "hidden": 4}})
     assert given.explicit_options() == ["model", "gru.hidden", "gru.layers"]

@@ -15,12 +15,12 @@ needs_cuda = pytest.mark.skipif(not HAS_CUDA, reason="needs a CUDA device")
 
 
 @needs_no_accelerator
-def test_without_an_accelerator_it_is_the_cpu() -> None:
+def test_without_an_accelerator_the_cpu_is_selected() -> None:
     assert ComputeDevice.select() == ComputeDevice(torch.device("cpu"), torch.float32)
 
 
 @needs_cuda
-def test_with_an_accelerator_it_is_taken() -> None:
+def test_an_accelerator_is_selected() -> None:
     chosen = ComputeDevice.select()
     assert chosen.device.type == "cuda"
     assert chosen.dtype == (torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32)
@@ -35,7 +35,7 @@ def test_the_cpu_computes_in_float32(precision: str) -> None:
 
 @needs_no_accelerator
 @pytest.mark.parametrize("device", ["cuda", "cuda:1", "mps"])
-def test_a_device_that_is_not_there_is_refused(device: str) -> None:
+def test_an_unavailable_device_is_refused(device: str) -> None:
     with pytest.raises(OptionError) as caught:
         ComputeDevice.select(DeviceConfig(device=device))
     assert str(caught.value) == (

@@ -1,4 +1,4 @@
-"""Not a character changes, with any weights and any text."""
+"""Constrained decoding never changes a character, whatever the weights and the text."""
 
 from __future__ import annotations
 

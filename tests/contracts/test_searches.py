@@ -1,4 +1,4 @@
-"""What holds for every search over every stepper."""
+"""Properties of every search over every stepper."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def run(
 
 @every_case
 @every_search
-def test_every_row_gets_as_many_outputs_as_were_asked_for(case: Case, config: SearchConfig) -> None:
+def test_every_row_has_the_requested_number_of_outputs(case: Case, config: SearchConfig) -> None:
     rows = [row for row in ROWS if row.source]  # there is but one way to copy nothing
     expected = config.n_best if config.search == "beam" else config.samples
     assert [len(some) for some in run(case, config, rows)] == [expected] * len(rows)
@@ -97,7 +97,7 @@ def test_neither_the_order_nor_the_size_of_a_batch_nor_padding_matter(
 
 
 @every_case
-def test_another_seed_draws_something_else(case: Case) -> None:
+def test_another_seed_gives_other_samples(case: Case) -> None:
     again, other = run(case, SAMPLE), run(case, SAMPLE.model_copy(update={"seed": 6}))
     assert run(case, SAMPLE) == again != other
     assert len({one.ids for one in again[0]}) > 1
@@ -105,7 +105,7 @@ def test_another_seed_draws_something_else(case: Case) -> None:
 
 @every_case
 @pytest.mark.parametrize("temperature", [1e-5, 1e-30, 1e-300])
-def test_without_temperature_a_draw_is_greedy(case: Case, temperature: float) -> None:
+def test_sampling_at_low_temperature_is_greedy(case: Case, temperature: float) -> None:
     cold = SearchConfig(search="sample", temperature=temperature)
     assert as_ids(run(case, cold)) == as_ids(run(case, GREEDY))
 
@@ -118,9 +118,7 @@ def test_without_temperature_a_draw_is_greedy(case: Case, temperature: float) ->
         SearchConfig(search="nucleus", p=1, samples=3, seed=5),
     ],
 )
-def test_processors_that_keep_everything_draw_what_plain_sampling_draws(
-    case: Case, config: SearchConfig
-) -> None:
+def test_processors_that_mask_nothing_sample_the_same(case: Case, config: SearchConfig) -> None:
     assert run(case, config) == run(case, SAMPLE)
 
 
@@ -128,12 +126,12 @@ def test_processors_that_keep_everything_draw_what_plain_sampling_draws(
 @pytest.mark.parametrize(
     "config", [SearchConfig(search="top-k", k=1), SearchConfig(search="nucleus", p=1e-9)]
 )
-def test_processors_that_keep_one_are_greedy(case: Case, config: SearchConfig) -> None:
+def test_processors_that_keep_one_token_are_greedy(case: Case, config: SearchConfig) -> None:
     assert as_ids(run(case, config)) == as_ids(run(case, GREEDY))
 
 
 @every_case
-def test_what_is_drawn_has_the_steppers_distribution(case: Case) -> None:
+def test_samples_have_the_steppers_distribution(case: Case) -> None:
     """By Hoeffding's inequality and a union bound it fails by chance once in a million times."""
     limit, count = 2, 12_000
     row, _ = case.batch(ROWS[:1])
@@ -178,7 +176,7 @@ def test_a_score_is_the_sum_of_the_steppers_log_probabilities(
 @pytest.mark.parametrize(
     "config", [GREEDY, SearchConfig(search="beam", beam_size=1), SearchConfig(search="sample")]
 )
-def test_rows_that_have_ended_leave_the_batch(case: Case, config: SearchConfig) -> None:
+def test_finished_rows_leave_the_batch(case: Case, config: SearchConfig) -> None:
     recording = Recording(case.stepper)
     found = run(Case(recording, case.limits), config)
     lengths = [len(one.log_probs) for (one,) in found]
@@ -206,7 +204,7 @@ def test_selecting_after_a_step_is_selecting_before_it(case: Case) -> None:
 
 @pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
 @torch.inference_mode()
-def test_some_columns_have_their_scores_up_to_a_number_for_the_row(network: object) -> None:
+def test_scores_of_columns_are_equal_up_to_a_constant_per_row(network: object) -> None:
     case = next(case for case in CASES.values() if case.stepper is network)
     batch, _ = case.batch(ROWS)
     state = case.stepper.start(batch)
@@ -227,7 +225,7 @@ def test_some_columns_have_their_scores_up_to_a_number_for_the_row(network: obje
     n_best=st.integers(1, 20),
     spread=st.sampled_from([0.5, 2.0, 6.0]),
 )
-def test_a_wide_beam_finds_what_looking_at_everything_finds(
+def test_a_wide_beam_equals_exhaustive_search(
     seed: int, alpha: float, n_best: int, spread: float
 ) -> None:
     table = Table(seed=seed, spread=spread)

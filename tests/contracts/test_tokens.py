@@ -1,4 +1,4 @@
-"""What holds of tokens of every kind: nothing is lost, and spans stay expressible."""
+"""Properties of every tokenization: it is lossless, and all spans can be expressed."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def _parts(span: Span) -> tuple[int, int, str]:
 @every_spelling
 @settings(max_examples=60, deadline=None)
 @given(ids=st.lists(st.integers(0, 10_000), max_size=30))
-def test_anything_that_is_written_is_text(kind: str, ids: list[int]) -> None:
+def test_any_ids_decode_to_text(kind: str, ids: list[int]) -> None:
     for task in PAIRS:
         tokenizer = TOKENIZERS[kind, task]
         output = tokenizer.decode([id_ % len(tokenizer.target) for id_ in ids])
@@ -140,7 +140,7 @@ class Even:
 @every_kind
 @settings(max_examples=25, deadline=None)
 @given(annotation=annotated_texts())
-def test_the_faithful_search_can_write_every_target(
+def test_constrained_decoding_can_produce_every_target(
     kind: str, annotation: tuple[str, list[Span]]
 ) -> None:
     pairs = pairs_of((annotation[0], render(*annotation)))
@@ -165,7 +165,7 @@ def _edits(row: TokenizedPair, tokenizer: Seq2SeqTokenizer) -> list[int]:
 
 
 @pytest.mark.parametrize("search", ["greedy", "sample"])
-def test_spans_in_pieces_are_whole_words(search: str) -> None:
+def test_subword_spans_are_whole_words(search: str) -> None:
     texts = [*hard_texts(150, seed=search), "x" * 500, "Ω" * 300, " Ames" * 40]
     found = annotate("in pieces", search, texts)
     for text, one in zip(texts, found, strict=True):
@@ -175,7 +175,7 @@ def test_spans_in_pieces_are_whole_words(search: str) -> None:
     assert sum(len(one.spans or ()) for one in found) > 50
 
 
-def test_the_model_in_pieces_reads_in_pieces() -> None:
+def test_subword_models_use_subwords() -> None:
     tokenizer = random_annotator("in pieces").model.tokenizer
     assert isinstance(tokenizer, Seq2SeqTokenizer)
     assert tokenizer.source.tokenize("Ames\n").tokens == ["\x1f", *"Ames", "\x1f\n"]

@@ -69,7 +69,7 @@ TRAP = {
 """The likeliest beginning is not that of the likeliest output."""
 
 
-def test_a_beam_sees_past_the_likeliest_beginning() -> None:
+def test_beam_search_finds_a_better_output_than_greedy_search() -> None:
     assert found(TRAP, beam_size=1) == [(A,)]
     assert found(TRAP, beam_size=2) == [(B,)]
     assert found(TRAP, beam_size=2, n_best=2) == [(B,), (A,)]
@@ -81,7 +81,7 @@ LENGTHS = {
 }
 
 
-def test_a_length_penalty_favours_the_longer() -> None:
+def test_a_length_penalty_favours_longer_outputs() -> None:
     # log 0.5 = -0.693 for one symbol, log 0.45 = -0.799 for two, divided by (7 / 6) ** alpha.
     assert found(LENGTHS, beam_size=2) == [()]
     assert found(LENGTHS, beam_size=2, alpha=0.9) == [()]
@@ -95,7 +95,7 @@ def test_the_length_penalty_is_that_of_wu_et_al() -> None:
     assert length_penalty(torch.tensor([1, 13]), 0.0).tolist() == [1, 1]
 
 
-def test_padding_is_an_ending_too() -> None:
+def test_padding_ends_an_output() -> None:
     assert found({(): {A: 1.0}, (A,): {PAD: 0.9, A: 0.1}}, beam_size=2) == [(A,)]
 
 
@@ -105,7 +105,7 @@ def test_outputs_at_their_limit_have_not_ended() -> None:
     assert one.log_probs == pytest.approx([log(0.5)] * 3)
 
 
-def test_the_search_stops_when_nothing_open_can_win() -> None:
+def test_the_search_stops_when_no_open_hypothesis_can_win() -> None:
     """Of two open outputs the better has 0.1, and the one that ended has 0.8."""
     told: Probabilities = {(): {END: 0.8, A: 0.1, B: 0.1}}
     sizes = {}
@@ -118,7 +118,7 @@ def test_the_search_stops_when_nothing_open_can_win() -> None:
     assert len(sizes[2]) == 9
 
 
-def test_rows_that_are_done_leave_the_batch() -> None:
+def test_finished_rows_leave_the_batch() -> None:
     recording = Recording(Told({}))
     some = beam_search(recording, batch_of(2, 0, 0), limits=torch.tensor([4] * 3), beam_size=2)
     assert recording.sizes == [3, 2, 2, 2]
@@ -130,7 +130,7 @@ def test_a_beam_wider_than_the_vocabulary() -> None:
     assert found(told, beam_size=50, n_best=2) == [(A,), (B,)]
 
 
-def test_the_impossible_is_not_followed() -> None:
+def test_impossible_symbols_are_not_extended() -> None:
     class Strict(Told):
         def scores(self, state: TableState, columns: Tensor | None = None) -> Tensor:
             scores = super().scores(state, columns)

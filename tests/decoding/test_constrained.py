@@ -118,14 +118,14 @@ def possible(
         ([WORD, BLANK, PIECE], [A, COPY, COPY], {COPY}),
     ],
 )
-def test_what_is_possible(source: list[int], edits: list[int], expected: set[int]) -> None:
+def test_allowed_edits(source: list[int], edits: list[int], expected: set[int]) -> None:
     assert possible(edits, source) == expected
 
 
 @pytest.mark.parametrize(
     "tables", [without_labels(), without_labels(depth=2), replace(EDITS, depth=0)]
 )
-def test_without_labels_or_depth_all_is_copied(tables: EditVocabulary) -> None:
+def test_without_labels_or_depth_all_tokens_are_copied(tables: EditVocabulary) -> None:
     source = [WORD, BLANK, UNKNOWN]
     for copied in range(3):
         assert possible([COPY] * copied, source, tables=tables) == {COPY}
@@ -162,7 +162,7 @@ def full_scores(written: Sequence[int], source: Sequence[int]) -> list[float]:
         ([WORD], [COPY], [WORD], {END: END}),
     ],
 )
-def test_scores_are_the_networks_renormalised_over_what_is_possible(
+def test_scores_are_renormalized_over_allowed_edits(
     source: list[int], edits: list[int], written: list[int], columns: dict[int, int]
 ) -> None:
     full = full_scores(written, source)
@@ -173,7 +173,7 @@ def test_scores_are_the_networks_renormalised_over_what_is_possible(
     )
 
 
-def test_some_edits_have_their_scores() -> None:
+def test_scores_of_columns_are_those_of_the_edits() -> None:
     constrained = ConstrainedStepper(NETWORK, EDITS)
     with torch.inference_mode():
         state = constrained.start(
@@ -203,7 +203,7 @@ def nesting(edits: Sequence[int]) -> tuple[int, set[int]]:
 
 @THOROUGH
 @given(source=_sources, tables=_edits, seed=st.integers(0, 10**6))
-def test_a_random_walk_meets_no_dead_end_and_keeps_the_rules(
+def test_a_random_walk_never_gets_stuck_and_keeps_the_constraints(
     source: list[int], tables: EditVocabulary, seed: int
 ) -> None:
     constrained = ConstrainedStepper(Table(SIZE, seed=seed), tables)
@@ -248,7 +248,7 @@ def test_the_limit_is_reached_and_not_passed(tables: EditVocabulary, length: int
     assert len(found.log_probs) == int(limits)
 
 
-def test_tables_are_those_of_the_codec(dataset: Dataset) -> None:
+def test_the_edit_vocabulary_is_built_from_the_tokenizer(dataset: Dataset) -> None:
     tokenizer = dataset.tokenizer
     length_stats = LengthStats(depth=3, self_nested=tokenizer.labels[:1])
     edits = EditVocabulary.of(
@@ -273,7 +273,7 @@ def test_tables_are_those_of_the_codec(dataset: Dataset) -> None:
         assert torch.equal(ours, theirs) if isinstance(ours, torch.Tensor) else ours == theirs
 
 
-def test_the_pieces_of_a_codec_are_told_apart() -> None:
+def test_continuing_subwords_are_recognized() -> None:
     config = DataConfig(tokens="bpe", min_frequency=2, bpe_vocab=512)
     tokenizer = Seq2SeqTokenizer.fit(parsed(LETTERS), task="annotate", config=config)
     edits = EditVocabulary.of(tokenizer)
@@ -301,5 +301,5 @@ LOGS = tuple(-(2.0**place) for place in range(12))
         ([A, B, COPY, CLOSE, COPY, CLOSE], [TokenSpan(0, 2, 0, -63.0), TokenSpan(0, 1, 1, -14.0)]),
     ],
 )
-def test_spans_are_read_off_edits(edits: list[int], expected: list[TokenSpan]) -> None:
+def test_spans_from_edits(edits: list[int], expected: list[TokenSpan]) -> None:
     assert spans_from_edits(tuple(edits), LOGS) == expected

@@ -25,13 +25,13 @@ NAMES = [f"row {place}" for place in range(len(ROWS))]
 TABLE = Table(9)
 
 
-def test_greedy() -> None:
+def test_greedy_search() -> None:
     expected = decode_hypotheses(TABLE, BATCH, limits=LIMITS, selector=select_most_likely)
     found = generate(TABLE, BATCH, SearchConfig(), limits=LIMITS, names=NAMES)
     assert found == [[one] for one in expected]
 
 
-def test_a_beams_settings_reach_it() -> None:
+def test_beam_search_uses_its_settings() -> None:
     config = SearchConfig(search="beam", beam_size=4, n_best=3, length_penalty=2)
     found = generate(TABLE, BATCH, config, limits=LIMITS, names=NAMES)
     assert found == beam_search(TABLE, BATCH, limits=LIMITS, beam_size=4, n_best=3, alpha=2)
@@ -59,7 +59,7 @@ def test_a_beams_settings_reach_it() -> None:
         ),
     ],
 )
-def test_a_draws_settings_reach_it(
+def test_sampling_uses_its_settings(
     config: SearchConfig, processors: list[Callable[[Tensor], Tensor]]
 ) -> None:
     sampler = TokenSampler(
@@ -70,7 +70,7 @@ def test_a_draws_settings_reach_it(
     assert [one.ids for (one,) in found] == [one.ids for one in expected]
 
 
-def test_samples_differ_and_the_first_ones_stay_the_same() -> None:
+def test_samples_differ_and_more_samples_keep_the_first() -> None:
     some, more = (
         generate(
             TABLE, BATCH, SearchConfig(search="sample", samples=count), limits=LIMITS, names=NAMES
@@ -82,7 +82,7 @@ def test_samples_differ_and_the_first_ones_stay_the_same() -> None:
     assert len({one.ids for one in more[0]}) > 2
 
 
-def test_rows_of_the_same_source_are_drawn_each_for_itself() -> None:
+def test_rows_of_the_same_source_are_sampled_independently() -> None:
     batch = collate([0] * 20, ROWS)
     limits = torch.full((20,), 6)
     config = SearchConfig(search="sample")

@@ -43,7 +43,7 @@ def test_a_temperature_is_a_power_of_probabilities(row: list[float], temperature
 
 
 @pytest.mark.parametrize("temperature", [1e-3, 1e-100, 1e-300])
-def test_any_low_temperature_leaves_the_best_alone(temperature: float) -> None:
+def test_a_very_low_temperature_keeps_only_the_best(temperature: float) -> None:
     found = apply_temperature(scores_of(0.2, 0.41, 0.39), temperature)
     assert found.softmax(-1)[0].tolist() == pytest.approx([0, 1, 0])
 
@@ -80,18 +80,18 @@ def test_the_nucleus_is_the_fewest_that_reach_p(row: list[float], p: float) -> N
 
 
 @pytest.mark.parametrize("p", [1e-12, 0.1, 0.5])
-def test_a_small_nucleus_is_the_best_alone(p: float) -> None:
+def test_a_small_nucleus_keeps_only_the_best(p: float) -> None:
     assert kept(apply_top_p(scores_of(0.2, 0.6, 0.2), p)) == [[False, True, False]]
 
 
-def test_a_nucleus_of_all_and_a_k_of_all_change_nothing() -> None:
+def test_full_top_p_and_full_top_k_change_nothing() -> None:
     scores = scores_of(0.5, 0, 0.3, 0.2)
     assert torch.equal(apply_top_p(scores, 1), scores)
     assert torch.equal(apply_top_k(scores, 4), scores)
     assert torch.equal(apply_top_k(scores, 400), scores)
 
 
-def test_what_is_masked_stays_masked() -> None:
+def test_masked_tokens_stay_masked() -> None:
     scores = scores_of(0.5, 0, 0.5, 0)
     for filtered in (
         apply_temperature(scores, 0.1),
@@ -101,7 +101,7 @@ def test_what_is_masked_stays_masked() -> None:
         assert kept(filtered) == [[True, False, True, False]]
 
 
-def test_rows_are_filtered_each_by_itself() -> None:
+def test_rows_are_processed_independently() -> None:
     scores = torch.cat([scores_of(0.7, 0.2, 0.1), scores_of(0.1, 0.2, 0.7)])
     assert kept(apply_top_k(scores, 1)) == [[True, False, False], [False, False, True]]
     assert kept(apply_top_p(scores, 0.8)) == [[True, True, False], [False, True, True]]
@@ -117,7 +117,7 @@ def test_processors_compose_and_renormalise() -> None:
 
 @NO_HURRY
 @given(row=_scores, shift=st.floats(-50, 50), k=st.integers(1, 9))
-def test_logits_do_as_well_as_log_probabilities(row: list[float], shift: float, k: int) -> None:
+def test_logits_and_log_probabilities_give_the_same(row: list[float], shift: float, k: int) -> None:
     assume(len(set(row)) == len(row))
     scores = torch.tensor([row], dtype=torch.double)
     for one, other in (

@@ -36,7 +36,7 @@ def by_hand(candidates: list[Span]) -> set[Span]:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(spans, max_size=12))
-def test_what_is_chosen_can_stand_together(candidates: list[Span]) -> None:
+def test_selected_spans_do_not_cross(candidates: list[Span]) -> None:
     chosen = select_non_crossing(candidates)
     assert parse(render(TEXT, chosen)) == (TEXT, chosen)
     assert not any(cross(*pair) for pair in combinations(chosen, 2))
@@ -53,11 +53,11 @@ def test_the_order_of_candidates_does_not_matter(candidates: list[Span], random:
     ]
 
 
-def test_of_one_span_twice_the_likelier_stays() -> None:
+def test_of_duplicates_the_likelier_span_is_kept() -> None:
     (one,) = select_non_crossing([Span(0, 3, "A", 0.2), Span(0, 3, "A", 0.6)])
     assert one.score == 0.6
 
 
-def test_of_two_around_the_same_text_the_likelier_is_outside() -> None:
+def test_of_spans_of_the_same_text_the_likelier_is_outside() -> None:
     chosen = select_non_crossing([Span(0, 3, "A", 0.2), Span(0, 3, "B", 0.6), Span(1, 2, "C")])
     assert render("abc", chosen) == "{{B}}{{A}}a{{C}}b{{/C}}c{{/A}}{{/B}}"

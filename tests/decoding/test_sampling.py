@@ -73,25 +73,25 @@ def written(stepper: Liking, *, limits: list[int]) -> list[list[int]]:
     return found
 
 
-def test_the_most_likely_tokens_are_written_and_fed_back() -> None:
+def test_greedy_decoding_feeds_back_the_most_likely_tokens() -> None:
     stepper = Liking([[A, B, C, END]])
     assert written(stepper, limits=[9]) == [[A, B, C, END]]
     assert stepper.fed == [[BEGIN], [A], [B], [C]]
 
 
-def test_it_stops_when_all_rows_have_ended() -> None:
+def test_decoding_stops_when_all_rows_have_ended() -> None:
     stepper = Liking([[A, END], [END], [A, A, END]])
     assert written(stepper, limits=[9, 9, 9]) == [[A, END, PAD], [END, PAD, PAD], [A, A, END]]
     assert len(stepper.fed) == 3
 
 
-def test_rows_that_have_ended_are_fed_nothing_more() -> None:
+def test_finished_rows_are_not_fed() -> None:
     stepper = Liking([[END], [A, B, END], [B, END]])
     assert written(stepper, limits=[9, 9, 9]) == [[END, PAD, PAD], [A, B, END], [B, END, PAD]]
     assert stepper.fed == [[BEGIN, BEGIN, BEGIN], [A, B], [B]]
 
 
-def test_padding_is_an_ending_too() -> None:
+def test_padding_ends_an_output() -> None:
     stepper = Liking([[A, PAD], [A, A, A, END]])
     assert written(stepper, limits=[9, 9]) == [[A, PAD, PAD, PAD], [A, A, A, END]]
 
@@ -107,12 +107,12 @@ def test_every_row_has_its_own_limit() -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
-def test_an_end_at_the_limit_is_written(limit: int) -> None:
+def test_an_end_symbol_at_the_limit_is_kept(limit: int) -> None:
     tokens = [A] * (limit - 1) + [END]
     assert written(Liking([tokens]), limits=[limit]) == [tokens]
 
 
-def test_of_equal_scores_the_first_is_taken() -> None:
+def test_of_equal_scores_the_first_is_selected() -> None:
     class Undecided(Liking):
         def scores(self, state: tuple[list[int], int], columns: Tensor | None = None) -> Tensor:
             return torch.tensor([[0.1, 0.0, 0.0, 0.3, 0.3, 0.3]]).log()
@@ -166,7 +166,7 @@ SEEDS = [str(number) for number in range(200)]
 EVEN = [0.25] * 4
 
 
-def test_a_draw_depends_on_its_seed_and_step_alone() -> None:
+def test_a_sample_depends_only_on_its_seed_and_step() -> None:
     """Neither on the other rows, nor on the most steps that any of them may take."""
     first = draw(SEEDS, EVEN)
     assert set(first) == {0, 1, 2, 3}
@@ -178,7 +178,7 @@ def test_a_draw_depends_on_its_seed_and_step_alone() -> None:
         assert sampler(scores, rows=torch.arange(50), length=0).tolist() == first[:50]
 
 
-def test_open_rows_keep_their_own_numbers() -> None:
+def test_open_rows_keep_their_random_streams() -> None:
     sampler = TokenSampler(SEEDS, steps=1, processors=[])
     scores = torch.tensor([EVEN] * 3).log()
     rows = torch.tensor([7, 100, 150])
@@ -186,7 +186,7 @@ def test_open_rows_keep_their_own_numbers() -> None:
     assert sampler(scores, rows=rows, length=0).tolist() == [first[7], first[100], first[150]]
 
 
-def test_what_is_masked_is_never_drawn() -> None:
+def test_masked_tokens_are_never_sampled() -> None:
     assert set(draw(SEEDS, [0, 0.5, 0, 0.5, 0])) == {1, 3}
     assert set(draw(SEEDS, [0.1, 0.2, 0.4, 0.3], k=2)) == {2, 3}
     assert set(draw(SEEDS, [0, 0, 1, 0])) == {2}
@@ -200,7 +200,7 @@ class Certain(TokenSampler):
         self._uniform = torch.tensor([numbers], dtype=torch.double).T
 
 
-def test_a_number_picks_the_symbol_in_whose_share_it_lies() -> None:
+def test_sampling_inverts_the_cumulative_distribution() -> None:
     edge = 1 - 2**-53  # the largest number that is ever drawn
     numbers = [0, 0.2499, 0.25, 0.4999, 0.5, 0.75, edge]
     scores = torch.tensor([[0, 0.25, 0.25, 0, 0.5, 0]] * len(numbers)).log()

@@ -24,7 +24,9 @@ def owned(windows: list[Window]) -> list[int]:
 
 @settings(max_examples=200, deadline=None)
 @given(tokens=_tokens, length_stats=_length_stats)
-def test_every_token_is_in_exactly_one_share(tokens: list[str], length_stats: LengthStats) -> None:
+def test_every_token_is_owned_by_exactly_one_window(
+    tokens: list[str], length_stats: LengthStats
+) -> None:
     windows = cut_windows(tokens, length_stats)
     assert owned(windows) == [
         place
@@ -37,7 +39,7 @@ def test_every_token_is_in_exactly_one_share(tokens: list[str], length_stats: Le
 
 @settings(max_examples=200, deadline=None)
 @given(tokens=_tokens, length_stats=_length_stats)
-def test_no_window_is_longer_than_the_model_knows(
+def test_no_window_is_longer_than_the_training_sources(
     tokens: list[str], length_stats: LengthStats
 ) -> None:
     """Nor does one hold a line break if the model has never seen one."""
@@ -50,7 +52,7 @@ def test_no_window_is_longer_than_the_model_knows(
 
 @settings(max_examples=200, deadline=None)
 @given(length=st.integers(1, 500), length_stats=_length_stats)
-def test_a_window_sees_a_spans_length_around_its_share(
+def test_a_window_has_a_spans_length_of_context_around_owned_tokens(
     length: int, length_stats: LengthStats
 ) -> None:
     windows = cut_windows(["a"] * length, length_stats)
@@ -61,13 +63,13 @@ def test_a_window_sees_a_spans_length_around_its_share(
         assert one.owned_last == one.last == length or one.last - one.owned_last >= margin
 
 
-def test_a_text_that_fits_is_read_at_once() -> None:
+def test_a_short_text_is_one_window() -> None:
     length_stats = LengthStats(longest_source=40, longest_span=3)
     assert cut_windows(["a"] * 40, length_stats) == [Window(0, 40, 0, 40)]
     assert cut_windows([], length_stats) == []
 
 
-def test_a_long_text_is_read_in_windows_that_overlap() -> None:
+def test_a_long_text_has_overlapping_windows() -> None:
     length_stats = LengthStats(longest_source=40, longest_span=4)
     assert cut_windows(["a"] * 100, length_stats) == [
         Window(0, 40, 0, 36),
@@ -80,7 +82,7 @@ def test_short_training_sources_make_no_short_windows() -> None:
     assert cut_windows(["a"] * SHORTEST, LengthStats(longest_source=2)) == [Window(0, 32, 0, 32)]
 
 
-def test_lines_are_read_by_themselves_if_the_model_has_seen_no_line_break() -> None:
+def test_lines_are_windows_if_training_had_no_line_breaks() -> None:
     tokens = ["\n", "a", "b", "\r", "\n", "c", "\v", "d", "\n"]
     assert cut_windows(tokens, LengthStats()) == [Window(1, 3, 1, 3), Window(5, 8, 5, 8)]
     assert cut_windows(["\n", "\r"], LengthStats()) == []
@@ -108,7 +110,7 @@ WINDOWS = [Window(0, 40, 0, 36), Window(32, 72, 36, 68)]
         ([[], []], []),
     ],
 )
-def test_the_stitching_rule(
+def test_merging_of_windows(
     found: list[list[tuple[int, int]]], expected: list[tuple[int, int]]
 ) -> None:
     spans = [[TokenSpan(*span, label=7, score=-1.0) for span in some] for some in found]

@@ -1,4 +1,4 @@
-"""The classifier of pairs against every set of spans, one by one."""
+"""Biaffine head against brute force over all sets of spans."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def random_encoding(*, rows: int = 3, tokens: int = 5, seed: int = 1) -> torch.T
     return torch.randn(rows, tokens, WIDTH, generator=torch.Generator().manual_seed(seed))
 
 
-def test_the_loss_is_that_of_every_pair_of_a_first_and_a_last_token() -> None:
+def test_the_loss_is_the_sum_over_pairs_of_tokens() -> None:
     head, encoded = random_finder(), random_encoding(rows=1)
     aligned_spans = [AlignedSpan(0, 4, "A"), AlignedSpan(0, 2, "A"), AlignedSpan(3, 4, "B")]
     tags = spans_to_bioes(aligned_spans, tokens=5, levels=3, labels=LABELS, self_nested="A")
@@ -47,7 +47,7 @@ def test_the_loss_is_that_of_every_pair_of_a_first_and_a_last_token() -> None:
     assert -loss.item() == pytest.approx(expected, rel=1e-3)
 
 
-def test_of_two_spans_around_the_same_tokens_the_outer_one_is_learned() -> None:
+def test_of_two_spans_of_the_same_tokens_the_outer_one_is_learned() -> None:
     head, encoded = random_finder(), random_encoding(rows=1)
     length = torch.tensor([5])
 
@@ -58,7 +58,7 @@ def test_of_two_spans_around_the_same_tokens_the_outer_one_is_learned() -> None:
     assert loss(AlignedSpan(1, 3, "B"), AlignedSpan(1, 3, "A")) == loss(AlignedSpan(1, 3, "B"))
 
 
-def test_what_is_found_is_as_likely_as_its_loss_says() -> None:
+def test_decoded_spans_have_the_likelihood_of_their_loss() -> None:
     head, encoded = random_finder(spread=2.0), random_encoding(tokens=12)
     lengths = torch.tensor([12, 1, 9])
     found = head.decode(encoded, lengths)
@@ -80,7 +80,7 @@ def test_what_is_found_is_as_likely_as_its_loss_says() -> None:
     assert found.spans[:, 0].tolist() == sorted(found.spans[:, 0].tolist())
 
 
-def test_rows_are_cut_where_memory_ends_and_nothing_changes(
+def test_chunks_give_the_same_result(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     head, encoded = random_finder(), random_encoding().requires_grad_()
@@ -95,7 +95,7 @@ def test_rows_are_cut_where_memory_ends_and_nothing_changes(
     assert torch.allclose(same.row_log_probs, found.row_log_probs)
 
 
-def test_candidates_are_all_spans_likely_enough_and_short_enough() -> None:
+def test_candidates_are_all_short_spans_above_the_floor() -> None:
     head, encoded = random_finder(), random_encoding()
     every = head.candidates(encoded, LENGTHS, floor=1e-30, longest=5)
     assert len(every.spans) == 2 * (15 + 1 + 6)
@@ -115,7 +115,7 @@ def test_candidates_are_all_spans_likely_enough_and_short_enough() -> None:
     ),
     levels=st.integers(1, 3),
 )
-def test_spans_are_taken_one_by_one_as_long_as_they_nest(
+def test_selection_of_well_nested_spans_is_greedy(
     drawn: list[tuple[int, int, int, int]], levels: int
 ) -> None:
     """As a reader would: the likeliest first, and every rule looked up in what is taken."""

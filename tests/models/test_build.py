@@ -26,7 +26,7 @@ every_network = pytest.mark.parametrize("config", [TINY, TINY_ATTENTION])
 
 
 @every_network
-def test_weights_depend_on_the_seed_alone(config: AnyNetworkConfig) -> None:
+def test_weights_depend_only_on_the_seed(config: AnyNetworkConfig) -> None:
     torch.manual_seed(1)
     one = tiny_network(config, seed=5)
     torch.manual_seed(2)
@@ -36,13 +36,13 @@ def test_weights_depend_on_the_seed_alone(config: AnyNetworkConfig) -> None:
 
 
 @every_network
-def test_what_others_draw_is_not_disturbed(config: AnyNetworkConfig) -> None:
+def test_the_global_random_state_is_restored(config: AnyNetworkConfig) -> None:
     before = torch.get_rng_state()
     tiny_network(config, seed=5)
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_nothing_is_drawn_for_weights_that_a_file_will_fill() -> None:
+def test_no_init_weights_skips_initialization() -> None:
     before = torch.get_rng_state()
     with no_init_weights():
         layers = [nn.EmbeddingBag(9, 4), nn.LSTM(4, 4), nn.Linear(4, 2), nn.LayerNorm(4)]
@@ -55,7 +55,7 @@ def test_nothing_is_drawn_for_weights_that_a_file_will_fill() -> None:
     assert not torch.equal(torch.get_rng_state(), before)
 
 
-def test_the_network_is_the_one_that_was_chosen(dataset: Dataset) -> None:
+def test_the_selected_network_is_built(dataset: Dataset) -> None:
     tokenizer = dataset.tokenizer
     for config, kind in ((GRU, Gru), (ATTENTION, GruWithAttention)):
         network = build_seq2seq(config, tokenizer, seed=0)
@@ -71,7 +71,7 @@ def translation(*pairs: tuple[str, str]) -> Seq2SeqTokenizer:
     return Seq2SeqTokenizer.fit(examples, task="translate", config=config)
 
 
-def test_annotating_shares_the_embeddings_of_both_sides(dataset: Dataset) -> None:
+def test_annotation_shares_source_and_target_embeddings(dataset: Dataset) -> None:
     tokenizer = dataset.tokenizer
     network = build_seq2seq(ATTENTION, tokenizer, seed=0)
     assert isinstance(network, GruWithAttention)
@@ -87,7 +87,7 @@ def test_annotating_shares_the_embeddings_of_both_sides(dataset: Dataset) -> Non
     assert found.count(unknown) <= 0.1 * len(found)
 
 
-def test_another_language_has_embeddings_of_its_own() -> None:
+def test_translation_has_separate_embeddings() -> None:
     tokenizer = translation(("un deux trois quatre cinq", "one two three four five"))
     network = build_seq2seq(ATTENTION, tokenizer, seed=0)
     assert isinstance(network, GruWithAttention)
@@ -96,7 +96,9 @@ def test_another_language_has_embeddings_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(("foreign", "are_shared"), [(2, True), (6, False)])
-def test_embeddings_are_shared_where_nine_in_ten_tokens_are(foreign: int, are_shared: bool) -> None:
+def test_embeddings_are_shared_from_nine_in_ten_shared_tokens(
+    foreign: int, are_shared: bool
+) -> None:
     words = [f" {chr(97 + i)}{chr(97 + j)}" for i in range(6) for j in range(6)]
     others = [f" x{chr(97 + i)}" for i in range(foreign)]
     tokenizer = translation(("".join(words + others), "".join(words)))
@@ -105,7 +107,7 @@ def test_embeddings_are_shared_where_nine_in_ten_tokens_are(foreign: int, are_sh
     assert (network.source.table is network.target.embedding) is are_shared
 
 
-def test_the_notebooks_network_shares_none(dataset: Dataset) -> None:
+def test_the_gru_shares_no_embeddings(dataset: Dataset) -> None:
     same = replace(dataset.tokenizer, source=dataset.tokenizer.target)
     for tokenizer in (dataset.tokenizer, same):
         network = build_seq2seq(GRU, tokenizer, seed=0)

@@ -1,4 +1,4 @@
-"""The CRF against all sequences there are, one by one."""
+"""Linear-chain CRF against brute force over all tag sequences."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def total(scores: dict[tuple[int, ...], float]) -> float:
 
 
 @many_labels
-def test_the_partition_the_best_and_the_likelihoods_are_those_of_all_sequences(
+def test_partition_viterbi_and_likelihood_match_brute_force(
     labels: int,
 ) -> None:
     crf = random_crf(labels)
@@ -85,7 +85,7 @@ def test_the_partition_the_best_and_the_likelihoods_are_those_of_all_sequences(
         assert likelihood[row].item() == pytest.approx(expected)
 
 
-def test_the_best_is_right_for_many_rows() -> None:
+def test_viterbi_matches_brute_force_for_many_rows() -> None:
     crf = random_crf(2, seed=3)
     emissions = random_emissions(crf, rows=25, tokens=3) * 2
     best = crf.viterbi(emissions, torch.full((25,), 3))
@@ -94,7 +94,7 @@ def test_the_best_is_right_for_many_rows() -> None:
         assert tuple(best[row].tolist()) == max(scores, key=scores.__getitem__)
 
 
-def test_the_marginals_are_those_of_all_sequences() -> None:
+def test_marginals_match_brute_force() -> None:
     crf = random_crf(2)
     emissions = random_emissions(crf)
     messages = crf.forward_backward(emissions, LENGTHS)
@@ -108,7 +108,7 @@ def test_the_marginals_are_those_of_all_sequences() -> None:
 
 
 @pytest.mark.parametrize("labels", [1, 2])
-def test_a_span_is_as_likely_as_all_sequences_that_hold_it(labels: int) -> None:
+def test_span_probabilities_match_brute_force(labels: int) -> None:
     crf = random_crf(labels)
     emissions = random_emissions(crf)
     messages = crf.forward_backward(emissions, LENGTHS)
@@ -144,7 +144,7 @@ def naive_loss(crf: LinearChainCrf, emissions: Tensor, tags: Tensor, lengths: Te
 
 
 @many_labels
-def test_the_gradients_are_those_of_a_sum_in_logarithms(labels: int) -> None:
+def test_gradients_match_autograd_in_log_space(labels: int) -> None:
     crf = random_crf(labels)
     emissions = random_emissions(crf).requires_grad_()
     tags = crf.viterbi(-emissions.detach(), LENGTHS)
@@ -231,7 +231,7 @@ def test_long_rows_keep_their_precision() -> None:
     assert torch.equal(single.viterbi(emissions.float(), lengths), best)
 
 
-def test_no_row_at_all_has_no_loss() -> None:
+def test_an_empty_batch_has_no_loss() -> None:
     """A level of nesting that no row of a batch reaches still takes part in the gradients."""
     crf = LinearChainCrf(2)
     none = torch.zeros(0, 3, crf.tags, requires_grad=True)

@@ -38,7 +38,7 @@ def some_places() -> torch.Tensor:
     return torch.randint(10, (3, 7), generator=generator)
 
 
-def test_a_row_is_read_alike_in_every_batch(encoder: Encoder) -> None:
+def test_encodings_do_not_depend_on_the_batch(encoder: Encoder) -> None:
     vectors = some_vectors()[some_places()]
     for row, length in enumerate(LENGTHS.tolist()):
         vectors[row, length:] = 1e3  # padding
@@ -49,7 +49,7 @@ def test_a_row_is_read_alike_in_every_batch(encoder: Encoder) -> None:
         assert torch.allclose(read[row, :length], alone[0], atol=1e-5)
 
 
-def test_reading_words_is_reading_their_vectors(encoder: Encoder) -> None:
+def test_encode_distinct_equals_forward(encoder: Encoder) -> None:
     words, places = some_vectors(), some_places()
     read = encoder.encode_distinct(words, places, LENGTHS)
     expected = encoder(words[places], LENGTHS)
@@ -57,7 +57,7 @@ def test_reading_words_is_reading_their_vectors(encoder: Encoder) -> None:
         assert torch.allclose(read[row, :length], expected[row, :length], atol=1e-5)
 
 
-def test_every_token_hears_of_its_neighbours_on_both_sides(encoder: Encoder) -> None:
+def test_every_encoding_depends_on_both_neighbours(encoder: Encoder) -> None:
     vectors = some_vectors()[some_places()]
     read = encoder(vectors, LENGTHS)
     vectors[0, 3] += 1.0
@@ -66,7 +66,7 @@ def test_every_token_hears_of_its_neighbours_on_both_sides(encoder: Encoder) -> 
     assert not changed[1:].any()
 
 
-def test_dropout_is_for_training_alone_and_the_same_for_all_tokens_of_a_row() -> None:
+def test_variational_dropout_is_the_same_for_all_tokens_of_a_row() -> None:
     encoder = build_encoder(TaggerConfig(hidden=HIDDEN, dropout=0.5), width=WIDTH)
     vectors = some_vectors()[some_places()]
     assert torch.equal(encoder.eval()(vectors, LENGTHS), encoder(vectors, LENGTHS))

@@ -24,7 +24,7 @@ def gru(config: GruConfig = STILL, *, size: int = SIZE) -> Gru:
     return network
 
 
-def test_a_state_is_the_decoders_memory_and_its_top() -> None:
+def test_shapes_of_the_state() -> None:
     network, batch = gru(), batch_of(ROWS)
     state = network.start(batch)
     assert state.hidden.shape == (2, 3, 16)
@@ -34,7 +34,7 @@ def test_a_state_is_the_decoders_memory_and_its_top() -> None:
     assert torch.equal(state.output, state.hidden[-1])
 
 
-def test_all_that_the_decoder_knows_of_the_source_is_a_vector_for_each_layer() -> None:
+def test_the_decoder_sees_the_source_through_one_vector_per_layer() -> None:
     network, batch = gru(), batch_of(ROWS[:1])
     embedded = network.source.table(batch.source)
     _, last = network.encoder(embedded)

@@ -56,7 +56,7 @@ every_sharing = pytest.mark.parametrize(
 )
 
 
-def test_a_state_holds_what_was_read_and_where_the_decoder_stands() -> None:
+def test_shapes_of_the_state() -> None:
     network, batch = attention(), batch_of(ROWS)
     state = network.start(batch)
     assert state.keys.shape == state.values.shape == (3, 5, 16)
@@ -73,7 +73,7 @@ def test_a_state_holds_what_was_read_and_where_the_decoder_stands() -> None:
     assert network.step(later, torch.full((3,), 5)).position.tolist() == [1, 1, 1]
 
 
-def test_selected_rows_are_taken_of_every_part() -> None:
+def test_all_parts_of_the_state_are_selected() -> None:
     network = attention()
     state, rows = network.start(batch_of(ROWS)), torch.tensor([1, 1, 0, 2])
     for name, part in network.select(state, rows)._asdict().items():
@@ -103,7 +103,7 @@ def test_the_weights_sum_to_one_and_padding_has_none(
 
 
 @every_sharing
-def test_of_an_empty_source_its_end_is_looked_at(copies: list[int] | None) -> None:
+def test_an_empty_source_has_attention_on_its_end(copies: list[int] | None) -> None:
     network = attention(copies=copies)
     batch = batch_of([Seq2SeqEncoding([], []), Seq2SeqEncoding([4, 5], [])])
     assert batch.source[0].tolist() == [END, PAD, PAD]
@@ -114,7 +114,7 @@ def test_of_an_empty_source_its_end_is_looked_at(copies: list[int] | None) -> No
 
 
 @every_sharing
-def test_it_is_the_formula_written_out(copies: list[int] | None) -> None:
+def test_attention_matches_the_formula(copies: list[int] | None) -> None:
     """Token by token and without padding: Luong et al. 2015, and what helps to copy."""
     network, batch = attention(copies=copies), batch_of(ROWS)
     fed, words = target_of(batch), network.target.embedding.weight
@@ -148,7 +148,7 @@ def test_it_is_the_formula_written_out(copies: list[int] | None) -> None:
             torch.testing.assert_close(tops[row, place], expected)
 
 
-def test_before_it_has_learned_anything_it_goes_on_with_the_source() -> None:
+def test_an_untrained_network_copies_the_source() -> None:
     """Where embeddings are shared: it looks at what follows the token that was just written."""
     wide = AttentionConfig(embedding=256, hidden=8, dropout=0)
     network = attention(wide, size=40, copies=list(range(40)))
@@ -162,7 +162,7 @@ def test_before_it_has_learned_anything_it_goes_on_with_the_source() -> None:
     assert logits[0].argmax(-1).tolist() == [*source, END]
 
 
-def test_the_source_is_read_both_ways() -> None:
+def test_the_encoder_is_bidirectional() -> None:
     network = attention()
     one, other = (Seq2SeqEncoding([4, 5, 6, middle], []) for middle in (7, 8))
     keys = network.start(batch_of([one, other])).keys
@@ -172,7 +172,7 @@ def test_the_source_is_read_both_ways() -> None:
     assert not torch.isclose(keys[0], keys[1]).all(-1).any()  # and the last of the first
 
 
-def test_the_decoders_are_told_what_both_ends_were() -> None:
+def test_the_decoder_starts_from_both_directions() -> None:
     """With two layers: layer by layer, the two directions side by side."""
     network = attention(AttentionConfig(embedding=16, hidden=8, layers=2, dropout=0))
     batch = batch_of(ROWS[:1])
@@ -192,7 +192,7 @@ def test_shared_embeddings_are_one_parameter() -> None:
     assert tables == [1, 2]
 
 
-def test_a_source_token_is_looked_up_as_its_copy() -> None:
+def test_a_source_token_has_the_embedding_of_its_copy() -> None:
     copies = [0, 1, 2, 3, 9, 9, *range(6, SIZE)]
     network = attention(copies=copies)
     same = [Seq2SeqEncoding([4, 6], []), Seq2SeqEncoding([5, 6], []), Seq2SeqEncoding([9, 6], [])]
@@ -222,7 +222,7 @@ def test_dropout_is_where_the_help_says() -> None:
     assert attention(TINY_ATTENTION).encoder.dropout == 0
 
 
-def test_tags_are_passed_over_in_a_copy() -> None:
+def test_tags_do_not_count_as_positions() -> None:
     """Either side may have them, and tokens may be repeated."""
     wide = AttentionConfig(embedding=256, hidden=8, dropout=0)
     plain, tag, closing = [9, 31, 9, 9, 18, 31, 9, 33], 5, 6

@@ -15,7 +15,7 @@ def some_words() -> FeatureHasher:
     return words
 
 
-def test_a_word_has_the_same_vector_in_any_company() -> None:
+def test_the_vector_of_a_word_does_not_depend_on_the_batch() -> None:
     words, vectors = some_words(), HashEmbedding(buckets=1024, width=WIDTH, word_dropout=0.0)
     together = vectors(words.bags(range(6)))
     assert together.shape == (6, FEATURE_KINDS * WIDTH)
@@ -24,7 +24,7 @@ def test_a_word_has_the_same_vector_in_any_company() -> None:
     assert vectors(words.bags([])).shape == (0, FEATURE_KINDS * WIDTH)
 
 
-def test_words_that_differ_in_one_feature_differ_in_its_part_of_the_vector() -> None:
+def test_each_kind_of_features_has_its_part_of_the_vector() -> None:
     vectors = HashEmbedding(buckets=1024, width=WIDTH, word_dropout=0.0)
     _, _, spaced, bare, lower, marked = vectors(some_words().bags(range(6))).split(1)
 
@@ -36,7 +36,7 @@ def test_words_that_differ_in_one_feature_differ_in_its_part_of_the_vector() -> 
     assert differing(spaced, marked) == [4]
 
 
-def test_in_training_some_words_are_known_by_their_spelling_alone() -> None:
+def test_word_dropout() -> None:
     words = FeatureHasher(buckets=1024)
     numbers = words.token_ids([f"w{number}" for number in range(400)])
     vectors = HashEmbedding(buckets=1024, width=WIDTH, word_dropout=0.25)
@@ -47,7 +47,7 @@ def test_in_training_some_words_are_known_by_their_spelling_alone() -> None:
     assert vectors.eval()(words.bags(numbers))[:, :WIDTH].any(1).all()
 
 
-def test_vectors_of_a_file_are_one_more_kind() -> None:
+def test_word_vectors_are_one_more_kind() -> None:
     rows = torch.tensor([[0.6, 0.8, 0.0]] * 5 + [[0.0, 0.0, 1.0]])
     bags = some_words().bags(range(6))._replace(vectors=rows)
     torch.manual_seed(0)
@@ -62,7 +62,7 @@ def test_vectors_of_a_file_are_one_more_kind() -> None:
     assert plain.state_dict().keys() < vectors.state_dict().keys()
 
 
-def test_in_training_some_vectors_are_left_out_as_if_the_file_had_none() -> None:
+def test_word_dropout_drops_word_vectors_too() -> None:
     words = FeatureHasher(buckets=1024)
     numbers = words.token_ids([f"w{number}" for number in range(400)])
     rows = torch.tensor([[0.6, 0.8, 0.0]]).repeat(400, 1)
@@ -77,7 +77,7 @@ def test_in_training_some_vectors_are_left_out_as_if_the_file_had_none() -> None
     assert not (vectors.eval()(bags)[:, FEATURE_KINDS * WIDTH :] == nothing).all(1).any()
 
 
-def test_half_precision_is_no_hindrance() -> None:
+def test_half_precision() -> None:
     rows = torch.tensor([[0.6, 0.8, 0.0]] * 6)
     bags = some_words().bags(range(6))._replace(vectors=rows)
     vectors = HashEmbedding(buckets=1024, width=WIDTH, word_dropout=0.0, columns=3).eval()

@@ -1,4 +1,4 @@
-"""What holds of every network that writes token by token. A new one is one line of `NETWORKS`."""
+"""Properties of every sequence-to-sequence network. A new one is one line of `NETWORKS`."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def test_scores_are_log_probabilities(kind: Kind) -> None:
 
 
 @every_network
-def test_scores_of_some_columns_are_those_scores_up_to_a_number_for_the_row(kind: Kind) -> None:
+def test_scores_of_columns_are_equal_up_to_a_constant_per_row(kind: Kind) -> None:
     network, batch = make(kind), batch_of(ROWS)
     state = begun(network, batch)
     columns = torch.tensor([[4, 9, 4], [0, 1, 2], [11, 10, 9]])
@@ -170,7 +170,7 @@ def test_scores_of_some_columns_are_those_scores_up_to_a_number_for_the_row(kind
 
 
 @every_network
-def test_selected_rows_go_on_as_they_would_have(kind: Kind) -> None:
+def test_selected_rows_continue_unchanged(kind: Kind) -> None:
     network, batch = make(kind), batch_of(ROWS)
     state = begun(network, batch)
     rows = torch.tensor([2, 0, 0])
@@ -181,7 +181,7 @@ def test_selected_rows_go_on_as_they_would_have(kind: Kind) -> None:
 
 
 @every_network
-def test_a_state_is_a_value(kind: Kind) -> None:
+def test_states_are_immutable(kind: Kind) -> None:
     """Two ways on from one state do not meet, and the state can be used again."""
     network, batch = make(kind), batch_of(ROWS)
     state = begun(network, batch)
@@ -196,7 +196,7 @@ def test_a_state_is_a_value(kind: Kind) -> None:
 @every_network
 @THOROUGH
 @given(rows=examples, length=st.integers(1, 9), seed=st.integers(0, 2**32))
-def test_a_whole_target_at_once_is_step_by_step(
+def test_decode_equals_repeated_steps(
     kind: Kind, rows: list[Seq2SeqEncoding], length: int, seed: int
 ) -> None:
     network, batch = make(kind, seed=seed % 7), batch_of(rows)
@@ -207,7 +207,7 @@ def test_a_whole_target_at_once_is_step_by_step(
 
 @every_network
 @pytest.mark.parametrize("seed", range(3))
-def test_a_whole_target_at_once_has_the_gradients_of_the_loop(kind: Kind, seed: int) -> None:
+def test_decode_has_the_gradients_of_repeated_steps(kind: Kind, seed: int) -> None:
     at_once, loop, batch = make(kind, seed=seed), make(kind, seed=seed), batch_of(ROWS)
     fed = tokens_to_feed(at_once, at_once.start(batch), target_of(batch), forcing=1)
     assert at_once.training
@@ -219,9 +219,7 @@ def test_a_whole_target_at_once_has_the_gradients_of_the_loop(kind: Kind, seed: 
 @every_network
 @THOROUGH
 @given(rows=examples)
-def test_fed_its_own_tokens_it_is_the_loop_fed_its_own_best(
-    kind: Kind, rows: list[Seq2SeqEncoding]
-) -> None:
+def test_free_running_equals_greedy_steps(kind: Kind, rows: list[Seq2SeqEncoding]) -> None:
     network, batch = make(kind, seed=1), batch_of(rows)
     with torch.no_grad():
         assert_close(free_logits(network, batch).log_softmax(-1), free_stepwise(network, batch))
@@ -229,7 +227,7 @@ def test_fed_its_own_tokens_it_is_the_loop_fed_its_own_best(
 
 @every_network
 @pytest.mark.parametrize("seed", range(3))
-def test_fed_its_own_tokens_it_has_the_gradients_of_the_loop(kind: Kind, seed: int) -> None:
+def test_free_running_has_the_gradients_of_greedy_steps(kind: Kind, seed: int) -> None:
     two_passes, loop, batch = make(kind, seed=seed), make(kind, seed=seed), batch_of(ROWS)
     ours = gradients(two_passes, free_logits(two_passes, batch), batch)
     assert_close(ours, gradients(loop, free_stepwise(loop, batch), batch))
@@ -261,13 +259,15 @@ def test_a_rows_greedy_output_does_not_depend_on_its_batch(
     together, _ = decode_ids(network, batch_of(rows), limits=limits, selector=select_most_likely)
     for place, row in enumerate(rows):
         limit = limits[place : place + 1]
-        (alone,), _ = decode_ids(network, batch_of([row]), limits=limit, selector=select_most_likely)
+        (alone,), _ = decode_ids(
+            network, batch_of([row]), limits=limit, selector=select_most_likely
+        )
         assert torch.equal(together[place, : len(alone)], alone)
         assert (together[place, len(alone) :] == PAD).all()
 
 
 @every_network
-def test_what_is_written_depends_on_the_source_and_on_what_was_written(kind: Kind) -> None:
+def test_outputs_depend_on_the_source_and_on_previous_tokens(kind: Kind) -> None:
     network, target = make(kind), [4, 5, 6]
     rows = [
         Seq2SeqEncoding([4, 5], target),
@@ -281,7 +281,7 @@ def test_what_is_written_depends_on_the_source_and_on_what_was_written(kind: Kin
 
 
 @every_network
-def test_a_source_without_a_token_is_read_too(kind: Kind) -> None:
+def test_an_empty_source(kind: Kind) -> None:
     network, batch = make(kind), batch_of([Seq2SeqEncoding([], [4]), Seq2SeqEncoding([], [])])
     assert batch.source.shape == (2, 1)
     logits = forced_logits(network, batch)
@@ -293,7 +293,7 @@ def test_a_source_without_a_token_is_read_too(kind: Kind) -> None:
 
 
 @every_network
-def test_dropout_acts_in_training_and_only_there(kind: Kind) -> None:
+def test_dropout_acts_only_in_training(kind: Kind) -> None:
     network, batch = noisy(kind), batch_of(ROWS)
     assert not torch.equal(forced_logits(network, batch), forced_logits(network, batch))
     network.eval()
@@ -303,7 +303,7 @@ def test_dropout_acts_in_training_and_only_there(kind: Kind) -> None:
 
 
 @every_network
-def test_the_weights_of_the_target_are_one_parameter(kind: Kind, tmp_path: Path) -> None:
+def test_tied_weights_are_one_parameter(kind: Kind, tmp_path: Path) -> None:
     network = make(kind)
     tables = 2 if kind.copies is None else 1
     for moved in (network, deepcopy(network), make(kind).double()):

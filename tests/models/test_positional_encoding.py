@@ -6,7 +6,7 @@ from annoseq.models.positional_encoding import SINUSOIDS, position_increments, s
 from annoseq.tokenization.vocabulary import BEGIN, END, PAD
 
 
-def test_waves_are_alike_where_places_are_near() -> None:
+def test_sinusoidal_encodings_of_near_positions_are_similar() -> None:
     turned = sinusoidal_encoding(torch.arange(150))
     assert turned.shape == (150, 2 * SINUSOIDS)
     products = turned @ turned.T
@@ -23,6 +23,6 @@ def test_waves_are_alike_where_places_are_near() -> None:
     )
 
 
-def test_tags_and_special_symbols_stay_in_place() -> None:
+def test_tags_and_special_symbols_do_not_advance() -> None:
     far = position_increments(9, [5, 7])
     assert [id_ for id_ in range(9) if not far[id_]] == sorted([PAD, BEGIN, END, 5, 7])

@@ -133,7 +133,7 @@ def test_the_config_holds_the_settings_of_the_chosen_network_only(
     assert TrainedModel.load(attention_folder).config.network == NetworkConfig.of(TINY_ATTENTION)
 
 
-def test_the_same_model_is_the_same_files(attention_folder: Path, tmp_path: Path) -> None:
+def test_saving_is_deterministic(attention_folder: Path, tmp_path: Path) -> None:
     loaded = TrainedModel.load(attention_folder)
     for copy in range(5):
         again = tmp_path / str(copy)
@@ -142,9 +142,7 @@ def test_the_same_model_is_the_same_files(attention_folder: Path, tmp_path: Path
             assert (again / name).read_bytes() == (attention_folder / name).read_bytes()
 
 
-def test_the_config_leaves_no_choice_to_be_made_again(
-    model_folder: Path, attention_folder: Path
-) -> None:
+def test_the_config_has_no_auto_settings(model_folder: Path, attention_folder: Path) -> None:
     for folder, forcing, loss in ((model_folder, 0.0, "padded"), (attention_folder, 1.0, "token")):
         training = json.loads((folder / "config.json").read_text())["training"]
         assert (training["teacher_forcing"], training["loss"]) == (forcing, loss)

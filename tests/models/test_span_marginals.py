@@ -1,4 +1,4 @@
-"""The candidates of a CRF against all sequences there are, one by one."""
+"""Span marginals against brute force over all tag sequences."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def found(labels: int, *, spread: float, floor: float, longest: int = 9) -> dict
 @pytest.mark.parametrize("floor", [1e-6, 0.02, 0.1, 0.5])
 @pytest.mark.parametrize("spread", [1.0, 3.0])
 @pytest.mark.parametrize("labels", [1, 2])
-def test_they_are_all_spans_above_the_floor(labels: int, spread: float, floor: float) -> None:
+def test_all_spans_above_the_floor_are_returned(labels: int, spread: float, floor: float) -> None:
     expected = {
         place: share
         for place, share in found_by_hand(labels, spread=spread).items()
@@ -57,20 +57,20 @@ def test_they_are_all_spans_above_the_floor(labels: int, spread: float, floor: f
     assert found(labels, spread=spread, floor=floor) == pytest.approx(expected)
 
 
-def test_none_is_longer_than_asked_for() -> None:
+def test_no_span_is_longer_than_the_maximum() -> None:
     everything = found(2, spread=1.0, floor=1e-6)
     short = {place: share for place, share in everything.items() if place[2] - place[1] < 2}
     assert len(short) < len(everything)
     assert found(2, spread=1.0, floor=1e-6, longest=2) == short
 
 
-def test_they_are_the_same_in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunks_give_the_same_spans(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = found(2, spread=1.0, floor=1e-6)
     monkeypatch.setattr(candidates, "_PAIRS_PER_CHUNK", 3)
     assert found(2, spread=1.0, floor=1e-6) == whole
 
 
-def test_without_labels_there_are_none() -> None:
+def test_without_labels_there_are_no_spans() -> None:
     crf = random_crf(0)
     messages = crf.forward_backward(random_emissions(crf), LENGTHS)
     places, scores = likely_spans(crf, messages, floor=0.01, longest=4)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 DEEP = [AlignedSpan(0, 4, "A"), AlignedSpan(0, 2, "A"), AlignedSpan(3, 4, "B")]
 
 
-def test_a_row_is_read_alike_in_every_batch() -> None:
+def test_encodings_do_not_depend_on_the_batch() -> None:
     tagger = random_tagger()
     rows = [
         tagged(
@@ -40,7 +40,7 @@ def test_a_row_is_read_alike_in_every_batch() -> None:
         assert scores[0] == pytest.approx(scores[1], abs=1e-4)
 
 
-def test_the_loss_of_what_it_finds_is_its_likelihood() -> None:
+def test_predicted_spans_have_the_likelihood_of_their_loss() -> None:
     tagger = random_tagger()
     tokens = list("abcdefghijklmnopqrstuvwxyz") * 2
     (found,) = tagger.spans(batch_of(tagged(tagger, tokens)))
@@ -110,7 +110,7 @@ def test_a_tagger_without_labels_finds_nothing() -> None:
     assert tagger.loss(batch_of(row)).tolist() == [0.0]
 
 
-def test_vectors_that_were_kept_are_those_of_new_weights(
+def test_cached_vectors_follow_new_weights(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     tagger = random_tagger()
@@ -129,7 +129,7 @@ def test_vectors_that_were_kept_are_those_of_new_weights(
     assert tagger.spans(batch_of(tagged(tagger, ["a", " b", "c"]))) == before
 
 
-def test_more_words_than_are_kept_are_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_words_beyond_the_cache_are_computed(monkeypatch: pytest.MonkeyPatch) -> None:
     tagger = random_tagger()
     batch = batch_of(tagged(tagger, list("abcdef")))
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""What holds of the transformer alone; what all networks share is tested in test_network.py."""
+"""Properties of the transformer only; those of all networks are tested in test_interfaces.py."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def places(network: Transformer, fed: list[int]) -> list[int]:
 
 @settings(max_examples=30, deadline=None)
 @given(here=st.integers(0, 3_000), there=st.integers(0, 3_000), on=st.integers(0, FAR))
-def test_what_is_turned_is_seen_by_its_distance(here: int, there: int, on: int) -> None:
+def test_attention_to_rotated_keys_depends_on_distance(here: int, there: int, on: int) -> None:
     query, key = torch.randn(2, 8, generator=torch.Generator().manual_seed(here))
 
     def product(query_place: int, key_place: int) -> Tensor:
@@ -68,12 +68,12 @@ def test_what_is_turned_is_seen_by_its_distance(here: int, there: int, on: int) 
     torch.testing.assert_close(product(here, here), torch.dot(query, key), atol=1e-5, rtol=0)
 
 
-def test_different_distances_are_seen_differently() -> None:
+def test_different_distances_give_different_scores() -> None:
     turned = RotaryEmbedding.of(torch.arange(100), width=8).rotate(torch.ones(100, 8))
     assert len({round(float(turned[0] @ one), 5) for one in turned}) == 100
 
 
-def test_self_attention_depends_on_distances_alone() -> None:
+def test_self_attention_depends_only_on_distances() -> None:
     """So what is learned of the first places holds far beyond them."""
     layer = SelfAttention(STILL_TRANSFORMER).eval()
     inputs = torch.randn(2, 7, 16)
@@ -85,14 +85,14 @@ def test_self_attention_depends_on_distances_alone() -> None:
     assert not torch.isclose(here[:, 2:], swapped[:, 2:]).all()
 
 
-def test_tags_do_not_move_on_in_the_source() -> None:
+def test_tags_do_not_advance_in_the_source() -> None:
     network = transformer()
     assert places(network, [BEGIN, 6, 7, 8]) == [0, 1, 2, 3]
     assert places(network, [BEGIN, OPEN, 6, CLOSE, OPEN, 7, CLOSE]) == [0, 0, 1, 1, 1, 2, 2]
     assert places(network, [BEGIN, UNKNOWN, 6]) == [0, 1, 2]
 
 
-def test_rows_come_to_places_of_their_own() -> None:
+def test_rows_have_their_own_positions() -> None:
     network = transformer()
     state = network.start(batch_of([Seq2SeqEncoding([6, 7], []), Seq2SeqEncoding([8], [])]))
     for last in ([BEGIN, BEGIN], [OPEN, 6], [6, 7]):
@@ -141,7 +141,7 @@ def test_only_new_tokens_are_computed_and_only_the_last_block_is_copied() -> Non
 
 
 @torch.inference_mode()
-def test_a_target_of_many_blocks_at_once_is_step_by_step() -> None:
+def test_decode_of_many_cache_blocks_equals_repeated_steps() -> None:
     network, batch = (
         transformer(),
         batch_of([Seq2SeqEncoding([6, 7], []), Seq2SeqEncoding([8], [])]),
@@ -170,7 +170,7 @@ def test_a_source_of_thousands_of_tokens() -> None:
 
 
 @torch.inference_mode()
-def test_it_steps_in_half_precision() -> None:
+def test_steps_in_half_precision() -> None:
     network = transformer()
     with torch.autocast("cpu", torch.bfloat16):
         state = network.start(batch_of([Seq2SeqEncoding([6, 7], [])]))

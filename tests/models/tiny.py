@@ -1,4 +1,4 @@
-"""The smallest taggers that are still real, and rows for them."""
+"""Tiny taggers, and batches for them."""
 
 from __future__ import annotations
 

@@ -233,7 +233,7 @@ def test_a_file_below_a_file_is_explained(tmp_path: Path) -> None:
         open_vectors(tmp_path / "v" / "v.bin")
 
 
-def test_a_cut_is_seen_wherever_it_is(tmp_path: Path) -> None:
+def test_truncation_is_detected_anywhere(tmp_path: Path) -> None:
     path = tmp_path / "v.bin"
     for size in range(len(GOOD)):
         path.write_bytes(GOOD[:size])

@@ -68,7 +68,7 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return path
 
 
-def test_rows_are_gensims(trained: Path) -> None:
+def test_vectors_equal_those_of_gensim(trained: Path) -> None:
     oracle = load_facebook_vectors(str(trained))
     words = [*UNSEEN, *oracle.index_to_key]
     ours = open_vectors(trained).look_up(words)
@@ -98,7 +98,7 @@ def test_the_end_of_a_text_has_no_subwords(tmp_path: Path) -> None:
     assert rows.origins == ["seen"]
 
 
-def test_a_supervised_model_has_words_and_its_labels_are_none(tmp_path: Path) -> None:
+def test_labels_of_a_supervised_model_are_not_words(tmp_path: Path) -> None:
     path = tmp_path / "v.bin"
     path.write_bytes(craft(["Ames", "of"], labels=["__label__a"], model=3, max_n=0))
     rows = open_vectors(path).look_up(["of", "__label__a", "Ames"])
@@ -118,7 +118,7 @@ def test_the_case_is_kept(vectors: Path) -> None:
     assert open_vectors(vectors).look_up(["Ames", "ames"]).origins == ["seen", "composed"]
 
 
-def test_a_word_may_be_asked_for_twice_or_none_at_all(vectors: Path) -> None:
+def test_a_word_may_be_looked_up_twice_or_not_at_all(vectors: Path) -> None:
     opened = open_vectors(vectors)
     twice = opened.look_up(["of", "Ames", "of"])
     assert twice.matrix[0].tolist() == twice.matrix[2].tolist()
@@ -131,7 +131,7 @@ def test_the_first_words_come_in_the_order_of_the_file(vectors: Path) -> None:
 
 
 @pytest.mark.parametrize("gap", [0, 40, 10_000])
-def test_it_does_not_matter_how_rows_are_read(
+def test_grouping_of_reads_does_not_matter(
     gap: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "v.bin"
@@ -149,9 +149,7 @@ def test_it_does_not_matter_how_rows_are_read(
         np.testing.assert_allclose(vector, np.mean(parts, axis=0), rtol=1e-5)
 
 
-def test_words_may_stand_across_the_edges_of_what_is_read_at_once(
-    vectors: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_words_may_span_chunks(vectors: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = open_vectors(vectors).look_up(["naïve", "Ames"])
     for chunk in range(1, 20):
         monkeypatch.setattr("annoseq.vectors.fasttext_bin._CHUNK_SIZE", chunk)
@@ -185,7 +183,7 @@ def test_a_large_file_is_not_loaded(tmp_path: Path) -> None:
 
 
 @given(st.binary())
-def test_the_hash_is_fasttexts(data: bytes) -> None:
+def test_the_hash_equals_fasttext(data: bytes) -> None:
     assert fasttext_hash(data) == ft_hash_bytes(data)
 
 
@@ -196,7 +194,7 @@ def test_a_byte_above_127_is_taken_as_signed() -> None:
 
 
 @given(st.text(), st.integers(0, 7), st.integers(0, 7))
-def test_the_ngrams_are_fasttexts(word: str, min_n: int, max_n: int) -> None:
+def test_ngrams_equal_fasttext(word: str, min_n: int, max_n: int) -> None:
     found = subword_buckets(word, min_n=min_n, max_n=max_n, buckets=1_000)
     assert found == ft_ngram_hashes(word, min_n, max_n, 1_000)
 
@@ -205,12 +203,12 @@ def test_the_ngrams_are_fasttexts(word: str, min_n: int, max_n: int) -> None:
     "word", ["Ames", "naïve", "日本語", "<b>", "a<b>c", ">", "<", "", "😀", "é"]
 )
 @pytest.mark.parametrize(("min_n", "max_n"), [(3, 6), (5, 5), (1, 2), (2, 2)])
-def test_the_ngrams_of_odd_words_are_fasttexts(word: str, min_n: int, max_n: int) -> None:
+def test_ngrams_of_odd_words_equal_fasttext(word: str, min_n: int, max_n: int) -> None:
     found = subword_buckets(word, min_n=min_n, max_n=max_n, buckets=997)
     assert found == ft_ngram_hashes(word, min_n, max_n, 997)
 
 
-def test_the_edges_alone_are_no_ngrams() -> None:
+def test_boundary_markers_alone_are_no_ngrams() -> None:
     one = subword_buckets("a", min_n=1, max_n=1, buckets=2**31)
     assert one == [fasttext_hash(b"a") % 2**31]
 

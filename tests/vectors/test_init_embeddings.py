@@ -40,7 +40,7 @@ def vocabulary(*tokens: str, tags: tuple[str, ...] = ()) -> Vocabulary:
     )
 
 
-def test_words_are_found_without_their_space(vectors: Path) -> None:
+def test_words_are_looked_up_without_their_space(vectors: Path) -> None:
     words = vocabulary(" Ames", "Ames", " of", "unseen")
     filled = init_embeddings(words, open_vectors(vectors), width=3, seed=1)
     assert (filled.seen, filled.composed, filled.missing) == (3, 1, ())
@@ -53,7 +53,7 @@ def test_words_are_found_without_their_space(vectors: Path) -> None:
     assert filled.matrix.dtype == np.float32
 
 
-def test_what_is_no_word_is_drawn_and_padding_is_zero(vectors: Path) -> None:
+def test_tokens_without_a_word_are_random_and_padding_is_zero(vectors: Path) -> None:
     tags = ("{{NAME}}", "{{/NAME}}")
     words = vocabulary(" Ames", " of", "\n", " ", tags=tags)
     filled = init_embeddings(words, open_vectors(vectors), width=3, seed=1)
@@ -72,7 +72,7 @@ def test_words_without_a_vector_are_listed(text_vectors: Path) -> None:
     assert filled.summary() == "1 words with a vector, 0 composed of subwords, 2 without"
 
 
-def test_drawn_rows_are_spread_as_the_found_ones_are(tmp_path: Path) -> None:
+def test_random_rows_have_the_spread_of_known_vectors(tmp_path: Path) -> None:
     known = [f"k{'x' * number}" for number in range(300)]
     path = tmp_path / "v.vec"
     generator = np.random.default_rng(0)
@@ -87,13 +87,13 @@ def test_drawn_rows_are_spread_as_the_found_ones_are(tmp_path: Path) -> None:
     np.testing.assert_allclose(drawn.mean(axis=0), [0, 0], atol=0.3)
 
 
-def test_without_any_vector_rows_are_still_drawn(text_vectors: Path) -> None:
+def test_without_any_vector_all_rows_are_random(text_vectors: Path) -> None:
     filled = init_embeddings(vocabulary("other"), open_vectors(text_vectors), width=3, seed=1)
     assert filled.missing == ("other",)
     assert filled.matrix[1:].all()
 
 
-def test_the_seed_decides_what_is_drawn(text_vectors: Path) -> None:
+def test_random_rows_depend_on_the_seed(text_vectors: Path) -> None:
     words = vocabulary(*"abcdef")
     one, same, other = (
         init_embeddings(words, open_vectors(text_vectors), width=3, seed=seed).matrix
@@ -103,7 +103,7 @@ def test_the_seed_decides_what_is_drawn(text_vectors: Path) -> None:
     assert (one[1:] != other[1:]).all()
 
 
-def test_two_vocabularies_are_filled_at_once(vectors: Path) -> None:
+def test_two_vocabularies_are_initialized_in_one_pass(vectors: Path) -> None:
     opened = open_vectors(vectors)
     first, second = vocabulary(" Ames", " of"), vocabulary(" of", "unseen")
     one, two = init_embeddings_of([first, second], opened, width=3, seed=1)
@@ -166,7 +166,7 @@ def stamp(folder: Path) -> int:
     return (folder / CACHE_FILE).stat().st_ino
 
 
-def test_both_sides_are_filled(tokenizer: Seq2SeqTokenizer, vectors: Path) -> None:
+def test_source_and_target_are_initialized(tokenizer: Seq2SeqTokenizer, vectors: Path) -> None:
     source, target = init_source_and_target(tokenizer, vectors, seed=1)
     assert source.matrix.shape == (len(tokenizer.source), 3)
     assert target.matrix.shape == (len(tokenizer.target), 3)
@@ -179,7 +179,7 @@ def test_both_sides_are_filled(tokenizer: Seq2SeqTokenizer, vectors: Path) -> No
     assert source.composed > 40
 
 
-def test_the_cache_gives_back_what_was_made(
+def test_the_cache_returns_the_same_embeddings(
     tokenizer: Seq2SeqTokenizer, vectors: Path, tmp_path: Path
 ) -> None:
     made = init_source_and_target(tokenizer, vectors, seed=1, cache=tmp_path)
@@ -202,7 +202,7 @@ def test_the_cache_is_not_read_from_the_vectors(
 
 
 @pytest.mark.parametrize("change", ["vectors", "time", "seed", "vocabulary"])
-def test_what_was_made_from_something_else_is_made_anew(
+def test_a_cache_of_other_inputs_is_rebuilt(
     change: str, tokenizer: Seq2SeqTokenizer, vectors: Path, tmp_path: Path
 ) -> None:
     old, _ = init_source_and_target(tokenizer, vectors, seed=1, cache=tmp_path)
@@ -230,7 +230,7 @@ def test_what_was_made_from_something_else_is_made_anew(
 
 
 @pytest.mark.parametrize("content", [b"", b"rubbish", bytes(100)])
-def test_a_damaged_cache_is_made_anew(
+def test_a_damaged_cache_is_rebuilt(
     content: bytes, tokenizer: Seq2SeqTokenizer, vectors: Path, tmp_path: Path
 ) -> None:
     made, _ = init_source_and_target(tokenizer, vectors, seed=1, cache=tmp_path)
@@ -240,7 +240,7 @@ def test_a_damaged_cache_is_made_anew(
     assert (tmp_path / CACHE_FILE).stat().st_size > 1_000
 
 
-def test_a_cache_without_our_metadata_is_made_anew(
+def test_a_cache_without_metadata_is_rebuilt(
     tokenizer: Seq2SeqTokenizer, vectors: Path, tmp_path: Path
 ) -> None:
     from safetensors.numpy import save_file
@@ -262,7 +262,7 @@ def test_prepared_data_stay_as_they_are(dataset: Dataset, vectors: Path, tmp_pat
     assert Dataset.load(folder).tokenizer.signature() == dataset.tokenizer.signature()
 
 
-def test_the_file_says_what_it_was_made_from(
+def test_the_cache_metadata_have_the_key(
     tokenizer: Seq2SeqTokenizer, vectors: Path, tmp_path: Path
 ) -> None:
     init_source_and_target(tokenizer, vectors, seed=7, cache=tmp_path)

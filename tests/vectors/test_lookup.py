@@ -44,7 +44,7 @@ def test_a_word_of_a_text_file_is_itself_or_else_in_lower_case(compass: Path) ->
     assert vectors.summary() == ("5 words with a vector, 0 composed of subwords, 0 without")
 
 
-def test_what_has_no_vector_is_marked(compass: Path) -> None:
+def test_missing_vectors_are_marked(compass: Path) -> None:
     vectors = open_token_vectors(compass)
     none = [0, 0, 1]
     assert taken(vectors, "west", " ", "\n", "\x1f", "<pad>", "\ud800") == [none] * 6
@@ -91,9 +91,7 @@ def test_each_word_is_read_once(
     assert words.bags([]).vectors.shape == (0, found.columns)  # type: ignore[union-attr]
 
 
-def test_words_that_are_forgotten_are_read_anew(
-    compass: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cleared_words_are_read_again(compass: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("annoseq.tokenization.hash_features._MAX_TOKENS", 1)
     words = FeatureHasher(buckets=1024, vectors=open_token_vectors(compass))
     words.bags(words.token_ids(["north", "east"]))
@@ -105,7 +103,7 @@ def test_words_that_are_forgotten_are_read_anew(
     assert found.tolist() == [[1, 0, 0]]
 
 
-def test_a_fresh_one_has_met_nothing(compass: Path) -> None:
+def test_an_empty_copy_has_no_tokens(compass: Path) -> None:
     vectors = open_token_vectors(compass)
     vectors.add_tokens(["north"])
     fresh = vectors.empty_copy()
@@ -128,7 +126,7 @@ def fault(record: VectorsRecord, given: Path | None = None) -> str:
     return str(caught.value)
 
 
-def test_a_record_tells_the_file(
+def test_a_record_describes_the_file(
     record: VectorsRecord, vectors: Path, text_vectors: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert (record.name, record.format, record.width) == ("v.bin", "bin", 3)

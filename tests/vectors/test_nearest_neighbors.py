@@ -18,7 +18,7 @@ def compass(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_nearest_come_first_whatever_their_length(compass: Path) -> None:
+def test_neighbors_are_sorted_by_cosine(compass: Path) -> None:
     vectors = open_vectors(compass)
     among = ["east", "south", "northish", "north", "east", "absent"]
     [north] = report_neighbors(["north"], vectors, among=among, neighbors=2)
@@ -27,7 +27,7 @@ def test_the_nearest_come_first_whatever_their_length(compass: Path) -> None:
     assert [cosine for _, cosine in north.neighbors] == pytest.approx([0.99504, 0], abs=1e-5)
 
 
-def test_there_may_be_fewer_neighbours_than_asked_for(compass: Path) -> None:
+def test_there_may_be_fewer_neighbors_than_requested(compass: Path) -> None:
     [north] = report_neighbors(
         ["north"], open_vectors(compass), among=["east", "north"], neighbors=9
     )
@@ -38,7 +38,7 @@ def test_there_may_be_fewer_neighbours_than_asked_for(compass: Path) -> None:
     assert none.neighbors == []
 
 
-def test_a_missing_word_has_no_neighbours(compass: Path) -> None:
+def test_a_missing_word_has_no_neighbors(compass: Path) -> None:
     missing, twice = report_neighbors(
         ["x", "x"], open_vectors(compass), among=["east"], neighbors=1
     )

@@ -27,9 +27,7 @@ TEXT = "5 2\nof 1 2\nAmes 3 4\nnaïve 5 6 \nof 7 8\n🦉 9 1\n".encode()
 
 @settings(max_examples=30, deadline=None)
 @given(there=st.lists(_words, max_size=8), asked=st.lists(_words, max_size=8))
-def test_words_have_the_number_of_their_first_or_last_place(
-    there: list[bytes], asked: list[bytes]
-) -> None:
+def test_the_index_finds_the_first_or_last_position(there: list[bytes], asked: list[bytes]) -> None:
     index, known = WordIndex(there), [word for word in asked if word in there]
     last = len(there) - 1
     assert index.find(asked) == {word: there.index(word) for word in known}
@@ -50,7 +48,7 @@ def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return found
 
 
-def test_rows_are_those_of_a_file_that_is_gone_through(path: Path) -> None:
+def test_an_indexed_file_gives_the_same_vectors(path: Path) -> None:
     plain = open_vectors(path)
     indexed = plain.indexed()
     expected = plain.look_up(WORDS)
@@ -63,7 +61,7 @@ def test_rows_are_those_of_a_file_that_is_gone_through(path: Path) -> None:
     assert indexed.first_words(2) == plain.first_words(2)
 
 
-def test_a_dictionary_is_gone_through_once(
+def test_a_dictionary_is_indexed_in_one_pass(
     vectors: Path, text_vectors: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = [open_vectors(path).indexed() for path in (vectors, text_vectors)]
@@ -78,7 +76,7 @@ def test_a_dictionary_is_gone_through_once(
 
 
 @pytest.mark.parametrize("left_out", [30, 8])
-def test_a_file_that_is_cut_off_is_told_at_once(left_out: int, tmp_path: Path) -> None:
+def test_indexing_detects_truncation(left_out: int, tmp_path: Path) -> None:
     path = tmp_path / "v.vec"
     path.write_bytes(TEXT[:-left_out])
     with pytest.raises(VectorsError, match="the file is cut off"):

@@ -25,7 +25,7 @@ SMALL = FastTextConfig(width=8, epochs=2, buckets=100)
 PAIR = Pair("Dr. Ames, 31yo\n", "Dr. {{NAME}}Ames{{/NAME}}, 31yo\n", row=1)
 
 
-def test_words_are_those_that_the_vocabulary_asks_for() -> None:
+def test_training_words_are_the_lookup_words_of_tokens() -> None:
     assert list(training_sentences([PAIR], task="annotate")) == [
         ["Dr", ".", "Ames", ",", "3", "1", "yo"]
     ]
@@ -36,16 +36,14 @@ def test_translations_give_the_words_of_both_sides_without_tags() -> None:
     assert list(training_sentences([PAIR], task="translate")) == [words, words]
 
 
-def test_a_long_text_comes_in_pieces_and_an_empty_one_not_at_all() -> None:
+def test_long_texts_are_split_and_empty_ones_skipped() -> None:
     long = Pair("a b " * 12_000, "", row=1)
     pieces = list(training_sentences([long], task="translate"))
     assert [len(piece) for piece in pieces] == [10_000, 10_000, 4_000]
 
 
 @pytest.mark.parametrize("algorithm", ["skipgram", "cbow"])
-def test_what_is_written_is_what_gensim_reads(
-    algorithm: str, sample: Pairs, tmp_path: Path
-) -> None:
+def test_gensim_reads_the_written_file(algorithm: str, sample: Pairs, tmp_path: Path) -> None:
     path = tmp_path / "v.bin"
     config = SMALL.model_copy(update={"algorithm": algorithm})
     words = train_fasttext(sample, path, task="annotate", config=config)
@@ -75,7 +73,7 @@ def test_there_may_be_no_subwords(sample: Pairs, tmp_path: Path) -> None:
     assert open_vectors(path).look_up(["the", "unseen"]).origins == ["seen", "missing"]
 
 
-def test_gensim_says_nothing_and_its_logger_is_as_before(
+def test_gensim_warnings_are_hidden_and_its_logger_restored(
     sample: Pairs, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     logger = logging.getLogger("gensim")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_wanted_rows_are_kept_in_the_order_they_were_asked_for(text_vectors: Path) -> None:
+def test_vectors_are_in_the_order_of_the_words(text_vectors: Path) -> None:
     rows = open_vectors(text_vectors).look_up(["other", "naïve", "Ames", "naïve"])
     assert rows.origins == ["missing", "seen", "seen", "seen"]
     expected = [[0, 0, 0], [-1, 0.5, 1e-3], [1, 2, 3], [-1, 0.5, 1e-3]]
@@ -44,7 +44,7 @@ def test_line_ends_and_spaces_at_the_end_do_no_harm(tmp_path: Path) -> None:
     assert rows.matrix.tolist() == [[1, 2], [3, 4], [5, 6]]
 
 
-def test_of_a_word_that_is_there_twice_the_first_row_counts(tmp_path: Path) -> None:
+def test_of_a_repeated_word_the_first_row_counts(tmp_path: Path) -> None:
     path = tmp_path / "v.vec"
     path.write_text("2 1\na 1\na 2\n")
     assert open_vectors(path).look_up(["a"]).matrix.tolist() == [[1]]

@@ -29,7 +29,7 @@ PRIVACY_NOTE = (
     "secret key, so anyone who has the model can test whether a given word was in the training "
     "texts."
 )
-"""What can be inferred from a model; the same wording is used in the model card and the docs."""
+"""Statement on training words in the weights, worded alike in the model card and the docs."""
 FEATURE_KINDS = 5
 """Number of kinds of features, each with a table of its own: see `FeatureBags`."""
 _NGRAM_LENGTHS = range(3, 6)

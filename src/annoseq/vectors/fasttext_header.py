@@ -144,12 +144,12 @@ def quantized_error(path: Path) -> VectorsError:
 def not_fasttext_error(path: Path, first_bytes: bytes) -> VectorsError:
     """Return the error for a file that lacks the magic number of fastText."""
     if first_bytes.isascii() and first_bytes.decode("ascii").replace("\n", "").isprintable():
-        found = "it begins as text does"
+        description = "it begins as text does"
         hint = "Vectors as text are named .vec; word2vec's own binary cannot be read"
     else:
-        found = f"it begins with the bytes {first_bytes[: len(MAGIC)].hex(' ')}"
+        description = f"it begins with the bytes {first_bytes[: len(MAGIC)].hex(' ')}"
         hint = "Copy or download it again, or use another file"
     return VectorsError(
-        f"{path}: this is not a .bin of fastText: {found}, where {MAGIC.hex(' ')} was "
+        f"{path}: this is not a .bin of fastText: {description}, where {MAGIC.hex(' ')} was "
         f"expected. {hint}."
     )
