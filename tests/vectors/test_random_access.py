@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -91,3 +92,13 @@ def test_a_file_without_words_has_none(tmp_path: Path) -> None:
     path = tmp_path / "v.vec"
     path.write_text("0 2\n")
     assert open_vectors(path).indexed().look_up(["a"]).origins == ["missing"]
+
+
+def test_without_pread_files_are_read_the_same(
+    vectors: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = open_vectors(vectors).look_up(WORDS)
+    monkeypatch.delattr(os, "pread")
+    lookup = open_vectors(vectors).look_up(WORDS)
+    assert lookup.matrix.tobytes() == expected.matrix.tobytes()
+    assert lookup.origins == expected.origins

@@ -1,6 +1,6 @@
 """Random access to byte ranges of large files, with a word index and a file fingerprint.
 
-Files are read by `pread` and not memory-mapped: a page fault also reads the neighbouring pages,
+Files are read in pieces and not memory-mapped: a page fault also reads the neighbouring pages,
 and all of them count as resident memory, so that a few thousand rows of a 7 GB file would take
 gigabytes.
 """
@@ -21,6 +21,10 @@ from annoseq.errors import VectorsError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
+
+# Non-blocking, because opening a pipe, which is refused, would wait for a writer; Windows has no
+# such flag, and needs one for binary files.
+_OPEN_FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 @contextmanager
@@ -52,8 +56,7 @@ class RandomAccessFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         with explain_read_errors(path):
-            # Non-blocking, because opening a pipe, which is refused below, would wait for a writer.
-            self._descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+            self._descriptor = os.open(path, os.O_RDONLY | _OPEN_FLAGS)
         try:
             self.size = self._checked_size()
         except VectorsError:
@@ -90,7 +93,10 @@ class RandomAccessFile:
     def read_up_to(self, start: int, size: int) -> bytes:
         """Read at most `size` bytes; none at the end of the file."""
         with explain_read_errors(self.path):
-            return os.pread(self._descriptor, size, start)
+            if hasattr(os, "pread"):
+                return os.pread(self._descriptor, size, start)
+            os.lseek(self._descriptor, start, os.SEEK_SET)  # Windows has no pread
+            return os.read(self._descriptor, size)
 
     def read(self, start: int, size: int, *, what: str) -> bytes:
         """Read exactly `size` bytes; `what` names the part of the file in the error message.
