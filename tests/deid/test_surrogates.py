@@ -16,7 +16,7 @@ from annoseq.deid.keyed_rng import KeyedRng
 from annoseq.deid.phi_types import PhiTypeTable
 from annoseq.deid.surrogates import SurrogateGenerator
 from annoseq.errors import OptionError
-from tests.deid.documents import document, locale_faker, redactor
+from tests.deid.documents import document, locale_faker, redacted, redactor
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -207,3 +207,19 @@ def test_towns_have_their_whole_names() -> None:
     found = {faker.fake("city") for _ in range(500)}
     assert "Ciudad" not in found
     assert "Ciudad Real" in found
+
+
+@pytest.mark.parametrize("digits", [4, 5_000, 100_000])
+def test_a_number_that_is_no_age_gets_the_label(digits: int) -> None:
+    age = "7" * digits
+    assert redacted("surrogate", f"Aged {{{{A}}}}{age}{{{{/A}}}} years") == "Aged [AGE] years"
+    assert is_over_89(age)
+
+
+def test_dates_without_a_year_move_with_those_that_have_it() -> None:
+    for key in range(30):
+        texts = ("{{D}}12 March 2011{{/D}}", "{{D}}12 March{{/D}}", "{{D}}10-12 March 2011{{/D}}")
+        generator = redactor(key=f"a key of sixteen bytes {key}".encode())
+        full, short, days = (text.text for text in generator.redact(document(*texts)))
+        assert full.startswith(short)
+        assert days.endswith(full)

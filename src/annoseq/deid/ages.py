@@ -17,14 +17,18 @@ if TYPE_CHECKING:
 _MAX_AGE = 89
 """Older ages are identifiers by the HIPAA Privacy Rule, 45 CFR 164.514(b)(2)(i)(C)."""
 _MAX_CHANGE = 3
+_MAX_DIGITS = 3
+_NO_AGE = 10**_MAX_DIGITS
+"""Stands for every number of more digits, which is no age."""
 
 
 def fake_age(value: str, faker: SeededFaker) -> str | None:
     """Replace every number of an age, in digits or in English or Spanish words.
 
-    None if there is no number.
+    None if there is no number, or one that is no age.
     """
-    if not _number_pattern().search(value):
+    numbers = [match[0] for match in _number_pattern().finditer(value)]
+    if not numbers or any(len(_digits(number)) > _MAX_DIGITS for number in numbers):
         return None
     return _number_pattern().sub(lambda match: _other_age(match[0], faker.rng), value)
 
@@ -60,16 +64,22 @@ def _other_age(written: str, rng: Random) -> str:
     highest = min(_MAX_AGE, number + _MAX_CHANGE)
     other = rng.choice([age for age in range(lowest, highest + 1) if age != number])
     if not language:
-        return f"{other:0{len(written)}}"
+        digits = _digits(written)
+        return f"{other:0{len(digits)}}" + written[len(digits) :]
     word = _words(language)[other]
     return word.capitalize() if written[0].isupper() else word
 
 
 def _parse(written: str) -> tuple[int, str]:
     """Return a number and the language of its word, which is empty for digits."""
-    if written[0].isdigit():
-        return int(written.rstrip("+")), ""
-    return _numbers()[written.casefold()]
+    if not written[0].isdigit():
+        return _numbers()[written.casefold()]
+    digits = _digits(written)
+    return int(digits) if len(digits) <= _MAX_DIGITS else _NO_AGE, ""
+
+
+def _digits(written: str) -> str:
+    return written.rstrip("+") if written[0].isdigit() else ""
 
 
 @cache

@@ -1,184 +1,89 @@
 """Date shifting: dates move by a number of days and keep the format in which they are written.
 
-A value may hold several dates, parts of dates, and the words between them. A value with any other
-word is not understood, and is not shifted.
+Both ends of a range and all days of a list move alike. Where they come to lie in different months
+or years, each is written with its own.
 """
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from annoseq.deid.faker_values import match_case
-from annoseq.deid.word_lists import CalendarNames, alternation, word_lists
+from annoseq.deid.date_format import apply_edits, group_edits, year_after
+from annoseq.deid.date_parser import DateGroup, parse_dates
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Sequence
     from random import Random
 
-_DAY = r"(?<!\d)\d{1,2}"
-_YEAR_DIGITS = r"(?:1[5-9]|2[01])\d\d"
-_YEAR = rf"{_YEAR_DIGITS}(?!\d)"
-_SHORT_YEAR = r"(?<!\d)\d\d(?!\d)"
-_ANY_YEAR = rf"{_YEAR}|['’]?(?:{_SHORT_YEAR})"
-_ORDINAL = r"(?:(?P<ordinal>st|nd|rd|th)|[ºª°]|er\b|\.)?"
-_TIME = re.compile(
-    r"\d{1,2}(?:[:h]\d{2}){1,2}(?:\.\d+)?\s*(?:[ap]\.?m\b\.?|hrs?\b\.?|horas\b|h\b|z\b)?",
-    re.IGNORECASE,
-)
-_NUMERIC_DATE = re.compile(r"(?<!\d)(\d\d?)\s?[-/.]\s?(\d\d?)\s?[-/.]\s?(?:\d{4}|\d\d)(?!\d)")
-_ABBREVIATION = 3
-"""Letters of the shortest abbreviation of a month or a weekday."""
+    from annoseq.deid.date_format import Edit
+
+_UNKNOWN_YEAR = 2001
+"""Year of dates without one, in a document that has none."""
+_PIVOT = 50
+"""Two digits below it are years from 2000, others from 1900."""
 
 
+@dataclass(frozen=True)
 class DateShifter:
-    """Shifts dates; `is_day_first` reads 3/4/2010 as the third of April."""
+    """Shifts dates; `is_day_first` reads 3/4/2010 as the third of April.
 
-    def __init__(self, language: str, *, is_day_first: bool) -> None:
-        self._vocabulary = DateVocabulary(language)
-        self._is_day_first = is_day_first
+    Values are read in any of the languages of the word lists; a value that fits several is read in
+    `language` if that is one of them.
+    """
 
-    def shift(self, value: str, days: int, *, is_day_first: bool | None = None) -> str | None:
+    language: str
+    is_day_first: bool
+
+    def shift(
+        self,
+        value: str,
+        days: int,
+        *,
+        is_day_first: bool | None = None,
+        year: int | None = None,
+    ) -> str | None:
         """Shift every date of a value; None if the value is not understood.
 
-        >>> DateShifter("en", is_day_first=False).shift("the 3rd of March, 2018", 400)
-        'the 7th of April, 2019'
+        `year` is that of dates without one.
+
+        >>> DateShifter("en", is_day_first=False).shift("12-15 March 2010", 19)
+        '31 March-3 April 2010'
         """
-        day_first = self._is_day_first if is_day_first is None else is_day_first
-        pieces: list[str] = []
-        cursor = dates = 0
-        while cursor < len(value):
-            if shifted := self._shift_at(value, cursor, days, day_first):
-                text, cursor = shifted
-                pieces.append(text)
-                dates += 1
-            elif match := self._match_context(value, cursor):
-                pieces.append(match[0])
-                cursor = match.end()
-            else:
-                return None
-        return "".join(pieces) if dates else None
+        unknown_year = _UNKNOWN_YEAR if year is None else year
+        groups = self._parse(value, is_day_first)
+        if groups is None:
+            return None
+        try:
+            original = _dates(groups, unknown_year)
+            moved = [[day + timedelta(days) for day in dates] for dates in original]
+            shifted = apply_edits(value, _edits(groups, original, moved, days=days))
+            read = self._parse(shifted, _is_day_first(groups))
+            is_safe = not any(group.has_numbers for group in groups) or (
+                read is not None
+                and _written(read, _dates(read, unknown_year)) == _written(groups, moved)
+            )
+        except (ValueError, OverflowError):
+            return None
+        return shifted if is_safe else None  # June '33 may become May 29
 
-    def _shift_at(
-        self, value: str, cursor: int, days: int, day_first: bool
-    ) -> tuple[str, int] | None:
-        """Shift the date that begins at `cursor`; return it with the end of the original."""
-        for pattern in self._patterns:
-            match = pattern.match(value, cursor)
-            if match is None:
-                continue
-            try:
-                return self._shift_match(match, days, day_first), match.end()
-            except (ValueError, OverflowError):
-                continue  # no such day: a shorter pattern may match
-        return None
+    def dates(self, value: str, *, year: int) -> list[date]:
+        """Return the dates of a value, periods by their middle; none if it is not understood."""
+        groups = self._parse(value, None) or []
+        return [day for days in _dates(groups, year) for day in days]
 
-    def _match_context(self, value: str, cursor: int) -> re.Match[str] | None:
-        """Match a time, a word or a sign that stands between dates and stays as it is."""
-        return _TIME.match(value, cursor) or self._context.match(value, cursor)
+    def years(self, value: str, *, is_day_first: bool | None = None) -> list[int]:
+        """Return the years that are written in a value, none if it is not understood."""
+        groups = self._parse(value, is_day_first)
+        return [_full_year(group.year.text) for group in groups or () if group.year]
 
-    def _shift_match(self, match: re.Match[str], days: int, day_first: bool) -> str:
-        fields = {name: text for name, text in match.groupdict().items() if text is not None}
-        if "weekday" in fields:
-            return self._vocabulary.shift_weekday(match[0], days)
-        if "season" in fields:
-            return self._vocabulary.shift_season(match[0], days)
-        roles = {name: _role(name, fields, day_first) for name in fields}
-        day = self._parse(fields, roles) + timedelta(days)
-        form = _NumberFormat.of(match, fields, roles)
-        shifted = {
-            name: self._format(fields[name], role, day, form)
-            for name, role in roles.items()
-            if role
-        }
-        return _replace_groups(match, shifted)
-
-    def _parse(self, fields: Mapping[str, str], roles: Mapping[str, str]) -> date:
-        """Return the date that is written, or the middle of the period that is written."""
-        texts = {roles[name]: text for name, text in fields.items()}
-        month = int(texts["month"]) if "month" in texts else None
-        if "name" in texts:
-            month = self._vocabulary.months[_bare(texts["name"]).casefold()].position + 1
-        day = int(texts["day"]) if "day" in texts else None
-        is_leap_day = (month, day) == (2, 29)
-        unknown_year = 2000 if is_leap_day else 2001
-        year = _full_year(texts["year"]) if "year" in texts else unknown_year
-        if month is None:
-            return date(year, 7, 1)
-        return date(year, month, 15 if day is None else day)
-
-    def _format(self, written: str, role: str, day: date, form: _NumberFormat) -> str:
-        """Write a field of a date as it was written before."""
-        match role:
-            case "day":
-                return f"{day.day:0{form.width}}"
-            case "month":
-                return f"{day.month:0{form.width}}"
-            case "year":
-                apostrophe = written[: len(written) - len(_digits(written))]
-                return apostrophe + f"{day.year:04}"[-len(_digits(written)) :]
-            case "name":
-                return self._vocabulary.month(written, day.month, is_abbreviated=form.is_dashed)
-            case _:
-                ending = _ordinal_ending(day.day)
-                return ending.upper() if written.isupper() else ending
-
-    @cached_property
-    def _context(self) -> re.Pattern[str]:
-        dates = word_lists().dates
-        words = alternation([*dates.connectors, *dates.context])
-        return re.compile(rf"{words}\b|[^\w]", re.IGNORECASE)
-
-    @cached_property
-    def _patterns(self) -> list[re.Pattern[str]]:
-        """Return the patterns of dates, more specific ones first."""
-        words = self._vocabulary
-        connector = alternation(word_lists().dates.connectors)
-        between = rf"(?:\s*(?:[-/.,]\s*)?(?:\b{connector}\b\s*)*)"
-        month = rf"(?P<name>{words.pattern(words.months)})"
-        day = rf"(?P<day>{_DAY})"
-        last_day = rf"(?P<day>{_DAY}(?!\d))"
-        patterns = (
-            rf"(?P<year>{_YEAR_DIGITS})(?P<s>\s?[-/.]\s?)(?P<month>\d\d?)(?P=s)(?P<day>\d\d?)(?!\d)",
-            rf"(?<!\d)(?P<year>{_YEAR_DIGITS})(?P<month>\d\d)(?P<day>\d\d)(?!\d)",
-            rf"(?P<a>{_DAY})(?P<s>\s?[-/.]\s?|\s)(?P<b>\d\d?)(?P=s)(?P<year>{_YEAR}|{_SHORT_YEAR})",
-            rf"{day}{_ORDINAL}{between}{month}{between}(?P<year>{_ANY_YEAR})",
-            rf"{month}{between}{last_day}{_ORDINAL}{between}(?P<year>{_ANY_YEAR})",
-            rf"{month}{between}(?P<year>{_YEAR}|['’](?:{_SHORT_YEAR}))",
-            rf"{day}{_ORDINAL}{between}{month}",
-            rf"{month}{between}{last_day}{_ORDINAL}",
-            rf"{month}{between}(?P<year>{_SHORT_YEAR})",
-            rf"(?P<month>{_DAY})\s?[-/.]\s?(?P<year>{_YEAR})",
-            rf"(?P<year>{_YEAR_DIGITS})[-/](?P<month>\d\d)(?!\d)",
-            rf"(?P<a>{_DAY})[-/.](?P<b>\d\d?)(?!\d|:)",
-            rf"(?P<month>{_DAY})[-/](?P<year>{_SHORT_YEAR})",
-            rf"(?<!\d)(?P<year>{_YEAR})",
-            rf"['’](?P<year>{_SHORT_YEAR})",
-            month,
-            rf"(?P<weekday>{words.pattern(words.weekdays)})",
-            rf"(?P<season>\b{alternation(words.seasons)}\b)",
-        )
-        return [re.compile(pattern, re.IGNORECASE) for pattern in patterns]
-
-
-def reads_day_first(values: Iterable[str]) -> bool | None:
-    """Infer from a document's dates if the day comes first; None if they leave it open.
-
-    >>> reads_day_first(["3/4/2010", "25/4/2010"])
-    True
-    """
-    for value in values:
-        for match in _NUMERIC_DATE.finditer(value):
-            first, second = int(match[1]), int(match[2])
-            if first <= 12 < second:
-                return False
-            if second <= 12 < first:
-                return True
-    return None
+    def _parse(self, value: str, is_day_first: bool | None) -> list[DateGroup] | None:
+        day_first = self.is_day_first if is_day_first is None else is_day_first
+        parts = parse_dates(value, self.language, is_day_first=day_first)
+        if parts is None:
+            return None
+        return [part for part in parts if isinstance(part, DateGroup)]
 
 
 def draw_shift(rng: Random) -> int:
@@ -193,155 +98,124 @@ def draw_shift(rng: Random) -> int:
             return rng.choice((-days, days))
 
 
-class _NumberFormat(NamedTuple):
-    """Format of the numbers of a date: digits of day and month, and the dashes of 24-APR-2012."""
-
-    width: int
-    is_dashed: bool
-
-    @classmethod
-    def of(
-        cls, match: re.Match[str], fields: Mapping[str, str], roles: Mapping[str, str]
-    ) -> _NumberFormat:
-        is_dashed = "name" in fields and f"-{fields['name']}" in match[0]
-        numbers = [fields[name] for name, role in roles.items() if role in {"day", "month"}]
-        has_two_digits = all(len(number) == 2 for number in numbers)
-        # Beside the name of a month, 12 alone does not tell if 3 is written 03.
-        is_padded = "name" not in fields or is_dashed or any(n[0] == "0" for n in numbers)
-        return cls(2 if has_two_digits and is_padded else 1, is_dashed)
+def _is_day_first(groups: Sequence[DateGroup]) -> bool | None:
+    """Return the order of day and month in numbers, None if it does not matter."""
+    orders = (
+        group.days[0].number.start < group.month.start
+        for group in groups
+        if group.days and group.month and not group.is_named
+        if not group.year or group.year.start > group.start
+    )
+    return next(orders, None)
 
 
-def _role(name: str, fields: Mapping[str, str], day_first: bool) -> str:
-    """Return the role of a group of a pattern; of two numbers, one above 12 is the day."""
-    if name not in {"a", "b"}:
-        return "" if name == "s" else name
-    first, second = int(fields["a"]), int(fields["b"])
-    is_day_first = first > 12 or (day_first and second <= 12)
-    return "day" if is_day_first == (name == "a") else "month"
+def _written(groups: Sequence[DateGroup], dates: Sequence[Sequence[date]]) -> list[str]:
+    """Return what is written of the dates of groups, all in one format."""
+    has_year = any(group.year for group in groups)
+    year = "%y" if has_year else ""
+    formats = {"day": f"{year}-%m-%d", "month": f"{year}-%m", "year": year, "weekday": ""}
+    return [
+        f"{year and f'{day:%y}'}-{day.month % 12 // 3}"
+        if group.precision == "season"
+        else day.strftime(formats[group.precision])
+        for group, days in zip(groups, dates, strict=True)
+        for day in days
+    ]
 
 
-def _digits(year: str) -> str:
-    return year.lstrip("'’")
+def _dates(groups: Sequence[DateGroup], unknown_year: int) -> list[list[date]]:
+    """Return the dates of every group; a period is represented by its middle.
+
+    Raises:
+        ValueError: there is no such day, or the year of a date may be one or another.
+    """
+    if any((group.month_number, _last_day(group)) == (2, 29) for group in groups):
+        while unknown_year % 4 or (unknown_year % 100 == 0 and unknown_year % 400):
+            unknown_year -= 1
+    dates: list[list[date]] = []
+    year = unknown_year
+    for index, group in enumerate(groups):
+        if group.year:
+            year = _full_year(group.year.text)
+        elif (source := _year_source(groups, index)) is not None:
+            year = _inherited_year(group, groups[source], is_later=source > index)
+        elif index and _is_earlier(group, groups[index - 1]):
+            year += 1  # 30 December to 2 January
+        dates.append(_group_dates(group, year))
+    return dates
+
+
+def _last_day(group: DateGroup) -> int | None:
+    return int(group.days[-1].number.text) if group.days else None
+
+
+def _group_dates(group: DateGroup, year: int) -> list[date]:
+    if group.precision == "weekday":
+        return [date(2001, 1, 1)]
+    month = group.month_number
+    if month is None:
+        return [date(year, 7, 1)]
+    if not group.days:
+        return [date(year, month, 15)]
+    return [date(year, month, int(day.number.text)) for day in group.days]
+
+
+def _year_source(groups: Sequence[DateGroup], index: int) -> int | None:
+    """Return the index of the group whose year goes for another group without one.
+
+    Raises:
+        ValueError: there are years, but none for a date of this kind.
+    """
+    group = groups[index]
+    if group.year or group.precision == "weekday":
+        return None
+    dated = [other for other, candidate in enumerate(groups) if candidate.year]
+    alike = [other for other in dated if groups[other].precision == group.precision]
+    if dated and not alike:
+        raise ValueError("no year for this date")
+    return min(alike, key=lambda other: (other < index, abs(other - index)), default=None)
+
+
+def _inherited_year(group: DateGroup, source: DateGroup, *, is_later: bool) -> int:
+    """Return the year of a group that stands in a range or a list with its source."""
+    assert source.year is not None
+    year = _full_year(source.year.text)
+    if is_later:
+        return year - _is_earlier(source, group)
+    return year + _is_earlier(group, source)
+
+
+def _is_earlier(group: DateGroup, other: DateGroup) -> bool:
+    """Return True if a group is earlier in the year than another."""
+    if group.precision != other.precision or group.month_number is None:
+        return False
+    return (group.month_number, _last_day(group) or 0) < (
+        other.month_number or 0,
+        _last_day(other) or 0,
+    )
+
+
+def _edits(
+    groups: Sequence[DateGroup],
+    original: Sequence[Sequence[date]],
+    moved: Sequence[Sequence[date]],
+    *,
+    days: int,
+) -> list[Edit]:
+    """Return the edits that write shifted dates in the format of the original ones."""
+    edits: list[Edit] = []
+    for index, group in enumerate(groups):
+        edits += group_edits(group, moved[index], days)
+        source = _year_source(groups, index)
+        if source is not None:
+            is_parted = moved[index][0].year != moved[source][-1].year
+            if is_parted and original[index][0].year == original[source][-1].year:
+                edits.append(year_after(group, moved[index][-1], groups[source]))
+    return edits
 
 
 def _full_year(written: str) -> int:
-    year = int(_digits(written))
-    if len(_digits(written)) == 4:
-        return year
-    return year + (2000 if year < 50 else 1900)
-
-
-def _replace_groups(match: re.Match[str], texts: Mapping[str, str]) -> str:
-    """Return the text of a match with other texts for some of its groups."""
-    pieces: list[str] = []
-    cursor = match.start()
-    for name in sorted(texts, key=match.start):
-        pieces += [match.string[cursor : match.start(name)], texts[name]]
-        cursor = match.end(name)
-    return "".join([*pieces, match.string[cursor : match.end()]])
-
-
-def _ordinal_ending(day: int) -> str:
-    if day in (11, 12, 13):
-        return "th"
-    return {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th")
-
-
-class CalendarWord(NamedTuple):
-    """A month, a weekday or a season of a language, by its position among them."""
-
-    language: str
-    position: int
-    is_abbreviated: bool
-
-
-@dataclass(frozen=True)
-class DateVocabulary:
-    """Names of months, weekdays and seasons in all languages, in lower case.
-
-    A word that several languages share belongs to `language` if that is one of them, else to the
-    first in the order of the word lists.
-    """
-
-    language: str
-
-    @cached_property
-    def months(self) -> Mapping[str, CalendarWord]:
-        """Months, also abbreviated to three letters or more."""
-        return self._index(lambda names: names.months, is_abbreviated=True)
-
-    @cached_property
-    def weekdays(self) -> Mapping[str, CalendarWord]:
-        """Weekdays from Sunday, also abbreviated."""
-        return self._index(lambda names: names.weekdays, is_abbreviated=True)
-
-    @cached_property
-    def seasons(self) -> Mapping[str, CalendarWord]:
-        """Seasons from winter."""
-        return self._index(lambda names: names.seasons, is_abbreviated=False)
-
-    @staticmethod
-    def pattern(words: Mapping[str, CalendarWord]) -> str:
-        """Return a regular expression for any of some words, with or without a full stop."""
-        return rf"\b{alternation(words)}\b\.?"
-
-    def month(self, written: str, month: int, *, is_abbreviated: bool) -> str:
-        """Write a month (from 1) as `written` is: abbreviated, in capitals, with a full stop."""
-        bare = _bare(written)
-        word = self.months[bare.casefold()]
-        name = _names(word.language).months[month - 1]
-        # `May` is a whole name; only the format of its date tells if it is an abbreviation.
-        is_short = word.is_abbreviated or (is_abbreviated and len(bare) == _ABBREVIATION)
-        return _restore_style(written, name[:_ABBREVIATION] if is_short else name)
-
-    def shift_weekday(self, written: str, days: int) -> str:
-        """Write the weekday that is `days` after `written`."""
-        bare = _bare(written)
-        word = self.weekdays[bare.casefold()]
-        name = _names(word.language).weekdays[(word.position + days) % 7]
-        return _restore_style(written, name[: len(bare)] if word.is_abbreviated else name)
-
-    def shift_season(self, written: str, days: int) -> str:
-        """Write the season that is `days` after the middle of `written`."""
-        word = self.seasons[written.casefold()]
-        middle = date(2001, 3 * word.position + 1, 15)
-        season = (middle + timedelta(days)).month % 12 // 3
-        return _restore_style(written, _names(word.language).seasons[season])
-
-    def _index(
-        self, select: Callable[[CalendarNames], tuple[str, ...]], *, is_abbreviated: bool
-    ) -> dict[str, CalendarWord]:
-        dates = word_lists().dates
-        words: dict[str, CalendarWord] = {}
-        for language in sorted(dates.languages, key=lambda language: language != self.language):
-            names = select(dates.languages[language])
-            for index, name in enumerate(names):
-                words.setdefault(name, CalendarWord(language, index, is_abbreviated=False))
-            for text, index in _abbreviations(names) if is_abbreviated else ():
-                words.setdefault(text, CalendarWord(language, index, is_abbreviated=True))
-        variants = {new: words[name] for new, name in dates.variants.items() if name in words}
-        return words | variants
-
-
-def _names(language: str) -> CalendarNames:
-    return word_lists().dates.languages[language]
-
-
-def _abbreviations(names: tuple[str, ...]) -> Iterator[tuple[str, int]]:
-    """Yield the abbreviations of three or four letters that belong to one name alone."""
-    prefixes = Counter(name[:size] for name in names for size in range(_ABBREVIATION, len(name)))
-    for index, name in enumerate(names):
-        for size in range(_ABBREVIATION, min(5, len(name))):
-            if prefixes[name[:size]] == 1:
-                yield name[:size], index
-
-
-def _bare(written: str) -> str:
-    return written.rstrip(".")
-
-
-def _restore_style(written: str, name: str) -> str:
-    """Write a name with the capitals and the full stop of another."""
-    bare = _bare(written)
-    name = name.capitalize() if bare[:1].isupper() else name.lower()
-    return match_case(bare, name) + written[len(bare) :]
+    digits = written.lstrip("'’")
+    if len(digits) == 4:
+        return int(digits)
+    return int(digits) + (2000 if int(digits) < _PIVOT else 1900)

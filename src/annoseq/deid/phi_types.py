@@ -8,8 +8,8 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from annoseq.data.markup import is_label
+from annoseq.data.streams import read_toml
 from annoseq.errors import OptionError
-from annoseq.tokenization.regex_patterns import read_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from annoseq.deid.ages import fake_age, fake_age_over_89, is_over_89, normalize_age
-from annoseq.deid.dates import DateShifter, draw_shift, reads_day_first
+from annoseq.deid.date_parser import reads_day_first
+from annoseq.deid.dates import DateShifter, draw_shift
 from annoseq.deid.faker_values import (
     WORD,
     LocaleFaker,
@@ -113,6 +115,7 @@ class DocumentSurrogates:
         dates = [text for phi_type, text in identifiers if phi_type == "date"]
         self._shifter = generator.date_shifter
         self._day_first = reads_day_first(dates)
+        self._year = self._most_common_year(dates)
         self._days = self._choose_days(dates)
         self._initials = self._pair_initials(
             word
@@ -145,7 +148,7 @@ class DocumentSurrogates:
     def _generate(self, phi_type: PhiType, value: str) -> str | None:
         match phi_type:
             case "date":
-                surrogate = self._shifter.shift(value, self._days, is_day_first=self._day_first)
+                surrogate = self._shift(value, self._days)
             case "name":
                 surrogate = fake_name(value, self._name_word)
             case _:
@@ -226,8 +229,20 @@ class DocumentSurrogates:
                 break
         return best_days
 
+    def _shift(self, value: str, days: int) -> str | None:
+        return self._shifter.shift(value, days, is_day_first=self._day_first, year=self._year)
+
+    def _most_common_year(self, dates: Iterable[str]) -> int | None:
+        """Return the year of the document's dates, which is that of dates without one."""
+        years = Counter(
+            year
+            for value in dates
+            for year in self._shifter.years(value, is_day_first=self._day_first)
+        )
+        return years.most_common(1)[0][0] if years else None
+
     def _count_clashes(self, dates: Sequence[str], days: int) -> int:
-        shifted = (self._shifter.shift(day, days, is_day_first=self._day_first) for day in dates)
+        shifted = (self._shift(day, days) for day in dates)
         return sum(day is not None and day.casefold() in self._originals for day in shifted)
 
     def _faker(self, *context: str) -> SeededFaker:

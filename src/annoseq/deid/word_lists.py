@@ -18,21 +18,20 @@ class _Lists(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class CalendarNames(_Lists):
-    """Names of a language: months from January, weekdays from Sunday, seasons from winter."""
+class DateWords(_Lists):
+    """Calendar names of a language, and the words between and around the parts of a date.
+
+    Months begin with January, weekdays with Sunday, seasons with winter.
+    """
 
     months: tuple[str, ...]
     weekdays: tuple[str, ...]
     seasons: tuple[str, ...] = ()
-
-
-class DateWords(_Lists):
-    """Calendar names by language, and the words between and around the parts of a date."""
-
-    languages: dict[str, CalendarNames]
-    variants: dict[str, str]
+    variants: dict[str, str] = {}
     connectors: tuple[str, ...]
+    joiners: tuple[str, ...]
     context: tuple[str, ...]
+    homographs: frozenset[str] = frozenset()
 
 
 class NumberWords(_Lists):
@@ -52,7 +51,7 @@ class WordLists(_Lists):
     id_words: frozenset[str]
     institutions: tuple[str, ...]
     institution_particles: tuple[str, ...]
-    dates: DateWords
+    dates: dict[str, DateWords]
     numbers: dict[str, NumberWords]
 
 
