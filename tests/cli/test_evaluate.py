@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ from annoseq.data.markup import parse
 from annoseq.data.pairs import read_pairs
 from annoseq.data.tables import read_rows
 from tests.cli.command import TINY, long_refusal, refusal, run
+from tests.fidelity import random_annotator
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -171,13 +173,47 @@ def test_a_report_tells_of_the_model(model: Path, other: Path, tmp_path: Path) -
     arguments = ("--report", path, "--pictures", picture, "--json", json_path)
     assert run("evaluate", model, other, *arguments).code == 0
     html = path.read_text(encoding="utf-8")
-    assert "# Model card" in html
+    assert "<h3>Model card</h3>" in html
     assert "data:image/svg+xml;base64," in html
     shown = dict(re.findall(r'data-all="([a-z_0-9]+)">([0-9.]+)<', html))
     scores = json.loads(json_path.read_text())["scores"]
     assert {name: float(value) for name, value in shown.items()} == {
         name: one["value"] for name, one in scores.items()
     }
+
+
+def test_a_folder_without_a_card_is_reported_on(model: Path, other: Path, tmp_path: Path) -> None:
+    pytest.importorskip("jinja2")
+    bare = shutil.copytree(model, tmp_path / "bare")
+    (bare / "card.md").unlink()
+    result = run("evaluate", bare, other, "--report", tmp_path / "report.html")
+    assert result.code == 0, result
+    assert "Model card" not in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_card_that_cannot_be_read_is_told_before_the_work(
+    model: Path, other: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("jinja2")
+    bad = shutil.copytree(model, tmp_path / "bad")
+    (bad / "card.md").unlink()
+    (bad / "card.md").mkdir()
+    assert refusal(run("evaluate", bad, other, "--report", tmp_path / "report.html")) == (
+        f"{bad / 'card.md'} cannot be read: Is a directory. Make it readable, or remove it."
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "size"), [((), 256), (("--batch-size", 7), 7), (("--batch-tokens", 512), 64)]
+)
+def test_the_signature_names_the_batches_that_a_tagger_reads(
+    other: Path, tmp_path: Path, options: tuple[str | int, ...], size: int
+) -> None:
+    folder = tmp_path / "tagger"
+    random_annotator("flat tagger").model.save(folder, card="")
+    path = tmp_path / "scores.json"
+    assert run("evaluate", folder, other, "--json", path, *options).code == 0
+    assert json.loads(path.read_text())["signature"].endswith(f"|batch:{size}")
 
 
 def test_nothing_is_begun_that_could_not_be_written(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from annoseq.errors import OptionError, OutputError
 from annoseq.evaluation.error_analysis import ERROR_TYPES
 from annoseq.inference.attention_map import AttentionMap
-from annoseq.reporting.html_page import EmbeddedImage, embed_json, import_jinja
+from annoseq.reporting.html_page import EmbeddedImage, embed_json, import_jinja, render_markdown
 from annoseq.reporting.report import ReportData, make_report, write_report
 from annoseq.reporting.report_rows import make_report_rows, mask_words
 from tests.reporting.samples import HOSTILE, SECRET, sample_history, sample_rows, scores_of
@@ -72,6 +72,46 @@ def test_nothing_in_the_data_is_markup(html: str) -> None:
     [data] = re.findall(r'<script type="application/json" id="data">(.*?)</script>', html, re.S)
     assert HOSTILE in [row["text"] for row in json.loads(data)["rows"]]
     assert not set("<>&\u2028") & set(data)
+
+
+def test_the_model_card_is_rendered(html: str) -> None:
+    assert "<h3>Card</h3>" in html
+    assert "&lt;/pre&gt;&lt;script&gt;" in html
+
+
+CARD = """# Model card
+
+- **task**: annotate
+- **labels**: <img src=x onerror=alert(1)>, A|B, `{{NAME}}`
+
+| span f1 | leak |
+|---|---|
+| 0.9000 | 0.1000 |
+"""
+
+
+def test_markdown_becomes_lists_and_tables() -> None:
+    html = render_markdown(CARD)
+    page = Page(html)
+    expected = {"h3": 1, "ul": 1, "li": 2, "p": 0, "strong": 2, "code": 1, "table": 1, "td": 2}
+    assert {name: page.elements[name] for name in expected} == expected
+    assert page.elements["img"] == 0
+    assert "&lt;img src=x onerror=alert(1)&gt;" in html
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("[a](javascript:alert(1))", "![a](https://example.org/a.png)", "<https://example.org>"),
+        *("<script>alert(1)</script>", "a <b onclick=x>b</b>", "[a]: https://example.org\n\n[a]"),
+        *("```<script>\nx\n```", "> " * 5000 + "x", "[" * 5000, "*a " * 5000, "- " * 5000),
+    ],
+)
+def test_markdown_brings_no_address_and_no_element_of_its_own(text: str) -> None:
+    page = Page(render_markdown(text))
+    allowed = {"p", "em", "code", "pre", "blockquote", "ul", "li", "hr"}
+    assert page.elements.keys() <= allowed
+    assert page.addresses == []
 
 
 def test_training_is_drawn_where_the_model_kept_it(html: str) -> None:

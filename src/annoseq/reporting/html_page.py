@@ -12,8 +12,11 @@ from annoseq.errors import OptionError
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from markupsafe import Markup
 
 _TEMPLATES = Path(__file__).parent / "templates"
+_CARD_LEVEL = 2
+"""Level of the heading above the model card, whose own headings are below it."""
 _ESCAPES = {
     "<": "\\u003c",
     ">": "\\u003e",
@@ -48,10 +51,29 @@ def embed_json(data: Any) -> str:
     return "".join(_ESCAPES.get(character, character) for character in text)
 
 
+def render_markdown(text: str) -> Markup:
+    """Render Markdown below a heading of level 2. HTML is escaped; links and images stay text.
+
+    >>> print(render_markdown("# Card of `<b>`"))
+    <h3>Card of <code>&lt;b&gt;</code></h3>
+    """
+    from markdown_it import MarkdownIt
+    from markupsafe import Markup
+
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    markdown.disable(["link", "image", "autolink", "html_inline", "html_block", "reference"])
+    tokens = markdown.parse(text)
+    for token in tokens:
+        if token.type in {"heading_open", "heading_close"}:
+            token.tag = f"h{min(int(token.tag[1]) + _CARD_LEVEL, 6)}"
+    rendered = markdown.renderer.render(tokens, markdown.options, {})
+    return Markup(rendered.strip())
+
+
 def render_page(data: Any, values: dict[str, Any]) -> str:
     """Render the template; `data` is for the script of the page, `values` are for the template.
 
-    All `values` are escaped.
+    All `values` are escaped, but for those that are markup already.
     """
     jinja2 = import_jinja()
     from markupsafe import Markup

@@ -10,7 +10,7 @@ from annoseq.atomic_io import atomic_file
 from annoseq.evaluation.confusion_matrix import NO_SPAN
 from annoseq.evaluation.error_analysis import ERROR_TYPES
 from annoseq.reporting.charts import draw_charts
-from annoseq.reporting.html_page import render_page
+from annoseq.reporting.html_page import import_jinja, render_markdown, render_page
 from annoseq.reporting.report_rows import make_report_rows
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def make_report(
     scores: ScoreFile, rows: Sequence[SpanComparison], *, data: ReportData, redact: bool = False
 ) -> str:
     """Return the HTML of a report; `redact` masks the words of the texts."""
+    import_jinja()  # it also brings the escaping of the card
     report_rows = make_report_rows(rows, redact=redact, attention=data.attention)
     label_scores = sorted((scores.labels or {}).items(), key=_by_frequency)
     labels = [label for label, _ in label_scores]
@@ -81,7 +82,7 @@ def make_report(
         "error_counts": _error_counts(report_rows, labels),
         "confusion": _confusion_table(scores, labels),
         "report_rows": report_rows,
-        "card": data.card,
+        "card": render_markdown(data.card),
         "charts": draw_charts(data.history) if data.history else [],
         "images": data.images,
         "is_redacted": redact,
