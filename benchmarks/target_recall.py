@@ -17,8 +17,7 @@ from annoseq.config import BatchConfig, DataConfig, DeviceConfig, TrainingConfig
 from annoseq.data.examples import parse_pairs
 from annoseq.devices import ComputeDevice
 from annoseq.errors import OptionError
-from annoseq.evaluation.calibration import expected_calibration_error, judge_spans
-from annoseq.evaluation.recall_thresholds import CalibrationStatistics
+from annoseq.evaluation.calibration import BinTotals, expected_calibration_error, judge_spans
 from annoseq.inference.annotator import Annotator
 from annoseq.models.serialization import TrainedModel
 from annoseq.tokenization.dataset import Dataset
@@ -101,7 +100,8 @@ class Trial:
             for gold, spans in zip(self._gold, found, strict=True)
             for span, right in judge_spans(gold, spans)
         ]
-        return expected_calibration_error(*map(list, zip(*judged, strict=True)))
+        scores, correct = map(list, zip(*judged, strict=True))
+        return float(expected_calibration_error(BinTotals.of_spans(scores, correct)))
 
     def _annotate(self, annotator: Annotator, target_recall: float | None) -> list[list[Span]]:
         texts = [pair.source for pair in self.pairs]
@@ -167,19 +167,19 @@ def _calibrated_on_half(
     ours, others = (
         [pair for pair in dev if (pair.document in first) == is_first] for is_first in (True, False)
     )
-    evidence = calibrate(model, parse_pairs(ours, task="annotate").examples, ComputeDevice.select(CPU))
-    if evidence is None:
+    statistics = calibrate(model, parse_pairs(ours, task="annotate").examples, ComputeDevice.select(CPU))
+    if statistics is None:
         raise OptionError(
             "there are too few spans to calibrate with. Raise --rows, or name a tagger."
         )
-    return replace(model, calibration=evidence.model_dump_json()), others
+    return replace(model, calibration=statistics), others
 
 
 def make_tables(trial: Trial) -> list[str]:
     """Measure all wanted recalls and the likeliest spans, and the calibration."""
     rows = [["likeliest spans", *_measured(trial.measure(None)), "", "", ""]]
     for target in TARGETS:
-        wanted = trial.annotator.wanted(target)
+        wanted = trial.annotator.recall_target(target)
         rows.append([f"{target:g}", *_measured(trial.measure(target)), *_expected(wanted)])
         note(" | ".join(rows[-1]))
     head = [
@@ -202,7 +202,7 @@ def _measured(one: Measured) -> list[str]:
 
 
 def _expected(wanted: RecallTarget) -> list[str]:
-    verdict = f"promised, {wanted.confidence}%" if wanted.is_promised else "expected"
+    verdict = f"promised, {wanted.confidence}%" if wanted.has_margin else "expected"
     expected = wanted.expected
     values = [f"{expected.recall:.4f}", f"{expected.precision:.4f}"]
     return [*values, "out of reach" if wanted.is_out_of_reach else verdict]
@@ -238,15 +238,16 @@ def main(given: Sequence[str] | None = None) -> int:
         trial, story = prepare(options)
         tables = make_tables(trial)
         print("\n\n".join(tables))
-        evidence = CalibrationStatistics.read(trial.model.calibration or "")
+        statistics = trial.model.calibration
+        assert statistics is not None
         facts = {
             "model": story,
             "seed": f"{options.seed}, of the split, the weights and the dropout",
             "measured on": f"{len(trial.pairs):,} dev rows, which chose nothing"
             if options.model is None
             else f"{len(trial.pairs):,} dev rows",
-            "calibrated on": f"{evidence.gold:,} spans of {evidence.documents:,} documents, by "
-            f"{evidence.calibration.method}; a recall there varies {evidence.clustering:.1f} times "
+            "calibrated on": f"{statistics.candidates.gold:,} spans of {statistics.documents:,} documents, by "
+            f"{statistics.calibration.method}; a recall there varies {statistics.candidates.clustering:.1f} times "
             "as much as that of independent spans",
         }
         write_report(

@@ -18,8 +18,8 @@ import torch
 from annoseq.atomic_io import atomic_file
 from annoseq.config import AttentionConfig, BatchConfig, DeviceConfig, TrainingConfig
 from annoseq.devices import ComputeDevice
-from annoseq.evaluation.token_accuracy import Accuracy, measure_accuracy
-from annoseq.inference.predictor import write_freely
+from annoseq.evaluation.token_accuracy import Accuracy
+from annoseq.inference.network_predictors import Seq2SeqGenerator
 from annoseq.models.build import build_seq2seq
 from annoseq.tokenization.batching import collate
 from annoseq.tokenization.dataset import Dataset
@@ -161,10 +161,9 @@ def train_attention(
     compute = ComputeDevice.select(CPU)
 
     def judge() -> Accuracy:
-        written = write_freely(
-            network, dataset.encoded_valid.encodings, dataset.tokenizer, compute=compute, batching=BatchConfig()
-        )
-        found = sum((measure_accuracy(output, target) for _, output, target in written), Accuracy())
+        network.eval()
+        generator = Seq2SeqGenerator(network, dataset.tokenizer, compute)
+        found = generator.predict(dataset.valid, batching=BatchConfig()).accuracy
         network.train()
         return found
 

@@ -39,7 +39,7 @@ def test_totals_and_replicates_are_sums() -> None:
 
 
 def test_counts_that_come_late_are_resampled_with_the_rest() -> None:
-    boot = PoissonBootstrap(replicates=20, seed=3, keeps=lambda name: name != "left")
+    boot = PoissonBootstrap(replicates=20, seed=3, is_resampled=lambda key: key != "left")
     for number in range(600):
         boot.add(Counts({"late": 1, "left": 1}) if number == 599 else Counts({"early": 1}))
     sums = boot.replicates()

@@ -5,9 +5,18 @@ import pytest
 from pydantic import ValidationError
 
 from annoseq.errors import OptionError
-from annoseq.evaluation.calibration import Calibration, Method, expected_calibration_error
+from annoseq.evaluation.calibration import (
+    BinTotals,
+    Calibration,
+    Method,
+    expected_calibration_error,
+)
 
 METHODS: tuple[Method, ...] = ("temperature", "isotonic")
+
+
+def error(scores: list[float], correct: list[bool]) -> float:
+    return float(expected_calibration_error(BinTotals.of_spans(scores, correct)))
 
 
 def overconfident(count: int, *, seed: int) -> tuple[list[float], list[bool]]:
@@ -28,8 +37,8 @@ def test_the_temperature_that_was_put_in_is_found() -> None:
 def test_scores_become_probabilities_on_unseen_spans(method: Method) -> None:
     fitted = Calibration.fit(*overconfident(4000, seed=1), method=method)
     scores, right = overconfident(4000, seed=2)
-    before = expected_calibration_error(scores, right)
-    after = expected_calibration_error(fitted.apply(scores).tolist(), right)
+    before = error(scores, right)
+    after = error(fitted.apply(scores).tolist(), right)
     assert before > 0.06
     assert after < 0.025
 
@@ -85,5 +94,5 @@ def test_spans_of_one_kind_show_nothing(scores: list[float], right: list[bool], 
 
 
 def test_no_spans_have_no_error() -> None:
-    assert expected_calibration_error([], []) == 0
-    assert expected_calibration_error([1.0, 0.0], [True, False]) == 0
+    assert error([], []) == 0
+    assert error([1.0, 0.0], [True, False]) == 0

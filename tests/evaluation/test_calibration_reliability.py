@@ -5,7 +5,7 @@ import pytest
 
 from annoseq.data.markup import Span
 from annoseq.evaluation.calibration import (
-    calibration_error,
+    BinTotals,
     count_reliability,
     expected_calibration_error,
     judge_spans,
@@ -40,8 +40,9 @@ def test_the_error_of_sums_is_that_of_spans() -> None:
     counts = Counts()
     for part in (slice(0, 100), slice(100, 300)):
         counts.update(count_reliability(gold, predicted[part]))
-    expected = expected_calibration_error(scores, right)
-    assert float(calibration_error(CountTotals(counts))) == pytest.approx(expected)
+    expected = float(expected_calibration_error(BinTotals.of_spans(scores, right)))
+    bins = BinTotals.of_counts(CountTotals(counts))
+    assert float(expected_calibration_error(bins)) == pytest.approx(expected)
     assert expected > 0.1
 
 

@@ -4,10 +4,11 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from annoseq.data.markup import Span
-from annoseq.data.pairs import Pair, fingerprint
+from annoseq.data.pairs import Pair, fingerprint_pairs
 from annoseq.errors import OptionError, TableError
 from annoseq.evaluation.counts import SpanComparison
 from annoseq.evaluation.references import SeenTexts, summarize_corpus
@@ -119,7 +120,7 @@ def test_scores_are_written_and_read(tmp_path: Path) -> None:
         assert record.samples(name) == pytest.approx(score.replicates, rel=1e-6)
     assert written["unseen"]["rows"] == 10
     assert written["labels"]["AGE"]["gold"] == 20
-    assert written["counts"]["strict.correct@NAME"] == 15
+    assert written["counts"]["labels"]["NAME"]["strict.correct"] == 15
     assert sum(one["spans"] for one in written["reliability"]) == 30
 
 
@@ -139,7 +140,7 @@ def test_files_that_are_no_scores_are_refused(tmp_path: Path) -> None:
 def record_of(rows: list[SpanComparison], *, gold: str = "abc", seed: int = 1) -> ScoreFile:
     scorer = Scorer(labels=[], replicates=200, seed=seed)
     scorer.add_all([one] for one in rows)
-    return ScoreFile.model_validate(make_score_file(scorer, gold=gold))
+    return make_score_file(scorer, gold=gold)
 
 
 def test_a_clear_difference_is_told_from_chance() -> None:
@@ -160,7 +161,7 @@ def test_a_clear_difference_is_told_from_chance() -> None:
 def test_few_documents_have_no_p() -> None:
     found = compare_scores(record_of(mixed(3)), record_of(mixed(3)))["span_f1"]
     assert (found.low, found.high, found.p) == (None, None, None)
-    assert found.to_dict()["difference"] == 0
+    assert found.difference == 0
 
 
 def test_scores_of_other_rows_are_not_compared() -> None:
@@ -178,18 +179,48 @@ def test_scores_of_other_rows_are_not_compared() -> None:
     )
 
 
+def test_replicates_of_other_draws_are_not_paired() -> None:
+    ours = record_of(mixed(8))
+    bootstrap = ours.bootstrap.model_copy(update={"draws": "other", "numpy": "9.9.9"})
+    with pytest.raises(OptionError) as caught:
+        compare_scores(ours, ours.model_copy(update={"bootstrap": bootstrap}), names=("a", "b"))
+    assert str(caught.value) == (
+        f"a and b were resampled with different random draws (numpy {np.__version__} and 9.9.9), "
+        "so that their replicates cannot be paired. Score both with the same version of numpy."
+    )
+
+
+def test_another_numpy_with_the_same_draws_is_compared() -> None:
+    ours = record_of(mixed(8))
+    bootstrap = ours.bootstrap.model_copy(update={"numpy": "9.9.9"})
+    assert compare_scores(ours, ours.model_copy(update={"bootstrap": bootstrap}))
+
+
+@pytest.mark.parametrize("label", ["E@MAIL", "@", "strict.correct@X", "confusion:A", "a.b"])
+def test_labels_with_separators_are_labels_of_their_own(label: str) -> None:
+    scorer = Scorer(labels=[label])
+    gold = Span(4, 8, label)
+    scorer.add([SpanComparison("1", TEXT, (gold, AGE), (Span(4, 8, label, 0.5),))])
+    assert set(scorer.all.label_scores()) == {label, "AGE"}
+    written = make_score_file(scorer, gold="")
+    assert set(written.labels or {}) == {label, "AGE"}
+    assert written.scores["macro_recall"].value == 0.5
+    cells = {(cell.gold, cell.predicted): cell.count for cell in written.counts.confusion}
+    assert cells == {(label, label): 1, ("AGE", ""): 1}
+
+
 def test_lines_name_every_score_and_label() -> None:
     scorer = scored(mixed(20))
     lines = list(score_lines(scorer.all))
     names = [line.split()[0] for line in lines if line]
     assert names[: len(scorer.all.scores())] == list(scorer.all.scores())
     assert names[-3:] == ["AGE", "NAME", "PLACE"]
-    assert not any("AGE" in line for line in score_lines(scorer.all, apart=True))
+    assert not any("AGE" in line for line in score_lines(scorer.all, main_only=True))
 
 
 def test_a_survey_of_pairs() -> None:
     pairs = [Pair("Ames", "{{N}}Ames{{/N}}", 1), Pair("x {{O}}", "x {{\\\\O}}", 2)]
-    assert summarize_corpus(iter(pairs)) == (frozenset({"N"}), 2, fingerprint(pairs))
+    assert summarize_corpus(iter(pairs)) == (frozenset({"N"}), 2, fingerprint_pairs(pairs))
     seen = SeenTexts(pair.source for pair in pairs)
     assert "Ames" in seen
     assert "ames" not in seen

@@ -5,8 +5,8 @@ from math import log
 import pytest
 
 from annoseq.data.markup import Span, parse
-from annoseq.inference.annotation import Annotation, from_edits, from_output
-from annoseq.tokenization.bioes import TokenSpan
+from annoseq.inference.annotation import Annotation, from_output, from_spans
+from annoseq.tokenization.bioes import TokenSpan, token_spans_to_text
 
 TEXT = "Dr. Ames, 31y"
 NAMED = "Dr. {{NAME}}Ames{{/NAME}}, 31y"
@@ -14,14 +14,9 @@ OFFSETS = [(0, 2), (2, 3), (3, 8), (8, 9), (9, 12), (12, 13)]  # a blank belongs
 
 
 def test_spans_become_tags_around_the_texts_own_characters() -> None:
-    found = from_edits(
-        TEXT,
-        OFFSETS,
-        [TokenSpan(2, 3, 1, log(0.5)), TokenSpan(4, 5, 0, log(0.25))],
-        labels=["AGE", "NAME"],
-        score=-1.5,
-        windows=2,
-    )
+    tokens = [TokenSpan(2, 3, 1, log(0.5)), TokenSpan(4, 5, 0, log(0.25))]
+    spans = token_spans_to_text(TEXT, OFFSETS, tokens, labels=["AGE", "NAME"])
+    found = from_spans(TEXT, spans, score=-1.5, windows=2)
     assert found.annotated == "Dr. {{NAME}}Ames{{/NAME}}, {{AGE}}31{{/AGE}}y"
     assert found.spans == (Span(4, 8, "NAME"), Span(10, 12, "AGE"))
     assert [span.score for span in found.spans] == pytest.approx([0.5, 0.25])
@@ -29,8 +24,9 @@ def test_spans_become_tags_around_the_texts_own_characters() -> None:
 
 
 def test_nested_spans_of_one_piece_keep_their_order() -> None:
-    spans = [TokenSpan(2, 3, 0, 0.0), TokenSpan(2, 3, 1, 0.0)]
-    found = from_edits(TEXT, OFFSETS, spans, labels=["A", "B"], score=0, windows=1)
+    tokens = [TokenSpan(2, 3, 0, 0.0), TokenSpan(2, 3, 1, 0.0)]
+    spans = token_spans_to_text(TEXT, OFFSETS, tokens, labels=["A", "B"])
+    found = from_spans(TEXT, spans, score=0, windows=1)
     assert found.annotated == "Dr. {{A}}{{B}}Ames{{/B}}{{/A}}, 31y"
     assert found.spans == tuple(parse(found.annotated)[1])
 
@@ -76,3 +72,19 @@ def test_a_translation_is_not_read_as_markup() -> None:
     found = from_output("{{A}}x{{/A}}", "x {{/B}}", score=-1, is_translation=True)
     assert (found.spans, found.problem) == (None, None)
     assert found.to_dict()["spans"] is None
+
+
+def test_it_is_drawn_with_coloured_spans() -> None:
+    drawn = Annotation("<b> Ames", "<b> {{N}}Ames{{/N}}", (Span(4, 8, "N"),), -1.0)._repr_html_()
+    assert "<mark" in drawn
+    assert "&lt;b&gt;" in drawn
+    assert "<b>" not in drawn
+    free = Annotation("Ames", "<i>Bond", None, -1.0, problem="the text was changed")._repr_html_()
+    assert "&lt;i&gt;Bond" in free
+
+
+def test_its_repr_is_a_line_without_the_text() -> None:
+    assert repr(Annotation(TEXT, NAMED, (Span(4, 8, "NAME"),), -1.0)) == (
+        "<Annotation: 13 characters, 1 spans>"
+    )
+    assert repr(Annotation(TEXT, "x", None, -1.0)) == "<Annotation: 13 characters, no spans>"

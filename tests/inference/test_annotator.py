@@ -137,7 +137,10 @@ def test_an_unknown_word_shows_as_one(annotating: Dataset) -> None:
 
 def test_a_translation_has_no_spans_and_no_problem(translating: Dataset) -> None:
     assert translating.tokenizer.task == "translate"
-    script = [ids(translating.tokenizer, "uno", " dos"), ids(translating.tokenizer, " {{uno}}", ":")]
+    script = [
+        ids(translating.tokenizer, "uno", " dos"),
+        ids(translating.tokenizer, " {{uno}}", ":"),
+    ]
     annotator = scripted(translating, script)
     assert annotator.is_translator
     first, second = annotator.annotate(["one two", "one"])

@@ -57,6 +57,8 @@ def test_the_same_row_is_looked_at_in_the_same_way(
     assert one == same
 
 
-def test_what_cannot_be_read_has_no_map(network: GruWithAttention, tokenizer: Seq2SeqTokenizer) -> None:
+def test_what_cannot_be_read_has_no_map(
+    network: GruWithAttention, tokenizer: Seq2SeqTokenizer
+) -> None:
     assert looked(network, tokenizer, "") is None
     assert looked(network, tokenizer, "a " * 100) is None

@@ -1,59 +1,42 @@
 from __future__ import annotations
 
-from io import StringIO
 from typing import TYPE_CHECKING
 
 import pytest
-from rich.console import Console
 
-from annoseq.config import BatchConfig
-from annoseq.data.tables import read_rows
+from annoseq.config import BatchConfig, DeviceConfig
+from annoseq.data.examples import parse_pairs
+from annoseq.data.markup import Span, strip_tags
+from annoseq.data.pairs import Pair
 from annoseq.devices import ComputeDevice
-from annoseq.errors import OutputError, TableError
 from annoseq.evaluation.token_accuracy import Accuracy, Ratio, measure_accuracy
-from annoseq.inference.predictor import Prediction, Predictions, decode_rows, predict
-from annoseq.models.tagger import Tagger
+from annoseq.inference.network_predictors import Seq2SeqGenerator, build_predictor, decode_rows
+from annoseq.inference.predictor import (
+    SpanQuery,
+    TokenizedText,
+    merge_outputs,
+    predict_examples,
+    predict_spans,
+)
 from annoseq.tokenization.batching import collate
-from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
+from annoseq.tokenization.bioes import ScoredTokenSpans, TokenSpan
 from annoseq.tokenization.vocabulary import END, PAD
+from tests.fidelity import random_annotator
 from tests.scripted import Scripted, as_network
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from annoseq.inference.predictions import Predictions
+    from annoseq.inference.predictor import SpanPredictor
     from annoseq.models.serialization import TrainedModel
     from annoseq.tokenization.dataset import Dataset
 
-AWKWARD = [
-    "plain",
-    "",
-    'quotes "within" and ""twice""',
-    "commas, and; tabs\t",
-    "lines\nand\r\nline ends\n",
-    "a lone\rcarriage return",
-    "\r",
-    " spaces at both ends ",
-    "NA",
-    "0012",
-    "Zoë 😀 \u2028 \x85",
-    "{{NAME}}tagged{{/NAME}}",
-]
-PREDICTIONS = Predictions(
-    [Prediction(row, text, text[::-1], text * 2) for row, text in enumerate(AWKWARD, start=3)],
-    Accuracy(),
-)
+CPU = ComputeDevice.select(DeviceConfig(device="cpu"))
 
 
 def run(trained: TrainedModel, dataset: Dataset, *, batch_size: int = 16) -> Predictions:
-    assert not isinstance(trained.network, Tagger)
-    assert isinstance(trained.tokenizer, Seq2SeqTokenizer)
-    return predict(
-        trained.network,
-        dataset.valid,
-        trained.tokenizer,
-        compute=ComputeDevice.select(),
-        batching=BatchConfig(batch_size=batch_size),
-    )
+    predictor = build_predictor(trained.network, trained.tokenizer, CPU)
+    batching = BatchConfig(batch_size=batch_size)
+    return predict_examples(predictor, dataset.valid, batching=batching)
 
 
 def test_they_are_in_the_order_of_the_set(trained: TrainedModel, dataset: Dataset) -> None:
@@ -75,12 +58,8 @@ def test_every_output_stands_beside_its_own_row(dataset: Dataset) -> None:
     part, tokenizer = dataset.train, dataset.tokenizer
     encodings = dataset.encoded_train.encodings
     perfect = Scripted([[*row.target, END] for row in encodings], size=len(tokenizer.target))
-    predictions = predict(
-        as_network(perfect),
-        part,
-        tokenizer,
-        compute=ComputeDevice.select(),
-        batching=BatchConfig(batch_size=7),
+    predictions = Seq2SeqGenerator(as_network(perfect), tokenizer, CPU).predict(
+        part, batching=BatchConfig(batch_size=7)
     )
     for one, example in zip(predictions, encodings, strict=True):
         assert one.output == tokenizer.decode(example.target)
@@ -97,12 +76,8 @@ def test_the_accuracy_is_summed_over_the_batches(dataset: Dataset) -> None:
     part, tokenizer = dataset.valid, dataset.tokenizer
     encodings = dataset.encoded_valid.encodings
     silent = Scripted([[END]] * len(part), size=len(tokenizer.target))
-    predictions = predict(
-        as_network(silent),
-        part,
-        tokenizer,
-        compute=ComputeDevice.select(),
-        batching=BatchConfig(batch_size=1),
+    predictions = Seq2SeqGenerator(as_network(silent), tokenizer, CPU).predict(
+        part, batching=BatchConfig(batch_size=1)
     )
     expected = Accuracy()
     for row in range(len(part)):
@@ -126,74 +101,83 @@ def test_rows_are_decoded_up_to_their_end(dataset: Dataset) -> None:
     ]
 
 
-def test_any_row_by_index() -> None:
-    assert len(PREDICTIONS) == len(AWKWARD)
-    assert PREDICTIONS[0] == Prediction(3, "plain", "nialp", "plainplain")
-    assert PREDICTIONS[-1].source == AWKWARD[-1]
-    assert [one.row for one in PREDICTIONS[2:4]] == [5, 6]
-    with pytest.raises(IndexError):
-        PREDICTIONS[len(AWKWARD)]
+@pytest.fixture(scope="module")
+def tagger() -> SpanPredictor:
+    model = random_annotator("nested tagger").model
+    return build_predictor(model.network, model.tokenizer, CPU)
 
 
-def test_exact_means_character_for_character() -> None:
-    assert Prediction(1, "a", "b", "b").is_exact
-    assert not Prediction(1, "a", "b", "b ").is_exact
+def scored(*spans: tuple[int, int, int], score: float = 0.0) -> ScoredTokenSpans:
+    return ScoredTokenSpans([TokenSpan(*span, 0.0) for span in spans], score)
 
 
-def test_a_frame_has_a_row_for_each() -> None:
-    frame = PREDICTIONS.to_frame()
-    assert list(frame.columns) == ["source", "target", "output"]
-    assert list(frame.index) == list(range(3, 3 + len(AWKWARD)))
-    assert list(frame["source"]) == AWKWARD
-    assert list(Predictions([], Accuracy()).to_frame().columns) == ["source", "target", "output"]
+def test_a_text_is_cut_into_tokens_and_windows(tagger: SpanPredictor) -> None:
+    text = tagger.tokenize("Dr. Ames\n" + "x y " * 90)
+    assert text.offsets[:4] == [(0, 2), (2, 3), (3, 8), (8, 9)]
+    assert len(text.windows) > 1
+    for index, window in enumerate(text.windows):
+        assert text.window_ids(index) == text.ids[window.first : window.last]
+    assert "".join(text.text[start:end] for start, end in text.offsets) == text.text
 
 
-def test_showing_puts_them_side_by_side() -> None:
-    console = Console(file=StringIO(), width=100)
-    PREDICTIONS.show(1, console=console)
-    assert isinstance(console.file, StringIO)
-    shown = console.file.getvalue()
-    assert all(word in shown for word in ("row", "source", "target", "output"))
-    assert all(word in shown for word in ("3", "plain", "nialp", "plainplain"))
-    assert "quotes" not in shown
-
-
-def test_markup_of_the_console_is_shown_as_it_is() -> None:
-    console = Console(file=StringIO(), width=100)
-    Predictions([Prediction(1, "[red]a[/]", "[b]", "[/]")], Accuracy()).show(console=console)
-    assert isinstance(console.file, StringIO)
-    assert all(text in console.file.getvalue() for text in ("[red]a[/]", "[b]", "[/]"))
-
-
-@pytest.mark.parametrize("name", ["out.csv", "out.jsonl", "out.parquet", "out.csv.gz"])
-def test_written_rows_are_read_back_unchanged(tmp_path: Path, name: str) -> None:
-    PREDICTIONS.write(tmp_path / name)
-    columns = ["source", "target", "output"]
-    rows = list(read_rows(tmp_path / name, columns=columns, keys=["row"]))
-    assert [
-        Prediction(int(row.values["row"]), *(row.values[column] for column in columns))
-        for row in rows
-    ] == list(PREDICTIONS)
-
-
-def test_another_suffix_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "out.txt"
-    with pytest.raises(TableError) as caught:
-        PREDICTIONS.write(path)
-    assert str(caught.value).startswith(
-        f"{path}: the suffix '.txt' stands for no known format. Use a name that ends in one of .csv"
+def test_outputs_of_windows_are_merged(tagger: SpanPredictor) -> None:
+    text = tagger.tokenize("Dr. Ames\n" + "x y " * 90)
+    windows = text.windows[:1]
+    (merged,) = merge_outputs(
+        windows, [[scored((0, 3, 0), (2, 3, 1), score=-1.0)]], may_cross=False
     )
-    assert list(tmp_path.iterdir()) == []
+    assert merged.score == -1.0
+    one_window = TokenizedText(text.text, text.offsets, text.ids, windows)
+    assert one_window.to_text_spans(merged, labels=["A", "B"]) == [
+        Span(0, 8, "A"),
+        Span(4, 8, "B"),
+    ]
 
 
-def test_an_existing_file_is_kept(tmp_path: Path) -> None:
-    path = tmp_path / "out.csv"
-    path.write_text("mine")
-    with pytest.raises(OutputError) as caught:
-        PREDICTIONS.write(path)
-    assert str(caught.value) == (
-        f"{path} exists already. Choose another name, or add --overwrite to replace it."
+def test_a_window_with_fewer_outputs_takes_part_with_its_last(tagger: SpanPredictor) -> None:
+    first_window, second_window, *_ = tagger.tokenize("x y " * 200).windows
+    name = (first_window.owned_first, first_window.owned_first + 1, 0)
+    first, second = merge_outputs(
+        [first_window, second_window],
+        [[scored(name, score=-1.0)], [scored(score=-2.0), scored(score=-3.0)]],
+        may_cross=False,
     )
-    assert path.read_text() == "mine"
-    PREDICTIONS.write(path, overwrite=True)
-    assert path.read_text(encoding="utf-8") != "mine"
+    assert (len(first.spans), first.score) == (1, -3.0)
+    assert (len(second.spans), second.score) == (1, -4.0)
+
+
+@pytest.mark.parametrize("text", ["", "\n", "\r\n\n"])
+def test_a_text_without_a_window_has_one_empty_output(text: str) -> None:
+    assert merge_outputs([], [], may_cross=False) == [ScoredTokenSpans([], 0.0)]
+    assert random_annotator("nested tagger").annotate(text).annotated == text
+
+
+def test_candidates_include_the_spans_of_the_best_path(tagger: SpanPredictor) -> None:
+    texts = [tagger.tokenize("Dr. Ames, 31y " * 20)]
+    (best,), (candidates,) = (
+        predict_spans(tagger, texts, query)[0] for query in (SpanQuery(), SpanQuery(floor=1e-4))
+    )
+    places = {span[:3] for span in candidates.spans}
+    likely = [span for span in best.spans if span.score > -2 and span.last - span.first == 1]
+    assert {span[:3] for span in likely} <= places
+    assert len(candidates.spans) > len(best.spans)
+
+
+def test_a_tagger_predicts_examples_by_its_spans(tagger: SpanPredictor) -> None:
+    targets = ["Dr. {{A}}Ames{{/A}} left.", "\n.", "no span at all"]
+    pairs = [Pair(strip_tags(target), target, row) for row, target in enumerate(targets, 4)]
+    examples = parse_pairs(pairs, task="annotate").examples
+    predictions = predict_examples(tagger, examples)
+    annotated = random_annotator("nested tagger").annotate([pair.source for pair in pairs])
+    assert [one.output for one in predictions] == [one.annotated for one in annotated]
+    assert [one.row for one in predictions] == [4, 5, 6]
+    assert predictions.accuracy.exact.total == 3
+
+
+def test_capabilities_tell_models_apart(tagger: SpanPredictor) -> None:
+    model = random_annotator("flat").model
+    seq2seq = build_predictor(model.network, model.tokenizer, CPU)
+    assert (tagger.gives_marginals, tagger.generator) == (True, None)
+    assert not seq2seq.gives_marginals
+    assert seq2seq.generator is not None
+    assert (tagger.default_batching.batch_size, seq2seq.default_batching.batch_size) == (256, 64)

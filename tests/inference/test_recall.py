@@ -9,12 +9,11 @@ import pytest
 
 from annoseq.config import BatchConfig
 from annoseq.errors import ModelError, OptionError
-from annoseq.evaluation.recall_thresholds import CalibrationStatistics
 from annoseq.inference.annotator import Annotator
 from annoseq.models.serialization import TrainedModel
+from tests.calibrated import calibrated_model, calibration_statistics, pairs
 from tests.fidelity import ONE_PASS, annotate, hard_texts, random_annotator
-from tests.models.test_serialization_folder import replace_file
-from tests.trusted import judged, pairs, trusted
+from tests.models.test_serialization import replace_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +26,7 @@ every_tagger = pytest.mark.parametrize("name", NAMES)
 
 @pytest.fixture(scope="module")
 def annotators() -> dict[str, Annotator]:
-    return {name: Annotator(trusted(name)) for name in NAMES}
+    return {name: Annotator(calibrated_model(name)) for name in NAMES}
 
 
 def read(annotator: Annotator, texts: list[str], target_recall: float | None) -> list[Annotation]:
@@ -52,8 +51,8 @@ def test_more_spans_are_marked_and_no_text_is_changed(
     counts = [sum(len(one.spans or ()) for one in some) for some in (few, many)]
     assert counts[0] < counts[1]
     assert max(one.windows for one in many) > 1
-    threshold = annotators[name].wanted(0.95).thresholds.overall
-    least = annotators[name].probability(threshold)
+    threshold = annotators[name].recall_target(0.95).threshold
+    least = annotators[name].calibrate_score(threshold)
     assert all(span.score >= least for one in many for span in one.spans or () if span.score)
     assert read(annotators[name], texts, 0.95) == many
 
@@ -74,7 +73,7 @@ def test_the_likeliest_spans_stay_what_they_are_with_probabilities(
     assert len(scores) > 5
     for old, new in scores:
         assert old is not None
-        assert new == pytest.approx(annotators[name].probability(old))
+        assert new == pytest.approx(annotators[name].calibrate_score(old))
     ranked = [new or 0.0 for _, new in sorted((old or 0.0, new or 0.0) for old, new in scores)]
     assert ranked == sorted(ranked)
 
@@ -82,9 +81,9 @@ def test_the_likeliest_spans_stay_what_they_are_with_probabilities(
 def test_recall_is_kept_on_the_rows_that_chose(annotators: dict[str, Annotator]) -> None:
     rows = pairs()
     annotator = annotators["flat tagger"]
-    wanted = annotator.wanted(0.5)
+    target = annotator.recall_target(0.5)
     found = read(annotator, [pair.source for pair in rows], 0.5)
-    assert sum(len(one.spans or ()) for one in found) == wanted.expected.kept
+    assert sum(len(one.spans or ()) for one in found) == target.expected.kept
 
 
 def refusal(annotator: Annotator, target_recall: float) -> str:
@@ -109,7 +108,7 @@ def test_who_cannot_say_refuses(annotators: dict[str, Annotator]) -> None:
 
 
 def test_evidence_is_saved_with_the_model(tmp_path: Path) -> None:
-    model = trusted()
+    model = calibrated_model()
     model.save(tmp_path / "model", card="")
     again = TrainedModel.load(tmp_path / "model")
     assert again.calibration == model.calibration
@@ -117,12 +116,14 @@ def test_evidence_is_saved_with_the_model(tmp_path: Path) -> None:
     for name in ("calibration.json", "config.json"):
         one, other = (tmp_path / folder / name for folder in ("model", "again"))
         assert one.read_bytes() == other.read_bytes()
-    assert (tmp_path / "model" / "calibration.json").read_text() == model.calibration
+    assert model.calibration is not None
+    content = (tmp_path / "model" / "calibration.json").read_text()
+    assert content == model.calibration.model_dump_json()
 
 
 def test_damaged_evidence_is_told(tmp_path: Path) -> None:
     folder = tmp_path / "model"
-    trusted().save(folder, card="")
+    calibrated_model().save(folder, card="")
     path = folder / "calibration.json"
     content = path.read_bytes()
     path.write_bytes(content[:-9])
@@ -134,7 +135,7 @@ def test_damaged_evidence_is_told(tmp_path: Path) -> None:
     )
     replace_file(folder, "calibration.json", content.replace(b'"rows"', b'"lines"'))
     with pytest.raises(
-        ModelError, match=r"^calibration\.json is damaged or of another version \(ro"
+        ModelError, match=r": calibration\.json is damaged or of another version \(ro"
     ):
         Annotator.load(folder)
     path.unlink()
@@ -143,14 +144,14 @@ def test_damaged_evidence_is_told(tmp_path: Path) -> None:
 
 
 def test_too_few_spans_are_not_judged() -> None:
-    assert judged(rows=pairs(40)) is None
-    assert judged(rows=[replace(pair, document="one") for pair in pairs()]) is None
+    assert calibration_statistics(rows=pairs(40)) is None
+    assert calibration_statistics(rows=[replace(pair, document="one") for pair in pairs()]) is None
 
 
 def test_evidence_holds_no_word_of_the_texts() -> None:
-    content = trusted("nested tagger").calibration
-    assert content is not None
-    evidence = CalibrationStatistics.read(content)
-    assert evidence.rows == 80
-    assert evidence.curves.keys() | evidence.missed.keys() <= {"A", "B", "C"}
-    assert "Ames" not in content
+    statistics = calibrated_model("nested tagger").calibration
+    assert statistics is not None
+    assert statistics.rows == 80
+    candidates = statistics.candidates
+    assert candidates.curves.keys() | candidates.missed.keys() <= {"A", "B", "C"}
+    assert "Ames" not in statistics.model_dump_json()

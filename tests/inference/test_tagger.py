@@ -113,8 +113,8 @@ def test_a_tagger_takes_no_search(search: SearchConfig, option: str) -> None:
     with pytest.raises(OptionError) as caught:
         random_annotator("flat tagger").annotate(["Dr"], search=search)
     assert str(caught.value) == (
-        f"{option} is for models that write, and this one is a tagger: it finds the likeliest "
-        f"tags in one pass. Leave {option} off."
+        f"{option} is for sequence-to-sequence models, and this one is a tagger: it finds the "
+        f"likeliest tags in one pass. Leave {option} off."
     )
 
 

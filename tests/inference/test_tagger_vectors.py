@@ -40,7 +40,9 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     vectors = open_token_vectors(path)
     assert isinstance(plain.tokenizer, TaggerTokenizer)
     settings = plain.config.network.tagger
-    tokenizer = replace(plain.tokenizer, feature_hasher=FeatureHasher(buckets=settings.buckets, vectors=vectors))
+    tokenizer = replace(
+        plain.tokenizer, feature_hasher=FeatureHasher(buckets=settings.buckets, vectors=vectors)
+    )
     network = build_tagger(settings, tokenizer, seed=0)
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():

@@ -14,7 +14,8 @@ from annoseq._version import __version__
 from annoseq.config import NetworkConfig
 from annoseq.devices import ComputeDevice
 from annoseq.errors import ModelError, OutputError
-from annoseq.inference.predictor import build_predictor, predict_examples
+from annoseq.inference.network_predictors import build_predictor
+from annoseq.inference.predictor import predict_examples
 from annoseq.models.gru_attention import GruWithAttention
 from annoseq.models.interfaces import Seq2SeqNetwork
 from annoseq.models.serialization import TrainedModel

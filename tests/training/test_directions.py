@@ -15,7 +15,7 @@ from annoseq.tokenization.dataset import Dataset
 from annoseq.training.learner import Learner
 
 if TYPE_CHECKING:
-    from annoseq.inference.predictor import Predictions
+    from annoseq.inference.predictions import Predictions
 
 SMALL = AttentionConfig(embedding=64, hidden=48, dropout=0)
 SMALLEST = (
@@ -97,9 +97,7 @@ def test_it_writes_small_numbers_in_words() -> None:
 def test_originals_come_back_from_annotated_texts() -> None:
     dataset = Dataset.from_pairs(backwards(2_000), config=DataConfig(tokens="bpe", bpe_vocab=2_000))
     assert dataset.tokenizer.task == "translate"
-    assert not {pair.document for pair in dataset.train} & {
-        pair.document for pair in dataset.valid
-    }
+    assert not {pair.document for pair in dataset.train} & {pair.document for pair in dataset.valid}
     assert exact(learn(dataset, epochs=2, max_lr=4e-3)) > 0.95
 
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from annoseq.errors import OutputError
-from annoseq.training.recorder import Epoch, LrFinderResult, Recorder, smooth
+from annoseq.training.recorder import Epoch, Recorder, smooth
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,29 +81,6 @@ def test_smoothing_is_a_weighted_mean_of_what_was() -> None:
     assert smooth([]) == []
 
 
-def curve(*, steps: int = 100) -> LrFinderResult:
-    """A loss that falls fastest at a rate of 1e-3 and grows from 1e-1 on."""
-    rates = [10 ** (-7 + 8 * step / (steps - 1)) for step in range(steps)]
-    logs = np.log10(rates)
-    losses = 4 - 2 / (1 + np.exp(-3 * (logs + 3))) + np.maximum(0, logs + 1) ** 2
-    return LrFinderResult(rates, losses.tolist())
-
-
-def test_the_suggestion_is_where_the_loss_falls_fastest() -> None:
-    # Smoothing lags behind the loss, by about half a decade here.
-    assert 1e-3 <= curve().suggestion <= 1e-2
-
-
-def test_the_ends_of_the_curve_do_not_count() -> None:
-    finding = curve()
-    losses = [4.5, *finding.losses[1:-4], -99.0, -99.0, -99.0, -99.0]
-    assert 1e-3 <= LrFinderResult(finding.rates, losses).suggestion <= 1e-2
-
-
-def test_a_short_curve_has_a_suggestion_too() -> None:
-    assert LrFinderResult([1.0, 2.0, 3.0], [5.0, 4.9, 1.0]).suggestion in {2.0, 3.0}
-
-
 def is_png(path: Path) -> bool:
     with Image.open(path) as image:
         image.load()
@@ -119,12 +95,6 @@ def test_plots_are_pictures(tmp_path: Path) -> None:
         "learning rate",
         "validation",
     ]
-    figure = curve().plot(tmp_path / "lr.png")
-    assert is_png(tmp_path / "lr.png")
-    (axes,) = figure.axes
-    assert (axes.get_xscale(), axes.get_xlabel()) == ("log", "learning rate")
-    (label,) = (text.get_text() for text in axes.get_legend().get_texts())  # type: ignore[union-attr]
-    assert label == f"suggestion {curve().suggestion:.1e}"
 
 
 def test_a_plot_without_a_path_is_only_returned() -> None:
@@ -134,14 +104,10 @@ def test_a_plot_without_a_path_is_only_returned() -> None:
     assert plt.get_fignums() == []
 
 
-def test_an_existing_picture_is_kept(tmp_path: Path) -> None:
-    path = tmp_path / "lr.png"
-    path.write_text("mine")
-    with pytest.raises(OutputError) as caught:
-        curve().plot(path)
-    assert str(caught.value) == (
-        f"{path} exists already. Choose another name, or add --overwrite to replace it."
-    )
-    assert path.read_text() == "mine"
-    curve().plot(path, overwrite=True)
-    assert is_png(path)
+def test_its_repr_is_a_line_and_its_html_a_table() -> None:
+    assert repr(recorder()).startswith("<Recorder: ")
+    assert "\n" not in repr(recorder())
+    html = recorder()._repr_html_()
+    assert "&lt;Recorder" in html
+    assert html.count("<tr") == 2 + len(recorder().epochs)  # two lines of header
+    assert Recorder()._repr_html_().count("<table") == 1

@@ -130,7 +130,7 @@ def test_the_share_of_the_targets_tokens_is_as_asked(
 def test_no_gradient_passes_through_the_choice(config: AnyNetworkConfig, forcing: float) -> None:
     network, batch = tiny_network(config), batch_of(ROWS)
     state = network.start(batch)
-    assert network.top(state).requires_grad
+    assert network.decoder_output(state).requires_grad
     fed = tokens_to_feed(network, state, target_of(batch), forcing=forcing)
     assert not fed.requires_grad
     assert fed.dtype == torch.long

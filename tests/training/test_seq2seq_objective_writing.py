@@ -46,7 +46,7 @@ def forced_logits(ours: Seq2SeqObjective, batch: Batch) -> Tensor:
     state, scores = network.start(batch), []
     for column in F.pad(target, (1, -1), value=BEGIN).unbind(1):
         state = network.step(state, column)
-        scores.append(network.target.logits(network.top(state)))
+        scores.append(network.target.logits(network.decoder_output(state)))
     return torch.stack(scores, dim=1)
 
 

@@ -31,7 +31,9 @@ CPU = torch.device("cpu")
 def trainer(
     dtype: torch.dtype = torch.float32, model: AnyNetworkConfig = STILL, **training: Any
 ) -> Trainer:
-    config = TrainingConfig(**training).resolve_auto(model=NetworkConfig.of(model).model, rows=len(ROWS))
+    config = TrainingConfig(**training).resolve_auto(
+        model=NetworkConfig.of(model).model, rows=len(ROWS)
+    )
     return Trainer(
         Seq2SeqObjective(tiny_network(model), config, train_rows=ROWS, valid_rows=ROWS),
         config,

@@ -1,38 +1,40 @@
-"""Which label stands where which was expected."""
+"""Confusion matrix of gold and predicted labels."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from annoseq.evaluation.counts import Counts
+from annoseq.evaluation.counts import ConfusionCount, Counts
 from annoseq.evaluation.span_matching import match_spans
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from annoseq.data.markup import Span
+    from annoseq.evaluation.counts import CountKey
 
-_NAME = "confusion:"
 NO_SPAN = ""
 """Stands in the place of a label where a side has no span. A label is never empty."""
 
 
 def count_confusions(gold: Sequence[Span], predicted: Sequence[Span]) -> Counts:
-    """Count the (gold label, predicted label) of spans that answer one another, or stand alone."""
+    """Count the label pairs of spans that overlap, and of spans without a counterpart."""
     if gold == predicted:
-        return Counts(f"{_NAME}{span.label} {span.label}" for span in gold)
+        return Counts(ConfusionCount(span.label, span.label) for span in gold)
     counts = Counts()
-    for one in match_spans(gold, predicted, scheme="partial"):
-        labels = [NO_SPAN if span is None else span.label for span in (one.gold, one.predicted)]
-        counts[_NAME + " ".join(labels)] += 1  # no label holds white space
+    for match in match_spans(gold, predicted, scheme="partial"):
+        gold_label, predicted_label = (
+            NO_SPAN if span is None else span.label for span in (match.gold, match.predicted)
+        )
+        counts[ConfusionCount(gold_label, predicted_label)] += 1
     return counts
 
 
-def confusion_matrix(counts: Mapping[str, int]) -> dict[tuple[str, str], int]:
-    """Return how often each (gold label, predicted label) was counted."""
-    found = {}
-    for name, count in sorted(counts.items()):
-        if name.startswith(_NAME):
-            gold, _, predicted = name.removeprefix(_NAME).partition(" ")
-            found[gold, predicted] = count
-    return found
+def confusion_matrix(counts: Mapping[CountKey, int]) -> dict[tuple[str, str], int]:
+    """Return the cells of the matrix by (gold label, predicted label)."""
+    return {
+        (key.gold, key.predicted): count
+        for key, count in sorted(
+            (key, count) for key, count in counts.items() if isinstance(key, ConfusionCount)
+        )
+    }

@@ -1,7 +1,7 @@
 """Additive counts of a score, and the compared spans of a text.
 
 The counts of documents can be added, so that a table of any size is scored in bounded memory, and
-resampled, so that a score has an interval. A name is `scheme.count`, or `scheme.count@LABEL`.
+resampled, so that a score has an interval.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,36 +20,56 @@ if TYPE_CHECKING:
     from annoseq.data.markup import Span
 
 
-Counts: TypeAlias = Counter[str]
+class LabelCount(NamedTuple):
+    """Key of a count of one label."""
+
+    name: str
+    label: str
+
+
+class ConfusionCount(NamedTuple):
+    """Key of a cell of the confusion matrix; an empty label stands for no span."""
+
+    gold: str
+    predicted: str
+
+
+CountKey: TypeAlias = str | LabelCount | ConfusionCount
+"""Key of a count: a name such as `strict.correct`, of all labels or of one, or a pair of labels."""
+Counts: TypeAlias = Counter[CountKey]
 Array: TypeAlias = NDArray[np.float64]
 
 
-def add_counts(counts: Counts, more: Mapping[str, int]) -> None:
-    """Add counts to others; `Counter.update` takes three times as long."""
-    for name, count in more.items():
-        counts[name] = counts.get(name, 0) + count
+def count_key(name: str, label: str | None) -> CountKey:
+    """Return the key of a count of one label, or with None of all labels."""
+    return name if label is None else LabelCount(name, label)
+
+
+def add_counts(counts: Counts, more: Mapping[CountKey, int] | Mapping[str, int]) -> None:
+    """Add counts in place; `Counter.update` takes three times as long."""
+    for key, count in more.items():
+        counts[key] = counts.get(key, 0) + count
 
 
 class CountTotals:
-    """Summed statistics by name, each a number or one number for each of R replicates (R,).
+    """Sums of counts by key, each a number, or one number for each of R replicates (R,).
 
-    What was never counted is 0.
+    A key that was never counted has the sum 0.
     """
 
-    def __init__(self, values: Mapping[str, float | Array]) -> None:
+    def __init__(self, values: Mapping[CountKey, float | Array]) -> None:
         self._values = values
 
-    def __getitem__(self, name: str) -> Array:
-        return np.asarray(self._values.get(name, 0.0), dtype=np.float64)
+    def __getitem__(self, key: CountKey) -> Array:
+        return np.asarray(self._values.get(key, 0.0), dtype=np.float64)
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._values
+    def __contains__(self, key: CountKey) -> bool:
+        return key in self._values
 
     @property
     def labels(self) -> list[str]:
-        """The labels that were counted."""
-        marked = (name.partition("@") for name in self._values)
-        return sorted({label for _, at, label in marked if at})
+        """Labels that were counted, sorted."""
+        return sorted({key.label for key in self._values if isinstance(key, LabelCount)})
 
 
 def ratio(part: Array, whole: Array) -> Array:
@@ -88,9 +108,9 @@ class SpanComparison:
 
 
 def group_by_document(rows: Iterable[SpanComparison]) -> Iterator[list[SpanComparison]]:
-    """Group the rows that follow one another in a document; without documents, each is its own."""
+    """Group consecutive rows of a document; a row without a document is a group of its own."""
     numbered = enumerate(rows)
     for _, group in groupby(
-        numbered, key=lambda one: one[0] if one[1].document is None else one[1].document
+        numbered, key=lambda item: item[0] if item[1].document is None else item[1].document
     ):
         yield [row for _, row in group]

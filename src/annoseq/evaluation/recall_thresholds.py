@@ -1,70 +1,44 @@
-"""Score thresholds for a target recall, with their calibration statistics.
+"""Score thresholds for a target recall, from counts of correct and incorrect candidates.
 
 A gold span is found at threshold t if a predicted candidate with its offsets and label has a score
-of at least t. The threshold is a quantile of the gold spans' scores, with the correction of split
-conformal prediction (Vovk et al. 2005; Angelopoulos and Bates 2021): of a further gold span, drawn
-as these were, the chance to be found is at least the wanted share. The spans of a document are
-alike, so that with few documents the measured share may still fall short.
-
-It has counts and no text: for each label how many spans of about a score were right and how many
-wrong, and how many had no candidate. From these a threshold is chosen for any wanted recall.
+of at least t. The threshold is the highest that finds the target share of the gold spans of rows
+that were not trained on, plus a margin for chance.
 
 One threshold serves all labels. A threshold for each, chosen on the spans of that label alone,
 gives up the spans of easy labels and cannot find those of hard ones. Of MEDDOCAN's dev documents,
-one half choosing for the other, 0.97 was wanted: one threshold found 0.970 at a precision of 0.90,
-a threshold for each label where data suffice 0.958 at 0.81 (means of 20 halves).
+with the threshold chosen on one half and measured on the other for a target of 0.97, one threshold
+found 0.970 at a precision of 0.90, a threshold for each label where data suffice 0.958 at 0.81
+(means of 20 halves).
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from annoseq.evaluation.calibration import SCORE_MARGIN, Calibration, judge_spans
-from annoseq.models.serialization import CALIBRATION_FILE, read_json_file
+from annoseq.evaluation.calibration import SCORE_MARGIN, judge_spans
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from annoseq.data.markup import Span
-    from annoseq.evaluation.counts import Array
 
-
-class Thresholds(BaseModel):
-    """The score from which a span is kept, for all labels and for those with data enough.
-
-    `target_recall` is what was asked for. `out_of_reach` names the labels of which more spans have
-    no candidate at all than that allows; of these every candidate is kept, and "" stands for all
-    labels together.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    target_recall: float
-    overall: float
-    labels: dict[str, float] = {}
-    out_of_reach: tuple[str, ...] = ()
-
-    def of(self, label: str) -> float:
-        """Return the score from which spans of a label are kept."""
-        return self.labels.get(label, self.overall)
-
-    @property
-    def lowest(self) -> float:
-        """The score below which no span is kept, whatever its label."""
-        return min([self.overall, *self.labels.values()])
-
-    def keep(self, spans: Iterable[Span]) -> list[Span]:
-        """Leave out the spans whose scores are too low; one without a score stays."""
-        return [one for one in spans if one.score is None or one.score >= self.of(one.label)]
+_BINS_PER_LOG_ODD = 20
+"""Scores are counted in steps of a twentieth of their log-odds: the same resolution at 0 and 1."""
+_CLUSTERING_SCORE = 0.1
+"""Spans found at this score count in the design effect of documents."""
+_MARGINS = {99: 2.3263, 90: 1.2816}
+"""Confidence in percent -> standard errors above the target recall that the threshold aims at; the
+first for which there are enough candidates is taken."""
 
 
 class ExpectedScores(NamedTuple):
-    """What thresholds did to some rows: of the gold spans so many found, so many kept in all."""
+    """Numbers of gold spans, of kept candidates and of gold spans found at a threshold."""
 
     gold: int
     kept: int
@@ -72,208 +46,191 @@ class ExpectedScores(NamedTuple):
 
     @property
     def recall(self) -> float:
-        """The share of gold spans that was found."""
+        """Share of gold spans that was found."""
         return self.found / self.gold if self.gold else 0.0
 
     @property
     def precision(self) -> float:
-        """The share of kept spans that is right."""
+        """Share of kept candidates that is correct."""
         return self.found / self.kept if self.kept else 0.0
 
 
-def gold_scores(
-    rows: Iterable[tuple[Sequence[Span], Sequence[Span]]],
-) -> dict[str, list[float]]:
-    """Return by label the score of each gold span's candidate, -inf where there is none.
+@dataclass(frozen=True, slots=True)
+class RecallTarget:
+    """Threshold for a target recall, and its scores on the rows that it was chosen on.
 
-    A row is its gold spans and its candidates, with scores.
-    """
-    found: dict[str, list[float]] = {}
-    for gold, candidates in rows:
-        left = list(gold)
-        for span, is_correct in judge_spans(gold, candidates):
-            if is_correct:
-                left.remove(span)
-                score = 1.0 if span.score is None else span.score
-                found.setdefault(span.label, []).append(score)
-        for span in left:
-            found.setdefault(span.label, []).append(-math.inf)
-    return found
-
-
-def choose_thresholds(scores: Mapping[str, Sequence[float]], *, target_recall: float) -> Thresholds:
-    """Choose thresholds from `gold_scores` of rows that were not trained on.
-
-    A label with too few spans to promise anything of it takes the threshold of all.
-    """
-    everything = [score for some in scores.values() for score in some]
-    overall = _quantile(everything, target_recall)
-    chosen = {label: _quantile(some, target_recall) for label, some in sorted(scores.items())}
-    named = {"": overall, **chosen}
-    return Thresholds(
-        target_recall=target_recall,
-        overall=max(overall or 0.0, 0.0),
-        labels={label: max(one, 0.0) for label, one in chosen.items() if one is not None},
-        out_of_reach=tuple(label for label, one in named.items() if one == -math.inf),
-    )
-
-
-def measure_thresholds(
-    rows: Iterable[tuple[Sequence[Span], Sequence[Span]]], thresholds: Thresholds
-) -> ExpectedScores:
-    """Count what thresholds keep of the candidates of other rows."""
-    gold = kept = found = 0
-    for golds, candidates in rows:
-        chosen = thresholds.keep(candidates)
-        gold += len(golds)
-        kept += len(chosen)
-        found += sum(is_correct for _, is_correct in judge_spans(golds, chosen))
-    return ExpectedScores(gold, kept, found)
-
-
-def _quantile(scores: Sequence[float], target_recall: float) -> float | None:
-    """Return the highest threshold that keeps the promise, None where n spans cannot."""
-    count = len(scores)
-    may_miss = count - math.ceil((count + 1) * target_recall)
-    return sorted(scores)[may_miss] if may_miss >= 0 else None
-
-
-MIN_GOLD_SPANS = 100
-"""Gold spans that there must be: of fewer, a share like 0.95 says little."""
-_STEPS = 20
-"""Scores are counted in steps of a twentieth of their log-odds: the same fineness at 0 and 1."""
-_MARGINS = {99: 2.3263, 90: 1.2816}
-"""In how many of a hundred cases the wanted recall is kept, and for that, how many standard errors
-above it thresholds aim: the first for which there are candidates enough."""
-
-
-class RecallTarget(NamedTuple):
-    """Thresholds for a wanted recall, and what they did to the rows kept from training.
-
-    `confidence` is in how many of a hundred cases documents like these have the wanted recall; at 0
-    it is what is to be expected at best, and where `is_out_of_reach` not even that: then all that
-    was right there is found.
+    Spans with a score of at least `threshold` are kept, whatever their label. `confidence` is the
+    percentage of samples of documents like these that reach the target; at 0 the recall is at best
+    the expected one. If `is_out_of_reach`, too many gold spans have no candidate: the threshold
+    keeps every correct candidate, and the recall is still below the target.
     """
 
-    thresholds: Thresholds
+    target_recall: float
+    threshold: float
     expected: ExpectedScores
     confidence: int
+    is_out_of_reach: bool
 
     @property
-    def is_promised(self) -> bool:
-        """Whether chance is allowed for."""
+    def has_margin(self) -> bool:
+        """True if the threshold leaves a margin for chance."""
         return self.confidence > 0
 
-    @property
-    def is_out_of_reach(self) -> bool:
-        """Whether too many spans have no candidate."""
-        return bool(self.thresholds.out_of_reach)
+    def keep(self, spans: Iterable[Span]) -> list[Span]:
+        """Return the spans that reach the threshold; a span without a score is kept."""
+        return [span for span in spans if span.score is None or span.score >= self.threshold]
 
 
-class CalibrationStatistics(BaseModel):
-    """What `calibration.json` holds.
+class CandidateCounts(BaseModel):
+    """Correct and incorrect candidates by label and score, and gold spans without a candidate.
 
-    `curves` has for each label (place, right, wrong), the likeliest first: how many candidates at
-    that place of the scale were right. `missed` counts the gold spans without a candidate, `floor`
-    is the least score of a candidate, and `clustering` how many times the variance of the recall
-    is that of as many independent spans: a document's spans are found or missed together.
-    `error_before` and `error_after` are the calibration errors of the likeliest spans, the latter
-    under calibrations fitted on other documents.
+    `curves` has for each label (bin, correct, incorrect), highest scores first, with the bins of
+    `score_bin`. `missed` counts the gold spans without a candidate. `clustering` is the design
+    effect: the variance of the recall over that of as many independent spans, because the spans of
+    a document are found or missed together.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal[1] = 1
-    rows: int
-    documents: int
-    floor: float
-    calibration: Calibration
-    error_before: float
-    error_after: float
     clustering: float
     curves: dict[str, tuple[tuple[int, int, int], ...]]
     missed: dict[str, int]
 
-    @classmethod
-    def read(cls, content: str) -> CalibrationStatistics:
-        """Read what a model folder holds.
-
-        Raises:
-            ModelError: the content is not of this version.
-        """
-        return read_json_file(cls, content, name=CALIBRATION_FILE)
-
     @property
     def gold(self) -> int:
-        """How many gold spans there were."""
-        return self._right + sum(self.missed.values())
+        """Number of gold spans."""
+        return self._correct + sum(self.missed.values())
 
     @property
     def reachable(self) -> float:
-        """The share of gold spans that have a candidate."""
-        return self._right / self.gold if self.gold else 0.0
+        """Share of gold spans that have a candidate."""
+        return self._correct / self.gold if self.gold else 0.0
 
     @property
-    def _right(self) -> int:
-        return sum(right for curve in self.curves.values() for _, right, _ in curve)
+    def _correct(self) -> int:
+        return sum(correct for curve in self.curves.values() for _, correct, _ in curve)
 
-    def probabilities(self, scores: Sequence[float]) -> Array:
-        """Return the probabilities of scores (N,): never 0 or 1, which no count can tell."""
-        least = 0.5 / max(self.calibration.spans, 1)
-        found: Array = self.calibration.apply(scores).clip(least, 1 - least)
-        return found
-
-    def choose(self, target_recall: float) -> RecallTarget:
-        """Choose the highest threshold that finds the wanted share of spans.
+    def choose_threshold(self, target_recall: float) -> RecallTarget:
+        """Choose the highest threshold that finds the target share of gold spans.
 
         It aims higher by 2.33 standard errors of the recall measured here, or by 1.28 where there
         are not candidates enough for that, if there are for this.
         """
-        curve, gold = self._curve(), self.gold
+        curve, gold = self._merged_curve(), self.gold
         found = curve[:, 1].cumsum()
-        right = int(found[-1]) if len(found) else 0
+        reachable = int(found[-1]) if len(found) else 0
         error = math.sqrt(target_recall * (1 - target_recall) * self.clustering / max(gold, 1))
-        least = math.ceil(target_recall * gold)
-        confidence, needed = 0, min(least, right)
-        for sureness, margin in _MARGINS.items():
-            safe = math.ceil((target_recall + margin * error) * gold)
-            if gold and safe <= right:
-                confidence, needed = sureness, safe
+        target = math.ceil(target_recall * gold)
+        confidence, needed = 0, min(target, reachable)
+        for percent, margin in _MARGINS.items():
+            with_margin = math.ceil((target_recall + margin * error) * gold)
+            if gold and with_margin <= reachable:
+                confidence, needed = percent, with_margin
                 break
         last = int(np.searchsorted(found, needed))
         kept = curve[: last + 1] if needed else curve[:0]
         return RecallTarget(
-            thresholds=Thresholds(
-                target_recall=target_recall,
-                overall=_score(int(kept[-1, 0])) if len(kept) else 1.0,
-                out_of_reach=("",) if least > right else (),
-            ),
+            target_recall=target_recall,
+            threshold=_lowest_score(int(kept[-1, 0])) if len(kept) else 1.0,
             expected=ExpectedScores(gold, int(kept[:, 1:].sum()), int(kept[:, 1].sum())),
             confidence=confidence,
+            is_out_of_reach=target > reachable,
         )
 
-    def _curve(self) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """Return the (place, right, wrong) of all labels together (N, 3), the likeliest first."""
-        right, wrong = Counter[int](), Counter[int]()
+    def _merged_curve(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Return the (bin, correct, incorrect) of all labels (N, 3), highest scores first."""
+        correct, incorrect = Counter[int](), Counter[int]()
         for curve in self.curves.values():
-            for place, some, others in curve:
-                right[place] += some
-                wrong[place] += others
-        places = sorted({*right, *wrong}, reverse=True)
-        rows = [(place, right[place], wrong[place]) for place in places]
+            for bin_, label_correct, label_incorrect in curve:
+                correct[bin_] += label_correct
+                incorrect[bin_] += label_incorrect
+        bins = sorted({*correct, *incorrect}, reverse=True)
+        rows = [(bin_, correct[bin_], incorrect[bin_]) for bin_ in bins]
         return np.array(rows, dtype=np.int64).reshape(-1, 3)
 
 
+class CandidateCounter:
+    """Streaming counter of correct and incorrect candidates; rows of a document are consecutive."""
+
+    def __init__(self) -> None:
+        self._documents: list[tuple[int, int]] = []  # gold spans, and those found
+        self._document: str | None = None
+        self._correct: Counter[tuple[str, int]] = Counter()
+        self._incorrect: Counter[tuple[str, int]] = Counter()
+        self._missed: Counter[str] = Counter()
+
+    @property
+    def documents(self) -> int:
+        """Number of documents so far."""
+        return len(self._documents)
+
+    @property
+    def gold(self) -> int:
+        """Number of gold spans so far."""
+        return sum(gold for gold, _ in self._documents)
+
+    def add(
+        self, gold: Sequence[Span], candidates: Sequence[Span], *, document: str | None
+    ) -> list[tuple[float, bool]]:
+        """Count the candidates of a row; return the score of each and True if it is correct.
+
+        A candidate without a score counts as certain.
+        """
+        if document is None or document != self._document or not self._documents:
+            self._documents.append((0, 0))
+            self._document = document
+        self._missed.update(span.label for span in gold)
+        judged: list[tuple[float, bool]] = []
+        for span, is_correct in judge_spans(gold, candidates):
+            score = 1.0 if span.score is None else span.score
+            counter = self._correct if is_correct else self._incorrect
+            counter[span.label, score_bin(score)] += 1
+            self._missed[span.label] -= is_correct
+            judged.append((score, is_correct))
+        found = sum(is_correct and score >= _CLUSTERING_SCORE for score, is_correct in judged)
+        previous_gold, previous_found = self._documents[-1]
+        self._documents[-1] = (previous_gold + len(gold), previous_found + found)
+        return judged
+
+    def counts(self) -> CandidateCounts:
+        """Return the counts of all rows."""
+        labels = sorted({label for label, _ in (*self._correct, *self._incorrect)})
+        return CandidateCounts(
+            clustering=_design_effect(self._documents),
+            curves={label: self._curve(label) for label in labels},
+            missed={label: count for label, count in sorted(self._missed.items()) if count},
+        )
+
+    def _curve(self, label: str) -> tuple[tuple[int, int, int], ...]:
+        bins = {bin_ for name, bin_ in (*self._correct, *self._incorrect) if name == label}
+        return tuple(
+            (bin_, self._correct[label, bin_], self._incorrect[label, bin_])
+            for bin_ in sorted(bins, reverse=True)
+        )
+
+
 def score_bin(score: float) -> int:
-    """Return the place of a score on the scale, rounded down.
+    """Return the bin of a score on a log-odds scale, rounded down.
 
     >>> score_bin(0.5), score_bin(0.5249), score_bin(0.526)
     (0, 1, 2)
     """
-    inside = min(max(score, SCORE_MARGIN), 1 - SCORE_MARGIN)
-    return math.floor(math.log(inside / (1 - inside)) * _STEPS)
+    clipped = min(max(score, SCORE_MARGIN), 1 - SCORE_MARGIN)
+    return math.floor(math.log(clipped / (1 - clipped)) * _BINS_PER_LOG_ODD)
 
 
-def _score(place: int) -> float:
-    """Return the lowest score at a place, a trifle less for what rounding does."""
-    return (1 - 1e-9) / (1 + math.exp(-place / _STEPS))
+def _lowest_score(bin_: int) -> float:
+    """Return the lowest score of a bin, less a tolerance for rounding."""
+    return (1 - 1e-9) / (1 + math.exp(-bin_ / _BINS_PER_LOG_ODD))
+
+
+def _design_effect(documents: Sequence[tuple[int, int]]) -> float:
+    """Return the variance of the recall of documents over that of independent spans, at least 1."""
+    if not documents:
+        return 1.0
+    gold, found = np.array(documents, dtype=np.float64).T
+    recall = found.sum() / max(gold.sum(), 1.0)
+    independent = gold.sum() * recall * (1 - recall)
+    if not independent:
+        return 1.0
+    return max(1.0, float(((found - recall * gold) ** 2).sum() / independent))

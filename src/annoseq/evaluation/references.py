@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from annoseq.data.markup import Span
     from annoseq.data.pairs import Pair
-    from annoseq.data.rows import TableFormat
+    from annoseq.data.table_rows import TableFormat
     from annoseq.formats.annoseq_output import OutputRow
 
 

@@ -9,9 +9,14 @@ import numpy as np
 
 from annoseq._version import __version__
 from annoseq.evaluation.bootstrap import REPLICATES, SEED, PoissonBootstrap, percentile_interval
-from annoseq.evaluation.calibration import BINS, calibration_error, count_reliability
+from annoseq.evaluation.calibration import (
+    BINS,
+    BinTotals,
+    count_reliability,
+    expected_calibration_error,
+)
 from annoseq.evaluation.confusion_matrix import count_confusions
-from annoseq.evaluation.counts import Counts, CountTotals, add_counts
+from annoseq.evaluation.counts import Counts, CountTotals, LabelCount, add_counts, count_key
 from annoseq.evaluation.deid_metrics import (
     count_characters,
     count_document,
@@ -33,18 +38,17 @@ if TYPE_CHECKING:
 
     from annoseq.data.markup import Span
     from annoseq.evaluation.bootstrap import ConfidenceInterval
-    from annoseq.evaluation.counts import Array, SpanComparison
+    from annoseq.evaluation.counts import Array, CountKey, SpanComparison
     from annoseq.evaluation.span_matching import Scheme
     from annoseq.evaluation.text_scores import TextScorer
 
-
-_OF_ONE_LABEL: tuple[Scheme, ...] = ("strict", "partial", "type")
-"""Among spans of one label, exact is strict."""
+_LABEL_SCHEMES: tuple[Scheme, ...] = ("strict", "partial", "type")
+"""Schemes counted for each label; among spans of one label, exact is strict."""
 
 
 @dataclass(frozen=True)
 class DocumentCounter:
-    """Counts documents. `labels` are those that an output may use; `text` counts BLEU and others.
+    """Counts of a document. `labels` are those that an output may use; `text` counts BLEU etc.
 
     Without `has_spans` (where models translate), spans are not counted.
     """
@@ -83,14 +87,14 @@ def _count_spans(row: SpanComparison) -> Counts:
     counts["perfect_rows"] = int(gold == predicted)
     if not gold and not predicted:
         return counts
-    add_counts(counts, _count_schemes(gold, predicted, SCHEMES))
+    add_counts(counts, _count_schemes(gold, predicted, SCHEMES, label=None))
     labels = {span.label for span in (*gold, *predicted)}
     for label in labels:
-        golds, found = gold, predicted
+        label_gold, label_predicted = gold, predicted
         if len(labels) > 1:
-            golds = [span for span in gold if span.label == label]
-            found = [span for span in predicted if span.label == label]
-        add_counts(counts, _count_schemes(golds, found, _OF_ONE_LABEL, at=f"@{label}"))
+            label_gold = [span for span in gold if span.label == label]
+            label_predicted = [span for span in predicted if span.label == label]
+        add_counts(counts, _count_schemes(label_gold, label_predicted, _LABEL_SCHEMES, label=label))
     add_counts(counts, count_characters(row.text, gold, predicted))
     add_counts(counts, count_confusions(gold, predicted))
     add_counts(counts, count_reliability(gold, predicted))
@@ -98,24 +102,21 @@ def _count_spans(row: SpanComparison) -> Counts:
 
 
 def _count_schemes(
-    gold: Sequence[Span], predicted: Sequence[Span], schemes: Sequence[Scheme], *, at: str = ""
-) -> dict[str, int]:
-    """Count spans in order, `at` ending the counts' names."""
+    gold: Sequence[Span], predicted: Sequence[Span], schemes: Sequence[Scheme], *, label: str | None
+) -> dict[CountKey, int]:
+    """Count matches of sorted spans; with a `label`, under the keys of that label."""
     if gold == predicted:  # most rows of a good model
-        return {f"{scheme}.correct{at}": len(gold) for scheme in schemes}
+        return {count_key(f"{scheme}.correct", label): len(gold) for scheme in schemes}
     return {
-        f"{scheme}.{verdict}{at}": count
+        count_key(f"{scheme}.{outcome}", label): count
         for scheme in schemes
-        for verdict, count in count_matches(gold, predicted, scheme=scheme).items()
+        for outcome, count in count_matches(gold, predicted, scheme=scheme).items()
     }
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A score and where 95 % of its replicates lie, if there are documents enough to say.
-
-    `replicates` has the score of each replicate (R,).
-    """
+    """A score, its 95 % interval (None with too few documents), and its replicates (R,)."""
 
     value: float
     interval: ConfidenceInterval | None
@@ -124,7 +125,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class LabelScores:
-    """The strict score of a label, its F1 under overlap, and how many spans it has."""
+    """Number of spans of a label, its strict scores, and its F1 under overlap."""
 
     gold: int
     predicted: int
@@ -136,80 +137,79 @@ class LabelScores:
 
 
 class SubsetScorer:
-    """The rows of a table, or those of them that were not trained on."""
+    """Scores of all rows of a table, or of those that were not trained on."""
 
-    def __init__(self, tally: DocumentCounter, *, replicates: int, seed: int) -> None:
-        self._tally = tally
+    def __init__(self, counter: DocumentCounter, *, replicates: int, seed: int) -> None:
+        self._counter = counter
         self._size = replicates
-        self._bootstrap = PoissonBootstrap(replicates=replicates, seed=seed, keeps=_is_resampled)
+        self._bootstrap = PoissonBootstrap(
+            replicates=replicates, seed=seed, is_resampled=_is_resampled
+        )
 
     def add(self, rows: Sequence[SpanComparison]) -> None:
         """Count a document."""
-        self._bootstrap.add(self._tally.count(rows))
+        self._bootstrap.add(self._counter.count(rows))
 
     @property
     def counts(self) -> Counts:
-        """All sums."""
+        """Sums of all counts."""
         return self._bootstrap.totals
 
     @property
     def rows(self) -> int:
-        """How many rows were scored."""
+        """Number of scored rows."""
         return self.counts["rows"]
 
     @property
     def documents(self) -> int:
-        """How many documents they are of."""
+        """Number of their documents."""
         return self._bootstrap.documents
 
     def scores(self) -> dict[str, Score]:
         """Return all scores by name."""
-        values, replicates = map(
-            self._compute, (CountTotals(self.counts), self._bootstrap.replicates())
-        )
-        return {name: self._score(value, replicates[name]) for name, value in values.items()}
+        totals, resampled = CountTotals(self.counts), self._bootstrap.replicates()
+        replicates = self._compute(resampled)
+        return {
+            name: self._score(value, replicates[name])
+            for name, value in self._compute(totals).items()
+        }
 
     def label_scores(self) -> dict[str, LabelScores]:
         """Return the scores of each label."""
-        sums, samples = CountTotals(self.counts), self._bootstrap.replicates()
-        found = {}
-        for label in sums.labels:
-            values = scheme_score(sums, "strict", label=label)
-            replicates = scheme_score(samples, "strict", label=label)
-            parts = {name: self._score(values[name], replicates[name]) for name in values}
-            others = {
-                f"{scheme}_f1": float(scheme_score(sums, scheme, label=label)["f1"])
-                for scheme in ("partial", "type")
-            }
-            found[label] = LabelScores(
-                int(gold_spans(sums, label)),
-                int(predicted_spans(sums, label)),
-                parts["precision"],
-                parts["recall"],
-                parts["f1"],
-                others["partial_f1"],
-                others["type_f1"],
-            )
-        return found
+        totals, resampled = CountTotals(self.counts), self._bootstrap.replicates()
+        return {label: self._label_scores(label, totals, resampled) for label in totals.labels}
 
-    def _score(self, value: Array, replicates: Array) -> Score:
-        everywhere = np.broadcast_to(replicates, (self._size,))  # a count that is always 0 is one 0
-        return Score(
-            float(value), percentile_interval(everywhere, documents=self.documents), everywhere
+    def _label_scores(self, label: str, totals: CountTotals, resampled: CountTotals) -> LabelScores:
+        values = scheme_score(totals, "strict", label=label)
+        replicates = scheme_score(resampled, "strict", label=label)
+        strict = {name: self._score(values[name], replicates[name]) for name in values}
+        return LabelScores(
+            gold=int(gold_spans(totals, label)),
+            predicted=int(predicted_spans(totals, label)),
+            precision=strict["precision"],
+            recall=strict["recall"],
+            f1=strict["f1"],
+            partial_f1=float(scheme_score(totals, "partial", label=label)["f1"]),
+            type_f1=float(scheme_score(totals, "type", label=label)["f1"]),
         )
 
-    def _compute(self, sums: CountTotals) -> dict[str, Array]:
-        found = span_scores(sums) if self._tally.has_spans else {}
-        found |= output_scores(sums)
-        if self._tally.text and "output.rows" in sums:
-            found |= self._tally.text.scores(sums)
-        if any(name.startswith("reliability") for name in self.counts):
-            found["calibration_error"] = calibration_error(sums)
-        return found
+    def _score(self, value: Array, replicates: Array) -> Score:
+        replicates = np.broadcast_to(replicates, (self._size,))  # a count that is always 0 is one 0
+        interval = percentile_interval(replicates, documents=self.documents)
+        return Score(float(value), interval, replicates)
+
+    def _compute(self, totals: CountTotals) -> dict[str, Array]:
+        scores = span_scores(totals) if self._counter.has_spans else {}
+        scores |= output_scores(totals)
+        if self._counter.text and "output.rows" in totals:
+            scores |= self._counter.text.scores(totals)
+        if any(isinstance(key, str) and key.startswith("reliability.") for key in self.counts):
+            scores["calibration_error"] = expected_calibration_error(BinTotals.of_counts(totals))
+        return scores
 
 
 class Scorer:
-    """Scores documents one after the other, the rows that were not trained on apart.
+    """Scorer of documents, one after the other; rows that were not trained on are scored apart too.
 
     `labels` are those that an output may use.
     """
@@ -223,9 +223,9 @@ class Scorer:
         replicates: int = REPLICATES,
         seed: int = SEED,
     ) -> None:
-        tally = DocumentCounter(frozenset(labels), text, has_spans)
-        self.all = SubsetScorer(tally, replicates=replicates, seed=seed)
-        self.unseen = SubsetScorer(tally, replicates=replicates, seed=seed)
+        counter = DocumentCounter(frozenset(labels), text, has_spans)
+        self.all = SubsetScorer(counter, replicates=replicates, seed=seed)
+        self.unseen = SubsetScorer(counter, replicates=replicates, seed=seed)
         self.replicates, self.seed = replicates, seed
         self._text = text
         self._has_spans = has_spans
@@ -243,7 +243,7 @@ class Scorer:
 
     @property
     def signature(self) -> str:
-        """All that the scores depend on besides the rows."""
+        """Everything that the scores depend on besides the rows."""
         parts = [f"annoseq:{__version__}"]
         if self._has_spans:
             parts += [
@@ -256,17 +256,17 @@ class Scorer:
             ]
         parts.append(f"interval:95% Poisson bootstrap of {self.replicates}, seed {self.seed}")
         if self._text:
-            parts += [f"{name}({one})" for name, one in self._text.signatures.items()]
+            parts += [f"{name}({signature})" for name, signature in self._text.signatures.items()]
         return "|".join(parts)
 
 
-def _is_resampled(name: str) -> bool:
-    """Of counts of single labels, only those of the strict score."""
-    return name.startswith("strict.") or ("@" not in name and ":" not in name)
+def _is_resampled(key: CountKey) -> bool:
+    """Return True for counts of all labels, and for those of the strict scheme of one label."""
+    return isinstance(key, str) or (isinstance(key, LabelCount) and key.name.startswith("strict."))
 
 
 _WIDTH = 20
-_FEW = (
+_MAIN_SCORES = (
     "span_precision",
     "span_recall",
     "span_f1",
@@ -276,35 +276,34 @@ _FEW = (
     "leak",
     "exact_match",
 )
-"""Scores that are shown of a part of the rows."""
 
 
-def score_lines(part: SubsetScorer, *, apart: bool = False) -> Iterator[str]:
-    """Write the scores of a part, one on a line; with `apart` the main ones, without labels."""
-    for name, score in part.scores().items():
-        if not apart or name in _FEW:
+def score_lines(subset: SubsetScorer, *, main_only: bool = False) -> Iterator[str]:
+    """Render the scores, one on a line; with `main_only` without labels and minor scores."""
+    for name, score in subset.scores().items():
+        if not main_only or name in _MAIN_SCORES:
             yield f"{name:{_WIDTH}} {score_text(score)}"
-    yield f"{'rows':{_WIDTH}} {part.rows}"
-    if apart:
+    yield f"{'rows':{_WIDTH}} {subset.rows}"
+    if main_only:
         return
-    labels = part.label_scores()
+    labels = subset.label_scores()
     if labels:
         width = max(map(len, labels))
         yield ""
         yield f"{'label':{width}}  {'gold':>6}  {'found':>6}  precision  recall      f1  (95 %)"
-        for label, one in sorted(labels.items(), key=lambda item: (-item[1].gold, item[0])):
-            yield _label_line(f"{label:{width}}", one)
+        for label, scores in sorted(labels.items(), key=lambda item: (-item[1].gold, item[0])):
+            yield _label_line(f"{label:{width}}", scores)
 
 
 def score_text(score: Score) -> str:
-    """Write a score and its interval."""
+    """Render a score and its interval."""
     if score.interval is None:
         return f"{score.value:.4f}"
     return f"{score.value:.4f}  ({score.interval.low:.4f} to {score.interval.high:.4f})"
 
 
-def _label_line(label: str, one: LabelScores) -> str:
+def _label_line(label: str, scores: LabelScores) -> str:
     return (
-        f"{label}  {one.gold:6d}  {one.predicted:6d}  {one.precision.value:9.4f}  "
-        f"{one.recall.value:6.4f}  {score_text(one.f1)}"
+        f"{label}  {scores.gold:6d}  {scores.predicted:6d}  {scores.precision.value:9.4f}  "
+        f"{scores.recall.value:6.4f}  {score_text(scores.f1)}"
     )

@@ -1,4 +1,4 @@
-"""What an annotator returns for a text."""
+"""Annotation: the result of annotating a text."""
 
 from __future__ import annotations
 
@@ -6,26 +6,28 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from annoseq.data.markup import Span, parse, render, strip_tags
+from annoseq.data.span_html import render_spans_html
 from annoseq.decoding.non_crossing import select_non_crossing
 from annoseq.errors import MarkupError
-from annoseq.tokenization.bioes import token_spans_to_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from annoseq.evaluation.recall_thresholds import CalibrationStatistics, Thresholds
-    from annoseq.tokenization.bioes import TokenSpan
+    from annoseq.evaluation.calibration_statistics import CalibrationStatistics
+    from annoseq.evaluation.recall_thresholds import RecallTarget
+
+_DIGITS = 6
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Annotation:
     """A text, the same text with tags, and its spans in opening order.
 
-    `score` is the log-probability of the output (where a share of spans to find was asked for, of
-    the likeliest output), `windows` the number of pieces that the text
-    was read in. Where a model that wrote freely did not write the text plus well-nested tags,
-    `spans` is None and `problem` says why; of a translation `spans` is None without a problem.
-    `alternatives` are the other outputs that were asked for, the better ones first.
+    `score` is the log-probability of the output (with a target recall, that of the best path),
+    `windows` the number of windows that the text was read in. Where a model that wrote freely did
+    not write the text plus well-nested tags, `spans` is None and `problem` says why; of a
+    translation `spans` is None without a problem. `alternatives` are the other outputs of a search,
+    best first.
     """
 
     text: str
@@ -36,82 +38,95 @@ class Annotation:
     problem: str | None = None
     alternatives: tuple[Annotation, ...] = ()
 
+    def __repr__(self) -> str:  # without the text, which is private
+        spans = "no spans" if self.spans is None else f"{len(self.spans)} spans"
+        return f"<Annotation: {len(self.text):,} characters, {spans}>"
+
+    def _repr_html_(self) -> str:
+        """Render the text as HTML with coloured spans, or the output if it has none."""
+        if self.spans is None:
+            return render_spans_html(self.annotated, ())
+        return render_spans_html(self.text, self.spans)
+
     @property
     def is_changed(self) -> bool:
-        """Whether the output without its tags, well nested or not, is another text."""
+        """True if the output without its tags, well nested or not, is another text."""
         return strip_tags(self.annotated) != self.text
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as the lines of a JSONL file hold them."""
-        found: dict[str, Any] = {
+        spans = self.spans
+        record: dict[str, Any] = {
             "text": self.text,
             "annotated": self.annotated,
-            "spans": None
-            if self.spans is None
-            else [_span(span, self.text) for span in self.spans],
-            "score": round(self.score, 6),
+            "spans": None if spans is None else [_span_dict(span, self.text) for span in spans],
+            "score": round(self.score, _DIGITS),
             "windows": self.windows,
         }
         if self.problem:
-            found["problem"] = self.problem
+            record["problem"] = self.problem
         if self.alternatives:
-            others = [other.to_dict() for other in self.alternatives]
-            found["alternatives"] = [
-                {key: value for key, value in other.items() if key not in {"text", "windows"}}
-                for other in others
+            record["alternatives"] = [
+                {
+                    key: value
+                    for key, value in alternative.to_dict().items()
+                    if key not in {"text", "windows"}
+                }
+                for alternative in self.alternatives
             ]
-        return found
+        return record
 
 
-def _span(span: Span, text: str) -> dict[str, Any]:
+def _span_dict(span: Span, text: str) -> dict[str, Any]:
     return {
         "start": span.start,
         "end": span.end,
         "label": span.label,
         "text": text[span.start : span.end],
-        "score": None if span.score is None else round(span.score, 6),
+        "score": None if span.score is None else round(span.score, _DIGITS),
     }
 
 
-def from_edits(
+def from_spans(
     text: str,
-    offsets: Sequence[tuple[int, int]],
-    spans: Sequence[TokenSpan],
+    spans: Sequence[Span],
     *,
-    labels: Sequence[str],
     score: float,
     windows: int,
-    thresholds: Thresholds | None = None,
+    target: RecallTarget | None = None,
 ) -> Annotation:
-    """Assemble an annotation from the text's own characters: whatever is found, they are kept.
+    """Make an annotation from spans of a text, so that not a character can change.
 
-    With `thresholds`, spans may cross, and those are chosen that are likely enough.
+    With a recall `target` the spans are candidates, which may cross; those that reach its threshold
+    are kept, the likelier where two cross.
     """
-    found = token_spans_to_text(text, offsets, spans, labels=labels)
-    if thresholds is not None:
-        found = select_non_crossing(thresholds.keep(found))
-    return Annotation(text, render(text, found), tuple(found), score, windows)
+    if target is not None:
+        spans = select_non_crossing(target.keep(spans))
+    return Annotation(text, render(text, spans), tuple(spans), score, windows)
 
 
 def calibrate_scores(
-    found: Sequence[Annotation], evidence: CalibrationStatistics
+    annotations: Sequence[Annotation], statistics: CalibrationStatistics
 ) -> list[Annotation]:
-    """Put probabilities in the place of the scores of all spans."""
-    scores = [span.score or 0.0 for one in found for span in one.spans or ()]
-    values = iter(evidence.probabilities(scores).tolist())
+    """Replace the scores of all spans by calibrated probabilities."""
+    scores = [span.score or 0.0 for annotation in annotations for span in annotation.spans or ()]
+    probabilities = iter(statistics.probabilities(scores).tolist())
     return [
         replace(
-            one,
-            spans=tuple(Span(span.start, span.end, span.label, next(values)) for span in one.spans),
+            annotation,
+            spans=tuple(
+                Span(span.start, span.end, span.label, next(probabilities))
+                for span in annotation.spans
+            ),
         )
-        if one.spans
-        else one
-        for one in found
+        if annotation.spans
+        else annotation
+        for annotation in annotations
     ]
 
 
 def from_output(text: str, output: str, *, score: float, is_translation: bool) -> Annotation:
-    """Read what a model wrote freely."""
+    """Parse an output that was written freely."""
     if is_translation:
         return Annotation(text, output, None, score)
     try:
@@ -121,3 +136,9 @@ def from_output(text: str, output: str, *, score: float, is_translation: bool) -
     if written != text:
         return Annotation(text, output, None, score, problem="the text was changed")
     return Annotation(text, output, tuple(spans), score)
+
+
+def rank(annotations: Sequence[Annotation]) -> Annotation:
+    """Return the first of several annotations of a text, with the others as its alternatives."""
+    best, *alternatives = annotations
+    return replace(best, alternatives=tuple(alternatives))

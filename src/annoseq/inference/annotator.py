@@ -1,54 +1,57 @@
-"""A trained model, ready to annotate texts."""
+"""Annotator: a trained model that annotates texts."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+import sys
+from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, overload
 
 from annoseq.config import BatchConfig, DeviceConfig, SearchConfig
-from annoseq.decoding.constrained import EditVocabulary, ConstrainedStepper, spans_from_edits
-from annoseq.decoding.generate import generate
-from annoseq.devices import Compute
+from annoseq.devices import ComputeDevice
 from annoseq.errors import OptionError
-from annoseq.evaluation.recall_thresholds import MIN_GOLD_SPANS, CalibrationStatistics
-from annoseq.inference.annotation import Annotation, calibrate_scores, from_output
-from annoseq.inference.reading import Reading
+from annoseq.evaluation.calibration_statistics import MIN_GOLD_SPANS
+from annoseq.inference.annotation import (
+    Annotation,
+    calibrate_scores,
+    from_output,
+    from_spans,
+    rank,
+)
+from annoseq.inference.network_predictors import build_predictor
+from annoseq.inference.predictor import SpanQuery, predict_spans
 from annoseq.models.serialization import TrainedModel
-from annoseq.models.tagger import Tagger
 from annoseq.progress import progress_bar
-from annoseq.tokenization.batching import collate_sources, longest_first
-from annoseq.tokenization.bioes import ScoredTokenSpans
-from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding, Seq2SeqTokenizer
-from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from torch import Tensor
-
-    from annoseq.decoding.sampling import Hypothesis
-    from annoseq.evaluation.recall_thresholds import RecallTarget, Thresholds
-    from annoseq.models.interfaces import State, Stepper
-    from annoseq.tokenization.batching import Batch
+    from annoseq.evaluation.recall_thresholds import RecallTarget
+    from annoseq.inference.predictor import SpanPredictor, TextGenerator, TokenizedText
+    from annoseq.tokenization.bioes import ScoredTokenSpans
 
 
-_WIDE = BatchConfig(batch_size=256, batch_tokens=16_384)
-"""What a tagger reads at once if nothing else is asked for: it needs little memory for a token."""
+@dataclass(frozen=True, slots=True)
+class _BatchOptions:
+    batching: BatchConfig
+    first: int
+    advance: Callable[[int], None]
 
 
 class Annotator:
-    """A trained model, ready to annotate."""
+    """A trained model, ready to annotate.
+
+    It may be called from several threads at once; the calls of a tagger wait for one another,
+    because they share a cache of token features.
+    """
 
     def __init__(self, model: TrainedModel, *, device: DeviceConfig | None = None) -> None:
         self.model = model
-        self.compute = Compute.choose(device)
-        self._network = model.network.to(self.compute.device).eval()
-        self._edits: EditVocabulary | None = None
-        if isinstance(model.codec, Seq2SeqTokenizer):
-            self._edits = EditVocabulary.of(model.codec).to(self.compute.device)
-        self._evidence = (
-            None if model.calibration is None else CalibrationStatistics.read(model.calibration)
+        self.compute = ComputeDevice.select(device)
+        self.predictor: SpanPredictor = build_predictor(
+            model.network, model.tokenizer, self.compute, bounds_cache=True
         )
 
     @classmethod
@@ -71,63 +74,94 @@ class Annotator:
         """
         return cls(TrainedModel.load(folder, vectors=vectors), device=device)
 
+    def __repr__(self) -> str:
+        config = self.model.config
+        return f"<Annotator: {config.network.model}, {config.task}, {self.compute.device}>"
+
     @property
     def is_translator(self) -> bool:
-        """Whether the model writes any text, instead of annotating the one it reads."""
+        """True if the model writes any text, instead of annotating the one it reads."""
         return self.model.config.task == "translate"
 
     @property
     def is_tagger(self) -> bool:
-        """Whether the model finds the tags in one pass, without writing the text."""
-        return isinstance(self._network, Tagger)
+        """True if the model finds spans without writing the text."""
+        return self.predictor.generator is None
 
+    @overload
+    def annotate(  # type: ignore[overload-overlap]
+        self,
+        texts: str,
+        *,
+        search: SearchConfig | None = ...,
+        batching: BatchConfig | None = ...,
+        target_recall: float | None = ...,
+        first: int = ...,
+        advance: Callable[[int], None] | None = ...,
+    ) -> Annotation: ...
+    @overload
     def annotate(
         self,
-        texts: Sequence[str],
+        texts: Iterable[str],
         *,
-        generate: SearchConfig | None = None,
+        search: SearchConfig | None = ...,
+        batching: BatchConfig | None = ...,
+        target_recall: float | None = ...,
+        first: int = ...,
+        advance: Callable[[int], None] | None = ...,
+    ) -> list[Annotation]: ...
+    def annotate(
+        self,
+        texts: str | Iterable[str],
+        *,
+        search: SearchConfig | None = None,
         batching: BatchConfig | None = None,
         target_recall: float | None = None,
         first: int = 1,
         advance: Callable[[int], None] | None = None,
-    ) -> list[Annotation]:
-        """Annotate texts; the results are in their order.
+    ) -> Annotation | list[Annotation]:
+        """Annotate one text, or several (a list, a pandas Series, ...) in their order.
 
         A model of the annotate task chooses among tags only, so that not a character can change,
-        unless `generate.free` lets it write. `first` numbers the texts for random draws, so that
-        texts given in parts are drawn for as if they were given at once. `advance` is told how
-        many texts are done; without it, a progress bar shows. With `target_recall`, such as 0.99,
-        a tagger returns as many of the spans that may be there as `wanted` says.
+        unless `search.free` lets it write. With `target_recall`, such as 0.99, a tagger returns the
+        candidates above the threshold of `recall_target`. `first` numbers the texts for random
+        draws, so that texts given in parts are drawn for as if they were given at once. `advance`
+        is told how many texts are done; without it, a progress bar shows.
 
         Raises:
-            OptionError: `generate` has options that do not go together with this model, or it knows
-                nothing of the recall of its scores.
+            OptionError: these are no texts, `search` has options that do not go together with this
+                model, or it cannot choose a threshold.
         """
-        config = generate or SearchConfig()
-        if advance is None:
-            with progress_bar("annotating", total=len(texts)) as bar:
-                return self.annotate(
-                    texts,
-                    generate=config,
-                    batching=batching,
-                    target_recall=target_recall,
-                    first=first,
-                    advance=bar,
-                )
-        thresholds = None if target_recall is None else self.wanted(target_recall).thresholds
-        batching = batching or BatchConfig()
-        if isinstance(self.model.codec, TaggerTokenizer):
-            self._refuse_search(config)
-            batching = batching if batching.model_fields_set else _WIDE
-            self.model.codec.words.make_room()
-            found = self._mark(texts, config, batching, first, advance, thresholds=thresholds)
-            return calibrate_scores(found, self._evidence) if self._evidence else found
-        if config.free or self.is_translator:
-            return self._write(texts, config, batching, first, advance)
-        return self._mark(texts, config, batching, first, advance)
+        checked = check_texts(texts)
+        search = search or SearchConfig()
+        if self.predictor.generator is None:
+            _check_no_search(search)
+        query = SpanQuery(search)
+        target = None
+        if target_recall is not None:
+            target = self.recall_target(target_recall)
+            query = SpanQuery(search, floor=target.threshold)
+        with (
+            progress_bar("annotating", total=len(checked))
+            if advance is None
+            else nullcontext(advance) as told
+        ):
+            options = _BatchOptions(self.resolve_batching(batching), first, told)
+            generator = self.predictor.generator
+            if generator is not None and (search.free or self.is_translator):
+                annotations = self._generate(generator, checked, search, options)
+            else:
+                annotations = self._predict(checked, query, target, options)
+        return annotations[0] if isinstance(texts, str) else annotations
 
-    def wanted(self, target_recall: float) -> RecallTarget:
-        """Choose from which score on spans are kept, so that this share of them is found.
+    def resolve_batching(self, batching: BatchConfig | None) -> BatchConfig:
+        """Return the given batching, or the model's default if no size was given."""
+        if batching is None or not batching.model_fields_set:
+            return self.predictor.default_batching
+        return batching
+
+    def recall_target(self, target_recall: float) -> RecallTarget:
+        """Choose the score from which on spans are kept, so that this share of them is found.
 
         Raises:
             OptionError: it is no share, or the model is no tagger, or has no `calibration.json`.
@@ -137,153 +171,127 @@ class Annotator:
                 f"a recall of {target_recall:g} was asked for. Give a share between 0 and 1, such "
                 "as 0.99."
             )
-        if not self.is_tagger:
+        if not self.predictor.gives_marginals:
             raise OptionError(
                 "--target-recall is for taggers, which know the chance of every span, and this "
                 "model writes its output. Leave it off, or train a model with --model tagger."
             )
-        if self._evidence is None:
+        if self.model.calibration is None:
             raise OptionError(
                 "--target-recall needs calibration.json in the model folder, and this model has "
-                f"none: it was validated on fewer than {MIN_GOLD_SPANS} spans, or trained by an older "
-                "version. Leave it off, or train again with more rows."
+                f"none: it was validated on fewer than {MIN_GOLD_SPANS} spans, or trained by an "
+                "older version. Leave it off, or train again with more rows."
             )
-        return self._evidence.choose(target_recall)
+        return self.model.calibration.candidates.choose_threshold(target_recall)
 
-    def probability(self, score: float) -> float:
-        """Return how likely a span is right that the network gives a score, as results have it."""
-        return float(self._evidence.probabilities([score])[0]) if self._evidence else score
+    def calibrate_score(self, score: float) -> float:
+        """Return the probability of a span that the network gives a score, as results have it."""
+        if self.model.calibration is None:
+            return score
+        return float(self.model.calibration.probabilities([score])[0])
 
-    def _refuse_search(self, config: SearchConfig) -> None:
-        if given := sorted(config.model_fields_set):
-            option = "--" + given[0].replace("_", "-")
-            raise OptionError(
-                f"{option} is for models that write, and this one is a tagger: it finds the "
-                f"likeliest tags in one pass. Leave {option} off."
-            )
-
-    def _write(
+    def _predict(
         self,
         texts: Sequence[str],
-        config: SearchConfig,
-        batching: BatchConfig,
-        first: int,
-        advance: Callable[[int], None],
+        query: SpanQuery,
+        target: RecallTarget | None,
+        options: _BatchOptions,
     ) -> list[Annotation]:
-        """Let the model write any token."""
-        codec, network = self.model.codec, self._network
-        assert isinstance(codec, Seq2SeqTokenizer)
-        assert not isinstance(network, Tagger)
-        examples = [codec.encode_source(text) for text in texts]
-        found: dict[int, Annotation] = {}
-        for batch in self._batches(examples, batching):
-            hypotheses = self._search(
-                network,
-                batch,
-                config,
-                limits=codec.output_limits(batch.source_lengths),
-                names=[str(first + row) for row in batch.rows],
+        """Annotate by predicted spans."""
+        with self.predictor.exclusive_use():
+            tokenized = [self.predictor.tokenize(text) for text in texts]
+            outputs = predict_spans(
+                self.predictor,
+                tokenized,
+                query,
+                batching=options.batching,
+                first=options.first,
+                advance=options.advance,
             )
-            for row, some in zip(batch.rows, hypotheses, strict=True):
-                found[row] = _ranked(
-                    from_output(
-                        texts[row],
-                        codec.decode(one.ids),
-                        score=one.score,
-                        is_translation=self.is_translator,
-                    )
-                    for one in some
+        annotations = [
+            self._to_annotation(text, ranked, target)
+            for text, ranked in zip(tokenized, outputs, strict=True)
+        ]
+        if self.model.calibration is None:
+            return annotations
+        return calibrate_scores(annotations, self.model.calibration)
+
+    def _to_annotation(
+        self, text: TokenizedText, outputs: Sequence[ScoredTokenSpans], target: RecallTarget | None
+    ) -> Annotation:
+        return rank(
+            [
+                from_spans(
+                    text.text,
+                    text.to_text_spans(output, labels=self.predictor.labels),
+                    score=output.score,
+                    windows=len(text.windows),
+                    target=target,
                 )
-            advance(len(batch.rows))
-        return [found[row] for row in range(len(texts))]
+                for output in outputs
+            ]
+        )
 
-    def _mark(
+    def _generate(
         self,
+        generator: TextGenerator,
         texts: Sequence[str],
-        config: SearchConfig,
-        batching: BatchConfig,
-        first: int,
-        advance: Callable[[int], None],
-        *,
-        thresholds: Thresholds | None = None,
+        search: SearchConfig,
+        options: _BatchOptions,
     ) -> list[Annotation]:
-        """Let the model choose tags, window by window."""
-        codec = self.model.codec
-        readings = [Reading.of(text, codec) for text in texts]
-        places = [(row, i) for row, one in enumerate(readings) for i in range(len(one.windows))]
-        examples = [Seq2SeqEncoding(readings[row].window(index), []) for row, index in places]
-        found: dict[tuple[int, int], Sequence[ScoredTokenSpans]] = {}
-        advance(sum(not one.windows for one in readings))
-        for batch in self._batches(examples, batching):
-            at = [places[piece] for piece in batch.rows]
-            names = [f"{first + row}.{index}" for row, index in at]
-            found |= zip(at, self._find(batch, config, names, thresholds), strict=True)
-            advance(sum(index == 0 for _, index in at))
+        """Annotate by texts that are written freely."""
+        outputs = generator.generate(
+            texts,
+            search,
+            batching=options.batching,
+            first=options.first,
+            advance=options.advance,
+        )
         return [
-            _ranked(
-                one.assemble(
-                    [found[row, index] for index in range(len(one.windows))],
-                    labels=codec.labels,
-                    thresholds=thresholds,
-                )
+            rank(
+                [
+                    from_output(
+                        text, output.text, score=output.score, is_translation=self.is_translator
+                    )
+                    for output in ranked
+                ]
             )
-            for row, one in enumerate(readings)
+            for text, ranked in zip(texts, outputs, strict=True)
         ]
 
-    def _find(
-        self,
-        batch: Batch,
-        config: SearchConfig,
-        names: Sequence[str],
-        thresholds: Thresholds | None,
-    ) -> list[list[ScoredTokenSpans]]:
-        """Find the spans of every row; of a search that returns several outputs, in each."""
-        if isinstance(self._network, Tagger):
-            with self.compute.autocast():
-                return [[marked] for marked in self._tag(self._network, batch, thresholds)]
-        assert self._edits is not None
-        hypotheses = self._search(
-            ConstrainedStepper(self._network, self._edits),
-            batch,
-            config,
-            limits=self._edits.limits(batch.source_lengths),
-            names=names,
+
+def check_texts(texts: object) -> list[str]:
+    """Return texts as a list.
+
+    Raises:
+        OptionError: this is neither a text nor an iterable of texts; no text is quoted.
+    """
+    if isinstance(texts, str):
+        return [texts]
+    if not isinstance(texts, Iterable) or isinstance(texts, bytes | Mapping) or _is_frame(texts):
+        raise OptionError(
+            f"cannot annotate a {type(texts).__name__}. Give a text, or a list or pandas Series of "
+            "texts, such as a column of a data frame."
         )
-        return [[_marked(one) for one in some] for some in hypotheses]
-
-    def _tag(
-        self, network: Tagger, batch: Batch, thresholds: Thresholds | None
-    ) -> list[ScoredTokenSpans]:
-        """Find the likeliest spans of every row, or all that thresholds ask for."""
-        if thresholds is None:
-            return network.spans(batch)
-        assert isinstance(self.model.codec, TaggerTokenizer)
-        return network.candidates(batch, floor=thresholds.lowest, longest=self.model.codec.widest)
-
-    def _batches(
-        self, examples: Sequence[Seq2SeqEncoding], batching: BatchConfig
-    ) -> Iterator[Batch]:
-        for rows in longest_first(examples, batching):
-            batch = collate_sources(rows, examples, has_ends=not self.is_tagger)
-            yield batch.to(self.compute.device)
-
-    def _search(
-        self,
-        stepper: Stepper[State],
-        batch: Batch,
-        config: SearchConfig,
-        *,
-        limits: Tensor,
-        names: Sequence[str],
-    ) -> list[list[Hypothesis]]:
-        with self.compute.autocast():
-            return generate(stepper, batch, config, limits=limits, names=names)
+    checked = list(texts)
+    for index, text in enumerate(checked):
+        if not isinstance(text, str):
+            raise OptionError(
+                f"cannot annotate element {index}: it is a {type(text).__name__}, not a text. "
+                "Give texts only; of a data frame's column, fill missing values first."
+            )
+    return checked
 
 
-def _marked(hypothesis: Hypothesis) -> ScoredTokenSpans:
-    return ScoredTokenSpans(spans_from_edits(hypothesis.ids, hypothesis.log_probs), hypothesis.score)
+def _is_frame(texts: object) -> bool:
+    pandas = sys.modules.get("pandas")  # slow to import, and not needed without a frame
+    return pandas is not None and isinstance(texts, pandas.DataFrame)
 
 
-def _ranked(annotations: Iterator[Annotation]) -> Annotation:
-    best, *others = annotations
-    return replace(best, alternatives=tuple(others))
+def _check_no_search(search: SearchConfig) -> None:
+    if fields := sorted(search.model_fields_set):
+        option = "--" + fields[0].replace("_", "-")
+        raise OptionError(
+            f"{option} is for sequence-to-sequence models, and this one is a tagger: it finds the "
+            f"likeliest tags in one pass. Leave {option} off."
+        )

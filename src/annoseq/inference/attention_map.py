@@ -57,7 +57,7 @@ def attention_map(
     network.eval()  # the decoder below must not drop what training drops
     state = network.start(batch)
     outputs, _ = network.decoder(network.target(fed), state.hidden)
-    weights = network.weights(state, outputs, fed)[0].float().cpu()  # (T, S)
+    weights = network.attention_weights(state, outputs, fed)[0].float().cpu()  # (T, S)
     digits = (weights * 10).long().clamp(max=9)
     source, written = ([*tokens, _END] for tokens in (row.source, row.target))
     return AttentionMap(

@@ -1,154 +1,215 @@
-"""Predictions over a whole set: input, target and output side by side, and their accuracy."""
+"""Predictors: the one path on which every model is run, in windows and batches.
+
+`SpanPredictor` is the interface of models; `network_predictors` has those of the networks.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import astuple, dataclass
-from typing import TYPE_CHECKING, overload
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
-from annoseq.data.tables import write_rows
-from annoseq.decoding.sampling import select_most_likely, decode_ids
-from annoseq.evaluation.token_accuracy import Accuracy, measure_accuracy
-from annoseq.progress import progress_bar
-from annoseq.tokenization.batching import collate, longest_first
-from annoseq.tokenization.vocabulary import END, PAD
+from annoseq.config import BatchConfig, SearchConfig
+from annoseq.decoding.sliding_window import Window, merge_windows
+from annoseq.evaluation.token_accuracy import Accuracy, Ratio
+from annoseq.inference.predictions import Prediction, Predictions
+from annoseq.tokenization.batching import length_sorted_batches
+from annoseq.tokenization.bioes import ScoredTokenSpans, token_spans_to_text
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
-    import pandas as pd
-    import torch
-
-    from annoseq.config import BatchConfig
     from annoseq.data.examples import Example
-    from annoseq.devices import ComputeDevice
-    from annoseq.models.interfaces import AnySeq2SeqNetwork
-    from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding, Seq2SeqTokenizer
+    from annoseq.data.markup import Span
 
 
 @dataclass(frozen=True, slots=True)
-class Prediction:
-    """What a model wrote for a row, beside what it read and what it should have written."""
+class TokenizedText:
+    """A text as a model reads it: character offsets and ids of its tokens (T,), and windows.
 
-    row: int
-    source: str
-    target: str
-    output: str
+    An empty text has no window.
+    """
+
+    text: str
+    offsets: list[tuple[int, int]]
+    ids: list[int]
+    windows: list[Window]
+
+    def window_ids(self, index: int) -> list[int]:
+        """Return the ids of a window."""
+        window = self.windows[index]
+        return self.ids[window.first : window.last]
+
+    def to_text_spans(self, spans: ScoredTokenSpans, *, labels: Sequence[str]) -> list[Span]:
+        """Return the spans of tokens as spans of characters, with probabilities."""
+        return token_spans_to_text(self.text, self.offsets, spans.spans, labels=labels)
+
+
+@dataclass(frozen=True, slots=True)
+class SpanQuery:
+    """Spans that a predictor is asked for: the best path, or all candidates.
+
+    With a `floor`, all candidate spans of at least this probability, which may cross. Otherwise
+    the likeliest well-nested spans; a model that writes searches for them by `search`, which may
+    return several outputs.
+    """
+
+    search: SearchConfig = SearchConfig()
+    floor: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedText:
+    """An output that was written freely, and its log-probability."""
+
+    text: str
+    score: float
+
+
+class TextGenerator(Protocol):
+    """Model that can write any text."""
+
+    def generate(
+        self,
+        texts: Sequence[str],
+        search: SearchConfig,
+        *,
+        batching: BatchConfig,
+        first: int,
+        advance: Callable[[int], None],
+    ) -> list[list[GeneratedText]]:
+        """Return the outputs for each text, best first; `first` numbers the texts for sampling."""
+        ...
+
+    def predict(
+        self,
+        examples: Sequence[Example],
+        *,
+        batching: BatchConfig,
+        advance: Callable[[int], None],
+    ) -> Predictions:
+        """Generate greedily for each example, and compare with the ids of its target."""
+        ...
+
+
+class SpanPredictor(Protocol):
+    """Model that predicts the spans of texts, one batch of windows at a time.
+
+    A further kind of model needs such a class, and a case in `build_predictor`.
+    """
 
     @property
-    def is_exact(self) -> bool:
-        """Tell whether the output is the target, character for character."""
-        return self.output == self.target
+    def labels(self) -> Sequence[str]:
+        """Labels by number."""
+        ...
 
+    @property
+    def default_batching(self) -> BatchConfig:
+        """Batching where none is asked for."""
+        ...
 
-class Predictions(Sequence[Prediction]):
-    """The predictions of a set in its order, and the accuracy over all of them."""
+    @property
+    def gives_marginals(self) -> bool:
+        """True if the probability of every span is known, so that candidates can be asked for."""
+        ...
 
-    def __init__(self, predictions: Sequence[Prediction], accuracy: Accuracy) -> None:
-        self._predictions = list(predictions)
-        self.accuracy = accuracy
+    @property
+    def generator(self) -> TextGenerator | None:
+        """Free generation, or None if the model cannot write; it then takes no search."""
+        ...
 
-    def __len__(self) -> int:
-        return len(self._predictions)
+    def exclusive_use(self) -> AbstractContextManager[None]:
+        """Return the context in which texts are tokenized and predicted, if there are caches.
 
-    @overload
-    def __getitem__(self, index: int) -> Prediction: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Prediction]: ...
-    def __getitem__(self, index: int | slice) -> Prediction | Sequence[Prediction]:
-        return self._predictions[index]
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return a table with the columns source, target and output, indexed by row."""
-        import pandas as pd
-
-        columns = ["row", "source", "target", "output"]
-        return pd.DataFrame(map(astuple, self), columns=columns).set_index("row")
-
-    def show(self, rows: int = 10, *, console: Console | None = None) -> None:
-        """Print the first rows, input, target and output side by side."""
-        table = Table(show_lines=True)
-        table.add_column("row", justify="right")
-        for name in ("source", "target", "output"):
-            table.add_column(name, ratio=1, overflow="fold")
-        for one in self[:rows]:
-            style = "green" if one.is_exact else ""
-            table.add_row(
-                str(one.row), Text(one.source), Text(one.target), Text(one.output, style=style)
-            )
-        (console or Console()).print(table)
-
-    def decode_ids(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """Write all rows as a table, in the format of the file's suffix (.csv, .jsonl, ...).
-
-        Raises:
-            OutputError: the file exists already, or cannot be written.
-            TableError: the suffix is not known.
+        It keeps other threads out; nothing that was tokenized outlives it.
         """
-        columns = {"row": int, "source": str, "target": str, "output": str}
-        rows = (astuple(one) for one in self)
-        write_rows(rows, path, columns=columns, overwrite=overwrite)
+        ...
+
+    def tokenize(self, text: str) -> TokenizedText:
+        """Tokenize a text, and cut it into windows."""
+        ...
+
+    def predict_batch(
+        self, windows: Sequence[list[int]], query: SpanQuery, *, names: Sequence[str]
+    ) -> list[list[ScoredTokenSpans]]:
+        """Return the outputs of each window, best first; `names` seed random draws."""
+        ...
 
 
-def predict(
-    model: AnySeq2SeqNetwork,
+def predict_spans(
+    predictor: SpanPredictor,
+    texts: Sequence[TokenizedText],
+    query: SpanQuery | None = None,
+    *,
+    batching: BatchConfig | None = None,
+    first: int = 1,
+    advance: Callable[[int], None] = lambda _: None,
+) -> list[list[ScoredTokenSpans]]:
+    """Predict the spans of texts; return the outputs of each, best first.
+
+    The texts are read in windows and batches (`default_batching` if None is given), and the spans
+    of their windows merged. `first` numbers the texts for random draws; `advance` is told the
+    number of texts that are done.
+    """
+    query = query or SpanQuery()
+    batching = batching or predictor.default_batching
+    places = [(row, index) for row, text in enumerate(texts) for index in range(len(text.windows))]
+    windows = [Seq2SeqEncoding(texts[row].window_ids(index), []) for row, index in places]
+    outputs: dict[tuple[int, int], list[ScoredTokenSpans]] = {}
+    advance(sum(not text.windows for text in texts))
+    for batch in length_sorted_batches(windows, batching):
+        batch_places = [places[window] for window in batch]
+        predicted = predictor.predict_batch(
+            [windows[window].source for window in batch],
+            query,
+            names=[f"{first + row}.{index}" for row, index in batch_places],
+        )
+        outputs |= zip(batch_places, predicted, strict=True)
+        advance(sum(index == 0 for _, index in batch_places))
+    return [
+        merge_outputs(
+            text.windows,
+            [outputs[row, index] for index in range(len(text.windows))],
+            may_cross=query.floor is not None,
+        )
+        for row, text in enumerate(texts)
+    ]
+
+
+def merge_outputs(
+    windows: Sequence[Window], outputs: Sequence[Sequence[ScoredTokenSpans]], *, may_cross: bool
+) -> list[ScoredTokenSpans]:
+    """Merge the outputs of windows: the i-th output of each makes the i-th of the text.
+
+    A window with fewer outputs than others takes part with its last.
+    """
+    merged = []
+    for rank in range(max(map(len, outputs), default=1)):
+        ranked = [window[min(rank, len(window) - 1)] for window in outputs]
+        spans = merge_windows(windows, [output.spans for output in ranked], may_cross=may_cross)
+        merged.append(ScoredTokenSpans(spans, sum((output.score for output in ranked), 0.0)))
+    return merged
+
+
+def predict_examples(
+    predictor: SpanPredictor,
     examples: Sequence[Example],
-    tokenizer: Seq2SeqTokenizer,
     *,
-    compute: ComputeDevice,
-    batching: BatchConfig,
+    batching: BatchConfig | None = None,
+    advance: Callable[[int], None] = lambda _: None,
 ) -> Predictions:
-    """Let a model write freely for every example, and compare with the references."""
-    encodings = tokenizer.encode_examples(examples).encodings
-    accuracy = Accuracy()
-    outputs: dict[int, str] = {}
-    with progress_bar("predicting", total=len(examples)) as advance:
-        for rows, output, target in write_freely(
-            model, encodings, tokenizer, compute=compute, batching=batching
-        ):
-            accuracy += measure_accuracy(output, target)
-            outputs |= zip(rows, decode_rows(output, tokenizer), strict=True)
-            advance(len(rows))
-    return Predictions(
-        [
-            Prediction(example.row, example.source, example.reference, outputs[index])
-            for index, example in enumerate(examples)
-        ],
-        accuracy,
-    )
-
-
-def write_freely(
-    model: AnySeq2SeqNetwork,
-    examples: Sequence[Seq2SeqEncoding],
-    tokenizer: Seq2SeqTokenizer,
-    *,
-    compute: ComputeDevice,
-    batching: BatchConfig,
-) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
-    """Yield batch by batch the rows, the ids written for them (B, O), and the targets (B, T)."""
-    model.to(compute.device).eval()
-    for rows in longest_first(examples, batching):
-        batch = collate(rows, examples)
-        assert batch.target is not None
-        limits = tokenizer.output_limits(batch.source_lengths)
-        with compute.autocast():
-            output, _ = decode_ids(model, batch.to(compute.device), limits=limits, choose=select_most_likely)
-        yield batch.rows, output.cpu(), batch.target
-
-
-def decode_rows(output: torch.Tensor, tokenizer: Seq2SeqTokenizer) -> list[str]:
-    """Write the ids of each row, up to its end, as text."""
-    return [tokenizer.decode(_until_end(ids)) for ids in output.tolist()]
-
-
-def _until_end(ids: Sequence[int]) -> Iterator[int]:
-    for id_ in ids:
-        if id_ in {END, PAD}:
-            return
-        yield id_
+    """Predict the annotated text of each example; a model that can write text does so freely."""
+    if predictor.generator is not None:
+        return predictor.generator.predict(
+            examples, batching=batching or predictor.default_batching, advance=advance
+        )
+    with predictor.exclusive_use():
+        texts = [predictor.tokenize(example.source) for example in examples]
+        outputs = predict_spans(predictor, texts, batching=batching, advance=advance)
+    predictions = [
+        Prediction.from_spans(example, text.to_text_spans(best, labels=predictor.labels))
+        for example, text, (best, *_) in zip(examples, texts, outputs, strict=True)
+    ]
+    exact = Ratio(sum(prediction.is_exact for prediction in predictions), len(predictions))
+    return Predictions(predictions, Accuracy(exact=exact))

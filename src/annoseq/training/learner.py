@@ -1,4 +1,4 @@
-"""The learner: trains a network on a dataset, the fastai way.
+"""Learner: trains a network on a dataset, with the interface of fastai.
 
 learner = Learner(dataset)
 learner.lr_find().plot("lr.png")
@@ -16,27 +16,30 @@ from typing import TYPE_CHECKING, Any, Literal
 from annoseq.config import BatchConfig, DeviceConfig, NetworkConfig, TrainingConfig
 from annoseq.data.pairs import fingerprint_pairs
 from annoseq.devices import ComputeDevice
-from annoseq.errors import OptionError, TrainingError
-from annoseq.inference.predictor import Predictions, predict
+from annoseq.errors import OptionError
+from annoseq.inference.network_predictors import build_predictor
+from annoseq.inference.predictor import predict_examples
 from annoseq.models.serialization import ModelConfig, TrainedModel
-from annoseq.models.tagger import Tagger
+from annoseq.progress import progress_bar
 from annoseq.tokenization.gazetteer import LexiconFeatures
-from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 from annoseq.training.checkpoint import BestCheckpoint, read_checkpoint, write_checkpoint
 from annoseq.training.distributed import ProcessGroup
+from annoseq.training.early_stopping import EarlyStopping
 from annoseq.training.initialization import initialize_model
-from annoseq.training.loop import OneCycle, Trainer, lr_range_test
+from annoseq.training.loop import OneCycle, Trainer
+from annoseq.training.lr_finder import find_learning_rate
 from annoseq.training.model_card import save_model
-from annoseq.training.recorder import Epoch, LrFinderResult, Recorder
+from annoseq.training.recorder import Epoch, Recorder
 from annoseq.training.rng import RngState
-from annoseq.training.tagger_objective import predict_tags
-from annoseq.vectors.lookup import record_of
+from annoseq.vectors.lookup import TokenVectors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from annoseq.config import AnyNetworkConfig
+    from annoseq.inference.predictions import Predictions
     from annoseq.tokenization.dataset import Dataset
+    from annoseq.training.lr_finder import LrFinderResult
     from annoseq.training.objective import ValidationScore
 
 
@@ -86,7 +89,7 @@ class Learner:
         self.compute = ComputeDevice.select(device)
         self.recorder = Recorder()
         self.epochs = base.config.epochs if base else 0
-        beginning = initialize_model(
+        initial = initialize_model(
             dataset,
             self.model_config,
             self.config,
@@ -94,11 +97,11 @@ class Learner:
             vectors=vectors,
             lexicon_features=lexicon_features or LexiconFeatures(),
         )
-        self.model_config, self.tokenizer, objective, self.vectors = beginning
+        self.model_config, self.tokenizer, objective, self.vectors = initial
         self.network = objective.network.to(self.compute.device)
         self.processes = ProcessGroup.join(self.compute.device)
-        self._randomness = RngState(self.processes.seed(self.config.seed), self.compute.device)
-        self._best = BestCheckpoint()
+        self._rng = RngState(self.processes.seed(self.config.seed), self.compute.device)
+        self._stopping = EarlyStopping(self.config)
         self._validated: Epoch | None = None
         self._trainer = Trainer(objective, self.config, self.batching, self.compute, self.processes)
 
@@ -115,24 +118,9 @@ class Learner:
             OptionError: fewer than two steps, or rates that do not grow from above 0.
             TrainingError: the loss diverged before there was a curve.
         """
-        if steps < 2 or not 0 < start_lr < end_lr:
-            raise OptionError(
-                f"a range test of {steps} steps from {start_lr} to {end_lr} was asked for. "
-                "Give at least 2 steps, and rates that grow from above 0."
-            )
-        growth = (end_lr / start_lr) ** (1 / (steps - 1))
-        rates = [start_lr * growth**step for step in range(steps)]
-        weights = {name: value.clone() for name, value in self.network.state_dict().items()}
-        try:
-            with self._randomness.use(keep=False):
-                losses = lr_range_test(self._trainer, rates)
-        finally:
-            self.network.load_state_dict(weights)
-        if len(losses) < 2:
-            raise TrainingError(
-                f"the loss diverged at once, at a rate of {start_lr}. Start from a lower rate."
-            )
-        return LrFinderResult(rates[: len(losses)], losses)
+        return find_learning_rate(
+            self._trainer, self._rng, start_lr=start_lr, end_lr=end_lr, steps=steps
+        )
 
     def fit_one_cycle(
         self,
@@ -155,14 +143,14 @@ class Learner:
             TrainingError: there is nothing to resume, or the loss is no longer a number.
             OutputError: the checkpoint cannot be written.
         """
-        epochs, max_lr = self._wanted(epochs, max_lr)
+        epochs, max_lr = self._epochs_and_rate(epochs, max_lr)
         if resume and checkpoint is None:
             raise OptionError("resume needs a checkpoint. Give the path that it was written to.")
         plan = self._plan(epochs, max_lr)
         path = None if checkpoint is None else Path(checkpoint)
         run = OneCycle(self._trainer, first=self.epochs, epochs=epochs, max_lr=max_lr)
         saved = read_checkpoint(path, plan=plan) if resume and path else None
-        self._best = BestCheckpoint()
+        self._stopping = EarlyStopping(self.config)
         report = self.processes.once(report)
         report(Epoch.header(self._trainer.objective.score().values()))
         if saved is not None:
@@ -171,7 +159,7 @@ class Learner:
                 report(str(row))
         elif path:
             self._write(path, plan, run)
-        while run.epoch < run.end and not self._is_stale():
+        while run.epoch < run.end and not self._stopping.should_stop(self.epochs):
             row = self._epoch(run)
             if path:
                 self._write(path, plan, run)
@@ -180,10 +168,10 @@ class Learner:
                 after_epoch(row)
         if run.epoch < run.end:
             name = self._trainer.objective.criterion.replace("_", " ")
-            report(f"stopped: no better {name} since epoch {self._best.epoch}")
-        self._go_back(report)
+            report(f"stopped: no better {name} since epoch {self._stopping.best.epoch}")
+        self._restore_best(report)
 
-    def _wanted(self, epochs: int | None, max_lr: float | None) -> tuple[int, float]:
+    def _epochs_and_rate(self, epochs: int | None, max_lr: float | None) -> tuple[int, float]:
         """Put the settings in the place of what was not given."""
         if epochs is None:
             assert self.config.epochs != "auto"
@@ -198,19 +186,14 @@ class Learner:
             )
         return epochs, max_lr
 
-    def _go_back(self, report: Callable[[str], None]) -> None:
-        """Take the weights of the best epoch of the run, if those are to be kept."""
-        if self.config.keep == "last":
+    def _restore_best(self, report: Callable[[str], None]) -> None:
+        """Load the weights of the best epoch of the run, if those are to be kept."""
+        if not self._stopping.keeps_best:
             return
-        best = self._best.epoch
+        best = self._stopping.best.epoch
         self._validated = next(row for row in self.recorder.epochs if row.epoch == best)
-        if best < self.epochs:
-            self.network.load_state_dict(self._best.weights)
+        if self._stopping.restore_best(self.network, epoch=self.epochs):
             report(f"kept the weights of epoch {best}")
-
-    def _is_stale(self) -> bool:
-        waited = self.epochs - self._best.epoch
-        return self._best.epoch > 0 and 0 < self.config.early_stopping <= waited
 
     def validate(self) -> tuple[float, ValidationScore]:
         """Return loss and score on the validation rows, as training reports them.
@@ -220,16 +203,11 @@ class Learner:
         return self._trainer.validate()
 
     def predictions(self, part: Literal["valid", "train"] = "valid") -> Predictions:
-        """Annotate every row of a part; a network that writes does so freely, to its own end."""
-        rows = self.dataset.valid if part == "valid" else self.dataset.train
-        if isinstance(self.network, Tagger):
-            assert isinstance(self.tokenizer, TaggerTokenizer)
-            return predict_tags(
-                self.network, rows, self.tokenizer, compute=self.compute, batching=self.batching
-            )
-        return predict(
-            self.network, rows, self.dataset.tokenizer, compute=self.compute, batching=self.batching
-        )
+        """Annotate every example of a part; a model that can write does so freely."""
+        examples = self.dataset.valid if part == "valid" else self.dataset.train
+        predictor = build_predictor(self.network, self.tokenizer, self.compute)
+        with progress_bar("predicting", total=len(examples)) as advance:
+            return predict_examples(predictor, examples, batching=self.batching, advance=advance)
 
     def show_results(self, rows: int = 10) -> None:
         """Print predictions for validation rows beside their targets."""
@@ -252,9 +230,9 @@ class Learner:
             training=self.config,
             batching=self.batching,
             epochs=self.epochs,
-            vectors=record_of(self.vectors),
+            vectors=self.vectors.record() if isinstance(self.vectors, TokenVectors) else None,
         )
-        history = self.recorder.history().model_dump_json() if self.recorder.epochs else None
+        history = self.recorder.history() if self.recorder.epochs else None
         model = TrainedModel(self.network, tokenizer, config, history=history)
         save_model(model, folder, self.dataset, self._validated, self.compute, overwrite=overwrite)
 
@@ -285,7 +263,7 @@ class Learner:
     def _epoch(self, run: OneCycle) -> Epoch:
         """Train for one epoch and validate; return the row of the table."""
         start = time.perf_counter()
-        with self._randomness.use():
+        with self._rng.use():
             rates, losses = run.train_epoch()
         trained = time.perf_counter()
         self.epochs = run.epoch
@@ -301,10 +279,7 @@ class Learner:
         )
         self.recorder.add(row, rates=rates, losses=losses)
         self._validated = row
-        if self.config.keep == "best" or self.config.early_stopping:
-            self._best.offer(
-                row.score, loss=row.valid_loss, epoch=self.epochs, network=self.network
-            )
+        self._stopping.update(row, self.network)
         return row
 
     def _plan(self, epochs: int, max_lr: float) -> dict[str, Any]:
@@ -335,16 +310,16 @@ class Learner:
         return {
             "run": run.state(),
             "network": self.network.state_dict(),
-            "randomness": self.processes.gather(self._randomness.states),
+            "randomness": self.processes.gather(self._rng.states),
             "recorder": self.recorder.state(),
-            "best": self._best.state(),
+            "best": self._stopping.best.state(),
         }
 
     def _restore(self, state: dict[str, Any], run: OneCycle) -> None:
         run.restore(state["run"])
         self.network.load_state_dict(state["network"])
-        self._randomness.states = state["randomness"][self.processes.rank]
+        self._rng.states = state["randomness"][self.processes.rank]
         self.recorder = Recorder.from_state(state["recorder"])
-        self._best = BestCheckpoint(**state["best"])
+        self._stopping.best = BestCheckpoint(**state["best"])
         self._validated = self.recorder.epochs[-1] if self.recorder.epochs else None
         self.epochs = run.epoch

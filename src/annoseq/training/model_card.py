@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from annoseq.inference.predictor import build_predictor
+from annoseq.inference.network_predictors import build_predictor
 from annoseq.tokenization.hash_features import PRIVACY_NOTE
 from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 from annoseq.training.calibration_runner import CalibrationRunner
@@ -99,7 +99,8 @@ def _describe_scores(statistics: CalibrationStatistics | None) -> str:
     return (
         f"Scores are probabilities ({_CALIBRATED[method]}), judged by the "
         f"{statistics.candidates.gold:,} spans of {statistics.documents:,} documents kept "
-        f"from training, by which only the epoch was chosen. Their expected calibration error is {error}. With `--target-recall` at most "
+        "from training, by which only the epoch was chosen. Their expected calibration error is "
+        f"{error}. With `--target-recall` at most "
         f"{statistics.candidates.reachable:.3f} of the spans can be found."
     )
 

@@ -1,8 +1,9 @@
-"""What happened in training, as numbers and as pictures."""
+"""Recorder of a training run: learning rates, losses and validation scores, with plots."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-_KEPT = 200
+_CURVE_POINTS = 200
 """Points of a curve in the model folder, whatever the number of steps."""
 
 
@@ -26,9 +27,9 @@ _KEPT = 200
 class Epoch:
     """A row of the table that training prints.
 
-    `scores` are of the validation rows, by name; the best epoch is the one with the highest
-    `criterion`. A decoder is fed its own output, up to the target's length. `pairs_per_second` is
-    the speed of training alone, `time` the seconds of all.
+    `scores` are validation scores by name; the best epoch is the one with the highest `criterion`.
+    A decoder is fed its own output, up to the target's length. `pairs_per_second` is the speed of
+    training alone, `time` the seconds of training and validation.
     """
 
     epoch: int
@@ -41,12 +42,12 @@ class Epoch:
 
     @property
     def score(self) -> float:
-        """What epochs are compared by."""
+        """Score by which epochs are compared."""
         return self.scores[self.criterion]
 
     @staticmethod
     def header(names: Iterable[str]) -> str:
-        """Return the heading of the table, for scores of these names."""
+        """Return the header of the table, for scores of these names."""
         return f"epoch  train_loss  valid_loss  {'  '.join(names)}   time"
 
     def __str__(self) -> str:
@@ -58,13 +59,21 @@ class Epoch:
         )
 
 
-@dataclass
+@dataclass(repr=False)
 class Recorder:
-    """Rate and loss of every step, and the table of epochs."""
+    """Learning rate and loss of every step, and the table of epochs."""
 
     rates: list[float] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
     epochs: list[Epoch] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        return f"<Recorder: {len(self.epochs):,} epochs, {len(self.losses):,} steps>"
+
+    def _repr_html_(self) -> str:
+        """Render the table of epochs as HTML."""
+        table: str = self.to_frame().to_html(float_format="{:.4f}".format)
+        return f"<p>{escape(repr(self))}</p>{table}"
 
     def add(self, row: Epoch, *, rates: list[float], losses: list[float]) -> None:
         """Record an epoch and its steps."""
@@ -83,12 +92,12 @@ class Recorder:
 
     @property
     def names(self) -> list[str]:
-        """The names of the validation scores."""
+        """Names of the validation scores."""
         return list(self.epochs[0].scores) if self.epochs else []
 
     def plot(self, path: str | Path | None = None, *, overwrite: bool = False) -> Figure:
         """Draw loss and learning rate over the steps, and the scores over the epochs."""
-        figure, (losses, rates, scores) = _subplots(3)
+        figure, (losses, rates, scores) = make_subplots(3)
         steps = range(1, len(self.losses) + 1)
         losses.plot(steps, self.losses, linewidth=0.5, alpha=0.4, color="C0")
         losses.plot(steps, smooth(self.losses), color="C0", label="training, smoothed")
@@ -104,10 +113,10 @@ class Recorder:
         scores.set(xlabel="epoch", ylabel="validation", ylim=(0, 1))
         if self.names:
             scores.legend()
-        return _finish(figure, path, overwrite=overwrite)
+        return save_figure(figure, path, overwrite=overwrite)
 
     def history(self) -> TrainingHistory:
-        """Return what a model folder keeps of it."""
+        """Return the history that a model folder stores."""
         return TrainingHistory(
             epochs=tuple(
                 EpochRecord(
@@ -124,43 +133,14 @@ class Recorder:
         )
 
     def state(self) -> dict[str, Any]:
-        """Return all of it as plain values."""
+        """Return the state as plain values."""
         return asdict(self)
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Recorder:
-        """Take back what `state` returned."""
+        """Restore what `state` returned."""
         epochs = [Epoch(**row) for row in state["epochs"]]
         return cls(list(state["rates"]), list(state["losses"]), epochs)
-
-
-@dataclass(frozen=True)
-class LrFinderResult:
-    """Losses of an LR range test: `losses[i]` was met at rate `rates[i]`."""
-
-    rates: list[float]
-    losses: list[float]
-
-    @property
-    def suggestion(self) -> float:
-        """The rate at which the smoothed loss falls fastest, as fastai v1 suggests it.
-
-        The first ten steps and the last five are too noisy to count.
-        """
-        smoothed = smooth(self.losses)
-        first, last = (10, -5) if len(smoothed) > 20 else (0, None)
-        slopes = np.gradient(smoothed)[first:last]
-        return self.rates[first + int(slopes.argmin())]
-
-    def plot(self, path: str | Path | None = None, *, overwrite: bool = False) -> Figure:
-        """Draw smoothed loss against learning rate, with the suggestion."""
-        figure, (axes,) = _subplots(1)
-        axes.plot(self.rates, self.losses, linewidth=0.5, alpha=0.4, color="C0")
-        axes.plot(self.rates, smooth(self.losses), color="C0")
-        axes.axvline(self.suggestion, color="C1", label=f"suggestion {self.suggestion:.1e}")
-        axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
-        axes.legend()
-        return _finish(figure, path, overwrite=overwrite)
 
 
 def smooth(values: Sequence[float], *, beta: float = 0.98) -> list[float]:
@@ -174,12 +154,13 @@ def smooth(values: Sequence[float], *, beta: float = 0.98) -> list[float]:
 
 
 def _thinned(values: Sequence[float]) -> tuple[float, ...]:
-    """Return the means of up to `_KEPT` parts of about the same length, to six digits."""
-    parts = np.array_split(np.asarray(values), max(1, min(len(values), _KEPT)))
+    """Return the means of up to `_CURVE_POINTS` parts of about the same length, to six digits."""
+    parts = np.array_split(np.asarray(values), max(1, min(len(values), _CURVE_POINTS)))
     return tuple(float(f"{part.mean():.6g}") for part in parts if len(part))
 
 
-def _subplots(columns: int) -> tuple[Figure, Any]:
+def make_subplots(columns: int) -> tuple[Figure, Any]:
+    """Return a figure and its axes, side by side."""
     import matplotlib.pyplot as plt
 
     size = (5.5 * columns, 4)
@@ -188,7 +169,8 @@ def _subplots(columns: int) -> tuple[Figure, Any]:
     return figure, axes[0]
 
 
-def _finish(figure: Figure, path: str | Path | None, *, overwrite: bool) -> Figure:
+def save_figure(figure: Figure, path: str | Path | None, *, overwrite: bool) -> Figure:
+    """Write a figure to a file, if one is given; return the figure."""
     if path is not None:
         with atomic_file(Path(path), overwrite=overwrite) as new:
             figure.savefig(new, dpi=120)

@@ -4,10 +4,9 @@ from typing import TYPE_CHECKING
 
 from annoseq.config import AttentionConfig, NetworkConfig
 from annoseq.evaluation.calibration import Calibration
-from annoseq.evaluation.recall_thresholds import CalibrationStatistics
 from annoseq.training.model_card import write_card
 from annoseq.training.recorder import Epoch
-from tests.trusted import trusted
+from tests.calibrated import calibrated_model
 
 if TYPE_CHECKING:
     from annoseq.models.serialization import TrainedModel
@@ -40,18 +39,18 @@ def test_without_an_epoch_there_are_no_scores(trained: TrainedModel, dataset: Da
 
 
 def test_the_card_of_a_tagger_tells_what_its_scores_mean(dataset: Dataset) -> None:
-    trained = trusted()
+    trained = calibrated_model()
     assert trained.calibration is not None
-    evidence = CalibrationStatistics.read(trained.calibration)
-    card = write_card(trained.config, trained.tokenizer, dataset, None, evidence)
+    statistics = trained.calibration
+    card = write_card(trained.config, trained.tokenizer, dataset, None, statistics)
     assert (
         "Scores are probabilities (calibrated by isotonic regression), judged by the 120 spans of "
         "80 documents kept from training, by which only the epoch was chosen. Their expected "
-        f"calibration error is {evidence.error_before:.4f} before it and "
-        f"{evidence.error_after:.4f} after it, each half of the documents calibrated on the other. "
-        "With `--target-recall` at most 1.000 of the spans can be found.\n"
+        f"calibration error is {statistics.error_before:.4f} before it and "
+        f"{statistics.error_after:.4f} after it, each half of the documents calibrated on the "
+        "other. With `--target-recall` at most 1.000 of the spans can be found.\n"
     ) in card
-    untouched = evidence.model_copy(
+    untouched = statistics.model_copy(
         update={"calibration": Calibration(method="none", spans=120), "error_before": 0.0123}
     )
     assert (

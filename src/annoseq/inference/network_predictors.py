@@ -1,0 +1,272 @@
+"""Predictors of networks: taggers in one pass, sequence-to-sequence networks by decoding."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from threading import Lock, RLock
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from annoseq.config import BatchConfig
+from annoseq.decoding.constrained import ConstrainedStepper, EditVocabulary, spans_from_edits
+from annoseq.decoding.generate import generate
+from annoseq.decoding.sampling import decode_ids, select_most_likely
+from annoseq.decoding.sliding_window import cut_windows
+from annoseq.evaluation.token_accuracy import Accuracy, measure_accuracy
+from annoseq.inference.predictions import Prediction, Predictions
+from annoseq.inference.predictor import GeneratedText, TokenizedText
+from annoseq.models.tagger import Tagger
+from annoseq.tokenization.batching import collate, collate_sources, length_sorted_batches
+from annoseq.tokenization.bioes import ScoredTokenSpans
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding, Seq2SeqTokenizer
+from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
+from annoseq.tokenization.vocabulary import END, PAD
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from torch import Tensor
+
+    from annoseq.config import SearchConfig
+    from annoseq.data.examples import Example
+    from annoseq.decoding.sampling import Hypothesis
+    from annoseq.devices import ComputeDevice
+    from annoseq.inference.predictor import SpanPredictor, SpanQuery
+    from annoseq.models.interfaces import AnySeq2SeqNetwork
+    from annoseq.tokenization.batching import Batch
+    from annoseq.tokenization.hash_features import FeatureHasher
+
+T = TypeVar("T")
+
+
+def build_predictor(
+    network: AnySeq2SeqNetwork | Tagger,
+    tokenizer: Seq2SeqTokenizer | TaggerTokenizer,
+    compute: ComputeDevice,
+    *,
+    bounds_cache: bool = False,
+) -> SpanPredictor:
+    """Move a network to its device, in evaluation mode, and return its predictor.
+
+    With `bounds_cache`, a tagger forgets the features of tokens when it has met many. That is not
+    for a network in training: its encodings refer to them.
+    """
+    network = network.to(compute.device).eval()
+    if isinstance(network, Tagger):
+        assert isinstance(tokenizer, TaggerTokenizer)
+        return TaggerPredictor(network, tokenizer, compute, bounds_cache=bounds_cache)
+    assert isinstance(tokenizer, Seq2SeqTokenizer)
+    edits = EditVocabulary.of(tokenizer).to(compute.device)
+    return Seq2SeqPredictor(network, tokenizer, compute, edits)
+
+
+@dataclass(frozen=True)
+class TaggerPredictor:
+    """Predictor of a tagger network: all spans of a window in one pass."""
+
+    network: Tagger
+    tokenizer: TaggerTokenizer
+    compute: ComputeDevice
+    bounds_cache: bool = False
+    default_batching: BatchConfig = BatchConfig(batch_size=256, batch_tokens=16_384)
+    """A tagger needs little memory for a token."""
+    gives_marginals: bool = True
+    generator: None = None
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """Labels by number."""
+        return self.tokenizer.labels
+
+    @contextmanager
+    def exclusive_use(self) -> Iterator[None]:
+        """Lock the cache of token features, and empty it if it has grown large."""
+        hasher = self.tokenizer.feature_hasher
+        with _hasher_lock(hasher):
+            if self.bounds_cache:
+                hasher.clear_if_large()
+            yield
+
+    def tokenize(self, text: str) -> TokenizedText:
+        """Tokenize a text, and cut it into windows."""
+        return _tokenize(text, self.tokenizer)
+
+    def predict_batch(
+        self, windows: Sequence[list[int]], query: SpanQuery, *, names: Sequence[str]
+    ) -> list[list[ScoredTokenSpans]]:
+        """Return one output for each window."""
+        batch = _collate_windows(windows, self.compute, has_ends=False)
+        with self.compute.autocast():
+            if query.floor is None:
+                rows = self.network.spans(batch)
+            else:
+                rows = self.network.candidates(
+                    batch, floor=query.floor, longest=self.tokenizer.widest
+                )
+        return [[row] for row in rows]
+
+
+@dataclass(frozen=True)
+class Seq2SeqPredictor:
+    """Predictor of a sequence-to-sequence network: constrained decoding of edits."""
+
+    network: AnySeq2SeqNetwork
+    tokenizer: Seq2SeqTokenizer
+    compute: ComputeDevice
+    edits: EditVocabulary
+    default_batching: BatchConfig = BatchConfig()
+    gives_marginals: bool = False
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """Labels by number."""
+        return self.tokenizer.labels
+
+    @property
+    def generator(self) -> Seq2SeqGenerator:
+        """Free generation by the same network."""
+        return Seq2SeqGenerator(self.network, self.tokenizer, self.compute)
+
+    def exclusive_use(self) -> AbstractContextManager[None]:
+        """Return an empty context: there is no cache."""
+        return nullcontext()
+
+    def tokenize(self, text: str) -> TokenizedText:
+        """Tokenize a text, and cut it into windows."""
+        return _tokenize(text, self.tokenizer)
+
+    def predict_batch(
+        self, windows: Sequence[list[int]], query: SpanQuery, *, names: Sequence[str]
+    ) -> list[list[ScoredTokenSpans]]:
+        """Return the outputs of the search for each window, best first."""
+        batch = _collate_windows(windows, self.compute, has_ends=True)
+        with self.compute.autocast():
+            hypotheses = generate(
+                ConstrainedStepper(self.network, self.edits),
+                batch,
+                query.search,
+                limits=self.edits.limits(batch.source_lengths),
+                names=names,
+            )
+        return [[_scored_spans(hypothesis) for hypothesis in row] for row in hypotheses]
+
+
+@dataclass(frozen=True)
+class Seq2SeqGenerator:
+    """Free generation by a sequence-to-sequence network."""
+
+    network: AnySeq2SeqNetwork
+    tokenizer: Seq2SeqTokenizer
+    compute: ComputeDevice
+
+    def generate(
+        self,
+        texts: Sequence[str],
+        search: SearchConfig,
+        *,
+        batching: BatchConfig,
+        first: int = 1,
+        advance: Callable[[int], None] = lambda _: None,
+    ) -> list[list[GeneratedText]]:
+        """Return the outputs for each text, best first; `first` numbers the texts for sampling."""
+
+        def decode(batch: Batch, limits: Tensor) -> list[list[Hypothesis]]:
+            names = [str(first + row) for row in batch.rows]
+            return generate(self.network, batch, search, limits=limits, names=names)
+
+        encodings = [self.tokenizer.encode_source(text) for text in texts]
+        outputs: dict[int, list[GeneratedText]] = {}
+        for rows, hypotheses in self._run(encodings, batching, decode):
+            for row, ranked in zip(rows, hypotheses, strict=True):
+                outputs[row] = [
+                    GeneratedText(self.tokenizer.decode(hypothesis.ids), hypothesis.score)
+                    for hypothesis in ranked
+                ]
+            advance(len(rows))
+        return [outputs[row] for row in range(len(texts))]
+
+    def predict(
+        self,
+        examples: Sequence[Example],
+        *,
+        batching: BatchConfig,
+        advance: Callable[[int], None] = lambda _: None,
+    ) -> Predictions:
+        """Generate greedily for each example, and compare with the ids of its target."""
+
+        def decode(batch: Batch, limits: Tensor) -> Tensor:
+            ids, _ = decode_ids(self.network, batch, limits=limits, selector=select_most_likely)
+            return ids.cpu()
+
+        encodings = self.tokenizer.encode_examples(examples).encodings
+        accuracy = Accuracy()
+        outputs: dict[int, str] = {}
+        for rows, ids in self._run(encodings, batching, decode):
+            target = collate(rows, encodings).target
+            assert target is not None
+            accuracy += measure_accuracy(ids, target)
+            outputs |= zip(rows, decode_rows(ids, self.tokenizer), strict=True)
+            advance(len(rows))
+        return Predictions(
+            [
+                Prediction(example.row, example.source, example.reference, outputs[row])
+                for row, example in enumerate(examples)
+            ],
+            accuracy,
+        )
+
+    def _run(
+        self,
+        encodings: Sequence[Seq2SeqEncoding],
+        batching: BatchConfig,
+        decode: Callable[[Batch, Tensor], T],
+    ) -> Iterator[tuple[list[int], T]]:
+        """Decode batch by batch; yield the rows of each batch and what `decode` returns."""
+        for rows in length_sorted_batches(encodings, batching):
+            batch = collate_sources(rows, encodings, has_ends=True)
+            limits = self.tokenizer.output_limits(batch.source_lengths)
+            with self.compute.autocast():
+                decoded = decode(batch.to(self.compute.device), limits)
+            yield rows, decoded
+
+
+def decode_rows(ids: Tensor, tokenizer: Seq2SeqTokenizer) -> list[str]:
+    """Return rows of ids (B, O) as text, each up to its end symbol."""
+    return [tokenizer.decode(_until_end(row)) for row in ids.tolist()]
+
+
+def _until_end(ids: Sequence[int]) -> Iterator[int]:
+    for id_ in ids:
+        if id_ in {END, PAD}:
+            return
+        yield id_
+
+
+def _tokenize(text: str, tokenizer: Seq2SeqTokenizer | TaggerTokenizer) -> TokenizedText:
+    tokens, ids = tokenizer.encode_text(text)
+    windows = cut_windows(tokens.tokens, tokenizer.length_stats)
+    return TokenizedText(text, tokens.offsets, ids, windows)
+
+
+def _collate_windows(
+    windows: Sequence[list[int]], compute: ComputeDevice, *, has_ends: bool
+) -> Batch:
+    encodings = [Seq2SeqEncoding(ids, []) for ids in windows]
+    batch = collate_sources(range(len(windows)), encodings, has_ends=has_ends)
+    return batch.to(compute.device)
+
+
+def _scored_spans(hypothesis: Hypothesis) -> ScoredTokenSpans:
+    spans = spans_from_edits(hypothesis.ids, hypothesis.log_probs)
+    return ScoredTokenSpans(spans, hypothesis.score)
+
+
+# Annotators of one model share its feature hasher, whose numbers and cached vectors change.
+_HASHER_LOCKS: WeakKeyDictionary[FeatureHasher, AbstractContextManager[Any]] = WeakKeyDictionary()
+_HASHER_LOCKS_LOCK = Lock()
+
+
+def _hasher_lock(hasher: FeatureHasher) -> AbstractContextManager[Any]:
+    with _HASHER_LOCKS_LOCK:
+        return _HASHER_LOCKS.setdefault(hasher, RLock())
