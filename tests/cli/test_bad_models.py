@@ -91,7 +91,7 @@ def test_a_damaged_file(name: str, copied: Path, table: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b"{}", b"\xff\xfe", b'{"format": 1}'], ids=repr
+    "content", [b"", b"{", b"[]", b"{}", b"\xff\xfe", b'{"format": 2}'], ids=repr
 )
 def test_a_damaged_configuration(content: bytes, copied: Path, table: Path, tmp_path: Path) -> None:
     (copied / "config.json").write_bytes(content)
@@ -101,7 +101,7 @@ def test_a_damaged_configuration(content: bytes, copied: Path, table: Path, tmp_
 
 
 @pytest.mark.parametrize(
-    "change", [{"format": 2}, {"network": "transformer"}, {"beams": 3}], ids=str
+    "change", [{"format": 3}, {"network": "transformer"}, {"beams": 3}], ids=str
 )
 def test_a_model_of_another_version(
     change: dict[str, object], copied: Path, table: Path, tmp_path: Path
@@ -110,6 +110,14 @@ def test_a_model_of_another_version(
     message = refusal(run(*command("evaluate", copied, table, tmp_path / "out")))
     assert message.startswith(f"{copied}: config.json is damaged or of another version (")
     assert next(iter(change)) in message
+
+
+def test_a_model_of_an_older_version(copied: Path, table: Path, tmp_path: Path) -> None:
+    edit(copied / "config.json", lambda config: config.update(format=1))
+    assert refusal(run(*command("evaluate", copied, table, tmp_path / "out"))) == (
+        f"{copied}: written by an older version of annoseq (format 1; annoseq {__version__} reads "
+        "format 2). Train again, or use the version that wrote it."
+    )
 
 
 @pytest.mark.parametrize("name", ["config.json", "source.json", "train.parquet"])

@@ -37,7 +37,7 @@ MESSAGES = {
     ),
     "train P --out M --device tpu": (
         "--device: found 'tpu'. "
-        "Give cpu, cuda, cuda:1, mps, or auto: the accelerator where there is one."
+        "Give cpu, cuda, cuda:1, mps, or auto: the accelerator if there is one."
     ),
     "train P --out M --model nope": (
         "--model: found 'nope'. Give 'auto', 'tagger', 'gru', 'attention' or 'transformer'."

@@ -94,6 +94,7 @@ app = _make_app()
 
 _BROKEN_PIPE = 141
 """Exit code that a shell reports of a program whose output nobody reads."""
+_PRINTING_MODULES = {__name__, "annoseq.cli.output", "annoseq.cli.annotate_output", "rich.console"}
 
 
 def main() -> None:
@@ -131,7 +132,7 @@ def main() -> None:
 def _os_error_message(error: OSError) -> str:
     """Describe an error that was not explained where it occurred."""
     reason = error.strerror or str(error)
-    if _is_output_broken():
+    if _is_raised_by_output(error):
         _discard_output()
         return f"standard output cannot be written: {reason}. Nothing follows."
     if error.filename is None:
@@ -143,14 +144,17 @@ def _os_error_message(error: OSError) -> str:
     )
 
 
-def _is_output_broken() -> bool:
-    """Return True if standard output still holds what it could not write."""
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except OSError:
-        return True
-    return False
+def _is_raised_by_output(error: OSError) -> bool:
+    """Return True if a write to standard output raised the error.
+
+    It has no path, and its innermost frame is one that prints. (A second flush would not tell:
+    Python discards what could not be written.)
+    """
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    module = traceback.tb_frame.f_globals.get("__name__") if traceback else None
+    return error.filename is None and module in _PRINTING_MODULES
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:
