@@ -278,3 +278,34 @@ def test_a_bad_row_can_be_told_and_left_out(
     rows = list(read_rows(tmp_path / name, columns=["a"], on_bad=told.append))
     assert [(row.number, row.values["a"]) for row in rows] == [(1, "1"), (3, "4")]
     assert [str(error).startswith(f"{tmp_path}/{message}") for error in told] == [True]
+
+
+MIXED = '{"orig_text": "a", "patient": 7, "seen": {"on": [1, null]}, "n": null}\n'
+
+
+@pytest.mark.parametrize(("keep", "kept"), [(None, ["patient", "seen", "n"]), (["n"], ["n"])])
+def test_kept_columns_are_passed_on_as_they_are(
+    keep: list[str] | None, kept: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "mixed.jsonl"
+    path.write_text(MIXED)
+    [row] = read_rows(path, columns=["orig_text"], keep=keep)
+    whole = {"patient": 7, "seen": {"on": [1, None]}, "n": None}
+    assert row == TableRow(1, {"orig_text": "a"}, {name: whole[name] for name in kept})
+
+
+def test_kept_columns_of_csv_are_texts_and_those_of_parquet_values(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("patient,orig_text,day\n007,a,\n")
+    [row] = read_rows(tmp_path / "a.csv", columns=["orig_text"], keep=None)
+    assert row.kept == {"patient": "007", "day": ""}
+    table = pa.table({"orig_text": ["a"], "n": [7], "x": [None], "f": [0.5], "b": [True]})
+    pq.write_table(table, tmp_path / "a.parquet")
+    [row] = read_rows(tmp_path / "a.parquet", columns=["orig_text"], keep=None)
+    assert row.kept == {"n": 7, "x": None, "f": 0.5, "b": True}
+
+
+def test_a_column_to_keep_must_be_there_once(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("patient,orig_text,patient\n1,a,2\n")
+    for keep in (["visit"], ["patient"], None):
+        with pytest.raises(TableError, match="there is no column 'visit'|is there 2 times"):
+            list(read_rows(tmp_path / "a.csv", columns=["orig_text"], keep=keep))

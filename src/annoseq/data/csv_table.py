@@ -45,6 +45,7 @@ def read_csv(
     header = [returns.restore(column) for column in header]
     returns.end_header()
     columns = [(c, header.index(c)) for c in selection.select(header, place=name)]
+    kept = [(c, header.index(c)) for c in selection.select_kept(header)]
     for first_line, fields in records:
         if error := lines.take_error():
             yield error
@@ -54,7 +55,11 @@ def read_csv(
                 f"has {len(header)}. Put quotes around fields that hold delimiters or line breaks."
             )
         else:
-            yield TableRow(lines.row, {c: returns.restore(fields[at]) for c, at in columns})
+            yield TableRow(
+                lines.row,
+                {c: returns.restore(fields[at]) for c, at in columns},
+                {c: returns.restore(fields[at]) for c, at in kept},
+            )
 
 
 def write_csv(

@@ -154,9 +154,27 @@ def _row(line: JsonLine, selection: ColumnSelection, expected: list[str] | None)
             "Give it to every row or to none."
         )
     values = dict(pairs)
+    kept = selection.select_kept([column for column, _ in pairs])
     return TableRow(
-        line.row, {column: _text(values[column], column, selection, place) for column in columns}
+        line.row,
+        {column: _text(values[column], column, selection, place) for column in columns},
+        {column: _plain_value(values[column], column, place) for column in kept},
     )
+
+
+def _plain_value(value: object, column: str, place: str) -> Any:
+    """Return a JSON value as it would be without the search for doubled names.
+
+    Raises:
+        TableError: it holds a lone surrogate.
+    """
+    if isinstance(value, tuple):
+        return {name: _plain_value(item, column, place) for name, item in value}
+    if isinstance(value, list):
+        return [_plain_value(item, column, place) for item in value]
+    if isinstance(value, str):
+        _check_surrogates(value, column, place)
+    return value
 
 
 def _text(value: object, column: str, selection: ColumnSelection, place: str) -> str:
@@ -169,6 +187,11 @@ def _text(value: object, column: str, selection: ColumnSelection, place: str) ->
             f"{place}: column {column!r} holds {JSON_TYPE_NAMES[type(value)]} where {expected} was "
             "expected. Write texts in double quotes."
         )
+    _check_surrogates(value, column, place)
+    return value
+
+
+def _check_surrogates(value: str, column: str, place: str) -> None:
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -176,4 +199,3 @@ def _text(value: object, column: str, selection: ColumnSelection, place: str) ->
             f"{place}: column {column!r} holds a lone surrogate, which is half a character. "
             "Write the character whole."
         ) from error
-    return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -43,9 +44,10 @@ def read_parquet(
             columns = selection.select(schema.names, place=name)
             for column in columns:
                 _check_type(schema.field(column).type, column, selection, name=name)
+            kept = selection.select_kept(schema.names)
             number = 0
-            for batch in table.iter_batches(_BATCH_ROWS, columns=columns):
-                yield from _batch_rows(batch, columns, first=number + 1, name=name)
+            for batch in table.iter_batches(_BATCH_ROWS, columns=[*columns, *kept]):
+                yield from _batch_rows(batch, columns, kept, first=number + 1, name=name)
                 number += batch.num_rows
     except (pa.ArrowException, OSError) as error:
         raise TableError(
@@ -85,18 +87,34 @@ def _check_type(column_type: Any, column: str, selection: ColumnSelection, *, na
 
 
 def _batch_rows(
-    batch: Any, columns: list[str], *, first: int, name: str
+    batch: Any, columns: list[str], kept: list[str], *, first: int, name: str
 ) -> Iterator[TableRow | TableError]:
-    arrays = [batch.column(batch.schema.get_field_index(column)) for column in columns]
+    names = [*columns, *kept]
+    arrays = [batch.column(batch.schema.get_field_index(column)) for column in names]
     for number, values in enumerate(zip(*arrays, strict=True), first):
         place = f"{name}: row {number}"
         try:
-            named = zip(columns, values, strict=True)
+            named = zip(columns, values, strict=False)
+            kept_values = zip(kept, values[len(columns) :], strict=True)
             yield TableRow(
-                number, {column: _text(value, column, place=place) for column, value in named}
+                number,
+                {column: _text(value, column, place=place) for column, value in named},
+                {column: _plain_value(value, column, place=place) for column, value in kept_values},
             )
         except TableError as error:
             yield error
+
+
+def _plain_value(value: Any, column: str, *, place: str) -> str | int | float | bool | None:
+    """Return a cell as a value of JSON, what is none (a time, a list) as text."""
+    if value.as_py() is None:
+        return None
+    if pa.types.is_boolean(value.type) or pa.types.is_integer(value.type):
+        number: int | bool = value.as_py()
+        return number
+    if pa.types.is_floating(value.type) and math.isfinite(value.as_py()):
+        return float(value.as_py())
+    return _text(value, column, place=place)
 
 
 def _text(value: Any, column: str, *, place: str) -> str:

@@ -41,6 +41,7 @@ def read_rows(
     columns: Sequence[str],
     keys: Sequence[str] = (),
     optional: Sequence[str] = (),
+    keep: Sequence[str] | None = (),
     format: TableFormat | None = None,  # noqa: A002
     on_bad: Callable[[TableError], None] | None = None,
 ) -> Iterator[TableRow]:
@@ -49,9 +50,10 @@ def read_rows(
     `source` is a file, compressed with gzip or not, or `-` for standard input, which is CSV
     unless `format` says otherwise. `columns` must be there and hold texts; so must `keys`, which
     may also hold whole numbers (in JSONL and Parquet, which tell them from text); `optional` ones
-    are like `keys`, but are left out of every row where the table does not have them. With
-    `on_bad`, it is called with the error of a row that cannot be read, and the row is left out; the
-    others keep their numbers.
+    are like `keys`, but are left out of every row where the table does not have them. `keep`
+    columns are only passed on; None keeps all that are not read otherwise. With `on_bad`, it is
+    called with the error of a row that cannot be read, and the row is left out; the others keep
+    their numbers.
 
     Raises:
         OptionError: `format` is none of the known ones.
@@ -60,7 +62,9 @@ def read_rows(
     """
     if format is None and is_standard_input(source):
         format = "csv"  # noqa: A001
-    selection = ColumnSelection(tuple(columns), tuple(keys), tuple(optional))
+    selection = ColumnSelection(
+        tuple(columns), tuple(keys), tuple(optional), tuple(keep or ()), keeps_others=keep is None
+    )
     return _rows(source, selection, table_format(source, format), on_bad)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from annoseq.config import DOCUMENT_COLUMN, OFFSET_COLUMN
 from annoseq.data.streams import is_standard_input, read_text, source_name
@@ -11,7 +11,7 @@ from annoseq.data.tables import read_rows, table_format
 from annoseq.errors import FormatError, OptionError, TableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from annoseq.data.table_rows import TableFormat, TableRow
@@ -24,13 +24,15 @@ _OFFSET = re.compile("[0-9]{1,18}")
 class InputText(NamedTuple):
     """A text with its id: the number of its row, or the path of its file in the folder.
 
-    `document` and `start` (its offset there, in code points) are those of a row that has them.
+    `document` and `start` (its offset there, in code points) are those of a row that has them;
+    `kept` are the columns of the row that are only passed on.
     """
 
     id: str
     text: str
     document: str | None = None
     start: int | None = None
+    kept: dict[str, Any] | None = None
 
 
 def is_text_input(source: Path, format_: InputFormat | None) -> bool:
@@ -60,11 +62,13 @@ def read_texts(
     *,
     column: str,
     format_: InputFormat | None = None,
+    keep: Sequence[str] | None = (),
     on_bad: Callable[[TableError], None] | None = None,
 ) -> Iterator[InputText]:
     """Read texts lazily.
 
-    A folder's `.txt` files come in the order of their paths. With `on_bad`, it is called with the
+    A folder's `.txt` files come in the order of their paths. The columns `keep` of a table are
+    passed on, all others if it is None. With `on_bad`, it is called with the
     error of a row or file that cannot be read, which is left out.
 
     Raises:
@@ -75,7 +79,7 @@ def read_texts(
         optional = [name for name in (DOCUMENT_COLUMN, OFFSET_COLUMN) if name != column]
         table = _table_format(format_)
         for row in read_rows(
-            source, columns=[column], optional=optional, format=table, on_bad=on_bad
+            source, columns=[column], optional=optional, keep=keep, format=table, on_bad=on_bad
         ):
             yield _from_row(row, column)
         return
@@ -100,7 +104,7 @@ def count_texts(source: Path, *, column: str, format_: InputFormat | None = None
 
 
 def _from_row(row: TableRow, column: str) -> InputText:
-    text = InputText(str(row.number), row.values[column])
+    text = InputText(str(row.number), row.values[column], kept=row.kept or None)
     if column == DOCUMENT_COLUMN or not (document := row.values.get(DOCUMENT_COLUMN)):
         return text
     start = "" if column == OFFSET_COLUMN else row.values.get(OFFSET_COLUMN, "")
