@@ -22,6 +22,7 @@ user's text, which may be confidential.
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 from annoseq._version import __version__
@@ -106,6 +107,26 @@ class OutOfMemoryError(TrainingError):
 
 class OutputError(AnnoseqError, OSError):
     """Output that cannot be written, or exists already."""
+
+
+_IDENTIFIER = re.compile(r"[\w.:/@+-]{1,60}")
+
+
+def display_name(name: str, *, kind: str = "name") -> str:
+    """Return a name for a message: as it is if it is an identifier, else its length alone.
+
+    Keys, labels and ids come from users' files, where a text may stand in their place.
+
+    >>> display_name("NAME:DOCTOR"), display_name("Ms Ames came", kind="label")
+    ('NAME:DOCTOR', '(a label of 12 characters)')
+    """
+    return name if _IDENTIFIER.fullmatch(name) else f"(a {kind} of {len(name)} characters)"
+
+
+def quote_name(name: str, *, kind: str = "name") -> str:
+    """Return a name as `display_name` does, in quotes if it is an identifier."""
+    displayed = display_name(name, kind=kind)
+    return repr(name) if displayed == name else displayed
 
 
 _EXPECTED = {

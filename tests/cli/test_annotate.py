@@ -180,7 +180,8 @@ def test_another_format_is_what_export_would_write(
         direct, exported = tmp_path / f"{format_}-direct", tmp_path / f"{format_}-exported"
         result = run("annotate", model, notes, "--format", format_, "--lossy", "--out", direct)
         assert (result.code, result.out) == (0, "")
-        assert run("export", format_, lines, exported, "--lossy").err == result.err
+        said = run("export", format_, lines, exported, "--lossy").err
+        assert said.replace(str(exported), str(direct)) == result.err
         if format_ == "brat":
             assert snapshot(direct) == snapshot(exported)
             assert snapshot(direct).keys() > {"a.txt", "a.ann", "sub/deep/b.ann"}

@@ -39,10 +39,6 @@ MESSAGES = {
     ),
     "--format brat": "--format brat writes a folder. Name it with --out.",
     "--format conll": "--format conll writes a file. Name it with --out.",
-    "--format brat --out out": (
-        "--format brat cannot hold the scores of annotations. Add --lossy to leave out and count "
-        "what it cannot hold, or use one of label-studio, spacy-jsonl, spans."
-    ),
     "--format spans --out out.txt": (
         "out.txt: the suffix '.txt' stands for no known format. Use a name that ends in one of "
         ".csv, .tsv, .jsonl, .ndjson, .parquet (.gz may follow), or name the format: csv, tsv, "

@@ -43,8 +43,11 @@ def test_rows_become_documents_again(pairs: Path, tmp_path: Path) -> None:
     assert result.err == (
         "1 gaps between rows filled with line ends, for the table does not hold what stood there "
         f"(`annoseq import --unit document` keeps whole texts) (first: {pairs}: row 2)\n"
+        f"Wrote {tmp_path / 'brat'}: 2 documents, 2 spans, 2 labels. "
+        f"Copy {tmp_path / 'brat'} into brat's data folder.\n"
     )
     files = {name: content.decode() for name, content in snapshot(tmp_path / "brat").items()}
+    assert files.pop("annotation.conf").startswith("[entities]\nNAME\nNAME:DOCTOR\n\n[relations]\n")
     assert files == {
         "config.json": f'{{"annoseq": "{__version__}", "format": "brat"}}\n',
         "note.txt": "Dear Dr. Ames:\n\nBye",
@@ -73,16 +76,17 @@ def test_every_format_is_written_and_imported_again(name: str, pairs: Path, tmp_
 def test_what_a_format_cannot_hold_is_refused_or_counted(output: Path, tmp_path: Path) -> None:
     target = tmp_path / "brat"
     message = refusal(run("export", "brat", output, target))
-    assert message.startswith("note: NAME at 0-4: brat cannot hold this: scores, left out.")
+    assert message.startswith(f"{output}: row 2 (line 2): brat cannot hold this: outputs that are")
     assert not target.exists()
     result = run("export", "brat", output, target, "--lossy")
     assert result.code == 0
     assert result.err == (
-        "1 scores, left out (first: note: NAME at 0-4)\n"
+        "1 scores, left out: this format has no place for them (first: note: NAME at 0-4)\n"
         "1 outputs that are not their text plus tags, left out "
         f"(first: {output}: row 2 (line 2))\n"
+        f"Wrote {target}: 1 document, 1 span, 1 label. Copy {target} into brat's data folder.\n"
     )
-    assert sorted(snapshot(target)) == ["config.json", "note.ann", "note.txt"]
+    assert sorted(snapshot(target)) == ["annotation.conf", "config.json", "note.ann", "note.txt"]
 
 
 def test_the_csv_of_annotate_is_read_too(tmp_path: Path) -> None:
@@ -129,13 +133,17 @@ def test_no_file_is_written_elsewhere(name: str, tmp_path: Path) -> None:
     source = tmp_path / "annotated.jsonl"
     source.write_text(json.dumps({"id": name, "text": "a", "spans": []}))
     message = refusal(run("export", "brat", source, tmp_path / "out"))
-    assert message.startswith(f"a document has the id {name!r}, which cannot be a file's name.")
+    id_ = repr(name) if name else "(a text of 0 characters)"
+    assert message.startswith(f"a document has the id {id_}, which cannot be a file's name.")
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (ROWS.replace("16", "9" * 17), "row 2: it begins 99,999,999,999,999,985 characters after"),
+        (
+            ROWS.replace("16", "9" * 17),
+            "row 2: the rows of its document leave gaps of 99,999,999,999,999,985 characters",
+        ),
         (ROWS.replace("16", "5"), "row 2: it begins before the end of another row of its document"),
         (ROWS.replace("Bye,Bye", "Bye,By"), "1 of 3 rows cannot be used:"),
     ],
@@ -184,4 +192,7 @@ def test_a_folder_of_others_is_not_replaced(pairs: Path, tmp_path: Path) -> None
 def test_two_documents_of_one_name_are_refused(output: Path, tmp_path: Path) -> None:
     output.write_text((json.dumps(OUTPUT) + "\n") * 2)
     message = refusal(run("export", "spacy-jsonl", output, tmp_path / "out.jsonl"))
-    assert message == "two documents have the id 'note'. Give each its own."
+    assert message == (
+        f"{output}: row 2 (line 2): two documents have the id 'note', which is that of "
+        f"{output}: row 1 (line 1). Give each its own."
+    )

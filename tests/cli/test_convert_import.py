@@ -57,6 +57,8 @@ def test_a_folder_becomes_rows(
     place = corpus / "2026" / "note.ann"
     assert result.err == (
         f"1 relations of brat were left out: only spans are read (first: {place}: line 3)\n"
+        f"Wrote {out}: 1 document, {len(expected)} row{'s'[: len(expected) > 1]}, 2 spans, "
+        f"2 labels. Next: annoseq check {out}\n"
     )
     pairs = read_pairs(out)
     assert [(pair.start, pair.target) for pair in pairs] == expected

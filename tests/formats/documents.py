@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
@@ -9,8 +10,8 @@ from hypothesis import strategies as st
 from annoseq.config import SOURCE_COLUMN, TARGET_COLUMN
 from annoseq.formats.capabilities import ConversionLosses
 from annoseq.formats.conversion import export_corpus, read_corpus
-from annoseq.formats.documents import Document, Mention
-from annoseq.formats.registry import ImportOptions
+from annoseq.formats.documents import Document, Mention, remove_duplicates
+from annoseq.formats.registry import FORMATS, ImportOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,8 +81,16 @@ def documents(draw: st.DrawFn) -> Document:
     return Document("a", text, tuple(drawn))
 
 
-def normal(document: Document) -> Document:
-    """Sort the mentions of a document, for formats that write them in the text's order."""
+def normal(document: Document, name: CorpusFormat | None = None) -> Document:
+    """Sort the mentions of a document, for formats that write them in the text's order.
+
+    With the name of a format, each mention is there once, with a score only if the format has them.
+    """
+    if name is not None:
+        document, _ = remove_duplicates(document)
+        if not FORMATS[name].holds_scores:
+            unscored = tuple(replace(one, score=None) for one in document.mentions)
+            document = replace(document, mentions=unscored)
     key = [(one.fragments, one.label, one.score or 0.0) for one in document.mentions]
     order = sorted(range(len(key)), key=lambda index: key[index])
     return Document(document.id, document.text, tuple(document.mentions[i] for i in order))
@@ -106,6 +115,11 @@ def there_and_back(
         losses=strict if losses is None else losses,
         overwrite=False,
     )
+    if name == "label-studio":
+        is_scored = any(one.score is not None for each in corpus for one in each.mentions)
+        return read_from(name, path, options=replace(OPTIONS, predictions=is_scored))
+    if name == "doccano":
+        return read_from(name, path, options=replace(OPTIONS, offset_unit="utf-16"))
     return read_from(name, path)
 
 
@@ -118,8 +132,12 @@ def write_files(folder: Path, files: dict[str, bytes]) -> Path:
 
 
 def read_from(
-    name: CorpusFormat, source: Path, *, losses: ConversionLosses | None = None
+    name: CorpusFormat,
+    source: Path,
+    *,
+    losses: ConversionLosses | None = None,
+    options: ImportOptions = OPTIONS,
 ) -> list[Document]:
-    """Read a corpus with the default options."""
+    """Read a corpus, with the default options if no others are given."""
     losses = ConversionLosses() if losses is None else losses
-    return list(read_corpus(name, source, OPTIONS, losses))
+    return list(read_corpus(name, source, options, losses))

@@ -43,14 +43,14 @@ def test_unsupported_features_are_dropped_and_counted() -> None:
     assert reduce(FormatCapabilities(nested=True, supports_label=is_single_word), DOCUMENT) == (
         ["A at 0-4", "B at 1-2", "D at 6-7", "D at 8-9"],
         [
-            "1 scores, left out",
+            "1 scores, left out: this format has no place for them",
             "1 annotations with labels that it cannot hold, left out",
             "1 discontinuous annotations, split into their fragments",
             "1 crossing annotations, left out",
         ],
     )
     mentions, lines = reduce(FormatCapabilities(), DOCUMENT)
-    assert mentions == ["A at 0-4", "D at 6-7", "two words at 7-8", "D at 8-9"]
+    assert mentions == ["A at 0-4", "D at 6-7", "(a label of 9 characters) at 7-8", "D at 8-9"]
     assert lines[-1] == "2 overlapping or nested annotations, left out"
 
 

@@ -52,7 +52,7 @@ def test_a_middle_column_gives_the_white_space(tmp_path: Path) -> None:
 def test_columns_are_counted_from_both_ends(tmp_path: Path) -> None:
     path = tmp_path / "d.conll"
     path.write_text("1 Ames B-NAME x\n2 came O x\n")
-    (document,) = read(path, token_column=1, tag_column=-2)
+    (document,) = read(path, token_column=1, tag_column=-2, losses=ConversionLosses())
     assert document == Document("d", "Ames came", (mention(0, 4, "NAME"),))
 
 

@@ -29,7 +29,11 @@ MALFORMED: list[tuple[bytes, str]] = [
     (b"{}", "found an object where a list was expected"),
     (b"[]", "the list of tasks is empty"),
     (b"[1]", "task 1: found a number where an object was expected"),
-    (b'[{"data": {"a": "x", "b": "y"}}]', "task 1: its data hold 2 texts, of which none is called"),
+    (
+        b'[{"data": {"a": "x", "b": "y"}, "annotations": [{"result": []}]}]',
+        "task 1: its data hold 2 texts, of which none is called 'text'. Name the one that is "
+        "annotated with --field. The texts are in a, b.",
+    ),
     (b'[{"text": "a"}]', "task 1: there is no 'data'; there is 'text'"),
     (TASK.replace(b"RESULT", RESULT.replace(b"1,", b"9,")), "result 1: found the offsets 0 to 9"),
     (
@@ -52,11 +56,11 @@ def test_a_sample_is_read_to_exact_spans(tmp_path: Path) -> None:
     path.write_text(SAMPLE)
     assert read_from("label-studio", path, losses=losses) == [
         Document("7", "😀 Ames", (mention(2, 6, "NAME", 0.5), mention(2, 6, "PERSON", 0.5))),
-        Document("d", "x"),
     ]
     assert [line.partition(" (")[0] for line in losses.lines()] == [
         "1 annotations of the same tasks, left out: the first is taken",
         "1 results of another kind than text labels, left out",
+        "1 tasks that nobody has annotated, left out",
     ]
 
 
@@ -66,15 +70,15 @@ def test_utf_16_units_of_old_exports_are_recognised(tmp_path: Path) -> None:
     assert read_from("label-studio", path)[0].mentions[0] == mention(2, 6, "NAME", 0.5)
 
 
-def test_scored_mentions_are_written_as_predictions(tmp_path: Path) -> None:
+def test_a_corpus_with_scores_is_written_as_predictions(tmp_path: Path) -> None:
     documents = [
         Document("s", "😀 Ames", (mention(2, 6, "NAME", 0.5), mention(0, 3, "X"))),
         Document("t", "x", (mention(0, 1, "two words"),)),
     ]
     assert there_and_back("label-studio", documents, tmp_path) == documents
-    first, second = (tmp_path / "corpus.json").read_text().splitlines()[1:3]
-    assert '"predictions"' in first
-    assert '"annotations"' in second
+    written = (tmp_path / "corpus.json").read_text()
+    assert written.count('"predictions"') == 2
+    assert '"annotations"' not in written
 
 
 @pytest.mark.parametrize(("content", "message"), MALFORMED)

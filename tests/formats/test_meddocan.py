@@ -46,10 +46,11 @@ def some_of(source: Path, target: Path) -> set[str]:
 
 def check(name: CorpusFormat, source: Path, expected: list[list[str]], folder: Path) -> None:
     lines, whole, back = folder / "lines.csv", folder / "whole.csv", folder / "back"
-    assert run("import", name, source, lines).err == ""
+    assert run("import", name, source, lines).err.startswith(f"Wrote {lines}: ")
     assert rows(lines) == expected
-    assert run("import", name, source, whole, "--unit", "document").err == ""
-    assert run("export", name, whole, back).err == ""
+    result = run("import", name, source, whole, "--unit", "document")
+    assert result.err.startswith(f"Wrote {whole}: ")
+    assert run("export", name, whole, back).err.startswith(f"Wrote {back}: ")
     assert documents(name, back) == documents(name, source)
     from_lines = folder / "from lines"
     assert run("export", name, lines, from_lines).code == 0

@@ -56,6 +56,14 @@ def test_scores_come_back(name: CorpusFormat, tmp_path: Path) -> None:
     assert there_and_back(name, [SCORED], tmp_path) == [SCORED]
 
 
+def test_scores_that_a_format_has_no_place_for_are_dropped_with_a_note(tmp_path: Path) -> None:
+    strict = ConversionLosses(format_name="brat")
+    found = there_and_back("brat", [SCORED], tmp_path, losses=strict)
+    assert found == [Document("s", TEXT, (mention(6, 10, "NAME"),))]
+    note = "1 scores, left out: this format has no place for them (first: s: NAME at 6-10)"
+    assert strict.lines() == [note]
+
+
 @pytest.mark.parametrize(
     ("name", "document", "message"),
     [
@@ -67,7 +75,6 @@ def test_scores_come_back(name: CorpusFormat, tmp_path: Path) -> None:
         ),
         ("inline", CROSSING, "c: NAME at 6-13: inline cannot hold this: crossing annotations"),
         ("pubtator", PARTED, "p: NAME at 2-5, 6-10: pubtator cannot hold this: discontinuous"),
-        ("brat", SCORED, "s: NAME at 6-10: brat cannot hold this: scores, left out"),
         ("pubtator", Document("l", "a\nb\nc"), "l: pubtator cannot hold this: line ends"),
         ("i2b2", Document("x", "a\x01"), "x: i2b2 cannot hold this: documents with characters"),
         (
@@ -105,7 +112,7 @@ def test_any_document_comes_back_or_is_refused(name: CorpusFormat) -> None:
                 found = there_and_back(name, [document], Path(folder))
             except FormatError:
                 return
-            assert [*map(normal, found)] == [normal(document)]
+            assert [normal(one, name) for one in found] == [normal(document, name)]
 
     check()
 
@@ -123,6 +130,6 @@ def test_with_losses_the_text_of_any_document_comes_back_or_is_counted(name: Cor
                 found = []
             assert found or losses
             assert found == [] or [one.text for one in found] == [document.text]
-            assert len(losses) or [*map(normal, found)] == [normal(document)]
+            assert len(losses) or [normal(one, name) for one in found] == [normal(document, name)]
 
     check()

@@ -61,8 +61,8 @@ def test_fragments_become_spans_and_are_named() -> None:
 def test_a_label_that_cannot_stand_in_a_tag_is_rewritten_and_named() -> None:
     target, lines = convert(mention(0, 1, "two {words}"))
     assert target == "{{two_words_}}a{{/two_words_}}bcdef"
-    expected = "1 labels 'two {words}' are written two_words_, because of what a tag can hold"
-    assert lines == [f"{expected} (first: d: two {{words}} at 0-1)"]
+    expected = "1 labels are written two_words_, because of what a tag can hold"
+    assert lines == [f"{expected} (first: d: (a label of 11 characters) at 0-1)"]
 
 
 def test_nested_mentions_are_nested_tags() -> None:

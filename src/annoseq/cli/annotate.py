@@ -79,7 +79,7 @@ def annotate(
     is_text = is_text_input(texts, source.input_format)
     if is_text and source.column is not None:
         raise OptionError("--column belongs to a table, and the input is text. Leave it off.")
-    destination = AnnotationOutput.choose(target, texts, is_text=is_text, search=search)
+    destination = AnnotationOutput.choose(target, texts, is_text=is_text)
     annotator = Annotator.load(model, device=device, vectors=vectors)
     _check_has_spans(annotator, model, destination)
     choose_recall_target(annotator, target_recall)

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from annoseq.cli.options import Lossy, Overwrite, at_least
 from annoseq.cli.output import print_note
 from annoseq.errors import OptionError
-from annoseq.formats.registry import FORMATS, FORMATS_WITH_SCORES, CorpusFormat
+from annoseq.formats.registry import FORMATS, CorpusFormat
 from annoseq.inference.resumable_output import OutputProgress, ResumableOutput
 from annoseq.inference.streaming import OutputFormat, header
 from annoseq.progress import progress_bar
@@ -20,7 +20,6 @@ from annoseq.progress import progress_bar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from annoseq.config import SearchConfig
     from annoseq.formats.capabilities import ConversionLosses
     from annoseq.formats.documents import Document
 
@@ -63,7 +62,7 @@ class OutputOptions:
 
 @dataclass(frozen=True)
 class AnnotationOutput:
-    """Where and how annotations are written.
+    """Destination and format of annotations.
 
     A format of `annoseq export` is converted, when all texts are annotated, from the JSONL that is
     written meanwhile.
@@ -75,9 +74,7 @@ class AnnotationOutput:
     convert: Callable[[Path], None] | None
 
     @classmethod
-    def choose(
-        cls, options: OutputOptions, texts: Path, *, is_text: bool, search: SearchConfig
-    ) -> AnnotationOutput:
+    def choose(cls, options: OutputOptions, texts: Path, *, is_text: bool) -> AnnotationOutput:
         """Choose the format, and check all that can be checked before a model is loaded.
 
         Raises:
@@ -88,7 +85,7 @@ class AnnotationOutput:
             raise OptionError("--resume goes on with the interrupted run of --out. Give --out.")
         format_ = choose_format(options.format_, options.out, texts, is_text=is_text)
         if format_ != "inline" and format_ != "jsonl" and format_ != "csv":  # noqa: PLR1714 - mypy narrows so
-            return cls(options, texts, format_, corpus_writer(format_, options, texts, search))
+            return cls(options, texts, format_, corpus_writer(format_, options, texts))
         if options.lossy:
             raise OptionError(f"--lossy has no meaning for the format {format_}. Leave it off.")
         return cls(options, texts, format_, None)
@@ -176,7 +173,7 @@ def check_outside_input(out: Path, texts: Path) -> None:
 
 
 def corpus_writer(
-    format_: CorpusFormat, options: OutputOptions, texts: Path, search: SearchConfig
+    format_: CorpusFormat, options: OutputOptions, texts: Path
 ) -> Callable[[Path], None]:
     """Return a function that converts a complete JSONL file of annotations to another format.
 
@@ -194,11 +191,6 @@ def corpus_writer(
         raise OptionError(f"--format {format_} writes {target}. Name it with --out.")
     if entry.is_folder:
         check_outside_input(out, texts)
-    if not options.lossy and not search.free and not entry.holds_scores:
-        raise OptionError(
-            f"--format {format_} cannot hold the scores of annotations. Add --lossy to leave out "
-            f"and count what it cannot hold, or use one of {', '.join(FORMATS_WITH_SCORES)}."
-        )
     check_export_target(format_, out, overwrite=options.overwrite)
     losses = ConversionLosses(format_name=None if options.lossy else format_)
     notes = ConversionLosses()
@@ -222,11 +214,11 @@ def write_corpus(
     notes: ConversionLosses,
     overwrite: bool,
 ) -> None:
-    """Write documents in a format, with a progress bar, and print what was lost."""
-    from annoseq.formats.conversion import export_corpus
+    """Write documents in a format, with a progress bar; print what was lost and written."""
+    from annoseq.formats.conversion import config_path, export_corpus
 
     with progress_bar("exporting", total=None) as advance:
-        export_corpus(
+        summary = export_corpus(
             format_,
             documents,
             target,
@@ -237,3 +229,6 @@ def write_corpus(
         )
     for line in [*notes.lines(), *losses.lines()]:
         print_note(line)
+    next_step = FORMATS[format_].next_step
+    next_step = next_step.replace("TARGET", str(target)).replace("CONFIG", str(config_path(target)))
+    print_note(f"Wrote {target}: {summary}. {next_step}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated
@@ -12,10 +13,11 @@ from annoseq.cli.annotate_output import write_corpus
 from annoseq.cli.options import Lossy, Overwrite, at_least
 from annoseq.cli.output import print_note
 from annoseq.config import SOURCE_COLUMN, TARGET_COLUMN
-from annoseq.errors import OptionError
+from annoseq.errors import OptionError, display_name
 from annoseq.formats.capabilities import ConversionLosses
 from annoseq.formats.conversion import import_corpus
 from annoseq.formats.from_rows import read_documents
+from annoseq.formats.label_map import LabelMap, find_case_twins
 from annoseq.formats.offsets import OffsetUnitOption
 from annoseq.formats.registry import (
     FORMATS,
@@ -115,6 +117,34 @@ class CorpusOptions:
     target_column: Annotated[str, Parameter(help="Column of the annotated (format table).")] = (
         TARGET_COLUMN
     )
+    predictions: Annotated[
+        bool,
+        Parameter(
+            help="Read a model's predictions instead of annotations (format label-studio).",
+            negative="",
+        ),
+    ] = False
+    annotator: Annotated[
+        str | None,
+        Parameter(
+            help="Annotator whose annotations are read, by name or id; by default the first of "
+            "each text (formats label-studio, doccano, spacy-jsonl)."
+        ),
+    ] = None
+    field: Annotated[
+        str | None,
+        Parameter(
+            help="Field of the data that holds the texts; by default the one that is annotated "
+            "(format label-studio)."
+        ),
+    ] = None
+    map: Annotated[
+        Path | None,
+        Parameter(
+            help='Labels to rename, merge or drop (TOML): drop = ["AGE"], and a table [rename] '
+            'with "OLD" = "NEW".'
+        ),
+    ] = None
 
     def check(self, format_: FormatName) -> None:
         """Check that only options that have a meaning for a format were given.
@@ -130,6 +160,26 @@ class CorpusOptions:
                     f"--{option} has no meaning for the format {format_}. Leave it off."
                 )
 
+    def import_options(self) -> ImportOptions:
+        """Return the options of the readers.
+
+        Raises:
+            OptionError: the file of the label map cannot be read.
+        """
+        return ImportOptions(
+            offset_unit=self.offsets,
+            markup=self.markup,
+            texts=self.texts,
+            token_column=self.token_column,
+            tag_column=self.tag_column,
+            source=self.source_column,
+            target=self.target_column,
+            predictions=self.predictions,
+            annotator=self.annotator,
+            field=self.field,
+            label_map=LabelMap.load(self.map) if self.map else None,
+        )
+
 
 def import_(
     format_: Annotated[FormatName, Parameter(name="format", help="What the corpus is.")],
@@ -143,17 +193,9 @@ def import_(
     """Turn a corpus into a table of pairs."""
     corpus.check(format_)
     losses = ConversionLosses()
-    options = ImportOptions(
-        offset_unit=corpus.offsets,
-        markup=corpus.markup,
-        texts=corpus.texts,
-        token_column=corpus.token_column,
-        tag_column=corpus.tag_column,
-        source=corpus.source_column,
-        target=corpus.target_column,
-    )
+    options = corpus.import_options()
     with progress_bar("importing", total=None) as advance:
-        import_corpus(
+        summary = import_corpus(
             format_,
             source,
             pairs,
@@ -165,3 +207,7 @@ def import_(
         )
     for line in losses.lines():
         print_note(line)
+    for labels in find_case_twins(summary.labels):
+        counts = (f"{display_name(label)} ({summary.labels[label]:,})" for label in labels)
+        print_note(f"labels that differ in case only: {', '.join(counts)}; --map merges them")
+    print_note(f"Wrote {pairs}: {summary}. Next: annoseq check {shlex.quote(str(pairs))}")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from annoseq.data.alignment import align
 from annoseq.data.markup import Span, parse, render
 from annoseq.data.markup_templates import KNOWN_SYNTAXES, tag_syntax
-from annoseq.data.pairs import Pair, read_pairs
+from annoseq.data.pairs import read_pairs
 from annoseq.errors import FormatError, MarkupError, MismatchError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from annoseq.data.markup_templates import TagSyntax
+    from annoseq.data.pairs import Pair
 
 MarkupAligner = Callable[[str, str], list[Span]]
 """Spans of an original text from its annotated text; raises as `TagSyntax.align`."""
@@ -80,8 +82,12 @@ def markup_writer(example: str | None) -> MarkupWriter:
     return write
 
 
-def convert_pairs(path: Path, *, source: str, target: str, markup: str | None) -> Iterator[Pair]:
-    """Read a table of pairs in a foreign markup; yield its rows in annoseq's markup.
+def align_pairs(
+    path: Path, *, source: str, target: str, markup: str | None, note: NoteAttributes
+) -> Iterator[tuple[str, Pair, list[Span]]]:
+    """Read a table of pairs in a foreign markup; yield the place, the pair and the spans of rows.
+
+    `note` is called for rows whose tags have attributes that no span holds.
 
     Raises:
         TableError: the table cannot be read.
@@ -90,14 +96,37 @@ def convert_pairs(path: Path, *, source: str, target: str, markup: str | None) -
     aligner = markup_aligner(markup)
     pairs = read_pairs(path, source=source, target=target)
     for pair in pairs:
+        place = f"{pairs.name}: row {pair.row}"
         try:
             spans = aligner(pair.source, pair.target)
         except (MarkupError, MismatchError) as error:
             raise FormatError(
-                f"{pairs.name}: row {pair.row}: {error} If its tags are of another kind, "
+                f"{place}: {error} If its tags are of another kind, "
                 "describe them, such as --markup '<LABEL>text</LABEL>'."
             ) from error
-        yield Pair(pair.source, render(pair.source, spans), pair.row, pair.document, pair.start)
+        note_attributes(pair.source, pair.target, note, where=place)
+        yield place, pair, spans
+
+
+class NoteAttributes(Protocol):
+    """Counter of attributes of tags that are left out; such as `ConversionLosses.note`."""
+
+    def __call__(self, kind: str, /, *, where: str, count: int) -> None:
+        """Count them by their kind, with the first place."""
+
+
+def note_attributes(text: str, annotated: str, note: NoteAttributes, *, where: str) -> None:
+    """Count the attributes of XML tags that are in the annotated text and not in the original."""
+    if "=" in annotated and (count := _count_attributes(annotated) - _count_attributes(text)) > 0:
+        note("attributes that are no type, left out", where=where, count=count)
+
+
+_XML_TAG = re.compile(r"<[^\W\d][\w:./-]*(\s[^<>]*)>")
+_ATTRIBUTE = re.compile(r"""\s(?!TYPE=|type=)[\w:.-]+=(?:"[^"]*"|'[^']*')""")
+
+
+def _count_attributes(text: str) -> int:
+    return sum(len(_ATTRIBUTE.findall(tag[1])) for tag in _XML_TAG.finditer(text))
 
 
 def _align_known(text: str, annotated: str) -> list[Span]:

@@ -9,9 +9,9 @@ import sys
 import zlib
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from annoseq.errors import FormatError, TableError
+from annoseq.errors import FormatError, OptionError, TableError, quote_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,32 +156,49 @@ _LONGEST_NAME = (
 )
 
 
-def read_bytes(path: Path) -> bytes:
+LARGEST_TEXT = 100 << 20
+"""Bytes of one text, decompressed: a text is annotated as a whole, in memory."""
+LARGEST_CORPUS = 2 << 30
+"""Bytes of a file of many texts that is read as a whole, decompressed."""
+
+
+def read_bytes(path: Path, *, limit: int = LARGEST_CORPUS) -> bytes:
     """Read a file, decompressed if it is gzip.
 
     Raises:
-        FormatError: it is missing, damaged, a folder or a zip archive.
+        FormatError: it is missing, damaged, a folder or a zip archive, or has more than `limit`
+            bytes, decompressed.
     """
     try:
         with open_source(path) as stream:
-            data = stream.read()
+            data = stream.read(limit + 1)
     except TableError as error:
         raise FormatError(str(error)) from error
+    if len(data) > limit:
+        is_text = limit <= LARGEST_TEXT
+        raise FormatError(
+            f"{source_name(path)}: it has more than {limit >> 20:,} MiB (decompressed, if it is "
+            f"compressed), which is the limit for {'one text' if is_text else 'one file'}. "
+            f"Split it into several {'texts' if is_text else 'files'}."
+        )
     if data.startswith(_ZIP):
         raise FormatError(f"{path}: this is a zip archive. Unpack it, and name what is in it.")
     return data
 
 
-def read_text(path: Path, *, keep_bom: bool = False, allow_nul: bool = False) -> str:
+def read_text(
+    path: Path, *, keep_bom: bool = False, allow_nul: bool = False, limit: int = LARGEST_TEXT
+) -> str:
     """Read a whole text with its line ends, without a byte order mark unless `keep_bom`.
 
     `path` may be `-` for standard input.
 
     Raises:
-        FormatError: it cannot be read, is not UTF-8, or holds a NUL character without `allow_nul`.
+        FormatError: it cannot be read, is not UTF-8, has more than `limit` bytes, or holds a NUL
+            character without `allow_nul`.
     """
     name = source_name(path)
-    data = read_bytes(path)
+    data = read_bytes(path, limit=limit)
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
@@ -207,12 +224,37 @@ def read_lines(path: Path) -> list[str]:
     Raises:
         FormatError: as `read_text`.
     """
-    lines = read_text(path).split("\n")
-    if not lines[-1]:
-        lines.pop()
+    *lines, tail = read_text(path, limit=LARGEST_CORPUS).split("\n")
     if lines and all(line.endswith("\r") for line in lines):
-        return [line[:-1] for line in lines]
-    return lines
+        lines = [line[:-1] for line in lines]
+        tail = tail.removesuffix("\r")
+    return [*lines, tail] if tail else lines
+
+
+def read_toml(path: Path, *, option: str) -> dict[str, Any]:
+    """Read a TOML file, which `option` names on the command line.
+
+    Raises:
+        OptionError: it cannot be read, or is not TOML.
+    """
+    import tomllib
+
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise OptionError(
+            f"{option} {path} cannot be read: {error.strerror}. Name a file that can be read."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise OptionError(f"{option} {path}: this is not UTF-8 text. Save it as UTF-8.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise OptionError(f"{option} {path}: this is not TOML: {error}.") from error
+    except RecursionError as error:
+        raise OptionError(
+            f"{option} {path}: its values are nested too deeply. Flatten them."
+        ) from error
+    except ValueError as error:  # Python's limit on the digits of a whole number
+        raise OptionError(f"{option} {path}: a number has too many digits. Shorten it.") from error
 
 
 def find_files(source: Path, suffix: str) -> dict[str, Path]:
@@ -258,7 +300,8 @@ def document_path(folder: Path, document: str, suffix: str) -> Path:
     """
     if not _is_file_name(document):
         raise FormatError(
-            f"a document has the id {document[:80]!r}, which cannot be a file's name. "
+            f"a document has the id {quote_name(document, kind='text')}, which cannot be a "
+            "file's name. "
             "Give it an id of letters, digits, dots and dashes."
         )
     return folder / f"{document}{suffix}"

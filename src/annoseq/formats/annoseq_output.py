@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-    from annoseq.data.rows import TableFormat
+    from annoseq.data.table_rows import TableFormat
 
 # The first name is that of `annoseq annotate`, the second that of `annoseq evaluate --out`.
 _ID, _TEXT, _ANNOTATED = ("id", "row"), ("text", "source"), ("annotated", "output")

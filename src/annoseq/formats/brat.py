@@ -8,9 +8,10 @@ span cannot hold them. Format: https://brat.nlplab.org/standoff.html
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from annoseq.data.streams import file_for, files_of, read_lines, read_text, write_text
+from annoseq.data.streams import document_path, find_files, read_lines, read_text, write_text
 from annoseq.errors import FormatError
 from annoseq.formats.capabilities import (
     FormatCapabilities,
@@ -19,14 +20,14 @@ from annoseq.formats.capabilities import (
     is_single_word,
 )
 from annoseq.formats.documents import Document
-from annoseq.formats.offsets import RawSpan, resolve_spans
+from annoseq.formats.offsets import OffsetMapper, RawSpan, resolve_spans
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from annoseq.formats.capabilities import ConversionLosses
-    from annoseq.formats.documents import Mention
+    from annoseq.formats.documents import Fragment, Mention
     from annoseq.formats.offsets import OffsetUnitOption
 
 CAPABILITIES = FormatCapabilities(
@@ -48,7 +49,8 @@ _ANNOTATION_KINDS = {
     "N": "normalizations",
     "#": "notes",
 }
-_LINE_BREAK = re.compile(r"[\t\n\r]")
+# brat reads lines of annotations at whatever ends a line in Unicode, and columns at tabs.
+_LINE_END = re.compile(r"\s*[\t\n\r\v\f\x1c-\x1e\x85\u2028\u2029]\s*")
 _REFERENCE = re.compile(r"(?<=[ :])T\d+(?!\S)")
 
 
@@ -60,8 +62,8 @@ def read(
     Raises:
         FormatError: a file is not well-formed, or one of the two files is missing.
     """
-    texts = files_of(folder, ".txt")
-    for path in files_of(folder, ".ann").values() if folder.is_dir() else ():
+    texts = find_files(folder, ".txt")
+    for path in find_files(folder, ".ann").values() if folder.is_dir() else ():
         if not path.with_suffix(".txt").is_file():
             raise FormatError(
                 f"{path}: there is no {path.with_suffix('.txt').name} beside it. Add the text."
@@ -71,20 +73,45 @@ def read(
 
 
 def write(documents: Iterable[Document], folder: Path, *, losses: ConversionLosses) -> None:
-    """Write two files for each document into a folder."""
+    """Write two files for each document into a folder, and the labels as `annotation.conf`.
+
+    A mention over a line end or a tab is written as fragments beside it, which is how brat does it.
+    Offsets count CR LF as one character, because brat opens texts with universal newlines.
+    """
+    labels: set[str] = set()
     for document in drop_unsupported(documents, CAPABILITIES, losses):
-        write_text(file_for(folder, document.id, ".txt"), document.text)
-        lines = [
-            f"T{number}\t{mention.label} {_offsets(mention)}\t{_covered(document.text, mention)}\n"
-            for number, mention in enumerate(document.mentions, 1)
-        ]
-        write_text(file_for(folder, document.id, ".ann"), "".join(lines))
+        text = document.text
+        write_text(document_path(folder, document.id, ".txt"), text)
+        mapper = OffsetMapper(text, "characters", "universal")
+        lines: list[str] = []
+        for mention in document.mentions:
+            if fragments := _split_at_line_ends(mention, document, losses):
+                offsets = ";".join(
+                    f"{mapper.to_offset(start)} {mapper.to_offset(end)}" for start, end in fragments
+                )
+                covered = " ".join(text[start:end] for start, end in fragments)
+                lines.append(f"T{len(lines) + 1}\t{mention.label} {offsets}\t{covered}\n")
+                labels.add(mention.label)
+        write_text(document_path(folder, document.id, ".ann"), "".join(lines))
+    entities = "".join(f"{label}\n" for label in sorted(labels))
+    write_text(folder / "annotation.conf", _CONFIG.format(entities=entities))
+
+
+_CONFIG = """[entities]
+{entities}
+[relations]
+<OVERLAP>\tArg1:<ENTITY>, Arg2:<ENTITY>, <OVL-TYPE>:<ANY>
+
+[events]
+
+[attributes]
+"""
 
 
 def _read_document(
     path: Path, name: str, offset_unit: OffsetUnitOption, losses: ConversionLosses
 ) -> Document:
-    text = read_text(path, keep_mark=True)
+    text = read_text(path, keep_bom=True)
     annotations = path.with_suffix(".ann")
     if annotations == path or not annotations.is_file():
         raise FormatError(
@@ -94,8 +121,11 @@ def _read_document(
     raw_spans = _read_annotations(annotations, losses)
     # Some tools count a byte order mark as a character, and some do not.
     candidates = list(dict.fromkeys([text, text.removeprefix("\ufeff")]))
-    text, mentions = resolve_spans(candidates, raw_spans, unit=offset_unit)
-    return Document(name, text, mentions)
+    text, mentions = resolve_spans(
+        candidates, raw_spans, unit=offset_unit, newlines=("universal", "as written", "crlf")
+    )
+    joined = tuple(_join_at_line_ends(mention, text) for mention in mentions)
+    return Document(name, text, joined, str(path))
 
 
 def _read_annotations(path: Path, losses: ConversionLosses) -> list[RawSpan]:
@@ -128,11 +158,37 @@ def _fragments(offsets: str) -> tuple[tuple[int, int], ...]:
     return tuple((int(start), int(end)) for start, end in pairs)
 
 
-def _offsets(mention: Mention) -> str:
-    return ";".join(f"{start} {end}" for start, end in mention.fragments)
+def _split_at_line_ends(
+    mention: Mention, document: Document, losses: ConversionLosses
+) -> list[Fragment]:
+    """Return the fragments of a mention, cut at line ends and tabs and the white space there."""
+    text = document.text
+    kind = ""
+    fragments: list[Fragment] = []
+    for start, end in mention.fragments:
+        pieces: list[Fragment] = []
+        at = start
+        for match in [*_LINE_END.finditer(text, start, end), None]:
+            piece = (at, match.start() if match else end)
+            if piece[0] < piece[1]:
+                pieces.append(piece)
+            at = match.end() if match else end
+        if not pieces or (pieces[0][0], pieces[-1][1]) != (start, end):
+            kind = "line ends at the edges of annotations, left out"
+        elif fragments and _LINE_END.fullmatch(text, fragments[-1][1], start):
+            kind = "discontinuous annotations with only a line end in between, joined"
+        fragments += pieces
+    if kind:
+        losses.add(kind, where=f"{document.name}: {mention.location()}")
+    return fragments
 
 
-def _covered(text: str, mention: Mention) -> str:
-    """Return the covered text on one line, as brat writes it."""
-    joined = " ".join(text[start:end] for start, end in mention.fragments)
-    return _LINE_BREAK.sub(" ", joined)
+def _join_at_line_ends(mention: Mention, text: str) -> Mention:
+    """Join fragments that have only a line end or a tab in between."""
+    fragments = list(mention.fragments[:1])
+    for start, end in mention.fragments[1:]:
+        if _LINE_END.fullmatch(text, fragments[-1][1], start):
+            fragments[-1] = (fragments[-1][0], end)
+        else:
+            fragments.append((start, end))
+    return replace(mention, fragments=tuple(fragments))

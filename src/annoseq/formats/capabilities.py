@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class ConversionLosses:
-    """Counter of what a conversion loses, by kind, with the first place of each kind.
+    """Counter of what a conversion loses or changes, by kind, with the first place of each kind.
 
     With `format_name`, losses are not accepted: the first one raises a `FormatError` that names
-    the format.
+    the format. Notes are counted all the same.
     """
 
     def __init__(self, *, format_name: str | None = None) -> None:
@@ -37,6 +37,10 @@ class ConversionLosses:
                 f"{where}: {self._format_name} cannot hold this: {kind}. Choose a format that can, "
                 "or add --lossy to accept such losses and count them."
             )
+        self.note(kind, where=where, count=count)
+
+    def note(self, kind: str, *, where: str, count: int = 1) -> None:
+        """Count a change that loses no annotation, and is accepted always."""
         before, first = self._counts.get(kind, (0, where))
         self._counts[kind] = before + count, first
 
@@ -95,7 +99,9 @@ def drop_unsupported(
     """
     for document in documents:
         if not capabilities.supports_text(document.text):
-            losses.add("documents with characters that it cannot hold, left out", where=document.id)
+            losses.add(
+                "documents with characters that it cannot hold, left out", where=document.name
+            )
             continue
         mentions = [
             reduced
@@ -112,12 +118,12 @@ def _reduce_mention(
     capabilities: FormatCapabilities,
     losses: ConversionLosses,
 ) -> list[Mention]:
-    where = f"{document.id}: {mention.location()}"
+    where = f"{document.name}: {mention.location()}"
     if not capabilities.supports_label(mention.label):
         losses.add("annotations with labels that it cannot hold, left out", where=where)
         return []
     if mention.score is not None and not capabilities.scores:
-        losses.add("scores, left out", where=where)
+        losses.note("scores, left out: this format has no place for them", where=where)
         mention = replace(mention, score=None)
     if len(mention.fragments) > 1 and not capabilities.discontinuous:
         losses.add("discontinuous annotations, split into their fragments", where=where)
@@ -137,5 +143,5 @@ def _drop_overlaps(
     kept, removed = remove_crossing(tuple(mentions), keep_nested=capabilities.nested)
     kind = "crossing" if capabilities.nested else "overlapping or nested"
     for mention in removed:
-        losses.add(f"{kind} annotations, left out", where=f"{document.id}: {mention.location()}")
+        losses.add(f"{kind} annotations, left out", where=f"{document.name}: {mention.location()}")
     return kept

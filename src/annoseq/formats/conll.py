@@ -1,8 +1,9 @@
 r"""CoNLL: a token on each line with its tag in the last column, a blank line between sentences.
 
-The tags may be IOB1, IOB2, BIOES or BILOU. A column in between may give the white space after a
-token, in the notation of CoNLL-U and UDPipe (`SpaceAfter=No`, `SpacesAfter=\s\s\n`). Without such a
+The tags may be IOB1, IOB2, BIOES or BILOU. Another column may give the white space after a token,
+in the notation of CoNLL-U and UDPipe (`SpaceAfter=No`, `SpacesAfter=\s\s\n`). Without such a
 column, tokens are joined with spaces and sentences with line ends: the text is not the original.
+Columns end at tabs or ASCII spaces alone: other white space belongs to tokens.
 """
 
 from __future__ import annotations
@@ -34,16 +35,23 @@ _DOCUMENT_START = "-DOCSTART-"
 _TAG = re.compile(r"O|([BIESLUM])-(\S+)")
 _SPACES = re.compile(r"(?:^|\|)(?:SpacesAfter=(?P<spaces>[^|]*)|(?P<none>SpaceAfter=No))(?=\||$)")
 _ID = re.compile(r"(?:^|\|)id=([^|]*)")
-_NEW_DOCUMENT = re.compile(r"#\s*newdoc(?:\s+id\s*=\s*(.*))?")
+_NEW_DOCUMENT = re.compile(
+    r"#\s*(?:newdoc(?:\s+id\s*=\s*(?P<id>.*))?|(?:new)?doc_?id\s*[=:]\s*(?P<doc_id>.*)"
+    r"|begin document \((?P<begin>.*?)\)(?:; part (?P<part>\d+))?;?)"
+)
+_CONLL_COLUMNS = 2  # the fewest: a token and its tag
+_WORDLESS_ID = re.compile(r"\d+-\d+|\d+\.\d+")  # CoNLL-U: ranges of words, and empty nodes
+_TAB, _ONLY_SPACES, _SPACES_OR_TABS = map(re.compile, (r"\t", r" +", r"[ \t]+"))
 _ESCAPES = {"\\": r"\\", " ": r"\s", "\t": r"\t", "\r": r"\r", "\n": r"\n", "|": r"\p"}
 _UNESCAPES = {escaped: character for character, escaped in _ESCAPES.items()}
 
 
 @dataclass
-class _ConllDocument:
-    """A document while its tokens are read."""
+class TaggedDocument:
+    """A document while its tokens are read, with their tags and the white space between them."""
 
     id: str
+    place: str
     pieces: list[str] = field(default_factory=list)
     length: int = 0
     mentions: list[Mention] = field(default_factory=list)
@@ -51,8 +59,10 @@ class _ConllDocument:
     last_end: int = 0  # end of the last token
     gap: str = ""  # white space after the last token
     is_gap_given: bool = True
+    is_commented: bool = False  # a comment with its id may stand before each of its sentences
 
     def add_token(self, token: str, gap: str | None, tag: re.Match[str]) -> None:
+        """Add a token, the white space after it (None: unknown), and its tag."""
         self._append(self.gap)
         prefix, label = tag[1] or "O", tag[2] or ""
         if self.opened and (prefix in "OBSU" or label != self.opened[1]):
@@ -67,59 +77,116 @@ class _ConllDocument:
         self.gap, self.is_gap_given = (" ", False) if gap is None else (gap, True)
 
     def close_mention(self) -> None:
+        """End the mention that may continue."""
         if self.opened:
             start, label = self.opened
             self.mentions.append(Mention.contiguous(start, self.last_end, label))
             self.opened = None
 
     def end_sentence(self) -> None:
+        """End a sentence: unknown white space becomes a line end."""
         if not self.is_gap_given:
             self.close_mention()
             self.gap = "\n"
 
     def build(self) -> Document:
+        """Return the document."""
         self.close_mention()
         if self.is_gap_given:
             self._append(self.gap)
-        return Document(self.id, "".join(self.pieces), tuple(self.mentions))
+        return Document(self.id, "".join(self.pieces), tuple(self.mentions), self.place)
 
     def _append(self, text: str) -> None:
         self.pieces.append(text)
         self.length += len(text)
 
 
-def read(path: Path, *, token_column: int, tag_column: int) -> Iterator[Document]:
-    """Read a file of columns separated by tabs, or else by white space.
+def read(
+    path: Path, *, token_column: int, tag_column: int, losses: ConversionLosses
+) -> Iterator[Document]:
+    """Read a file of columns separated by tabs, or else by spaces.
 
-    Columns are counted from 0; negative ones from the end. Documents begin with `-DOCSTART-` or
-    `# newdoc id = NAME`; without any, the file is one document.
+    Columns are counted from 0; negative ones from the end. Documents begin with `-DOCSTART-`,
+    `# newdoc id = NAME` or `# doc_id = NAME`; without any, the file is one document. Ranges of
+    words and empty nodes of CoNLL-U are no words.
 
     Raises:
         FormatError: lines have different numbers of columns, or a tag is not valid.
     """
     lines = read_lines(path)
-    delimiter = "\t" if any("\t" in line for line in lines) else None
-    documents: list[_ConllDocument] = []
-    width = 0
+    reader = _ConllReader(path, _delimiter(lines), token_column, tag_column, losses)
     for number, line in enumerate(lines, 1):
-        place = f"{path}: line {number}"
-        fields = line.split(delimiter)
-        if not line.strip():
-            if documents:
-                documents[-1].end_sentence()
-        elif started := _start_document(line, fields, len(documents) + 1):
-            documents.append(started)
-        elif not _is_comment(line, fields, width):
-            width = width or len(fields)
-            _check_width(fields, width, max(token_column, tag_column, 1), place)
-            if not documents:
-                documents.append(_ConllDocument(path.stem))
-            tag = _parse_tag(fields[tag_column], tag_column, place)
-            documents[-1].add_token(fields[token_column], _gap_after(fields), tag)
-    if not documents:
-        raise FormatError(f"{path}: there is no token in it. Name a file with a token on a line.")
-    for document in documents:
+        reader.read_line(line, f"{path}: line {number}")
+    reader.check()
+    for document in reader.documents:
         yield document.build()
+
+
+@dataclass
+class _ConllReader:
+    """Documents of the lines that were read so far."""
+
+    path: Path
+    delimiter: re.Pattern[str]
+    token_column: int
+    tag_column: int
+    losses: ConversionLosses
+    documents: list[TaggedDocument] = field(default_factory=list)
+    width: int = 0  # number of columns
+    position: int = 0  # of the last token in its sentence, from 1
+    is_numbered: bool = True  # the first column counts the tokens
+
+    def read_line(self, line: str, place: str) -> None:
+        """Read a token, a comment, or the end of a sentence."""
+        fields = _split(line, self.delimiter)
+        if not line.strip(" \t\r"):
+            self.position = 0
+            if self.documents:
+                self.documents[-1].end_sentence()
+        elif started := _start_document(line, fields, len(self.documents) + 1, place):
+            last = self.documents[-1] if self.documents else None
+            if not (last and last.is_commented and last.id == started.id):
+                self.documents.append(started)
+        elif not self._is_comment(line, fields):
+            self._read_token(fields, place)
+
+    def _read_token(self, fields: list[str], place: str) -> None:
+        self.width = self.width or len(fields)
+        _check_width(fields, self.width, max(self.token_column, self.tag_column, 1), place)
+        is_wordless = _WORDLESS_ID.fullmatch(fields[0]) is not None
+        if self.token_column and is_wordless:
+            kind = "ranges and empty nodes of CoNLL-U, left out: they are no words"
+            self.losses.note(kind, where=place)
+            return
+        self.position += not is_wordless
+        self.is_numbered &= is_wordless or fields[0] == str(self.position)
+        tag = parse_tag(fields[self.tag_column], place, column=self.tag_column)
+        if not self.documents:
+            self.documents.append(TaggedDocument(self.path.stem, str(self.path)))
+        used = {self.token_column, self.tag_column % self.width}
+        others = [value for index, value in enumerate(fields) if index not in used]
+        self.documents[-1].add_token(fields[self.token_column], _gap_after(others), tag)
+
+    def _is_comment(self, line: str, fields: list[str]) -> bool:
+        """Tell a comment from a token that is a number sign."""
+        if not line.startswith("#"):
+            return False
+        if self.delimiter is _TAB and len(fields) == self.width:
+            return False
+        is_in_range = -len(fields) <= self.tag_column < len(fields)
+        return len(fields) == 1 or not (is_in_range and _TAG.fullmatch(fields[self.tag_column]))
+
+    def check(self) -> None:
+        """Raise if there is no token, or if the token column holds numbers."""
+        if not self.documents:
+            raise FormatError(
+                f"{self.path}: there is no token in it. Name a file with a token on a line."
+            )
+        if self.is_numbered and self.token_column == 0 and self.width > _CONLL_COLUMNS:
+            raise FormatError(
+                f"{self.path}: the token column 0 holds the numbers of tokens. "
+                "Name the column of the tokens, such as --token-column 1."
+            )
 
 
 def write(documents: Iterable[Document], path: Path, *, losses: ConversionLosses) -> None:
@@ -143,25 +210,35 @@ def write(documents: Iterable[Document], path: Path, *, losses: ConversionLosses
             stream.write("\n")
 
 
-def _start_document(line: str, fields: list[str], number: int) -> _ConllDocument | None:
+def _delimiter(lines: list[str]) -> re.Pattern[str]:
+    """Return what ends a column: a tab if all lines of tokens have one, else spaces or tabs."""
+    lines = [line for line in lines if line.strip(" \t\r")]
+    tokens = [line for line in lines if not line.startswith("#")] or lines
+    with_tab = sum("\t" in line for line in tokens)
+    if with_tab == len(tokens):
+        return _TAB
+    return _SPACES_OR_TABS if with_tab else _ONLY_SPACES
+
+
+def _split(line: str, delimiter: re.Pattern[str]) -> list[str]:
+    return delimiter.split(line if delimiter is _TAB else line.strip(" \t"))
+
+
+def _start_document(line: str, fields: list[str], number: int, place: str) -> TaggedDocument | None:
     """Return a new document if a line starts one."""
     if fields[0] == _DOCUMENT_START:
         attributes = "|".join(fields[1:-1])
         match = _ID.search(attributes)
-        document = _ConllDocument(_unescape(match[1]) if match else str(number))
-        document.gap = _gap_after(fields) or ""
+        document = TaggedDocument(_unescape(match[1]) if match else str(number), place)
+        document.gap = _gap_after(fields[1:-1]) or ""
         return document
-    if len(fields) == 1 or line.startswith("# newdoc"):
-        match = _NEW_DOCUMENT.fullmatch(line)
-        return _ConllDocument((match[1] or str(number)).strip()) if match else None
-    return None
-
-
-def _is_comment(line: str, fields: list[str], width: int) -> bool:
-    """Tell a comment from a token that is a number sign."""
-    if not line.startswith("#") or len(fields) == width:
-        return False
-    return len(fields) == 1 or not _TAG.fullmatch(fields[-1])
+    match = _NEW_DOCUMENT.fullmatch(line.rstrip())
+    if match is None or (fields[0] == "#" and _TAG.fullmatch(fields[-1])):
+        return None
+    name = match["id"] or match["doc_id"] or match["begin"]
+    if int(match["part"] or 0):
+        name = f"{name}.{int(match['part'])}"
+    return TaggedDocument((name or str(number)).strip(), place, is_commented=bool(match["doc_id"]))
 
 
 def _check_width(fields: list[str], width: int, least: int, place: str) -> None:
@@ -172,19 +249,25 @@ def _check_width(fields: list[str], width: int, least: int, place: str) -> None:
         )
 
 
-def _parse_tag(text: str, column: int, place: str) -> re.Match[str]:
-    tag = _TAG.fullmatch(text)
-    if tag is None:
+def parse_tag(tag: object, place: str, *, column: int | None = None) -> re.Match[str]:
+    """Parse the tag of a token.
+
+    Raises:
+        FormatError: it is no tag; `column` of a file is named.
+    """
+    match = _TAG.fullmatch(tag) if isinstance(tag, str) else None
+    if match is None:
+        where = "the tag" if column is None else f"the tag column {column}"
+        advice = "Correct it." if column is None else "Name the right one with --tag-column."
         raise FormatError(
-            f"{place}: the tag column {column} holds neither O nor a prefix such as "
-            "B- or I- with a label. Name the right one with --tag-column."
+            f"{place}: {where} holds neither O nor a prefix such as B- or I- with a label. {advice}"
         )
-    return tag
+    return match
 
 
 def _gap_after(fields: list[str]) -> str | None:
-    """Return the white space after a token, None if no middle column gives it."""
-    for attributes in fields[1:-1]:
+    """Return the white space after a token, None if none of the other columns gives it."""
+    for attributes in fields:
         if match := _SPACES.search(attributes):
             return "" if match["none"] else _unescape(match["spaces"])
     return None
@@ -199,7 +282,7 @@ def _strip_mentions(document: Document, losses: ConversionLosses) -> Document:
         if is_blank or (start, end) != mention.fragments[0]:
             losses.add(
                 "white space at the edges of annotations, left out",
-                where=f"{document.id}: {mention.location()}",
+                where=f"{document.name}: {mention.location()}",
             )
         if not is_blank:
             kept.append(Mention.contiguous(start, end, mention.label))

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Self
 
+from annoseq.errors import display_name
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -60,16 +62,26 @@ class Mention:
     def location(self) -> str:
         """Return the label and the offsets, for messages, which never quote the text."""
         ranges = ", ".join(f"{start}-{end}" for start, end in self.fragments)
-        return f"{self.label} at {ranges}"
+        return f"{display_name(self.label, kind='label')} at {ranges}"
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A text with its id and its mentions, in the order in which a file gives them."""
+    """A text with its id and its mentions, in the order in which a file gives them.
+
+    `place` is the file, and the row or line in it, that the document was read from.
+    """
 
     id: str
     text: str = field(repr=False)  # private
     mentions: tuple[Mention, ...] = ()
+    place: str = field(default="", repr=False, compare=False)
+
+    @property
+    def name(self) -> str:
+        """The id for messages, or the place of a document whose id may be a text."""
+        name = display_name(self.id, kind="document's id")
+        return name if name == self.id else self.place or name
 
 
 _TOKEN = re.compile(r"\w+|[^\w\s]|\s+")
@@ -81,6 +93,19 @@ def tokenize(document: Document) -> Iterator[Fragment]:
     for match in _TOKEN.finditer(document.text):
         cuts = (at for at in range(match.start() + 1, match.end()) if at in boundaries)
         yield from pairwise([match.start(), *cuts, match.end()])
+
+
+def remove_duplicates(document: Document) -> tuple[Document, int]:
+    """Return a document whose mentions have each range and label once, and the number left out.
+
+    The first of equal mentions is kept.
+    """
+    unique: dict[tuple[tuple[Fragment, ...], str], Mention] = {}
+    for mention in document.mentions:
+        unique.setdefault((mention.fragments, mention.label), mention)
+    if len(unique) == len(document.mentions):
+        return document, 0
+    return replace(document, mentions=tuple(unique.values())), len(document.mentions) - len(unique)
 
 
 def remove_crossing(

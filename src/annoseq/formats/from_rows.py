@@ -14,14 +14,16 @@ from annoseq.formats.documents import Document, Mention
 from annoseq.formats.json_values import require_id, require_offset
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from annoseq.data.rows import TableFormat
+    from annoseq.data.table_rows import TableFormat
     from annoseq.formats.capabilities import ConversionLosses
 
-_LARGEST_GAP = 10_000_000
-"""Characters: a larger gap between rows is a column of something else than offsets."""
+_LARGEST_FILL = 10_000_000
+"""Characters between the rows of a document: if more, the offsets are something else."""
+_LARGEST_TOTAL_FILL = 100_000_000
+"""Characters between the rows of all documents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +89,29 @@ def join_rows(rows: Iterable[DocumentRow], *, notes: ConversionLosses) -> Iterat
         if row.document:
             documents.setdefault(_document_id(row.document), []).append(row)
         else:
-            yield Document(_document_id(row.id), row.text, row.mentions)
+            yield Document(_document_id(row.id), row.text, row.mentions, row.place)
+    _check_gaps(documents)
     for name, document_rows in documents.items():
         yield _join(name, document_rows, notes)
+
+
+def _check_gaps(documents: Mapping[str, Sequence[DocumentRow]]) -> None:
+    """Raise before any text is made if the gaps between rows would need too much memory."""
+    total = 0
+    for rows in documents.values():
+        ends = [row.start + len(row.text) for row in rows if row.start is not None]
+        gaps = max(ends, default=0) - sum(len(row.text) for row in rows if row.start is not None)
+        total += max(gaps, 0)
+        if gaps > _LARGEST_FILL or total > _LARGEST_TOTAL_FILL:
+            scope = "its document" if gaps > _LARGEST_FILL else "all documents"
+            filled = gaps if gaps > _LARGEST_FILL else total
+            limit = _LARGEST_FILL if gaps > _LARGEST_FILL else _LARGEST_TOTAL_FILL
+            last = max(rows, key=lambda row: row.start or 0)
+            raise FormatError(
+                f"{last.place}: the rows of {scope} leave gaps of {filled:,} characters in all, "
+                f"more than {limit:,}. Check the column of offsets: it says where a row begins in "
+                "its document."
+            )
 
 
 def _output_rows(
@@ -135,11 +157,6 @@ def _join(name: str, rows: list[DocumentRow], notes: ConversionLosses) -> Docume
                 f"{row.place}: it begins before the end of another row of its document. "
                 "Give each row its own offset."
             )
-        if start - end > _LARGEST_GAP:
-            raise FormatError(
-                f"{row.place}: it begins {start - end:,} characters after the row before it. "
-                "Check the column of offsets: it says where a row begins in its document."
-            )
         if start > end:
             notes.add(
                 "gaps between rows filled with line ends, for the table does not hold what stood "
@@ -149,4 +166,4 @@ def _join(name: str, rows: list[DocumentRow], notes: ConversionLosses) -> Docume
         texts += ["\n" * (start - end), row.text]
         mentions += [mention.shifted(start) for mention in row.mentions]
         end = start + len(row.text)
-    return Document(name, "".join(texts), tuple(mentions))
+    return Document(name, "".join(texts), tuple(mentions), rows[0].place)

@@ -2,21 +2,25 @@
 
     <NAME id="P0" start="17" end="21" text="Ames" TYPE="DOCTOR" comment=""/>
 
-has the label NAME:DOCTOR. Entities may be escaped once more than XML asks, in the text or in the
-annotations: the reading that fits the offsets is taken.
+has the label NAME:DOCTOR. The corpus of 2006 has many records in a file, and its annotations around
+the words: `<RECORD ID="1"><TEXT>Dr. <PHI TYPE="DOCTOR">Ames</PHI></TEXT></RECORD>`. Entities may
+be escaped once more than XML asks, in the text or in the annotations: the reading that fits the
+offsets is taken.
 """
 
 from __future__ import annotations
 
 import html
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import quoteattr
 
-from annoseq.data.streams import file_for, files_of, write_text
+from annoseq.data.streams import document_path, find_files, write_text
 from annoseq.errors import FormatError
 from annoseq.formats.capabilities import FormatCapabilities, drop_unsupported
 from annoseq.formats.documents import Document
+from annoseq.formats.inline_xml import flatten
 from annoseq.formats.offsets import RawSpan, resolve_spans
 from annoseq.formats.xml_tree import is_xml_label, is_xml_text, label_of, name_and_type, read_tree
 
@@ -33,6 +37,7 @@ CAPABILITIES = FormatCapabilities(
     crossing=True, nested=True, supports_label=is_xml_label, supports_text=is_xml_text
 )
 
+_ATTRIBUTES = {"id", "start", "end", "text", "TYPE", "type", "comment"}
 _NUMBER = re.compile(r"[0-9]{1,12}")
 # XML readers turn a bare carriage return into a line feed, and CDATA has no escapes.
 _CDATA_ESCAPES = {"]]>": "]]]]><![CDATA[>", "\r": "]]>&#13;<![CDATA["}
@@ -46,8 +51,13 @@ def read(
     Raises:
         FormatError: a file is not well-formed, or lacks a part.
     """
-    for name, path in files_of(source, ".xml").items():
-        yield _read_document(path, name, offset_unit, losses)
+    for name, path in find_files(source, ".xml").items():
+        root = read_tree(path)
+        if records := root.findall("RECORD"):
+            for number, record in enumerate(records, 1):
+                yield _read_record(record, number, path, name, losses)
+        else:
+            yield _read_document(root, path, name, offset_unit, losses)
 
 
 def write(
@@ -67,23 +77,47 @@ def write(
             "</TAGS>",
             f"</{root}>",
         ]
-        write_text(file_for(folder, document.id, ".xml"), "\n".join(lines) + "\n")
+        write_text(document_path(folder, document.id, ".xml"), "\n".join(lines) + "\n")
 
 
 def _read_document(
-    path: Path, name: str, offset_unit: OffsetUnitOption, losses: ConversionLosses
+    root: Element, path: Path, name: str, offset_unit: OffsetUnitOption, losses: ConversionLosses
 ) -> Document:
-    root = read_tree(path)
     text_element, tags = _only_child(root, "TEXT", path), _only_child(root, "TAGS", path)
     if len(text_element):
         raise FormatError(
             f"{path}: TEXT holds elements where text was expected. Put the text in CDATA."
         )
-    raw_spans = [_raw_span(tag, number, path, losses) for number, tag in enumerate(tags, 1)]
+    raw_spans = [
+        _raw_span(tag, f"{path}: annotation {number}", losses)
+        for number, tag in enumerate(tags, 1)
+        if _has_offsets(tag, f"{path}: annotation {number}", losses)
+    ]
     text = text_element.text or ""
     candidates = list(dict.fromkeys([text, html.unescape(text)]))
     text, mentions = resolve_spans(candidates, raw_spans, unit=offset_unit)
-    return Document(name, text, mentions)
+    return Document(name, text, mentions, str(path))
+
+
+def _read_record(
+    record: Element, number: int, path: Path, name: str, losses: ConversionLosses
+) -> Document:
+    """Read a record of 2006, whose annotations are elements PHI in its text."""
+    place = f"{path}: record {number}"
+    text, mentions = flatten(_only_child(record, "TEXT", path), path, losses)
+    labels = (mention.label.removeprefix("PHI:") for mention in mentions)
+    mentions = [
+        replace(mention, label=label) for mention, label in zip(mentions, labels, strict=True)
+    ]
+    return Document(f"{name}/{record.get('ID') or number}", text, tuple(mentions), place)
+
+
+def _has_offsets(tag: Element, place: str, losses: ConversionLosses) -> bool:
+    """Tell annotations of a span from those of the whole document and from relations."""
+    if tag.get("start") is None and tag.get("end") is None:
+        losses.add("tags without offsets, left out: only spans are read", where=place)
+        return False
+    return True
 
 
 def _only_child(root: Element, name: str, path: Path) -> Element:
@@ -96,8 +130,7 @@ def _only_child(root: Element, name: str, path: Path) -> Element:
     return children[0]
 
 
-def _raw_span(tag: Element, number: int, path: Path, losses: ConversionLosses) -> RawSpan:
-    place = f"{path}: annotation {number}"
+def _raw_span(tag: Element, place: str, losses: ConversionLosses) -> RawSpan:
     for attribute in ("start", "end"):
         if not _NUMBER.fullmatch(tag.get(attribute, "")):
             raise FormatError(
@@ -106,6 +139,8 @@ def _raw_span(tag: Element, number: int, path: Path, losses: ConversionLosses) -
             )
     if tag.get("comment"):
         losses.add("comments on annotations, left out", where=place)
+    if attributes := tag.attrib.keys() - _ATTRIBUTES:
+        losses.add("attributes that are no type, left out", where=place, count=len(attributes))
     fragment = int(tag.attrib["start"]), int(tag.attrib["end"])
     return RawSpan((fragment,), label_of(tag), tag.get("text"), place)
 

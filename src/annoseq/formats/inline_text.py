@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from annoseq.data.foreign_markup import note_attributes
 from annoseq.data.markup import Span, is_label
-from annoseq.data.streams import file_for, files_of, read_text, write_text
+from annoseq.data.streams import document_path, find_files, read_text, write_text
 from annoseq.errors import FormatError, MarkupError, MismatchError
 from annoseq.formats.capabilities import FormatCapabilities, drop_unsupported, has_no_nul
 from annoseq.formats.documents import Document, Mention
@@ -25,18 +26,20 @@ ORIGINAL, ANNOTATED = "orig", "annotated"
 """Names of the parallel folders."""
 
 
-def read(source: Path, *, parse: MarkupParser) -> Iterator[Document]:
+def read(source: Path, *, parse: MarkupParser, losses: ConversionLosses) -> Iterator[Document]:
     """Read a folder of texts and those below it, or one file.
 
     Raises:
         FormatError: the tags of a file are not well nested.
     """
-    for name, path in files_of(source, _SUFFIX).items():
+    for name, path in find_files(source, _SUFFIX).items():
+        annotated = read_text(path, keep_bom=True)
         try:
-            text, spans = parse(read_text(path, keep_mark=True))
+            text, spans = parse(annotated)
         except MarkupError as error:
             raise FormatError(f"{path}: {error}") from error
-        yield Document(name, text, tuple(map(Mention.from_span, spans)))
+        note_attributes(text, annotated, losses.note, where=str(path))
+        yield Document(name, text, tuple(map(Mention.from_span, spans)), str(path))
 
 
 def write(
@@ -49,10 +52,12 @@ def write(
     """Write a file for each document into a folder."""
     texts = _annotated_texts(documents, write_markup=write_markup, losses=losses)
     for document, annotated in texts:
-        write_text(file_for(folder, document.id, _SUFFIX), annotated)
+        write_text(document_path(folder, document.id, _SUFFIX), annotated)
 
 
-def read_parallel(folder: Path, *, align: MarkupAligner) -> Iterator[Document]:
+def read_parallel(
+    folder: Path, *, align: MarkupAligner, losses: ConversionLosses
+) -> Iterator[Document]:
     """Read the texts of `folder/orig` with the tags of `folder/annotated`.
 
     Raises:
@@ -64,19 +69,21 @@ def read_parallel(folder: Path, *, align: MarkupAligner) -> Iterator[Document]:
                 f"{folder}: there is no folder {name!r} in it. Name a folder that holds "
                 f"{ORIGINAL!r} and {ANNOTATED!r}."
             )
-    originals = files_of(folder / ORIGINAL, _SUFFIX)
-    annotated_files = files_of(folder / ANNOTATED, _SUFFIX)
+    originals = find_files(folder / ORIGINAL, _SUFFIX)
+    annotated_files = find_files(folder / ANNOTATED, _SUFFIX)
     for name in sorted(originals.keys() ^ annotated_files.keys()):
         path = (originals | annotated_files)[name]
         other = ANNOTATED if name in originals else ORIGINAL
         raise FormatError(f"{path}: there is no such file in {other!r}. Add it, or remove this.")
     for name, path in originals.items():
-        text = read_text(path, keep_mark=True)
+        text = read_text(path, keep_bom=True)
+        annotated = read_text(annotated_files[name], keep_bom=True)
         try:
-            spans = align(text, read_text(annotated_files[name], keep_mark=True))
+            spans = align(text, annotated)
         except (MarkupError, MismatchError) as error:
             raise FormatError(f"{annotated_files[name]}: {error}") from error
-        yield Document(name, text, tuple(map(Mention.from_span, spans)))
+        note_attributes(text, annotated, losses.note, where=str(annotated_files[name]))
+        yield Document(name, text, tuple(map(Mention.from_span, spans)), str(path))
 
 
 def write_parallel(
@@ -89,8 +96,8 @@ def write_parallel(
     """Write two files for each document, in two folders within `folder`."""
     texts = _annotated_texts(documents, write_markup=write_markup, losses=losses)
     for document, annotated in texts:
-        write_text(file_for(folder / ORIGINAL, document.id, _SUFFIX), document.text)
-        write_text(file_for(folder / ANNOTATED, document.id, _SUFFIX), annotated)
+        write_text(document_path(folder / ORIGINAL, document.id, _SUFFIX), document.text)
+        write_text(document_path(folder / ANNOTATED, document.id, _SUFFIX), annotated)
 
 
 def _annotated_texts(
@@ -102,7 +109,7 @@ def _annotated_texts(
         annotated = write_markup(document.text, spans)
         if annotated is None:
             losses.add(
-                "documents that the markup cannot tell from tags, left out", where=document.id
+                "documents that the markup cannot tell from tags, left out", where=document.name
             )
         else:
             yield document, annotated

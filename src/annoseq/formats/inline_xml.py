@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape, quoteattr
 
 from annoseq.data.markup import Span, insert_tags
-from annoseq.data.streams import file_for, files_of, write_text
+from annoseq.data.streams import document_path, find_files, write_text
 from annoseq.errors import FormatError
 from annoseq.formats.capabilities import FormatCapabilities, drop_unsupported
 from annoseq.formats.documents import Document, Mention
@@ -39,9 +39,9 @@ def read(source: Path, *, losses: ConversionLosses) -> Iterator[Document]:
     Raises:
         FormatError: a file is not well-formed.
     """
-    for name, path in files_of(source, ".xml").items():
-        text, mentions = _flatten(read_tree(path), path, losses)
-        yield Document(name, text, tuple(mentions))
+    for name, path in find_files(source, ".xml").items():
+        text, mentions = flatten(read_tree(path), path, losses)
+        yield Document(name, text, tuple(mentions), str(path))
 
 
 def write(documents: Iterable[Document], folder: Path, *, losses: ConversionLosses) -> None:
@@ -55,11 +55,11 @@ def write(documents: Iterable[Document], folder: Path, *, losses: ConversionLoss
             close_tag=_close_tag,
             escape_text=_escape_text,
         )
-        path = file_for(folder, document.id, ".xml")
+        path = document_path(folder, document.id, ".xml")
         write_text(path, f"<?xml version='1.0' encoding='UTF-8'?>\n<{_ROOT}>{body}</{_ROOT}>\n")
 
 
-def _flatten(root: Element, path: Path, losses: ConversionLosses) -> tuple[str, list[Mention]]:
+def flatten(root: Element, path: Path, losses: ConversionLosses) -> tuple[str, list[Mention]]:
     """Return the text and the mentions; iterative, because elements may be deeply nested."""
     pieces: list[str] = [root.text or ""]
     length = len(pieces[0])
@@ -94,7 +94,8 @@ def _check_element(element: Element, path: Path, losses: ConversionLosses) -> No
         raise FormatError(
             f"{path}: found an element with a namespace, which is no label. Remove the namespace."
         )
-    if attributes := [name for name in element.attrib if name not in {"TYPE", "type"}]:
+    kind = next((name for name in ("TYPE", "type") if element.get(name)), None)
+    if attributes := [name for name in element.attrib if name != kind]:
         losses.add("attributes that are no type, left out", where=f"{path}", count=len(attributes))
 
 

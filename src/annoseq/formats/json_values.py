@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from annoseq.data.jsonl_table import JSON_TYPE_NAMES, read_json_lines
-from annoseq.errors import FormatError
+from annoseq.data.jsonl_table import JSON_TYPE_NAMES, JsonLine, parse_json, read_json_lines
+from annoseq.data.streams import LARGEST_CORPUS, read_text
+from annoseq.errors import FormatError, TableError, display_name, quote_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Hashable, Iterator, Sequence
     from pathlib import Path
 
     from annoseq.formats.capabilities import ConversionLosses
@@ -19,52 +20,149 @@ Json = Any
 """A JSON value: a dict, a list, a str, an int, a float, a bool or None."""
 
 _UNREAD_LISTS = ("relations", "Comments", "cats")
+_LISTS_OF_FORMATS = {
+    "spans": "spacy-jsonl",
+    "entities": "spacy-jsonl",
+    "label": "doccano",
+    "labels": "doccano",
+    "annotations": "label-studio or doccano",
+}
 
 
-class JsonlRecord(NamedTuple):
-    """A line of annotations: its row from 1, its place in messages, and its fields."""
-
-    row: int
-    place: str
-    fields: dict[str, Json]
-    text: str
-    annotations: list[Json]
-
-
-def read_records(
-    path: Path, *, lists: Sequence[str], losses: ConversionLosses
-) -> Iterator[JsonlRecord]:
-    """Read lines whose annotations are in the first of `lists` that is present.
-
-    A line may also be a list of the text and an object with the other fields. Annotations that
-    are not spans are counted as losses.
+def read_json_values(path: Path) -> Iterator[JsonLine]:
+    """Read the values of a JSONL file, or the values of the one list that a JSON file holds.
 
     Raises:
-        TableError: the file cannot be read, or a line is not JSON.
-        FormatError: a value is of another type than expected, or missing.
+        TableError: the file cannot be read, or is neither.
     """
-    for row, place, value in read_json_lines(path):
+    lines = read_json_lines(path)
+    try:
+        first = next(lines)
+    except TableError:
+        document = _parse_whole(path)
+        if document is None:
+            raise
+        first = JsonLine(1, str(path), document)
+    if not _is_list_of_records(first.value):
+        yield first
+        yield from lines
+        return
+    for number, value in enumerate(first.value, 1):
+        yield JsonLine(number, f"{path}: item {number}", value)
+    if line := next(lines, None):
+        raise TableError(f"{line.place}: found a second JSON value. Write one list in a file.")
+
+
+def _parse_whole(path: Path) -> Json | None:
+    """Parse a JSON file of several lines; return None if it is not one."""
+    try:
+        text = read_text(path, limit=LARGEST_CORPUS)
+    except FormatError:
+        return None
+    if "\n" not in text.strip() or text.lstrip()[:1] not in {"[", "{"}:
+        return None
+    is_list = text.lstrip().startswith("[")
+    try:
+        return parse_json(text, str(path), advice="Correct it; the file may be cut off.")
+    except TableError:
+        if is_list:
+            raise
+        return None
+
+
+def _is_list_of_records(value: Json) -> bool:
+    """Tell a list of records from a record that is a list: of a text and an object."""
+    return isinstance(value, list) and not (value and isinstance(value[0], str | int | float))
+
+
+def read_fields(path: Path) -> Iterator[tuple[int, str, dict[str, Json]]]:
+    """Read records: yield the row, the place and the fields of each.
+
+    A record may also be a list of the text and an object with the other fields.
+
+    Raises:
+        TableError: the file cannot be read, or is not JSON.
+        FormatError: there is none, or a record is neither.
+    """
+    is_empty = True
+    for row, place, value in read_json_values(path):
+        is_empty = False
         if isinstance(value, list) and len(value) == 2:
-            fields = {"text": value[0], **require_object(value[1], place)}
+            yield row, place, {"text": value[0], **require_object(value[1], place)}
         else:
-            fields = require_object(value, place)
-        text = require_text(require_field(fields, "text", place), place)
-        list_name = next((name for name in lists if name in fields), None)
-        if list_name is None:
-            raise FormatError(
-                f"{place}: there is no list of annotations. Add one, empty where there is none: "
-                f'"{lists[0]}": [].'
-            )
-        for unread in _UNREAD_LISTS:
-            if fields.get(unread):
-                losses.add(f"lists of {unread!r}, left out: only spans are read", where=place)
-        yield JsonlRecord(row, place, fields, text, require_list(fields[list_name], place))
+            yield row, place, require_object(value, place)
+    if is_empty:
+        raise FormatError(f"{path}: the list is empty. Give it at least one document.")
+
+
+def require_annotations(
+    fields: dict[str, Json], *, lists: Sequence[str], place: str, losses: ConversionLosses
+) -> list[Json]:
+    """Return the first of `lists` that is present; count lists of what is no span as losses.
+
+    Raises:
+        FormatError: there is none, or it is no list.
+    """
+    list_name = next((name for name in lists if name in fields), None)
+    if list_name is None:
+        other = next((name for name in _LISTS_OF_FORMATS if name in fields), None)
+        hint = f"Or is the format {_LISTS_OF_FORMATS[other]}? There is {other!r}. " if other else ""
+        raise FormatError(
+            f"{place}: there is no list of annotations. {hint}Add one, empty where there is none: "
+            f'"{lists[0]}": [].'
+        )
+    for unread in _UNREAD_LISTS:
+        if fields.get(unread):
+            losses.add(f"lists of {unread!r}, left out: only spans are read", where=place)
+    return require_list(fields[list_name], place)
+
+
+class AnnotatorChoice:
+    """Choice of the annotations of one annotator, where several annotated the same text.
+
+    Without `name`, the first annotator of each text is taken; annotations of others are counted.
+    """
+
+    def __init__(self, name: str | None, losses: ConversionLosses) -> None:
+        self._name = name
+        self._losses = losses
+        self._first: dict[Hashable, str] = {}
+        self._known: set[str] = set()
+        self._is_found = False
+
+    @property
+    def is_chosen(self) -> bool:
+        """True if an annotator was named."""
+        return self._name is not None
+
+    def accepts(self, names: Sequence[str], *, key: Hashable, place: str) -> bool:
+        """Return True if an annotation is taken, which is by `names` and of the text `key`."""
+        self._known.update(names)
+        if self._name is not None:
+            is_accepted = self._name in names
+            self._is_found |= is_accepted
+            kind = "annotations of another annotator than --annotator, left out"
+        else:
+            first = self._first.setdefault(key, names[0] if names else "")
+            is_accepted = not names or first == names[0]
+            kind = "annotations of further annotators, left out: --annotator chooses"
+        if not is_accepted:
+            self._losses.note(kind, where=place)
+        return is_accepted
+
+    def check_found(self, path: Path) -> None:
+        """Raise `FormatError` if nothing is by the chosen annotator."""
+        if self._name is None or self._is_found:
+            return
+        known = [name for name in sorted(self._known) if display_name(name) == name]
+        listed = f"There are {', '.join(known[:20])}." if known else "The file names none."
+        raise FormatError(f"{path}: no annotation is by the annotator of --annotator. {listed}")
 
 
 def require_field(record: dict[str, Json], name: str, place: str) -> Json:
     """Return the value of an object's field, or raise if it is missing."""
     if name not in record:
-        known = ", ".join(map(repr, list(record)[:10])) or "nothing"
+        known = ", ".join(quote_name(key, kind="key") for key in list(record)[:10]) or "nothing"
         raise FormatError(f"{place}: there is no {name!r}; there is {known}. Add it.")
     return record[name]
 
@@ -124,9 +222,15 @@ def require_score(value: Json, place: str) -> float | None:
     """Return a value that is a finite number or null, or raise."""
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise _type_error(value, "a number", place)
-    return float(value)
+    try:
+        score = float(value)
+    except OverflowError:
+        score = math.inf
+    if not math.isfinite(score):
+        raise FormatError(f"{place}: found a score that is not finite. Give a number from 0 to 1.")
+    return score
 
 
 def require_id(value: Json, place: str) -> str:

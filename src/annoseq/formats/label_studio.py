@@ -2,20 +2,24 @@
 
 Offsets count code points since 2021, and UTF-16 code units before
 (https://github.com/HumanSignal/label-studio/issues/1347); the text of each label tells which.
-Mentions with scores are written as predictions, which Label Studio shows beside annotations.
+Documents of a model, which have scores, are written as predictions, and read if asked for.
 """
 
 from __future__ import annotations
 
 import json
+import tempfile
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import quoteattr
 
 from annoseq.data.jsonl_table import parse_json
-from annoseq.data.streams import read_text
-from annoseq.errors import FormatError, TableError
+from annoseq.data.streams import LARGEST_CORPUS, read_text
+from annoseq.errors import FormatError, TableError, display_name
 from annoseq.formats.capabilities import FormatCapabilities, drop_unsupported, is_not_blank
 from annoseq.formats.documents import Document
 from annoseq.formats.json_values import (
+    AnnotatorChoice,
     Json,
     require_field,
     require_id,
@@ -29,7 +33,7 @@ from annoseq.formats.json_values import (
 from annoseq.formats.offsets import RawSpan, resolve_spans
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from annoseq.formats.capabilities import ConversionLosses
@@ -40,103 +44,296 @@ if TYPE_CHECKING:
 CAPABILITIES = FormatCapabilities(
     scores=True, crossing=True, nested=True, supports_label=is_not_blank
 )
+_DEFAULT_FIELD = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A task with the results that were chosen, by the element of the config that they label."""
+
+    place: str
+    id: Json
+    texts: dict[str, str]
+    results: dict[str, list[RawSpan]]
 
 
 def read(
-    path: Path, *, offset_unit: OffsetUnitOption, losses: ConversionLosses
+    path: Path,
+    *,
+    offset_unit: OffsetUnitOption,
+    annotator: str | None = None,
+    field: str | None = None,
+    predictions: bool = False,
+    losses: ConversionLosses,
 ) -> Iterator[Document]:
     """Read an export in Label Studio's format JSON.
 
-    Of several annotators' results the first is taken; other results, and those of another type
-    than text labels, are counted as losses.
+    Of each task, the annotation that is ground truth is read, or that of `annotator`, or the first
+    one; or, if asked for, the first of `predictions`. Tasks without one are no documents. `field`
+    of the data holds the texts, by default the one that is annotated. What is left out is counted.
 
     Raises:
-        FormatError: a value is of another type than expected, or lies outside the text.
+        FormatError: a value is of another type than expected, or lies outside the text; or several
+            fields are annotated.
     """
-    tasks = require_list(_parse(path), str(path))
-    if not tasks:
-        raise FormatError(f"{path}: the list of tasks is empty. Export at least one.")
-    for number, value in enumerate(tasks, 1):
+    annotators = AnnotatorChoice(annotator, losses)
+    tasks: list[_Task] = []
+    for number, value in enumerate(_require_tasks(path), 1):
         place = f"{path}: task {number}"
-        task = require_object(value, place)
-        data = require_object(require_field(task, "data", place), place)
-        text = _text(data, place)
-        document_id = data.get("doc_id", task.get("id", number))
-        raw_spans = list(_raw_spans(_results(task, place, losses), place, losses))
-        _, mentions = resolve_spans([text], raw_spans, unit=offset_unit)
-        yield Document(require_id(document_id, place), text, mentions)
+        record = require_object(value, place)
+        data = _require_data(record, place)
+        if predictions:
+            entry = _prediction(record, place, losses)
+        else:
+            entry = _annotation(record, place, annotators, losses)
+        if entry is not None:
+            texts = {name: text for name, text in data.items() if isinstance(text, str)}
+            results = _results(entry, place, losses)
+            document_id = data.get("doc_id", record.get("id", number))
+            tasks.append(_Task(place, document_id, texts, results))
+    annotators.check_found(path)
+    fields = _fields_of_elements(tasks, offset_unit)
+    chosen = _choose_field(tasks, fields, field, path)
+    for task in tasks:
+        yield _document(task, fields, chosen, offset_unit, losses)
 
 
 def write(documents: Iterable[Document], path: Path, *, losses: ConversionLosses) -> None:
-    """Write tasks for a project whose template has a Labels `label` of a Text `text`."""
-    with path.open("w", encoding="utf-8", newline="\n") as stream:
-        stream.write("[")
-        for number, document in enumerate(drop_unsupported(documents, CAPABILITIES, losses)):
-            is_scored = any(mention.score is not None for mention in document.mentions)
+    """Write tasks for a project whose template has a Labels `label` of a Text `text`.
+
+    If any mention has a score, all documents are a model's, and are written as predictions.
+    """
+    is_scored = False
+    with tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n") as parts:
+        for document in drop_unsupported(documents, CAPABILITIES, losses):
+            is_scored |= any(mention.score is not None for mention in document.mentions)
             results = [
                 _result(m, index, document.text) for index, m in enumerate(document.mentions)
             ]
-            task = {
-                "data": {"text": document.text, "doc_id": document.id},
-                "predictions" if is_scored else "annotations": [{"result": results}],
-            }
-            stream.write(",\n" if number else "\n")
-            stream.write(json.dumps(task, ensure_ascii=False))
-        stream.write("\n]\n")
+            data = {"text": document.text, "doc_id": document.id}
+            parts.write(f"{json.dumps(data, ensure_ascii=False)}\n")
+            parts.write(f"{json.dumps(results, ensure_ascii=False)}\n")
+        name = "predictions" if is_scored else "annotations"
+        parts.seek(0)
+        with path.open("w", encoding="utf-8", newline="\n") as stream:
+            stream.write("[")
+            separator = "\n"
+            while data_line := parts.readline():
+                results_line = parts.readline().rstrip("\n")
+                stream.write(f'{separator}{{"data": {data_line.rstrip(chr(10))}, "{name}": ')
+                stream.write(f'[{{"result": {results_line}}}]}}')
+                separator = ",\n"
+            stream.write("\n]\n")
 
 
-def _parse(path: Path) -> Json:
+def labelling_config(labels: Sequence[str]) -> str:
+    """Return the labelling interface of a project for documents that `write` wrote."""
+    values = "".join(f"    <Label value={quoteattr(label)}/>\n" for label in labels)
+    return (
+        f'<View>\n  <Labels name="label" toName="text">\n{values}  </Labels>\n'
+        '  <Text name="text" value="$text"/>\n</View>\n'
+    )
+
+
+def _require_tasks(path: Path) -> list[Json]:
     try:
-        return parse_json(
-            read_text(path), str(path), advice="Correct it; the file may be cut off, or not JSON."
+        value = parse_json(
+            read_text(path, limit=LARGEST_CORPUS),
+            str(path),
+            advice="Correct it; the file may be cut off, or not JSON.",
         )
     except TableError as error:
         raise FormatError(str(error)) from error
+    tasks = require_list(value, str(path))
+    if not tasks:
+        raise FormatError(f"{path}: the list of tasks is empty. Export at least one.")
+    return tasks
 
 
-def _text(data: dict[str, Json], place: str) -> str:
-    """Return a task's field `text`, or the only text in its data."""
-    if "text" in data:
-        return require_text(data["text"], place)
-    texts = [value for value in data.values() if isinstance(value, str)]
-    if len(texts) != 1:
+def _require_data(task: dict[str, Json], place: str) -> dict[str, Json]:
+    if "data" not in task and ("annotator" in task or "annotation_id" in task):
         raise FormatError(
-            f"{place}: its data hold {len(texts)} texts, of which none is called 'text'. "
-            "Name the one that is annotated so."
+            f"{place}: this is Label Studio's JSON-MIN, which does not say which annotations were "
+            "cancelled. Export as JSON."
         )
-    return require_text(texts[0], place)
+    return require_object(require_field(task, "data", place), place)
 
 
-def _results(task: dict[str, Json], place: str, losses: ConversionLosses) -> list[Json]:
-    """Return the results of the first annotator, or else of the first prediction."""
-    for name in ("annotations", "completions", "predictions"):
-        entries = [require_object(v, place) for v in require_list(task.get(name) or [], place)]
-        valid = [entry for entry in entries if not entry.get("was_cancelled")]
-        if len(valid) > 1:
-            losses.add(
-                f"{name} of the same tasks, left out: the first is taken",
+def _annotation(
+    task: dict[str, Json], place: str, annotators: AnnotatorChoice, losses: ConversionLosses
+) -> dict[str, Json] | None:
+    """Return the annotation that counts, None if there is none; the others are counted."""
+    values = require_list(task.get("annotations") or task.get("completions") or [], place)
+    entries = [require_object(value, place) for value in values]
+    finished = [e for e in entries if not (e.get("was_cancelled") or e.get("skipped"))]
+    if not finished:
+        reason = "that nobody has annotated"
+        if entries:
+            reason = "whose annotation was cancelled"
+        elif task.get("drafts"):
+            reason = "of which there is only a draft"
+        hint = " (--predictions reads predictions)" if task.get("predictions") else ""
+        losses.note(f"tasks {reason}, left out{hint}", where=place)
+        return None
+    truth = [entry for entry in finished if entry.get("ground_truth")]
+    if truth and not annotators.is_chosen:
+        if len(finished) > 1:
+            losses.note(
+                "annotations beside those that are ground truth, left out",
                 where=place,
-                count=len(valid) - 1,
+                count=len(finished) - 1,
             )
-        if valid:
-            return require_list(require_field(valid[0], "result", place), place)
-    return []
+        return truth[0]
+    if annotators.is_chosen:
+        finished = [e for e in finished if annotators.accepts(_annotator(e), key="", place=place)]
+    if len(finished) > 1:
+        losses.note(
+            "annotations of the same tasks, left out: the first is taken",
+            where=place,
+            count=len(finished) - 1,
+        )
+    return finished[0] if finished else None
 
 
-def _raw_spans(results: list[Json], place: str, losses: ConversionLosses) -> Iterator[RawSpan]:
-    for number, value in enumerate(results, 1):
+def _annotator(entry: dict[str, Json]) -> list[str]:
+    """Return the id, the email and the names of who made an annotation."""
+    author = entry.get("completed_by")
+    if isinstance(author, dict):
+        names = [author.get(name) for name in ("id", "email", "username", "first_name")]
+    else:
+        names = [author]
+    return [str(name) for name in names if type(name) in {int, str}]
+
+
+def _prediction(
+    task: dict[str, Json], place: str, losses: ConversionLosses
+) -> dict[str, Json] | None:
+    """Return the first prediction, None if there is none; the others are counted."""
+    values = require_list(task.get("predictions") or [], place)
+    if not values:
+        losses.note("tasks without a prediction, left out", where=place)
+        return None
+    if len(values) > 1:
+        losses.note(
+            "predictions of the same tasks, left out: the first is taken",
+            where=place,
+            count=len(values) - 1,
+        )
+    return require_object(values[0], place)
+
+
+def _results(
+    entry: dict[str, Json], place: str, losses: ConversionLosses
+) -> dict[str, list[RawSpan]]:
+    """Return the labelled spans, by the element of the config that they label."""
+    spans: dict[str, list[RawSpan]] = {}
+    for number, value in enumerate(require_list(require_field(entry, "result", place), place), 1):
         where = f"{place}: result {number}"
         result = require_object(value, where)
+        if result.get("type") == "hypertextlabels":
+            raise FormatError(
+                f"{where}: it labels HyperText, whose offsets are those of an HTML tree and not of "
+                "the text. Label the text as Text, without HTML, or export it so."
+            )
         if result.get("type") != "labels":
             losses.add("results of another kind than text labels, left out", where=where)
             continue
-        fields = require_object(require_field(result, "value", where), where)
-        start = require_int(require_field(fields, "start", where), where)
-        end = require_int(require_field(fields, "end", where), where)
-        covered = require_text(fields["text"], where) if fields.get("text") is not None else None
-        score = require_score(result.get("score"), where)
-        for label in require_list(require_field(fields, "labels", where), where):
-            yield RawSpan(((start, end),), require_label(label, where), covered, where, score)
+        element = require_text(result.get("to_name") or _DEFAULT_FIELD, where)
+        spans.setdefault(element, []).extend(_raw_spans(result, where))
+    return spans
+
+
+def _raw_spans(result: dict[str, Json], where: str) -> Iterator[RawSpan]:
+    fields = require_object(require_field(result, "value", where), where)
+    start = require_int(require_field(fields, "start", where), where)
+    end = require_int(require_field(fields, "end", where), where)
+    covered = require_text(fields["text"], where) if fields.get("text") is not None else None
+    score = require_score(result.get("score"), where)
+    for label in require_list(require_field(fields, "labels", where), where):
+        yield RawSpan(((start, end),), require_label(label, where), covered, where, score)
+
+
+def _fields_of_elements(tasks: list[_Task], unit: OffsetUnitOption) -> dict[str, str]:
+    """Return the field of the data that each labelled element of the config shows.
+
+    An export does not hold the config, where `<Text name="..." value="$field"/>` says it: it is the
+    field of the element's name, the only text, or else the one text that all labels fit.
+    """
+    fields: dict[str, str] = {}
+    for element in dict.fromkeys(element for task in tasks for element in task.results):
+        labelled = [task for task in tasks if task.results.get(element)]
+        names = set.intersection(*(set(task.texts) for task in labelled)) if labelled else set()
+        if element in names and (len(names) == 1 or _fits(element, element, labelled, unit)):
+            fields[element] = element
+            continue
+        fitting = [name for name in names - {element} if _fits(name, element, labelled, unit)]
+        if len(fitting) == 1 or len(names) == 1:
+            fields[element] = (fitting or [*names])[0]
+        else:
+            fields[element] = element
+    return fields
+
+
+def _fits(name: str, element: str, tasks: list[_Task], unit: OffsetUnitOption) -> bool:
+    try:
+        for task in tasks:
+            resolve_spans([task.texts[name]], task.results[element], unit=unit)
+    except FormatError:
+        return False
+    return True
+
+
+def _choose_field(
+    tasks: list[_Task], fields: dict[str, str], asked: str | None, path: Path
+) -> str | None:
+    """Return the field that holds the texts; None if each task has one text."""
+    names = dict.fromkeys(name for task in tasks for name in task.texts)
+    if asked is not None:
+        if tasks and asked not in names:
+            raise FormatError(f"{path}: no task has the field of --field. {_listed(names)}")
+        return asked
+    annotated = [name for name in dict.fromkeys(fields.values()) if name in names]
+    if len(annotated) == 1:
+        return annotated[0]
+    if _DEFAULT_FIELD in (annotated or names):
+        return _DEFAULT_FIELD
+    if all(len(task.texts) == 1 for task in tasks):
+        return None
+    place = next(task.place for task in tasks if len(task.texts) != 1)
+    raise FormatError(
+        f"{place}: its data hold {sum(len(task.texts) for task in tasks[:1])} texts, of which none "
+        f"is called 'text'. Name the one that is annotated with --field. {_listed(names)}"
+    )
+
+
+def _listed(names: Iterable[str]) -> str:
+    known = ", ".join(name for name in names if display_name(name) == name)
+    return f"The texts are in {known}." if known else "No field has a text."
+
+
+def _document(
+    task: _Task,
+    fields: dict[str, str],
+    field: str | None,
+    unit: OffsetUnitOption,
+    losses: ConversionLosses,
+) -> Document:
+    name = field or next(iter(task.texts))
+    if name not in task.texts:
+        raise FormatError(f"{task.place}: its data have no text in the field that is read. Add it.")
+    raw_spans: list[RawSpan] = []
+    for element, spans in task.results.items():
+        if fields[element] == name:
+            raw_spans += spans
+        elif spans:
+            losses.note(
+                "labels of another field than the one that is read, left out: --field chooses",
+                where=task.place,
+                count=len(spans),
+            )
+    text = require_text(task.texts[name], task.place)
+    _, mentions = resolve_spans([text], raw_spans, unit=unit)
+    return Document(require_id(task.id, task.place), text, mentions, task.place)
 
 
 def _result(mention: Mention, index: int, text: str) -> dict[str, Any]:

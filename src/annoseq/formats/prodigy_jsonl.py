@@ -4,7 +4,8 @@
     {"text": "Dr. Ames", "entities": [[4, 8, "NAME"]]}
     ["Dr. Ames", {"entities": [[4, 8, "NAME"]]}]
 
-Both are read; Prodigy's form is written. Offsets count code points.
+All are read, and so are spaCy 2's training JSON and records of the `datasets` library (`tokens`
+with `ner_tags`); Prodigy's form is written. Offsets count code points.
 """
 
 from __future__ import annotations
@@ -12,16 +13,21 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from annoseq.errors import FormatError
 from annoseq.formats.capabilities import FormatCapabilities, drop_unsupported
+from annoseq.formats.conll import TaggedDocument, parse_tag
 from annoseq.formats.documents import Document
 from annoseq.formats.json_values import (
+    AnnotatorChoice,
     Json,
-    JsonlRecord,
-    read_records,
+    read_fields,
+    require_annotations,
     require_field,
     require_id,
     require_int,
     require_label,
+    require_list,
+    require_object,
     require_score,
     require_text,
     require_triple,
@@ -39,24 +45,48 @@ if TYPE_CHECKING:
 CAPABILITIES = FormatCapabilities(scores=True, crossing=True, nested=True)
 
 _LISTS = ("spans", "entities")
+_TAG_LISTS = ("ner_tags", "ner", "tags", "labels")
 
 
 def read(
-    path: Path, *, offset_unit: OffsetUnitOption, losses: ConversionLosses
+    path: Path,
+    *,
+    offset_unit: OffsetUnitOption,
+    annotator: str | None = None,
+    losses: ConversionLosses,
 ) -> Iterator[Document]:
-    """Read a file. The id of a document whose line has none is the number of its row.
+    """Read a file. The id of a document that has none is the number of its row.
+
+    Answers other than `accept` are no annotations: they are left out and counted.
 
     Raises:
-        TableError: the file cannot be read, or a line is not JSON.
+        TableError: the file cannot be read, or is not JSON.
         FormatError: a value is of another type than expected, or lies outside the text.
     """
-    for record in read_records(path, lists=_LISTS, losses=losses):
+    annotators = AnnotatorChoice(annotator, losses)
+    for row, place, fields in read_fields(path):
+        if (answer := fields.get("answer", "accept")) != "accept":
+            kind = answer if answer in {"reject", "ignore"} else "unknown"
+            losses.note(f"documents with the answer {kind}, left out", where=place)
+            continue
+        key = fields.get("_input_hash", row)
+        if not annotators.accepts(_annotators(fields), key=str(key), place=place):
+            continue
+        if "paragraphs" in fields:
+            yield from _read_paragraphs(fields, row, place)
+            continue
+        document_id = _document_id(fields, row, place)
+        if "text" not in fields and (tags := _tag_list(fields)):
+            yield _read_tags(fields, tags, document_id, place, losses)
+            continue
+        text = require_text(require_field(fields, "text", place), place)
+        values = require_annotations(fields, lists=_LISTS, place=place, losses=losses)
         raw_spans = [
-            _raw_span(value, f"{record.place}: span {number}")
-            for number, value in enumerate(record.annotations, 1)
+            _raw_span(value, f"{place}: span {number}") for number, value in enumerate(values, 1)
         ]
-        _, mentions = resolve_spans([record.text], raw_spans, unit=offset_unit)
-        yield Document(_document_id(record), record.text, mentions)
+        _, mentions = resolve_spans([text], raw_spans, unit=offset_unit)
+        yield Document(document_id, text, mentions, place)
+    annotators.check_found(path)
 
 
 def write(documents: Iterable[Document], path: Path, *, losses: ConversionLosses) -> None:
@@ -68,12 +98,79 @@ def write(documents: Iterable[Document], path: Path, *, losses: ConversionLosses
             stream.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
-def _document_id(record: JsonlRecord) -> str:
+def _document_id(fields: dict[str, Json], row: int, place: str) -> str:
     """Return a document's id, which users of Prodigy put into `meta`."""
-    meta = record.fields.get("meta")
+    meta = fields.get("meta")
     meta_id = meta.get("id") if isinstance(meta, dict) else None
-    value = record.fields.get("id", meta_id)
-    return require_id(record.row if value is None else value, record.place)
+    value = fields.get("id", meta_id)
+    return require_id(row if value is None else value, place)
+
+
+def _annotators(fields: dict[str, Json]) -> list[str]:
+    names = [fields.get("_annotator_id"), fields.get("_session_id")]
+    return [name for name in names if isinstance(name, str)]
+
+
+def _tag_list(fields: dict[str, Json]) -> list[Json] | None:
+    """Return the tags of a record of the `datasets` library: `tokens` with `ner_tags`."""
+    if not isinstance(fields.get("tokens"), list):
+        return None
+    return next((fields[name] for name in _TAG_LISTS if isinstance(fields.get(name), list)), None)
+
+
+def _read_tags(
+    fields: dict[str, Json],
+    tags: list[Json],
+    document_id: str,
+    place: str,
+    losses: ConversionLosses,
+) -> Document:
+    """Read tokens and their tags; the text is joined with spaces."""
+    tokens = fields["tokens"]
+    if len(tokens) != len(tags):
+        raise FormatError(
+            f"{place}: found {len(tags)} tags of {len(tokens)} tokens. Give each token one."
+        )
+    document = TaggedDocument(document_id, place)
+    for token, tag in zip(tokens, tags, strict=True):
+        if type(tag) is int:
+            raise FormatError(
+                f"{place}: its tags are numbers, whose names are in the features of the data set. "
+                "Write their names, such as B-PER: features['ner_tags'].feature.int2str(tag)."
+            )
+        document.add_token(require_text(token, place), None, parse_tag(tag, place))
+    losses.note("texts joined of tokens with spaces: the file holds no text", where=place)
+    return document.build()
+
+
+def _read_paragraphs(fields: dict[str, Json], row: int, place: str) -> Iterator[Document]:
+    """Read the paragraphs of a document of spaCy 2's training format."""
+    paragraphs = require_list(fields["paragraphs"], place)
+    name = require_id(fields.get("id", row), place)
+    for number, value in enumerate(paragraphs, 1):
+        where = f"{place}: paragraph {number}"
+        paragraph = require_object(value, where)
+        raw = require_text(require_field(paragraph, "raw", where), where)
+        document = TaggedDocument(name if len(paragraphs) == 1 else f"{name}/{number}", where)
+        end = 0
+        for token in _tokens_of(paragraph, where):
+            word = require_text(require_field(token, "orth", where), where)
+            start = raw.find(word, end)
+            if start < 0:
+                raise FormatError(f"{where}: a token is not in its text. Correct one of them.")
+            tag = token.get("ner") or "O"
+            document.gap = raw[end:start]
+            document.add_token(word, "", parse_tag("O" if tag == "-" else tag, where))
+            end = start + len(word)
+        document.gap = raw[end:]
+        yield document.build()
+
+
+def _tokens_of(paragraph: dict[str, Json], place: str) -> Iterator[dict[str, Json]]:
+    for value in require_list(require_field(paragraph, "sentences", place), place):
+        sentence = require_object(value, place)
+        for token in require_list(require_field(sentence, "tokens", place), place):
+            yield require_object(token, place)
 
 
 def _raw_span(value: Json, place: str) -> RawSpan:

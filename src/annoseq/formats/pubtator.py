@@ -5,7 +5,7 @@ r"""PubTator: titles, abstracts and annotations of many documents in one file.
     1<tab>0<tab>8<tab>Naloxone<tab>Chemical<tab>D009270
 
 The text of a document is its title, a line end and its abstract: that is how the offsets count.
-Relations are counted as losses, because a span cannot hold them.
+Relations, of four columns or more, are counted as losses, because a span cannot hold them.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def read(
         if document.abstract is not None:
             text = f"{text}\n{document.abstract}"
         _, mentions = resolve_spans([text], document.raw_spans, unit=offset_unit)
-        yield Document(document.id, text, mentions)
+        yield Document(document.id, text, mentions, document.place)
 
 
 def write(documents: Iterable[Document], path: Path, *, losses: ConversionLosses) -> None:
@@ -95,8 +95,8 @@ def write(documents: Iterable[Document], path: Path, *, losses: ConversionLosses
             name, text = document.id, document.text
             if not _ID.fullmatch(name):
                 raise FormatError(
-                    f"a document has the id {name[:80]!r}, which PubTator cannot hold. "
-                    "Use letters and digits."
+                    f"{document.place or 'a document'}: its id is empty, or has a vertical line, a "
+                    "tab or a line end, which PubTator cannot hold. Use letters and digits."
                 )
             title, line_end, abstract = text.partition("\n")
             stream.write(f"{name}|t|{title}\n")
@@ -133,7 +133,9 @@ def _add_annotation(
             f"{place}: this line does not belong to the document above it. "
             "Begin it with that document's id, and put the title first."
         )
-    is_relation = len(fields) == _COLUMNS - 1 and not _NUMBER.fullmatch(fields[1])
+    # Of four columns, or of five or more with a type and two identifiers where numbers and a text
+    # would be: `1<tab>Association<tab>D1<tab>D2<tab>Novel` of BioRED.
+    is_relation = len(fields) >= _COLUMNS - 1 and fields[1][:1].isalpha()
     if is_relation:
         losses.add("relations of PubTator, left out: only spans are read", where=place)
         return
@@ -154,7 +156,7 @@ def _join_lines(documents: Iterable[Document], losses: ConversionLosses) -> Iter
         if line_ends := abstract.count("\n"):
             losses.add(
                 "line ends after the first of a text, written as spaces",
-                where=document.id,
+                where=document.name,
                 count=line_ends,
             )
         yield replace(document, text=title + line_end + abstract.replace("\n", " "))

@@ -6,6 +6,7 @@ Importing this module imports no format: readers and writers are loaded when the
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
 
     from annoseq.formats.capabilities import ConversionLosses
     from annoseq.formats.documents import Document
+    from annoseq.formats.label_map import LabelMap
     from annoseq.formats.offsets import OffsetUnitOption
-
 
 CorpusFormat = Literal[
     "brat",
@@ -44,6 +45,10 @@ ImportOption = Literal[
     "tag-column",
     "source-column",
     "target-column",
+    "predictions",
+    "annotator",
+    "field",
+    "map",
 ]
 """An option of `annoseq import`; some have a meaning for some formats only."""
 
@@ -59,6 +64,10 @@ class ImportOptions:
     texts: Path | None = None
     source: str
     target: str
+    predictions: bool = False
+    annotator: str | None = None
+    field: str | None = None
+    label_map: LabelMap | None = None
 
 
 class FormatIO(NamedTuple):
@@ -83,14 +92,6 @@ def _brat() -> FormatIO:
     )
 
 
-def _i2b2() -> FormatIO:
-    return _i2b2_xml("deIdi2b2")
-
-
-def _meddocan() -> FormatIO:
-    return _i2b2_xml("MEDDOCAN")
-
-
 def _i2b2_xml(root: str) -> FormatIO:
     from annoseq.formats import i2b2_xml
 
@@ -109,8 +110,8 @@ def _folders() -> FormatIO:
     from annoseq.formats import inline_text
 
     return FormatIO(
-        lambda source, options, _: inline_text.read_parallel(
-            source, align=markup_aligner(options.markup)
+        lambda source, options, losses: inline_text.read_parallel(
+            source, align=markup_aligner(options.markup), losses=losses
         ),
         lambda documents, folder, markup, losses: inline_text.write_parallel(
             documents, folder, write_markup=markup_writer(markup), losses=losses
@@ -123,7 +124,9 @@ def _inline() -> FormatIO:
     from annoseq.formats import inline_text
 
     return FormatIO(
-        lambda source, options, _: inline_text.read(source, parse=markup_parser(options.markup)),
+        lambda source, options, losses: inline_text.read(
+            source, parse=markup_parser(options.markup), losses=losses
+        ),
         lambda documents, folder, markup, losses: inline_text.write(
             documents, folder, write_markup=markup_writer(markup), losses=losses
         ),
@@ -143,8 +146,11 @@ def _conll() -> FormatIO:
     from annoseq.formats import conll
 
     return FormatIO(
-        lambda source, options, _: conll.read(
-            source, token_column=options.token_column, tag_column=options.tag_column
+        lambda source, options, losses: conll.read(
+            source,
+            token_column=options.token_column,
+            tag_column=options.tag_column,
+            losses=losses,
         ),
         lambda documents, path, _, losses: conll.write(documents, path, losses=losses),
     )
@@ -166,7 +172,11 @@ def _doccano() -> FormatIO:
 
     return FormatIO(
         lambda source, options, losses: doccano.read(
-            source, offset_unit=options.offset_unit, losses=losses
+            source,
+            offset_unit=options.offset_unit,
+            annotator=options.annotator,
+            named_labels=options.label_map.labels if options.label_map else (),
+            losses=losses,
         ),
         lambda documents, path, _, losses: doccano.write(documents, path, losses=losses),
     )
@@ -177,7 +187,12 @@ def _label_studio() -> FormatIO:
 
     return FormatIO(
         lambda source, options, losses: label_studio.read(
-            source, offset_unit=options.offset_unit, losses=losses
+            source,
+            offset_unit=options.offset_unit,
+            annotator=options.annotator,
+            field=options.field,
+            predictions=options.predictions,
+            losses=losses,
         ),
         lambda documents, path, _, losses: label_studio.write(documents, path, losses=losses),
     )
@@ -188,7 +203,10 @@ def _prodigy_jsonl() -> FormatIO:
 
     return FormatIO(
         lambda source, options, losses: prodigy_jsonl.read(
-            source, offset_unit=options.offset_unit, losses=losses
+            source,
+            offset_unit=options.offset_unit,
+            annotator=options.annotator,
+            losses=losses,
         ),
         lambda documents, path, _, losses: prodigy_jsonl.write(documents, path, losses=losses),
     )
@@ -214,6 +232,12 @@ def _spans_table() -> FormatIO:
     )
 
 
+def _label_studio_config(labels: list[str]) -> str:
+    from annoseq.formats import label_studio
+
+    return label_studio.labelling_config(labels)
+
+
 def _require_spacy(_: Path) -> None:
     from annoseq.formats.spacy_docbin import load_spacy
 
@@ -231,6 +255,8 @@ class FormatEntry:
     """A format: the loader of its reader and writer, and the properties that options depend on.
 
     `check_target` raises if a target cannot be written in this format, before hours of work.
+    `labelling_config` returns the content of the `.xml` file that tells the program the labels.
+    `next_step` tells what to do with `TARGET`, the exported file or folder.
     """
 
     load: Callable[[], FormatIO]
@@ -238,38 +264,85 @@ class FormatEntry:
     holds_scores: bool = False
     options: frozenset[ImportOption] = field(default=frozenset())
     check_target: Callable[[Path], None] = lambda _: None
+    labelling_config: Callable[[list[str]], str] | None = None
+    next_step: str
 
 
 _OFFSETS: frozenset[ImportOption] = frozenset({"offsets"})
 _MARKUP: frozenset[ImportOption] = frozenset({"markup"})
 
 FORMATS: dict[CorpusFormat, FormatEntry] = {
-    "brat": FormatEntry(load=_brat, is_folder=True, options=_OFFSETS),
-    "i2b2": FormatEntry(load=_i2b2, is_folder=True, options=_OFFSETS),
-    "meddocan": FormatEntry(load=_meddocan, is_folder=True, options=_OFFSETS),
-    "folders": FormatEntry(load=_folders, is_folder=True, options=_MARKUP),
-    "inline": FormatEntry(load=_inline, is_folder=True, options=_MARKUP),
-    "inline-xml": FormatEntry(load=_inline_xml, is_folder=True),
-    "conll": FormatEntry(load=_conll, options=frozenset({"token-column", "tag-column"})),
-    "pubtator": FormatEntry(load=_pubtator, options=_OFFSETS),
-    "doccano": FormatEntry(load=_doccano, options=_OFFSETS),
-    "label-studio": FormatEntry(load=_label_studio, holds_scores=True, options=_OFFSETS),
-    "spacy-jsonl": FormatEntry(load=_prodigy_jsonl, holds_scores=True, options=_OFFSETS),
-    "spacy": FormatEntry(load=_spacy_docbin, check_target=_require_spacy),
+    "brat": FormatEntry(
+        load=_brat,
+        is_folder=True,
+        options=_OFFSETS,
+        next_step="Copy TARGET into brat's data folder.",
+    ),
+    "i2b2": FormatEntry(
+        load=partial(_i2b2_xml, "deIdi2b2"),
+        is_folder=True,
+        options=_OFFSETS,
+        next_step="Score TARGET with i2b2's script.",
+    ),
+    "meddocan": FormatEntry(
+        load=partial(_i2b2_xml, "MEDDOCAN"),
+        is_folder=True,
+        options=_OFFSETS,
+        next_step="Score TARGET with MEDDOCAN's script.",
+    ),
+    "folders": FormatEntry(
+        load=_folders, is_folder=True, options=_MARKUP, next_step="Compare TARGET/orig with it."
+    ),
+    "inline": FormatEntry(
+        load=_inline, is_folder=True, options=_MARKUP, next_step="Read the texts in TARGET."
+    ),
+    "inline-xml": FormatEntry(
+        load=_inline_xml, is_folder=True, next_step="Read TARGET with any XML library."
+    ),
+    "conll": FormatEntry(
+        load=_conll,
+        options=frozenset({"token-column", "tag-column"}),
+        next_step="Read the first column of TARGET as tokens, the last as tags.",
+    ),
+    "pubtator": FormatEntry(
+        load=_pubtator, options=_OFFSETS, next_step="Read TARGET with PubTator's tools."
+    ),
+    "doccano": FormatEntry(
+        load=_doccano,
+        options=_OFFSETS | {"annotator"},
+        next_step="Import TARGET as JSONL into a project for sequence labelling.",
+    ),
+    "label-studio": FormatEntry(
+        load=_label_studio,
+        holds_scores=True,
+        options=_OFFSETS | {"predictions", "annotator", "field"},
+        labelling_config=_label_studio_config,
+        next_step="Paste CONFIG as the labelling interface of a project, then import TARGET.",
+    ),
+    "spacy-jsonl": FormatEntry(
+        load=_prodigy_jsonl,
+        holds_scores=True,
+        options=_OFFSETS | {"annotator"},
+        next_step="Load it with: prodigy db-in DATASET TARGET.",
+    ),
+    "spacy": FormatEntry(
+        load=_spacy_docbin,
+        check_target=_require_spacy,
+        next_step="Train on it with: python -m spacy train --paths.train TARGET.",
+    ),
     "spans": FormatEntry(
         load=_spans_table,
         holds_scores=True,
         options=_OFFSETS | {"texts"},
         check_target=_require_table_suffix,
+        next_step="Read TARGET with any program for tables.",
     ),
 }
 """Every corpus format by its name."""
-
-FORMATS_WITH_SCORES = sorted(name for name, entry in FORMATS.items() if entry.holds_scores)
 
 
 def import_options(name: FormatName) -> frozenset[ImportOption]:
     """Return the options that have a meaning for a format."""
     if name == "table":
-        return frozenset({"markup", "source-column", "target-column"})
-    return FORMATS[name].options | {"unit"}
+        return frozenset({"markup", "source-column", "target-column", "map"})
+    return FORMATS[name].options | {"unit", "map"}

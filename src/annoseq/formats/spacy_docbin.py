@@ -54,10 +54,11 @@ def read(path: Path, *, losses: ConversionLosses) -> Iterator[Document]:
         entities = set(mentions)
         for group in doc.spans.values():
             mentions += [mention for mention in map(_mention, group) if mention not in entities]
+        place = f"{path}: document {number}"
         kept = [mention for mention in mentions if mention.label]
         if len(kept) < len(mentions):
-            losses.add("spans without a label, left out", where=f"{path}: document {number}")
-        yield Document(str(doc.user_data.get(_ID, number)), doc.text, tuple(kept))
+            losses.add("spans without a label, left out", where=place)
+        yield Document(str(doc.user_data.get(_ID, number)), doc.text, tuple(kept), place)
 
 
 def write(documents: Iterable[Document], path: Path, *, losses: ConversionLosses) -> None:

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from annoseq.data.jsonl_table import parse_json
-from annoseq.data.streams import files_of, read_text
+from annoseq.data.streams import find_files, read_text
 from annoseq.data.tables import read_rows, write_rows
-from annoseq.errors import FormatError
+from annoseq.errors import FormatError, display_name
 from annoseq.formats.capabilities import FormatCapabilities, drop_unsupported
 from annoseq.formats.documents import Document
 from annoseq.formats.json_values import require_score
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from annoseq.data.rows import TableRow
+    from annoseq.data.table_rows import TableRow
     from annoseq.formats.capabilities import ConversionLosses
     from annoseq.formats.offsets import OffsetUnitOption
 
 _KEY_COLUMNS = ("doc_id", "start", "end", "label")
 _COLUMNS = ("doc_id", "text", "start", "end", "label", "score")
-_NUMBER = re.compile(r"[0-9]{1,12}")
+_NUMBER = re.compile(r"([0-9]{1,12})(?:\.0*)?")  # pandas writes 4.0 beside empty cells
 
 
 CAPABILITIES = FormatCapabilities(scores=True, crossing=True, nested=True, supports_label=bool)
@@ -65,19 +65,22 @@ def read(path: Path, *, texts: Path | None, offset_unit: OffsetUnitOption) -> It
             raise FormatError(f"{place}: its document has another text above. Give it one text.")
         if any(row.values[name] for name in _KEY_COLUMNS[1:]):
             document.raw_spans.append(_raw_span(row, place))
-    files = None if texts is None else files_of(texts, ".txt")
+    files = None if texts is None else find_files(texts, ".txt")
     for name, document in documents.items():
         if files is not None:
             if name not in files:
-                raise FormatError(f"{document.place}: there is no {name}.txt in {texts}. Add it.")
-            document.text = read_text(files[name], keep_mark=True)
+                raise FormatError(
+                    f"{document.place}: there is no {display_name(name, kind='text')}.txt in "
+                    f"{texts}. Add it."
+                )
+            document.text = read_text(files[name], keep_bom=True)
         if document.text is None:
             raise FormatError(
                 f"{path}: there is no column 'text'. Add the texts of the documents, or name the "
                 "folder of their files with --texts."
             )
         _, mentions = resolve_spans([document.text], document.raw_spans, unit=offset_unit)
-        yield Document(name, document.text, mentions)
+        yield Document(name, document.text, mentions, document.place)
 
 
 def write(documents: Iterable[Document], path: Path, *, losses: ConversionLosses) -> None:
@@ -88,19 +91,22 @@ def write(documents: Iterable[Document], path: Path, *, losses: ConversionLosses
 
 
 def _raw_span(row: TableRow, place: str) -> RawSpan:
-    for name in ("start", "end"):
-        if not _NUMBER.fullmatch(row.values[name]):
-            raise FormatError(
-                f"{place}: column {name!r} does not hold a whole number from 0. "
-                "Give the offset in the document's text."
-            )
+    start, end = (_offset(row.values[name], name, place) for name in ("start", "end"))
     if not row.values["label"].strip():
         raise FormatError(f"{place}: the label is empty. Name it.")
     cell = row.values.get("score", "")
     value = parse_json(cell, place, advice="Write a number.") if cell else None
     score = require_score(value, place)
-    fragment = int(row.values["start"]), int(row.values["end"])
-    return RawSpan((fragment,), row.values["label"], row.values.get("covered"), place, score)
+    return RawSpan(((start, end),), row.values["label"], row.values.get("covered"), place, score)
+
+
+def _offset(cell: str, name: str, place: str) -> int:
+    if match := _NUMBER.fullmatch(cell):
+        return int(match[1])
+    raise FormatError(
+        f"{place}: column {name!r} does not hold a whole number from 0. "
+        "Give the offset in the document's text."
+    )
 
 
 def _rows(document: Document) -> Iterator[list[str]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from annoseq.data.markup import Span, is_label, render
 from annoseq.data.pairs import Pair
+from annoseq.errors import display_name
 from annoseq.formats.documents import remove_crossing
 from annoseq.formats.sentence_splitter import split_text
 
@@ -45,15 +46,23 @@ def to_pairs(
             text = document.text[start:end]
             yield Pair(text, render(text, spans), row, document.id, start)
         if row == first_row:
-            losses.add("documents without text, which have no row", where=document.id)
+            losses.add("documents without text, which have no row", where=document.name)
+
+
+def render_document(document: Document, losses: ConversionLosses) -> str:
+    """Return the text of a document with its mentions as tags, as `to_pairs` writes a unit."""
+    mentions = _renderable_mentions(document, losses)
+    return render(document.text, [Span(m.start, m.end, m.label) for m in mentions])
 
 
 def _renderable_mentions(document: Document, losses: ConversionLosses) -> list[Mention]:
     """Return contiguous, non-crossing mentions in the order in which their tags open."""
     contiguous: list[Mention] = []
     for mention in document.mentions:
-        where = f"{document.id}: {mention.location()}"
+        where = f"{document.name}: {mention.location()}"
         label = _tag_label(mention.label, where, losses)
+        if mention.score is not None:
+            losses.note("scores of a model, left out: a table of pairs has no place", where=where)
         if len(mention.fragments) > 1:
             losses.add(
                 "discontinuous annotations became one span for each of their fragments",
@@ -64,7 +73,7 @@ def _renderable_mentions(document: Document, losses: ConversionLosses) -> list[M
     for mention in crossing:
         losses.add(
             "annotations were left out, because they cross others and tags cannot",
-            where=f"{document.id}: {mention.location()}",
+            where=f"{document.name}: {mention.location()}",
         )
     return kept
 
@@ -75,6 +84,8 @@ def _tag_label(label: str, where: str, losses: ConversionLosses) -> str:
         return label
     rewritten = _NOT_IN_LABEL.sub("_", label.strip()).lstrip("/") or "_"
     losses.add(
-        f"labels {label!r} are written {rewritten}, because of what a tag can hold", where=where
+        f"labels are written {display_name(rewritten, kind='label')}, because of what a tag can "
+        "hold",
+        where=where,
     )
     return rewritten

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from annoseq.data.streams import read_toml
 from annoseq.errors import OptionError
 
 if TYPE_CHECKING:
@@ -105,23 +106,3 @@ def read_regex_patterns(
             f"below it {example}."
         )
     return patterns
-
-
-def read_toml(path: Path, *, option: str) -> dict[str, Any]:
-    """Read a TOML file, which `option` names on the command line.
-
-    Raises:
-        OptionError: it cannot be read, or is not TOML.
-    """
-    import tomllib
-
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise OptionError(
-            f"{option} {path} cannot be read: {error.strerror}. Name a file that can be read."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise OptionError(f"{option} {path}: this is not UTF-8 text. Save it as UTF-8.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise OptionError(f"{option} {path}: this is not TOML: {error}.") from error
