@@ -101,7 +101,7 @@ def test_a_run_that_diverges_is_a_row(sweep: Sweep) -> None:
     assert files(sweep) == ["001.json", "lock"]
 
 
-def test_a_hopeless_run_is_a_row(sweep: Sweep) -> None:
+def test_a_pruned_run_is_a_row(sweep: Sweep) -> None:
     def give_up(epochs: list[Epoch]) -> None:
         raise PrunedRun
 
@@ -151,7 +151,7 @@ def test_settings_that_no_run_can_begin_with_are_refused(sweep: Sweep, tmp_path:
     assert sweep.settings(VALUES).training.epochs == 5
 
 
-def test_a_grid_is_carried_out_once(sweep: Sweep) -> None:
+def test_every_run_of_a_grid_is_trained_once(sweep: Sweep) -> None:
     runs: list[SweepRun] = []
     run_grid(sweep, report=runs.append)
     assert [(run.settings["epochs"], run.settings["max_lr"]) for run in runs] == [
@@ -166,7 +166,7 @@ def test_a_grid_is_carried_out_once(sweep: Sweep) -> None:
     assert again == []
 
 
-def test_a_run_that_another_process_is_at_is_left_to_it(sweep: Sweep) -> None:
+def test_a_run_claimed_by_another_process_is_skipped(sweep: Sweep) -> None:
     runs: list[SweepRun] = []
     with sweep.folder.claim(2):
         run_grid(sweep, report=runs.append)
