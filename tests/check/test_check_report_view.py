@@ -32,6 +32,8 @@ note: identical pairs: 2 rows
   and 1 more: 4
   They count as often as they occur.
 
+If the targets are not meant to be the sources plus tags, say so: --task
+translate.
 Not healthy: 2 of 4 rows cannot be used as they are.
 """
 

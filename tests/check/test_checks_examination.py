@@ -1,18 +1,26 @@
 from __future__ import annotations
 
+import io
 import json
 import time
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 from annoseq.check.check_report import FindingExample, LabelSummary, LengthSummary
 from annoseq.check.checks import check_pairs
+from annoseq.config import DataConfig
 from annoseq.data.pairs import Pair, Pairs, read_pairs
+from annoseq.data.splits import split_rows
 from annoseq.errors import OptionError
 from tests.check.table import TAGGED, corpus, table
 from tests.data.strategies import texts
+
+if TYPE_CHECKING:
+    from annoseq.check.check_report import CheckReport
 
 OURS = "{{LABEL}}text{{/LABEL}}"
 
@@ -70,21 +78,31 @@ def test_in_translation_other_targets_are_a_note() -> None:
 
 def test_repeats_across_tables() -> None:
     report = check_pairs(table(TAGGED, ("x", "x")), valid=table(("y", "y"), ("x", "z")))
-    [finding] = report.findings
+    finding = next(finding for finding in report.findings if finding.rows)
     assert (finding.kind, finding.severity, finding.rows) == ("across", "warning", (2,))
     assert finding.examples == (FindingExample(2, "the same source as training row 2"),)
 
 
 def test_repeats_across_a_split() -> None:
     pairs = table(TAGGED, ("x", "x"), TAGGED)
-    across = check_pairs(pairs, split=([0, 1], [2])).findings[0]
-    assert across.examples == (FindingExample(3, "the same source as training row 1"),)
-    assert all(found.kind != "across" for found in check_pairs(pairs, split=([0, 2], [1])).findings)
+    across, apart = (_split_that_holds_out(pairs, row) for row in (3, 2))
+    finding = next(f for f in check_pairs(pairs, split=across).findings if f.kind == "across")
+    assert finding.examples == (FindingExample(3, "the same source as training row 1"),)
+    assert all(found.kind != "across" for found in check_pairs(pairs, split=apart).findings)
+
+
+def _split_that_holds_out(pairs: Pairs, row: int) -> DataConfig:
+    for seed in range(100):
+        config = DataConfig(split_seed=seed)
+        _, valid = split_rows(pairs, share=config.valid_share, by="row", seed=seed)
+        if [pairs[index].row for index in valid] == [row]:
+            return config
+    raise AssertionError("no seed holds out that row")
 
 
 def test_valid_and_split_exclude_each_other() -> None:
     with pytest.raises(OptionError) as caught:
-        check_pairs(table(TAGGED), valid=table(TAGGED), split=([], []))
+        check_pairs(table(TAGGED), valid=table(TAGGED), split=DataConfig())
     assert str(caught.value) == "there are validation pairs and a split. Give one of the two."
 
 
@@ -96,14 +114,10 @@ def test_annotation_checks_do_not_apply_to_translation() -> None:
     assert (empty.kind, empty.severity) == ("empty", "error")
 
 
-def test_reversed_columns_are_suspected_if_the_task_is_not_given() -> None:
+def test_swapped_columns_are_an_error_unless_the_task_is_translate() -> None:
     pairs = table(TAGGED[::-1], ("x", "x"))
     [finding] = check_pairs(pairs).findings
-    assert (finding.kind, finding.severity, finding.rows) == ("reversed", "warning", (1,))
-    assert finding.advice == (
-        "To learn to annotate, swap the columns: --source annotated_text --target orig_text. "
-        "If removing tags is what you want to learn, say so: --task translate."
-    )
+    assert (finding.kind, finding.severity, finding.rows) == ("reversed", "error", (1,))
     assert check_pairs(pairs, task="translate").findings == ()
     [finding] = check_pairs(pairs, task="annotate").findings
     assert (finding.severity, finding.rows) == ("error", (1,))
@@ -132,6 +146,74 @@ def test_other_markup_is_recognised_and_is_an_error() -> None:
         "annoseq import table PAIRS NEW --markup '[text](LABEL)'."
     )
     assert check_pairs(pairs, task="translate").is_healthy
+
+
+@pytest.mark.parametrize(
+    ("target", "title"),
+    [
+        ("Dr. {{NAME}}Ames{{/NAME}} came ", "only white space differs"),
+        ("Dr.\u00a0{{NAME}}Ames{{/NAME}} came", "only white space differs"),
+        ("Dr. {{NAME}}Ames{{/NAME}} came\r\n", "only line ends differ"),
+        ("Dr. {{LAST NAME}}Ames{{/LAST NAME}} came", "labels hold white space"),
+        ('Dr. {{NAME id="1"}}Ames{{/NAME}} came', "tags hold attributes"),
+        ("Dr. {{ NAME }}Ames{{ /NAME }} came", "tags hold white space beside"),
+        ("Dr. {{NAME}}Ames{{/}} came", "closing tags have no label"),
+    ],
+)
+def test_a_systematic_fault_is_an_error_that_names_cause_and_remedy(
+    target: str, title: str
+) -> None:
+    report = check_pairs(table(*[(TAGGED[0], target)] * 9, ("x", "x")))
+    assert (report.task, report.is_healthy) == ("annotate", False)
+    finding = next(finding for finding in report.findings if finding.severity == "error")
+    assert finding.title.startswith(title)
+    assert len(finding.rows) == 9
+    assert "Healthy" not in shown(report)
+    if finding.kind == "mismatch":
+        assert finding.advice.startswith("Add --normalize")
+        assert check_pairs(table((TAGGED[0], target)), normalize=True).is_healthy
+
+
+def shown(report: CheckReport) -> str:
+    console = Console(file=io.StringIO(), record=True, width=100)
+    report.show(console)
+    return console.export_text()
+
+
+def kinds(report: CheckReport) -> set[str]:
+    return {finding.kind for finding in report.findings}
+
+
+def test_a_label_set_that_looks_wrong_is_a_warning() -> None:
+    rows = [(f"a {n}", f"a {{{{L{n}}}}}{n}{{{{/L{n}}}}}") for n in range(20)]
+    assert "many-labels" in kinds(check_pairs(table(*rows)))
+    assert "many-labels" not in kinds(check_pairs(table(*rows[:3], *[TAGGED] * 37)))
+    twins = (TAGGED[0], TAGGED[1].replace("NAME", "Name"))
+    assert "case-twins" in kinds(check_pairs(table(TAGGED, twins)))
+    assert "case-twins" not in kinds(check_pairs(table(TAGGED)))
+
+
+def test_more_labels_than_a_tagger_takes_are_an_error() -> None:
+    rows = [(f"a {n}", f"a {{{{L{n}}}}}{n}{{{{/L{n}}}}}") for n in range(501)]
+    report = check_pairs(table(*rows))
+    assert "too-many-labels" in kinds(report)
+    assert "Healthy" not in shown(report)
+
+
+@pytest.mark.parametrize("task", ["annotate", None])
+def test_pairs_without_tags_are_not_called_healthy(task: Literal["annotate"] | None) -> None:
+    report = check_pairs(table(("x", "x"), ("y", "y")), task=task)
+    assert kinds(report) == {"no-tags"}
+    assert "Healthy" not in shown(report)
+
+
+def test_a_table_that_training_cannot_split_is_not_healthy() -> None:
+    report = check_pairs(table(TAGGED, (" ", "")), split=DataConfig())
+    assert "no-validation" in kinds(report)
+    assert "Healthy" not in shown(report)
+    few = check_pairs(table(*[TAGGED] * 4), split=DataConfig())
+    assert "few-validation-rows" in kinds(few)
+    assert few.is_healthy
 
 
 def test_a_table_without_tags_has_no_markup() -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from annoseq.data.examples import Example, parse_pair, parse_pairs
-from annoseq.data.markup import Span
+from annoseq.data.markup import Span, strip_tags
 from annoseq.data.pairs import Pair
 from annoseq.errors import MarkupError, MismatchError, PairsError
 
@@ -27,10 +27,17 @@ FRENCH = ("yes", "oui")
         ([PADDED], "annotate"),
         ([TAGGED, SAME, SAME], "annotate"),
         ([TAGGED, WRONG], "annotate"),  # half
-        ([TAGGED, WRONG, CROSSED], "translate"),  # less than half
+        ([TAGGED, WRONG, CROSSED], "annotate"),  # faulty, but the same words in tags
+        ([TAGGED, FRENCH, FRENCH], "translate"),  # less than half are alike
+        ([("yes", "{{A}}oui{{/A}}")], "translate"),  # tags around other words
+        ([("Dear {{x}}", "Cher {{x}}")], "translate"),  # placeholders on both sides
+        ([("Dear {{x}} of {{y}}", "dear {{x}} in {{y}}")], "translate"),
+        ([("Dr. Ames", "Dr. <NAME>Ames</NAME>")], "annotate"),  # tags of another syntax
+        ([("Dr. Ames, Dr. Bo", "Dr. [NAME Ames], Dr. Bo")], "annotate"),
+        ([TAGGED, ("", "x"), ("x", "")], "annotate"),
         ([FRENCH, FRENCH], "translate"),
         ([SAME, SAME], "translate"),  # no tag anywhere
-        ([TAGGED[::-1]], "translate"),  # the direction that removes tags
+        ([TAGGED[::-1]], "annotate"),  # swapped columns, which are an error
         ([("{{A}}", r"{{\A}}")], "translate"),  # text like a tag is no tag
         ([], "translate"),
     ],
@@ -111,9 +118,91 @@ def test_unusable_rows_are_left_out_on_request() -> None:
     assert {index: error.row for index, error in parsed.errors.items()} == {0: 1, 2: 3}
 
 
-def test_a_task_inferred_to_be_translate_keeps_every_row_and_the_errors() -> None:
-    parsed = parse_pairs(pairs_of(TAGGED, WRONG, CROSSED))
+def test_a_task_inferred_to_be_translate_keeps_every_row() -> None:
+    parsed = parse_pairs(pairs_of(TAGGED, FRENCH, FRENCH))
     assert parsed.task == "translate"
     assert [example.spans for example in parsed.examples] == [None] * 3
-    assert [*parsed.errors] == [1, 2]
-    assert parsed.skipped_rows == ()
+    assert (dict(parsed.errors), parsed.skipped_rows) == ({}, ())
+
+
+def test_blank_rows_are_left_out() -> None:
+    blank = (" ", "")
+    for task in ("annotate", "translate"):
+        parsed = parse_pairs(pairs_of(TAGGED, blank, SAME), task=task)
+        assert [example.row for example in parsed.examples] == [1, 3]
+        assert parsed.blank_rows == {1: 2}
+        assert parsed.errors == {}
+
+
+@pytest.mark.parametrize("task", ["annotate", "translate"])
+def test_a_row_with_one_empty_side_cannot_be_used(task: Task) -> None:
+    rows = pairs_of(TAGGED, ("Dr. Ames", " "), ("", "Dr. Ames"))
+    with pytest.raises(PairsError) as caught:
+        parse_pairs(rows, task=task)
+    assert "row 2: the target is empty.\n" in str(caught.value)
+    assert "row 3: the source is empty.\n" in str(caught.value)
+    assert parse_pairs(rows, task=task, skip_bad=True).skipped_rows == (2, 3)
+
+
+NORMALIZABLE = {
+    "trailing space": ("Dr. Ames ", "Dr. {{NAME}}Ames{{/NAME}}", "only white space differs"),
+    "NBSP": ("Dr.\u00a0Ames", "Dr. {{NAME}}Ames{{/NAME}}", "only white space differs"),
+    "CR LF": ("Dr.\r\nAmes", "Dr.\n{{NAME}}Ames{{/NAME}}", "only line ends differ"),
+    "NFD": (
+        "Dr. Am\u00e9s",
+        "Dr. {{NAME}}Ame\u0301s{{/NAME}}",
+        "only the Unicode normalisation (NFC, NFD) differs",
+    ),
+    "smart quotes": (
+        "Dr. O\u2019Ames \u201cx\u201d",
+        'Dr. {{NAME}}O\'Ames{{/NAME}} "x"',
+        "only quotes and dashes differ",
+    ),
+    "two at once": (
+        "Dr.\u00a0O\u2019Ame\u0301s",
+        "Dr. {{NAME}}O'Am\u00e9s{{/NAME}}\r\n",
+        "only white space, Unicode form, quotes and dashes differ",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NORMALIZABLE)
+def test_a_systematic_difference_is_named_with_its_remedy(name: str) -> None:
+    source, target, description = NORMALIZABLE[name]
+    rows = pairs_of(*[(source, target)] * 7, SAME)
+    with pytest.raises(PairsError) as caught:
+        parse_pairs(rows)
+    assert f"row 1: {description}, at character" in str(caught.value)
+    assert f"In 7 of them, {description}. Add --normalize, " in str(caught.value)
+    assert str(caught.value).endswith("not meant to be the sources plus tags: --task translate.")
+    parsed = parse_pairs(rows, normalize=True)
+    example = parsed.examples[0]
+    assert (parsed.task, example.source) == ("annotate", source)
+    assert strip_tags(example.target) == source
+    (span,) = example.spans or ()
+    assert "Am" in source[span.start : span.end]
+    assert source[span.start : span.end].strip() == source[span.start : span.end]
+
+
+@pytest.mark.parametrize(
+    ("target", "description"),
+    [
+        ('Dr. {{NAME id="3"}}Ames{{/NAME}}', "tags hold attributes"),
+        ("Dr. {{ NAME }}Ames{{ /NAME }}", "tags hold white space beside their label"),
+        ("Dr. {{LAST NAME}}Ames{{/LAST NAME}}", "labels hold white space"),
+        ("Dr. {{NAME}}Ames{{/}}", "closing tags have no label"),
+        ("Dr. {{}}Ames{{/NAME}}", "double braces hold what is no label"),
+        ("Dr. <NAME>Ames</NAME>", "tags written as <LABEL>text</LABEL>"),
+    ],
+)
+def test_malformed_tags_are_named_with_their_remedy(target: str, description: str) -> None:
+    with pytest.raises(PairsError) as caught:
+        parse_pairs(pairs_of(*[("Dr. Ames", target)] * 9, SAME))
+    assert f"row 1: {description}" in str(caught.value)
+    assert f"In 9 of them, {description}" in str(caught.value)
+
+
+def test_swapped_columns_are_named() -> None:
+    with pytest.raises(PairsError, match="Swap the columns: --source") as caught:
+        parse_pairs(pairs_of(*[TAGGED[::-1]] * 9, SAME))
+    assert "In 9 of them, the source holds the tags, and the target is the " in str(caught.value)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from annoseq.config import DataConfig
-from annoseq.data.examples import parse_pairs
+from annoseq.data.examples import Example, parse_pair
 from annoseq.data.pairs import Pair, Pairs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from annoseq.config import Task
-    from annoseq.data.examples import Example
 
 EVERYTHING = DataConfig(min_frequency=1)
 """Settings with which no training token is unknown."""
@@ -24,8 +23,13 @@ def pairs_of(*rows: tuple[str, str], name: str = "t.csv") -> Pairs:
 
 
 def parsed(pairs: Iterable[Pair], task: Task = "annotate") -> tuple[Example, ...]:
-    """Parse pairs."""
-    return parse_pairs(pairs, task=task).examples
+    """Parse pairs, blank ones too."""
+    if task == "annotate":
+        return tuple(map(parse_pair, pairs))
+    return tuple(
+        Example(pair.source, pair.target, None, pair.row, pair.document, pair.start)
+        for pair in pairs
+    )
 
 
 LETTERS = pairs_of(

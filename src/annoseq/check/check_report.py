@@ -8,13 +8,14 @@ from __future__ import annotations
 import io
 import json
 import os
-import unicodedata
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
+
+from annoseq.data.normalization import describe_only_difference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +86,7 @@ def describe_difference(original: str, annotated: str, *, at: int, at_annotated:
     start = max(0, at - _BEFORE)
     lead = "'..." if start else "'"
     where = f"after {lead}{visible(original[start:at])}'" if at else "at the start"
-    reason = _only_difference(original, annotated)
+    reason = describe_only_difference(original, annotated)
     return (
         f"at character {at}: {where} the original {_continuation(original, at)}, "
         f"the annotated text {_continuation(annotated, at_annotated)}"
@@ -99,21 +100,6 @@ def _continuation(text: str, at: int) -> str:
     # Letters of two scripts can look the same.
     code = "" if text[at].isascii() else f" (U+{ord(text[at]):04X})"
     return f"has '{excerpt}'{code}"
-
-
-def _only_difference(first: str, second: str) -> str | None:
-    """Name a normalisation under which both texts are the same, if there is first."""
-    if first.splitlines() == second.splitlines():
-        return "only line ends differ"
-    if "".join(first.split()) == "".join(second.split()):
-        return "only white space differs"
-    if unicodedata.normalize("NFC", first) == unicodedata.normalize("NFC", second):
-        return "only the Unicode normalisation (NFC, NFD) differs"
-    if unicodedata.normalize("NFKC", first) == unicodedata.normalize("NFKC", second):
-        return "only look-alike characters (Unicode NFKC) differ"
-    if first.casefold() == second.casefold():
-        return "only upper and lower case differ"
-    return None
 
 
 Severity = Literal["error", "warning", "note"]
@@ -213,6 +199,8 @@ class CheckReport:
 
 
 _HTML_WIDTH = 120
+_DOUBTS = ("unlike", "no-tags", "no-validation", "too-many-labels")
+"""Kinds of warnings after which no table is called healthy."""
 _STYLES: dict[Severity, str] = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
 
 
@@ -280,7 +268,8 @@ def _table(first: str, *others: str) -> Table:
 
 def _show_finding(finding: Finding, console: Console, *, rows: int) -> None:
     severity = (finding.severity, _STYLES[finding.severity])
-    console.print(Text.assemble(severity, f": {finding.title}: {_count(len(finding.rows), 'row')}"))
+    rows_of_it = f": {_count(len(finding.rows), 'row')}" if finding.rows else ""
+    console.print(Text.assemble(severity, f": {finding.title}{rows_of_it}"))
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
@@ -305,9 +294,16 @@ def _list_more(rows: Sequence[int], *, named: int) -> str:
 
 def _verdict(report: CheckReport) -> Text:
     if report.is_healthy:
+        doubts = [finding for finding in report.findings if finding.kind in _DOUBTS]
+        if doubts:
+            return Text(f"Every row can be used, but: {doubts[0].title}.", style="bold yellow")
         return Text("Healthy: every row can be used.", style="bold green")
     bad = len(report.bad_rows)
-    return Text(
+    verdict = Text(
         f"Not healthy: {bad:,} of {report.rows:,} rows cannot be used as they are.",
         style="bold red",
     )
+    if not report.is_task_inferred or report.task != "annotate":
+        return verdict
+    hint = "If the targets are not meant to be the sources plus tags, say so: --task translate.\n"
+    return Text.assemble((hint, "italic"), verdict)

@@ -19,35 +19,36 @@ from annoseq.check.findings import (
     BLANK,
     CONFLICT,
     DUPLICATE,
-    EMPTY,
+    FEW_VALIDATION_ROWS,
     MARKUP,
     MAYBE_ANNOTATED,
-    MAYBE_REVERSED,
+    MIN_VALID_ROWS,
     MISALIGNED,
     MISMATCH,
+    NO_TAGS,
+    NO_VALIDATION,
     PADDED,
-    REVERSED,
     TAG_LIKE,
     FindingCollector,
-    FindingKind,
     LabelCounter,
+    check_labels,
+    row_fault,
     source_lengths,
     target_lengths,
 )
-from annoseq.data.alignment import align
-from annoseq.data.examples import RowError, parse_pairs
-from annoseq.data.foreign_markup import detect_tag_syntax
+from annoseq.data.examples import RowError, parse_pair, parse_pairs
 from annoseq.data.markup import escape, has_tag, has_tag_like, strip_tags
-from annoseq.errors import MarkupError, MismatchError, OptionError
+from annoseq.data.row_faults import find_foreign_tags
+from annoseq.data.splits import split_rows
+from annoseq.errors import MarkupError, MismatchError, OptionError, PairsError
 from annoseq.tokenization.pretokenizer import find_misaligned_spans
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator
+    from collections.abc import Hashable, Iterable, Iterator, Sequence
 
-    from annoseq.config import Task
+    from annoseq.config import DataConfig, Task
     from annoseq.data.examples import Example, ParsedPairs
     from annoseq.data.markup import Span
-    from annoseq.data.markup_templates import TagSyntax
     from annoseq.data.pairs import Pair, Pairs
 
 
@@ -59,33 +60,37 @@ def check_pairs(
     *,
     task: Task | None = None,
     valid: Pairs | None = None,
-    split: tuple[list[int], list[int]] | None = None,
+    split: DataConfig | None = None,
+    normalize: bool = False,
     examples: int = 100,
 ) -> CheckReport:
     """Examine every row of a table.
 
     Without a `task`, it is inferred; in "translate" the checks of annotations do not apply.
     Sources that are in training and in validation are named if there is a table of `valid`
-    pairs or a `split` (the indices of both parts in `pairs`). Every row with a finding is named;
-    the first `examples` of each kind with a message.
+    pairs or a `split` (the settings of the split that training would make). `normalize` is that of
+    `parse_pairs`. Every row with a finding is named; the first `examples` of each kind with a
+    message.
 
     Raises:
         OptionError: both `valid` and `split` are given.
     """
     if valid is not None and split is not None:
         raise OptionError("there are validation pairs and a split. Give one of the two.")
-    parsed = parse_pairs(pairs, task=task or "auto", skip_bad=True)
+    parsed = parse_pairs(pairs, task=task or "auto", skip_bad=True, normalize=normalize)
     findings, labels = FindingCollector(examples=examples), LabelCounter()
     duplicates = DuplicateDetector(is_annotation=parsed.task == "annotate")
     for pair, row in zip(pairs, _row_results(parsed, rows=len(pairs)), strict=True):
-        duplicates.check(pair, _check_row(pair, row, findings, labels), findings)
-    if parsed.task == "translate":
-        _suspect_annotation(pairs, parsed, findings, is_inferred=task is None)
+        meaning = _check_row(pair, row, findings, labels)
+        if row is not None:
+            duplicates.check(pair, meaning, findings)
+    if parsed.task == "translate" and task is None:
+        _suspect_annotation(pairs, findings)
+    _check_table(parsed, findings, labels, is_inferred=task is None)
     if valid is not None:
-        check_across(pairs, valid, findings)
+        _check_validation(pairs, valid, findings)
     elif split is not None:
-        train, held_out = split
-        check_across((pairs[i] for i in train), (pairs[i] for i in held_out), findings)
+        _check_split(parsed.examples, split, findings)
     documents = {pair.document for pair in pairs} - {None}
     return CheckReport(
         name=pairs.name,
@@ -102,10 +107,10 @@ def check_pairs(
     )
 
 
-def check_annotation(example: Example, findings: FindingCollector) -> None:
+def check_annotation(pair: Pair, example: Example, findings: FindingCollector) -> None:
     """Add the findings of a row whose target is its source plus tags."""
     spans = example.spans or ()
-    if spans and strip_tags(example.target) != example.source:
+    if spans and strip_tags(pair.target) != example.source:
         findings.add(PADDED, example.row, f"spans made tight: {len(spans)}")
     if has_tag_like(example.source):
         message = f"escaped as it should be: {_first_escape(example.source)}"
@@ -114,51 +119,33 @@ def check_annotation(example: Example, findings: FindingCollector) -> None:
         findings.add(MISALIGNED, example.row, _describe_misaligned(example.source, misaligned))
 
 
-def is_reversed(pair: Pair) -> bool:
-    """Return True if the source is the target plus tags."""
-    if not has_tag(pair.source) or has_tag(pair.target):
-        return False
-    try:
-        align(pair.target, pair.source)
-    except (MarkupError, MismatchError):
-        return False
-    return True
-
-
 def quote_first_tag(annotated: str, text: str) -> str:
     """Quote an annotated text around its first tag."""
     return f"it has {quote_around(annotated, first_difference(annotated, text))}"
 
 
-def foreign_markup(syntax: TagSyntax) -> FindingKind:
-    """Return the kind of finding for tags in a foreign syntax."""
-    return FindingKind(
-        "other-markup",
-        "error",
-        f"tags written as {syntax.example}",
-        "Convert them to {{LABEL}}text{{/LABEL}}: "
-        f"annoseq import table PAIRS NEW --markup '{syntax.example}'.",
-    )
-
-
-def _explain(pair: Pair, error: MarkupError | MismatchError, findings: FindingCollector) -> None:
-    if is_reversed(pair):
-        findings.add(REVERSED, pair.row, quote_first_tag(pair.source, pair.target))
+def _explain(pair: Pair, row: RowError, findings: FindingCollector) -> None:
+    kind = row_fault(row.fault) if row.fault else None
+    if kind is not None and kind.name == "empty":
+        findings.add(kind, pair.row, kind.title)
         return
-    if syntax := detect_tag_syntax(pair.source, pair.target):
-        findings.add(foreign_markup(syntax), pair.row, quote_first_tag(pair.target, pair.source))
+    if kind is not None and kind.name == "reversed":
+        findings.add(kind, pair.row, quote_first_tag(pair.source, pair.target))
+        return
+    if kind is not None and kind.name == "other-markup":
+        findings.add(kind, pair.row, quote_first_tag(pair.target, pair.source))
         return
     if has_tag_like(pair.source):
         advice = f"check that it is escaped: {_first_escape(pair.source)}"
         findings.add(TAG_LIKE, pair.row, advice)
-    if isinstance(error, MarkupError):
-        where = quote_around(pair.target, error.at)
-        findings.add(MARKUP, pair.row, f"{visible(str(error))} It stands in {where}")
+    if isinstance(row.error, MarkupError):
+        where = quote_around(pair.target, row.error.at)
+        message = f"{visible(str(row.error))} It stands in {where}"
+        findings.add(kind or MARKUP, pair.row, message)
     else:
-        places = {"at": error.at, "at_annotated": error.at_annotated}
-        findings.add(
-            MISMATCH, pair.row, describe_difference(pair.source, strip_tags(pair.target), **places)
-        )
+        places = {"at": row.error.at, "at_annotated": row.error.at_annotated}
+        message = describe_difference(pair.source, strip_tags(pair.target), **places)
+        findings.add(kind or MISMATCH, pair.row, message)
 
 
 def _first_escape(text: str) -> str:
@@ -193,63 +180,87 @@ class DuplicateDetector:
             findings.add(self._same_source, pair.row, f"the same source as row {first}")
 
 
-def check_across(train: Iterable[Pair], valid: Iterable[Pair], findings: FindingCollector) -> None:
+def check_across(
+    train: Iterable[Pair | Example], valid: Iterable[Pair | Example], findings: FindingCollector
+) -> None:
     """Add the rows of `valid` whose source is in `train`."""
     rows: dict[str, int] = {}
     for pair in train:
         rows.setdefault(pair.source, pair.row)
     for pair in valid:
-        if pair.source in rows:
+        if pair.source.strip() and pair.source in rows:
             findings.add(ACROSS, pair.row, f"the same source as training row {rows[pair.source]}")
 
 
-def _row_results(parsed: ParsedPairs, *, rows: int) -> Iterator[Example | RowError]:
-    """Yield the example or the error of each row, in the order of the table."""
+def _row_results(parsed: ParsedPairs, *, rows: int) -> Iterator[Example | RowError | None]:
+    """Yield the example or the error of each row in the order of the table; None if blank."""
     examples = iter(parsed.examples)
     for index in range(rows):
-        is_error = parsed.task == "annotate" and index in parsed.errors
-        yield parsed.errors[index] if is_error else next(examples)
+        if index in parsed.blank_rows:
+            yield None
+        else:
+            yield parsed.errors[index] if index in parsed.errors else next(examples)
 
 
 def _check_row(
-    pair: Pair, row: Example | RowError, findings: FindingCollector, labels: LabelCounter
+    pair: Pair, row: Example | RowError | None, findings: FindingCollector, labels: LabelCounter
 ) -> Hashable:
     """Add the findings of a row, and return the spans or the text that its target stands for."""
-    if not pair.source.strip() and not pair.target.strip():
+    if row is None:
         findings.add(BLANK, pair.row, "both sides are blank")
-    elif not pair.source.strip() or not pair.target.strip():
-        side = "target" if pair.source.strip() else "source"
-        findings.add(EMPTY, pair.row, f"the {side} is empty")
     elif isinstance(row, RowError):
-        _explain(pair, row.error, findings)
+        _explain(pair, row, findings)
     elif row.spans is not None:
-        check_annotation(row, findings)
+        check_annotation(pair, row, findings)
         labels.add(row.spans)
         return row.spans
     return pair.target
 
 
-def _suspect_annotation(
-    pairs: Pairs, parsed: ParsedPairs, findings: FindingCollector, *, is_inferred: bool
+def _check_split(
+    examples: Sequence[Example], config: DataConfig, findings: FindingCollector
 ) -> None:
-    """Add the rows that look like annotations, though the inferred task is translate."""
-    if not is_inferred:
+    """Add the findings about the split that training would make."""
+    try:
+        train, valid = split_rows(
+            examples, share=config.valid_share, by=config.split_by, seed=config.split_seed
+        )
+    except PairsError:
+        findings.add_to_table(NO_VALIDATION)
         return
-    for index, (row, error) in parsed.errors.items():
-        if has_tag(pairs[index].target):
-            findings.add(MAYBE_ANNOTATED, row, visible(str(error)))
-    reversed_pairs = [pair for pair in pairs if is_reversed(pair)]
-    unchanged = sum(pair.source == pair.target for pair in pairs)
-    if reversed_pairs and 2 * (len(reversed_pairs) + unchanged) >= len(pairs):
-        for pair in reversed_pairs:
-            findings.add(MAYBE_REVERSED, pair.row, quote_first_tag(pair.source, pair.target))
-    foreign = [
-        (pair, syntax) for pair in pairs if (syntax := detect_tag_syntax(pair.source, pair.target))
-    ]
-    if foreign and 2 * (len(foreign) + unchanged) >= len(pairs):
-        for pair, syntax in foreign:
-            message = quote_first_tag(pair.target, pair.source)
-            findings.add(foreign_markup(syntax), pair.row, message)
+    _check_validation([examples[i] for i in train], [examples[i] for i in valid], findings)
+
+
+def _check_validation(
+    train: Sequence[Pair | Example], valid: Sequence[Pair | Example], findings: FindingCollector
+) -> None:
+    if len(valid) < MIN_VALID_ROWS:
+        findings.add_to_table(FEW_VALIDATION_ROWS)
+    check_across(train, valid, findings)
+
+
+def _check_table(
+    parsed: ParsedPairs, findings: FindingCollector, labels: LabelCounter, *, is_inferred: bool
+) -> None:
+    """Add the findings about the whole table: its labels, or that it has none."""
+    examples = parsed.examples
+    for kind in check_labels((label.label for label in labels.counts()), rows=len(examples)):
+        findings.add_to_table(kind)
+    is_unchanged = is_inferred and all(row.source == row.target for row in examples)
+    if parsed.errors or labels.counts():
+        return
+    if examples and (parsed.task == "annotate" or is_unchanged):
+        findings.add_to_table(NO_TAGS)
+
+
+def _suspect_annotation(pairs: Pairs, findings: FindingCollector) -> None:
+    """Add the rows that look like annotations, though the inferred task is translate."""
+    for pair in pairs:
+        if has_tag(pair.target) and not has_tag(pair.source):
+            try:
+                parse_pair(pair)
+            except (MarkupError, MismatchError) as error:
+                findings.add(MAYBE_ANNOTATED, pair.row, visible(str(error)))
 
 
 def _tag_syntax(pairs: Pairs) -> str | None:
@@ -258,6 +269,6 @@ def _tag_syntax(pairs: Pairs) -> str | None:
     for pair in pairs:
         if has_tag(pair.target) or has_tag(pair.source):
             counts[_OWN_SYNTAX] += 1
-        elif syntax := detect_tag_syntax(pair.source, pair.target):
+        elif syntax := find_foreign_tags(pair.source, pair.target):
             counts[syntax.example] += 1
     return counts.most_common(1)[0][0] if counts else None

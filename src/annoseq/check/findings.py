@@ -8,13 +8,21 @@ from statistics import fmean, median
 from typing import TYPE_CHECKING
 
 from annoseq.check.check_report import Finding, FindingExample, LabelSummary, LengthSummary
+from annoseq.tokenization.tagger_tokenizer import MAX_LABELS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from annoseq.check.check_report import Severity
     from annoseq.data.markup import Span
     from annoseq.data.pairs import Pair
+    from annoseq.data.row_faults import RowFault
+
+
+MIN_VALID_ROWS = 10
+"""Number of validation rows below which a warning is given."""
+_FEW_LABELS = 3
+"""Number of labels that no table is too small for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,28 +47,12 @@ MARKUP = FindingKind(
     "tags that are not well nested",
     "Close every tag, the last opened first, around at least one character.",
 )
-EMPTY = FindingKind(
-    "empty", "error", "one side of the pair is empty", "Fill it in, or remove the row."
-)
-REVERSED = FindingKind(
-    "reversed",
-    "error",
-    "the source holds the tags, and the target is the original",
-    "Swap the columns: --source annotated_text --target orig_text.",
-)
-MAYBE_REVERSED = FindingKind(
-    "reversed",
-    "warning",
-    REVERSED.title,
-    "To learn to annotate, swap the columns: --source annotated_text --target orig_text. "
-    "If removing tags is what you want to learn, say so: --task translate.",
-)
 MAYBE_ANNOTATED = FindingKind(
     "unlike",
     "warning",
     "the target holds tags, but is not its source plus tags",
-    "Fewer than half of the rows are, so that the task is taken to be translate. "
-    "To learn to annotate, say so and see what to mend: --task annotate.",
+    "Fewer than half of the rows are alike without their tags, so that the task is taken to be "
+    "translate. To learn to annotate, say so and see what to mend: --task annotate.",
 )
 MISALIGNED = FindingKind(
     "cut",
@@ -90,9 +82,7 @@ ACROSS = FindingKind(
 DUPLICATE = FindingKind(
     "duplicate", "note", "identical pairs", "They count as often as they occur."
 )
-BLANK = FindingKind(
-    "blank", "note", "both sides are empty or white space", "There is nothing to learn from them."
-)
+BLANK = FindingKind("blank", "note", "both sides are empty or white space", "They are left out.")
 PADDED = FindingKind(
     "padded",
     "note",
@@ -105,6 +95,61 @@ TAG_LIKE = FindingKind(
     "originals that hold text like a tag",
     r"In annotated text such text is escaped: {{X}} is written {{\X}}.",
 )
+
+NO_TAGS = FindingKind(
+    "no-tags",
+    "warning",
+    "no target holds a tag",
+    "A model of these pairs learns to mark nothing. Give pairs whose target has tags, and name "
+    "its column with --target.",
+)
+MANY_LABELS = FindingKind(
+    "many-labels",
+    "warning",
+    "more labels than a tenth of the rows",
+    "Labels are kinds of spans, such as NAME; texts, ids or values do not belong in a tag.",
+)
+CASE_TWINS = FindingKind(
+    "case-twins",
+    "warning",
+    "labels that differ by upper and lower case only",
+    "They are learned as different labels; write each in one way.",
+)
+TOO_MANY_LABELS = FindingKind(
+    "too-many-labels",
+    "warning",
+    f"there are more than {MAX_LABELS:,} labels, so that `annoseq train` refuses to train a tagger",
+    "Labels are kinds of spans, such as NAME; merge them, or check that the tags hold labels.",
+)
+NO_VALIDATION = FindingKind(
+    "no-validation",
+    "warning",
+    "there are too few rows for training and validation, so that `annoseq train` refuses them",
+    "Add rows, or give validation pairs with --valid.",
+)
+FEW_VALIDATION_ROWS = FindingKind(
+    "few-validation-rows",
+    "warning",
+    f"fewer than {MIN_VALID_ROWS} validation rows",
+    "Scores on so few say little: add rows, or give validation pairs with --valid.",
+)
+
+
+def row_fault(fault: RowFault) -> FindingKind:
+    """Return the kind of finding for a cause for which rows cannot be used."""
+    return FindingKind(fault.kind, "error", fault.description, fault.remedy)
+
+
+def check_labels(labels: Iterable[str], *, rows: int) -> Iterator[FindingKind]:
+    """Yield the findings about the set of labels of so many rows."""
+    labels = set(labels)
+    if len(labels) > MAX_LABELS:
+        yield TOO_MANY_LABELS
+    elif len(labels) > _FEW_LABELS and len(labels) * 10 > rows:
+        yield MANY_LABELS
+    if len({label.casefold() for label in labels}) < len(labels):
+        yield CASE_TWINS
+
 
 _SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 
@@ -124,6 +169,10 @@ class FindingCollector:
         rows.append(row)
         if len(examples) < self._examples:
             examples.append(FindingExample(row, message))
+
+    def add_to_table(self, kind: FindingKind) -> None:
+        """Add a finding about the whole table."""
+        self._rows_by_kind.setdefault(kind, ([], []))
 
     def sorted(self) -> tuple[Finding, ...]:
         """Return the findings, the most severe first, then those of most rows."""

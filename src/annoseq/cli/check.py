@@ -13,11 +13,16 @@ from rich.text import Text
 from annoseq.check.check_report import visible
 from annoseq.check.checks import check_pairs
 from annoseq.cli.loading import read_table
-from annoseq.cli.options import Columns, PairsPath, TableFormatOption, ValidPath, at_least
+from annoseq.cli.options import (
+    Columns,
+    Normalize,
+    PairsPath,
+    TableFormatOption,
+    ValidPath,
+    at_least,
+)
 from annoseq.cli.output import print_result
 from annoseq.config import ColumnsConfig, DataConfig
-from annoseq.data.splits import split_rows
-from annoseq.errors import PairsError
 
 if TYPE_CHECKING:
     from annoseq.data.pairs import Pairs
@@ -39,6 +44,7 @@ def check(
     json_output: Annotated[
         bool, Parameter(name="--json", help="Print the findings as JSON.", negative="")
     ] = False,
+    normalize: Normalize = False,
     input_format: TableFormatOption = None,
     columns: Columns = ColumnsConfig(),
 ) -> None:
@@ -48,7 +54,8 @@ def check(
         table,
         task=None if task == "auto" else task,
         valid=None if valid is None else read_table(valid, columns),
-        split=None if valid is not None else _default_split(table),
+        split=None if valid is not None else DataConfig(),
+        normalize=normalize,
     )
     if json_output:
         print_result(diagnosis.to_json())
@@ -70,14 +77,3 @@ def _side_by_side(pairs: Pairs) -> Table:
     for pair in pairs:
         table.add_row(str(pair.row), Text(visible(pair.source)), Text(visible(pair.target)))
     return table
-
-
-def _default_split(table: Pairs) -> tuple[list[int], list[int]] | None:
-    """Return the split that training would make, if there is one."""
-    config = DataConfig()
-    try:
-        return split_rows(
-            table, share=config.valid_share, by=config.split_by, seed=config.split_seed
-        )
-    except PairsError:
-        return None

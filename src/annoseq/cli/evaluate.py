@@ -15,6 +15,7 @@ from annoseq.cli.options import (
     Device,
     ModelPath,
     ModelVectorsPath,
+    Normalize,
     PairsPath,
     SkipBad,
     TableFormatOption,
@@ -83,6 +84,7 @@ class RowOptions:
     ] = "auto"
     seen: Seen = None
     skip_bad: SkipBad = False
+    normalize: Normalize = False
     input_format: TableFormatOption = None
     columns: Columns = ColumnsConfig()
 
@@ -298,9 +300,9 @@ class _SelectedRows:
         return None
 
 
-def _parse(table: Pairs, *, task: Task, skip_bad: bool) -> Sequence[Example]:
+def _parse(table: Pairs, *, task: Task, skip_bad: bool, normalize: bool) -> Sequence[Example]:
     """Parse a table, without the rows that cannot be used, or raise if there are any."""
-    parsed = parse_pairs(table, task=task, name=table.name, skip_bad=skip_bad)
+    parsed = parse_pairs(table, task=task, name=table.name, skip_bad=skip_bad, normalize=normalize)
     if parsed.errors:
         print_note(f"{len(parsed.errors):,} rows cannot be used and were left out (--skip-bad)")
     return parsed.examples
@@ -315,7 +317,8 @@ def _select_rows(pairs: Path, config: ModelConfig, options: RowOptions) -> _Sele
     """
     part = options.part
     table = read_table(pairs, options.columns, input_format=options.input_format)
-    examples = _parse(table, task=config.task, skip_bad=options.skip_bad)
+    normalize = options.normalize or config.data.normalize
+    examples = _parse(table, task=config.task, skip_bad=options.skip_bad, normalize=normalize)
     is_training_table = table.fingerprint() == config.fingerprint
     if part == "all" or (part == "auto" and not is_training_table):
         return _SelectedRows("all", examples)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -105,6 +105,10 @@ SkipBad = Annotated[
         help="Leave out the rows that cannot be used, and count them.", negative="", group="Data"
     ),
 ]
+Normalize = Annotated[
+    bool,
+    Parameter(help=DataConfig.model_fields["normalize"].description, negative="", group="Data"),
+]
 Plot = Annotated[
     Path | None,
     Parameter(
@@ -129,9 +133,25 @@ TextFormatOption = Annotated[
         help="What the input is, where its name does not tell; a pipe is one text.",
     ),
 ]
+KeepColumns = Annotated[
+    list[str] | None,
+    Parameter(
+        help="Other columns of a table that the output gets as they are: those named, or all "
+        "without a name.",
+        negative="",
+        consume_multiple=True,
+    ),
+]
 Lossy = Annotated[
     bool, Parameter(help="Leave out what the format cannot hold, and count it.", negative="")
 ]
+
+
+def columns_to_keep(names: list[str] | None, *, always: Sequence[str]) -> list[str] | None:
+    """Return the columns of `--keep-columns` but those that are `always` there; None for all."""
+    if names is None:
+        return []
+    return [name for name in names if name not in always] if names else None
 
 
 @Parameter(name="*")

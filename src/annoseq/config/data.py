@@ -38,6 +38,9 @@ class DataConfig(ConfigSection):
     task: Literal["auto", "annotate", "translate"] = "auto"
     """annotate (target = source + tags), translate (any other target), or auto: detected from the
     pairs."""
+    normalize: bool = False
+    """Accept targets whose white space, line ends, Unicode form, quotes or dashes differ from those
+    of the source, which stays as it is."""
     valid_share: Fraction = 0.2
     """Fraction of the pairs held out for validation, if no --valid table is given."""
     split_by: Literal["auto", "row", "document"] = "auto"

@@ -1,11 +1,15 @@
-"""Alignment of an annotated text with its original text, tolerant of added white space."""
+"""Alignment of an annotated text with its original text, tolerant of added white space.
+
+On request also of different white space, Unicode form, quotes and dashes.
+"""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 
-from annoseq.data.markup import Span, Tag, TagStack, parse, scan, unescape
+from annoseq.data.markup import Span, Tag, TagStack, escape, parse, render, scan, unescape
+from annoseq.data.normalization import normalize
 from annoseq.errors import MismatchError
 
 
@@ -34,6 +38,46 @@ def align(text: str, annotated: str) -> Alignment:
     if stripped == text:
         return Alignment(spans, is_padded=False)
     return Alignment(_align_padded(text, annotated), is_padded=True)
+
+
+def align_normalized(text: str, annotated: str) -> list[Span]:
+    r"""Return the spans of `text` that `annotated` marks, where both are the same once normalized.
+
+    Offsets are those of `text` as it is.
+
+    >>> align_normalized("Dr.\u00a0Ames ", "Dr. {{NAME}}Ames{{/NAME}}")
+    [Span(start=4, end=8, label='NAME')]
+
+    Raises:
+        MarkupError: the tags are not well nested.
+        MismatchError: the texts differ in more than that.
+    """
+    try:
+        return align(text, annotated).spans
+    except MismatchError as error:
+        original = normalize(text)
+        try:
+            spans = align(original.text, _normalize_between_tags(annotated)).spans
+        except MismatchError:
+            raise error from None  # its places are those of the texts as they are
+    mapped = [Span(*original.original_range(span.start, span.end), span.label) for span in spans]
+    render(text, mapped)  # raises if spans that part a character cross in the original
+    return mapped
+
+
+def _normalize_between_tags(annotated: str) -> str:
+    """Normalize the text around tags; white space at both sides of a tag stays."""
+    pieces: list[str] = []
+    for piece in scan(annotated):
+        if isinstance(piece, Tag):
+            pieces.append(str(piece))
+            continue
+        text = unescape(piece)
+        core = normalize(text).text
+        before = " " * text[:1].isspace()
+        after = " " * (text[-1:].isspace() and bool(core))
+        pieces.append(f"{before}{escape(core)}{after}")
+    return "".join(pieces).strip()
 
 
 def _align_padded(text: str, annotated: str) -> list[Span]:

@@ -6,11 +6,18 @@ annotate: the target is the source plus tags. translate: the target is anything 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from annoseq.data.alignment import align
-from annoseq.data.markup import Span, has_tag, render, tighten
+from annoseq.data.alignment import align, align_normalized
+from annoseq.data.markup import Span, render, tighten
+from annoseq.data.row_faults import (
+    RowFault,
+    diagnose,
+    has_tags_of_its_own,
+    looks_annotated,
+)
 from annoseq.errors import MarkupError, MismatchError, PairsError
 
 if TYPE_CHECKING:
@@ -19,8 +26,8 @@ if TYPE_CHECKING:
     from annoseq.config import Task
     from annoseq.data.pairs import Pair
 
-_LISTED_ERRORS = 5
-"""Number of unusable rows that an error message names; all are counted."""
+_LISTED_ERRORS, _LISTED_FAULTS = 5, 3
+"""Number of unusable rows, and of their causes, that an error message names; rows are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,35 +57,46 @@ class Example:
 
 
 class RowError(NamedTuple):
-    """The error of a row, by the row's number in its table."""
+    """A row that cannot be used: its number in the table, the error, and its cause if known."""
 
     row: int
     error: MarkupError | MismatchError
+    fault: RowFault | None = None
+
+    @property
+    def description(self) -> str:
+        """The cause, or else the error."""
+        if self.fault is None:
+            return str(self.error)
+        is_at_a_place = self.fault.kind in {"markup", "mismatch"}
+        place = f", at character {self.error.at}" if is_at_a_place else ""
+        return f"{self.fault.description}{place}."
 
 
 @dataclass(frozen=True)
 class ParsedPairs:
-    """Examples of a table in its order, without the rows that are not their source plus tags.
+    """Examples of a table in its order, without the rows that cannot be used and the blank ones.
 
-    `errors` are those of the other rows, by their index in the table. In the translate task every
-    row is an example; `errors` then has the rows that were seen not to be annotations while the
-    task was inferred.
+    `errors` are those of the rows that cannot be used, and `blank_rows` the numbers of the rows
+    without text on both sides, by their index in the table.
     """
 
     task: Task
     examples: tuple[Example, ...]
     errors: Mapping[int, RowError]
+    blank_rows: Mapping[int, int]
 
     @property
     def skipped_rows(self) -> tuple[int, ...]:
-        """Numbers of the rows that are not among the examples."""
-        if self.task == "translate":
-            return ()
+        """Numbers of the rows that cannot be used."""
         return tuple(error.row for error in self.errors.values())
 
 
-def parse_pair(pair: Pair) -> Example:
+def parse_pair(pair: Pair, *, normalize: bool = False) -> Example:
     """Parse a pair of the annotate task.
+
+    With `normalize`, white space, Unicode form, quotes and dashes of the target may differ from
+    those of the source; the example then has the target that the source's own characters make.
 
     >>> from annoseq.data.pairs import Pair
     >>> parse_pair(Pair("Dr. Ames", "Dr. {{NAME}}Ames{{/NAME}}", row=1)).spans
@@ -88,10 +106,12 @@ def parse_pair(pair: Pair) -> Example:
         MarkupError: the tags are not well nested.
         MismatchError: the target without its tags is another text than the source.
     """
-    spans: tuple[Span, ...] = ()
-    if pair.source != pair.target or "{{" in pair.target:  # most rows of most corpora have no span
-        spans = tuple(align(pair.source, pair.target).spans)
-    return _example(pair, spans)
+    if pair.source == pair.target and "{{" not in pair.target:  # most rows of most corpora
+        return _example(pair, ())
+    if not normalize:
+        return _example(pair, tuple(align(pair.source, pair.target).spans))
+    spans = tuple(align_normalized(pair.source, pair.target))
+    return replace(_example(pair, spans), target=render(pair.source, spans))
 
 
 def parse_pairs(
@@ -100,59 +120,87 @@ def parse_pairs(
     task: Task | Literal["auto"] = "auto",
     name: str = "",
     skip_bad: bool = False,
+    normalize: bool = False,
 ) -> ParsedPairs:
     """Parse a table of pairs, each once; `name` is the table's, for the message.
 
-    The task "auto" becomes "annotate" if a target holds a tag and at least half of the targets
-    are their source plus well-nested tags, and otherwise "translate".
+    The task "auto" becomes "annotate" if a target holds anything like a tag (or, with swapped
+    columns, a source) and the texts of at least half of the rows are alike without it, whether
+    or not they fit exactly; it is "translate" otherwise. Rows without text on both sides are left
+    out. `normalize` is that of `parse_pair`.
 
     >>> from annoseq.data.pairs import Pair
     >>> parse_pairs([Pair("Dr. Ames", "Dr. {{NAME}}Ames{{/NAME}}", row=1)]).task
     'annotate'
 
     Raises:
-        PairsError: names the first rows whose target is not their source plus tags, in the
-            annotate task unless `skip_bad`, which leaves them out.
+        PairsError: names the first rows that cannot be used, unless `skip_bad`, which leaves them
+            out: rows with one side empty, and in the annotate task those whose target is not their
+            source plus tags.
     """
     pairs = list(pairs)
-    if task == "translate":
-        return ParsedPairs(task, _translations(pairs), {})
+    blank = {index: pair.row for index, pair in enumerate(pairs) if is_blank(pair)}
     examples: list[Example] = []
     errors: dict[int, RowError] = {}
     for index, pair in enumerate(pairs):
+        if index in blank:
+            continue
         try:
-            examples.append(parse_pair(pair))
+            examples.append(_parse(pair, task=task, normalize=normalize))
         except (MarkupError, MismatchError) as error:
             errors[index] = RowError(pair.row, error)
-    if task == "auto" and not _is_annotation(pairs, examples, errors):
-        return ParsedPairs("translate", _translations(pairs), errors)
+    is_inferred = task == "auto"
+    if task == "auto":
+        task = _infer_task(pairs, examples, errors)
+        if task == "translate":
+            return parse_pairs(pairs, task=task, name=name, skip_bad=skip_bad)
+    errors = {
+        index: error._replace(fault=diagnose(pairs[index].source, pairs[index].target))
+        for index, error in errors.items()
+    }
     if errors and not skip_bad:
-        raise _pairs_error([*errors.values()], rows=len(pairs), name=name)
-    return ParsedPairs("annotate", tuple(examples), errors)
+        rows = len(pairs) - len(blank)
+        raise _pairs_error([*errors.values()], rows=rows, name=name, is_inferred=is_inferred)
+    return ParsedPairs(task, tuple(examples), errors, blank)
+
+
+def is_blank(pair: Pair) -> bool:
+    """Return True if both sides of a pair are empty or white space."""
+    return not pair.source.strip() and not pair.target.strip()
 
 
 def _example(pair: Pair, spans: tuple[Span, ...] | None) -> Example:
     return Example(pair.source, pair.target, spans, pair.row, pair.document, pair.start)
 
 
-def _translations(pairs: Iterable[Pair]) -> tuple[Example, ...]:
-    return tuple(_example(pair, None) for pair in pairs)
+def _parse(pair: Pair, *, task: Task | Literal["auto"], normalize: bool) -> Example:
+    if not pair.source.strip() or not pair.target.strip():
+        raise MismatchError(at=0, at_annotated=0)
+    if task == "translate":
+        return _example(pair, None)
+    return parse_pair(pair, normalize=normalize)
 
 
-def _is_annotation(
-    pairs: list[Pair], examples: list[Example], errors: Mapping[int, RowError]
-) -> bool:
-    is_tagged = any(example.spans for example in examples) or any(
-        has_tag(pairs[index].target) for index in errors
-    )
-    return is_tagged and 2 * len(examples) >= len(pairs)
+def _infer_task(pairs: list[Pair], examples: list[Example], errors: Mapping[int, RowError]) -> Task:
+    bad_pairs = [pairs[index] for index in errors]
+    is_tagged = any(example.spans for example in examples)
+    if not is_tagged and not any(map(has_tags_of_its_own, bad_pairs)):
+        return "translate"
+    rows = len(examples) + len(errors)
+    is_annotation = looks_annotated(bad_pairs, fitting=len(examples), rows=rows)
+    return "annotate" if is_annotation else "translate"
 
 
-def _pairs_error(errors: list[RowError], *, rows: int, name: str) -> PairsError:
+def _pairs_error(errors: list[RowError], *, rows: int, name: str, is_inferred: bool) -> PairsError:
     place = f"{name}: " if name else ""
     lines = [f"{place}{len(errors)} of {rows} rows cannot be used:"]
-    lines += [f"  row {row}: {error}" for row, error in errors[:_LISTED_ERRORS]]
+    lines += [f"  row {error.row}: {error.description}" for error in errors[:_LISTED_ERRORS]]
     if len(errors) > _LISTED_ERRORS:
         lines.append(f"  and {len(errors) - _LISTED_ERRORS} more")
+    faults = Counter(error.fault for error in errors if error.fault)
+    for fault, count in faults.most_common(_LISTED_FAULTS):
+        lines.append(f"In {count} of them, {fault.description}. {fault.remedy}")
     lines.append("Mend them (`annoseq check` shows each), or leave them out with --skip-bad.")
+    if is_inferred:
+        lines.append("If the targets are not meant to be the sources plus tags: --task translate.")
     return PairsError("\n".join(lines))

@@ -113,12 +113,19 @@ class Dataset:
         """
         config = config or DataConfig()
         task = tokenizer.task if tokenizer else config.task
-        parsed = _parse(pairs, task=task, skip_bad=skip_bad)
+        parsed = _parse(pairs, task=task, skip_bad=skip_bad, normalize=config.normalize)
+        has_tags = any(example.spans for example in parsed.examples)
+        if parsed.errors and parsed.task == "annotate" and not has_tags:
+            raise PairsError(
+                f"{pairs.name}: no row that holds tags can be used. `annoseq check` shows why."
+            )
         skipped = parsed.skipped_rows
         if valid is None:
             train_part, valid_part = _split(parsed.examples, config)
         else:
-            parsed_valid = _parse(valid, task=parsed.task, skip_bad=skip_bad)
+            parsed_valid = _parse(
+                valid, task=parsed.task, skip_bad=skip_bad, normalize=config.normalize
+            )
             skipped += parsed_valid.skipped_rows
             train_part, valid_part = parsed.examples, parsed_valid.examples
         return cls(
@@ -234,12 +241,16 @@ class Dataset:
         )
 
 
-def _parse(pairs: Pairs, *, task: Task | Literal["auto"], skip_bad: bool) -> ParsedPairs:
-    parsed = parse_pairs(pairs, task=task, name=pairs.name, skip_bad=skip_bad)
+def _parse(
+    pairs: Pairs, *, task: Task | Literal["auto"], skip_bad: bool, normalize: bool
+) -> ParsedPairs:
+    parsed = parse_pairs(pairs, task=task, name=pairs.name, skip_bad=skip_bad, normalize=normalize)
     if parsed.errors and not parsed.examples:
         raise PairsError(
             f"{pairs.name}: none of its {len(pairs)} rows can be used. `annoseq check` shows why."
         )
+    if not parsed.examples:
+        raise PairsError(f"{pairs.name}: all of its rows are blank. Give it rows with text.")
     return parsed
 
 

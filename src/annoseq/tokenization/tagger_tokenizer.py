@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from annoseq.vectors.lookup import TokenVectors
 
 TAGGING_FILE = "tagging.json"
+MAX_LABELS = 500
+"""Maximum number of labels: memory of the CRF grows with its square, to 16 MB for each table of
+transitions here, of which training holds about ten."""
 _SPLIT_DIGITS_SHARE = 0.005
 """Digits are read in runs, unless more than this share of spans would end within one."""
 
@@ -84,9 +87,16 @@ class TaggerTokenizer:
         """Collect labels and statistics of training examples, and read the lexicons.
 
         Raises:
+            DatasetError: there are more labels than `MAX_LABELS`.
             OptionError: a lexicon or the patterns cannot be read.
         """
         labels = tuple(sorted({span.label for row in examples for span in row.spans or ()}))
+        if len(labels) > MAX_LABELS:
+            raise DatasetError(
+                f"the pairs have {len(labels):,} labels, and a tagger takes at most "
+                f"{MAX_LABELS:,}, because its memory grows with their square. Labels are kinds of "
+                "spans, such as NAME: merge them, or check that the tags hold labels."
+            )
         tokenizers = [
             cls(labels, LengthStats(), FeatureHasher(buckets=buckets), joins_digits=joins)
             for joins in (True, False)

@@ -1,0 +1,101 @@
+"""A table whose rows have a fault in common trains nothing until the fault is dealt with."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING
+
+import pytest
+
+from annoseq.data.markup import strip_tags
+from annoseq.data.pairs import Pair, read_pairs
+from annoseq.inference.annotator import Annotator
+from tests.cli.command import TINY, long_refusal, run, snapshot
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAMES = ["Ames", "Bond", "Cole", "Dale", "Earl", "Ford"] * 3
+TINY_TAGGER = ("--tagger.hidden", "8", "--tagger.buckets", "1024", "--epochs", "1")
+FAULTS = {
+    "NBSP": ("Dr.\u00a0{}", "Dr. {{{{NAME}}}}{}{{{{/NAME}}}}", "only white space differs"),
+    "trailing space": ("Dr. {} ", "Dr. {{{{NAME}}}}{}{{{{/NAME}}}}", "only white space differs"),
+    "padded tags": ("Dr. {}", "Dr. {{{{ NAME }}}}{}{{{{ /NAME }}}}", "white space beside their"),
+    "swapped": ("Dr. {{{{NAME}}}}{}{{{{/NAME}}}}", "Dr. {}", "the source holds the tags"),
+}
+NORMALIZABLE = ("Dr.\u00a0O\u2019{} ", "Dr. {{{{NAME}}}}O'{}{{{{/NAME}}}}\r\n")
+
+
+def write_table(path: Path, source: str, target: str) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["orig_text", "annotated_text"])
+        for day, name in enumerate(NAMES):
+            writer.writerow([f"{day} {source.format(name)}", f"{day} {target.format(name)}"])
+    return path
+
+
+@pytest.mark.parametrize("verb", ["train", "prepare", "find-lr", "sweep", "show-batch"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_nothing_is_trained_on_faulty_annotations(fault: str, verb: str, tmp_path: Path) -> None:
+    source, target, message = FAULTS[fault]
+    table, out = write_table(tmp_path / "pairs.csv", source, target), tmp_path / "out"
+    options = ("--out", out) if verb in {"train", "prepare", "sweep"} else ()
+    refused = long_refusal(run(verb, table, *options))
+    assert message in refused
+    assert refused.startswith(f"{table}: 18 of 18 rows cannot be used:")
+    assert "--task translate" in refused
+    refused = long_refusal(run(verb, table, *options, "--skip-bad"))
+    assert refused.startswith(f"{table}: none of its 18 rows can be used.")
+    assert [*snapshot(tmp_path)] == ["pairs.csv"]
+
+
+def test_rows_that_are_left_without_tags_are_refused(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "pairs.csv", *FAULTS["swapped"][:2])
+    with table.open("a", encoding="utf-8") as file:
+        file.write("Nothing here,Nothing here\n" * 9)
+    refused = long_refusal(run("train", table, "--out", tmp_path / "model", "--skip-bad"))
+    assert refused.startswith(f"{table}: no row that holds tags can be used.")
+
+
+def test_a_translation_is_trained_on_request(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "pairs.csv", *FAULTS["swapped"][:2])
+    out = tmp_path / "model"
+    assert run("train", table, "--out", out, *TINY, "--task", "translate").code == 0
+    assert "task translate" in run("check", table, "--task", "translate").out.replace("\n", " ")
+
+
+def test_normalize_is_remembered_by_the_model(tmp_path: Path) -> None:
+    table, model = write_table(tmp_path / "pairs.csv", *NORMALIZABLE), tmp_path / "model"
+    assert run("check", table).code == 2
+    assert run("check", table, "--normalize").code == 0
+    result = run("train", table, "--out", model, *TINY_TAGGER, "--device", "cpu", "--normalize")
+    assert result.code == 0, result.err
+    assert Annotator.load(model).model.config.data.normalize
+    result = run("evaluate", model, table, "--device", "cpu")
+    assert result.code == 0, result.err
+    result = run("annotate", model, table, "--format", "csv", "--out", tmp_path / "out.csv")
+    assert result.code == 0, result.err
+    sources = [pair.source for pair in read_pairs(table)]
+    with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as file:
+        assert [strip_tags(row["annotated"]) for row in csv.DictReader(file)] == sources
+    other = tmp_path / "other"
+    assert run("prepare", table, "--out", other, "--normalize").code == 0
+    assert run("train", table, "--out", tmp_path / "plain").code == 2
+
+
+@pytest.mark.parametrize(
+    ("pair", "markup"),
+    [
+        (Pair("Dr. Ames", "Dr. {{ NAME }}Ames{{ /NAME }}", 1), "{{ LABEL }}text{{ /LABEL }}"),
+        (Pair("Dr. Ames", "Dr. {{NAME}}Ames{{/}}", 1), "{{LABEL}}text{{/}}"),
+    ],
+)
+def test_the_remedy_of_malformed_tags_works(pair: Pair, markup: str, tmp_path: Path) -> None:
+    table = write_table(tmp_path / "pairs.csv", "x", "x")
+    table.write_text(f"orig_text,annotated_text\n{pair.source},{pair.target}\n")
+    advice = " ".join(run("check", table).out.split())
+    assert f"--markup '{markup}'" in advice
+    mended = tmp_path / "mended.csv"
+    assert run("import", "table", table, mended, "--markup", markup).code == 0
+    assert read_pairs(mended)[0].target == "Dr. {{NAME}}Ames{{/NAME}}"
