@@ -99,3 +99,93 @@ def test_the_remedy_of_malformed_tags_works(pair: Pair, markup: str, tmp_path: P
     mended = tmp_path / "mended.csv"
     assert run("import", "table", table, mended, "--markup", markup).code == 0
     assert read_pairs(mended)[0].target == "Dr. {{NAME}}Ames{{/NAME}}"
+
+
+def write_rows(path: Path, *rows: tuple[str, str]) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("orig_text", "annotated_text"), *rows])
+    return path
+
+
+def tagged(name: str, label: str = "NAME") -> tuple[str, str]:
+    return f"Dr. {name}", f"Dr. {{{{{label}}}}}{name}{{{{/{label}}}}}"
+
+
+ROWS = [tagged(f"Ames{number}") for number in range(60)]
+WARNINGS = {
+    "no tags": (
+        [(source, source) for source, _ in ROWS],
+        ("--task", "annotate"),
+        "no target holds a tag",
+    ),
+    "a copy": ([(source, source) for source, _ in ROWS], (), "no target holds a tag"),
+    "few rows": (ROWS[:12], (), "fewer than 10 validation rows"),
+    "labels": (
+        [tagged(f"Ames{number}", f"L{number % 12}") for number in range(60)],
+        (),
+        "more labels than a tenth of the rows",
+    ),
+    "case": (
+        [*ROWS, tagged("Bond", "name"), tagged("Bond 2", "name")] * 2,
+        ("--split-seed", 1),
+        "labels that differ by upper and lower case only",
+    ),
+    "contradictions": (
+        [*ROWS, *[tagged("Bond", f"L{number}") for number in (1, 2)] * 9],
+        (),
+        "the same source with different annotations: ",
+    ),
+    "duplicates": (
+        [*ROWS, *[tagged("Bond")] * 30],
+        (),
+        "validation rows whose source is also in training: ",
+    ),
+    "blank": ([*ROWS, *[(" ", "")] * 200], (), "200 blank rows were left out"),
+}
+
+
+@pytest.mark.parametrize("fault", WARNINGS)
+def test_training_warns_of_what_check_warns_of(fault: str, tmp_path: Path) -> None:
+    rows, options, message = WARNINGS[fault]
+    table = write_rows(tmp_path / "pairs.csv", *rows)
+    result = run(
+        "prepare", table, "--out", tmp_path / "data", *options
+    )  # the summary is that of train
+    assert result.code == 0, result.err
+    assert message in result.err
+    assert "Ames" not in result.err
+    warnings = [line for line in result.err.splitlines() if line.startswith("warning: ")]
+    assert all(len(line) < 120 for line in warnings)
+    if fault != "blank":
+        checked = run("check", table, *options[:2] * (options[:1] == ("--task",)))
+        assert message.rstrip(": ") in " ".join(checked.out.split())
+
+
+def test_duplicates_across_both_tables_are_counted(tmp_path: Path) -> None:
+    table, valid = write_rows(tmp_path / "a.csv", *ROWS), write_rows(tmp_path / "b.csv", *ROWS[:20])
+    result = run("train", table, "--valid", valid, "--out", tmp_path / "m", *TINY)
+    assert "warning: validation rows whose source is also in training: 20 rows\n" in result.err
+    assert result.code == 0
+
+
+def test_blank_rows_are_neither_trained_on_nor_scored(tmp_path: Path) -> None:
+    table = write_rows(tmp_path / "pairs.csv", *ROWS, *[(" ", "")] * 200)
+    result = run("train", table, "--out", tmp_path / "model", *TINY)
+    assert "annotate: 48 training and 12 validation rows" in result.err
+    assert "200 blank rows were left out" in result.err
+    result = run("evaluate", tmp_path / "model", table, "--device", "cpu")
+    assert result.code == 0
+    assert "scoring 12 of " in result.err
+
+
+def test_a_table_of_blank_rows_is_refused(tmp_path: Path) -> None:
+    table = write_rows(tmp_path / "pairs.csv", *[(" ", "")] * 5)
+    message = long_refusal(run("train", table, "--out", tmp_path / "model"))
+    assert message == f"{table}: all of its rows are blank. Give it rows with text."
+
+
+def test_too_many_labels_are_refused_before_the_work(tmp_path: Path) -> None:
+    rows = [tagged(f"Ames{number}", f"L{number}") for number in range(2_000)]
+    table = write_rows(tmp_path / "pairs.csv", *rows)
+    message = long_refusal(run("train", table, "--out", tmp_path / "model"))
+    assert "labels, and a tagger takes at most 500, because its memory grows" in message

@@ -224,9 +224,9 @@ def _print_report(report: CheckReport, console: Console, *, rows: int) -> None:
 
 
 def _heading(report: CheckReport) -> Text:
-    facts = [_count(report.rows, "row")]
+    facts = [count_noun(report.rows, "row")]
     if report.documents is not None:
-        facts.append(_count(report.documents, "document"))
+        facts.append(count_noun(report.documents, "document"))
     facts.append(f"task {report.task}" + (" (inferred)" if report.is_task_inferred else ""))
     facts.append(f"tags {report.markup}" if report.markup else "no tags")
     return Text.assemble((visible(report.name), "bold"), ": ", ", ".join(facts))
@@ -268,7 +268,7 @@ def _table(first: str, *others: str) -> Table:
 
 def _show_finding(finding: Finding, console: Console, *, rows: int) -> None:
     severity = (finding.severity, _STYLES[finding.severity])
-    rows_of_it = f": {_count(len(finding.rows), 'row')}" if finding.rows else ""
+    rows_of_it = f": {count_noun(len(finding.rows), 'row')}" if finding.rows else ""
     console.print(Text.assemble(severity, f": {finding.title}{rows_of_it}"))
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True)
@@ -283,7 +283,8 @@ def _show_finding(finding: Finding, console: Console, *, rows: int) -> None:
     console.print(Padding(Text(finding.advice, style="italic"), (0, 0, 0, 2), expand=False))
 
 
-def _count(number: int, noun: str) -> str:
+def count_noun(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural unless it is 1."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from annoseq.check.check_report import (
     CheckReport,
+    count_noun,
     describe_difference,
     first_difference,
     quote_around,
@@ -148,6 +149,32 @@ def _explain(pair: Pair, row: RowError, findings: FindingCollector) -> None:
         findings.add(kind or MISMATCH, pair.row, message)
 
 
+def dataset_warnings(
+    train: Sequence[Example], valid: Sequence[Example], *, task: Task
+) -> list[str]:
+    """Return what a check of the tables warns of, each kind in a line without any text."""
+    findings = FindingCollector(examples=0)
+    duplicates = DuplicateDetector(is_annotation=task == "annotate")
+    labels: set[str] = set()
+    for example in train:
+        meaning = example.target if example.spans is None else example.spans
+        duplicates.check(example, meaning, findings)
+        labels.update(span.label for span in example.spans or ())
+    for kind in check_labels(labels, rows=len(train)):
+        findings.add_to_table(kind)
+    is_unchanged = all(example.source == example.target for example in train)
+    if not labels and (task == "annotate" or is_unchanged):
+        findings.add_to_table(NO_TAGS)
+    _check_validation(train, valid, findings)
+    return [
+        f"{finding.title}: {count_noun(len(finding.rows), 'row')}"
+        if finding.rows
+        else finding.title
+        for finding in findings.sorted()
+        if finding.severity == "warning"
+    ]
+
+
 def _first_escape(text: str) -> str:
     escaped = escape(text)
     return quote_around(escaped, first_difference(text, escaped))
@@ -168,7 +195,7 @@ class DuplicateDetector:
         self._sources: dict[str, int] = {}
         self._pairs: dict[tuple[str, Hashable], int] = {}
 
-    def check(self, pair: Pair, meaning: Hashable, findings: FindingCollector) -> None:
+    def check(self, pair: Pair | Example, meaning: Hashable, findings: FindingCollector) -> None:
         """Add the row if its source was seen; `meaning` is its spans, or its target."""
         key = (pair.source, meaning)
         if key in self._pairs:

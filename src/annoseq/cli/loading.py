@@ -125,10 +125,12 @@ def _check_no_preparation(path: Path, options: DatasetOptions) -> None:
 def print_dataset_summary(
     dataset: Dataset, tokenizer: Seq2SeqTokenizer | TaggerTokenizer | None = None
 ) -> None:
-    """Print the task and sizes of a dataset, and counts of skipped rows and widened spans.
+    """Print a dataset's task and sizes, counts of skipped rows and widened spans, and warnings.
 
     Those of vocabularies and labels need a `tokenizer`.
     """
+    from annoseq.check.checks import dataset_warnings
+
     rows = f"{len(dataset.train):,} training and {len(dataset.valid):,} validation rows"
     facts = [f"{dataset.task}: {rows}"]
     if isinstance(tokenizer, Seq2SeqTokenizer):
@@ -136,10 +138,15 @@ def print_dataset_summary(
             f"vocabularies of {len(tokenizer.source):,} and {len(tokenizer.target):,} tokens"
         )
     if tokenizer is not None and dataset.task == "annotate":
-        facts.append(f"{len(tokenizer.labels)} labels")
+        count = len(tokenizer.labels)
+        facts.append(f"{count} label" if count == 1 else f"{count} labels")
     print_note("; ".join(facts))
     if dataset.skipped:
         print_note(f"{len(dataset.skipped):,} rows cannot be used and were left out (--skip-bad)")
+    if dataset.blank_rows:
+        print_note(f"{dataset.blank_rows:,} blank rows were left out")
+    for warning in dataset_warnings(dataset.train, dataset.valid, task=dataset.task):
+        print_note(f"warning: {warning}")
     misaligned = 0
     if isinstance(tokenizer, Seq2SeqTokenizer):
         misaligned = dataset.encoded_train.misaligned + dataset.encoded_valid.misaligned

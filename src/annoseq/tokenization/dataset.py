@@ -81,7 +81,8 @@ class Dataset:
 
     The tokenizer of sequence-to-sequence models and their encodings are made on first use: a
     tagger needs neither. `fingerprint` is that of the pairs before the split; `skipped` are the
-    numbers of the rows that could not be used, those of a table of validation pairs last.
+    numbers of the rows that could not be used, those of a table of validation pairs last, and
+    `blank_rows` is the number of rows without text.
     """
 
     train: Sequence[Example]
@@ -90,6 +91,7 @@ class Dataset:
     config: DataConfig
     fingerprint: str
     skipped: tuple[int, ...] = ()
+    blank_rows: int = field(default=0, compare=False, kw_only=True)
     folder: Path | None = field(default=None, compare=False)
     encoded: PreparedEncodings | None = field(default=None, compare=False, repr=False)
 
@@ -119,7 +121,7 @@ class Dataset:
             raise PairsError(
                 f"{pairs.name}: no row that holds tags can be used. `annoseq check` shows why."
             )
-        skipped = parsed.skipped_rows
+        skipped, blank_rows = parsed.skipped_rows, len(parsed.blank_rows)
         if valid is None:
             train_part, valid_part = _split(parsed.examples, config)
         else:
@@ -127,6 +129,7 @@ class Dataset:
                 valid, task=parsed.task, skip_bad=skip_bad, normalize=config.normalize
             )
             skipped += parsed_valid.skipped_rows
+            blank_rows += len(parsed_valid.blank_rows)
             train_part, valid_part = parsed.examples, parsed_valid.examples
         return cls(
             train=train_part,
@@ -135,6 +138,7 @@ class Dataset:
             config=config,
             fingerprint=pairs.fingerprint(),
             skipped=skipped,
+            blank_rows=blank_rows,
             encoded=PreparedEncodings(tokenizer) if tokenizer else None,
         )
 
