@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from annoseq.inference.resumable_output import ResumableOutput
 from tests.cli.command import SECRET, refusal, run, snapshot
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.cli.command import Result
 
 NOTE = "\ufeffDear Dr. Ames:\r\n\r\nSeen 12 March 2010.  {{NAME}}\rBye Ames 👩‍⚕️"
 SMALL = ("--model", "gru", "--gru.embedding", "8", "--gru.hidden", "8", "--epochs", "1")
@@ -181,3 +186,248 @@ def test_a_translator_is_refused(here: Path, shelf: Path, table: Path) -> None:
         f"{path}: this model writes texts of its own and marks nothing. Give a model that "
         "annotates."
     )
+
+
+KEYED = ("--with", "surrogate", "--key", "key", *ONLY_PATTERNS)
+
+
+@pytest.fixture
+def many(here: Path) -> Path:
+    """Return a table of 60 rows in 20 documents."""
+    names = ("Ames", "Bell", "Cole", "Dean", "Ellis", "Ford")
+    rows = [
+        f"{row // 3},2010-01-{row % 28 + 1:02},Dr. {names[row % 6]} saw {row}" for row in range(60)
+    ]
+    (here / "many.csv").write_text("doc_id,day,orig_text\n" + "\n".join(rows) + "\n")
+    return here / "many.csv"
+
+
+def interrupted(
+    monkeypatch: pytest.MonkeyPatch, *arguments: object, after: int, error: type[BaseException]
+) -> Result:
+    """Run `annoseq redact`, with an error after some chunks are written."""
+    chunks = 0
+    add = ResumableOutput.add
+
+    def fail(self: ResumableOutput, chunk: Any, tally: Any) -> None:
+        nonlocal chunks
+        chunks += 1
+        if chunks > after:
+            raise error
+        add(self, chunk, tally)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ResumableOutput, "add", fail)
+        return run("redact", *arguments)
+
+
+@pytest.mark.parametrize("options", [(), ("--mapping", "map.jsonl"), ("--keep-columns",)])
+def test_an_interrupted_run_is_resumed(
+    options: tuple[str, ...],
+    here: Path,
+    many: Path,
+    model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    arguments = (model, many, *KEYED, "--chunk-size", 9, *options)
+    whole = run("redact", *arguments, "--out", "whole")
+    assert whole.code == 0
+    expected = snapshot(here / "whole")
+    mapping = (here / "map.jsonl").read_bytes() if "--mapping" in options else None
+    (here / "map.jsonl").unlink(missing_ok=True)
+    begun = interrupted(monkeypatch, *arguments, "--out", "clean", after=3, error=KeyboardInterrupt)
+    assert begun.code == 130
+    assert begun.err.endswith(
+        "interrupted after 27 texts. Add --resume to the same command to go on.\n"
+    )
+    assert not (here / "clean").exists()
+    assert not (here / "map.jsonl").exists()
+    journal = (here / "clean.partial" / "output").read_text()
+    assert ("Ames" in journal) == ("--mapping" in options)
+    refused = refusal(run("redact", *arguments, "--out", "clean"))
+    assert refused.startswith("clean.partial is an interrupted run. Add --resume to go on with it")
+    resumed = run("redact", *arguments, "--out", "clean", "--resume")
+    assert (resumed.code, resumed.err) == (0, "")
+    assert snapshot(here / "clean") == expected
+    assert resumed.out.replace("wrote clean", "wrote whole") == whole.out
+    if mapping is not None:
+        assert (here / "map.jsonl").read_bytes() == mapping
+    assert not (here / "clean.partial").exists()
+
+
+def test_a_run_is_resumed_only_under_its_plan(
+    here: Path, many: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = (model, many, *ONLY_PATTERNS, "--chunk-size", 9, "--out", "clean")
+    keyed = ("--with", "surrogate", "--key", "key")
+    interrupted(monkeypatch, *arguments, *keyed, after=3, error=KeyboardInterrupt)
+    before = snapshot(here)
+    (here / "other").write_text("another key of many bytes")
+    for options, problem in {
+        ("--with", "surrogate", "--key", "other"): "was begun with key",
+        ("--with", "mask"): "was begun with with 'surrogate', and now it is 'mask'",
+        ("--no-propagate",): "was begun with propagate True",
+        ("--mapping", "map.jsonl"): "was begun with mapping False",
+        ("--keep-columns", "day"): "was begun with keep_columns None",
+        ("--locale", "es_ES"): "was begun with locale 'en_US'",
+    }.items():
+        style = () if "--with" in options else keyed
+        assert problem in refusal(run("redact", *arguments, "--resume", *options, *style))
+    (here / "other").unlink()
+    assert snapshot(here) == before
+    many.write_text(many.read_text().replace("Bell", "Bull"))
+    message = refusal(run("redact", *arguments, *keyed, "--resume"))
+    assert message.startswith("the first 27 texts are not those that the interrupted run redacted.")
+
+
+def test_a_run_with_a_forgotten_secret_leaves_nothing_and_is_not_resumed(
+    here: Path, many: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = (model, many, "--with", "surrogate", *ONLY_PATTERNS, "--out", "clean")
+    before = snapshot(here)
+    chunks = ("--chunk-size", 9)
+    interrupted(monkeypatch, *arguments, *chunks, after=3, error=KeyboardInterrupt)
+    assert snapshot(here) == before
+    message = refusal(run("redact", *arguments, "--resume"))
+    assert message.startswith("--resume needs the secret of the interrupted run")
+
+
+def test_a_journal_belongs_to_its_owner_alone(
+    here: Path, many: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = (model, many, *ONLY_PATTERNS, "--chunk-size", 9, "--out", "clean")
+    interrupted(monkeypatch, *arguments, after=3, error=KeyboardInterrupt)
+    partial = here / "clean.partial"
+    assert stat.S_IMODE(partial.stat().st_mode) & 0o077 == 0
+    assert stat.S_IMODE((partial / "output").stat().st_mode) & 0o077 == 0
+
+
+BAD = b'doc_id,orig_text\n1,Dr. Ames\n1,Dr. \xff\n2,"Dr. Bell",x\n3,Dr. Cole\n'
+
+
+def test_bad_rows_are_left_out_and_counted(here: Path, model: Path) -> None:
+    (here / "bad.csv").write_bytes(BAD)
+    arguments = ("redact", model, "bad.csv", "--out", "clean", *ONLY_PATTERNS)
+    assert "row 2" in refusal(run(*arguments))
+    result = run(*arguments, "--skip-bad")
+    assert result.code == 0
+    assert result.err.startswith("2 could not be read and were left out (--skip-bad):\n  bad.csv: ")
+    label = "[NAME:DOCTOR]"
+    written = (here / "clean" / "bad.csv").read_text()
+    assert written == f'"doc_id","orig_text"\n"1","Dr. {label}"\n"3","Dr. {label}"\n'
+    assert json.loads((here / "clean" / "report.json").read_bytes())["left_out"] == 2
+
+
+def test_rows_without_gold_are_left_out_and_counted(here: Path, model: Path) -> None:
+    (here / "rows.csv").write_text("orig_text\nDr. Ames\nDr. Bell\nDr. Cole\nDr. Dean\n")
+    gold = (
+        "orig_text,annotated_text\nDr. Ames,Dr. {{NAME}}Ames{{/NAME}}\nDr. Bell,Dr. Bull\n"
+        "Dr. Kohl,Dr. Kohl\n"
+    )
+    (here / "gold.csv").write_text(gold)
+    arguments = (
+        "redact",
+        model,
+        "rows.csv",
+        "--out",
+        "clean",
+        "--gold",
+        "gold.csv",
+        *ONLY_PATTERNS,
+    )
+    refusal(run(*arguments))
+    result = run(*arguments, "--skip-bad")
+    assert result.code == 0
+    assert "3 could not be read" in result.err
+    assert SECRET not in result.err
+    report = json.loads((here / "clean" / "report.json").read_bytes())
+    assert (report["texts"], report["left_out"], report["leaks"]["missed"]) == (1, 3, 0)
+
+
+def test_files_that_cannot_be_read_are_left_out(here: Path, model: Path) -> None:
+    (here / "notes" / "z.txt").write_bytes(b"x\xff")
+    result = run("redact", model, "notes", "--out", "clean", "--skip-bad", *ONLY_PATTERNS)
+    assert (result.code, "1 could not be read" in result.err) == (0, True)
+    assert not (here / "clean" / "z.txt").exists()
+
+
+def test_a_text_or_a_table_goes_to_standard_output(here: Path, model: Path) -> None:
+    label = "[NAME:DOCTOR]"
+    result = run("redact", model, "-", "--out", "-", *ONLY_PATTERNS, stdin=b"Dr. Ames\r\n")
+    assert (result.code, result.out) == (0, f"Dr. {label}\r\n")
+    assert "replaced 1 spans in 1 documents" in result.err
+    result = run("redact", model, "new.csv", "--out", "-", *ONLY_PATTERNS, "--mapping", "map")
+    assert result.out == f'"doc_id","orig_text"\n"1","Dr. {label}"\n"1","{label}"\n'
+    assert len((here / "map").read_text().splitlines()) == 2
+    piped = ("--input-format", "jsonl", *ONLY_PATTERNS)
+    row = b'{"orig_text": "Dr. Ames"}\n'
+    result = run("redact", model, "-", "--out", "-", *piped, stdin=row)
+    assert result.out == f'{{"orig_text": "Dr. {label}"}}\n'
+    assert {path.name for path in here.iterdir()} >= {"notes", "map"}
+    assert not (here / "-").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("notes", "--out", "-"), "--out - is one stream, and the input is a folder of texts."),
+        (("new.csv", "--out", "-", "--resume"), "--resume goes on with the interrupted run"),
+        (
+            ("-", "--input-format", "parquet", "--out", "-"),
+            "--out - is a stream, and a Parquet table is a file.",
+        ),
+        (
+            ("notes", "--out", "clean", "--keep-columns"),
+            "--keep-columns belongs to a table, and the input is text.",
+        ),
+        (
+            ("new.csv", "--out", "clean", "--keep-columns", "orig_text"),
+            "--keep-columns orig_text: this is the column that is redacted.",
+        ),
+        (
+            ("new.csv", "--out", "clean", "--keep-columns", "visit"),
+            "new.csv: there is no column 'visit'.",
+        ),
+    ],
+)
+def test_a_stream_or_column_that_cannot_be_is_refused(
+    arguments: tuple[str, ...], problem: str, here: Path, model: Path
+) -> None:
+    before = snapshot(here)
+    assert refusal(run("redact", model, *arguments)).startswith(problem)
+    assert snapshot(here) == before
+
+
+OTHERS = '{"patient": 7, "orig_text": "Dr. Ames", "seen": {"on": [1, null]}, "day": "12 May"}\n'
+
+
+@pytest.mark.parametrize(
+    ("options", "kept"),
+    [
+        (("--keep-columns",), '"patient": 7, "seen": {"on": [1, null]}, "day": "12 May"'),
+        (("--keep-columns", "day", "patient"), '"patient": 7, "day": "12 May"'),
+    ],
+)
+def test_other_columns_travel(options: tuple[str, ...], kept: str, here: Path, model: Path) -> None:
+    (here / "rows.jsonl").write_text(OTHERS)
+    result = run("redact", model, "rows.jsonl", "--out", "clean", *ONLY_PATTERNS, *options)
+    assert (result.code, result.err) == (0, "")
+    written = (here / "clean" / "rows.jsonl").read_text()
+    assert written == f'{{"orig_text": "Dr. [NAME:DOCTOR]", {kept}}}\n'
+
+
+def test_other_columns_of_csv_and_parquet_travel(here: Path, model: Path) -> None:
+    (here / "rows.csv").write_text("patient,doc_id,orig_text,day\n007,a,Dr. Ames,\n008,b,Ames,x\n")
+    options = (*ONLY_PATTERNS, "--keep-columns")
+    assert run("redact", model, "rows.csv", "--out", "clean", *options).code == 0
+    assert (here / "clean" / "rows.csv").read_text() == (
+        '"doc_id","orig_text","patient","day"\n'
+        '"a","Dr. [NAME:DOCTOR]","007",""\n"b","Ames","008","x"\n'
+    )
+    table = pa.table({"n": [7, None], "orig_text": ["Dr. Ames", "Ames"], "f": [0.5, None]})
+    pq.write_table(table, here / "rows.parquet")
+    assert run("redact", model, "rows.parquet", "--out", "other", *options).code == 0
+    assert pq.read_table(here / "other" / "rows.parquet").to_pylist() == [
+        {"orig_text": "Dr. [NAME:DOCTOR]", "n": 7, "f": "0.5"},
+        {"orig_text": "Ames", "n": None, "f": None},
+    ]

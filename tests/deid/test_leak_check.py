@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from annoseq.data.markup import Span
-from annoseq.deid.leak_check import GoldIdentifiers, LeakCounts
+from annoseq.deid.leak_check import GoldIdentifiers, LeakCounts, count_leaks
 from annoseq.deid.redaction import DetectedSpan, DocumentPart
 from annoseq.errors import PairsError
 
@@ -69,9 +69,9 @@ def test_leaks_count_documents_identifiers_and_characters() -> None:
     leaks = LeakCounts()
     first, last = DetectedSpan(0, 3, "X"), DetectedSpan(4, 8, "Y")
     name, age = Span(0, 8, "NAME"), Span(9, 11, "AGE")
-    leaks.add("a", [("Ida Ames", [name], [first, last])])
-    leaks.add("b", [("Ida Ames 12", [name, age], [last])])
-    leaks.add("c", [("nothing", [], [])])
+    leaks.add("a", count_leaks([("Ida Ames", [name], [first, last])]))
+    leaks.add("b", count_leaks([("Ida Ames 12", [name, age], [last])]))
+    leaks.add("c", count_leaks([("nothing", [], [])]))
     assert leaks.to_dict() == {
         "documents": 3,
         "documents_without_a_miss": 2,

@@ -12,9 +12,10 @@ from rich.console import Console
 
 from annoseq.data.tables import read_rows
 from annoseq.deid.leak_check import LeakCounts
-from annoseq.deid.pipeline import RedactionPipeline, read_documents
+from annoseq.deid.pipeline import DocumentSource, RedactionPipeline
 from annoseq.deid.redaction import DocumentPart, RedactionDocument
-from annoseq.deid.run_output import OutputLayout, RedactionReport, print_report, write_redacted
+from annoseq.deid.redaction_report import RedactionReport, print_report
+from annoseq.deid.run_output import OutputLayout, record_mapping, write_redacted
 from annoseq.errors import OptionError, TableError
 from annoseq.inference.annotation import Annotation
 from tests.deid.documents import LookupAnnotator, redactor
@@ -49,17 +50,19 @@ def redact_source(
     """Redact with labels, and return the report, the annotations and the mapping."""
     is_text = source.is_dir() or source.suffix == ".txt"
     annotator = LookupAnnotator(*annotated)
-    pipeline = RedactionPipeline(annotator, redactor("label"), report=report or RedactionReport())
+    pipeline = RedactionPipeline(annotator, redactor("label"))
+    report = report or RedactionReport()
     layout = OutputLayout.of(
         source, is_text=is_text, column="orig_text", document="doc_id", format_=None
     )
-    documents = read_documents(source, column="orig_text", document=None, format_=None)
     mapping = io.StringIO()
     out.mkdir()
-    done = pipeline.redact(documents, chunk_size=chunk_size, is_table=not is_text)
-    write_redacted(out, layout, done, mapping=mapping)
+    done = list(pipeline.redact(DocumentSource(source, "orig_text").read(), chunk_size=chunk_size))
+    for document in done:
+        report.add(document)
+    write_redacted(out, layout, record_mapping(done, mapping))
     annotations = (out / "annotations.jsonl").read_text(encoding="utf-8")
-    return pipeline.report, _records(annotations), _records(mapping.getvalue())
+    return report, _records(annotations), _records(mapping.getvalue())
 
 
 def _records(lines: str) -> list[dict[str, Any]]:
@@ -115,7 +118,7 @@ def test_a_table_without_documents_has_one_in_each_row(tmp_path: Path) -> None:
 def test_a_document_that_comes_back_is_refused(tmp_path: Path) -> None:
     source = tmp_path / "new.csv"
     source.write_text(TABLE + "a,Ames,4\n")
-    documents = read_documents(source, column="orig_text", document=None, format_=None)
+    documents = DocumentSource(source, "orig_text").read()
     with pytest.raises(TableError, match=r"new.csv: row 4: its document was there before.*Sort"):
         list(documents)
 
@@ -125,9 +128,13 @@ def test_texts_are_annotated_in_chunks_of_whole_documents(size: int, firsts: lis
     documents = [single_text(str(index), _plain(note)) for index, note in enumerate(NOTES)]
     annotator = LookupAnnotator(*NOTES)
     pipeline = RedactionPipeline(annotator, redactor("label"))
-    done = list(pipeline.redact(documents, chunk_size=size, is_table=False))
+    done = list(pipeline.redact(documents, chunk_size=size))
     assert annotator.first_numbers == firsts
-    assert [made[0].text for _, made in done] == ["Dr. [NAME]\r\ncame.", "Nobody.", "[NAME], [AGE]"]
+    assert [document.texts[0].text for document in done] == [
+        "Dr. [NAME]\r\ncame.",
+        "Nobody.",
+        "[NAME], [AGE]",
+    ]
 
 
 def test_a_model_that_marks_nothing_is_refused() -> None:
@@ -136,7 +143,7 @@ def test_a_model_that_marks_nothing_is_refused() -> None:
 
     pipeline = RedactionPipeline(translate, redactor("label"))
     with pytest.raises(OptionError, match="the model writes texts of its own and marks nothing"):
-        list(pipeline.redact([single_text("a", "x")], chunk_size=1, is_table=False))
+        list(pipeline.redact([single_text("a", "x")], chunk_size=1))
 
 
 def test_an_input_may_not_have_the_name_of_an_output(tmp_path: Path) -> None:

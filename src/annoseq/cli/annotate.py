@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +20,7 @@ from annoseq.cli.options import (
     TextFormatOption,
     TextsPath,
 )
-from annoseq.cli.output import is_terminal, print_note
+from annoseq.cli.output import LeftOutInputs, is_terminal, print_note, resume_hint
 from annoseq.cli.target_recall import TargetRecall, choose_recall_target
 from annoseq.config import SOURCE_COLUMN, BatchConfig, DeviceConfig, SearchConfig
 from annoseq.data.text_inputs import count_texts, is_text_input, read_texts
@@ -32,17 +32,13 @@ from annoseq.models.serialization import WEIGHTS_FILE
 from annoseq.progress import progress_bar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from annoseq.cli.annotate_output import StandardOutput
-    from annoseq.errors import TableError
     from annoseq.inference.resumable_output import OutputProgress
     from annoseq.inference.streaming import OutputFormat
-
-_MAX_NAMED = 5
-"""Unreadable texts that are named; the others are counted."""
 
 
 @Parameter(name="*")
@@ -91,15 +87,15 @@ def annotate(
         **{name: value for section in (batching, device, search) for name, value in section},
     }
     output = destination.open(plan)
-    unreadable = _UnreadableTexts()
-    with _resume_hint(output), _annotation_bar(texts, source, target) as advance:
+    left_out = LeftOutInputs()
+    with _finished(output), _annotation_bar(texts, source, target) as advance:
         annotate_stream(
             annotator,
             read_texts(
                 texts,
                 column=source.text_column,
                 format_=source.input_format,
-                on_bad=unreadable.add if source.skip_bad else None,
+                on_bad=left_out.add if source.skip_bad else None,
             ),
             output,
             format_=destination.stream_format,
@@ -109,7 +105,7 @@ def annotate(
             chunk_size=target.chunk_size,
             advance=advance,
         )
-    _print_problems(output.tally, unreadable, destination.stream_format)
+    _print_problems(output.tally, left_out, destination.stream_format)
 
 
 def _check_has_spans(annotator: Annotator, model: Path, destination: AnnotationOutput) -> None:
@@ -130,42 +126,12 @@ def _annotation_bar(
     return progress_bar("annotating", total=total)
 
 
-@contextmanager
-def _resume_hint(output: StandardOutput | ResumableOutput) -> Iterator[None]:
-    """Put the output in its place after the block; after an error, print how to resume."""
-    if not isinstance(output, ResumableOutput):
-        yield
-        return
-    try:
-        yield
-        output.finish()
-    except BaseException as error:
-        if not output.leave():
-            raise
-        done = f"{output.tally.done:,} texts"
-        if isinstance(error, KeyboardInterrupt):
-            raise KeyboardInterrupt(
-                f"interrupted after {done}. Add --resume to the same command to go on."
-            ) from None
-        print_note(f"{done} are done. Add --resume to the same command to go on after them.")
-        raise
-
-
-class _UnreadableTexts:
-    """Number of texts that could not be read, and the errors of the first few."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.first: list[TableError] = []
-
-    def add(self, error: TableError) -> None:
-        self.count += 1
-        if self.count <= _MAX_NAMED:
-            self.first.append(error)
+def _finished(output: StandardOutput | ResumableOutput) -> AbstractContextManager[None]:
+    return resume_hint(output) if isinstance(output, ResumableOutput) else nullcontext()
 
 
 def _print_problems(
-    progress: OutputProgress, unreadable: _UnreadableTexts, format_: OutputFormat
+    progress: OutputProgress, left_out: LeftOutInputs, format_: OutputFormat
 ) -> None:
     """Print the numbers of outputs that are not valid and of texts that were skipped, if any."""
     if progress.problems:
@@ -174,9 +140,4 @@ def _print_problems(
             f"{progress.problems:,} of {progress.done:,} outputs are not their text plus tags; "
             f"{where}"
         )
-    if unreadable.count:
-        print_note(f"{unreadable.count:,} could not be read and were left out (--skip-bad):")
-        for error in unreadable.first:
-            print_note(f"  {error}")
-        if unreadable.count > _MAX_NAMED:
-            print_note(f"  and {unreadable.count - _MAX_NAMED:,} more")
+    left_out.print_notes()

@@ -19,7 +19,7 @@ from annoseq.data.tables import read_rows, write_rows
 from annoseq.errors import TableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     import pandas as pd
@@ -227,8 +227,11 @@ def stream_pairs(
     document: str | None = None,
     offset: str | None = None,
     format: TableFormat | None = None,  # noqa: A002
+    on_bad: Callable[[TableError], None] | None = None,
 ) -> Iterator[Pair]:
     """Read a table of pairs as `read_pairs` does, one pair at a time.
+
+    With `on_bad`, it is called with the error of a row that cannot be read, which is left out.
 
     Raises:
         OptionError: `format` is none of the known ones.
@@ -242,6 +245,7 @@ def stream_pairs(
         keys=selection.keys,
         optional=selection.optional,
         format=format,
+        on_bad=on_bad,
     )
     yield from columns.to_pairs(rows, name=source_name(path))
 

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from annoseq.data.alignment import align
 from annoseq.data.markup import Span
-from annoseq.data.pairs import read_pairs
+from annoseq.data.pairs import stream_pairs
 from annoseq.data.text_inputs import read_texts
+from annoseq.deid.redaction import DocumentLeaks
 from annoseq.errors import AnnoseqError, PairsError
 from annoseq.evaluation.deid_metrics import covered_characters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from annoseq.data.pairs import Pair
     from annoseq.deid.redaction import DetectedSpan, DocumentPart
+    from annoseq.errors import TableError
 
 
 @dataclass
@@ -37,8 +39,13 @@ class GoldIdentifiers:
     documents: dict[str, list[Pair]] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, path: Path) -> GoldIdentifiers:
-        """Read a folder of annotated .txt files, one such file, or a table of pairs."""
+    def load(
+        cls, path: Path, *, on_bad: Callable[[TableError], None] | None = None
+    ) -> GoldIdentifiers:
+        """Read a folder of annotated .txt files, one such file, or a table of pairs.
+
+        With `on_bad`, it is called with the error of a row that cannot be read.
+        """
         gold = cls(str(path))
         if path.is_dir():
             gold.texts = {text.id: text.text for text in read_texts(path, column="")}
@@ -47,7 +54,7 @@ class GoldIdentifiers:
             (text,) = read_texts(path, column="")
             gold.text = text.text
             return gold
-        for pair in read_pairs(path):
+        for pair in stream_pairs(path, on_bad=on_bad):
             gold.rows[str(pair.row)] = pair
             if pair.document is not None:
                 gold.documents.setdefault(pair.document, []).append(pair)
@@ -117,12 +124,32 @@ class GoldIdentifiers:
         ]
 
 
-@dataclass
-class LeakCounts:
-    """Counts of missed identifiers over documents.
+def count_leaks(
+    texts: Iterable[tuple[str, Iterable[Span], Iterable[DetectedSpan]]],
+) -> DocumentLeaks:
+    """Count the leaks of a document: its texts, each with its gold and its replaced spans.
 
     An identifier is missed if any of its characters is not replaced. White space does not count.
     """
+    missed: Counter[str] = Counter()
+    identifiers = characters = replaced_characters = 0
+    for text, gold, replaced_spans in texts:
+        replaced = covered_characters(text, replaced_spans)
+        identifying: set[int] = set()
+        for span in gold:
+            covered = covered_characters(text, [span])
+            identifying |= covered
+            identifiers += 1
+            if not covered <= replaced:
+                missed[span.label] += 1
+        characters += len(identifying)
+        replaced_characters += len(identifying & replaced)
+    return DocumentLeaks(identifiers, characters, replaced_characters, dict(missed))
+
+
+@dataclass
+class LeakCounts:
+    """Counts of missed identifiers over documents."""
 
     documents: int = 0
     documents_without_miss: int = 0
@@ -133,25 +160,15 @@ class LeakCounts:
     missed_by_label: Counter[str] = field(default_factory=Counter)
     leaking_documents: list[str] = field(default_factory=list)
 
-    def add(
-        self, document: str, texts: Iterable[tuple[str, Iterable[Span], Iterable[DetectedSpan]]]
-    ) -> None:
-        """Count a document: its texts, each with its gold spans and its replaced spans."""
-        missed: Counter[str] = Counter()
-        for text, gold, replaced_spans in texts:
-            replaced = covered_characters(text, replaced_spans)
-            identifying: set[int] = set()
-            for span in gold:
-                characters = covered_characters(text, [span])
-                identifying |= characters
-                self.identifiers += 1
-                missed[span.label] += not characters <= replaced
-            self.characters += len(identifying)
-            self.replaced_characters += len(identifying & replaced)
+    def add(self, document: str, leaks: DocumentLeaks) -> None:
+        """Add the counts of a document."""
         self.documents += 1
-        self.missed += missed.total()
-        self.missed_by_label += missed
-        if missed.total():
+        self.identifiers += leaks.identifiers
+        self.characters += leaks.characters
+        self.replaced_characters += leaks.replaced_characters
+        self.missed += sum(leaks.missed.values())
+        self.missed_by_label.update(leaks.missed)
+        if leaks.missed:
             self.leaking_documents.append(document)
         else:
             self.documents_without_miss += 1

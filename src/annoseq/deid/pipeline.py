@@ -2,74 +2,135 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from annoseq.config import DOCUMENT_COLUMN
 from annoseq.data.streams import source_name
 from annoseq.data.tables import read_rows
 from annoseq.data.text_inputs import is_text_input, read_texts
 from annoseq.deid.custom_patterns import find_patterns
-from annoseq.deid.redaction import DetectedSpan, DocumentPart, RedactionDocument
-from annoseq.deid.run_output import RedactionReport
-from annoseq.errors import OptionError, TableError
+from annoseq.deid.leak_check import count_leaks
+from annoseq.deid.redaction import (
+    DetectedSpan,
+    DocumentPart,
+    RedactedDocument,
+    RedactionDocument,
+)
+from annoseq.deid.run_output import journal_line
+from annoseq.errors import OptionError, PairsError, TableError
+from annoseq.inference.resumable_output import OutputProgress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from annoseq.data.text_inputs import InputFormat
     from annoseq.deid.custom_patterns import CustomPattern
     from annoseq.deid.leak_check import GoldIdentifiers
-    from annoseq.deid.redaction import RedactedText
+    from annoseq.deid.redaction import DocumentLeaks, RedactedText
     from annoseq.deid.redactor import Redactor
+    from annoseq.errors import AnnoseqError
     from annoseq.inference.annotation import Annotation
+    from annoseq.inference.streaming import AnnotationSink
+
+
+AdvanceFunction: TypeAlias = Callable[[int], None]
+
+
+def _ignore(count: int) -> None:
+    """Take the number of texts that are done."""
 
 
 class AnnotateFunction(Protocol):
     """Annotates texts, the first of which is number `first`; calls `advance` after each batch."""
 
     def __call__(
-        self, texts: Sequence[str], first: int, advance: Callable[[int], None]
+        self, texts: Sequence[str], first: int, advance: AdvanceFunction
     ) -> Sequence[Annotation]:
         """Return the annotations in the order of their texts."""
         ...
 
 
-@dataclass
+@dataclass(frozen=True)
 class RedactionPipeline:
-    """Annotates and redacts documents, and counts replacements and, with `gold`, leaks."""
+    """Annotates and redacts documents; if `has_gold`, it counts the leaks of each."""
 
     annotate: AnnotateFunction
     redactor: Redactor
     patterns: Sequence[CustomPattern] = ()
-    gold: GoldIdentifiers | None = None
-    report: RedactionReport = field(default_factory=RedactionReport)
+    has_gold: bool = False
 
     def redact(
         self,
         documents: Iterable[RedactionDocument],
         *,
         chunk_size: int,
-        is_table: bool,
-        advance: Callable[[int], None] = lambda _: None,
-    ) -> Iterator[tuple[RedactionDocument, tuple[RedactedText, ...]]]:
-        """Yield documents with their redacted texts.
+        advance: AdvanceFunction = _ignore,
+    ) -> Iterator[RedactedDocument]:
+        """Yield redacted documents; at most `chunk_size` texts, or one document, are in memory."""
+        done = 0
+        for chunk in chunk_documents(documents, chunk_size):
+            yield from self.redact_chunk(chunk, first=done + 1, advance=advance)
+            done += count_texts(chunk)
 
-        At most `chunk_size` texts are in memory, or one document if it has more.
+    def redact_to_journal(
+        self,
+        documents: Iterator[RedactionDocument],
+        journal: AnnotationSink,
+        *,
+        chunk_size: int,
+        keeps_originals: bool,
+        advance: AdvanceFunction = _ignore,
+    ) -> None:
+        """Write redacted documents to a journal, chunk by chunk.
+
+        The first `journal.tally.done` texts are passed over: they were written before.
+
+        Raises:
+            OptionError: those texts are others now.
         """
-        count = 0
-        for chunk in _chunks(documents, chunk_size):
-            texts = [part.text for document in chunk for part in document.parts]
-            annotations = iter(self.annotate(texts, count + 1, advance))
-            count += len(texts)
+        done, _, expected = journal.tally
+        digest = hashlib.sha256()
+        passed = 0
+        while passed < done and (document := next(documents, None)):
+            digest.update(_document_bytes(document))
+            passed += len(document.parts)
+        if done and (passed, digest.hexdigest()) != (done, expected):
+            raise OptionError(
+                f"the first {done:,} texts are not those that the interrupted run redacted. "
+                "Give it the same input, or start again with --overwrite instead of --resume."
+            )
+        advance(done)
+        for chunk in chunk_documents(documents, chunk_size):
+            redacted = self.redact_chunk(chunk, first=done + 1, advance=advance)
+            done += count_texts(chunk)
             for document in chunk:
-                detected = self._detect(document, annotations)
-                redacted = self.redactor.redact(detected)
-                self.report.add(detected, redacted, min_score=self.redactor.min_score)
-                self._count_leaks(document, redacted, is_table=is_table)
-                yield document, redacted
+                digest.update(_document_bytes(document))
+            lines = [
+                (document.id, journal_line(document, keeps_originals=keeps_originals))
+                for document in redacted
+            ]
+            journal.add(lines, OutputProgress(done, 0, digest.hexdigest()))
+
+    def redact_chunk(
+        self, chunk: Sequence[RedactionDocument], *, first: int, advance: AdvanceFunction
+    ) -> list[RedactedDocument]:
+        """Redact documents that are annotated together, from text number `first`."""
+        texts = [part.text for document in chunk for part in document.parts]
+        annotations = iter(self.annotate(texts, first, advance))
+        return [self._redact_document(document, annotations) for document in chunk]
+
+    def _redact_document(
+        self, document: RedactionDocument, annotations: Iterator[Annotation]
+    ) -> RedactedDocument:
+        texts = self.redactor.redact(self._detect(document, annotations))
+        leaks = self._count_leaks(document, texts) if self.has_gold else None
+        return RedactedDocument(document.id, texts, document.is_named, leaks)
 
     def _detect(
         self, document: RedactionDocument, annotations: Iterator[Annotation]
@@ -88,23 +149,23 @@ class RedactionPipeline:
         return replace(document, parts=tuple(parts))
 
     def _count_leaks(
-        self, document: RedactionDocument, redacted: Sequence[RedactedText], *, is_table: bool
-    ) -> None:
-        if self.gold is None or self.report.leaks is None:
-            return
+        self, document: RedactionDocument, texts: Sequence[RedactedText]
+    ) -> DocumentLeaks:
         table = self.redactor.table
-        texts = []
-        for part, output in zip(document.parts, redacted, strict=True):
-            gold = [
-                span
-                for span in self.gold.spans(part, is_row=is_table)
-                if table.phi_type(span.label) != "keep"
-            ]
-            texts.append((part.text, gold, [change.span for change in output.replacements]))
-        self.report.leaks.add(document.id, texts)
+        return count_leaks(
+            (
+                part.text,
+                [span for span in part.gold if table.phi_type(span.label) != "keep"],
+                [replacement.span for replacement in text.replacements],
+            )
+            for part, text in zip(document.parts, texts, strict=True)
+        )
 
 
-def _chunks(documents: Iterable[RedactionDocument], size: int) -> Iterator[list[RedactionDocument]]:
+def chunk_documents(
+    documents: Iterable[RedactionDocument], size: int
+) -> Iterator[list[RedactionDocument]]:
+    """Yield whole documents with up to `size` texts in all, or one document if it has more."""
     chunk: list[RedactionDocument] = []
     texts = 0
     for document in documents:
@@ -117,45 +178,95 @@ def _chunks(documents: Iterable[RedactionDocument], size: int) -> Iterator[list[
         yield chunk
 
 
-def read_documents(
-    source: Path, *, column: str, document: str | None, format_: InputFormat | None
-) -> Iterator[RedactionDocument]:
-    """Yield documents lazily in input order; a table row without a document id is a document.
+def count_texts(documents: Iterable[RedactionDocument]) -> int:
+    """Return the number of texts of documents."""
+    return sum(len(document.parts) for document in documents)
 
-    Raises:
-        TableError: a row or a file cannot be read, or the rows of a document are not adjacent.
-        OptionError: a folder without `.txt` files, or a name that does not tell the format.
+
+def _document_bytes(document: RedactionDocument) -> bytes:
+    texts = [(part.id, part.text, part.kept) for part in document.parts]
+    return json.dumps([document.id, texts]).encode()
+
+
+@dataclass(frozen=True)
+class DocumentSource:
+    """A table, a file or a folder of texts, read as documents.
+
+    `document` is the column of a row's document; without it, `doc_id` is used where the table has
+    it. `keep` are the columns of a table that are passed on, None for all others. With `on_bad`, it
+    is called with the error of a row or file that cannot be read or has no gold, which is left out.
     """
-    if is_text_input(source, format_):
-        for text in read_texts(source, column=column, format_=format_):
-            yield RedactionDocument(text.id, (DocumentPart(text.id, text.text),))
-        return
-    seen: set[str] = set()
-    rows = _rows(source, column, document, format_)
-    # Rows without a document id are grouped by their own: each is a group of one.
-    for (name, _), group in groupby(rows, key=lambda row: (row[1], row[1] or row[0].id)):
-        parts = tuple(part for part, _ in group)
-        if name is None:
-            yield RedactionDocument(parts[0].id, parts, is_named=False)
-            continue
-        if name in seen:
-            raise TableError(
-                f"{source_name(source)}: row {parts[0].id}: its document was there before, with "
-                "others in between. Sort the table, so that a document's rows follow each "
-                "other; they are redacted together."
+
+    path: Path
+    column: str
+    document: str | None = None
+    format: InputFormat | None = None
+    keep: Sequence[str] | None = ()
+    gold: GoldIdentifiers | None = None
+    on_bad: Callable[[AnnoseqError], None] | None = None
+
+    def read(self) -> Iterator[RedactionDocument]:
+        """Yield documents lazily in input order; a row without a document id is a document.
+
+        Raises:
+            TableError: a row or a file cannot be read, or the rows of a document are not adjacent.
+            PairsError: there is no gold for a text, or it has another text.
+            OptionError: a folder without `.txt` files, or a name that does not tell the format.
+        """
+        if is_text_input(self.path, self.format):
+            texts = read_texts(
+                self.path, column=self.column, format_=self.format, on_bad=self.on_bad
             )
-        seen.add(name)
-        yield RedactionDocument(name, parts)
+            files = ((DocumentPart(text.id, text.text), None) for text in texts)
+            for part, _ in self._with_gold(files, is_table=False):
+                yield RedactionDocument(part.id, (part,))
+            return
+        seen: set[str] = set()
+        rows = self._with_gold(self._rows(), is_table=True)
+        # Rows without a document id are grouped by their own: each is a group of one.
+        for (name, _), group in groupby(rows, key=lambda row: (row[1], row[1] or row[0].id)):
+            parts = tuple(part for part, _ in group)
+            if name is None:
+                yield RedactionDocument(parts[0].id, parts, is_named=False)
+                continue
+            if name in seen:
+                raise TableError(
+                    f"{source_name(self.path)}: row {parts[0].id}: its document was there before, "
+                    "with others in between. Sort the table, so that a document's rows follow each "
+                    "other; they are redacted together."
+                )
+            seen.add(name)
+            yield RedactionDocument(name, parts)
 
+    def _rows(self) -> Iterator[tuple[DocumentPart, str | None]]:
+        """Yield the text of every row, and its document id if it has one."""
+        name = self.document or (DOCUMENT_COLUMN if self.column != DOCUMENT_COLUMN else None)
+        for row in read_rows(
+            self.path,
+            columns=[self.column],
+            keys=[self.document] if self.document else [],
+            optional=[name] if name and not self.document else [],
+            keep=self.keep,
+            format=None if self.format == "text" else self.format,
+            on_bad=self.on_bad,
+        ):
+            document_id = row.values.get(name) if name else None
+            part = DocumentPart(str(row.number), row.values[self.column], kept=row.kept)
+            yield part, document_id or None
 
-def _rows(
-    source: Path, column: str, document: str | None, format_: InputFormat | None
-) -> Iterator[tuple[DocumentPart, str | None]]:
-    """Yield the text of every row, and its document id if it has one."""
-    table = None if format_ == "text" else format_
-    name = document or (DOCUMENT_COLUMN if column != DOCUMENT_COLUMN else None)
-    keys = [document] if document else []
-    optional = [name] if name and not document else []
-    for row in read_rows(source, columns=[column], keys=keys, optional=optional, format=table):
-        document_id = row.values.get(name) if name else None
-        yield DocumentPart(str(row.number), row.values[column]), document_id or None
+    def _with_gold(
+        self, parts: Iterator[tuple[DocumentPart, str | None]], *, is_table: bool
+    ) -> Iterator[tuple[DocumentPart, str | None]]:
+        """Add the gold spans to texts, and leave out those without gold if there is `on_bad`."""
+        for part, name in parts:
+            if self.gold is None:
+                yield part, name
+                continue
+            try:
+                gold = tuple(self.gold.spans(part, is_row=is_table))
+            except PairsError as error:
+                if self.on_bad is None:
+                    raise
+                self.on_bad(error)
+            else:
+                yield replace(part, gold=gold), name

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from annoseq.data.markup import Span
@@ -31,11 +31,16 @@ class DetectedSpan:
 
 @dataclass(frozen=True, slots=True)
 class DocumentPart:
-    """A text of a document: a row of a table, or a whole file."""
+    """A text of a document: a row of a table, or a whole file.
+
+    `kept` are the columns of the row that are only passed on, `gold` the spans that people marked.
+    """
 
     id: str
     text: str
     spans: tuple[DetectedSpan, ...] = ()
+    kept: dict[str, Any] = field(default_factory=dict)
+    gold: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +76,34 @@ class Replacement:
 class RedactedText:
     """A part of a document after redaction, with its replacements in text order.
 
-    `nested_spans` is the number of detected spans that were merged into others.
+    `nested_spans` is the number of detected spans that were merged into others, `low_scores` that
+    of the spans that were left alone because of their scores.
     """
 
     id: str
     text: str
     replacements: tuple[Replacement, ...]
     nested_spans: int = 0
+    low_scores: int = 0
+    kept: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentLeaks:
+    """Counts of a document's gold identifiers and their characters, and of what was missed."""
+
+    identifiers: int
+    characters: int
+    replaced_characters: int
+    missed: dict[str, int]
+    """Missed identifiers by label."""
+
+
+@dataclass(frozen=True, slots=True)
+class RedactedDocument:
+    """The redacted texts of a document, and its leaks if there is a gold standard."""
+
+    id: str
+    texts: tuple[RedactedText, ...]
+    is_named: bool = True
+    leaks: DocumentLeaks | None = None

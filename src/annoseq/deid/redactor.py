@@ -54,6 +54,7 @@ class Redactor:
         Raises:
             OptionError: a label has no PHI type.
         """
+        low_scores = [sum(map(self._is_below, part.spans)) for part in document.parts]
         document = replace(document, parts=tuple(map(self._with_replaceable_spans, document.parts)))
         if self.propagates:
             document, values = propagate(document, self.table)
@@ -66,8 +67,10 @@ class Redactor:
             replace(
                 _redact_part(part, spans, replacement_of, values, mask=mask),
                 nested_spans=_count_detected(part.spans) - _count_detected(spans),
+                low_scores=count,
+                kept=part.kept,
             )
-            for part, spans in zip(document.parts, merged, strict=True)
+            for part, spans, count in zip(document.parts, merged, low_scores, strict=True)
         )
 
     def _with_replaceable_spans(self, part: DocumentPart) -> DocumentPart:
@@ -82,7 +85,10 @@ class Redactor:
 
     def _is_replaced(self, span: DetectedSpan) -> bool:
         is_kept = self.table.phi_type(span.label) == "keep"
-        return not is_kept and (span.score is None or span.score >= self.min_score)
+        return not is_kept and not self._is_below(span)
+
+    def _is_below(self, span: DetectedSpan) -> bool:
+        return span.score is not None and span.score < self.min_score
 
     def _replace_function(
         self,

@@ -92,11 +92,12 @@ class ResumableOutput:
                 durable_replace(self._output, self._path)
             shutil.rmtree(self._folder)
 
-    def leave(self) -> bool:
-        """Stop before the end, and tell whether there is something to resume."""
-        if not self.tally.done:
+    def leave(self, *, discard: bool = False) -> bool:
+        """Stop before the end, and return True if there is something to resume."""
+        is_resumable = bool(self.tally.done) and not discard
+        if not is_resumable:
             shutil.rmtree(self._folder, ignore_errors=True)
-        return bool(self.tally.done)
+        return is_resumable
 
     def _spare_foreign(self) -> None:
         """Raise if something else has the name of the folder."""
