@@ -75,6 +75,25 @@ def test_ids_may_be_those_of_a_column(tmp_path: Path) -> None:
     assert message.startswith(f"{gold}: row 1: there is no prediction with this row's id among 2.")
 
 
+def test_spans_that_are_there_twice_count_once(tmp_path: Path) -> None:
+    gold, found, path = (tmp_path / name for name in ("gold.csv", "found.jsonl", "scores.json"))
+    gold.write_text("orig_text,annotated_text\nDr. Ames,Dr. {{N}}{{N}}Ames{{/N}}{{/N}}\n")
+    span = {"start": 4, "end": 8, "label": "N"}
+    for spans, repeated in ([span], None), ([span, span, span], 2):
+        found.write_text(json.dumps({"id": 1, "text": "Dr. Ames", "spans": spans}))
+        result = run("score", gold, found, "--json", path, "--overwrite")
+        scores = printed(result.out)
+        assert scores["span_precision"] == scores["span_recall"] == scores["perfect_rows"] == 1
+        notes = ["repeated gold spans, each counted once: 1"]
+        if repeated:
+            notes.append(
+                "repeated predicted spans, each counted once: 2"
+            )
+        assert result.err.splitlines() == notes
+        totals = json.loads(path.read_text())["counts"]["totals"]
+        assert (totals["repeated.gold"], totals.get("repeated.predicted")) == (1, repeated)
+
+
 def test_rows_not_trained_on_are_scored_apart(table: Path, found: Path, tmp_path: Path) -> None:
     seen, path = tmp_path / "seen.csv", tmp_path / "scores.json"
     with table.open(newline="") as stream:

@@ -55,6 +55,12 @@ def test_letters_between_keep_spans_apart() -> None:
     assert merged(row([TOWN, OTHER], [Span(21, 36, "X")])) == (0, 1, 2)
 
 
+def test_a_merged_span_covers_a_span_within_another() -> None:
+    """MEDDOCAN's script would end it with the inner span, at 20."""
+    outer, inner = Span(0, 27, "X"), Span(15, 20, "Y")
+    assert merged(row([outer, inner], [outer])) == (1, 1, 1)
+
+
 def test_labels_and_doubles_are_of_no_account() -> None:
     assert merged(row([TOWN], [Span(21, 27, "X"), TOWN])) == (1, 1, 1)
 

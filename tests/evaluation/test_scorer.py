@@ -63,6 +63,19 @@ def test_scores_by_hand() -> None:
     assert labels["X"].precision.value == 0
 
 
+@pytest.mark.parametrize("twice", ["gold", "predicted", "both"])
+def test_a_span_that_is_there_twice_is_one_span_in_every_score(twice: str) -> None:
+    once = row((NAME, AGE, PLACE))
+    spans = (NAME, AGE, replace(AGE, score=0.2), PLACE)
+    gold = once.gold if twice == "predicted" else spans
+    repeated = SpanComparison("1", TEXT, gold, once.predicted if twice == "gold" else spans)
+    scorer = scored([repeated])
+    expected = {name: one.value for name, one in scored([once]).all.scores().items()}
+    assert {name: one.value for name, one in scorer.all.scores().items()} == expected
+    assert scorer.all.counts["repeated.gold"] == int(twice != "predicted")
+    assert scorer.all.counts["repeated.predicted"] == int(twice != "gold")
+
+
 def test_documents_add_up_in_any_order() -> None:
     rows = mixed(20)
     one, other = scored(rows), scored(rows[::-1])

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annoseq.data.markup import Span
-from annoseq.evaluation.span_matching import SpanScore, score_spans
+from annoseq.evaluation.span_matching import SpanScore, score_spans, unique_spans
 
 NAME, AGE, OUTER = Span(0, 4, "NAME"), Span(5, 7, "AGE"), Span(0, 7, "NAME")
 spans = st.lists(
@@ -34,10 +34,17 @@ def test_order_is_of_no_account() -> None:
     assert score_spans([AGE, NAME], [NAME, AGE]).f1 == 1
 
 
-def test_a_span_that_is_there_twice_counts_twice() -> None:
-    assert score_spans([NAME, NAME], [NAME]) == SpanScore(2, 1, 1)
-    assert score_spans([NAME], [NAME, NAME]) == SpanScore(1, 2, 1)
-    assert score_spans([NAME, NAME], [NAME, NAME]) == SpanScore(2, 2, 2)
+def test_a_span_that_is_there_twice_counts_once() -> None:
+    assert score_spans([NAME, NAME], [NAME]) == SpanScore(1, 1, 1)
+    assert score_spans([NAME], [NAME, NAME]) == SpanScore(1, 1, 1)
+    assert score_spans([NAME, NAME], [NAME, NAME]) == SpanScore(1, 1, 1)
+
+
+def test_of_equal_spans_the_highest_score_is_kept_and_other_labels_stay() -> None:
+    low, high = Span(0, 4, "NAME", score=0.2), Span(0, 4, "NAME", score=0.7)
+    other = Span(0, 4, "AGE", score=0.1)
+    unique = unique_spans([low, other, high])
+    assert [(span.label, span.score) for span in unique] == [("NAME", 0.7), ("AGE", 0.1)]
 
 
 def test_nested_spans_are_scored_one_by_one() -> None:

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from annoseq.atomic_io import check_writable
 from annoseq.cli.options import Overwrite
-from annoseq.cli.output import print_result
+from annoseq.cli.output import print_note, print_result
 from annoseq.data.tables import read_rows
 from annoseq.evaluation.references import SeenTexts
 from annoseq.evaluation.score_file import write_score_file
@@ -99,7 +99,15 @@ def read_seen_texts(path: Path, columns: ColumnsConfig) -> SeenTexts:
 
 
 def print_scores(scorer: Scorer, *more: str) -> None:
-    """Print all scores, those of the rows that were not trained on, if known, and more lines."""
+    """Print all scores, those of the rows that were not trained on, if known, and more lines.
+
+    Spans that were there twice are counted on standard error.
+    """
+    for side in ("gold", "predicted"):
+        if repeated := scorer.all.counts[f"repeated.{side}"]:
+            print_note(
+                f"{side} spans that are there twice with the same label: {repeated:,}, counted once"
+            )
     for line in score_lines(scorer.all):
         print_result(line)
     unseen = scorer.unseen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from annoseq.evaluation.counts import ConfusionCount, Counts
+from annoseq.evaluation.counts import ConfusionCount, Counts, confusion_key
 from annoseq.evaluation.span_matching import match_spans
 
 if TYPE_CHECKING:
@@ -20,13 +20,13 @@ NO_SPAN = ""
 def count_confusions(gold: Sequence[Span], predicted: Sequence[Span]) -> Counts:
     """Count the label pairs of spans that overlap, and of spans without a counterpart."""
     if gold == predicted:
-        return Counts(ConfusionCount(span.label, span.label) for span in gold)
+        return Counts(confusion_key(span.label, span.label) for span in gold)
     counts = Counts()
     for match in match_spans(gold, predicted, scheme="partial"):
         gold_label, predicted_label = (
             NO_SPAN if span is None else span.label for span in (match.gold, match.predicted)
         )
-        counts[ConfusionCount(gold_label, predicted_label)] += 1
+        counts[confusion_key(gold_label, predicted_label)] += 1
     return counts
 
 

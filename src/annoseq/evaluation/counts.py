@@ -7,12 +7,15 @@ resampled, so that a score has an interval.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from annoseq.evaluation.span_matching import unique_spans
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -40,9 +43,16 @@ Counts: TypeAlias = Counter[CountKey]
 Array: TypeAlias = NDArray[np.float64]
 
 
+@lru_cache(maxsize=4096)  # the same few keys are counted in every row
 def count_key(name: str, label: str | None) -> CountKey:
     """Return the key of a count of one label, or with None of all labels."""
     return name if label is None else LabelCount(name, label)
+
+
+@lru_cache(maxsize=4096)
+def confusion_key(gold: str, predicted: str) -> ConfusionCount:
+    """Return the key of a cell of the confusion matrix."""
+    return ConfusionCount(gold, predicted)
 
 
 def add_counts(counts: Counts, more: Mapping[CountKey, int] | Mapping[str, int]) -> None:
@@ -93,7 +103,8 @@ class SpanComparison:
 
     `id` names it. `target` and `output` are the annotated texts where there are any; `is_unseen`
     says that the text was not trained on, None where that is not known. `document` and `start` are
-    those of the row's pair.
+    those of the row's pair. A span that is given twice with the same label is kept once; `repeated`
+    are the numbers of gold and of predicted spans left out for that.
     """
 
     id: str
@@ -105,6 +116,15 @@ class SpanComparison:
     document: str | None = None
     start: int | None = None
     is_unseen: bool | None = None
+    repeated: tuple[int, int] = field(default=(0, 0), init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        gold, predicted = unique_spans(self.gold), unique_spans(self.predicted)
+        repeated = (len(self.gold) - len(gold), len(self.predicted) - len(predicted))
+        if any(repeated):
+            object.__setattr__(self, "gold", gold)
+            object.__setattr__(self, "predicted", predicted)
+            object.__setattr__(self, "repeated", repeated)
 
 
 def group_by_document(rows: Iterable[SpanComparison]) -> Iterator[list[SpanComparison]]:

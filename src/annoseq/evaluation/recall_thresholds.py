@@ -22,6 +22,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from annoseq.evaluation.calibration import SCORE_MARGIN, judge_spans
+from annoseq.evaluation.span_matching import unique_spans
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -174,8 +175,9 @@ class CandidateCounter:
     ) -> list[tuple[float, bool]]:
         """Count the candidates of a row; return the score of each and True if it is correct.
 
-        A candidate without a score counts as certain.
+        A candidate without a score counts as certain. A span that is there twice counts once.
         """
+        gold, candidates = unique_spans(gold), unique_spans(candidates)
         if document is None or document != self._document or not self._documents:
             self._documents.append((0, 0))
             self._document = document

@@ -16,7 +16,8 @@ from annoseq.atomic_io import atomic_file
 from annoseq.errors import TableError, describe_validation_error
 from annoseq.evaluation.bootstrap import draws_fingerprint
 from annoseq.evaluation.calibration import ReliabilityBin, reliability_bins
-from annoseq.evaluation.counts import ConfusionCount, CountTotals, LabelCount
+from annoseq.evaluation.confusion_matrix import confusion_matrix
+from annoseq.evaluation.counts import CountTotals, LabelCount
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -280,19 +281,16 @@ def _rounded_bin(bin_: ReliabilityBin) -> ReliabilityBin:
 
 
 def _count_table(counts: Counts) -> CountTable:
-    totals: dict[str, int] = {}
     labels: dict[str, dict[str, int]] = {}
-    cells: list[ConfusionCell] = []
     for key, count in counts.items():
-        match key:
-            case LabelCount():
-                labels.setdefault(key.label, {})[key.name] = count
-            case ConfusionCount():
-                cells.append(ConfusionCell(gold=key.gold, predicted=key.predicted, count=count))
-            case str():
-                totals[key] = count
+        if isinstance(key, LabelCount):
+            labels.setdefault(key.label, {})[key.name] = count
+    totals = [(key, count) for key, count in counts.items() if isinstance(key, str)]
     return CountTable(
-        totals=dict(sorted(totals.items())),
+        totals=dict(sorted(totals)),
         labels={label: dict(sorted(named.items())) for label, named in sorted(labels.items())},
-        confusion=sorted(cells, key=lambda cell: (cell.gold, cell.predicted)),
+        confusion=[
+            ConfusionCell(gold=gold, predicted=predicted, count=count)
+            for (gold, predicted), count in confusion_matrix(counts).items()
+        ],
     )

@@ -85,6 +85,9 @@ def _count_spans(row: SpanComparison) -> Counts:
     counts = Counts({"sentences": count_sentences(row.text)})
     gold, predicted = sorted(row.gold), sorted(row.predicted)
     counts["perfect_rows"] = int(gold == predicted)
+    for side, repeated in zip(("gold", "predicted"), row.repeated, strict=True):
+        if repeated:
+            counts[f"repeated.{side}"] = repeated
     if not gold and not predicted:
         return counts
     add_counts(counts, _count_schemes(gold, predicted, SCHEMES, label=None))
