@@ -1,7 +1,6 @@
-"""Equal time for both sides: one core, its clock, and how much training fits.
+"""Budgets of processor time: one pinned core, a timer, and a training plan that fits a budget.
 
-The time is the processor's, not the wall's: other processes on the machine take a core away for a
-while, and that shall cost neither side.
+Processor time is used instead of wall time, so that other processes on the machine do not count.
 """
 
 from __future__ import annotations
@@ -24,35 +23,35 @@ if TYPE_CHECKING:
     from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
     from annoseq.training.learner import Learner
 
-PROBED = 40
-"""Steps that tell a network's speed before a run is planned."""
+PROBE_STEPS = 40
+"""Steps that measure the speed of a network before training is planned."""
 _WARM_UP = 10
-"""Steps before those: memory is handed out in the first, which take up to a third longer."""
-EXPLAINED = (
+"""Unmeasured steps before those: the first ones allocate memory and take up to a third longer."""
+TIMING_NOTE = (
     "All times are processor time of the process (`time.process_time`), with one thread on one "
     "core, because other processes share the machine."
 )
 
 
-def note(message: str) -> None:
-    """Say what is going on, on standard error."""
+def log(message: str) -> None:
+    """Print a progress message on standard error."""
     print(message, file=sys.stderr, flush=True)
 
 
 def cores() -> set[int]:
-    """Return the cores that a process can be pinned to; none where a system cannot do that."""
+    """Return the cores that a process can be pinned to, or none where pinning is not supported."""
     allowed = getattr(os, "sched_getaffinity", None)
     return allowed(0) if allowed else set()
 
 
 def last_core() -> int | None:
-    """Return the core to use by default: the first is where most else runs."""
+    """Return the default core: the last one, as most other processes run on the first."""
     return max(cores(), default=None)
 
 
 @contextmanager
-def one_core(core: int | None) -> Iterator[None]:
-    """Keep this process to one thread, and to one core where a system can do that."""
+def pinned_to_core(core: int | None) -> Iterator[None]:
+    """Limit this process to one thread, and to one core where pinning is supported."""
     threads, allowed = torch.get_num_threads(), cores()
     torch.set_num_threads(1)
     if core is not None:
@@ -65,8 +64,8 @@ def one_core(core: int | None) -> Iterator[None]:
             os.sched_setaffinity(0, allowed)
 
 
-class Stopwatch:
-    """Processor seconds spent in its blocks, added up."""
+class ProcessorTimer:
+    """Timer of the processor seconds spent in its `with` blocks, in total."""
 
     def __init__(self) -> None:
         self._before = 0.0
@@ -74,11 +73,11 @@ class Stopwatch:
 
     @property
     def seconds(self) -> float:
-        """The sum so far, the block under way counted."""
+        """Total so far, including the current block."""
         running = 0.0 if self._began is None else time.process_time() - self._began
         return self._before + running
 
-    def __enter__(self) -> Stopwatch:
+    def __enter__(self) -> ProcessorTimer:
         self._began = time.process_time()
         return self
 
@@ -87,7 +86,7 @@ class Stopwatch:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Leave out what is done within the block."""
+        """Stop the timer within the block."""
         self.__exit__()
         try:
             yield
@@ -96,32 +95,32 @@ class Stopwatch:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """How many epochs of how many rows fit into a time."""
+class TrainingPlan:
+    """Number of epochs and rows whose training fits into a time budget."""
 
     epochs: int
     rows: int
 
     @classmethod
-    def fit(cls, rows: int, *, row_seconds: float, seconds: float) -> Plan:
-        """Choose the whole number of epochs nearest to the time, and leave rows out to keep to it.
+    def fit(cls, rows: int, *, seconds_per_row: float, seconds: float) -> TrainingPlan:
+        """Return the nearest whole number of epochs, with as many rows as fit into the budget.
 
         >>> Plan.fit(1000, row_seconds=0.1, seconds=370), Plan.fit(1000, row_seconds=1, seconds=500)
         (Plan(epochs=4, rows=925), Plan(epochs=1, rows=500))
         """
-        possible = seconds / row_seconds
+        possible = seconds / seconds_per_row
         epochs = max(1, round(possible / rows))
         return cls(epochs, max(1, min(rows, int(possible / epochs))))
 
 
-def row_seconds(learner: Learner, *, max_lr: float, validates: bool = True) -> float:
-    """Return the processor seconds that a row takes to learn from, validation included.
+def seconds_per_row(learner: Learner, *, max_lr: float, validates: bool = True) -> float:
+    """Return the processor seconds of training per row, validation included.
 
-    The weights are afterwards what they were.
+    The weights are restored afterwards.
     """
     learner.lr_find(end_lr=max_lr, steps=_WARM_UP)
-    with Stopwatch() as watch:
-        steps = len(learner.lr_find(end_lr=max_lr, steps=PROBED).rates)
+    with ProcessorTimer() as watch:
+        steps = len(learner.lr_find(end_lr=max_lr, steps=PROBE_STEPS).rates)
     rows = learner.dataset.encoded_train.encodings
     # The range test takes the last batches of the first epoch, which may be longer than others.
     batches = shuffled_batches(rows, learner.batching, seed=f"{learner.config.seed}-0")
@@ -129,14 +128,14 @@ def row_seconds(learner: Learner, *, max_lr: float, validates: bool = True) -> f
     probed = sum(sizes[-1 - step % len(sizes)] for step in range(steps))
     seconds = watch.seconds * sum(sizes) / probed
     if validates:
-        with Stopwatch() as watch:
+        with ProcessorTimer() as watch:
             learner.validate()
         seconds += watch.seconds
     return seconds / len(rows)
 
 
 def _size(batch: Sequence[int], examples: Sequence[Seq2SeqEncoding]) -> int:
-    """Return how many tokens a batch has on both sides, padding and ends counted."""
+    """Return the source and target tokens of a batch, padding and end symbols included."""
     longest = [
         max(len(ids) for ids in side) for side in zip(*(examples[i] for i in batch), strict=True)
     ]
@@ -144,13 +143,13 @@ def _size(batch: Sequence[int], examples: Sequence[Seq2SeqEncoding]) -> int:
 
 
 def cache_folder(name: str) -> Path:
-    """Return a folder under the user's cache, outside any repository."""
+    """Return a folder under the user's cache folder."""
     cache = os.environ.get("XDG_CACHE_HOME")
     return (Path(cache) if cache else Path.home() / ".cache") / "annoseq" / name
 
 
 def repeat(order: Callable[[int], Iterator[list[int]]]) -> Iterator[list[int]]:
-    """Yield the batches of one epoch after the other, without end."""
+    """Yield the batches of endless epochs."""
     epoch = 0
     while True:
         yield from order(epoch)

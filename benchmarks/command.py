@@ -1,4 +1,4 @@
-"""What the command lines of the benchmarks share: options, the report, errors."""
+"""Command-line options, reports and error handling shared by the benchmarks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from annoseq.errors import AnnoseqError
-from benchmarks.budget import cores, last_core, one_core
+from benchmarks.budget import cores, last_core, pinned_to_core
 from benchmarks.measure import write_report
 from benchmarks.meddocan import FOLDER
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     Results = tuple[Sequence[str], Mapping[str, str]]
-    """Tables, and what the report says besides."""
+    """Tables in Markdown, and facts listed below them by name."""
 
-_PLACES = ("--core", "--environment", "--out", "--results")
-"""Options of which a result does not depend, each with a value."""
+_PATH_OPTIONS = ("--core", "--environment", "--out", "--results")
+"""Options with a value that does not affect the results."""
 
 
 def make_parser(name: str, description: str, *, report: Path) -> argparse.ArgumentParser:
-    """Return a parser with the options that all have."""
+    """Return a parser with the options of every benchmark."""
     parser = argparse.ArgumentParser(
         prog=f"python -m benchmarks.{name}",
         description=description,
@@ -47,7 +47,7 @@ def read_options(
     *,
     above_zero: Collection[str],
 ) -> argparse.Namespace:
-    """Read a command line, whose numbers must make sense."""
+    """Parse a command line and check its numbers."""
     options = parser.parse_args(arguments)
     for name in ("rows", *above_zero):
         value = getattr(options, name)
@@ -58,30 +58,29 @@ def read_options(
     return options
 
 
-def made_by(name: str, arguments: Sequence[str]) -> dict[str, str]:
-    """Return the date and the command, as a report ends with them.
+def provenance(name: str, arguments: Sequence[str]) -> dict[str, str]:
+    """Return the date and the command that a report ends with.
 
-    It is the command that a reader would give: where files lay, and that some runs were made
-    before and only joined, is left out.
+    Paths and `--join` are left out of the command, so that it can be repeated elsewhere.
     """
-    command = shlex.join(["python", "-m", f"benchmarks.{name}", *_for_readers(arguments)])
+    command = shlex.join(["python", "-m", f"benchmarks.{name}", *_without_paths(arguments)])
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     return {"date": today, "command": f"`{command}`"}
 
 
-def _for_readers(arguments: Sequence[str]) -> list[str]:
+def _without_paths(arguments: Sequence[str]) -> list[str]:
     kept: list[str] = []
     rest = iter(arguments)
     for word in rest:
-        if word in _PLACES:
+        if word in _PATH_OPTIONS:
             next(rest, None)
-        elif word != "--join" and not word.startswith(tuple(f"{name}=" for name in _PLACES)):
+        elif word != "--join" and not word.startswith(tuple(f"{name}=" for name in _PATH_OPTIONS)):
             kept.append(word)
     return kept
 
 
-def guarded(run: Callable[[], None], *, error: type[Exception] = AnnoseqError) -> int:
-    """Run, and turn an error of annoseq's, or of one more kind, into a line and exit status 2."""
+def exit_status(run: Callable[[], None], *, error: type[Exception] = AnnoseqError) -> int:
+    """Call a function and return the exit status: 2 after an `AnnoseqError` or an `error`."""
     try:
         run()
     except (AnnoseqError, error) as found:
@@ -92,19 +91,19 @@ def guarded(run: Callable[[], None], *, error: type[Exception] = AnnoseqError) -
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Benchmark:
-    """The name of a benchmark's module, and what its report begins with."""
+    """Module name, report title and introduction of a benchmark."""
 
     name: str
     title: str
     about: str
 
-    def carry_out(
+    def run(
         self,
         options: argparse.Namespace,
         arguments: Sequence[str],
         measure: Callable[[], Results | None],
     ) -> int:
-        """Measure on one core; print the tables and replace the report, if there are any."""
+        """Measure on one core, print the tables, replace the report; return the exit status."""
 
         def work() -> None:
             found = measure()
@@ -117,13 +116,13 @@ class Benchmark:
                 title=self.title,
                 about=self.about,
                 tables=tables,
-                facts={**facts, **made_by(self.name, arguments)},
+                facts={**facts, **provenance(self.name, arguments)},
             )
 
-        with one_core(options.core):
-            return guarded(work)
+        with pinned_to_core(options.core):
+            return exit_status(work)
 
 
-def arguments_of(given: Sequence[str] | None) -> list[str]:
-    """Return what was given to a main function, or on the command line."""
+def command_line(given: Sequence[str] | None) -> list[str]:
+    """Return the arguments passed to a main function, or those of the command line."""
     return list(sys.argv[1:] if given is None else given)

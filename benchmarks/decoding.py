@@ -46,10 +46,10 @@ ABOUT = (
     "label), and an output that changed its text or is malformed has no spans."
 )
 MAX_LR = 5e-3
-PROBED = 40
+PROBE_STEPS = 40
 """Batches that tell how long an epoch takes."""
 VALIDATED = 1.15
-"""How much longer an epoch takes with its validation than without."""
+"""Time of an epoch with validation, relative to one without."""
 SEARCHES = {
     "free, greedy": SearchConfig(free=True),
     "free, beam 5": SearchConfig(free=True, search="beam", beam_size=5),
@@ -62,7 +62,7 @@ SEARCHES = {
 
 @dataclass(frozen=True)
 class Result:
-    """What a search made of the dev rows."""
+    """Measurements of a search on the dev rows."""
 
     rows: int
     changed: int
@@ -96,10 +96,10 @@ def short_pairs(path: Path, *, max_tokens: int, first: int | None) -> Pairs:
 
 
 def train(dataset: Dataset, *, minutes: float, folder: Path) -> str:
-    """Train for about `minutes`, save the model, and say what was done."""
+    """Train for about `minutes`, save the model, and return a description of the training."""
     probe = Learner(dataset, model=GruConfig())
     start = time.perf_counter()
-    finding = probe.lr_find(steps=PROBED)
+    finding = probe.lr_find(steps=PROBE_STEPS)
     batch_seconds = (time.perf_counter() - start) / len(finding.rates)
     batches = len(shuffled_batches(dataset.encoded_train.encodings, probe.batching, seed="probe"))
     epochs = max(1, round(minutes * 60 / (VALIDATED * batches * batch_seconds)))
@@ -169,7 +169,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Train unless there is a model, run every search, and rewrite the report."""
+    """Train unless a model exists, run every search, and rewrite the report."""
     options = _arguments(argv)
     if options.threads:
         torch.set_num_threads(options.threads)

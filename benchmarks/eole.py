@@ -1,8 +1,8 @@
-"""annoseq beside eole 0.6, the living heir of OpenNMT-py: the same rows, the same processor time.
+"""Comparison with eole 0.6, the successor of OpenNMT-py, on the same rows in the same time.
 
 eole runs in a virtual environment of its own (`benchmarks/eole_peer.py`). Both sides train on
 MEDDOCAN's training rows, on one core, for so many minutes of processor time, and then write for
-the same dev lines (`benchmarks/eole_sides.py`). eole gets annoseq's word tokens: the space before
+the same dev lines (`benchmarks/eole_systems.py`). eole gets annoseq's word tokens: the space before
 a token is part of it, and a tag is one token.
 """
 
@@ -17,10 +17,10 @@ import torch
 
 from annoseq.data.pairs import Pairs
 from benchmarks import eole_peer
-from benchmarks.budget import cache_folder, note, one_core
-from benchmarks.command import guarded, made_by, make_parser, read_options
-from benchmarks.eole_rows import choose_lines
-from benchmarks.eole_sides import FIGURES, run_eole, run_ours
+from benchmarks.budget import cache_folder, log, pinned_to_core
+from benchmarks.command import exit_status, make_parser, provenance, read_options
+from benchmarks.eole_data import select_short
+from benchmarks.eole_systems import FIGURES, run_eole, run_ours
 from benchmarks.measure import describe_machine, markdown_table, write_report
 from benchmarks.meddocan import read_tables
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from benchmarks.eole_sides import Result
+    from benchmarks.eole_systems import Result
 
 REPORT = Path(__file__).with_suffix(".md")
 WATCHED = 64
@@ -81,10 +81,10 @@ def main(given: Sequence[str] | None = None) -> int:
                 title="Beside eole",
                 about=ABOUT.format(eole=eole_peer.EOLE.replace("==", " ")),
                 tables=[table],
-                facts=facts | machine | made_by("eole", arguments),
+                facts=facts | machine | provenance("eole", arguments),
             )
 
-    return guarded(work, error=eole_peer.PeerError)
+    return exit_status(work, error=eole_peer.PeerError)
 
 
 def _table(results: dict[str, Result]) -> str:
@@ -95,8 +95,8 @@ def _table(results: dict[str, Result]) -> str:
 
 def _run(options: argparse.Namespace) -> tuple[dict[str, Result], dict[str, str]]:
     train, dev = read_tables(options.data, first=options.rows)
-    train = choose_lines(train, max_tokens=options.train_tokens, first=len(train))
-    lines = choose_lines(dev, max_tokens=options.max_tokens, first=options.lines)
+    train = select_short(train, max_tokens=options.train_tokens, first=len(train))
+    lines = select_short(dev, max_tokens=options.max_tokens, first=options.lines)
     watched = Pairs(list(dev)[-WATCHED:], name=dev.name)
     seconds = options.minutes * 60
     results: dict[str, Result] = {}
@@ -114,9 +114,9 @@ def _run(options: argparse.Namespace) -> tuple[dict[str, Result], dict[str, str]
                 learning_rate=options.learning_rate,
                 batch=options.batch_tokens,
             )
-            note(_table(results))
+            log(_table(results))
         if options.only != "eole":
-            with one_core(options.core):
+            with pinned_to_core(options.core):
                 results |= run_ours(
                     train, watched, lines, Path(name) / "ours", seconds=seconds, seed=options.seed
                 )

@@ -1,4 +1,4 @@
-"""eole 0.6, the heir of OpenNMT-py, as a peer: its environment, its token files, its two commands.
+"""eole 0.6 as a baseline: its virtual environment, token files, training and decoding commands.
 
 This file needs neither annoseq nor torch. Run by eole's own Python it decodes a file of tokens and
 times that without the loading of the model; imported, it prepares and watches everything else.
@@ -80,7 +80,7 @@ def run(command: list[str]) -> str:
 
 
 def write_token(token: str) -> str:
-    """Spell a text's token without white space: its leading space as ▁, other white space escaped.
+    """Write a token without white space: a leading space as ▁, other white space escaped.
 
     >>> write_token(" Ames"), write_token("\\n"), write_token("▁"), write_token(" ")
     ('▁Ames', '%A;', '%2581;', '▁')
@@ -102,13 +102,13 @@ def read_token(written: str) -> str:
 
 
 def write_lines(path: Path, rows: Iterable[Sequence[str]]) -> None:
-    """Write rows of spelled tokens, a row a line."""
+    """Write rows of tokens, one row a line."""
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(" ".join(row) + "\n" for row in rows)
 
 
 def read_lines(path: Path) -> list[list[str]]:
-    """Read rows of spelled tokens; an empty line is a row without tokens."""
+    """Read rows of tokens; an empty line is a row without tokens."""
     lines = path.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
     return [[token for token in line.split(" ") if token] for line in lines]
 
@@ -123,7 +123,7 @@ def write_vocabulary(path: Path, rows: Iterable[Sequence[str]]) -> int:
 
 @dataclass(frozen=True)
 class Training:
-    """What a process of eole did between the start of its loop and its last checkpoint.
+    """Training of eole between the start of its loop and its last checkpoint.
 
     `seconds` are of processor time; `tokens` are target tokens, end symbols counted.
     """
@@ -142,7 +142,7 @@ class Training:
 def train(
     python: Path, config: Mapping[str, Any], folder: Path, *, seconds: float, core: int | None
 ) -> Training:
-    """Let eole train by `config` in `folder` until it ends or has taken `seconds` of the processor.
+    """Train eole with `config` in `folder` until it ends or has taken `seconds` of processor time.
 
     The time counts from the start of its loop: neither imports nor vocabularies count.
 
@@ -230,14 +230,14 @@ def _summary(folder: Path, log: Path, spent: float) -> Training:
     return Training(steps, spent, tokens, newest_checkpoint(folder))
 
 
-def remember(done: Training, folder: Path) -> None:
-    """Write what a training came to beside its model."""
+def save_training(done: Training, folder: Path) -> None:
+    """Write the measurements of a training beside its model."""
     told = {"steps": done.steps, "seconds": done.seconds, "tokens": done.tokens}
     (folder / "training.json").write_text(json.dumps(told), encoding="utf-8")
 
 
-def remembered(folder: Path) -> Training | None:
-    """Read what `remember` wrote, where there is a model too."""
+def load_training(folder: Path) -> Training | None:
+    """Read the measurements of a training, or return None if there is no model."""
     path, model = folder / "training.json", newest_checkpoint(folder / "model")
     if model is None or not path.exists():
         return None
@@ -245,7 +245,7 @@ def remembered(folder: Path) -> Training | None:
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """Return the newest checkpoint that is whole: eole writes its config.json last."""
+    """Return the newest complete checkpoint: eole writes its config.json last."""
     steps = {
         int(each.parent.name.removeprefix("step_")): each.parent
         for each in folder.glob("step_*/config.json")
@@ -255,7 +255,7 @@ def newest_checkpoint(folder: Path) -> Path | None:
 
 @dataclass(frozen=True)
 class Decoding:
-    """The outputs in tokens as spelled in the files, and the processor time that decoding took."""
+    """Outputs in tokens as written in the files, and the processor seconds of decoding."""
 
     rows: list[list[str]]
     seconds: float

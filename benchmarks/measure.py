@@ -1,4 +1,4 @@
-"""What every benchmark needs: the machine in words, the peak of memory, and its report."""
+"""Description of the machine, peak memory, and reports in Markdown."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _SAMPLED_EVERY = 0.005
 
 
 def describe_machine(device: torch.device) -> dict[str, str]:
-    """Return what a speed depends on besides the program: processor, load, threads, versions.
+    """Return processor, load, threads and versions.
 
-    Call it first: the load is that of other processes as long as this one has done nothing.
+    Call it before any work, so that the load is that of other processes.
     """
     facts = {
         "processor": f"{_processor()}, {_cores()} cores for this process",
@@ -54,11 +54,9 @@ def _cores() -> int:
 
 
 class PeakMemory:
-    """How far the memory rises within a block above what it was at its beginning.
+    """Peak memory within a `with` block, above that at its start.
 
-    On a CPU this is the resident set, sampled in a thread; on a GPU what torch has allocated
-    there. Where a system does not tell the resident set, its highest so far stands in, and the
-    rise is understated.
+    On a CPU this is the resident set, sampled in a thread; on a GPU the memory allocated by torch.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -70,7 +68,7 @@ class PeakMemory:
 
     @property
     def above_baseline(self) -> int:
-        """The rise in bytes."""
+        """Peak above the baseline, in bytes."""
         return max(0, self._peak - self.baseline)
 
     def __enter__(self) -> Self:
@@ -108,7 +106,7 @@ def children_cpu_seconds() -> float:
 
 
 def _return_freed_memory() -> None:
-    """Give back what was freed, which a model could fill without the resident set rising."""
+    """Return freed memory to the system; otherwise it would hide part of the rise."""
     gc.collect()
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, musl does not
@@ -131,7 +129,7 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def write_report(
     path: Path, *, title: str, about: str, tables: Sequence[str], facts: Mapping[str, str]
 ) -> None:
-    """Replace a benchmark's last results.
+    """Replace the report of a benchmark.
 
     Raises:
         OutputError: the file cannot be written.

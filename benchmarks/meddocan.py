@@ -1,4 +1,4 @@
-"""MEDDOCAN's rows in ids: clinical text in Spanish with personal data annotated.
+"""Encoded rows of MEDDOCAN, Spanish clinical text with annotated personal data.
 
 CC BY 4.0. Marimon et al. 2019, "Automatic De-identification of Medical Texts in Spanish: the
 MEDDOCAN Track", IberLEF@SEPLN.
@@ -22,7 +22,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "shared" / "data" / "meddocan" / 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The examples that are short enough, and what the report says about them."""
+    """Encoded rows up to a maximum length, and the facts that the report lists."""
 
     train: list[Seq2SeqEncoding]
     dev: list[Seq2SeqEncoding]

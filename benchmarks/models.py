@@ -1,4 +1,4 @@
-"""All of annoseq's models after equal processor time: what they write, and how fast."""
+"""Quality and speed of all models of annoseq after equal processor time."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from annoseq.config import (
 from annoseq.errors import OptionError
 from annoseq.tokenization.dataset import Dataset
 from annoseq.training.learner import Learner
-from benchmarks.budget import EXPLAINED, Plan, Stopwatch, note, row_seconds
-from benchmarks.command import Benchmark, arguments_of, make_parser, read_options
-from benchmarks.judging import CPU, FIGURES, Result, Trained, judge_model, words_of
+from benchmarks.budget import TIMING_NOTE, ProcessorTimer, TrainingPlan, log, seconds_per_row
+from benchmarks.command import Benchmark, command_line, make_parser, read_options
+from benchmarks.evaluation import CPU, FIGURES, Result, Trained, evaluate_model, split_words
 from benchmarks.measure import describe_machine, markdown_table
 from benchmarks.meddocan import read_tables
-from benchmarks.runs import add_runs, keep_figures, kept_figures, make_runs
-from benchmarks.subsets import draw, draw_two, keep_short, take
+from benchmarks.saved_runs import add_run_options, load_results, perform_runs, save_results
+from benchmarks.subsets import draw, draw_disjoint, keep_short, take
 
 if TYPE_CHECKING:
     import argparse
@@ -45,7 +45,7 @@ WATCHED = 64
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A network, its tokens, and how it is trained."""
+    """Network, tokens and training settings."""
 
     data: DataConfig
     network: AnyNetworkConfig
@@ -80,14 +80,14 @@ def train(
         Dataset.from_pairs(pairs, valid=watched, config=recipe.data), max_tokens=max_tokens
     )
     learner = _learner(recipe, whole, seed=seed)
-    speed = row_seconds(learner, max_lr=recipe.max_lr)
-    plan = Plan.fit(len(whole.train), row_seconds=speed, seconds=seconds)
+    speed = seconds_per_row(learner, max_lr=recipe.max_lr)
+    plan = TrainingPlan.fit(len(whole.train), seconds_per_row=speed, seconds=seconds)
     rows = take(whole.train, draw(len(whole.train), plan.rows, seed=seed))
     learner = _learner(recipe, replace(whole, train=rows), seed=seed)
-    with Stopwatch() as watch:
-        learner.fit_one_cycle(plan.epochs, recipe.max_lr, report=note)
+    with ProcessorTimer() as watch:
+        learner.fit_one_cycle(plan.epochs, recipe.max_lr, report=log)
     learner.save(folder)
-    words = sum(len(words_of(pair.target)) + 1 for pair in rows)
+    words = sum(len(split_words(pair.target)) + 1 for pair in rows)
     return Trained(
         watch.seconds,
         plan.epochs * words,
@@ -103,17 +103,17 @@ def _learner(recipe: Recipe, dataset: Dataset, *, seed: int) -> Learner:
 
 
 def run_one(name: str, options: argparse.Namespace) -> None:
-    """Train and judge a model, and leave model and figures in the folder of results.
+    """Train and evaluate a model, and save it with its results.
 
     Raises:
         AnnoseqError: the data cannot be used, or the folder cannot be written.
     """
     machine = describe_machine(torch.device("cpu"))
     pairs, dev = read_tables(options.data, first=options.rows)
-    lines, watched = draw_two(
+    lines, watched = draw_disjoint(
         dev, (options.dev_rows, WATCHED), max_tokens=options.max_dev_tokens, seed=options.seed
     )
-    note(f"{name}: {options.minutes:g} minutes of processor time")
+    log(f"{name}: {options.minutes:g} minutes of processor time")
     folder = options.results / f"{name}.model"
     if folder.exists():
         shutil.rmtree(folder)
@@ -126,7 +126,7 @@ def run_one(name: str, options: argparse.Namespace) -> None:
         max_tokens=options.max_tokens,
         seed=options.seed,
     )
-    result, signature = judge_model(folder, lines, trained)
+    result, signature = evaluate_model(folder, lines, trained)
     shared = {
         "minutes": f"{options.minutes:g} of processor time for each",
         "train rows": f"of {len(pairs):,}, those of up to {options.max_tokens} source words "
@@ -137,18 +137,18 @@ def run_one(name: str, options: argparse.Namespace) -> None:
         "seed": str(options.seed),
     }
     kept = {"result": asdict(result), "shared": shared, "machine": machine}
-    keep_figures(options.results, name, kept)
+    save_results(options.results, name, kept)
     cells = zip(FIGURES, result.cells(), strict=True)
-    note(f"{name}: " + ", ".join(f"{figure} {cell}" for figure, cell in cells))
+    log(f"{name}: " + ", ".join(f"{figure} {cell}" for figure, cell in cells))
 
 
 def join(folder: Path) -> tuple[list[str], dict[str, str]]:
-    """Make the table of the figures that all models left, and what the report says besides.
+    """Return the table of the saved results of all models, and the facts of the report.
 
     Raises:
         OptionError: a model's are missing, or they were not made alike.
     """
-    kept = kept_figures(folder, MODELS)
+    kept = load_results(folder, MODELS)
     for name in MODELS:
         if name not in kept:
             raise OptionError(f"{folder}: there are no results of {name}. Run --only {name} first.")
@@ -180,7 +180,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add("--max-tokens", type=int, default=200, help="leave out training rows with more words")
     add("--dev-rows", type=int, default=500, help="so many dev rows, drawn by the seed")
     add("--max-dev-tokens", type=int, default=200, help="leave out dev rows with more words")
-    add_runs(parser, cache="models", runs=MODELS)
+    add_run_options(parser, cache="models", runs=MODELS)
     names = ("minutes", "max_tokens", "dev_rows", "max_dev_tokens")
     return read_options(parser, arguments, above_zero=names)
 
@@ -193,7 +193,7 @@ writes greedily for the same dev rows in batches of 64: freely, and faithfully, 
 alone. Span F1 is strict. The accuracy counts the words of the target, tags and the end among them,
 that stand at their place in the free output; BLEU compares the same texts. For all models a word is
 a word, whatever the tokens. Loading, vocabularies and the short run are not counted, the validation
-on {WATCHED} other dev rows after each epoch is. {EXPLAINED}"""
+on {WATCHED} other dev rows after each epoch is. {TIMING_NOTE}"""
 
 
 BENCHMARK = Benchmark(name="models", title="All models after equal time", about=ABOUT)
@@ -201,11 +201,11 @@ BENCHMARK = Benchmark(name="models", title="All models after equal time", about=
 
 def main(given: Sequence[str] | None = None) -> int:
     """Run models, print the table, and replace the report."""
-    arguments = arguments_of(given)
+    arguments = command_line(given)
     options = parse_arguments(arguments)
     make, all_of_them = partial(run_one, options=options), partial(join, options.results)
-    return BENCHMARK.carry_out(
-        options, arguments, lambda: make_runs(options, MODELS, make=make, join=all_of_them)
+    return BENCHMARK.run(
+        options, arguments, lambda: perform_runs(options, MODELS, make=make, join=all_of_them)
     )
 
 

@@ -1,4 +1,4 @@
-"""How fast the 2019 notebook's loop learns and predicts, and how well, in a time on MEDDOCAN."""
+"""Speed and quality of the training loop of the 2019 notebook on MEDDOCAN in a fixed time."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ WARM_UP = 3
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What was trained; the speeds leave out the first steps.
+    """Training measurements; speeds leave out the first steps.
 
     `cores` is the processor time taken in a second: less than there are threads where other
     processes wanted the machine, too.

@@ -117,7 +117,9 @@ def predict(model: NotebookModel, source: Tensor, *, limit: int) -> Tensor:
     return output.argmax(2)
 
 
-def sortish_batches(examples: Sequence[Seq2SeqEncoding], generator: random.Random) -> Iterator[list[int]]:
+def sortish_batches(
+    examples: Sequence[Seq2SeqEncoding], generator: random.Random
+) -> Iterator[list[int]]:
     """Yield an epoch of full batches in the order of fastai's `SortishSampler(bs=bs // 2)`.
 
     Shuffled rows are sorted by source length in pools of 50 chunks, and the chunks shuffled, the

@@ -1,4 +1,4 @@
-"""The floating-point operations that training takes."""
+"""Floating-point operations of training."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from torch.utils.flop_counter import (
 )
 
 if TYPE_CHECKING:
-    from benchmarks.sides import Side
+    from benchmarks.interleaved_training import TrainingLoop
 
 
-def count_operations(side: Side, *, steps: int) -> float:
-    """Return the floating-point operations of a target token, forward and backward.
+def count_operations(side: TrainingLoop, *, steps: int) -> float:
+    """Return the floating-point operations per target token, forward and backward.
 
-    Those of matrix products are counted, padding's included. torch counts neither a product that
-    is added in place, as the loss has one, nor the attention that it has for CPUs; its own
-    formulas for the same in other clothes serve.
+    Matrix products are counted, padding included. torch has no formulas for a product that is
+    added in place, which the loss uses, nor for attention on a CPU; those of the equivalent
+    operations are registered for them.
     """
     mapping = {
         torch.ops.aten.addmm_: _addmm,

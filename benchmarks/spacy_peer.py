@@ -1,4 +1,4 @@
-"""spaCy's NER as a peer: trained on the same rows by its default configuration for a CPU.
+"""spaCy's NER as a baseline: trained on the same rows with its default configuration for a CPU.
 
 The configuration is what `spacy init config --pipeline ner --optimize efficiency` writes; training
 ends where its own patience ends. Spans that its tokens cannot hold are not learned from.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A pipeline in a folder, and the processor seconds that its training took."""
+    """Trained pipeline in a folder, and the processor seconds of its training."""
 
     folder: Path
     seconds: float
@@ -63,7 +63,7 @@ def _write(pairs: Pairs, path: Path, *, language: str) -> None:
 
 
 def _flat(spans: Sequence[Span]) -> list[Span]:
-    """Keep the outermost spans: spaCy's NER has no others."""
+    """Return the outermost spans: spaCy's NER supports no nested ones."""
     kept: list[Span] = []
     for span in spans:
         if not kept or span.start >= kept[-1].end:

@@ -44,7 +44,7 @@ print(peak_memory())
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one process did; `peak` is in bytes."""
+    """Measurements of a process; `peak` is in bytes."""
 
     rows: int
     peak: int
@@ -105,7 +105,7 @@ def measure(model: Path, folder: Path, *, rows: int, seed: int) -> Run:
 
 
 def results(runs: Sequence[Run]) -> str:
-    """Write the figures as a table, and what they say."""
+    """Return the table of results and a sentence about them."""
     ratio = runs[-1].peak / runs[0].peak
     verdict = "within" if abs(ratio - 1) <= TOLERANCE else "NOT within"
     table = markdown_table(

@@ -1,4 +1,4 @@
-"""Rows of MEDDOCAN as datasets, cut down to the short ones or to a few drawn by a seed."""
+"""Subsets of datasets: short rows, or rows drawn at random."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def word_lengths(pairs: Sequence[TextPair]) -> list[int]:
 
 
 def take(examples: Sequence[Row], rows: Sequence[int]) -> list[Row]:
-    """Keep some rows, in the order that they are named."""
+    """Return rows by number, in the given order."""
     return [examples[row] for row in rows]
 
 
@@ -52,12 +52,14 @@ def keep_short(dataset: Dataset, *, max_tokens: int, at_least: int = 1) -> Datas
 
 
 def draw(size: int, rows: int, *, seed: int) -> list[int]:
-    """Choose so many of `size` rows, or all if there are no more, in their order."""
+    """Draw `rows` of `size` row numbers, or all if there are fewer, in ascending order."""
     return sorted(random.Random(seed).sample(range(size), min(rows, size)))
 
 
-def draw_two(pairs: Pairs, sizes: tuple[int, int], *, max_tokens: int, seed: int) -> list[Pairs]:
-    """Draw two sets without a common row from the pairs of 1 to `max_tokens` source words.
+def draw_disjoint(
+    pairs: Pairs, sizes: tuple[int, int], *, max_tokens: int, seed: int
+) -> list[Pairs]:
+    """Draw two disjoint sets of the pairs of 1 to `max_tokens` source words.
 
     Raises:
         OptionError: there are not two such rows.
@@ -75,12 +77,12 @@ def draw_two(pairs: Pairs, sizes: tuple[int, int], *, max_tokens: int, seed: int
 
 
 def target_tokens(encodings: Sequence[Seq2SeqEncoding]) -> int:
-    """Count the target tokens of all rows, each with its end symbol."""
+    """Count the target tokens of all rows, end symbols included."""
     return sum(len(encoding.target) + 1 for encoding in encodings)
 
 
-def describe(dataset: Dataset, train: Pairs, dev: Pairs, *, max_tokens: int) -> dict[str, str]:
-    """Say which rows a report is about."""
+def describe_rows(dataset: Dataset, train: Pairs, dev: Pairs, *, max_tokens: int) -> dict[str, str]:
+    """Return the facts of a report about its rows."""
     parts = (("train", dataset.train, train), ("dev", dataset.valid, dev))
     return {
         f"{name} rows": f"{len(part):,} of {len(pairs):,}, of up to {max_tokens} source words "

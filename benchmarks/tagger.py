@@ -1,4 +1,4 @@
-"""The tagger on real corpora, beside spaCy's NER, with other encoders, seeds, and lists."""
+"""The tagger on real corpora: compared with spaCy's NER, and with other encoders and seeds."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import torch
 
 from annoseq.config import TaggerConfig
 from annoseq.errors import OptionError
-from benchmarks.budget import EXPLAINED, note
-from benchmarks.command import Benchmark, arguments_of, make_parser, read_options
+from benchmarks.budget import TIMING_NOTE, log
+from benchmarks.command import Benchmark, command_line, make_parser, read_options
 from benchmarks.measure import describe_machine, markdown_table
 from benchmarks.meddocan import FOLDER
-from benchmarks.runs import add_runs, keep_figures, kept_figures, make_runs
+from benchmarks.saved_runs import add_run_options, load_results, perform_runs, save_results
 from benchmarks.tagger_lists import write_lists
 from benchmarks.tagger_runs import LANGUAGES, read_corpus, run_spacy, run_tagger
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from benchmarks.tagger_runs import Outcome
+    from benchmarks.tagger_runs import RunResult
 
 REPORT = Path(__file__).with_suffix(".md")
 SEEDS = (42, 1, 2)
@@ -46,8 +46,8 @@ RUNS = (
 ENCODER_EPOCHS = 5
 
 
-def carry_out(name: str, options: argparse.Namespace) -> Outcome:
-    """Make one run."""
+def perform(name: str, options: argparse.Namespace) -> RunResult:
+    """Perform one run."""
     kind, _, what = name.partition("-")
     folder = options.results / f"{name}.model"
     match kind:
@@ -71,21 +71,21 @@ def carry_out(name: str, options: argparse.Namespace) -> Outcome:
 
 
 def run_one(name: str, options: argparse.Namespace) -> None:
-    """Make one run, and leave its figures and the machine's."""
+    """Perform one run, and save its results and the description of the machine."""
     machine = describe_machine(torch.device("cpu"))
-    outcome = carry_out(name, options)
+    outcome = perform(name, options)
     kept = {"outcome": outcome.to_dict(), "machine": machine}
-    keep_figures(options.results, name, kept)
-    note(f"{name}: F1 {outcome.quality.f1:.4f} after {outcome.seconds:,.0f} s")
+    save_results(options.results, name, kept)
+    log(f"{name}: F1 {outcome.quality.f1:.4f} after {outcome.seconds:,.0f} s")
 
 
 def join(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
-    """Make the tables of all runs that are there, and what the report says besides.
+    """Return the tables of all saved runs, and the facts of the report.
 
     Raises:
         OptionError: there are none of the tagger on MEDDOCAN.
     """
-    kept = kept_figures(options.results, RUNS)
+    kept = load_results(options.results, RUNS)
     first = kept.get("tagger-meddocan")
     if first is None:
         raise OptionError(f"{options.results}: run --only tagger-meddocan first.")
@@ -175,7 +175,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser("tagger", "Train taggers, and spaCy's NER, and compare.", report=REPORT)
     parser.set_defaults(data=FOLDER.parents[1])
-    add_runs(parser, cache="tagger", runs=RUNS)
+    add_run_options(parser, cache="tagger", runs=RUNS)
     return read_options(parser, arguments, above_zero=())
 
 
@@ -185,19 +185,19 @@ the same rows. Both choose on the dev rows when to stop or which epoch to keep, 
 of the same dev rows, so they flatter both a little. A span counts with its offsets and its label.
 Rows are unseen if training has none with the same text. Training time has the validation after each
 epoch in it; spaCy's is that of its training loop. Characters/s are those of annotating all dev rows
-with the model loaded. {EXPLAINED}"""
+with the model loaded. {TIMING_NOTE}"""
 
 
 BENCHMARK = Benchmark(name="tagger", title="The tagger", about=ABOUT)
 
 
 def main(given: Sequence[str] | None = None) -> int:
-    """Make runs, print the tables, and replace the report."""
-    arguments = arguments_of(given)
+    """Perform runs, print the tables, and replace the report."""
+    arguments = command_line(given)
     options = parse_arguments(arguments)
     make, all_of_them = partial(run_one, options=options), partial(join, options)
-    return BENCHMARK.carry_out(
-        options, arguments, lambda: make_runs(options, RUNS, make=make, join=all_of_them)
+    return BENCHMARK.run(
+        options, arguments, lambda: perform_runs(options, RUNS, make=make, join=all_of_them)
     )
 
 

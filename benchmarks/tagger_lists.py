@@ -1,4 +1,4 @@
-"""Lists of names and places from well-kept packages, as a user would bring lists of their own."""
+"""Lexicons of names and places from packages, as examples of lexicons of a user."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def write_lists(folder: Path) -> LexiconFeatures:
             one["name"] for one in world.get_cities().values() if one["countrycode"] == "ES"
         ],
     }
-    return LexiconFeatures(tuple(_write(folder / f"{name}.txt", some) for name, some in lists.items()))
+    return LexiconFeatures(
+        tuple(_write(folder / f"{name}.txt", some) for name, some in lists.items())
+    )
 
 
 def _write(path: Path, entries: Iterable[str]) -> Path:

@@ -1,4 +1,4 @@
-"""One training of the tagger, or of spaCy's NER, and how good it is on the dev rows."""
+"""Training of the tagger or of spaCy's NER, and span metrics on the dev rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from annoseq.inference.annotator import Annotator
 from annoseq.tokenization.dataset import Dataset
 from annoseq.training.learner import Learner
 from benchmarks import spacy_peer
-from benchmarks.budget import note
+from benchmarks.budget import log
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,7 @@ CPU = DeviceConfig(device="cpu")
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """Strict span scores on the dev rows; `unseen` those of rows whose text training lacks."""
+    """Strict span metrics on the dev rows; `unseen` counts rows whose text is not in training."""
 
     precision: float
     recall: float
@@ -67,8 +67,8 @@ def _inner(spans: Sequence[Span]) -> list[Span]:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """A training: processor and wall seconds with validation, the curve of dev F1, the quality."""
+class RunResult:
+    """Training: processor and wall seconds with validation, dev F1 by epoch, and final metrics."""
 
     seconds: float
     wall: float
@@ -78,7 +78,7 @@ class Outcome:
     story: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values."""
+        """Return a dictionary of plain values."""
         return asdict(self)
 
 
@@ -97,8 +97,8 @@ def run_tagger(
     tagger: TaggerConfig | None = None,
     lexicon_features: LexiconFeatures | None = None,
     epochs: int | None = None,
-) -> Outcome:
-    """Train a tagger by its defaults, keep its best epoch by the dev rows, and judge it there."""
+) -> RunResult:
+    """Train a tagger with default settings, and evaluate its best epoch on the dev rows."""
     train, dev = read_corpus(data, corpus)
     dataset = Dataset.from_pairs(train, valid=dev)
     began, wall = time.process_time(), time.perf_counter()
@@ -114,7 +114,7 @@ def run_tagger(
     def watch(row: Epoch) -> None:
         point = (time.process_time() - began, time.perf_counter() - wall, row.score)
         curve.append(point)
-        note(f"{corpus}: epoch {row.epoch}, {point[0]:.0f} s, F1 {row.score:.4f}")
+        log(f"{corpus}: epoch {row.epoch}, {point[0]:.0f} s, F1 {row.score:.4f}")
 
     learner.fit_one_cycle(epochs, report=lambda line: None, after_epoch=watch)
     seconds, passed = time.process_time() - began, time.perf_counter() - wall
@@ -122,7 +122,7 @@ def run_tagger(
     annotator = Annotator.load(folder, device=CPU)
     found, speed = annotate(annotator, [pair.source for pair in dev])
     quality = Quality.judge(found, train, dev)
-    return Outcome(seconds, passed, curve, quality, speed, f"{learner.epochs} epochs")
+    return RunResult(seconds, passed, curve, quality, speed, f"{learner.epochs} epochs")
 
 
 def annotate(annotator: Annotator, texts: Sequence[str]) -> tuple[list[list[Span]], float]:
@@ -138,8 +138,8 @@ def _ignore(_: int) -> None:
     pass
 
 
-def run_spacy(data: Path, corpus: str, folder: Path) -> Outcome:
-    """Train spaCy's NER on the same rows to its own end, and judge it on the same dev rows."""
+def run_spacy(data: Path, corpus: str, folder: Path) -> RunResult:
+    """Train spaCy's NER on the same rows until it stops, and evaluate it on the dev rows."""
     train, dev = read_corpus(data, corpus)
     if folder.exists():
         shutil.rmtree(folder)
@@ -150,4 +150,4 @@ def run_spacy(data: Path, corpus: str, folder: Path) -> Outcome:
     found, seconds = spacy_peer.annotate(trained.folder, texts)
     quality = Quality.judge(found, train, dev)
     speed = sum(map(len, texts)) / seconds
-    return Outcome(trained.seconds, passed, [], quality, speed, "to its own early stop")
+    return RunResult(trained.seconds, passed, [], quality, speed, "to its own early stop")

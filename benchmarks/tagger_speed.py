@@ -1,4 +1,4 @@
-"""How fast a trained tagger annotates: beside spaCy's NER and the notebook's greedy decoding.
+"""Annotation speed of a trained tagger, spaCy's NER, and greedy decoding with the notebook's GRU.
 
 Needs the models that `python -m benchmarks.tagger` and `python -m benchmarks.models` leave.
 """
@@ -22,8 +22,8 @@ from annoseq.errors import OptionError
 from annoseq.inference.annotator import Annotator
 from annoseq.models.encoders import BiLstmEncoder, Encoder
 from annoseq.models.tagger import Tagger
-from benchmarks.budget import EXPLAINED, cache_folder, note
-from benchmarks.command import Benchmark, arguments_of, make_parser, read_options
+from benchmarks.budget import TIMING_NOTE, cache_folder, log
+from benchmarks.command import Benchmark, command_line, make_parser, read_options
 from benchmarks.measure import children_cpu_seconds, describe_machine, markdown_table
 from benchmarks.meddocan import read_tables
 from benchmarks.streaming import annoseq
@@ -40,7 +40,7 @@ SQUARE = 1024
 
 
 def sides(options: argparse.Namespace) -> dict[str, Callable[[Sequence[str]], object]]:
-    """Return what annotates the dev rows, the tagger first, then parts of it switched off.
+    """Return annotating functions by name: the tagger, spaCy, the tagger with parts disabled.
 
     Raises:
         OptionError: a model is missing.
@@ -82,19 +82,19 @@ def _ignore(_: int) -> None:
 def time_sides(
     sides: Mapping[str, Callable[[Sequence[str]], object]], texts: Sequence[str], *, rounds: int
 ) -> dict[str, float]:
-    """Return the characters in a second of processor time, the sides taking turns."""
+    """Return the characters per processor second of each function, measured in turns."""
     spent = dict.fromkeys(sides, 0.0)
     for number in range(rounds + 1):  # the first warms up
         for name, side in sides.items():
             began = time.process_time()
             side(texts)
             spent[name] += (time.process_time() - began) * (number > 0)
-        note(f"round {number} of {rounds}")
+        log(f"round {number} of {rounds}")
     return {name: rounds * sum(map(len, texts)) / seconds for name, seconds in spent.items()}
 
 
 def product_rate() -> float:
-    """Return the operations in a second of a product of two float32 matrices."""
+    """Return the operations per second of a float32 matrix product."""
     left, right = torch.rand(SQUARE, SQUARE), torch.rand(SQUARE, SQUARE)
     for _ in range(3):
         left @ right
@@ -105,7 +105,7 @@ def product_rate() -> float:
 
 
 def operations_per_character(annotator: Annotator, texts: Sequence[str]) -> float:
-    """Return the matrix operations that a tagger takes for a character."""
+    """Return the matrix operations of a tagger per character."""
     from torch.utils.flop_counter import FlopCounterMode
 
     with FlopCounterMode(display=False) as counter:
@@ -134,7 +134,7 @@ def _seconds(command: list[str]) -> float:
 
 
 def run(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
-    """Measure everything; return the tables and what the report says besides."""
+    """Measure everything; return the tables and the facts of the report."""
     machine = describe_machine(torch.device("cpu"))
     bare, whole, memory = first_result(options.model)
     _, dev = read_tables(options.data, first=options.rows)
@@ -189,7 +189,7 @@ The models of `python -m benchmarks.tagger`, loaded, annotate MEDDOCAN's dev row
 one process with one thread; spaCy's pipeline has only what its NER needs. Below the two, parts of
 what makes the tagger fast are switched off one by one: the vectors of words that were met before
 are forgotten; batches are small; the LSTM multiplies for each token what else it multiplies once
-for each word of a batch. {EXPLAINED}"""
+for each word of a batch. {TIMING_NOTE}"""
 
 
 BENCHMARK = Benchmark(name="tagger_speed", title="How fast the tagger annotates", about=ABOUT)
@@ -197,9 +197,9 @@ BENCHMARK = Benchmark(name="tagger_speed", title="How fast the tagger annotates"
 
 def main(given: Sequence[str] | None = None) -> int:
     """Measure, print the tables, and replace the report."""
-    arguments = arguments_of(given)
+    arguments = command_line(given)
     options = parse_arguments(arguments)
-    return BENCHMARK.carry_out(options, arguments, partial(run, options))
+    return BENCHMARK.run(options, arguments, partial(run, options))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Wanted and measured recall of the tagger on MEDDOCAN, and what its scores are worth.
+"""Target and measured recall of the tagger on MEDDOCAN, and the calibration of its scores.
 
-A tagger learns from four fifths of the training documents, and the other fifth says what its scores
-mean. The dev rows are annotated once for each wanted recall, and choose nothing.
+A tagger is trained on four fifths of the training documents and calibrated on the other fifth. The
+dev rows are annotated once for each target recall, and select nothing.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from annoseq.models.serialization import TrainedModel
 from annoseq.tokenization.dataset import Dataset
 from annoseq.training.learner import Learner
 from annoseq.training.model_card import calibrate
-from benchmarks.budget import EXPLAINED, Stopwatch, cache_folder, note, one_core
-from benchmarks.command import guarded, made_by, make_parser, read_options
+from benchmarks.budget import TIMING_NOTE, ProcessorTimer, cache_folder, log, pinned_to_core
+from benchmarks.command import exit_status, make_parser, provenance, read_options
 from benchmarks.measure import describe_machine, markdown_table, write_report
 from benchmarks.meddocan import read_tables
 
@@ -43,8 +43,8 @@ WIDE = BatchConfig(batch_size=256, batch_tokens=16_384)
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """What came out on some rows: `covered` gold spans have every character marked, as anything."""
+class Measurement:
+    """Counts on some rows; a gold span is `covered` if all its characters are in spans."""
 
     gold: int
     kept: int
@@ -55,17 +55,17 @@ class Measured:
 
     @property
     def recall(self) -> float:
-        """The share of gold spans found with their offsets and label."""
+        """Share of gold spans predicted with their offsets and label."""
         return self.found / max(self.gold, 1)
 
     @property
     def precision(self) -> float:
-        """The share of spans found that are right."""
+        """Share of predicted spans that are correct."""
         return self.found / max(self.kept, 1)
 
 
-class Trial:
-    """Rows with their gold spans, and a model that annotates them."""
+class CalibratedTagger:
+    """Calibrated tagger with the rows, and their gold spans, that it is measured on."""
 
     def __init__(self, model: TrainedModel, pairs: Sequence[Pair]) -> None:
         self.model, self.pairs = model, pairs
@@ -73,12 +73,12 @@ class Trial:
         self._gold = [example.tight_spans for example in examples]
         self.annotator = Annotator(model, device=CPU)
 
-    def measure(self, target_recall: float | None) -> Measured:
-        """Annotate all rows for a wanted recall, or with the likeliest spans."""
-        with Stopwatch() as watch:
+    def measure(self, target_recall: float | None) -> Measurement:
+        """Annotate all rows with a target recall, or with the most likely spans."""
+        with ProcessorTimer() as watch:
             found = self._annotate(self.annotator, target_recall)
         rows = list(zip(self._gold, found, strict=True))
-        return Measured(
+        return Measurement(
             gold=sum(map(len, self._gold)),
             kept=sum(map(len, found)),
             found=sum(right for gold, spans in rows for _, right in judge_spans(gold, spans)),
@@ -88,7 +88,7 @@ class Trial:
         )
 
     def errors(self) -> tuple[float, float]:
-        """Return the calibration error of the likeliest spans, of raw scores and of those given."""
+        """Return the calibration error of the most likely spans before and after calibration."""
         raw = Annotator(replace(self.model, calibration=None), device=CPU)
         first, second = (self._error(one) for one in (raw, self.annotator))
         return first, second
@@ -110,30 +110,30 @@ class Trial:
 
 
 def _is_covered(gold: Span, spans: Sequence[Span]) -> bool:
-    """Tell whether every character of a gold span is marked, as whatever."""
+    """Return True if every character of a gold span is in a span, whatever its label."""
     marked = {place for span in spans for place in range(span.start, span.end)}
     return marked.issuperset(range(gold.start, gold.end))
 
 
 def train(options: argparse.Namespace) -> tuple[TrainedModel, float]:
-    """Train on four fifths of the training documents; return the model, and the seconds it took."""
+    """Train on four fifths of the training documents; return the model and the seconds taken."""
     train_pairs, _ = read_tables(options.data, first=options.rows)
     folder = options.results / "model"
     training = TrainingConfig(seed=options.seed)
     if options.epochs is not None:
         training = training.model_copy(update={"epochs": options.epochs})
-    with Stopwatch() as watch:
+    with ProcessorTimer() as watch:
         split = DataConfig(split_seed=options.seed)
         learner = Learner(
             Dataset.from_pairs(train_pairs, config=split), training=training, device=CPU
         )
-        learner.fit_one_cycle(report=note)
+        learner.fit_one_cycle(report=log)
         learner.save(folder, overwrite=True)
     return TrainedModel.load(folder), watch.seconds
 
 
-def prepare(options: argparse.Namespace) -> tuple[Trial, str]:
-    """Return a model that knows what its scores mean, the rows to measure it on, and its story.
+def prepare(options: argparse.Namespace) -> tuple[CalibratedTagger, str]:
+    """Return a calibrated model with the rows to measure it on, and its description.
 
     Raises:
         OptionError: the model is no tagger, or there are too few spans to calibrate it with.
@@ -156,7 +156,7 @@ def prepare(options: argparse.Namespace) -> tuple[Trial, str]:
             "trained before on all training documents, its epoch chosen by the dev rows; "
             "calibrated on every other dev document, measured on the rest"
         )
-    return Trial(model, rows), story
+    return CalibratedTagger(model, rows), story
 
 
 def _calibrated_on_half(
@@ -167,7 +167,9 @@ def _calibrated_on_half(
     ours, others = (
         [pair for pair in dev if (pair.document in first) == is_first] for is_first in (True, False)
     )
-    statistics = calibrate(model, parse_pairs(ours, task="annotate").examples, ComputeDevice.select(CPU))
+    statistics = calibrate(
+        model, parse_pairs(ours, task="annotate").examples, ComputeDevice.select(CPU)
+    )
     if statistics is None:
         raise OptionError(
             "there are too few spans to calibrate with. Raise --rows, or name a tagger."
@@ -175,13 +177,13 @@ def _calibrated_on_half(
     return replace(model, calibration=statistics), others
 
 
-def make_tables(trial: Trial) -> list[str]:
-    """Measure all wanted recalls and the likeliest spans, and the calibration."""
+def make_tables(trial: CalibratedTagger) -> list[str]:
+    """Measure all target recalls, the most likely spans, and the calibration."""
     rows = [["likeliest spans", *_measured(trial.measure(None)), "", "", ""]]
     for target in TARGETS:
         wanted = trial.annotator.recall_target(target)
         rows.append([f"{target:g}", *_measured(trial.measure(target)), *_expected(wanted)])
-        note(" | ".join(rows[-1]))
+        log(" | ".join(rows[-1]))
     head = [
         *("wanted recall", "recall", "precision", "spans a document", "covered", "s"),
         *("recall, expected", "precision, expected", ""),
@@ -194,7 +196,7 @@ def make_tables(trial: Trial) -> list[str]:
     return [markdown_table(head, rows), errors]
 
 
-def _measured(one: Measured) -> list[str]:
+def _measured(one: Measurement) -> list[str]:
     covered = one.covered / max(one.gold, 1)
     spans = one.kept / max(one.documents, 1)
     values = [f"{one.recall:.4f}", f"{one.precision:.4f}", f"{spans:.1f}", f"{covered:.4f}"]
@@ -224,7 +226,7 @@ offsets and its label; covered is the share of gold spans of which every charact
 whatever the label, which is what redaction needs. Expected is what came out on the rows that the
 model is calibrated on. A recall is promised if it is to be kept 99 or 90 times in a hundred, the
 chance of the draw of documents allowed for; else it is only expected, or out of reach: too many
-spans have no candidate that could stand with what is likelier. {EXPLAINED}"""
+spans have no candidate that could stand with what is likelier. {TIMING_NOTE}"""
 
 
 def main(given: Sequence[str] | None = None) -> int:
@@ -240,26 +242,27 @@ def main(given: Sequence[str] | None = None) -> int:
         print("\n\n".join(tables))
         statistics = trial.model.calibration
         assert statistics is not None
+        candidates = statistics.candidates
         facts = {
             "model": story,
             "seed": f"{options.seed}, of the split, the weights and the dropout",
             "measured on": f"{len(trial.pairs):,} dev rows, which chose nothing"
             if options.model is None
             else f"{len(trial.pairs):,} dev rows",
-            "calibrated on": f"{statistics.candidates.gold:,} spans of {statistics.documents:,} documents, by "
-            f"{statistics.calibration.method}; a recall there varies {statistics.candidates.clustering:.1f} times "
-            "as much as that of independent spans",
+            "calibrated on": f"{candidates.gold:,} spans of {statistics.documents:,} documents, by "
+            f"{statistics.calibration.method}; a recall there varies {candidates.clustering:.1f} "
+            "times as much as that of independent spans",
         }
         write_report(
             options.out,
-            title="RecallTarget and measured recall",
+            title="Target and measured recall",
             about=ABOUT,
             tables=tables,
-            facts=facts | machine | made_by("target_recall", arguments),
+            facts=facts | machine | provenance("target_recall", arguments),
         )
 
-    with one_core(options.core):
-        return guarded(work)
+    with pinned_to_core(options.core):
+        return exit_status(work)
 
 
 if __name__ == "__main__":

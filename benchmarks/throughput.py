@@ -1,8 +1,8 @@
-"""Training throughput under full teacher forcing: annoseq's networks beside the notebook's loop.
+"""Training throughput under full teacher forcing: annoseq's networks and the notebook's loop.
 
-All sides learn from the same rows in batches of 64, in turns, a few seconds each, so that what the
-machine does meanwhile meets them alike. A product of two matrices, which is measured in turn with
-them, tells how much of the core they use.
+All train on the same rows in batches of 64, in turns of a few seconds, so that other load on the
+machine affects them alike. A matrix product, measured in turn with them, gives the rate of the
+core.
 """
 
 from __future__ import annotations
@@ -18,14 +18,22 @@ from typing import TYPE_CHECKING
 from annoseq.config import DataConfig, DeviceConfig
 from annoseq.devices import ComputeDevice
 from annoseq.tokenization.dataset import Dataset
-from benchmarks.budget import EXPLAINED, note, one_core
-from benchmarks.command import arguments_of, guarded, made_by, make_parser, read_options
+from benchmarks.budget import TIMING_NOTE, log, pinned_to_core
+from benchmarks.command import command_line, exit_status, make_parser, provenance, read_options
+from benchmarks.interleaved_training import (
+    MICRO_BATCH,
+    NETWORKS,
+    SQUARE,
+    Clock,
+    MatmulRate,
+    TrainingLoop,
+    build_loop,
+)
 from benchmarks.measure import PeakMemory, describe_machine, markdown_table, write_report
 from benchmarks.meddocan import read_tables
 from benchmarks.notebook_loop import BATCH_SIZE
 from benchmarks.operations import count_operations
-from benchmarks.sides import MICRO_BATCH, SIDES, SQUARE, Clock, Product, Side, make_side
-from benchmarks.subsets import describe, keep_short
+from benchmarks.subsets import describe_rows, keep_short
 
 if TYPE_CHECKING:
     import argparse
@@ -41,23 +49,23 @@ REMEMBERED = 20
 
 
 def watch_memory(name: str, dataset: Dataset, compute: ComputeDevice, *, seed: int) -> int:
-    """Return how many bytes a side's training takes above what the process had before."""
+    """Return the peak memory of a training above that of the process before, in bytes."""
     with PeakMemory(compute.device) as memory:
-        side = make_side(name, dataset, compute, seed=seed)
+        side = build_loop(name, dataset, compute, seed=seed)
         for _ in range(REMEMBERED):
             side.learn()
     return memory.above_baseline
 
 
 def load(options: argparse.Namespace, config: DataConfig) -> tuple[Dataset, dict[str, str]]:
-    """Read the rows in ids; those of all sides are the same, whatever their tokens."""
+    """Read the encoded rows; all networks get the same rows, whatever their tokens."""
     train, dev = read_tables(options.data, first=options.rows)
     dataset = keep_short(
         Dataset.from_pairs(train, valid=dev, config=config),
         max_tokens=options.max_tokens,
         at_least=BATCH_SIZE,
     )
-    facts = describe(dataset, train, dev, max_tokens=options.max_tokens)
+    facts = describe_rows(dataset, train, dev, max_tokens=options.max_tokens)
     del facts["dev rows"]
     sizes = f"{len(dataset.tokenizer.source):,} source, {len(dataset.tokenizer.target):,} target"
     facts[f"vocabulary ({config.tokens})"] = sizes
@@ -71,9 +79,12 @@ HEAD = (
 
 
 def table(
-    sides: dict[str, Side], operations: dict[str, float], memory: dict[str, int], rate: float
+    sides: dict[str, TrainingLoop],
+    operations: dict[str, float],
+    memory: dict[str, int],
+    rate: float,
 ) -> str:
-    """Write the figures; ratios are to the notebook's loop, which is the first."""
+    """Return the table of results; ratios are to the first loop, the notebook's."""
     first = next(iter(sides))
     slowest = sides[first].tokens / sides[first].seconds
     rows = []
@@ -93,23 +104,28 @@ def table(
 
 
 def time_sides(
-    sides: dict[str, Side], product: Product, *, seconds: float, turn: float, clock: Clock
+    sides: dict[str, TrainingLoop],
+    product: MatmulRate,
+    *,
+    seconds: float,
+    turn: float,
+    clock: Clock,
 ) -> None:
-    """Let all sides learn in turns until each had so many seconds."""
+    """Train in turns until each loop had `seconds`."""
     for name, side in sides.items():
         for _ in range(WARM_UP):
             side.learn()
-        note(f"{name}: warm")
+        log(f"{name}: warm")
     rounds = max(1, round(seconds / turn))
     for number in range(rounds):
         for side in sides.values():
             side.run(seconds / rounds, clock)
         product.run(seconds / rounds / 4, clock)
-        note(f"round {number + 1} of {rounds}")
+        log(f"round {number + 1} of {rounds}")
 
 
 def run(options: argparse.Namespace, arguments: Sequence[str]) -> tuple[str, dict[str, str]]:
-    """Measure all sides, and return the table and what the report says besides.
+    """Measure all loops; return the table and the facts of the report.
 
     Raises:
         AnnoseqError: the data or the device cannot be used.
@@ -120,23 +136,23 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> tuple[str, dic
     facts: dict[str, str] = {}
     datasets: dict[str, Dataset] = {}
     for name in options.sides:
-        config = SIDES[name][0]
+        config = NETWORKS[name][0]
         if config.tokens not in datasets:
             datasets[config.tokens], new = load(options, config)
             facts |= new
-    data = {name: datasets[SIDES[name][0].tokens] for name in options.sides}
+    data = {name: datasets[NETWORKS[name][0].tokens] for name in options.sides}
     operations: dict[str, float] = {}
     on_cpu = ComputeDevice.select(DeviceConfig(device="cpu"))  # cuDNN's products are not counted
     for name in options.sides:
-        side = make_side(name, data[name], on_cpu, seed=options.seed)
+        side = build_loop(name, data[name], on_cpu, seed=options.seed)
         operations[name] = count_operations(side, steps=COUNTED)
         del side
         gc.collect()
-        note(f"{name}: counted")
+        log(f"{name}: counted")
     sides = {
-        name: make_side(name, data[name], compute, seed=options.seed) for name in options.sides
+        name: build_loop(name, data[name], compute, seed=options.seed) for name in options.sides
     }
-    product, clock = Product(compute.device), Clock(compute.device)
+    product, clock = MatmulRate(compute.device), Clock(compute.device)
     time_sides(sides, product, seconds=options.seconds, turn=options.turn, clock=clock)
     facts |= {
         "product of two float32 matrices": f"{product.rate / 1e9:,.1f} GFLOP/s ({SQUARE} square)",
@@ -158,7 +174,7 @@ def _memory_of(name: str, arguments: Sequence[str]) -> int:
     done = subprocess.run(
         command, stdout=subprocess.PIPE, check=True, cwd=Path(__file__).resolve().parents[1]
     )
-    note(f"{name}: memory watched")
+    log(f"{name}: memory watched")
     return int(json.loads(done.stdout)["bytes"])
 
 
@@ -171,11 +187,17 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add("--seconds", type=float, default=60, help="of processor time for each side")
     add("--turn", type=float, default=5, help="about so many seconds before the next side's turn")
     add("--max-tokens", type=int, default=60, help="leave out rows with a longer source")
-    add("--sides", nargs="+", choices=SIDES, default=list(SIDES), help="the first is compared with")
+    add(
+        "--sides",
+        nargs="+",
+        choices=NETWORKS,
+        default=list(NETWORKS),
+        help="the first is compared with",
+    )
     add("--device", choices=["cpu", "cuda"], default="cpu", help="on cuda, wall time is measured")
     precisions = ["float32", "bfloat16", "float16"]
     add("--precision", choices=precisions, default="float32", help="of annoseq's sides")
-    add("--memory-of", choices=SIDES, help="only tell the peak of this side's memory, as JSON")
+    add("--memory-of", choices=NETWORKS, help="only tell the peak of this side's memory, as JSON")
     return read_options(parser, arguments, above_zero=("seconds", "turn", "max_tokens"))
 
 
@@ -196,12 +218,12 @@ there was a model."""
 
 def main(given: Sequence[str] | None = None) -> int:
     """Measure, print the table, and replace the report."""
-    arguments = arguments_of(given)
+    arguments = command_line(given)
     options = parse_arguments(arguments)
 
     def work() -> None:
         if options.memory_of:
-            dataset, _ = load(options, SIDES[options.memory_of][0])
+            dataset, _ = load(options, NETWORKS[options.memory_of][0])
             compute = _compute(options)
             peak = watch_memory(options.memory_of, dataset, compute, seed=options.seed)
             print(json.dumps({"bytes": peak}))
@@ -212,14 +234,14 @@ def main(given: Sequence[str] | None = None) -> int:
         write_report(
             options.out,
             title="Training throughput",
-            about=ABOUT.format(clock=EXPLAINED if options.device == "cpu" else on_gpu),
+            about=ABOUT.format(clock=TIMING_NOTE if options.device == "cpu" else on_gpu),
             tables=[written],
-            facts=facts | made_by("throughput", arguments),
+            facts=facts | provenance("throughput", arguments),
         )
 
     # A GPU's backward pass has a thread of its own.
-    with one_core(options.core) if options.device == "cpu" else nullcontext():
-        return guarded(work)
+    with pinned_to_core(options.core) if options.device == "cpu" else nullcontext():
+        return exit_status(work)
 
 
 if __name__ == "__main__":

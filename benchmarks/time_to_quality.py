@@ -1,8 +1,8 @@
-"""How much sooner the attention model is as good as the notebook's loop is after 20 minutes.
+"""Training time of the attention model to the quality of the notebook's loop after 20 minutes.
 
-Both sides learn from the same short rows of MEDDOCAN, with the same vocabularies of words, and both
-are judged by the token accuracy of what they write freely for the same dev rows. Judging is not
-part of either's time.
+Both train on the same short rows of MEDDOCAN, with the same word vocabularies, and both are
+evaluated by the token accuracy of unconstrained decoding on the same dev rows. Evaluation is not
+part of the time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import torch
 from annoseq.atomic_io import atomic_file
 from annoseq.config import AttentionConfig, BatchConfig, DeviceConfig, TrainingConfig
 from annoseq.devices import ComputeDevice
-from annoseq.evaluation.token_accuracy import Accuracy
 from annoseq.inference.network_predictors import Seq2SeqGenerator
 from annoseq.models.build import build_seq2seq
 from annoseq.tokenization.batching import collate
@@ -26,8 +25,16 @@ from annoseq.tokenization.dataset import Dataset
 from annoseq.training.learner import Learner
 from annoseq.training.loop import OneCycle, Trainer
 from annoseq.training.seq2seq_objective import Seq2SeqObjective
-from benchmarks.budget import EXPLAINED, PROBED, Plan, Stopwatch, note, one_core, row_seconds
-from benchmarks.command import guarded, made_by, make_parser, read_options
+from benchmarks.budget import (
+    PROBE_STEPS,
+    TIMING_NOTE,
+    ProcessorTimer,
+    TrainingPlan,
+    log,
+    pinned_to_core,
+    seconds_per_row,
+)
+from benchmarks.command import exit_status, make_parser, provenance, read_options
 from benchmarks.measure import describe_machine, markdown_table, write_report
 from benchmarks.meddocan import read_tables
 from benchmarks.notebook import predict_all
@@ -39,11 +46,13 @@ from benchmarks.notebook_loop import (
     sortish_batches,
     train_step,
 )
-from benchmarks.subsets import describe, draw, keep_short, take
+from benchmarks.subsets import describe_rows, draw, keep_short, take
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator, Sequence
+
+    from annoseq.evaluation.token_accuracy import Accuracy
 
 REPORT = Path(__file__).with_suffix(".md")
 CPU = DeviceConfig(device="cpu")
@@ -51,8 +60,8 @@ OURS, OURS_BATCHES = AttentionConfig(), BatchConfig(batch_size=16)
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
-    """How well a model writes after some processor seconds of training."""
+class CurvePoint:
+    """Metrics of a model after some processor seconds of training."""
 
     seconds: float
     token_accuracy: float
@@ -60,50 +69,50 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
-    """A side's training: its points in the order of time, the last at its end."""
+class LearningCurve:
+    """Points by time, the last at the end of training."""
 
-    points: list[Point]
+    points: list[CurvePoint]
     steps: int
     epochs: float
 
     @property
-    def end(self) -> Point:
-        """The point at the end of training."""
+    def end(self) -> CurvePoint:
+        """Point at the end of training."""
         return self.points[-1]
 
-    def reached(self, token_accuracy: float) -> float | None:
-        """Return the seconds of the first point that is so good, if there is one."""
+    def seconds_to_reach(self, token_accuracy: float) -> float | None:
+        """Return the seconds of the first point with at least this accuracy, or None."""
         good = (one.seconds for one in self.points if one.token_accuracy >= token_accuracy)
         return next(good, None)
 
 
 @dataclass
-class Observer:
-    """Judges a model every so many seconds of its training."""
+class PeriodicEvaluation:
+    """Evaluation of a model every `every` processor seconds of its training."""
 
     name: str
     judge: Callable[[], Accuracy]
     every: float
-    points: list[Point]
+    points: list[CurvePoint]
 
-    def look(self, watch: Stopwatch, *, is_over: bool = False) -> None:
-        """Judge if it is time, without the clock noticing."""
+    def evaluate_if_due(self, watch: ProcessorTimer, *, is_over: bool = False) -> None:
+        """Evaluate if it is due, with the timer stopped."""
         last = self.points[-1].seconds if self.points else 0.0
         if not is_over and watch.seconds - last < self.every:
             return
         with watch.paused():
             values = self.judge().values()
-            point = Point(watch.seconds, values["token_accuracy"], values["exact_match"])
+            point = CurvePoint(watch.seconds, values["token_accuracy"], values["exact_match"])
             self.points.append(point)
-            note(
+            log(
                 f"{self.name}: {point.seconds:,.0f} s, token accuracy {point.token_accuracy:.4f}, "
                 f"exact match {point.exact_match:.4f}"
             )
 
 
-def train_notebook(dataset: Dataset, *, seconds: float, every: float, seed: int) -> Course:
-    """Let the notebook's loop learn for so many seconds."""
+def train_notebook(dataset: Dataset, *, seconds: float, every: float, seed: int) -> LearningCurve:
+    """Train with the notebook's loop for `seconds`."""
     examples, limit = dataset.encoded_train.encodings, _longest_target(dataset)
     device = torch.device("cpu")
     torch.manual_seed(seed)
@@ -111,25 +120,27 @@ def train_notebook(dataset: Dataset, *, seconds: float, every: float, seed: int)
     optimizer = make_optimizer(model)
 
     def judge() -> Accuracy:
-        found = predict_all(model, dataset.encoded_valid.encodings, limit=limit, device=device).accuracy
+        found = predict_all(
+            model, dataset.encoded_valid.encodings, limit=limit, device=device
+        ).accuracy
         model.train()
         return found
 
-    observer = Observer("the notebook's loop", judge, every, [])
-    batches, steps = _endless(dataset, seed=seed), 0
+    observer = PeriodicEvaluation("the notebook's loop", judge, every, [])
+    batches, steps = _endless_batches(dataset, seed=seed), 0
     model.train()
-    with Stopwatch() as watch:
+    with ProcessorTimer() as watch:
         while watch.seconds < seconds:
-            observer.look(watch)
+            observer.evaluate_if_due(watch)
             batch = collate(next(batches), examples)
             assert batch.target is not None
             train_step(model, optimizer, batch.source, batch.target)
             steps += 1
-        observer.look(watch, is_over=True)
-    return Course(observer.points, steps, steps * BATCH_SIZE / len(examples))
+        observer.evaluate_if_due(watch, is_over=True)
+    return LearningCurve(observer.points, steps, steps * BATCH_SIZE / len(examples))
 
 
-def _endless(dataset: Dataset, *, seed: int) -> Iterator[list[int]]:
+def _endless_batches(dataset: Dataset, *, seed: int) -> Iterator[list[int]]:
     generator = random.Random(seed)
     while True:
         yield from sortish_batches(dataset.encoded_train.encodings, generator)
@@ -146,15 +157,15 @@ def train_attention(
     every: float,
     max_lr: float,
     seed: int,
-) -> Course:
-    """Let the attention model learn by one cycle that is planned for so many seconds.
+) -> LearningCurve:
+    """Train the attention model for one cycle of about `seconds`.
 
-    A learner that is thrown away first tells how many epochs there is time for.
+    The number of epochs that fit is measured first with another learner.
     """
     config = TrainingConfig(max_lr=max_lr, clip_norm=1.0, seed=seed)
     probe = Learner(dataset, model=OURS, training=config, batching=OURS_BATCHES, device=CPU)
-    speed = row_seconds(probe, max_lr=max_lr, validates=False)
-    plan = Plan.fit(len(dataset.train), row_seconds=speed, seconds=seconds)
+    speed = seconds_per_row(probe, max_lr=max_lr, validates=False)
+    plan = TrainingPlan.fit(len(dataset.train), seconds_per_row=speed, seconds=seconds)
     chosen = draw(len(dataset.train), plan.rows, seed=seed)
     rows = take(dataset.encoded_train.encodings, chosen)
     network = build_seq2seq(probe.model_config, dataset.tokenizer, seed=seed)
@@ -170,30 +181,32 @@ def train_attention(
     torch.manual_seed(seed)
     objective = Seq2SeqObjective(network, probe.config, train_rows=rows)
     trainer = Trainer(objective, probe.config, OURS_BATCHES, compute)
-    observer = Observer("attention", judge, every, [])
-    steps = follow(trainer, observer, epochs=plan.epochs, max_lr=max_lr)
-    return Course(observer.points, steps, plan.epochs * plan.rows / len(dataset.train))
+    observer = PeriodicEvaluation("attention", judge, every, [])
+    steps = train_one_cycle(trainer, observer, epochs=plan.epochs, max_lr=max_lr)
+    return LearningCurve(observer.points, steps, plan.epochs * plan.rows / len(dataset.train))
 
 
-def follow(trainer: Trainer, observer: Observer, *, epochs: int, max_lr: float) -> int:
-    """Train by one cycle and let the observer look after every step; return their number."""
+def train_one_cycle(
+    trainer: Trainer, observer: PeriodicEvaluation, *, epochs: int, max_lr: float
+) -> int:
+    """Train for one cycle with an evaluation when due; return the number of steps."""
     run = OneCycle(trainer, first=0, epochs=epochs, max_lr=max_lr)
     batches = [rows for epoch in range(epochs) for rows in trainer.order(epoch)]
     trainer.objective.train()
-    with Stopwatch() as watch:
+    with ProcessorTimer() as watch:
         for number, rows in enumerate(batches, start=1):
             trainer.step(rows, run.optimizer, run.scaler, forcing=1.0)
             if number < len(batches):
                 run.schedule.step()
-                observer.look(watch)
-        observer.look(watch, is_over=True)
+                observer.evaluate_if_due(watch)
+        observer.evaluate_if_due(watch, is_over=True)
     return len(batches)
 
 
-def results(notebook: Course, attention: Course) -> tuple[str, str]:
-    """Write the figures as a table, and what they say in a sentence."""
+def results(notebook: LearningCurve, attention: LearningCurve) -> tuple[str, str]:
+    """Return the table of results and a sentence about them."""
     wanted = notebook.end.token_accuracy
-    reached = attention.reached(wanted)
+    seconds_to_reach = attention.seconds_to_reach(wanted)
     sides = (notebook, attention)
     head = ["figure", "the notebook's loop", "attention"]
     rows = [
@@ -205,17 +218,17 @@ def results(notebook: Course, attention: Course) -> tuple[str, str]:
         [
             f"token accuracy of {wanted:.4f} reached after",
             f"{notebook.end.seconds:,.0f} s",
-            "never" if reached is None else f"{reached:,.0f} s",
+            "never" if seconds_to_reach is None else f"{seconds_to_reach:,.0f} s",
         ],
     ]
-    if reached is None:
+    if seconds_to_reach is None:
         return markdown_table(head, rows), "The attention model did NOT reach the accuracy."
-    ratio = notebook.end.seconds / reached
+    ratio = notebook.end.seconds / seconds_to_reach
     return markdown_table(head, rows), f"That is **{ratio:,.1f} times** sooner."
 
 
-def course_table(name: str, course: Course) -> str:
-    """Write a side's points as a table."""
+def curve_table(name: str, course: LearningCurve) -> str:
+    """Return the points of a curve as a table."""
     head = [f"{name}, processor seconds", "token accuracy", "exact match"]
     rows = [
         [f"{one.seconds:,.0f}", f"{one.token_accuracy:.4f}", f"{one.exact_match:.4f}"]
@@ -224,8 +237,8 @@ def course_table(name: str, course: Course) -> str:
     return markdown_table(head, rows)
 
 
-def plot(notebook: Course, attention: Course, path: Path) -> None:
-    """Draw token accuracy against processor seconds, which are on a logarithmic scale."""
+def plot(notebook: LearningCurve, attention: LearningCurve, path: Path) -> None:
+    """Draw token accuracy by processor seconds, on a logarithmic scale."""
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
@@ -267,12 +280,12 @@ The 2019 notebook's loop (batches of {BATCH_SIZE} rows, a constant rate of {LEAR
 for so many minutes of processor time, and its token accuracy at the end is what the attention model
 has to reach (its default sizes, words as tokens, batches of {OURS_BATCHES.batch_size} rows,
 gradients of norm 1 at most, a one-cycle schedule). Both are judged by the same score of what they
-write freely and greedily for the same dev rows; judging is not counted, nor are the {PROBED} steps
-that tell how many of attention's fit into its cycle. {EXPLAINED}"""
+write freely and greedily for the same dev rows; judging is not counted, nor are the {PROBE_STEPS}
+steps that tell how many of attention's fit into its cycle. {TIMING_NOTE}"""
 
 
-def run(options: argparse.Namespace) -> tuple[Course, Course, dict[str, str]]:
-    """Train and judge both sides.
+def run(options: argparse.Namespace) -> tuple[LearningCurve, LearningCurve, dict[str, str]]:
+    """Train and evaluate both models.
 
     Raises:
         AnnoseqError: the data cannot be used.
@@ -294,9 +307,9 @@ def run(options: argparse.Namespace) -> tuple[Course, Course, dict[str, str]]:
         max_lr=options.max_lr,
         seed=options.seed,
     )
-    facts |= describe(dataset, train, dev, max_tokens=options.max_tokens) | {
-        "vocabulary": f"{len(dataset.tokenizer.source):,} source, {len(dataset.tokenizer.target):,} target "
-        "tokens",
+    facts |= describe_rows(dataset, train, dev, max_tokens=options.max_tokens) | {
+        "vocabulary": f"{len(dataset.tokenizer.source):,} source, "
+        f"{len(dataset.tokenizer.target):,} target tokens",
         "highest rate of attention": f"{options.max_lr:g}",
         "seed": str(options.seed),
     }
@@ -304,7 +317,7 @@ def run(options: argparse.Namespace) -> tuple[Course, Course, dict[str, str]]:
 
 
 def main(given: Sequence[str] | None = None) -> int:
-    """Train both sides, print the table, and replace the report and its plot."""
+    """Train both models, print the table, and replace the report and its plot."""
     arguments = list(sys.argv[1:] if given is None else given)
     options = parse_arguments(arguments)
 
@@ -320,12 +333,12 @@ def main(given: Sequence[str] | None = None) -> int:
             options.out,
             title="Time to quality",
             about=ABOUT,
-            tables=[table, sentence, shown, *(course_table(*one) for one in courses)],
-            facts=facts | made_by("time_to_quality", arguments),
+            tables=[table, sentence, shown, *(curve_table(*one) for one in courses)],
+            facts=facts | provenance("time_to_quality", arguments),
         )
 
-    with one_core(options.core):
-        return guarded(work)
+    with pinned_to_core(options.core):
+        return exit_status(work)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Filling embeddings from a `.bin` of cc.en.300's shape, beside gensim's loader of the same file.
+"""Initialization of embeddings from a `.bin` of the shape of cc.en.300, compared with gensim.
 
-The file is made for it: as many words and buckets as asked for, and random values. Each side runs
+The file has random values, and as many words and buckets as asked for. Each side runs
 in a process of its own, with nothing of the file in the system's cache, and reports its own peak
 (`VmHWM`, because what `getrusage` says of a child can be its parent's). Needs Linux.
 """
@@ -54,15 +54,15 @@ import sys
 from collections import Counter
 import numpy as np
 from annoseq.config import DataConfig
-from annoseq.tokenization.pretokenizer import segmentation
-from annoseq.vectors.init_embeddings import fill
+from annoseq.tokenization.pretokenizer import build_pretokenizer
+from annoseq.vectors.init_embeddings import init_embeddings
 from annoseq.vectors.lookup import open_vectors
 from annoseq.tokenization.vocabulary import Vocabulary
 vectors, words, out = sys.argv[1:]
 counts = Counter({" " + word: 2 for word in open(words).read().split()})
 vocabulary = Vocabulary.build(counts, pre_tokenizer=build_pretokenizer(), config=DataConfig())
 opened = open_vectors(vectors)
-filled = fill(vocabulary, opened, width=opened.width, seed=42)
+filled = init_embeddings(vocabulary, opened, width=opened.width, seed=42)
 assert not filled.missing
 ids = [vocabulary.ids[token] for token in counts]
 np.save(out, filled.matrix[ids])
@@ -79,7 +79,7 @@ np.save(out, np.array([loaded[word] for word in open(words).read().split()]))
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one process did; `peak` is in bytes, `matrix` its vectors (V, width)."""
+    """Measurements of a process; `peak` is in bytes, `matrix` its vectors (V, width)."""
 
     name: str
     seconds: float
@@ -98,7 +98,7 @@ class Run:
 
 
 def make_words(count: int, *, seed: int) -> list[bytes]:
-    """Return so many different words of 4 to 12 letters."""
+    """Return `count` different words of 4 to 12 letters."""
     generator = np.random.default_rng(seed)
     words: dict[bytes, None] = {}
     while len(words) < count:
@@ -133,8 +133,8 @@ def _write_matrix(file: IO[bytes], rows: int, width: int, *, seed: int) -> None:
         block = np.roll(block, 1)  # so that no two blocks are the same
 
 
-def forget(path: Path) -> None:
-    """Drop a file from the system's cache."""
+def drop_page_cache(path: Path) -> None:
+    """Drop a file from the page cache."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -149,7 +149,7 @@ def measure(name: str, program: str, vectors: Path, words: Path) -> Run:
     Raises:
         OutputError: the process failed; it has said why.
     """
-    forget(vectors)
+    drop_page_cache(vectors)
     out = words.with_name("matrix.npy")
     command = [sys.executable, "-c", program + _STATUS, str(vectors), str(words), str(out)]
     start, cpu_start = time.perf_counter(), children_cpu_seconds()
@@ -162,7 +162,7 @@ def measure(name: str, program: str, vectors: Path, words: Path) -> Run:
 
 
 def results(ours: Run, peer: Run) -> tuple[str, bool]:
-    """Write the figures as a table, and what they say; tell whether all is as it must be."""
+    """Return the table of results, a sentence about them, and True if all checks hold."""
     apart = float(np.abs(ours.matrix - peer.matrix).max())
     holds = ours.seconds < MOST_SECONDS and ours.peak < MOST_BYTES and apart < TOLERANCE
     table = markdown_table(

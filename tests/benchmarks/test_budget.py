@@ -14,17 +14,17 @@ import torch
 from annoseq.errors import OptionError
 from benchmarks import budget
 from benchmarks.budget import (
-    Plan,
-    Stopwatch,
+    ProcessorTimer,
+    TrainingPlan,
     cache_folder,
     cores,
     last_core,
-    one_core,
+    pinned_to_core,
     repeat,
-    row_seconds,
+    seconds_per_row,
 )
-from benchmarks.command import guarded, made_by, make_parser, read_options
-from benchmarks.subsets import draw, draw_two, keep_short, take, target_tokens, word_lengths
+from benchmarks.command import exit_status, make_parser, provenance, read_options
+from benchmarks.subsets import draw, draw_disjoint, keep_short, take, target_tokens, word_lengths
 from tests.tiny import same_weights, tiny_learner
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def work(seconds: float) -> None:
 
 
 def test_a_stopwatch_counts_work_in_its_blocks_alone() -> None:
-    watch = Stopwatch()
+    watch = ProcessorTimer()
     for _ in range(2):
         with watch:
             work(0.02)
@@ -53,18 +53,19 @@ def test_a_stopwatch_counts_work_in_its_blocks_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("possible", "expected"), [(370, Plan(4, 92)), (130, Plan(1, 100)), (0.1, Plan(1, 1))]
+    ("possible", "expected"),
+    [(370, TrainingPlan(4, 92)), (130, TrainingPlan(1, 100)), (0.1, TrainingPlan(1, 1))],
 )
-def test_a_plan_keeps_to_the_time(possible: float, expected: Plan) -> None:
-    assert Plan.fit(100, row_seconds=1, seconds=possible) == expected
+def test_a_plan_keeps_to_the_time(possible: float, expected: TrainingPlan) -> None:
+    assert TrainingPlan.fit(100, seconds_per_row=1, seconds=possible) == expected
 
 
 def test_a_probe_leaves_the_learner_as_it_was(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(budget, "PROBED", 3)
+    monkeypatch.setattr(budget, "PROBE_STEPS", 3)
     learner, other = tiny_learner(dataset), tiny_learner(dataset)
-    alone = row_seconds(learner, max_lr=1e-3, validates=False)
+    alone = seconds_per_row(learner, max_lr=1e-3, validates=False)
     assert 0 < alone < 0.1
     assert same_weights(learner.network, other.network)
     assert learner.epochs == 0
@@ -73,7 +74,7 @@ def test_a_probe_leaves_the_learner_as_it_was(
 @pytest.mark.skipif(not cores(), reason="a process cannot be pinned here")
 def test_one_core_for_a_while() -> None:
     before, threads = cores(), torch.get_num_threads()
-    with one_core(last_core()):
+    with pinned_to_core(last_core()):
         assert cores() == {max(before)}
         assert torch.get_num_threads() == 1
     assert cores() == before
@@ -106,7 +107,7 @@ def test_short_rows_and_drawn_rows(sample: Pairs, dataset: Dataset) -> None:
     assert target_tokens(encodings) == sum(len(one.target) + 1 for one in encodings)
     assert draw(4, 9, seed=1) == [0, 1, 2, 3]
     assert draw(100, 5, seed=1) == draw(100, 5, seed=1) != draw(100, 5, seed=2)
-    judged, watched = draw_two(sample, (7, 4), max_tokens=1000, seed=3)
+    judged, watched = draw_disjoint(sample, (7, 4), max_tokens=1000, seed=3)
     assert (len(judged), len(watched)) == (7, 4)
     assert not {pair.row for pair in judged} & {pair.row for pair in watched}
 
@@ -115,7 +116,7 @@ def test_too_few_rows_are_an_error(sample: Pairs, dataset: Dataset) -> None:
     with pytest.raises(OptionError, match=r"0 training and 0 dev rows have up to 0 tokens; 1 and"):
         keep_short(dataset, max_tokens=0)
     with pytest.raises(OptionError, match=r"0 dev rows have 1 to 0 tokens, and 2 are needed\."):
-        draw_two(sample, (1, 1), max_tokens=0, seed=1)
+        draw_disjoint(sample, (1, 1), max_tokens=0, seed=1)
 
 
 def test_a_command_line_must_make_sense(capsys: pytest.CaptureFixture[str]) -> None:
@@ -135,9 +136,9 @@ def test_an_error_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     def fail() -> None:
         raise OptionError("that.")
 
-    assert guarded(fail) == 2
+    assert exit_status(fail) == 2
     assert capsys.readouterr().err == "error: that.\n"
-    assert guarded(lambda: None) == 0
+    assert exit_status(lambda: None) == 0
     places = ["--results", "/tmp/a", "--core", "0", "--join", "--out=b.md", "--environment", "e"]
-    given = made_by("x", ["--minutes", "3", *places, "--data", "a b"])
+    given = provenance("x", ["--minutes", "3", *places, "--data", "a b"])
     assert given["command"] == "`python -m benchmarks.x --minutes 3 --data 'a b'`"

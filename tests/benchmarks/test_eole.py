@@ -18,8 +18,8 @@ from annoseq.evaluation.span_matching import SpanScore
 from annoseq.sample import sample_pairs
 from benchmarks import eole_peer
 from benchmarks.eole import main, parse_arguments
-from benchmarks.eole_rows import choose_lines, judge, spell, tags_of, unspell
-from benchmarks.eole_sides import FIGURES, OURS, eole_config
+from benchmarks.eole_data import from_eole_tokens, judge, select_short, tags_of, to_eole_tokens
+from benchmarks.eole_systems import FIGURES, OURS, eole_config
 
 pytestmark = pytest.mark.e2e
 
@@ -109,21 +109,21 @@ def data(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("pair", ODD)
 def test_a_target_spelled_and_joined_is_the_target(pair: tuple[str, str]) -> None:
     pairs = pairs_of(pair)
-    tokens = spell(pairs)
+    tokens = to_eole_tokens(pairs)
     written = "".join(tokens.source[0] + tokens.target[0])
     assert not any(character.isspace() for character in written)
-    assert unspell(tokens.target[0], tags=tags_of(pairs)) == pair[1]
+    assert from_eole_tokens(tokens.target[0], tags=tags_of(pairs)) == pair[1]
     assert "".join(map(eole_peer.read_token, tokens.source[0])) == pair[0]
 
 
 def test_rows_survive_their_files(tmp_path: Path) -> None:
     pairs = pairs_of(*ODD)
-    tokens, tags = spell(pairs), tags_of(pairs)
+    tokens, tags = to_eole_tokens(pairs), tags_of(pairs)
     path = tmp_path / "rows.txt"
     eole_peer.write_lines(path, tokens.target)
     assert path.read_bytes().count(b"\n") == len(ODD)
     read = eole_peer.read_lines(path)
-    assert [unspell(row, tags=tags) for row in read] == [target for _, target in ODD]
+    assert [from_eole_tokens(row, tags=tags) for row in read] == [target for _, target in ODD]
 
 
 def test_an_empty_output_is_a_row_without_tokens(tmp_path: Path) -> None:
@@ -157,19 +157,19 @@ def test_what_is_counted_in_outputs() -> None:
 
 def test_lines_are_the_first_that_are_short_enough() -> None:
     pairs = pairs_of(("", ""), ("a b c", "a b c"), ("a", "a"), ("a b", "a b"), ("b", "b"))
-    chosen = choose_lines(pairs, max_tokens=2, first=2)
+    chosen = select_short(pairs, max_tokens=2, first=2)
     assert [pair.source for pair in chosen] == ["a", "a b"]
     with pytest.raises(OptionError, match=r"no dev row has 1 to 2 tokens. Raise --max-tokens."):
-        choose_lines(pairs[:2], max_tokens=2, first=2)
+        select_short(pairs[:2], max_tokens=2, first=2)
 
 
 def test_target_tokens_are_words_tags_and_ends() -> None:
-    tokens = spell(pairs_of(*ODD[:1], ("a b", "a b")))
+    tokens = to_eole_tokens(pairs_of(*ODD[:1], ("a b", "a b")))
     assert (tokens.count(), tokens.count([1])) == (12 + 3, 3)
 
 
 def configured(folder: Path, steps: int) -> dict[str, object]:
-    tokens = spell(pairs_of(*ODD))
+    tokens = to_eole_tokens(pairs_of(*ODD))
     return eole_config(folder, tokens=tokens, steps=steps, seed=1, learning_rate=1e-3, batch=64)
 
 
@@ -186,8 +186,8 @@ def test_training_that_ends_by_itself_is_summed_up(tmp_path: Path, fake_eole: Pa
     assert (done.steps, done.tokens) == (60, 6_000)
     assert done.model == tmp_path / "model" / "step_60"
     assert done.seconds < 3
-    eole_peer.remember(done, tmp_path)
-    assert eole_peer.remembered(tmp_path) == done
+    eole_peer.save_training(done, tmp_path)
+    assert eole_peer.load_training(tmp_path) == done
 
 
 def test_training_is_stopped_in_time_and_keeps_the_newest_checkpoint(
@@ -208,7 +208,7 @@ def test_a_checkpoint_without_its_last_file_does_not_count(tmp_path: Path) -> No
     (tmp_path / "step_5" / "config.json").write_text("{}")
     (tmp_path / "step_25" / "config.json").write_text("{}")
     assert eole_peer.newest_checkpoint(tmp_path) == tmp_path / "step_25"
-    assert eole_peer.remembered(tmp_path) is None
+    assert eole_peer.load_training(tmp_path) is None
 
 
 def test_a_failing_eole_is_said_with_its_log(tmp_path: Path, fake_eole: Path) -> None:
@@ -258,9 +258,9 @@ def test_both_sides_run_and_are_reported(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     small = GruConfig(embedding=8, hidden=8, layers=1)
-    monkeypatch.setattr("benchmarks.eole_sides.DATA", DataConfig())
+    monkeypatch.setattr("benchmarks.eole_systems.DATA", DataConfig())
     monkeypatch.setitem(OURS, "model", small)
-    monkeypatch.setattr("benchmarks.budget.PROBED", 2)
+    monkeypatch.setattr("benchmarks.budget.PROBE_STEPS", 2)
     given = ["--data", str(data), "--environment", str(environment), "--lines", "5"]
     out = tmp_path / "report.md"
     assert main([*given, "--minutes", "0.008", "--out", str(out)]) == 0

@@ -10,7 +10,7 @@ import pytest
 from annoseq.data.pairs import write_pairs
 from annoseq.sample import sample_pairs
 from benchmarks import budget, models
-from benchmarks.judging import FIGURES
+from benchmarks.evaluation import FIGURES
 from benchmarks.models import MODELS, main
 from tests.tiny import TINY_ATTENTION
 
@@ -28,7 +28,7 @@ def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         if name in {"gru-word", "attention-bpe"}:
             tiny = models.Recipe(recipe.data, TINY_ATTENTION, recipe.max_lr, recipe.batch_size)
             monkeypatch.setitem(MODELS, name, tiny)
-    monkeypatch.setattr(budget, "PROBED", 3)
+    monkeypatch.setattr(budget, "PROBE_STEPS", 3)
     monkeypatch.setattr(models, "WATCHED", 4)
     for seed, name in enumerate(("train.csv", "dev.csv")):
         write_pairs(sample_pairs(40, seed=seed), tmp_path / name, overwrite=False)

@@ -11,7 +11,7 @@ from annoseq.data.markup import Span
 from annoseq.data.pairs import Pair, Pairs, write_pairs
 from benchmarks import tagger
 from benchmarks.tagger_lists import write_lists
-from benchmarks.tagger_runs import Outcome, Quality
+from benchmarks.tagger_runs import Quality, RunResult
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,9 +28,9 @@ PAIRS = Pairs(
 FOUND = [[Span(4, 8, "NAME")], [Span(0, 7, "NAME"), Span(4, 7, "NAME")]]
 
 
-def outcome(f1: float) -> Outcome:
+def outcome(f1: float) -> RunResult:
     quality = Quality(precision=0.9, recall=0.8, f1=f1, unseen=f1 - 0.1, inner=0.5)
-    return Outcome(120.0, 130.0, [(60.0, 61.0, 0.25)], quality, 1_000.0, "2 epochs")
+    return RunResult(120.0, 130.0, [(60.0, 61.0, 0.25)], quality, 1_000.0, "2 epochs")
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_the_runs_that_are_there_make_a_report(
     tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     scores = {"tagger-meddocan": 0.96, "seed-1": 0.94, "encoder-lstm": 0.5, "tagger-gum_open": 0.6}
-    monkeypatch.setattr(tagger, "carry_out", lambda name, _: outcome(scores[name]))
+    monkeypatch.setattr(tagger, "perform", lambda name, _: outcome(scores[name]))
     common = ["--data", str(data), "--results", str(tmp_path / "results")]
     for name in scores:
         assert tagger.main([*common, "--only", name]) == 0

@@ -16,10 +16,17 @@ from annoseq.devices import ComputeDevice
 from annoseq.sample import sample_pairs
 from annoseq.tokenization.batching import collate
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
-from benchmarks import notebook_loop, sides, throughput
+from benchmarks import interleaved_training, notebook_loop, throughput
+from benchmarks.interleaved_training import (
+    NETWORKS,
+    NOTEBOOK,
+    Clock,
+    MatmulRate,
+    TrainingLoop,
+    build_loop,
+)
 from benchmarks.notebook_loop import EMBEDDING, HIDDEN
 from benchmarks.operations import count_operations
-from benchmarks.sides import NOTEBOOK, SIDES, Clock, Product, Side, make_side
 from benchmarks.throughput import main, table
 from tests.tiny import STILL, TINY, TINY_ATTENTION, TINY_TRANSFORMER
 
@@ -38,11 +45,11 @@ COMPUTE = ComputeDevice.select(DeviceConfig(device="cpu"))
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every side's work small; the notebook's widths are what they are."""
     networks = {"gru": TINY, "attention": TINY_ATTENTION, "transformer": TINY_TRANSFORMER}
-    for name, (data, config) in SIDES.items():
+    for name, (data, config) in NETWORKS.items():
         if config is not None:
-            monkeypatch.setitem(SIDES, name, (data, networks[name.partition(",")[0]]))
-    monkeypatch.setattr(sides, "SQUARE", 64)
-    for module in (throughput, sides, notebook_loop):
+            monkeypatch.setitem(NETWORKS, name, (data, networks[name.partition(",")[0]]))
+    monkeypatch.setattr(interleaved_training, "SQUARE", 64)
+    for module in (throughput, interleaved_training, notebook_loop):
         monkeypatch.setattr(module, "BATCH_SIZE", 16)
     for name in ("COUNTED", "WARM_UP", "REMEMBERED"):
         monkeypatch.setattr(throughput, name, 1)
@@ -104,9 +111,9 @@ def test_a_number_must_be_above_0(name: str) -> None:
     assert stop.value.code == 2
 
 
-@pytest.mark.parametrize("name", SIDES)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_every_side_learns_from_batches_of_one_size(name: str, dataset: Dataset) -> None:
-    side = make_side(name, dataset, COMPUTE, seed=1)
+    side = build_loop(name, dataset, COMPUTE, seed=1)
     pairs, tokens = side.learn()
     assert pairs == 16
     assert tokens > 2 * pairs
@@ -119,8 +126,8 @@ def test_every_side_learns_from_batches_of_one_size(name: str, dataset: Dataset)
 def test_the_operations_of_the_gru_are_those_of_the_formula(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(SIDES, "gru", (SIDES["gru"][0], STILL))
-    side = make_side("gru", dataset, COMPUTE, seed=1)
+    monkeypatch.setitem(NETWORKS, "gru", (NETWORKS["gru"][0], STILL))
+    side = build_loop("gru", dataset, COMPUTE, seed=1)
     rows = next(side.batches)
     side.batches = iter([rows])
     counted = count_operations(side, steps=1)
@@ -136,7 +143,7 @@ def test_the_operations_of_the_gru_are_those_of_the_formula(
 
 
 def test_the_notebooks_operations_count_its_padding(dataset: Dataset) -> None:
-    side = make_side(NOTEBOOK, dataset, COMPUTE, seed=1)
+    side = build_loop(NOTEBOOK, dataset, COMPUTE, seed=1)
     rows = next(side.batches)
     side.batches = iter([rows])
     counted = count_operations(side, steps=1)
@@ -157,13 +164,13 @@ def test_attention_that_torch_has_for_cpus_is_counted() -> None:
         attended: torch.Tensor = F.scaled_dot_product_attention(query, key, value)
         attended.sum().backward()  # type: ignore[no-untyped-call]
 
-    side = Side([Seq2SeqEncoding([], [5])], iter([[0]]), step)
+    side = TrainingLoop([Seq2SeqEncoding([], [5])], iter([[0]]), step)
     product = 2 * 2 * 4 * 8 * 8 * 16
     assert count_operations(side, steps=1) * 2 == 7 * product
 
 
 def test_figures_are_ratios_to_the_first() -> None:
-    sides = {name: Side([], iter(()), print) for name in ("slow", "fast")}
+    sides = {name: TrainingLoop([], iter(()), print) for name in ("slow", "fast")}
     for side, tokens in zip(sides.values(), (100, 300), strict=True):
         side.tokens, side.pairs, side.seconds = tokens, 10, 2.0
     counted = {"slow": 2e9, "fast": 1e9}
@@ -173,7 +180,7 @@ def test_figures_are_ratios_to_the_first() -> None:
 
 
 def test_the_rate_of_a_product() -> None:
-    product = Product(CPU)
+    product = MatmulRate(CPU)
     product.run(1e-3, Clock(CPU))
     assert product.seconds >= 1e-3
     assert 1e6 < product.rate < 1e13

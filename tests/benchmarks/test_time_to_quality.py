@@ -10,8 +10,8 @@ from annoseq.data.pairs import write_pairs
 from annoseq.evaluation.token_accuracy import Accuracy, Ratio
 from annoseq.sample import sample_pairs
 from benchmarks import budget, time_to_quality
-from benchmarks.budget import Stopwatch
-from benchmarks.time_to_quality import Course, Observer, Point, main, results
+from benchmarks.budget import ProcessorTimer
+from benchmarks.time_to_quality import CurvePoint, LearningCurve, PeriodicEvaluation, main, results
 from tests.tiny import TINY_ATTENTION
 
 if TYPE_CHECKING:
@@ -24,14 +24,14 @@ pytestmark = pytest.mark.e2e
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Make few and small rows, and the attention model tiny."""
     monkeypatch.setattr(time_to_quality, "OURS", TINY_ATTENTION)
-    monkeypatch.setattr(budget, "PROBED", 3)
+    monkeypatch.setattr(budget, "PROBE_STEPS", 3)
     for seed, name in enumerate(("train.csv", "dev.csv")):
         write_pairs(sample_pairs(80, seed=seed), tmp_path / name, overwrite=False)
     return tmp_path
 
 
-def course(*points: tuple[float, float], steps: int = 7) -> Course:
-    return Course([Point(*point, 0.5) for point in points], steps, 1.5)
+def course(*points: tuple[float, float], steps: int = 7) -> LearningCurve:
+    return LearningCurve([CurvePoint(*point, 0.5) for point in points], steps, 1.5)
 
 
 def test_a_short_run_writes_its_report_and_its_plot(
@@ -86,15 +86,15 @@ def test_judging_takes_no_time() -> None:
         sum(range(3_000_000))
         return Accuracy(token=Ratio(1, 4))
 
-    observer = Observer("x", judge, 0.0, [])
-    with Stopwatch() as watch:
+    observer = PeriodicEvaluation("x", judge, 0.0, [])
+    with ProcessorTimer() as watch:
         for _ in range(3):
-            observer.look(watch)
+            observer.evaluate_if_due(watch)
     assert [point.token_accuracy for point in observer.points] == [0.25] * 3
     assert watch.seconds < 0.02
     observer.every = 100
     with watch:
-        observer.look(watch)
+        observer.evaluate_if_due(watch)
         assert len(observer.points) == 3
-        observer.look(watch, is_over=True)
+        observer.evaluate_if_due(watch, is_over=True)
     assert len(observer.points) == 4

@@ -1,4 +1,4 @@
-"""What learns in turns with the notebook's loop, and the clock that all are timed by."""
+"""Training loops that take turns with that of the notebook, and the clock that times them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 NOTEBOOK = "the notebook's loop"
 WORD, BPE = DataConfig(), DataConfig(tokens="bpe")
-SIDES: dict[str, tuple[DataConfig, AnyNetworkConfig | None]] = {
+NETWORKS: dict[str, tuple[DataConfig, AnyNetworkConfig | None]] = {
     NOTEBOOK: (WORD, None),
     "gru": (WORD, GruConfig()),
     "attention": (WORD, AttentionConfig()),
@@ -51,14 +51,14 @@ SIDES: dict[str, tuple[DataConfig, AnyNetworkConfig | None]] = {
     "transformer, bpe": (BPE, TransformerConfig()),
 }
 MICRO_BATCH = 2_048
-"""Tokens, padding counted, of the parts in which a transformer goes through a batch."""
+"""Tokens of a micro-batch of the transformer, padding included."""
 SQUARE = 1024
-"""Rows and columns of the matrices whose product tells the core's rate."""
+"""Rows and columns of the matrices whose product measures the rate of the core."""
 
 
 @dataclass
-class Side:
-    """A network that learns: its next step, and what its steps took so far."""
+class TrainingLoop:
+    """Training loop of a network, with the totals of the steps taken so far."""
 
     examples: Sequence[Seq2SeqEncoding]
     batches: Iterator[list[int]]
@@ -69,13 +69,13 @@ class Side:
     seconds: float = 0.0
 
     def learn(self) -> tuple[int, int]:
-        """Take a step, and return its pairs and its target tokens, padding not counted."""
+        """Take a step; return its number of pairs and of target tokens, without padding."""
         rows = next(self.batches)
         self.step(rows)
         return len(rows), sum(len(self.examples[row].target) + 1 for row in rows)
 
     def run(self, seconds: float, clock: Clock) -> None:
-        """Take steps for about so long, and add them up."""
+        """Take steps for about `seconds`, and add them to the totals."""
         began = clock.read()
         now = began
         while now - began < seconds:
@@ -91,12 +91,12 @@ class Side:
 
 @dataclass(frozen=True)
 class Clock:
-    """Processor seconds; on a GPU, whose work is no processor's, those of the wall."""
+    """Clock of processor time on a CPU, and of wall time on a GPU."""
 
     device: torch.device
 
     def read(self) -> float:
-        """Return the seconds since some moment; on a GPU when all that was begun is done."""
+        """Return the time in seconds, on a GPU after all pending kernels."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
             return time.perf_counter()
@@ -104,8 +104,8 @@ class Clock:
 
 
 @dataclass
-class Product:
-    """The rate of a product of two matrices in float32."""
+class MatmulRate:
+    """Rate of a float32 matrix product, in operations per second."""
 
     device: torch.device
     operations: float = 0.0
@@ -113,7 +113,7 @@ class Product:
     _factors: list[torch.Tensor] = field(default_factory=list)
 
     def run(self, seconds: float, clock: Clock) -> None:
-        """Multiply for about so long."""
+        """Multiply for about `seconds`."""
         if not self._factors:
             self._factors = [torch.rand(SQUARE, SQUARE, device=self.device) for _ in range(2)]
             torch.mm(*self._factors)  # warm
@@ -128,13 +128,13 @@ class Product:
 
     @property
     def rate(self) -> float:
-        """Operations in a second."""
+        """Operations per second."""
         return self.operations / self.seconds
 
 
-def make_side(name: str, dataset: Dataset, compute: ComputeDevice, *, seed: int) -> Side:
-    """Build a side's network with fresh weights."""
-    config = SIDES[name][1]
+def build_loop(name: str, dataset: Dataset, compute: ComputeDevice, *, seed: int) -> TrainingLoop:
+    """Build the training loop of a network with initial weights."""
+    config = NETWORKS[name][1]
     torch.manual_seed(seed)
     if config is None:
         return _notebook(dataset, compute.device, seed=seed)
@@ -153,14 +153,14 @@ def make_side(name: str, dataset: Dataset, compute: ComputeDevice, *, seed: int)
     trainer = Trainer(objective, training, batching, compute)
     trainer.objective.train()
     optimizer, scaler = trainer.optimizer(LEARNING_RATE), compute.scaler()
-    return Side(
+    return TrainingLoop(
         dataset.encoded_train.encodings,
         repeat(lambda epoch: iter(trainer.order(epoch))),
         lambda rows: trainer.step(rows, optimizer, scaler, forcing=1.0),
     )
 
 
-def _notebook(dataset: Dataset, device: torch.device, *, seed: int) -> Side:
+def _notebook(dataset: Dataset, device: torch.device, *, seed: int) -> TrainingLoop:
     examples = dataset.encoded_train.encodings
     sizes = len(dataset.tokenizer.source), len(dataset.tokenizer.target)
     model = NotebookModel(*sizes).to(device).train()
@@ -171,4 +171,4 @@ def _notebook(dataset: Dataset, device: torch.device, *, seed: int) -> Side:
         assert batch.target is not None
         train_step(model, optimizer, batch.source, batch.target)
 
-    return Side(examples, repeat(lambda _: sortish_batches(examples, generator)), step)
+    return TrainingLoop(examples, repeat(lambda _: sortish_batches(examples, generator)), step)

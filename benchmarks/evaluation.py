@@ -1,4 +1,4 @@
-"""What a trained model writes for dev rows, freely and faithfully, and how well and how fast."""
+"""Evaluation of a trained model on dev rows: quality and speed, unconstrained and constrained."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from annoseq.evaluation.token_accuracy import Accuracy, measure_accuracy
 from annoseq.inference.annotator import Annotator
 from annoseq.tokenization.pretokenizer import build_pretokenizer
 from annoseq.tokenization.vocabulary import END, SPECIALS
-from benchmarks.budget import Stopwatch
-from benchmarks.eole_rows import judge
+from benchmarks.budget import ProcessorTimer
+from benchmarks.eole_data import judge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ CPU = DeviceConfig(device="cpu")
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What training came to: processor seconds, target words learned from, and its story."""
+    """Training of a model: processor seconds, target words seen, and a description."""
 
     seconds: float
     words: int
@@ -35,7 +35,7 @@ class Trained:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The figures of a model; shares are of the dev rows, speeds in processor seconds."""
+    """Metrics of a model: shares of the dev rows, speeds in lines per processor second."""
 
     trained: Trained
     faithful_f1: float
@@ -50,7 +50,7 @@ class Result:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Take back what `asdict` made of a result."""
+        """Return a result from its `asdict`."""
         return cls(**values | {"trained": Trained(**values["trained"])})
 
     def cells(self) -> list[str]:
@@ -85,26 +85,28 @@ FIGURES = (
 )
 
 
-def words_of(annotated: str) -> list[str]:
-    """Cut annotated text into words, a tag being one."""
+def split_words(annotated: str) -> list[str]:
+    """Tokenize annotated text into words; a tag is one word."""
     rule = build_pretokenizer(keeps_tags=True)
     return [word for word, _ in rule.pre_tokenize_str(annotated)]
 
 
 def word_accuracy(outputs: Sequence[str], targets: Sequence[str]) -> float:
-    """Return the share of the targets' words, ends counted, that stand at their place.
+    """Return the share of target words, end symbols included, that are correct at their position.
 
-    The same score as in training, but over words of the text: what a model's tokens are, or which
-    it knows, makes no difference.
+    The token accuracy of training, but over words of the text, so that it does not depend on the
+    tokens or the vocabulary of a model.
     """
     ids: dict[str, int] = {}
 
     def row(text: str) -> torch.Tensor:
-        known = [ids.setdefault(word, len(ids) + len(SPECIALS)) for word in words_of(text)]
+        known = [ids.setdefault(word, len(ids) + len(SPECIALS)) for word in split_words(text)]
         return torch.tensor([[*known, END]])
 
     pairs = zip(outputs, targets, strict=True)
-    found = sum((measure_accuracy(row(output), row(target)) for output, target in pairs), Accuracy())
+    found = sum(
+        (measure_accuracy(row(output), row(target)) for output, target in pairs), Accuracy()
+    )
     return found.token.value
 
 
@@ -119,8 +121,8 @@ def bleu(outputs: Sequence[str], targets: Sequence[str]) -> tuple[float | None, 
     return score, str(metric.get_signature())
 
 
-def judge_model(folder: Path, lines: Pairs, trained: Trained) -> tuple[Result, str]:
-    """Let a model write for lines, freely and faithfully; also return BLEU's signature."""
+def evaluate_model(folder: Path, lines: Pairs, trained: Trained) -> tuple[Result, str]:
+    """Decode lines, unconstrained and constrained; also return the signature of BLEU."""
     annotator = Annotator.load(folder, device=CPU)
     texts, targets = [pair.source for pair in lines], [pair.target for pair in lines]
     written: dict[bool, list[str]] = {}
@@ -128,7 +130,7 @@ def judge_model(folder: Path, lines: Pairs, trained: Trained) -> tuple[Result, s
     for is_free in (True, False):
         search = SearchConfig(free=is_free)
         annotator.annotate(texts[:64], search=search)  # warm
-        with Stopwatch() as watch:
+        with ProcessorTimer() as watch:
             found = annotator.annotate(texts, search=search)
         written[is_free] = [one.annotated for one in found]
         speeds[is_free] = len(texts) / watch.seconds

@@ -1,4 +1,4 @@
-"""MEDDOCAN's pairs as eole's files hold them, and the judgement of what either side writes."""
+"""Pairs of MEDDOCAN in the format of eole, and metrics of the outputs of either system."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Pairs in word tokens, spelled as eole reads them."""
+    """Source and target tokens in the format of eole."""
 
     source: list[list[str]]
     target: list[list[str]]
 
     def count(self, rows: Sequence[int] | None = None) -> int:
-        """Return how many target tokens rows have, each with its end symbol."""
+        """Return the number of target tokens of rows, end symbols included."""
         chosen = range(len(self.target)) if rows is None else rows
         return sum(len(self.target[row]) + 1 for row in chosen)
 
 
-def spell(pairs: Pairs) -> Tokens:
-    """Cut pairs into word tokens, tags as tokens of their own, and spell them without spaces."""
+def to_eole_tokens(pairs: Pairs) -> Tokens:
+    """Tokenize pairs into words, with each tag as one token, and write them without spaces."""
     rule = build_pretokenizer()
     source: list[list[str]] = []
     target: list[list[str]] = []
@@ -49,8 +49,8 @@ def spell(pairs: Pairs) -> Tokens:
     return Tokens(source, target)
 
 
-def unspell(tokens: Sequence[str], *, tags: Collection[str]) -> str:
-    """Join spelled tokens to annotated text, whether or not it is well nested."""
+def from_eole_tokens(tokens: Sequence[str], *, tags: Collection[str]) -> str:
+    """Join tokens to annotated text, which may be malformed."""
     read = [token if token in tags else eole_peer.read_token(token) for token in tokens]
     return delinearize(read, tags=tags)
 
@@ -62,7 +62,7 @@ def tags_of(pairs: Pairs) -> frozenset[str]:
     return frozenset(tag for label in labels for tag in (opening(label), closing(label)))
 
 
-def choose_lines(pairs: Pairs, *, max_tokens: int, first: int) -> Pairs:
+def select_short(pairs: Pairs, *, max_tokens: int, first: int) -> Pairs:
     """Keep the first rows that have 1 to `max_tokens` word tokens.
 
     Raises:
@@ -77,7 +77,7 @@ def choose_lines(pairs: Pairs, *, max_tokens: int, first: int) -> Pairs:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """How outputs compare with pairs."""
+    """Metrics of outputs compared with pairs."""
 
     rows: int
     unchanged: int

@@ -1,6 +1,6 @@
-"""Runs that take long, made one by one or side by side, and the report of all of them.
+"""Long runs whose results are saved, and joined to one report.
 
-Each leaves its figures in a folder. `--only NAME` makes one, `--join` makes the report alone.
+Each run saves its results in a folder. `--only NAME` makes one, `--join` makes the report alone.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
     from benchmarks.command import Results
 
 
-def add_runs(parser: argparse.ArgumentParser, *, cache: str, runs: Collection[str]) -> None:
-    """Add the options that say which runs are made, and where their figures lie."""
+def add_run_options(parser: argparse.ArgumentParser, *, cache: str, runs: Collection[str]) -> None:
+    """Add the options that select runs, and the folder of their results."""
     default = cache_folder(cache)
-    what = "folder of the models and their figures"
+    what = "folder of the models and their results"
     parser.add_argument("--results", type=Path, default=default, help=what)
     alone = parser.add_mutually_exclusive_group()
     alone.add_argument("--only", choices=runs, help="make this run, and write no report")
     alone.add_argument("--join", action="store_true", help="only make the report of the results")
 
 
-def make_runs(
+def perform_runs(
     options: argparse.Namespace,
     runs: Collection[str],
     *,
     make: Callable[[str], None],
     join: Callable[[], Results],
 ) -> Results | None:
-    """Make the runs that the options ask for; join them unless only one was asked for."""
+    """Perform the selected runs; join all results unless `--only` is given."""
     options.results.mkdir(parents=True, exist_ok=True)
     if not options.join:
         for name in [options.only] if options.only else runs:
@@ -44,14 +44,14 @@ def make_runs(
     return None if options.only else join()
 
 
-def keep_figures(folder: Path, name: str, figures: dict[str, Any]) -> None:
-    """Leave the figures of a run."""
+def save_results(folder: Path, name: str, figures: dict[str, Any]) -> None:
+    """Save the results of a run."""
     with atomic_file(_file(folder, name), overwrite=True) as new:
         new.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
-def kept_figures(folder: Path, runs: Collection[str]) -> dict[str, dict[str, Any]]:
-    """Return what the runs left, in their order; those that are yet to be made are not in it."""
+def load_results(folder: Path, runs: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Return the saved results of runs by name, without runs that have none."""
     files = {name: _file(folder, name) for name in runs}
     return {
         name: json.loads(file.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Both sides of the comparison with eole: each trains, and writes for the lines."""
+"""Both systems of the comparison with eole: training, and decoding of the lines."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from annoseq.inference.annotator import Annotator
 from annoseq.tokenization.dataset import Dataset
 from annoseq.training.learner import Learner
 from benchmarks import eole_peer
-from benchmarks.budget import Plan, Stopwatch, note, row_seconds
-from benchmarks.eole_rows import Quality, Tokens, judge, spell, tags_of, unspell
+from benchmarks.budget import ProcessorTimer, TrainingPlan, log, seconds_per_row
+from benchmarks.eole_data import Quality, Tokens, from_eole_tokens, judge, tags_of, to_eole_tokens
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,12 +35,12 @@ OURS: dict[str, Any] = {
     "batching": BatchConfig(batch_size=16),
     "device": CPU,
 }
-"""How annoseq's side is trained."""
+"""Settings of the training of annoseq."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What a side's training came to; `seconds` are of processor time, `tokens` are words."""
+    """Training of a system; `seconds` are of processor time, `tokens` are words."""
 
     seconds: float
     tokens: int
@@ -49,7 +49,7 @@ class Trained:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A column of the table."""
+    """Column of the table."""
 
     trained: Trained
     quality: Quality
@@ -156,7 +156,7 @@ def run_eole(
     learning_rate: float,
     batch: int,
 ) -> Result:
-    """Train eole in `folder`, unless it holds a trained model, and let it write for lines.
+    """Train eole in `folder`, unless it holds a trained model, and decode the lines.
 
     A tenth of the time, at most half a minute, first tells how many steps there is time for, as
     the schedule of its rate must know; it is not part of the training.
@@ -165,8 +165,8 @@ def run_eole(
         PeerError: eole failed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    tokens, tags = spell(train), tags_of(train)
-    done = eole_peer.remembered(folder)
+    tokens, tags = to_eole_tokens(train), tags_of(train)
+    done = eole_peer.load_training(folder)
     if done is None:
         config = partial(
             eole_config, tokens=tokens, seed=seed, learning_rate=learning_rate, batch=batch
@@ -176,11 +176,11 @@ def run_eole(
             python, probe, folder / "probe", seconds=min(30, seconds / 10), core=core
         )
         steps = max(1, int(tried.steps_per_second * seconds))
-        note(f"eole: {steps:,} steps for {seconds:,.0f} s")
+        log(f"eole: {steps:,} steps for {seconds:,.0f} s")
         whole = config(folder, steps=steps)
         done = eole_peer.train(python, whole, folder, seconds=seconds, core=core)
-        eole_peer.remember(done, folder)
-    eole_peer.write_lines(folder / "lines.source", spell(lines).source)
+        eole_peer.save_training(done, folder)
+    eole_peer.write_lines(folder / "lines.source", to_eole_tokens(lines).source)
     settings = {
         "model_path": str(done.model) if done.model else "",
         "src": str(folder / "lines.source"),
@@ -193,7 +193,7 @@ def run_eole(
         "seed": seed,
     }
     decoded = eole_peer.decode(python, settings, folder, core=core)
-    outputs = [unspell(row, tags=tags) for row in decoded.rows]
+    outputs = [from_eole_tokens(row, tags=tags) for row in decoded.rows]
     trained = Trained(
         done.seconds,
         done.tokens,
@@ -210,23 +210,23 @@ def train_ours(train: Pairs, watched: Pairs, folder: Path, *, seconds: float, se
     """
     whole = Dataset.from_pairs(train, valid=watched, config=DATA)
     probe = Learner(whole, **OURS)
-    each = row_seconds(probe, max_lr=OURS_RATE)
-    plan = Plan.fit(len(train), row_seconds=each, seconds=seconds)
+    each = seconds_per_row(probe, max_lr=OURS_RATE)
+    plan = TrainingPlan.fit(len(train), seconds_per_row=each, seconds=seconds)
     chosen = sorted(random.Random(seed).sample(range(len(train)), plan.rows))
     rows = Pairs([train[row] for row in chosen], name=train.name)
     dataset = Dataset.from_pairs(rows, valid=watched, config=DATA, tokenizer=whole.tokenizer)
     learner = Learner(dataset, **OURS)
-    with Stopwatch() as watch:
-        learner.fit_one_cycle(plan.epochs, report=note)
+    with ProcessorTimer() as watch:
+        learner.fit_one_cycle(plan.epochs, report=log)
     learner.save(folder)
     story = f"{plan.epochs} epochs of {plan.rows:,} rows"
-    return Trained(watch.seconds, plan.epochs * spell(train).count(chosen), story)
+    return Trained(watch.seconds, plan.epochs * to_eole_tokens(train).count(chosen), story)
 
 
 def run_ours(
     train: Pairs, watched: Pairs, lines: Pairs, folder: Path, *, seconds: float, seed: int
 ) -> dict[str, Result]:
-    """Train annoseq and let it write for lines, freely and faithfully."""
+    """Train annoseq and decode the lines, unconstrained and constrained."""
     trained = train_ours(train, watched, folder, seconds=seconds, seed=seed)
     annotator = Annotator.load(folder, device=CPU)
     texts = [pair.source for pair in lines]
@@ -234,7 +234,7 @@ def run_ours(
     for name, is_free in (("annoseq, free", True), ("annoseq, faithful", False)):
         search = SearchConfig(free=is_free)
         annotator.annotate(texts, search=search)  # warm
-        with Stopwatch() as watch:
+        with ProcessorTimer() as watch:
             found = annotator.annotate(texts, search=search)
         quality = judge([one.annotated for one in found], lines)
         results[name] = Result(trained, quality, watch.seconds)

@@ -6,13 +6,13 @@ import sys
 
 import pytest
 
-from benchmarks.judging import bleu, word_accuracy, words_of
+from benchmarks.evaluation import bleu, split_words, word_accuracy
 
 pytestmark = pytest.mark.e2e
 
 
 def test_accuracy_counts_words_at_their_places() -> None:
-    assert words_of("Dr {{NAME}}Ana{{/NAME}}, 31") == [
+    assert split_words("Dr {{NAME}}Ana{{/NAME}}, 31") == [
         "Dr", " {{NAME}}", "Ana", "{{/NAME}}", ",", " 3", "1",
     ]  # fmt: skip
     assert word_accuracy(["a b c"], ["a b c"]) == 1
