@@ -324,3 +324,61 @@ def test_a_bad_text_of_a_folder_is_left_out(model: Path, notes: Path, tmp_path: 
         "UTF-8 text. Save the file as UTF-8.",
     ]
     assert snapshot(out).keys() == NOTES.keys()
+
+
+MIXED = (
+    '{"doc_id": "a", "patient": 7, "orig_text": "Dr. Ames", "seen": {"on": [1, null]}}\n'
+    '{"doc_id": "a", "patient": null, "orig_text": "Ames", "seen": "12 May"}\n'
+)
+
+
+def test_other_columns_travel(model: Path, tmp_path: Path) -> None:
+    table = tmp_path / "mixed.jsonl"
+    table.write_text(MIXED)
+    result = run("annotate", model, table, "--keep-columns")
+    assert (result.code, result.err) == (0, "")
+    lines = [json.loads(line) for line in result.out.splitlines()]
+    assert [(line["patient"], line["seen"]) for line in lines] == [
+        (7, {"on": [1, None]}),
+        (None, "12 May"),
+    ]
+    assert lines[0].keys() == {"doc_id", "patient", "seen", *FIELDS}
+    result = run("annotate", model, table, "--keep-columns", "patient", "--format", "csv")
+    assert result.out.partition("\n")[0].endswith('"alternatives","patient"')
+    out = tmp_path / "out.csv"
+    assert run("annotate", model, table, "--keep-columns", "doc_id", "seen", "--out", out).code == 0
+    rows = list(read_rows(out, columns=["seen", "doc_id"]))
+    assert [tuple(row.values.values()) for row in rows] == [
+        ('{"on": [1, null]}', "a"),
+        ("12 May", "a"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (("--keep-columns",), "--keep-columns: the output has a column 'score' of its own."),
+        (("--keep-columns", "score"), "--keep-columns: the output has a column 'score' of its"),
+        (("--keep-columns", "visit"), "in.csv: there is no column 'visit'."),
+        (("--keep-columns", "--format", "doccano"), "--format doccano has no place for other"),
+    ],
+)
+def test_columns_that_cannot_travel_are_refused(
+    options: tuple[str, ...], problem: str, model: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "in.csv"
+    table.write_text("score,orig_text\n1,Dr. Ames\n")
+    out = tmp_path / "out.jsonl"
+    before = snapshot(tmp_path)
+    message = refusal(run("annotate", model, table, "--out", out, *options))
+    assert message.replace(f"{tmp_path}/", "").startswith(problem)
+    assert snapshot(tmp_path) == before
+
+
+def test_a_row_with_a_column_of_its_own_has_no_place_in_csv(model: Path, tmp_path: Path) -> None:
+    table = tmp_path / "in.jsonl"
+    table.write_text('{"orig_text": "a", "x": 1}\n{"orig_text": "b", "y": 2}\n')
+    assert run("annotate", model, table, "--keep-columns").code == 0
+    result = run("annotate", model, table, "--keep-columns", "--format", "csv")
+    assert result.code == 2
+    assert "row 2 has a column that the first row lacks" in result.err

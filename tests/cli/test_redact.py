@@ -209,12 +209,12 @@ def interrupted(
     chunks = 0
     add = ResumableOutput.add
 
-    def fail(self: ResumableOutput, chunk: Any, tally: Any) -> None:
+    def fail(self: ResumableOutput, chunk: Any, progress: Any) -> None:
         nonlocal chunks
         chunks += 1
         if chunks > after:
             raise error
-        add(self, chunk, tally)
+        add(self, chunk, progress)
 
     with monkeypatch.context() as patch:
         patch.setattr(ResumableOutput, "add", fail)
@@ -276,8 +276,11 @@ def test_a_run_is_resumed_only_under_its_plan(
     (here / "other").unlink()
     assert snapshot(here) == before
     many.write_text(many.read_text().replace("Bell", "Bull"))
-    message = refusal(run("redact", *arguments, *keyed, "--resume"))
-    assert message.startswith("the first 27 texts are not those that the interrupted run redacted.")
+    result = run("redact", *arguments, *keyed, "--resume")
+    assert result.code == 2
+    assert (
+        "annoseq: the first 27 texts are not those that the interrupted run redacted."
+    ) in result.err
 
 
 def test_a_run_with_a_forgotten_secret_leaves_nothing_and_is_not_resumed(

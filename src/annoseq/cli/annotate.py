@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -13,30 +14,41 @@ from annoseq.cli.annotate_output import AnnotationOutput, OutputOptions
 from annoseq.cli.options import (
     Batching,
     Device,
+    KeepColumns,
     ModelPath,
     ModelVectorsPath,
     Search,
     TextColumn,
     TextFormatOption,
     TextsPath,
+    columns_to_keep,
 )
 from annoseq.cli.output import LeftOutInputs, is_terminal, print_note, resume_hint
 from annoseq.cli.target_recall import TargetRecall, choose_recall_target
-from annoseq.config import SOURCE_COLUMN, BatchConfig, DeviceConfig, SearchConfig
+from annoseq.config import (
+    DOCUMENT_COLUMN,
+    OFFSET_COLUMN,
+    SOURCE_COLUMN,
+    BatchConfig,
+    DeviceConfig,
+    SearchConfig,
+)
 from annoseq.data.text_inputs import count_texts, is_text_input, read_texts
 from annoseq.errors import OptionError
 from annoseq.inference.annotator import Annotator
 from annoseq.inference.resumable_output import ResumableOutput
-from annoseq.inference.streaming import annotate_stream
+from annoseq.inference.streaming import OUTPUT_COLUMNS, annotate_stream
 from annoseq.models.serialization import WEIGHTS_FILE
 from annoseq.progress import progress_bar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from annoseq.cli.annotate_output import StandardOutput
+    from annoseq.cli.annotate_output import AnyFormat, StandardOutput
+    from annoseq.data.text_inputs import InputText
+    from annoseq.errors import AnnoseqError
     from annoseq.inference.resumable_output import OutputProgress
     from annoseq.inference.streaming import OutputFormat
 
@@ -51,11 +63,54 @@ class InputOptions:
     skip_bad: Annotated[
         bool, Parameter(help="Leave out what cannot be read, and count it.", negative="")
     ] = False
+    keep_columns: KeepColumns = None
 
     @property
     def text_column(self) -> str:
         """Column of the texts of a table."""
         return self.column or SOURCE_COLUMN
+
+    def check_table(self, *, is_text: bool) -> None:
+        """Raise `OptionError` if an option of tables was given with texts."""
+        for name, value in {"--column": self.column, "--keep-columns": self.keep_columns}.items():
+            if is_text and value is not None:
+                raise OptionError(
+                    f"{name} belongs to a table, and the input is text. Leave it off."
+                )
+
+    def check_format(self, format_: AnyFormat) -> None:
+        """Raise `OptionError` if the format cannot represent columns that are to be kept."""
+        if self.keep_columns is not None and format_ not in {"jsonl", "csv"}:
+            raise OptionError(
+                f"--format {format_} has no place for other columns. Leave --keep-columns off, or "
+                "use --format jsonl or csv."
+            )
+
+    def read(
+        self, texts: Path, on_bad: Callable[[AnnoseqError], None]
+    ) -> tuple[Iterator[InputText], list[str]]:
+        """Return the texts, and the names of the kept columns, which the first text has.
+
+        Raises:
+            OptionError: the output would have two columns of one name.
+        """
+        inputs = read_texts(
+            texts,
+            column=self.text_column,
+            format_=self.input_format,
+            keep=columns_to_keep(self.keep_columns, always=(DOCUMENT_COLUMN, OFFSET_COLUMN)),
+            on_bad=on_bad if self.skip_bad else None,
+        )
+        if self.keep_columns is None:
+            return inputs, []
+        first = next(inputs, None)
+        kept = list(first.kept or ()) if first else []
+        if clashes := sorted(OUTPUT_COLUMNS & set(kept)):
+            raise OptionError(
+                f"--keep-columns: the output has a column {clashes[0]!r} of its own. Rename this "
+                "column of the table, or name the columns to keep."
+            )
+        return chain([first] if first else [], inputs), kept
 
 
 def annotate(
@@ -73,9 +128,9 @@ def annotate(
 ) -> None:
     """Annotate every text, in the order given."""
     is_text = is_text_input(texts, source.input_format)
-    if is_text and source.column is not None:
-        raise OptionError("--column belongs to a table, and the input is text. Leave it off.")
+    source.check_table(is_text=is_text)
     destination = AnnotationOutput.choose(target, texts, is_text=is_text)
+    source.check_format(destination.format)
     annotator = Annotator.load(model, device=device, vectors=vectors)
     _check_has_spans(annotator, model, destination)
     choose_recall_target(annotator, target_recall)
@@ -83,29 +138,27 @@ def annotate(
         "model": annotator.model.config.files[WEIGHTS_FILE][:12],
         "column": None if is_text else source.text_column,
         "target_recall": target_recall,
+        "keep_columns": source.keep_columns and list(source.keep_columns),
         # They decide the batches, and the batches the last digits of scores.
         **{name: value for section in (batching, device, search) for name, value in section},
     }
-    output = destination.open(plan)
     left_out = LeftOutInputs()
+    inputs, kept = source.read(texts, left_out.add)
+    output = destination.open(plan, kept=kept)
     with _finished(output), _annotation_bar(texts, source, target) as advance:
         annotate_stream(
             annotator,
-            read_texts(
-                texts,
-                column=source.text_column,
-                format_=source.input_format,
-                on_bad=left_out.add if source.skip_bad else None,
-            ),
+            inputs,
             output,
             format_=destination.stream_format,
             search=search,
             batching=batching,
             target_recall=target_recall,
+            kept=kept,
             chunk_size=target.chunk_size,
             advance=advance,
         )
-    _print_problems(output.tally, left_out, destination.stream_format)
+    _print_problems(output.progress, left_out, destination.stream_format)
 
 
 def _check_has_spans(annotator: Annotator, model: Path, destination: AnnotationOutput) -> None:

@@ -97,8 +97,12 @@ class AnnotationOutput:
             return self.format
         return "jsonl"
 
-    def open(self, plan: Mapping[str, object]) -> StandardOutput | ResumableOutput:
+    def open(
+        self, plan: Mapping[str, object], *, kept: Sequence[str] = ()
+    ) -> StandardOutput | ResumableOutput:
         """Open the output, which can be resumed under the same plan if it is a file or folder.
+
+        `kept` are the columns of the input that the output has.
 
         Raises:
             OptionError: there is an interrupted run, or none, or its plan is another.
@@ -106,7 +110,7 @@ class AnnotationOutput:
         """
         out, format_ = self.options.out, self.stream_format
         if out is None:
-            return StandardOutput(header(format_))
+            return StandardOutput(header(format_, kept))
         is_folder = format_ == "inline" and self.texts.is_dir()
         if is_folder:
             check_outside_input(out, self.texts)
@@ -116,7 +120,7 @@ class AnnotationOutput:
             is_folder=is_folder,
             resume=self.options.resume,
             overwrite=self.options.overwrite,
-            begin=header(format_),
+            begin=header(format_, kept),
             convert=self.convert,
         )
 
@@ -125,14 +129,14 @@ class StandardOutput:
     """Annotations written to standard output."""
 
     def __init__(self, begin: str) -> None:
-        self.tally = OutputProgress()
+        self.progress = OutputProgress()
         sys.stdout.buffer.write(begin.encode())
 
-    def add(self, chunk: Sequence[tuple[str, str]], tally: OutputProgress) -> None:
+    def add(self, chunk: Sequence[tuple[str, str]], progress: OutputProgress) -> None:
         """Write the texts of a chunk at once, for a reader at the end of a pipe."""
         sys.stdout.buffer.writelines(content.encode() for _, content in chunk)
         sys.stdout.buffer.flush()
-        self.tally = tally
+        self.progress = progress
 
 
 def choose_format(

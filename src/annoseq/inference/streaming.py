@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from annoseq.config import DOCUMENT_COLUMN, OFFSET_COLUMN
-from annoseq.errors import OptionError
+from annoseq.errors import OptionError, TableError
 from annoseq.inference.resumable_output import OutputProgress
 
 if TYPE_CHECKING:
@@ -36,25 +36,39 @@ _COLUMNS = (
     "problem",
     "alternatives",
 )
+OUTPUT_COLUMNS = frozenset(_COLUMNS)
+"""Names that annotations have in JSONL and CSV."""
 
 
-def header(format_: OutputFormat) -> str:
-    """Return what an output file begins with."""
-    return _row(_COLUMNS) if format_ == "csv" else ""
+def header(format_: OutputFormat, kept: Sequence[str] = ()) -> str:
+    """Return the first line of an output file, or nothing; `kept` are columns of the input."""
+    return _row((*_COLUMNS, *kept)) if format_ == "csv" else ""
 
 
-def formatted(text: InputText, annotation: Annotation, format_: OutputFormat) -> str:
-    """Write one annotation. In CSV, spans and alternatives are JSON."""
+def format_annotation(
+    text: InputText, annotation: Annotation, format_: OutputFormat, kept: Sequence[str] = ()
+) -> str:
+    """Format an annotation. In CSV, spans and alternatives are JSON.
+
+    Raises:
+        TableError: the row has a column that is not among those kept in the CSV header.
+    """
     if format_ == "inline":
         return annotation.annotated
-    record = {"id": text.id, **_place(text), **annotation.to_dict()}
+    kept_values = text.kept or {}
+    record = {"id": text.id, **_place(text), **kept_values, **annotation.to_dict()}
     if format_ == "jsonl":
         return json.dumps(record, ensure_ascii=False) + "\n"
-    return _row([_field(record.get(column)) for column in _COLUMNS])
+    if kept_values.keys() - set(kept):
+        raise TableError(
+            f"row {text.id} has a column that the first row lacks. Name the columns with "
+            "--keep-columns, or give every row the same."
+        )
+    return _row([_field(record.get(column)) for column in (*_COLUMNS, *kept)])
 
 
 def _place(text: InputText) -> dict[str, Any]:
-    """Say where in its document a text stands, so that documents can be put together again."""
+    """Return document and offset of a text, so that documents can be put together again."""
     found = {DOCUMENT_COLUMN: text.document, OFFSET_COLUMN: text.start}
     return {name: value for name, value in found.items() if value is not None}
 
@@ -73,12 +87,12 @@ def _row(fields: tuple[str, ...] | list[str]) -> str:
 
 
 class AnnotationSink(Protocol):
-    """Takes what is written for each chunk of texts; `tally` is what was taken before."""
+    """Destination of annotations, chunk by chunk; `progress` counts those written before."""
 
-    tally: OutputProgress
+    progress: OutputProgress
 
-    def add(self, chunk: Sequence[tuple[str, str]], tally: OutputProgress) -> None:
-        """Take the (name, content) of some more texts; `tally` counts all."""
+    def add(self, chunk: Sequence[tuple[str, str]], progress: OutputProgress) -> None:
+        """Write the (name, content) of further texts; `progress` then counts all texts."""
         ...
 
 
@@ -91,18 +105,19 @@ def annotate_stream(
     search: SearchConfig,
     batching: BatchConfig,
     target_recall: float | None = None,
+    kept: Sequence[str] = (),
     chunk_size: int,
     advance: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Annotate texts in chunks.
+    """Annotate texts in chunks; `kept` are the columns of the input that a CSV output has.
 
-    The first `output.tally.done` texts are passed over: they were written before. `advance` is told
-    how many more are done.
+    The first `output.progress.done` texts are skipped: they were written before. `advance` is told
+    the number of further texts that are done.
 
     Raises:
-        OptionError: those texts are others now.
+        OptionError: the skipped texts have changed.
     """
-    done, problems, digest = output.tally
+    done, problems, digest = output.progress
     seen = hashlib.sha256()
     for text in islice(texts, done):
         seen.update(json.dumps(text).encode())
@@ -114,7 +129,7 @@ def annotate_stream(
     advance(done)
     while chunk := list(islice(texts, chunk_size)):
         annotations = annotator.annotate(
-            [one.text for one in chunk],
+            [text.text for text in chunk],
             search=search,
             batching=batching,
             target_recall=target_recall,
@@ -124,9 +139,9 @@ def annotate_stream(
         for text in chunk:
             seen.update(json.dumps(text).encode())
         done += len(chunk)
-        problems += sum(one.problem is not None for one in annotations)
+        problems += sum(annotation.problem is not None for annotation in annotations)
         written = [
-            (text.id, formatted(text, one, format_))
-            for text, one in zip(chunk, annotations, strict=True)
+            (text.id, format_annotation(text, annotation, format_, kept))
+            for text, annotation in zip(chunk, annotations, strict=True)
         ]
         output.add(written, OutputProgress(done, problems, seen.hexdigest()))
