@@ -196,3 +196,36 @@ def test_two_documents_of_one_name_are_refused(output: Path, tmp_path: Path) -> 
         f"{output}: row 2 (line 2): two documents have the id 'note', which is that of "
         f"{output}: row 1 (line 1). Give each its own."
     )
+
+
+def test_gaps_between_rows_are_bounded_before_the_work(tmp_path: Path) -> None:
+    source = tmp_path / "pairs.csv"
+    rows = "".join(f"d,{number * 9_000_000},a,a\n" for number in range(60))
+    source.write_text("doc_id,start,orig_text,annotated_text\n" + rows)
+    message = refusal(run("export", "spacy-jsonl", source, tmp_path / "out.jsonl"))
+    assert message == (
+        f"{source}: row 60: the rows of its document leave gaps of 530,999,941 characters in all, "
+        "more than 10,000,000. Check the column of offsets: it says where a row begins in its "
+        "document."
+    )
+    source.write_text(
+        "doc_id,start,orig_text,annotated_text\n"
+        + "".join(f"d{number},9000000,a,a\n" for number in range(20))
+    )
+    message = refusal(run("export", "spacy-jsonl", source, tmp_path / "out.jsonl"))
+    assert "the rows of all documents leave gaps of 108,000,000 characters in all" in message
+
+
+def test_the_labelling_config_is_named_and_not_replaced_unasked(
+    pairs: Path, tmp_path: Path
+) -> None:
+    target, config = tmp_path / "tasks.json", tmp_path / "tasks.xml"
+    config.write_text("mine")
+    assert "exists already" in refusal(run("export", "label-studio", pairs, target))
+    assert not target.exists()
+    result = run("export", "label-studio", pairs, target, "--overwrite")
+    assert result.err.endswith(
+        f"Wrote {target}: 2 documents, 2 spans, 2 labels. Paste {config} as the labelling "
+        f"interface of a project, then import {target}.\n"
+    )
+    assert '<Label value="NAME:DOCTOR"/>' in config.read_text()

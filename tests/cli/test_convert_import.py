@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import gzip
 from typing import TYPE_CHECKING
 
 import pytest
 
 from annoseq.data.pairs import read_pairs
-from tests.cli.command import refusal, run
+from annoseq.data.streams import LARGEST_TEXT
+from tests.cli.command import SECRET, refusal, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -204,3 +206,71 @@ def test_a_byte_order_mark_does_no_harm(corpus: Path, tmp_path: Path) -> None:
         path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert run("import", "brat", corpus, tmp_path / "pairs.csv").code == 0
     assert read_pairs(tmp_path / "pairs.csv")[0].target == "Dear Dr. {{NAME}}Ames{{/NAME}}:"
+
+
+def test_what_was_written_is_told_with_labels_that_differ_in_case_only(tmp_path: Path) -> None:
+    source, out = tmp_path / "a.csv", tmp_path / "pairs.csv"
+    source.write_text(
+        "orig_text,annotated_text,doc_id\n"
+        'Ames,"<NAME id=""7"">Ames</NAME>",d\nAmes,<Name>Ames</Name>,d\nBo,Bo,e\n'
+    )
+    result = run("import", "table", source, out)
+    assert result.err == (
+        f"1 attributes that are no type, left out (first: {source}: row 1)\n"
+        "labels that differ in case only: NAME (1), Name (1); --map merges them\n"
+        f"Wrote {out}: 2 documents, 3 rows, 2 spans, 2 labels. Next: annoseq check {out}\n"
+    )
+    labels = tmp_path / "labels.toml"
+    labels.write_text('[rename]\nName = "NAME"\n')
+    result = run("import", "table", source, out, "--map", labels, "--overwrite")
+    assert "2 spans, 1 label." in result.err
+    assert "differ in case" not in result.err
+    assert read_pairs(out)[1].target == "{{NAME}}Ames{{/NAME}}"
+
+
+def test_an_import_of_nothing_says_what_was_left_out(tmp_path: Path) -> None:
+    source = tmp_path / "a.jsonl"
+    source.write_text('{"text": "Ames", "spans": [], "answer": "reject"}\n')
+    message = refusal(run("import", "spacy-jsonl", source, tmp_path / "pairs.csv"))
+    assert message == (
+        f"{source}: there is no document left: 1 documents with the answer reject, left out "
+        f"(first: {source}: row 1 (line 1)). Name a source with at least one."
+    )
+
+
+def test_options_of_annotation_programs_are_passed_on(tmp_path: Path) -> None:
+    source, out = tmp_path / "a.json", tmp_path / "pairs.csv"
+    result = '{"to_name": "b", "type": "labels", "value": {"start": 0, "end": 2, "labels": ["A"]}}'
+    source.write_text(
+        '[{"id": 1, "data": {"a": "Ames", "b": "Bo"}, '
+        f'"annotations": [{{"completed_by": 5, "result": []}}], '
+        f'"predictions": [{{"result": [{result}]}}]}}]'
+    )
+    assert run("import", "label-studio", source, out, "--predictions", "--field", "b").code == 0
+    assert [pair.target for pair in read_pairs(out)] == ["{{A}}Bo{{/A}}"]
+    chosen = ("--annotator", 5, "--field", "a", "--overwrite")
+    assert run("import", "label-studio", source, out, *chosen).code == 0
+    assert [pair.target for pair in read_pairs(out)] == ["Ames"]
+
+
+def test_a_compressed_text_that_expands_beyond_the_limit_is_refused(
+    corpus: Path, tmp_path: Path
+) -> None:
+    packed = gzip.compress(b"a" * (LARGEST_TEXT + 1), compresslevel=1)
+    assert len(packed) < 1 << 20
+    (corpus / "2026" / "note.txt").write_bytes(packed)
+    message = refusal(run("import", "brat", corpus, tmp_path / "pairs.csv"))
+    assert message == (
+        f"{corpus / '2026' / 'note.txt'}: it has more than 100 MiB (decompressed, if it is "
+        "compressed), which is the limit for one text. Split it into several texts."
+    )
+
+
+def test_two_documents_of_one_id_are_named_with_their_places(tmp_path: Path) -> None:
+    source = tmp_path / "a.jsonl"
+    source.write_text(f'{{"id": "{SECRET} came", "text": "a", "label": []}}\n' * 2)
+    message = refusal(run("import", "doccano", source, tmp_path / "pairs.csv"))
+    assert message == (
+        f"{source}: row 2 (line 2): two documents have the id (a text of 14 characters), which is "
+        f"that of {source}: row 1 (line 1). Give each its own."
+    )

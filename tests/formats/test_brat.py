@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from annoseq.errors import FormatError
 from annoseq.formats.capabilities import ConversionLosses
 from annoseq.formats.documents import Document, Mention
 from tests.formats.documents import mention, read_from, there_and_back, write_files
@@ -11,6 +12,8 @@ from tests.formats.malformed import LATIN, NOT_UTF8, TEXT, UTF16, ZIP, Files, ch
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from annoseq.formats.registry import CorpusFormat
 
 
 def brat(annotations: bytes, text: bytes = TEXT.encode()) -> Files:
@@ -76,6 +79,100 @@ def test_discontinuous_mentions_come_back(tmp_path: Path) -> None:
     document = Document("p", "😀 Dr. Ames", (Mention(((2, 5), (6, 10)), "NAME"),))
     assert there_and_back("brat", [document], tmp_path) == [document]
     assert (tmp_path / "corpus" / "p.ann").read_text() == "T1\tNAME 2 5;6 10\tDr. Ames\n"
+
+
+@pytest.mark.parametrize(
+    ("annotation", "expected"),
+    [
+        ("T1\tA 5 9\tAmes\n", ((5, 9),)),
+        ("T1\tA 4 8\tAmes\n", ((5, 9),)),  # universal newlines
+        ("T1\tA 4 8\n", ((5, 9),)),
+        ("T1\tA 4 8;9 13\tAmes came\n", ((5, 15),)),  # a mention over a line end
+        ("T1\tA 9 13;14 15\tcame1\n", ((11, 15), (16, 17))),  # old brat: without a space
+    ],
+)
+def test_line_ends_count_as_brat_counts_them(
+    annotation: str, expected: tuple[tuple[int, int], ...], tmp_path: Path
+) -> None:
+    files = brat(annotation.encode(), b"Hi.\r\nAmes\r\ncame 1")
+    (document,) = read_from("brat", write_files(tmp_path, files))
+    assert document.mentions == (Mention(expected, "A"),)
+    assert document.text == "Hi.\r\nAmes\r\ncame 1"
+
+
+def test_offsets_may_count_line_ends_that_the_text_has_lost(tmp_path: Path) -> None:
+    files = brat(b"T1\tA 5 9\tAmes\n", b"Hi.\nAmes\n")
+    (document,) = read_from("brat", write_files(tmp_path, files))
+    assert document.mentions == (mention(4, 8, "A"),)
+
+
+@pytest.mark.parametrize(
+    ("text", "span", "written"),
+    [
+        ("Ms Rosa\nLind came.", (3, 12), "3 7;8 12\tRosa Lind"),
+        ("Rosa\tLind came", (0, 9), "0 4;5 9\tRosa Lind"),
+        ("Hi.\r\nRosa\r\n  Lind", (5, 17), "4 8;11 15\tRosa Lind"),
+        ("Rosa\n\nLind", (0, 10), "0 4;6 10\tRosa Lind"),
+        ("Zoë \u2028 x\x85y.", (0, 9), "0 3;6 7;8 9\tZoë x y"),
+    ],
+)
+def test_a_mention_over_a_line_end_is_written_as_fragments(
+    text: str, span: tuple[int, int], written: str, tmp_path: Path
+) -> None:
+    document = Document("d", text, (mention(*span, "A"),))
+    assert there_and_back("brat", [document], tmp_path) == [document]
+    assert (tmp_path / "corpus" / "d.ann").read_text() == f"T1\tA {written}\n"
+    # As brat opens it: universal newlines, and the covered text of the fragments.
+    universal = (tmp_path / "corpus" / "d.txt").read_text()
+    offsets, covered = written.split("\t")
+    pieces = [universal[slice(*map(int, pair.split()))] for pair in offsets.split(";")]
+    assert " ".join(pieces) == covered
+
+
+def test_line_ends_at_the_edges_of_annotations_are_a_loss(tmp_path: Path) -> None:
+    losses = ConversionLosses()
+    document = Document("d", "a\nb\n", (mention(2, 4, "A"), mention(1, 2, "B")))
+    (found,) = there_and_back("brat", [document], tmp_path, losses=losses)
+    assert found.mentions == (mention(2, 3, "A"),)
+    assert losses.lines() == [
+        "2 line ends at the edges of annotations, left out (first: d: A at 2-4)"
+    ]
+
+
+def test_the_labels_are_written_as_the_configuration_of_brat(tmp_path: Path) -> None:
+    document = Document("d", "ab", (mention(0, 1, "B"), mention(1, 2, "A")))
+    there_and_back("brat", [document], tmp_path)
+    lines = (tmp_path / "corpus" / "annotation.conf").read_text().splitlines()
+    assert lines[:4] == ["[entities]", "A", "B", ""]
+    assert [line for line in lines if line.startswith("[")] == [
+        "[entities]",
+        "[relations]",
+        "[events]",
+        "[attributes]",
+    ]
+
+
+def test_one_file_of_a_corpus_is_named_for_what_it_is(tmp_path: Path) -> None:
+    write_files(tmp_path, brat(b"", b"x"))
+    with pytest.raises(FormatError) as caught:
+        read_from("brat", tmp_path / "a.ann")
+    assert str(caught.value) == (
+        f"{tmp_path / 'a.ann'}: this is one file of a brat corpus. Name its folder: "
+        f"annoseq import brat {tmp_path} PAIRS."
+    )
+
+
+@pytest.mark.parametrize("name", ["i2b2", "inline", "folders", "conll", "doccano", "spans"])
+def test_a_brat_folder_is_named_where_another_format_is_expected(
+    name: CorpusFormat, tmp_path: Path
+) -> None:
+    folder = write_files(tmp_path / "corpus", brat(b"", b"x"))
+    with pytest.raises(FormatError) as caught:
+        read_from(name, folder)
+    assert str(caught.value) == (
+        f"{folder}: this is a brat corpus: there are .ann files in it. "
+        f"Type: annoseq import brat {folder} PAIRS."
+    )
 
 
 @pytest.mark.parametrize(("content", "message"), MALFORMED)

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from annoseq.errors import FormatError
 from annoseq.formats.capabilities import ConversionLosses
 from annoseq.formats.conll import read
 from annoseq.formats.documents import Document
-from tests.formats.documents import mention, read_from, there_and_back
+from tests.formats.documents import OPTIONS, mention, read_from, there_and_back
 from tests.formats.malformed import LATIN, NOT_UTF8, UTF16, ZIP, check_refusal
 
 if TYPE_CHECKING:
@@ -88,6 +90,63 @@ def test_white_space_at_the_edges_of_a_mention_is_a_loss(tmp_path: Path) -> None
     assert losses.lines() == [
         "1 white space at the edges of annotations, left out (first: w: A at 0-2)"
     ]
+
+
+def test_columns_end_at_ascii_white_space_alone(tmp_path: Path) -> None:
+    path = tmp_path / "d.conll"
+    path.write_text("# a:\tb c\n1\u00a0000 B-A\n\u3000x O\na\u2028b   O\n")
+    assert read_from("conll", path) == [
+        Document("d", "1\u00a0000 \u3000x a\u2028b", (mention(0, 5, "A"),))
+    ]
+    path.write_text("a\tB-A\nb O\n# O\n")
+    assert read_from("conll", path) == [Document("d", "a b #", (mention(0, 1, "A"),))]
+
+
+def test_crlf_without_a_final_line_end_is_the_same_as_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "d.conll"
+    documents = []
+    for end in (b"", b"\r\n"):
+        path.write_bytes(b"Ames\tB-A\r\n\r\nBo\tB-A" + end)
+        documents.append(read_from("conll", path))
+    assert (
+        documents[0]
+        == documents[1]
+        == [Document("d", "Ames\nBo", (mention(0, 4, "A"), mention(5, 7, "A")))]
+    )
+
+
+@pytest.mark.parametrize("comment", ["# doc_id = ", "# newdoc id = ", "#doc_id: ", "# docid = "])
+def test_comments_begin_documents(comment: str, tmp_path: Path) -> None:
+    path = tmp_path / "d.conll"
+    path.write_text(f"{comment}a b\nx O\n\n{comment}c\ny O\n")
+    assert [one.id for one in read_from("conll", path)] == ["a b", "c"]
+
+
+def test_a_comment_of_a_document_may_stand_before_each_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "d.conll"
+    path.write_text("# doc_id = 1\nx O\n\n# doc_id = 1\ny O\n\n# doc_id = 2\nz O\n")
+    assert read_from("conll", path) == [Document("1", "x\ny"), Document("2", "z")]
+
+
+def test_parts_of_conll_2012_are_documents(tmp_path: Path) -> None:
+    path = tmp_path / "d.conll"
+    begin = "#begin document (a/b); part 00"
+    path.write_text(f"{begin}0\nx O\n\n#end document\n{begin}1\ny O\n#end document\n")
+    assert read_from("conll", path) == [Document("a/b", "x"), Document("a/b.1", "y")]
+
+
+def test_ranges_and_empty_nodes_of_conll_u_are_no_words(tmp_path: Path) -> None:
+    path, losses = tmp_path / "d.conllu", ConversionLosses()
+    rows = [("1", "Vio", "O", "_"), ("2-3", "al", "O", "_"), ("2", "a", "B-A", "SpaceAfter=No")]
+    rows += [("3", "el", "O", "_"), ("3.1", "x", "O", "_")]
+    path.write_text("".join("\t".join(row) + "\n" for row in rows))
+    options = replace(OPTIONS, token_column=1, tag_column=2)
+    assert read_from("conll", path, losses=losses, options=options) == [
+        Document("d", "Vio ael", (mention(4, 5, "A"),))
+    ]
+    assert losses.lines()[0].startswith("2 ranges and empty nodes of CoNLL-U")
+    with pytest.raises(FormatError, match="the token column 0 holds the numbers of tokens"):
+        read_from("conll", path, options=replace(OPTIONS, tag_column=2))
 
 
 @pytest.mark.parametrize(("content", "message"), MALFORMED)

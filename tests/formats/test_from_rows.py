@@ -16,7 +16,7 @@ from annoseq.formats.documents import Document, Mention, remove_crossing
 from annoseq.formats.from_rows import read_documents
 from annoseq.formats.to_rows import to_pairs
 from annoseq.inference.annotation import Annotation
-from annoseq.inference.streaming import formatted, header
+from annoseq.inference.streaming import format_annotation, header
 from tests.formats.documents import documents, normal
 
 if TYPE_CHECKING:
@@ -40,7 +40,9 @@ def annotate(source: Path, gold: Path, out: Path) -> None:
     for text, pair in zip(texts, read_pairs(gold), strict=True):
         assert text == InputText(str(pair.row), pair.source, pair.document, pair.start)
         spans = tuple(parse(pair.target)[1])
-        lines.append(formatted(text, Annotation(text.text, pair.target, spans, -0.5), format_))
+        lines.append(
+            format_annotation(text, Annotation(text.text, pair.target, spans, -0.5), format_)
+        )
     out.write_bytes((header(format_) + "".join(lines)).encode())
 
 

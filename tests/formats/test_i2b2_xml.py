@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from annoseq.errors import FormatError
 from annoseq.formats.capabilities import ConversionLosses
 from annoseq.formats.documents import Document
 from annoseq.formats.i2b2_xml import read
@@ -64,6 +65,39 @@ def test_the_outermost_element_tells_the_corpus(tmp_path: Path) -> None:
         there_and_back(name, [document], tmp_path / name)  # type: ignore[arg-type]
         written = (tmp_path / name / "corpus" / "d.xml").read_text()
         assert written.endswith(f"</{root}>\n")
+
+
+def test_the_corpus_of_2006_has_records_with_inline_annotations(tmp_path: Path) -> None:
+    record = '<RECORD ID="7"><TEXT>Dr. <PHI TYPE="DOCTOR">Ames</PHI> &amp; Bo</TEXT></RECORD>'
+    source = write_files(tmp_path, {"a.xml": f"<ROOT>{record}<RECORD/></ROOT>".encode()})
+    with pytest.raises(FormatError, match="found 0 elements TEXT"):
+        read_from("i2b2", source)
+    content = f"<ROOT>{record}{record.replace(' ID=', ' id=')}</ROOT>"
+    source = write_files(tmp_path, {"a.xml": content.encode()})
+    mentions = (mention(4, 8, "DOCTOR"),)
+    assert read_from("i2b2", source) == [
+        Document("a/7", "Dr. Ames & Bo", mentions),
+        Document("a/2", "Dr. Ames & Bo", mentions),
+    ]
+
+
+def test_tags_without_offsets_and_other_attributes_are_counted(tmp_path: Path) -> None:
+    tags = '<CAD id="D" time="now"/><EVENT start="0" end="2" polarity="POS" type="TEST"/>'
+    source, losses = write_files(tmp_path, {"d.xml": xml(tags)}), ConversionLosses()
+    (document,) = read_from("i2b2", source, losses=losses)
+    assert document.mentions == (mention(0, 2, "EVENT:TEST"),)
+    assert [line.partition(" (")[0] for line in losses.lines()] == [
+        "1 tags without offsets, left out: only spans are read",
+        "1 attributes that are no type, left out",
+    ]
+
+
+@pytest.mark.parametrize("start", [5, 4])
+def test_line_ends_may_be_counted_as_crlf(start: int, tmp_path: Path) -> None:
+    tags = f'<N start="{start}" end="{start + 4}" text="Ames"/>'
+    source = write_files(tmp_path, {"d.xml": xml(tags, "Hi.\r\nAmes")})
+    (document,) = read_from("i2b2", source)
+    assert document == Document("d", "Hi.\nAmes", (mention(4, 8, "N"),))
 
 
 @pytest.mark.parametrize(("content", "message"), MALFORMED)

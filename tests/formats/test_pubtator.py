@@ -82,6 +82,20 @@ def test_an_id_that_the_format_cannot_hold_is_refused(tmp_path: Path) -> None:
         there_and_back("pubtator", [Document("a|b", "x")], tmp_path)
 
 
+@pytest.mark.parametrize("end", [b"", b"\r\n"])
+def test_relations_of_five_columns_are_left_out_and_crlf_needs_no_end(
+    end: bytes, tmp_path: Path
+) -> None:
+    path, losses = tmp_path / "a.txt", ConversionLosses()
+    lines = b"1|t|Zinc.|1|a|Colds.|1\t6\t11\tColds\tX\tD2|1\tAssociation\t12\tD2\tNovel"
+    lines = lines.replace(b".|1", b".\r\n1").replace(b"D2|1", b"D2\r\n1")
+    path.write_bytes(lines + end)
+    assert read_from("pubtator", path, losses=losses) == [
+        Document("1", "Zinc.\nColds.", (mention(6, 11, "X"),))
+    ]
+    assert "1 relations of PubTator, left out: only spans are read" in losses.lines()[1]
+
+
 @pytest.mark.parametrize(("content", "message"), MALFORMED)
 def test_malformed_input_is_refused(content: bytes, message: str, tmp_path: Path) -> None:
     check_refusal("pubtator", content, message, tmp_path)

@@ -67,6 +67,16 @@ def test_documents_come_back(tmp_path: Path) -> None:
     assert (tmp_path / "corpus.csv").read_text().count("Ames") == 1
 
 
+@pytest.mark.parametrize("number", ["0", "0.0", "0."])
+def test_whole_numbers_may_have_a_fraction_of_zero(number: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(HEAD + f"1,Ames,{number},4.0,A\n2,x,,,\n".encode())
+    assert read_from("spans", path) == [
+        Document("1", "Ames", (mention(0, 4, "A"),)),
+        Document("2", "x"),
+    ]
+
+
 @pytest.mark.parametrize(("content", "message"), MALFORMED)
 def test_malformed_input_is_refused(content: bytes, message: str, tmp_path: Path) -> None:
     check_refusal("spans", content, message, tmp_path)

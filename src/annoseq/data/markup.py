@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from annoseq.errors import MarkupError
+from annoseq.errors import MarkupError, display_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -49,6 +49,12 @@ class Tag:
 
     def __str__(self) -> str:
         return closing(self.label) if self.closes else opening(self.label)
+
+
+def _shown(label: str, *, closes: bool) -> str:
+    """Return a tag for a message."""
+    name = display_name(label, kind="label")
+    return closing(name) if closes else opening(name)
 
 
 def trim_range(text: str, start: int, end: int) -> tuple[int, int]:
@@ -276,16 +282,18 @@ class TagStack:
             self._count += 1
             return
         if not self._opened or self._opened[-1][2].label != tag.label:
-            expected = closing(self._opened[-1][2].label) if self._opened else "no closing tag"
+            label = self._opened[-1][2].label if self._opened else None
+            expected = "no closing tag" if label is None else _shown(label, closes=True)
             raise MarkupError(
-                f"found {tag} where {expected} was expected",
+                f"found {_shown(tag.label, closes=True)} where {expected} was expected",
                 at=tag.at,
                 hint="Close tags in the reverse of the order they were opened.",
             )
         order, start, _ = self._opened.pop()
         if start >= place:
             raise MarkupError(
-                f"{opening(tag.label)} and {tag} enclose nothing",
+                f"{_shown(tag.label, closes=False)} and {_shown(tag.label, closes=True)} "
+                "enclose nothing",
                 at=tag.at,
                 hint="Remove both tags, or move them around a piece of text.",
             )
@@ -300,6 +308,8 @@ class TagStack:
         if self._opened:
             tag = self._opened[-1][2]
             raise MarkupError(
-                f"{tag} is never closed", at=tag.at, hint=f"Add {closing(tag.label)}."
+                f"{_shown(tag.label, closes=False)} is never closed",
+                at=tag.at,
+                hint=f"Add {_shown(tag.label, closes=True)}.",
             )
         return [span for _, span in sorted(self._spans)]

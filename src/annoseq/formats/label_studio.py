@@ -111,18 +111,15 @@ def write(documents: Iterable[Document], path: Path, *, losses: ConversionLosses
                 _result(m, index, document.text) for index, m in enumerate(document.mentions)
             ]
             data = {"text": document.text, "doc_id": document.id}
-            parts.write(f"{json.dumps(data, ensure_ascii=False)}\n")
-            parts.write(f"{json.dumps(results, ensure_ascii=False)}\n")
+            parts.write(json.dumps([data, results], ensure_ascii=False) + "\n")
         name = "predictions" if is_scored else "annotations"
         parts.seek(0)
         with path.open("w", encoding="utf-8", newline="\n") as stream:
-            stream.write("[")
-            separator = "\n"
-            while data_line := parts.readline():
-                results_line = parts.readline().rstrip("\n")
-                stream.write(f'{separator}{{"data": {data_line.rstrip(chr(10))}, "{name}": ')
-                stream.write(f'[{{"result": {results_line}}}]}}')
-                separator = ",\n"
+            for number, line in enumerate(parts):
+                data, results = json.loads(line)
+                task = {"data": data, name: [{"result": results}]}
+                stream.write(",\n" if number else "[\n")
+                stream.write(json.dumps(task, ensure_ascii=False))
             stream.write("\n]\n")
 
 

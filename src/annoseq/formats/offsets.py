@@ -86,9 +86,12 @@ def resolve_spans(
         units = ("characters",) if unit == "auto" else units
         newlines = newlines[:1]
     first_error: FormatError | None = None
-    for text, count, candidate in product(texts, newlines, units):
-        if count != newlines[0] and not _changes_count(text, count):
-            continue
+    readings = [
+        (text, count, candidate)
+        for text in texts
+        for count, candidate in product(_distinct_counts(text, newlines), units)
+    ]
+    for text, count, candidate in readings:
         mapper = OffsetMapper(text, candidate, count)
         try:
             return text, tuple(_mention(text, span, mapper, candidate) for span in raw_spans)
@@ -203,6 +206,14 @@ def _counts_characters(text: str, unit: OffsetUnit) -> bool:
     if unit == "graphemes":  # the first combining character is U+0300
         return widest < "\u0300" and "\r\n" not in text
     return unit == "characters" or widest < ("\U00010000" if unit == "utf-16" else "\x80")
+
+
+def _distinct_counts(text: str, newlines: Sequence[Newlines]) -> list[Newlines]:
+    """Return the counts of line ends that differ in a text."""
+    counts: list[Newlines] = [
+        count if _changes_count(text, count) else "as written" for count in newlines
+    ]
+    return list(dict.fromkeys(counts))
 
 
 def _changes_count(text: str, newlines: Newlines) -> bool:

@@ -66,7 +66,7 @@ def read(
     annotators = AnnotatorChoice(annotator, losses)
     for row, place, fields in read_fields(path):
         if (answer := fields.get("answer", "accept")) != "accept":
-            kind = answer if answer in {"reject", "ignore"} else "unknown"
+            kind = answer if answer in ("reject", "ignore") else "unknown"
             losses.note(f"documents with the answer {kind}, left out", where=place)
             continue
         key = fields.get("_input_hash", row)
