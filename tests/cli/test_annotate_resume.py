@@ -53,7 +53,7 @@ def cut_short(*arguments: object, out: Path, by: signal.Signals) -> tuple[int, s
     """Run a command in a process of its own, and send it a signal when some chunks are done."""
     command = start("annotate", *arguments, "--out", out)
     state = out.with_name(f"{out.name}.partial") / "state.json"
-    while not state.exists() or json.loads(state.read_text())["tally"][0] < 20:
+    while not state.exists() or json.loads(state.read_text())["progress"][0] < 20:
         assert command.poll() is None, command.communicate()
         time.sleep(0.01)
     command.send_signal(by)
@@ -64,7 +64,7 @@ def cut_short(*arguments: object, out: Path, by: signal.Signals) -> tuple[int, s
 
 def done(out: Path) -> int:
     state = out.with_name(f"{out.name}.partial") / "state.json"
-    return int(json.loads(state.read_text())["tally"][0])
+    return int(json.loads(state.read_text())["progress"][0])
 
 
 def test_a_killed_run_is_resumed(model: Path, many: Path, whole: bytes, tmp_path: Path) -> None:

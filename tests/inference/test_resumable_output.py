@@ -43,7 +43,7 @@ def partial(out: Path) -> Path:
 
 def test_a_file_appears_when_it_is_complete(out: Path) -> None:
     output = open_output(out)
-    assert output.tally == OutputProgress(0, 0, "")
+    assert output.progress == OutputProgress(0, 0, "")
     output.add(ONE, OutputProgress(2))
     output.add(TWO, OutputProgress(3))
     assert not out.exists()
@@ -65,7 +65,7 @@ def test_a_run_is_resumed_after_its_last_certain_chunk(out: Path, partial: Path)
     with (partial / "output").open("ab") as file:
         file.write(b"half a chu")  # what a kill in the middle of a write leaves
     output = open_output(out, resume=True)
-    assert output.tally == OutputProgress(2, 1, "abc")
+    assert output.progress == OutputProgress(2, 1, "abc")
     output.add(TWO, OutputProgress(3))
     output.finish()
     assert snapshot(out.parent) == {"out": "head\né\r\nc".encode()}
@@ -87,7 +87,7 @@ def test_leaving_keeps_what_can_be_resumed_only(out: Path) -> None:
     output = open_output(out)
     output.add(ONE, OutputProgress(2))
     assert output.leave()
-    assert open_output(out, resume=True).tally.done == 2
+    assert open_output(out, resume=True).progress.done == 2
 
 
 def test_an_interrupted_run_is_not_lost_by_accident(out: Path, partial: Path) -> None:
@@ -99,7 +99,7 @@ def test_an_interrupted_run_is_not_lost_by_accident(out: Path, partial: Path) ->
         "or --overwrite to start again."
     )
     assert snapshot(out.parent) == before
-    assert open_output(out, overwrite=True).tally.done == 0
+    assert open_output(out, overwrite=True).progress.done == 0
 
 
 def test_there_must_be_something_to_resume(out: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_run_is_resumed_under_its_own_plan_only(out: Path, partial: Path) -> N
 
 @pytest.mark.parametrize(
     "state",
-    ["", "{}", "[]", "null", '{"plan": 1}', '{"plan": {}, "tally": [], "bytes": 0}', "\udcff"],
+    ["", "{}", "[]", "null", '{"plan": 1}', '{"plan": {}, "progress": [], "bytes": 0}', "\udcff"],
 )
 def test_a_damaged_state_is_refused(state: str, out: Path, partial: Path) -> None:
     path = partial / "state.json"
@@ -131,7 +131,7 @@ def test_a_damaged_state_is_refused(state: str, out: Path, partial: Path) -> Non
         open_output(out, resume=True)
     assert str(caught.value) == f"{path} is damaged and cannot be resumed. {HINT}"
     assert snapshot(out.parent) == before
-    assert open_output(out, overwrite=True).tally.done == 0
+    assert open_output(out, overwrite=True).progress.done == 0
 
 
 def test_an_output_that_was_cut_off_is_refused(out: Path, partial: Path) -> None:
@@ -218,7 +218,7 @@ def test_a_full_disk_leaves_what_can_be_resumed(out: Path, partial: Path) -> Non
         output.add([("x", "x" * 100)], OutputProgress(3))
     assert not out.exists()
     assert output.leave()
-    assert json.loads((partial / "state.json").read_text())["tally"] == [2, 1, "abc"]
+    assert json.loads((partial / "state.json").read_text())["progress"] == [2, 1, "abc"]
     again = open_output(out, resume=True)
     again.add(TWO, OutputProgress(3))
     again.finish()

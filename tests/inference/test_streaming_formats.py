@@ -10,7 +10,7 @@ from annoseq.data.markup import Span, render
 from annoseq.data.tables import read_rows
 from annoseq.data.text_inputs import InputText
 from annoseq.inference.annotation import Annotation
-from annoseq.inference.streaming import formatted, header
+from annoseq.inference.streaming import format_annotation, header
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +36,10 @@ def annotated(text: str, *, alternatives: tuple[Annotation, ...] = ()) -> Annota
 
 
 def file(some: list[Annotation], format_: OutputFormat) -> bytes:
-    rows = [formatted(InputText(str(n), one.text), one, format_) for n, one in enumerate(some, 1)]
+    rows = [
+        format_annotation(InputText(str(n), one.text), one, format_)
+        for n, one in enumerate(some, 1)
+    ]
     return (header(format_) + "".join(rows)).encode()
 
 

@@ -32,12 +32,12 @@ class Kept:
     """An output in memory."""
 
     def __init__(self) -> None:
-        self.tally = OutputProgress()
+        self.progress = OutputProgress()
         self.chunks: list[list[tuple[str, str]]] = []
 
-    def add(self, chunk: Sequence[tuple[str, str]], tally: OutputProgress) -> None:
+    def add(self, chunk: Sequence[tuple[str, str]], progress: OutputProgress) -> None:
         self.chunks.append(list(chunk))
-        self.tally = tally
+        self.progress = progress
 
     @property
     def content(self) -> str:
@@ -84,14 +84,14 @@ def test_texts_are_taken_and_given_chunk_by_chunk(annotator: Annotator) -> None:
     def counted() -> Iterator[InputText]:
         nonlocal taken
         for text in TEXTS:
-            assert taken - output.tally.done < 5, "more than a chunk was read ahead"
+            assert taken - output.progress.done < 5, "more than a chunk was read ahead"
             taken += 1
             yield text
 
     advanced = stream(annotator, counted(), output)
     assert [len(chunk) for chunk in output.chunks] == [5, 5, 5, 5, 3]
     assert [name for chunk in output.chunks for name, _ in chunk] == [one.id for one in TEXTS]
-    assert (output.tally.done, output.tally.problems) == (23, 0)
+    assert (output.progress.done, output.progress.problems) == (23, 0)
     assert sum(advanced) == 23
 
 
@@ -112,7 +112,7 @@ def test_annotations_do_not_depend_on_the_chunks(
                 for span in each["spans"] or []:
                     span.pop("score")
         assert piece == whole
-    assert wholes.tally == pieces.tally
+    assert wholes.progress == pieces.progress
 
 
 @pytest.mark.parametrize("search", SEARCHES, ids=lambda search: search.search)
@@ -132,11 +132,11 @@ def test_a_run_that_was_cut_short_ends_as_if_it_had_not_been(
     with pytest.raises(KeyboardInterrupt):
         stream(annotator, interrupted(TEXTS, after=13), opened("out", resume=False), search=search)
     output = opened("out", resume=True)
-    assert output.tally.done == 10
+    assert output.progress.done == 10
     advanced = stream(annotator, TEXTS, output, search=search)
     assert (advanced[0], sum(advanced)) == (10, 23)
     output.finish()
-    assert output.tally == whole.tally
+    assert output.progress == whole.progress
     if is_folder:
         assert len(list((tmp_path / "whole").iterdir())) == 23
         for path in (tmp_path / "whole").iterdir():
@@ -172,7 +172,7 @@ def test_texts_after_those_that_are_done_may_have_been_mended(annotator: Annotat
     output = Kept()
     stream(annotator, TEXTS[:10], output)
     stream(annotator, [*TEXTS[:10], InputText("x", "Dr. Ames")], output)
-    assert output.tally.done == 11
+    assert output.progress.done == 11
 
 
 def test_problems_are_counted_over_a_resumption(annotator: Annotator) -> None:
@@ -180,11 +180,11 @@ def test_problems_are_counted_over_a_resumption(annotator: Annotator) -> None:
     stream(annotator, TEXTS, whole, search=free)
     stream(annotator, TEXTS[:10], output, search=free)
     stream(annotator, TEXTS, output, search=free)
-    assert output.tally == whole.tally
-    assert 0 < whole.tally.problems == whole.content.count('"problem": ')
+    assert output.progress == whole.progress
+    assert 0 < whole.progress.problems == whole.content.count('"problem": ')
 
 
 def test_no_texts_give_no_chunks(annotator: Annotator) -> None:
     output = Kept()
     stream(annotator, [], output)
-    assert (output.chunks, output.tally) == ([], OutputProgress())
+    assert (output.chunks, output.progress) == ([], OutputProgress())

@@ -157,8 +157,8 @@ def test_by_itself_a_process_changes_nothing() -> None:
     assert alone.gather([torch.ones(2)])[0][0].tolist() == [1, 1]
     module = torch.nn.Linear(1, 1)
     assert alone.module(module) is module
-    assert alone.total(torch.tensor(3.0)).item() == 3
-    with alone.alone(module):
+    assert alone.all_reduce(torch.tensor(3.0)).item() == 3
+    with alone.no_sync(module):
         module(torch.ones(1)).sum().backward()
     assert module.bias.grad == torch.ones(1)
 

@@ -68,7 +68,7 @@ def resume_hint(output: ResumableOutput, *, is_resumable: bool = True) -> Iterat
     except BaseException as error:
         if not output.leave(discard=not is_resumable):
             raise
-        done = f"{output.tally.done:,} texts"
+        done = f"{output.progress.done:,} texts"
         if isinstance(error, KeyboardInterrupt):
             raise KeyboardInterrupt(
                 f"interrupted after {done}. Add --resume to the same command to go on."

@@ -89,12 +89,12 @@ class RedactionPipeline:
     ) -> None:
         """Write redacted documents to a journal, chunk by chunk.
 
-        The first `journal.tally.done` texts are passed over: they were written before.
+        The first `journal.progress.done` texts are passed over: they were written before.
 
         Raises:
             OptionError: those texts are others now.
         """
-        done, _, expected = journal.tally
+        done, _, expected = journal.progress
         digest = hashlib.sha256()
         passed = 0
         while passed < done and (document := next(documents, None)):

@@ -1,7 +1,7 @@
-"""How much of what should be marked is marked: characters, tokens, documents, merged spans, leaks.
+"""De-identification metrics: characters, tokens, merged spans, whole documents, leaks.
 
-These do not ask for the label: in de-identification, what is hidden is hidden. Merged spans and
-the leak score are those of MEDDOCAN (Marimon et al. 2019, "Automatic De-identification of Medical
+They ignore labels: in de-identification it matters only that text is hidden. Merged spans and the
+leak score are those of MEDDOCAN (Marimon et al. 2019, "Automatic De-identification of Medical
 Texts in Spanish: the MEDDOCAN Track"), checked against the definitions of its evaluation script.
 """
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from annoseq.evaluation.counts import SpanComparison
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
-"""Tokens that belong to no model, so that everybody's outputs are scored by the same."""
+"""Tokens independent of any model, so that all outputs are scored by the same."""
 _SENTENCE_END = re.compile(r"[.!?…。！？]+[\"'»”)\]]*(?=\s|$)|\n+")
 _BLANK_LINES = 2
-"""Characters between two rows of a document that are taken for line ends."""
+"""Most characters between two rows of a document that count as line ends."""
 
 
 class TextRange(Protocol):
@@ -40,25 +40,24 @@ class TextRange(Protocol):
 
 
 class CharacterRange(NamedTuple):
-    """A piece of a text, its label left out."""
+    """Range of characters of a text, without a label."""
 
     start: int
     end: int
 
 
 def count_characters(text: str, gold: Sequence[Span], predicted: Sequence[Span]) -> Counts:
-    """Count marked characters, white space left out, and the tokens they lie in."""
-    golds = covered_characters(text, gold)
-    found = golds if gold == predicted else covered_characters(text, predicted)
-    if not golds and not found:
+    """Count marked characters without white space, and the tokens that they are in."""
+    gold_set = covered_characters(text, gold)
+    predicted_set = gold_set if gold == predicted else covered_characters(text, predicted)
+    if not gold_set and not predicted_set:
         return Counts()
-    return Counts(
-        _compared("character", golds, found) | _compared("token", *_tokens(text, golds, found))
-    )
+    tokens = _tokens(text, gold_set, predicted_set)
+    return Counts(_compared("character", gold_set, predicted_set) | _compared("token", *tokens))
 
 
 def count_sentences(text: str) -> int:
-    """Count sentences: pieces that a line end, or a full stop and white space, closes.
+    """Count sentences, which end at a line end, or at a full stop and white space.
 
     >>> count_sentences("Dr. Ames. Seen on 2.5.2020.")
     3
@@ -69,15 +68,15 @@ def count_sentences(text: str) -> int:
 def count_merged(rows: Sequence[SpanComparison]) -> Counts:
     """Count the merged spans of a document, as MEDDOCAN's second track does.
 
-    Spans are merged where no letter or digit lies between them. What is found merged is correct,
-    and single spans within it are neither missed nor spurious.
+    Spans are merged where no letter or digit lies between them. Correct merged spans also make the
+    spans within them neither missed nor spurious.
     """
     text, shifts = _joined(rows)
-    gold = _extents([row.gold for row in rows], shifts)
-    predicted = _extents([row.predicted for row in rows], shifts)
+    gold = _ranges([row.gold for row in rows], shifts)
+    predicted = _ranges([row.predicted for row in rows], shifts)
     common = (gold & predicted) | (_merge(text, gold) & _merge(text, predicted))
-    spurious = sum(not _within(one, common) for one in predicted - gold)
-    missed = sum(not _within(one, common) for one in gold - predicted)
+    spurious = sum(not _is_within(range_, common) for range_ in predicted - gold)
+    missed = sum(not _is_within(range_, common) for range_ in gold - predicted)
     return Counts(
         {
             "merged.correct": len(common),
@@ -88,7 +87,7 @@ def count_merged(rows: Sequence[SpanComparison]) -> Counts:
 
 
 def count_document(rows: Sequence[SpanComparison]) -> Counts:
-    """Count a document that has spans, and whether all their characters are marked."""
+    """Count a document that has spans, and 1 if all their characters are marked."""
     if not any(row.gold for row in rows):
         return Counts()
     is_whole = all(
@@ -119,23 +118,25 @@ def covered_characters(text: str, spans: Iterable[TextRange]) -> set[int]:
 
 
 def _tokens(text: str, gold: set[int], predicted: set[int]) -> tuple[set[int], set[int]]:
-    """Return for both sets of characters the tokens that they touch, by where they begin."""
+    """Return the tokens that each set of characters touches, by their start offsets."""
     start_of = [0] * len(text)
     for token in _TOKEN.finditer(text):
         start, end = token.span()
         start_of[start:end] = [start] * (end - start)
-    golds = {start_of[place] for place in gold}
-    return golds, golds if gold is predicted else {start_of[place] for place in predicted}
+    gold_tokens = {start_of[offset] for offset in gold}
+    if gold is predicted:
+        return gold_tokens, gold_tokens
+    return gold_tokens, {start_of[offset] for offset in predicted}
 
 
 def _joined(rows: Sequence[SpanComparison]) -> tuple[str, list[int]]:
-    """Join the rows of a document; a letter stands where they are not known to be neighbours."""
+    """Join the rows of a document, with a letter between rows that may not be adjacent."""
     pieces: list[str] = []
     shifts: list[int] = []
     length = 0
     for index, row in enumerate(rows):
         if index:
-            pieces.append("\n" if _are_neighbours(rows[index - 1], row) else "\nx\n")
+            pieces.append("\n" if _are_adjacent(rows[index - 1], row) else "\nx\n")
             length += len(pieces[-1])
         shifts.append(length)
         pieces.append(row.text)
@@ -143,13 +144,13 @@ def _joined(rows: Sequence[SpanComparison]) -> tuple[str, list[int]]:
     return "".join(pieces), shifts
 
 
-def _are_neighbours(row: SpanComparison, following: SpanComparison) -> bool:
+def _are_adjacent(row: SpanComparison, following: SpanComparison) -> bool:
     if row.start is None or following.start is None:
         return False
     return 0 <= following.start - row.start - len(row.text) <= _BLANK_LINES
 
 
-def _extents(rows: Sequence[Iterable[Span]], shifts: Sequence[int]) -> set[CharacterRange]:
+def _ranges(rows: Sequence[Iterable[Span]], shifts: Sequence[int]) -> set[CharacterRange]:
     return {
         CharacterRange(shift + span.start, shift + span.end)
         for spans, shift in zip(rows, shifts, strict=True)
@@ -157,16 +158,16 @@ def _extents(rows: Sequence[Iterable[Span]], shifts: Sequence[int]) -> set[Chara
     }
 
 
-def _merge(text: str, extents: Iterable[CharacterRange]) -> set[CharacterRange]:
+def _merge(text: str, ranges: Iterable[CharacterRange]) -> set[CharacterRange]:
     merged: list[CharacterRange] = []
-    for one in sorted(extents):
+    for range_ in sorted(ranges):
         last = merged[-1] if merged else None
-        if last and not any(character.isalnum() for character in text[last.end : one.start]):
-            merged[-1] = CharacterRange(last.start, max(last.end, one.end))
+        if last and not any(character.isalnum() for character in text[last.end : range_.start]):
+            merged[-1] = CharacterRange(last.start, max(last.end, range_.end))
         else:
-            merged.append(one)
+            merged.append(range_)
     return set(merged)
 
 
-def _within(one: CharacterRange, others: Iterable[CharacterRange]) -> bool:
-    return any(other.start <= one.start and one.end <= other.end for other in others)
+def _is_within(inner: CharacterRange, ranges: Iterable[CharacterRange]) -> bool:
+    return any(outer.start <= inner.start and inner.end <= outer.end for outer in ranges)

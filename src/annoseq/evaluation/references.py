@@ -1,7 +1,8 @@
-"""Gold references: pairing with predictions, corpus survey, texts seen in training.
+"""Gold references: pairing with predictions, corpus summary, texts seen in training.
 
-Both are read side by side, so that memory does not grow. At the first row that does not fit,
-the predictions' ids are read again, to say what is the matter. Neither ids nor texts are quoted.
+Gold rows and predictions are read side by side, so that memory does not grow. At the first row
+that does not match, the ids of the predictions are read again to explain the error. Neither ids
+nor texts are quoted.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def pair_with_predictions(
     format_: TableFormat | None = None,
     is_unseen: Callable[[str], bool] | None = None,
 ) -> Iterator[SpanComparison]:
-    """Yield each row with what was predicted for it; `name` is the gold table's.
+    """Yield each gold row with its prediction; `name` is the gold table's.
 
     Raises:
         PairsError: a row has no prediction, a prediction has no row, they come in another order,
@@ -118,7 +119,7 @@ def _misplaced(
 
 
 class CorpusSummary(NamedTuple):
-    """The labels, the number and the fingerprint of some pairs."""
+    """Labels, number of rows and fingerprint of a table of pairs."""
 
     labels: frozenset[str]
     rows: int
@@ -126,24 +127,24 @@ class CorpusSummary(NamedTuple):
 
 
 def summarize_corpus(pairs: Iterable[Pair]) -> CorpusSummary:
-    """Read pairs once, keeping none."""
+    """Summarize pairs in one pass, without keeping them."""
     labels: set[str] = set()
     rows = 0
 
-    def watched() -> Iterator[Pair]:
+    def counted() -> Iterator[Pair]:
         nonlocal rows
         for pair in pairs:
             rows += 1
             if "{{" in pair.target:
-                labels.update(one.label for one in scan(pair.target) if isinstance(one, Tag))
+                labels.update(piece.label for piece in scan(pair.target) if isinstance(piece, Tag))
             yield pair
 
-    digest = fingerprint_pairs(watched())
+    digest = fingerprint_pairs(counted())
     return CorpusSummary(frozenset(labels), rows, digest)
 
 
 class SeenTexts:
-    """Knows texts again; keeps eight bytes of each, not the texts."""
+    """Set of texts, of which it keeps hashes of eight bytes."""
 
     def __init__(self, texts: Iterable[str]) -> None:
         self._digests = set(map(_digest, texts))

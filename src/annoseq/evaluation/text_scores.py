@@ -1,7 +1,7 @@
-"""BLEU, chrF and TER, as sacrebleu counts them.
+"""BLEU, chrF and TER by sacrebleu.
 
-sacrebleu (Post 2018) extracts counts for each output, which are added here like all others. Its
-signatures come with the scores, because a BLEU without one cannot be compared.
+sacrebleu (Post 2018) extracts counts for each output, which are added up like all others. Its
+signatures are part of the scores' signature, because a BLEU without one cannot be compared.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ TEXT_SCORES = ("bleu", "chrf", "ter")
 
 
 class TextScorer:
-    """Counts for BLEU, chrF and TER, and what they come to.
+    """Scorer of outputs as text: counts for BLEU, chrF and TER, and their scores.
 
     Raises:
         OptionError: sacrebleu is not installed.
@@ -58,7 +58,7 @@ class TextScorer:
 
     @property
     def signatures(self) -> dict[str, str]:
-        """sacrebleu's signature of each score."""
+        """Signature of each score, by sacrebleu."""
         return {name: str(metric.get_signature()) for name, metric in self._metrics.items()}
 
     def _score(self, name: str, sums: CountTotals) -> Array:

@@ -1,4 +1,4 @@
-"""How much of the target a model writes: the notebook's accuracy, and two honest ones."""
+"""Accuracies of generated ids: padded (the 2019 notebook's), token and exact match."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """A share as its two sums, so that parts can be added."""
+    """A share as two counts; ratios of parts are added."""
 
     hits: int = 0
     total: int = 0
@@ -27,7 +27,7 @@ class Ratio:
 
     @property
     def value(self) -> float:
-        """The share; 0 where nothing was counted."""
+        """The share; 0 if nothing was counted."""
         return self.hits / self.total if self.total else 0.0
 
 
@@ -35,11 +35,11 @@ class Ratio:
 class Accuracy:
     """Three accuracies of the same outputs.
 
-    `padded` is the notebook's: the share of positions of the padded rectangle that agree. It
-    flatters, because a batch's padding is easily predicted and counts as much as a word.
-    `token` is the share of target tokens (the end symbol counted, padding not) that stand at
-    their place in the output. `exact` is the share of rows written without any fault; a row
-    whose target has a token that the vocabulary lacks cannot be one.
+    `padded` is the notebook's: the share of equal positions of the padded rectangle. It
+    overestimates, because padding is easily predicted and counts as much as a word. `token` is the
+    share of target tokens (with the end symbol, without padding) at the same position of the
+    output. `exact` is the share of rows without an error; a row whose target has an unknown token
+    is never one.
     """
 
     padded: Ratio = Ratio()
@@ -52,14 +52,14 @@ class Accuracy:
         )
 
     def counts(self) -> list[int]:
-        """Return all counts in a row."""
+        """Return all counts as a list."""
         return [
             count for ratio in (self.padded, self.token, self.exact) for count in astuple(ratio)
         ]
 
     @classmethod
     def of_counts(cls, counts: Sequence[int]) -> Accuracy:
-        """Take back what `counts` returned."""
+        """Restore accuracies from `counts`."""
         return cls(*map(Ratio, counts[::2], counts[1::2]))
 
     def values(self) -> dict[str, float]:
@@ -74,10 +74,10 @@ class Accuracy:
 def measure_accuracy(output: Tensor, target: Tensor) -> Accuracy:
     """Compare the ids of outputs (B, O) with those of targets (B, T), the shorter padded.
 
-    What follows an output's first end symbol counts as padding.
+    Ids after an output's first end symbol count as padding.
     """
     width = max(output.shape[1], target.shape[1])
-    output = F.pad(_blank_after_end(output), (0, width - output.shape[1]), value=PAD)
+    output = F.pad(_pad_after_end(output), (0, width - output.shape[1]), value=PAD)
     target = F.pad(target, (0, width - target.shape[1]), value=PAD)
     agrees, counts = output == target, target != PAD
     is_exact = agrees.all(1) & (target != UNKNOWN).all(1)
@@ -88,6 +88,6 @@ def measure_accuracy(output: Tensor, target: Tensor) -> Accuracy:
     )
 
 
-def _blank_after_end(output: Tensor) -> Tensor:
+def _pad_after_end(output: Tensor) -> Tensor:
     ends = output == END
     return output.masked_fill(ends.cumsum(1) > ends.long(), PAD)

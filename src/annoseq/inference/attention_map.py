@@ -1,4 +1,4 @@
-"""Where a model with attention looks while it writes."""
+"""Attention maps: attention weights of output tokens over source tokens."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 
 _END = "(end)"
-_LARGEST = 6400
-"""Cells of a map that can still be read."""
+_MAX_CELLS = 6400
+"""Cells of the largest map that is still readable."""
 
 
 class AttentionMap(NamedTuple):
-    """How much a model looked at each source token while it wrote each token.
+    """Attention weights of each output token over the source tokens.
 
-    `weights[t][s]` is a digit: tenths of the attention, rounded down, a share of 1 being 9.
+    `weights[t][s]` is a digit: tenths of the weight, rounded down, with 9 for a weight of 1.
     """
 
     source: list[str]
@@ -43,23 +43,23 @@ def attention_map(
     *,
     compute: ComputeDevice,
 ) -> AttentionMap | None:
-    """Let a model write a text with the spans that it found, and tell where it looks.
+    """Return the attention weights while a model writes a text with its predicted spans.
 
-    There is no map of an empty text, or where it would be too large to be read.
+    Returns None for an empty text, or if the map would be too large to be readable.
     """
     row = tokenizer.tokenize(Example(text, text, tuple(spans), row=1))
-    if not row.source or (len(row.source) + 1) * (len(row.target) + 1) > _LARGEST:
+    if not row.source or (len(row.source) + 1) * (len(row.target) + 1) > _MAX_CELLS:
         return None
     batch = collate([0], [tokenizer.encode(row)])
     assert batch.target is not None
     fed = torch.cat([torch.full_like(batch.target[:, :1], BEGIN), batch.target[:, :-1]], dim=1)
     batch, fed = batch.to(compute.device), fed.to(compute.device)
-    network.eval()  # the decoder below must not drop what training drops
+    network.eval()  # without dropout in the decoder below
     state = network.start(batch)
     outputs, _ = network.decoder(network.target(fed), state.hidden)
     weights = network.attention_weights(state, outputs, fed)[0].float().cpu()  # (T, S)
     digits = (weights * 10).long().clamp(max=9)
     source, written = ([*tokens, _END] for tokens in (row.source, row.target))
     return AttentionMap(
-        source[: weights.shape[1]], written, ["".join(map(str, one)) for one in digits.tolist()]
+        source[: weights.shape[1]], written, ["".join(map(str, row)) for row in digits.tolist()]
     )

@@ -1,4 +1,4 @@
-"""Checkpoints: the best epoch's weights, and the resumable state of a run."""
+"""Checkpoints: tracker of the best epoch's weights, and the resumable state of a run."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass
 class BestCheckpoint:
-    """The highest value that was offered, and the weights of its epoch.
+    """Tracker of the best epoch: its score, loss and weights.
 
-    Of equals the one with the lowest loss counts, and of those the first: a tagger finds no span at
-    all for a while, and still learns.
+    Of epochs with equal scores the one with the lowest loss is best, and of those the first: a
+    tagger may find no span for several epochs while its loss falls.
     """
 
     value: float = float("-inf")
@@ -33,13 +33,13 @@ class BestCheckpoint:
     weights: dict[str, Tensor] = field(default_factory=dict)
 
     def offer(self, value: float, *, loss: float, epoch: int, network: nn.Module) -> None:
-        """Take the weights if the value is higher than all before, or as high at a lower loss."""
+        """Copy the weights if the score is higher than before, or equal at a lower loss."""
         if (value, -loss) > (self.value, -self.loss):
             self.value, self.loss, self.epoch = value, loss, epoch
             self.weights = deepcopy(dict(network.state_dict()))  # which copies tied weights once
 
     def state(self) -> dict[str, Any]:
-        """Return all of it as plain values."""
+        """Return the fields as plain values."""
         return {
             "value": self.value,
             "loss": self.loss,
@@ -48,15 +48,15 @@ class BestCheckpoint:
         }
 
 
-_CHECKSUM = hashlib.sha256().digest_size
+_CHECKSUM_BYTES = hashlib.sha256().digest_size
 
 
 def write_checkpoint(path: Path, *, plan: dict[str, Any], state: dict[str, Any]) -> None:
-    """Write a state and the plan it belongs to; what was there stays until it is complete."""
-    packed = io.BytesIO()  # on a full disk torch's own writer raises a RuntimeError
+    """Write a state and its plan; the file before is kept until the new one is complete."""
+    packed = io.BytesIO()  # torch's own file writer raises a RuntimeError on a full disk
     torch.save({"plan": plan, "state": state}, packed)
     with atomic_file(path, overwrite=True) as new:
-        # torch loads a file with a flipped byte, so the checksum goes in front.
+        # torch loads a file with a flipped byte without an error: the checksum comes first.
         new.write_bytes(hashlib.sha256(packed.getbuffer()).digest() + packed.getbuffer())
 
 
@@ -70,12 +70,12 @@ def read_checkpoint(path: Path, *, plan: dict[str, Any]) -> dict[str, Any]:
         raise TrainingError(f"there is no interrupted training at {path}. Start without --resume.")
     try:
         content = path.read_bytes()
-        checksum, packed = content[:_CHECKSUM], content[_CHECKSUM:]
+        checksum, packed = content[:_CHECKSUM_BYTES], content[_CHECKSUM_BYTES:]
         if hashlib.sha256(packed).digest() != checksum:
             raise ValueError("the checksum does not fit")
         saved = torch.load(io.BytesIO(packed), map_location="cpu", weights_only=True)
         begun, state = saved["plan"], saved["state"]
-    except Exception as error:  # torch raises many kinds for a damaged file
+    except Exception as error:  # torch raises many kinds of errors for a damaged file
         raise TrainingError(
             f"{path} is damaged and cannot be resumed. Delete it and start without --resume."
         ) from error

@@ -1,9 +1,9 @@
-"""The processes that train one model together, on one machine or several.
+"""Distributed data-parallel training, on one machine or several.
 
-Every process has all the rows and the same batches in the same order. Of each batch it takes its
-share of the rows, and the gradients are averaged, so that the batch means what it means to one
-process. Accelerate joins the processes and chooses how they talk (NCCL between GPUs, gloo between
-CPUs); torch's `DistributedDataParallel` averages gradients while they are being computed.
+Every process has all the rows and the same batches in the same order. It takes its share of the
+rows of each batch, and the gradients are averaged, so that the result is that of one process.
+Accelerate joins the processes and chooses the backend (NCCL between GPUs, gloo between CPUs);
+torch's `DistributedDataParallel` averages gradients while they are being computed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """This process and the others; by default there are none."""
+    """Rank of this process and number of processes; by default there is one."""
 
     rank: int = 0
     count: int = 1
@@ -41,7 +41,7 @@ class ProcessGroup:
 
     @classmethod
     def join(cls, device: torch.device) -> ProcessGroup:
-        """Wait for the other processes that the launcher started, if there are any.
+        """Join the process group of the launcher, if it started several processes.
 
         Raises:
             TrainingError: the processes do not find each other.
@@ -63,34 +63,34 @@ class ProcessGroup:
 
     @staticmethod
     def leave() -> None:
-        """Take leave of the other processes, if there are any."""
+        """Destroy the process group, if there is one."""
         if distributed.is_initialized():
             distributed.destroy_process_group()
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the process that prints and writes."""
+        """True in the process that prints and writes."""
         return self.rank == 0
 
     def once(self, report: Callable[[str], None]) -> Callable[[str], None]:
-        """Return `report` in the main process, and what says nothing in the others."""
-        return report if self.is_main else _say_nothing
+        """Return `report` in the main process, and a function without effect in the others."""
+        return report if self.is_main else _ignore
 
     def seed(self, seed: int) -> int:
-        """Return a seed of this process's own: what dropout drops differs between processes."""
+        """Return a seed of this process, so that dropout differs between processes."""
         return random.Random(f"{seed}-{self.rank}").getrandbits(63) if self.rank else seed
 
     def module(self, objective: nn.Module) -> nn.Module:
-        """Return the module to call in training, whose gradients are those of all processes."""
+        """Return the module to call in training; its gradients are averaged over processes."""
         if self.count == 1:
             return objective
         return DistributedDataParallel(objective)
 
     def share(self, batch: Batch) -> tuple[Batch, bool]:
-        """Take this process's rows of a batch, as wide as the batch; tell whether they count.
+        """Return the rows of a batch for this process, and True if they count.
 
-        Where the batch has fewer rows than there are processes, the last processes take a row
-        that is another's, because all must take part, and count it as nothing.
+        With fewer rows than processes, the last processes take a row of another one, because all
+        must take part in the backward pass, with a weight of 0.
         """
         if self.count == 1:
             return batch, True
@@ -98,20 +98,20 @@ class ProcessGroup:
         rows = slice(self.rank, None, self.count) if counts else slice(0, 1)
         return batch.select(rows), counts
 
-    def alone(self, module: nn.Module) -> AbstractContextManager[None]:
-        """Keep gradients to this process, until a backward pass outside averages all of them."""
+    def no_sync(self, module: nn.Module) -> AbstractContextManager[None]:
+        """Accumulate gradients locally, until a backward pass outside averages them."""
         if isinstance(module, DistributedDataParallel):
             return cast("AbstractContextManager[None]", module.no_sync())
         return nullcontext()
 
-    def total(self, mine: Tensor) -> Tensor:
-        """Add up a number of all processes, on their devices."""
+    def all_reduce(self, value: Tensor) -> Tensor:
+        """Sum a tensor over processes, on their devices, in place."""
         if self.count > 1:
-            distributed.all_reduce(mine)
-        return mine
+            distributed.all_reduce(value)
+        return value
 
     def sum(self, numbers: Sequence[float]) -> list[float]:
-        """Add up the numbers of all processes, place by place."""
+        """Sum each of several numbers over processes."""
         if self.count == 1:
             return list(numbers)
         sums = torch.tensor(numbers, dtype=torch.float64, device=self.device)
@@ -119,17 +119,17 @@ class ProcessGroup:
         return sums.tolist()
 
     def gather(self, tensors: Sequence[Tensor]) -> list[list[Tensor]]:
-        """Collect tensors, alike in all processes but for their values, by process."""
+        """Return the tensors of every process, which have the same shapes in all."""
         if self.count == 1:
             return [list(tensors)]
         by_tensor = []
         for tensor in tensors:
-            one = tensor.to(self.device)
-            received = [torch.empty_like(one) for _ in range(self.count)]
-            distributed.all_gather(received, one)
-            by_tensor.append([other.to(tensor.device) for other in received])
-        return [list(of_one) for of_one in zip(*by_tensor, strict=True)]
+            own = tensor.to(self.device)
+            received = [torch.empty_like(own) for _ in range(self.count)]
+            distributed.all_gather(received, own)
+            by_tensor.append([copy.to(tensor.device) for copy in received])
+        return [list(tensors_of_process) for tensors_of_process in zip(*by_tensor, strict=True)]
 
 
-def _say_nothing(_: str) -> None:
+def _ignore(_: str) -> None:
     pass

@@ -44,21 +44,21 @@ if TYPE_CHECKING:
 
 
 class Learner:
-    """A network with fresh weights and the dataset that it learns from.
+    """A network and the dataset that it is trained on.
 
-    Two learners with the same settings have the same weights, and what one draws at random the
-    other does not notice. A `base` model's weights are taken over instead, to train them for
-    more epochs; `epochs` counts all that the weights have been trained for.
+    Learners with the same settings have the same initial weights, and their random numbers are
+    independent of each other. With a `base` model its weights are trained for more epochs instead;
+    `epochs` counts all epochs that the weights have been trained for.
 
-    `lexicon_features` are lists and patterns that a tagger reads tokens with.
+    `lexicon_features` are lexicons and patterns whose matches are features of a tagger.
 
-    `vectors` is a file of word vectors (fastText's .bin, .vec or .vec.gz) that fills the
-    embeddings before training, or that a tagger reads words by from then on; `learner.vectors` then
-    tells for how many words it had one.
+    `vectors` is a file of word vectors (fastText's .bin, .vec or .vec.gz) that initializes the
+    embeddings, or is part of a tagger's features; `learner.vectors` then tells how many words it
+    has.
 
-    Started by torchrun, the learners of all processes are one: each must be made of the same
-    dataset and settings, and all must train and validate together. `processes.is_main` tells
-    which one prints, and is to save.
+    Under torchrun, every process has a learner: all must be made of the same dataset and settings,
+    and must train and validate together. `processes.is_main` is True in the one that prints and
+    saves.
 
     Raises:
         DatasetError: the dataset has other vocabularies than the base model.
@@ -108,11 +108,10 @@ class Learner:
     def lr_find(
         self, *, start_lr: float = 1e-7, end_lr: float = 10.0, steps: int = 100
     ) -> LrFinderResult:
-        """Run an LR range test (Smith 2017, "Cyclical learning rates", section 3.3).
+        """Run an LR range test (Smith 2017, "Cyclical Learning Rates", section 3.3).
 
         The rate grows exponentially from `start_lr` to `end_lr` over `steps` batches; the test
-        stops early when the loss has diverged. Weights and randomness are afterwards what they
-        were.
+        stops early when the loss has diverged. Weights and random state are restored afterwards.
 
         Raises:
             OptionError: fewer than two steps, or rates that do not grow from above 0.
@@ -132,11 +131,11 @@ class Learner:
         report: Callable[[str], None] = print,
         after_epoch: Callable[[Epoch], None] | None = None,
     ) -> None:
-        """Train by the one-cycle policy (Smith 2018, arXiv:1803.09820), as fastai v1 had it.
+        """Train by the one-cycle policy (Smith 2018, arXiv:1803.09820), as in fastai v1.
 
-        Called again, it trains the same weights for more epochs. The state after every epoch
-        is written to `checkpoint`; `resume` goes on from there, if all else is as it was.
-        `after_epoch` is called with every epoch that is trained; what it raises ends training.
+        A second call trains the same weights for more epochs. The state after every epoch is
+        written to `checkpoint`; `resume` continues from it, with the same data and settings.
+        `after_epoch` is called after every epoch; an exception that it raises ends training.
 
         Raises:
             OptionError: no epoch, no rate, or no checkpoint to resume from is given.
@@ -172,7 +171,7 @@ class Learner:
         self._restore_best(report)
 
     def _epochs_and_rate(self, epochs: int | None, max_lr: float | None) -> tuple[int, float]:
-        """Put the settings in the place of what was not given."""
+        """Return epochs and highest rate, from the settings where they are not given."""
         if epochs is None:
             assert self.config.epochs != "auto"
             epochs = self.config.epochs
@@ -198,7 +197,7 @@ class Learner:
     def validate(self) -> tuple[float, ValidationScore]:
         """Return loss and score on the validation rows, as training reports them.
 
-        Where there are several processes, all must call this.
+        All processes must call this.
         """
         return self._trainer.validate()
 
@@ -226,6 +225,7 @@ class Learner:
             fingerprint=self.dataset.fingerprint,
             valid_fingerprint=fingerprint_pairs(self.dataset.valid),
             data=self.dataset.config,
+            columns=self.dataset.columns,
             network=self.model_config,
             training=self.config,
             batching=self.batching,
@@ -247,7 +247,7 @@ class Learner:
         device: DeviceConfig | None = None,
         vectors: str | Path | None = None,
     ) -> Learner:
-        """Take up a trained model for more epochs.
+        """Load a trained model for more epochs.
 
         The dataset must have the model's vocabularies: `Dataset.from_pairs(pairs, tokenizer=...)`.
         `vectors` are as in `TrainedModel.load`.
@@ -261,7 +261,7 @@ class Learner:
         return cls(dataset, base=model, training=training, batching=batching, device=device)
 
     def _epoch(self, run: OneCycle) -> Epoch:
-        """Train for one epoch and validate; return the row of the table."""
+        """Train for one epoch and validate; return its row of the table."""
         start = time.perf_counter()
         with self._rng.use():
             rates, losses = run.train_epoch()
@@ -283,7 +283,7 @@ class Learner:
         return row
 
     def _plan(self, epochs: int, max_lr: float) -> dict[str, Any]:
-        """Return all that decides a run, so that a resumed one is the same run."""
+        """Return all settings that decide a run, so that a resumed run is the same."""
         return {
             "epochs": epochs,
             "max_lr": max_lr,
@@ -302,7 +302,7 @@ class Learner:
         }
 
     def _write(self, path: Path, plan: dict[str, Any], run: OneCycle) -> None:
-        state = self._state(run)  # to which every process adds its randomness
+        state = self._state(run)  # every process adds its random state
         if self.processes.is_main:
             write_checkpoint(path, plan=plan, state=state)
 

@@ -1,4 +1,4 @@
-"""The training loop: one step, the LR range test, one-cycle training."""
+"""Training loop: optimizer steps, validation and the one-cycle policy."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
     from annoseq.training.objective import Objective, ValidationScore
 
 _BETAS = (0.95, 0.99)
-_WARM_UP = 25
-"""One cycle starts at this fraction of its highest rate, as in fastai v1."""
-_CHECKED = 20
-"""Steps between two looks at the loss: on a GPU each look waits for all steps before it."""
+_DIV_FACTOR = 25
+"""One cycle starts at the highest rate divided by this, as in fastai v1."""
+_CHECK_STEPS = 20
+"""Steps between two checks of the loss: on a GPU a check waits for all steps before it."""
 
 
 @dataclass
 class Trainer:
-    """What is learned and from which rows, how, and with which other processes."""
+    """Training step and validation of an objective, in one process or several."""
 
     objective: Objective[Any]
     config: TrainingConfig
@@ -50,28 +50,28 @@ class Trainer:
         self._module = self.processes.module(self.objective)
 
     def forcing(self, epoch: int, *, epochs: int) -> float:
-        """Return how likely the target's token is fed in an epoch; a tagger is fed nothing."""
+        """Return the probability of teacher forcing in an epoch; a tagger has no decoder."""
         if self.config.teacher_forcing == "auto":
             return 1.0
         return teacher_forcing_probability(epoch, self.config, epochs=epochs)
 
     def order(self, epoch: int) -> list[list[int]]:
-        """Return the batches of an epoch, counted over all that the weights were trained for."""
+        """Return the batches of an epoch; epochs are counted over all runs of the weights."""
         return shuffled_batches(
             self.objective.train_rows, self.batching, seed=f"{self.config.seed}-{epoch}"
         )
 
     def optimizer(self, lr: float) -> torch.optim.AdamW:
-        """Make the notebook's optimizer: AdamW, weight decay not scaled by momentum.
+        """Return the notebook's optimizer: AdamW with decoupled weight decay.
 
-        Biases and the weights of normalisation, which have one dimension, are not decayed.
+        Biases and normalization weights, which have one dimension, are not decayed.
         """
         weights = list(self.objective.parameters())
         groups: list[dict[str, Any]] = [
-            {"params": [one for one in weights if one.ndim > 1]},
-            {"params": [one for one in weights if one.ndim < 2], "weight_decay": 0.0},
+            {"params": [weight for weight in weights if weight.ndim > 1]},
+            {"params": [weight for weight in weights if weight.ndim < 2], "weight_decay": 0.0},
         ]
-        # One kernel for all weights, but it does not tell whether float16's scaler left a step out.
+        # The fused kernel does not report whether the scaler of float16 skipped a step.
         is_fused = self.compute.dtype != torch.float16
         return torch.optim.AdamW(
             groups, lr, _BETAS, weight_decay=self.config.weight_decay, fused=is_fused
@@ -85,14 +85,14 @@ class Trainer:
         *,
         forcing: float,
     ) -> Tensor:
-        """Learn from one batch, of which every process takes a share; return the loss of all.
+        """Take an optimizer step on a batch, shared by all processes; return its mean loss.
 
         Raises:
             OutOfMemoryError: the GPU's memory does not suffice.
         """
         optimizer.zero_grad(set_to_none=True)
         assert self.config.clip_norm != "auto"
-        with self._enough_memory(rows):
+        with self._explained_memory(rows):
             loss = self._add_gradients(rows, scaler, forcing=forcing)
             if self.config.clip_norm:
                 scaler.unscale_(optimizer)
@@ -104,29 +104,30 @@ class Trainer:
     def _add_gradients(
         self, rows: list[int], scaler: torch.amp.GradScaler, *, forcing: float
     ) -> Tensor:
-        """Go forward and back with a batch, part by part; return the mean loss of all processes."""
+        """Accumulate the gradients of a batch, part by part; return its mean loss."""
         batch = self.objective.collate(rows, self.objective.train_rows)
         positions = self.objective.positions(batch)
         share, counts = self.processes.share(batch)
         *earlier, last = share.split(self.config.micro_batch_tokens)
 
-        def learn(part: Batch) -> Tensor:
+        def backward(part: Batch) -> Tensor:
             with self.compute.autocast():
                 loss: Loss = self._module(part.to(self.compute.device), forcing=forcing)
-            mine = loss.total * counts / positions
-            # The gradients of all processes are averaged, and their sum is what is wanted.
-            scaler.scale(mine * self.processes.count).backward()  # type: ignore[no-untyped-call]
-            return mine.detach()
+            share_of_loss = loss.total * counts / positions
+            # Gradients are averaged over processes; the loss needs their sum.
+            scaled = scaler.scale(share_of_loss * self.processes.count)
+            scaled.backward()  # type: ignore[no-untyped-call]
+            return share_of_loss.detach()
 
-        with self.processes.alone(self._module):
-            losses = [learn(part) for part in earlier]
-        return self.processes.total(sum(losses, start=learn(last)))
+        with self.processes.no_sync(self._module):
+            losses = [backward(part) for part in earlier]
+        return self.processes.all_reduce(sum(losses, start=backward(last)))
 
     @torch.inference_mode()
     def validate(self) -> tuple[float, ValidationScore]:
         """Return loss and score of the validation rows; a decoder is fed its own output.
 
-        Every process takes its share of every batch: where there are several, all must call this.
+        Every process takes its share of every batch: all processes must call this.
         """
         score, total, positions = self.objective.score(), 0.0, 0
         examples = self.objective.valid_rows
@@ -135,17 +136,19 @@ class Trainer:
             for rows in length_sorted_batches(examples, self.batching):
                 share, counts = self.processes.share(self.objective.collate(rows, examples))
                 if counts:
-                    with self._enough_memory(rows), self.compute.autocast():
-                        loss, found = self.objective.measure(share.to(self.compute.device))
+                    with self._explained_memory(rows), self.compute.autocast():
+                        loss, batch_score = self.objective.measure(share.to(self.compute.device))
                     total += float(loss.total)
                     positions += loss.positions
-                    score += found
+                    score += batch_score
                 advance(len(rows))
-        total, positions_of_all, *counted = self.processes.sum([total, positions, *score.counts()])
-        return total / positions_of_all, type(score).of_counts(list(map(int, counted)))
+        total, all_positions, *counts_of_score = self.processes.sum(
+            [total, positions, *score.counts()]
+        )
+        return total / all_positions, type(score).of_counts(list(map(int, counts_of_score)))
 
     @contextmanager
-    def _enough_memory(self, rows: Sequence[int]) -> Iterator[None]:
+    def _explained_memory(self, rows: Sequence[int]) -> Iterator[None]:
         try:
             yield
         except torch.OutOfMemoryError as error:
@@ -160,27 +163,27 @@ class Trainer:
 
 
 class OneCycle:
-    """A run of the one-cycle policy: optimizer and schedule, and the epoch that comes next.
+    """A run of the one-cycle policy: optimizer, schedule and next epoch.
 
-    The rate rises from `max_lr / 25` to `max_lr` in the first 30 % of the steps and falls to next
-    to nothing; AdamW's first beta falls from 0.95 to 0.85 and rises again.
+    The rate rises from `max_lr / 25` to `max_lr` in the first 30 % of the steps and then falls to
+    nearly 0; AdamW's first beta falls from 0.95 to 0.85 and rises again.
     """
 
     def __init__(self, trainer: Trainer, *, first: int, epochs: int, max_lr: float) -> None:
         self.trainer = trainer
         self.first, self.epoch, self.end = first, first, first + epochs
-        self.optimizer = trainer.optimizer(max_lr / _WARM_UP)
+        self.optimizer = trainer.optimizer(max_lr / _DIV_FACTOR)
         self.scaler = trainer.compute.scaler()
         self.schedule = OneCycleLR(
             self.optimizer,
             max_lr,
             total_steps=sum(len(trainer.order(epoch)) for epoch in range(first, self.end)),
-            div_factor=_WARM_UP,
+            div_factor=_DIV_FACTOR,
             final_div_factor=1e4,
         )
 
     def train_epoch(self) -> tuple[list[float], list[float]]:
-        """Go through the rows once; return the rate and the loss of every step.
+        """Train on all rows once; return the rate and the loss of every step.
 
         Raises:
             DivergenceError: the loss is no longer a number.
@@ -196,15 +199,15 @@ class OneCycle:
                 losses.append(self.trainer.step(rows, self.optimizer, self.scaler, forcing=forcing))
                 self._next_rate()
                 advance(len(rows))
-                if len(losses) % _CHECKED == 0:
+                if len(losses) % _CHECK_STEPS == 0:
                     self._check(losses[-1])
         self._check(losses[-1])
         self.epoch += 1
         return rates, torch.stack(losses).tolist()
 
     def _next_rate(self) -> None:
-        # float16's scaler leaves a step out where a gradient overflows, often the very first, and
-        # the schedule takes that for a mistake.
+        # The scaler of float16 skips a step whose gradients overflow, often the very first, and the
+        # schedule warns of it.
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step")
             self.schedule.step()
@@ -214,7 +217,6 @@ class OneCycle:
         return self.trainer.forcing(done, epochs=epochs)
 
     def _check(self, loss: Tensor) -> None:
-        # A network whose loss was no number once has none but such losses from there on.
         if not math.isfinite(loss):
             raise DivergenceError(
                 f"the loss is no longer a number in epoch {self.epoch + 1}. Train with "
@@ -222,7 +224,7 @@ class OneCycle:
             )
 
     def state(self) -> dict[str, Any]:
-        """Return what the next epoch depends on, besides the weights and the random state."""
+        """Return the state that the next epoch depends on, besides weights and random state."""
         return {
             "epoch": self.epoch,
             "optimizer": self.optimizer.state_dict(),
@@ -231,7 +233,7 @@ class OneCycle:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take back what `state` returned."""
+        """Restore a state that `state` returned."""
         self.epoch = state["epoch"]
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])

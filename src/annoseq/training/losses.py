@@ -1,4 +1,4 @@
-"""The notebook's loss, and the one over tokens; both without the whole (B, T, V) in memory."""
+"""Cross-entropy losses of decoders, padded or over tokens, without (B, T, V) logits in memory."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from torch import nn
 
 _POSITIONS = 256
-"""Positions whose scores are in memory at once. On one core, with V = 20,000 and E = 300, 128 to
-512 do equally well."""
+"""Positions whose logits are in memory at once. On one core, with V = 20,000 and E = 300, 128 to
+512 are equally fast."""
 
 
 class Loss(NamedTuple):
-    """A sum over positions, and their number, so that batches and processes can be added."""
+    """Sum of a loss over positions, and their number; batches and processes are added."""
 
     total: Tensor
     positions: int
 
 
 def padded_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """Return the mean cross-entropy over the padded rectangle, as the 2019 notebook had it.
+    """Return the mean cross-entropy over the padded rectangle, as in the 2019 notebook.
 
     The shorter of `logits` (B, O, V) and `target` (B, T) is padded to the longer, and padding
     counts as a class to predict. A position that the output does not reach costs log V.
@@ -47,9 +47,9 @@ def output_loss(
     counts_padding: bool,
     label_smoothing: float = 0.0,
 ) -> Loss:
-    """Return the cross-entropy of `target` (B, T) under what a decoder put out, `top` (B, T, E).
+    """Return the cross-entropy of `target` (B, T) given decoder outputs `top` (B, T, E).
 
-    With `counts_padding` it is `padded_loss`; without, padding is neither scored nor computed.
+    With `counts_padding` it is `padded_loss`; otherwise padding is left out.
     """
     top, target = top.flatten(0, 1), target.flatten()
     if not counts_padding:
@@ -62,12 +62,11 @@ def output_loss(
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
-    """The summed cross-entropy of a linear layer's output, some positions at a time.
+    """Summed cross-entropy of a linear layer, computed in chunks of positions.
 
-    The gradients are computed on the way forward, while the scores of a chunk are at hand: three
-    matrix products in all, and no (N, V). torch's own `linear_cross_entropy` does the same with
-    chunks, at 22 GFLOP/s where this reaches 53 and a bare product 54 (one EPYC core, N = 1,500,
-    V = 20,000, E = 300).
+    The gradients are computed in the forward pass, chunk by chunk: three matrix products in all,
+    and no (N, V) tensor. torch's own `linear_cross_entropy` also works in chunks, at 22 GFLOP/s
+    where this reaches 53 and a plain product 54 (one EPYC core, N = 1,500, V = 20,000, E = 300).
     """
 
     @staticmethod
@@ -82,8 +81,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
     ) -> Tensor:
         kind = top.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else top.dtype
-        kinds = (top, weight, bias) if is_learning else ()
-        grads = [torch.zeros_like(one) for one in kinds]
+        inputs = (top, weight, bias) if is_learning else ()
+        grads = [torch.zeros_like(tensor) for tensor in inputs]
         exact = torch.promote_types(dtype, torch.float32)
         total = torch.zeros((), device=top.device, dtype=exact)
         with torch.autocast(kind, enabled=False):
@@ -107,7 +106,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
 
 def _add_product_(total: Tensor, left: Tensor, right: Tensor) -> None:
-    """Add a matrix product, without a copy of it where all are of one precision."""
+    """Add a matrix product in place, without a temporary if the precisions are the same."""
     if left.dtype == total.dtype:
         total.addmm_(left, right)
     else:
@@ -115,15 +114,15 @@ def _add_product_(total: Tensor, left: Tensor, right: Tensor) -> None:
 
 
 def _cross_entropy_(logits: Tensor, target: Tensor, label_smoothing: float) -> Tensor:
-    """Return the summed loss of `logits` (N, V), and put its gradient in their place."""
+    """Return the summed loss of `logits` (N, V), and replace them by its gradient."""
     size = logits.shape[1]
     gold = target.unsqueeze(1)
-    wanted = (1 - label_smoothing) * logits.gather(1, gold).sum()
+    target_logits = (1 - label_smoothing) * logits.gather(1, gold).sum()
     if label_smoothing:
-        wanted += label_smoothing * logits.mean(1).sum()
+        target_logits += label_smoothing * logits.mean(1).sum()
     highest = logits.amax(1, keepdim=True)
     mass = logits.sub_(highest).exp_().sum(1, keepdim=True)  # (N, 1)
-    total = (highest + mass.log()).sum() - wanted
+    total = (highest + mass.log()).sum() - target_logits
     logits.div_(mass).sub_(label_smoothing / size)
     logits.scatter_add_(1, gold, torch.full_like(highest, label_smoothing - 1))
     return total

@@ -1,4 +1,4 @@
-"""A learner's own random state, so that nothing else is disturbed and nothing disturbs it."""
+"""Random state of a learner, isolated from the global generators of torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class RngState:
-    """The random state of the CPU and, where it computes on one, of the GPU."""
+    """Random state of the CPU and, when training on one, of the GPU."""
 
     def __init__(self, seed: int, device: torch.device) -> None:
         self._gpus = [device] if device.type == "cuda" else []
@@ -22,7 +22,7 @@ class RngState:
 
     @contextmanager
     def use(self, *, keep: bool = True) -> Iterator[None]:
-        """Draw from this state within the block; `keep` how far the block got."""
+        """Use this state within the block; with `keep`, store the state at its end."""
         with torch.random.fork_rng(self._gpus):
             torch.set_rng_state(self.states[0])
             for gpu, state in zip(self._gpus, self.states[1:], strict=True):
