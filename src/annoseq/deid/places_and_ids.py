@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _ALPHANUMERIC = re.compile(r"[^\W_]+[ºª]?")
 _IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 _ACRONYM = re.compile(r"[^\W\d_a-z]{2,6}")
+_MAX_NAME_LENGTH = 500
+"""In characters: a longer value is no name of an institution."""
 _DOCUMENTATION_NETWORKS = ("192.0.2", "198.51.100", "203.0.113")  # RFC 5737
 _RESERVED_DOMAINS = ("example.com", "example.org", "example.net")  # RFC 2606
 
@@ -120,8 +122,10 @@ def fake_street(value: str, faker: SeededFaker) -> str | None:
 def fake_hospital(value: str, faker: SeededFaker) -> str | None:
     """Draw another name, and keep the words that say what sort of institution it is.
 
-    None if there are only such words.
+    None if there are only such words, or too many.
     """
+    if len(value) > _MAX_NAME_LENGTH:
+        return None
     if _ACRONYM.fullmatch(value):
         return scramble(value, faker.rng)
     patterns = _institution_patterns()
