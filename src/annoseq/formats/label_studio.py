@@ -115,11 +115,11 @@ def write(documents: Iterable[Document], path: Path, *, losses: ConversionLosses
         name = "predictions" if is_scored else "annotations"
         parts.seek(0)
         with path.open("w", encoding="utf-8", newline="\n") as stream:
+            stream.write("[")
             for number, line in enumerate(parts):
                 data, results = json.loads(line)
                 task = {"data": data, name: [{"result": results}]}
-                stream.write(",\n" if number else "[\n")
-                stream.write(json.dumps(task, ensure_ascii=False))
+                stream.write((",\n" if number else "\n") + json.dumps(task, ensure_ascii=False))
             stream.write("\n]\n")
 
 
