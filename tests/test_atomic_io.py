@@ -4,10 +4,13 @@ import errno
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Never
 
 import pytest
+from filelock import FileLock
 
 from annoseq.atomic_io import (
     atomic_file,
@@ -15,8 +18,10 @@ from annoseq.atomic_io import (
     check_folder_writable,
     check_not_existing,
     check_writable,
+    make_public,
 )
 from annoseq.errors import OutputError
+from annoseq.output_lock import OutputLock, restore_interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,29 +104,43 @@ def test_a_folder_that_cannot_take_its_place_leaves_the_old_one(tmp_path: Path) 
     assert names(tmp_path) == ["model"]
 
 
-def test_a_place_that_cannot_be_written_is_explained(tmp_path: Path) -> None:
-    path = tmp_path / "absent" / "out.csv"
-    message = (
-        f"{path} cannot be written: No such file or directory. Nothing was changed; "
-        "choose a folder that exists, is writable and has room."
-    )
-    with pytest.raises(OutputError) as caught, atomic_file(path, overwrite=False):
-        pass
-    assert str(caught.value) == message
-    with pytest.raises(OutputError) as caught, atomic_folder(path, overwrite=False):
-        pass
-    assert str(caught.value) == message
+@pytest.mark.parametrize("write", [atomic_file, atomic_folder])
+def test_parent_folders_are_made(write: Writer, tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "out"
+    check_writable(path, overwrite=False)
+    assert names(tmp_path) == []
+    with write(path, overwrite=False) as new:
+        file_in(new).write_text("whole")
+    assert file_in(path).read_text() == "whole"
+    assert names(path.parent) == ["out"]
 
 
-def test_a_folder_in_the_place_of_a_file_is_explained(tmp_path: Path) -> None:
-    path = tmp_path / "out.csv"
-    path.mkdir()
+@pytest.mark.parametrize("write", [atomic_file, atomic_folder])
+def test_parent_folders_that_were_made_are_removed_after_a_failure(
+    write: Writer, tmp_path: Path
+) -> None:
+    (tmp_path / "a").mkdir()
     with (
-        pytest.raises(OutputError, match="cannot be written: Is a directory"),
-        atomic_file(path, overwrite=True) as new,
+        pytest.raises(ZeroDivisionError),
+        write(tmp_path / "a" / "b" / "c" / "out", overwrite=False) as new,
     ):
-        new.write_text("new")
-    assert names(tmp_path) == ["out.csv"]
+        file_in(new).write_text(str(1 / 0))
+    assert names(tmp_path) == ["a"]
+    assert names(tmp_path / "a") == []
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_in_the_place_of_a_file_is_explained(overwrite: bool, tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    path.mkdir()
+    message = f"{path} is a folder, and a file is written. Choose another name."
+    with pytest.raises(OutputError) as caught:
+        check_writable(path, overwrite=overwrite)
+    assert str(caught.value) == message
+    with pytest.raises(OutputError) as caught, atomic_file(path, overwrite=overwrite):
+        pytest.fail("the block was entered")
+    assert str(caught.value) == message
+    assert names(tmp_path) == ["report.json"]
 
 
 def test_files_and_folders_have_ordinary_rights(tmp_path: Path) -> None:
@@ -164,8 +183,8 @@ def test_a_check_fails_as_the_writing_would(tmp_path: Path) -> None:
     check_writable(tmp_path / "new", overwrite=False)
     with pytest.raises(OutputError, match="new cannot be written: Not a directory"):
         check_writable(tmp_path / "file" / "new", overwrite=False)
-    with pytest.raises(OutputError, match="new cannot be written: No such file"):
-        check_writable(tmp_path / "absent" / "new", overwrite=False)
+    with pytest.raises(OutputError, match="new cannot be written: Not a directory"):
+        check_writable(tmp_path / "file" / "absent" / "new", overwrite=False)
     with pytest.raises(OutputError, match="exists already"):
         check_writable(tmp_path / "file", overwrite=False)
     with pytest.raises(OutputError, match="has no name of its own"):
@@ -308,6 +327,150 @@ def test_every_file_of_a_folder_is_flushed_before_the_rename(
     assert names_in_order.index("weights") < names_in_order.index("runs")
     assert names_in_order[-1] == "new"
     assert after == (tmp_path.name, True)
+
+
+def test_a_private_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "model.training"
+    with atomic_file(path, overwrite=False, private=True) as new:
+        new.write_text("weights")
+    assert path.stat().st_mode & 0o777 == 0o600
+    with atomic_folder(tmp_path / "out.partial", overwrite=False, private=True):
+        pass
+    assert (tmp_path / "out.partial").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_private_folder_is_made_public_with_all_in_it(tmp_path: Path) -> None:
+    private, public = tmp_path / "private", tmp_path / "public"
+    for folder in (private, public):
+        (folder / "sub").mkdir(parents=True)
+        (folder / "sub" / "file").touch()
+    private.chmod(0o700)
+    (private / "sub" / "file").chmod(0o600)
+    make_public(private)
+    modes = [
+        [path.stat().st_mode for path in (folder, folder / "sub", folder / "sub" / "file")]
+        for folder in (private, public)
+    ]
+    assert modes[0] == modes[1]
+    (private / "sub" / "file").chmod(0o600)
+    make_public(private / "sub" / "file")
+    assert (private / "sub" / "file").stat().st_mode == modes[1][2]
+    assert names(tmp_path) == ["private", "public"]
+
+
+KILLED_WHILE_REPLACING = """
+import os, sys
+from pathlib import Path
+from annoseq import atomic_io
+
+def kill(new, path):
+    os._exit(9)
+
+if sys.argv[2] == "without exchange":
+    atomic_io._exchange = lambda first, second: False
+    atomic_io.durable_replace = kill
+else:
+    atomic_io._flush_to_disk = lambda path: (
+        os._exit(9) if (Path(sys.argv[1]) / "new").exists() else None
+    )
+with atomic_io.atomic_folder(Path(sys.argv[1]), overwrite=True) as new:
+    (new / "config.json").touch()
+    (new / "new").touch()
+"""
+"""Replaces a folder, and dies as soon as the old one is not under the name any more."""
+
+
+@pytest.mark.parametrize("way", ["exchange", "without exchange"])
+@pytest.mark.parametrize("restart", ["write", "check", "read"])
+def test_a_kill_while_a_folder_is_replaced_leaves_one_of_both(
+    way: str, restart: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "model"
+    path.mkdir()
+    (path / "config.json").write_text("old")
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_WHILE_REPLACING, str(path), way], check=False
+    )
+    assert killed.returncode == 9
+    assert path.exists() == (way == "exchange")
+    if restart == "check":
+        check_folder_writable(path, overwrite=True)
+    elif restart == "read":
+        restore_interrupted(path)
+    else:
+        with pytest.raises(ZeroDivisionError), atomic_folder(path, overwrite=True):
+            print(1 / 0)
+    assert names(path) == (["config.json", "new"] if way == "exchange" else ["config.json"])
+    if restart == "write" or way == "without exchange":
+        assert names(tmp_path) == ["model"]
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from annoseq.atomic_io import atomic_file, atomic_folder
+
+write = {"file": atomic_file, "folder": atomic_folder}[sys.argv[2]]
+with write(Path(sys.argv[1]), overwrite=True) as new:
+    print("writing", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_an_output_is_written_by_one_process_at_a_time(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(path), kind],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert writer.stdin is not None
+    assert writer.stdout is not None
+    assert writer.stdout.readline() == b"writing\n"
+    for write in (atomic_file, atomic_folder):
+        with pytest.raises(OutputError) as caught, write(path, overwrite=True):
+            pytest.fail("the block was entered")
+        assert str(caught.value) == (
+            f"{path} is being written by process {writer.pid}. "
+            "Wait until it ends, or choose another name."
+        )
+    writer.kill()
+    writer.communicate()
+    assert names(tmp_path) != []
+    with atomic_file(path, overwrite=True) as new:
+        new.write_text("whole")
+    assert names(tmp_path) == ["out"]
+
+
+def test_a_lock_may_be_taken_again_by_its_owner(tmp_path: Path) -> None:
+    path = tmp_path / "sub" / "out"
+    with OutputLock(path):
+        with atomic_file(path, overwrite=False) as new:
+            new.write_text("whole")
+        assert names(path.parent) == [".out.lock", "out"]
+    assert names(path.parent) == ["out"]
+
+
+def test_what_resembles_a_leftover_is_spared(tmp_path: Path) -> None:
+    foreign = [".out.annoseq-", ".out.annoseq-thesis", ".out.training", ".other.annoseq-12345678"]
+    for name in foreign:
+        (tmp_path / name).mkdir()
+    with atomic_file(tmp_path / "out", overwrite=False) as new:
+        new.touch()
+    assert names(tmp_path) == sorted([*foreign, "out"])
+
+
+def test_disks_without_locks_are_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: FileLock) -> Never:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(FileLock, "acquire", fail)
+    with atomic_file(tmp_path / "out", overwrite=False) as new:
+        new.touch()
+    assert names(tmp_path) == ["out"]
 
 
 def test_a_failed_flush_leaves_the_old_file(

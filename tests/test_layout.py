@@ -25,16 +25,16 @@ UNSAFE_MODULES = {"pickle", "dill", "joblib", "shelve", "marshal"}
 INDIRECT_QUESTION = re.compile(r"(What|How|Where|Whether|Which|When)\b")
 
 ROOMS = [
-    {"errors", "config", "atomic_io", "torchrun", "progress", "_version"},
+    {"errors", "config", "output_lock", "atomic_io", "torchrun", "progress", "_version"},
     {"data"},
     {"sample"},
     {"formats"},
     {"tokenization", "vectors"},
     {"check"},
+    {"evaluation"},
     {"devices"},
     {"models"},
     {"decoding"},
-    {"evaluation"},
     {"inference"},
     {"training"},
     {"deid"},

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Never
 
 import pytest
 
@@ -37,7 +40,9 @@ def out(tmp_path: Path) -> Path:
 @pytest.fixture
 def partial(out: Path) -> Path:
     """An interrupted run with one chunk done."""
-    open_output(out).add(ONE, OutputProgress(2, 1, "abc"))
+    output = open_output(out)
+    output.add(ONE, OutputProgress(2, 1, "abc"))
+    assert output.leave()
     return out.with_name("out.partial")
 
 
@@ -195,7 +200,125 @@ def test_a_file_is_replaced_when_asked_and_not_before_the_end(out: Path) -> None
     assert out.read_text() == "head\nc"
 
 
-@pytest.mark.parametrize("place", ["absent/out", "x" * 300, "file/out"])
+def test_parent_folders_are_made(tmp_path: Path) -> None:
+    output = open_output(tmp_path / "a" / "b" / "out")
+    assert not output.leave()
+    assert list(tmp_path.iterdir()) == []
+    output = open_output(tmp_path / "a" / "b" / "out")
+    output.add(TWO, OutputProgress(1))
+    output.finish()
+    assert snapshot(tmp_path) == {"a/b/out": b"head\nc"}
+
+
+def modes(path: Path) -> set[str]:
+    """Return the rights to a folder and to all in it."""
+    return {f"{file.stat().st_mode & 0o777:o}" for file in (path, *path.rglob("*"))}
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_what_is_not_complete_is_for_its_owner_alone(is_folder: bool, out: Path) -> None:
+    for name in ("file", "folder/file"):
+        (out.parent / "public" / name).parent.mkdir(parents=True, exist_ok=True)
+        (out.parent / "public" / name).touch()
+    output = open_output(out, is_folder=is_folder)
+    output.add(ONE, OutputProgress(2))
+    partial = out.with_name("out.partial")
+    assert partial.stat().st_mode & 0o777 == 0o700
+    files = [path for path in partial.rglob("*") if path.is_file()]
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+    output.finish()
+    public = out.parent / "public"
+    assert modes(out) == (modes(public) if is_folder else modes(public / "file"))
+
+
+def test_an_output_is_written_by_one_run_at_a_time(out: Path) -> None:
+    """A lock excludes other threads as it does other processes."""
+    output = open_output(out)
+    output.add(ONE, OutputProgress(2))
+    before = snapshot(out.parent)
+    with ThreadPoolExecutor(1) as other:
+        for resume in (False, True):
+            refused = other.submit(open_output, out, resume=resume, overwrite=True).exception()
+            assert isinstance(refused, OutputError)
+            assert str(refused) == (
+                f"{out} is being written by process {os.getpid()}. "
+                "Wait until it ends, or choose another name."
+            )
+    assert snapshot(out.parent) == before
+    output.add(TWO, OutputProgress(3))
+    output.finish()
+    assert snapshot(out.parent) == {"out": "head\né\r\nc".encode()}
+
+
+@pytest.mark.parametrize("content", [b"he", b"head\nand more"])
+def test_an_output_that_another_program_changed_is_refused(content: bytes, out: Path) -> None:
+    output = open_output(out)
+    changed = out.with_name("out.partial") / "output"
+    changed.write_bytes(content)
+    with pytest.raises(OutputError) as caught:
+        output.add(ONE, OutputProgress(2))
+    assert str(caught.value) == (
+        f"{changed} was changed by another program. Start again with --overwrite."
+    )
+    output.leave()
+
+
+def test_a_folder_that_lacks_a_file_is_refused(out: Path) -> None:
+    output = open_output(out, is_folder=True)
+    output.add(ONE, OutputProgress(2))
+    output.leave()
+    path = out.with_name("out.partial") / "output"
+    (path / "a.txt").unlink()
+    with pytest.raises(OptionError) as caught:
+        open_output(out, is_folder=True, resume=True)
+    assert str(caught.value) == f"{path} is not whole and cannot be resumed. {HINT}"
+
+
+@pytest.mark.parametrize(
+    "leftover", ["out.partial/.state.json.annoseq-12345678", ".out.partial.annoseq-12345678/new"]
+)
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_run_that_was_killed_as_it_began_is_begun_again(
+    leftover: str, overwrite: bool, out: Path
+) -> None:
+    (out.parent / leftover).mkdir(parents=True)
+    (out.parent / leftover / "state.json").write_text("{")
+    with pytest.raises(OptionError, match="there is no interrupted run"):
+        open_output(out, resume=True)
+    output = open_output(out, overwrite=overwrite)
+    output.add(TWO, OutputProgress(1))
+    output.finish()
+    assert snapshot(out.parent) == {"out": b"head\nc"}
+
+
+def test_a_kill_as_a_run_begins_leaves_nothing_under_its_name(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill(*_: object) -> Never:
+        raise SystemExit
+
+    monkeypatch.setattr("annoseq.inference.resumable_output.json.dumps", kill)
+    monkeypatch.setattr("shutil.rmtree", lambda *_, **__: None)  # as after SIGKILL
+    with pytest.raises(SystemExit):
+        open_output(out)
+    assert not out.with_name("out.partial").exists()
+
+
+def test_a_finished_run_has_nothing_to_resume(out: Path) -> None:
+    output = open_output(out)
+    output.add(TWO, OutputProgress(1))
+    output.finish()
+    for overwrite in (False, True):
+        with pytest.raises(OptionError) as caught:
+            open_output(out, resume=True, overwrite=overwrite)
+        assert str(caught.value) == (
+            f"{out} is complete, so that there is nothing to resume. Leave --resume off; choose "
+            "another name, or add --overwrite, to run again."
+        )
+    assert snapshot(out.parent) == {"out": b"head\nc"}
+
+
+@pytest.mark.parametrize("place", ["x" * 300, "file/out", "file/absent/out"])
 def test_a_place_that_cannot_be_written(place: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match=r"cannot be written: .* Nothing was changed; "):
