@@ -104,6 +104,7 @@ def test_every_part_of_a_date_changes_and_distances_stay(day: date, seed: int) -
     ("value", "moved"),
     [
         ("märz 2010", "juni 2011"),
+        ("3. - 5. Juni 2010", "6. - 8. September 2011"),
         ("1er mars 2010", "4 juin 2011"),
         ("15 juil. 2010", "18 oct. 2011"),
         ("15 déc. 2009", "20 mar. 2011"),
@@ -189,6 +190,7 @@ def test_a_range_that_comes_to_lie_in_two_months_names_both(value: str, moved: s
         *("31 June-2 July", "29 February 2009", "20100230", "30-31 February 2010", "31/4-2/5/2010"),
         *("a year ago", "same year", "ago", "Ago", "sat", "sam", "Die", "out", "set", "sex", "dom"),
         *("may", "may be", "it may", "May be", "march", "to march", "march on", "March on", "fall"),
+        *("April 32", "Jan 45", "3/32", "32 March", "0 March", "00/00/2010", "Friday the 13th"),
         *("15-12 March", "May 12, 15", "May 12/15", "3-5/2010", "12-3-15-3-2010", "2009/10"),
         *("1.2.10.4", "12/3/2010/4", "2010 and 3 March to April 2010"),
         *("12% March", "3 mars and 5 June", "9" * 5000, "3-" * 3000, "de " * 50_000, "1 " * 9999),
@@ -199,8 +201,8 @@ def test_what_is_not_wholly_understood_is_not_shifted(value: str) -> None:
 
 
 def test_a_date_that_would_be_read_otherwise_is_not_shifted() -> None:
-    assert ENGLISH.shift("June '33", -1460) == "June '29"
-    assert ENGLISH.shift("June 33", -1460) is None
+    assert ENGLISH.shift("June '53", -1460) == "June '49"
+    assert ENGLISH.shift("June 53", -1460) is None
 
 
 LANGUAGES = {

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from annoseq.deid.word_lists import DateWords
 
-_ABBREVIATION = 3
+ABBREVIATION = 3
 """Letters of the shortest abbreviation of a month or a weekday."""
 
 
@@ -52,6 +52,12 @@ class CalendarNames:
         """Seasons from winter."""
         return self._index(self.words.seasons, is_abbreviated=False)
 
+    @cached_property
+    def whole_names(self) -> frozenset[str]:
+        """Names and their variants, without abbreviations."""
+        words = self.words
+        return frozenset({*words.months, *words.weekdays, *words.seasons, *words.variants})
+
     @staticmethod
     def pattern(names: Mapping[str, CalendarName]) -> str:
         """Return a regular expression for any of some names, with or without a full stop."""
@@ -64,7 +70,7 @@ class CalendarNames:
         bare = bare_name(written)
         # `May` is a whole name; only the format of its date tells if it is an abbreviation.
         is_short = self.months[bare.casefold()].is_abbreviated or (
-            is_abbreviated and len(bare) == _ABBREVIATION
+            is_abbreviated and len(bare) == ABBREVIATION
         )
         months = self.words.months
         name = _abbreviation(months, month - 1) if is_short else months[month - 1]
@@ -101,9 +107,9 @@ def bare_name(written: str) -> str:
 
 def _abbreviations(names: Sequence[str]) -> Iterator[tuple[str, int]]:
     """Yield the abbreviations of three or four letters that belong to one name alone."""
-    prefixes = Counter(name[:size] for name in names for size in range(_ABBREVIATION, len(name)))
+    prefixes = Counter(name[:size] for name in names for size in range(ABBREVIATION, len(name)))
     for position, name in enumerate(names):
-        for size in range(_ABBREVIATION, min(5, len(name))):
+        for size in range(ABBREVIATION, min(5, len(name))):
             if prefixes[name[:size]] == 1:
                 yield name[:size], position
 

@@ -7,12 +7,13 @@ not understood.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from annoseq.deid.calendar_names import CalendarNames, bare_name
+from annoseq.deid.calendar_names import ABBREVIATION, CalendarNames, bare_name
 from annoseq.deid.date_patterns import ORDINAL, date_grammar
 from annoseq.deid.word_lists import word_lists
 
@@ -26,6 +27,7 @@ Precision: TypeAlias = Literal["day", "month", "season", "year", "weekday"]
 _MAX_LENGTH = 500
 """In characters: a longer value is a text, not a date."""
 _CACHED_VALUES = 4096
+_WORST_RANK = 3
 
 _DAY_WITH_ORDINAL = re.compile(rf"(\d\d?)({ORDINAL})", re.IGNORECASE)
 _NUMERIC_DATE = re.compile(
@@ -137,15 +139,35 @@ def parse_dates(value: str, language: str, *, is_day_first: bool) -> DateParts |
     """Parse a value in `language`, or else in another; None if it is not understood."""
     if len(value) > _MAX_LENGTH:
         return None
+    best: tuple[int, DateParts | None] = (_WORST_RANK, None)
     for candidate in sorted(word_lists().dates, key=lambda name: name != language):
-        parts = _parse_in(value, candidate, is_own=candidate == language)
+        is_own = candidate == language
+        parts = _parse_in(value, candidate, is_own=is_own)
         if parts is None:
             continue
-        try:
-            return _resolve(parts, is_day_first=is_day_first)
-        except NotADateError:
-            continue
-    return None
+        with suppress(NotADateError):
+            resolved = _resolve(parts, is_day_first=is_day_first)
+            rank = _rank(resolved, is_own=is_own)
+            if rank < best[0]:
+                best = rank, resolved
+        if best[0] == 0:
+            break
+    return best[1]
+
+
+def _rank(parts: DateParts, *, is_own: bool) -> int:
+    """Rank readings in several languages: `Juni` is German rather than short for `junio`."""
+    written = [
+        bare_name(field.text)
+        for group in _groups(parts)
+        for field in (group.weekday, group.season, group.month)
+        if field is not None and not field.text[0].isdigit()
+    ]
+    names = next(_groups(parts)).names
+    is_whole = all(name.casefold() in names.whole_names for name in written)
+    if is_own and (is_whole or all(len(name) == ABBREVIATION for name in written)):
+        return 0
+    return 1 if is_whole else 2
 
 
 def reads_day_first(values: Sequence[str]) -> bool | None:
@@ -216,12 +238,7 @@ def _stands_alone(group: DateGroup, parts: Sequence[str | DateGroup], *, is_own:
     bare = bare_name(field.text)
     names = group.names
     is_homograph = bare.casefold() in names.words.homographs
-    is_abbreviated = not {bare.casefold()} & {
-        *names.words.months,
-        *names.words.weekdays,
-        *names.words.seasons,
-        *names.words.variants,
-    }
+    is_abbreviated = bare.casefold() not in names.whole_names
     is_marked = bare[0].isupper() or field.text != bare
     if is_abbreviated:
         is_twofold = bare.casefold() in names.months and bare.casefold() in names.weekdays

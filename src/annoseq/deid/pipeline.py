@@ -201,6 +201,8 @@ class DocumentSource:
     column: str
     document: str | None = None
     format: InputFormat | None = None
+    delimiter: str | None = None
+    encoding: str | None = None
     keep: Sequence[str] | None = ()
     gold: GoldIdentifiers | None = None
     on_bad: Callable[[AnnoseqError], None] | None = None
@@ -248,6 +250,8 @@ class DocumentSource:
             optional=[name] if name and not self.document else [],
             keep=self.keep,
             format=None if self.format == "text" else self.format,
+            delimiter=self.delimiter,
+            encoding=self.encoding,
             on_bad=self.on_bad,
         ):
             document_id = row.values.get(name) if name else None
