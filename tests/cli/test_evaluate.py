@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 FREE = ["padded_accuracy", "token_accuracy"]
 SPANS = ["span_precision", "span_recall", "span_f1"]
+BACKWARDS = ("--source", "annotated_text", "--target", "orig_text", "--task", "translate")
 WRITTEN = ["exact_match", "changed", "malformed", "unknown_label", "not_in_text"]
 
 
@@ -41,7 +42,7 @@ def test_scores_are_printed_and_written(model: Path, other: Path, tmp_path: Path
     result = run("evaluate", model, other, "--json", path)
     assert (result.code, result.err) == (0, "")
     scores, written = printed(result.out), json.loads(path.read_text())
-    assert list(scores)[:5] == [*FREE, *SPANS]
+    assert list(scores)[:7] == [*SPANS, "macro_f1", "character_recall", *FREE]
     assert list(scores)[-1] == "rows"
     assert scores.pop("rows") == written["rows"] == 12
     for name, value in scores.items():
@@ -154,15 +155,82 @@ def test_predictions_are_written(suffix: str, model: Path, other: Path, tmp_path
 
 def test_a_translator_is_scored(other: Path, tmp_path: Path) -> None:
     model = tmp_path / "model"
-    columns = ("--source", "annotated_text", "--target", "orig_text")
-    run("train", other, "--out", model, *columns, *TINY)
-    result = run("evaluate", model, other, *columns)
+    run("train", other, "--out", model, *BACKWARDS, *TINY)
+    result = run("evaluate", model, other)
     assert result.code == 0
     names = list(printed(result.out))
     assert names == [*FREE, "exact_match", "rows"]
     assert "those kept for validation" in result.err
-    whole = run("evaluate", model, other, "--part", "all")  # the columns the other way round
-    assert whole.code == 0
+
+
+@pytest.fixture(scope="module")
+def backwards(shelf: Path, other: Path) -> Path:
+    """Return a model of the reverse direction."""
+    path = shelf / "backwards"
+    assert run("train", other, "--out", path, *BACKWARDS, *TINY).code == 0
+    return path
+
+
+def test_a_model_remembers_its_columns(backwards: Path, other: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    result = run("evaluate", backwards, other, "--part", "all", "--out", out)
+    note = result.err.splitlines()[0]
+    assert note == (
+        "columns: 'annotated_text' as the source and 'orig_text' as the target, as the model was "
+        "trained (--source and --target name others)"
+    )
+    rows = list(read_rows(out, columns=["source"]))
+    assert [row.values["source"] for row in rows] == [pair.target for pair in read_pairs(other)]
+    told = ("--source", "orig_text", "--target", "annotated_text")
+    result = run("evaluate", backwards, other, "--out", out, "--overwrite", *told)
+    assert (result.code, result.err) == (0, "")
+    rows = list(read_rows(out, columns=["source"]))
+    assert [row.values["source"] for row in rows] == [pair.source for pair in read_pairs(other)]
+
+
+def test_annotate_reads_the_column_that_the_model_was_trained_on(
+    backwards: Path, other: Path
+) -> None:
+    result = run("annotate", backwards, other)
+    assert result.err == (
+        "column: 'annotated_text', as the model was trained (--column names another)\n"
+    )
+    texts = [json.loads(line)["text"] for line in result.out.splitlines()]
+    assert texts == [pair.target for pair in read_pairs(other)]
+    told = run("annotate", backwards, other, "--column", "orig_text")
+    assert told.err == ""
+    assert json.loads(told.out.splitlines()[0])["text"] == read_pairs(other)[0].source
+
+
+def test_training_goes_on_with_the_columns_of_the_model(
+    backwards: Path, other: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "model"
+    result = run("train", other, "--out", out, "--go-on-from", backwards, "--epochs", 1)
+    assert result.code == 0, result
+    assert result.err.startswith("columns: 'annotated_text' as the source and 'orig_text'")
+    assert json.loads((out / "config.json").read_text())["columns"]["source"] == "annotated_text"
+
+
+def test_the_document_column_of_the_model_may_be_absent(table: Path, tmp_path: Path) -> None:
+    own, model, bare = tmp_path / "own.csv", tmp_path / "model", tmp_path / "bare.csv"
+    own.write_text(table.read_text().replace("doc_id", "patient", 1))
+    assert run("train", own, "--document", "patient", "--out", model, *TINY).code == 0
+    assert "those kept for validation" in run("evaluate", model, own).err
+    bare.write_text("orig_text,annotated_text\nDr. Ames,Dr. {{NAME:DOCTOR}}Ames{{/NAME:DOCTOR}}\n")
+    assert run("evaluate", model, bare).code == 0
+
+
+def test_labels_that_the_model_does_not_know_are_told(model: Path, tmp_path: Path) -> None:
+    table = tmp_path / "other.csv"
+    table.write_text("orig_text,annotated_text\nDr. Ames,Dr. {{PERSON}}Ames{{/PERSON}}\n")
+    result = run("evaluate", model, table)
+    assert result.code == 0
+    assert result.err.startswith(
+        "warning: the table and the model have no label in common, so that all scores of labels "
+        "are 0: the table has PERSON, and the model "
+    )
+    assert result.err.endswith("`annoseq import --map` renames labels.\n")
 
 
 def test_a_report_tells_of_the_model(model: Path, other: Path, tmp_path: Path) -> None:

@@ -86,12 +86,22 @@ def test_spans_that_are_there_twice_count_once(tmp_path: Path) -> None:
         assert scores["span_precision"] == scores["span_recall"] == scores["perfect_rows"] == 1
         notes = ["repeated gold spans, each counted once: 1"]
         if repeated:
-            notes.append(
-                "repeated predicted spans, each counted once: 2"
-            )
+            notes.append("repeated predicted spans, each counted once: 2")
         assert result.err.splitlines() == notes
         totals = json.loads(path.read_text())["counts"]["totals"]
         assert (totals["repeated.gold"], totals.get("repeated.predicted")) == (1, repeated)
+
+
+def test_predictions_without_a_label_of_the_table_are_told(tmp_path: Path) -> None:
+    gold, found = tmp_path / "gold.csv", tmp_path / "found.csv"
+    gold.write_text("orig_text,annotated_text\nAmes,{{NAME}}Ames{{/NAME}}\nBond,Bond\n")
+    found.write_text("id,annotated\n1,{{PERSON}}Ames{{/PERSON}}\n2,Bond\n")
+    result = run("score", gold, found)
+    assert result.err == (
+        "warning: the table and the predictions have no label in common, so that all scores of "
+        "labels are 0: the table has NAME, and the predictions PERSON. Is it the right table? "
+        "`annoseq import --map` renames labels.\n"
+    )
 
 
 def test_rows_not_trained_on_are_scored_apart(table: Path, found: Path, tmp_path: Path) -> None:

@@ -226,7 +226,12 @@ def test_lines_name_every_score_and_label() -> None:
     scorer = scored(mixed(20))
     lines = list(score_lines(scorer.all))
     names = [line.split()[0] for line in lines if line]
-    assert names[: len(scorer.all.scores())] == list(scorer.all.scores())
+    scores = list(scorer.all.scores())
+    assert sorted(names[: len(scores)]) == sorted(scores)
+    first = ["span_precision", "span_recall", "span_f1", "macro_f1", "character_recall"]
+    assert names[:5] == first
+    with_accuracy = list(score_lines(scorer.all, accuracies={"token_accuracy": 0.5}))
+    assert with_accuracy[5] == "token_accuracy       0.5000"
     assert names[-3:] == ["AGE", "NAME", "PLACE"]
     assert not any("AGE" in line for line in score_lines(scorer.all, main_only=True))
 

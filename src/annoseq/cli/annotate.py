@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +19,8 @@ from annoseq.cli.options import (
     ModelVectorsPath,
     Search,
     TextColumn,
+    TextDelimiter,
+    TextEncoding,
     TextFormatOption,
     TextsPath,
     columns_to_keep,
@@ -33,6 +35,7 @@ from annoseq.config import (
     DeviceConfig,
     SearchConfig,
 )
+from annoseq.data.table_rows import display_column
 from annoseq.data.text_inputs import count_texts, is_text_input, read_texts
 from annoseq.errors import OptionError
 from annoseq.inference.annotator import Annotator
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from annoseq.cli.annotate_output import AnyFormat, StandardOutput
+    from annoseq.config import ColumnsConfig
     from annoseq.data.text_inputs import InputText
     from annoseq.errors import AnnoseqError
     from annoseq.inference.resumable_output import OutputProgress
@@ -60,6 +64,8 @@ class InputOptions:
 
     column: TextColumn = None
     input_format: TextFormatOption = None
+    delimiter: TextDelimiter = None
+    encoding: TextEncoding = None
     skip_bad: Annotated[
         bool, Parameter(help="Leave out what cannot be read, and count it.", negative="")
     ] = False
@@ -70,9 +76,28 @@ class InputOptions:
         """Column of the texts of a table."""
         return self.column or SOURCE_COLUMN
 
+    def inherit_column(self, model: ColumnsConfig) -> InputOptions:
+        """Return the options with the source column of a model's training table, if none is given.
+
+        It is printed as a note, unless it is the default.
+        """
+        if self.column is not None or model.source == SOURCE_COLUMN:
+            return self
+        print_note(
+            f"column: {display_column(model.source)}, as the model was trained "
+            "(--column names another)"
+        )
+        return replace(self, column=model.source)
+
     def check_table(self, *, is_text: bool) -> None:
         """Raise `OptionError` if an option of tables was given with texts."""
-        for name, value in {"--column": self.column, "--keep-columns": self.keep_columns}.items():
+        options = {
+            "--column": self.column,
+            "--keep-columns": self.keep_columns,
+            "--delimiter": self.delimiter,
+            "--encoding": self.encoding,
+        }
+        for name, value in options.items():
             if is_text and value is not None:
                 raise OptionError(
                     f"{name} belongs to a table, and the input is text. Leave it off."
@@ -98,6 +123,8 @@ class InputOptions:
             texts,
             column=self.text_column,
             format_=self.input_format,
+            delimiter=self.delimiter,
+            encoding=self.encoding,
             keep=columns_to_keep(self.keep_columns, always=(DOCUMENT_COLUMN, OFFSET_COLUMN)),
             on_bad=on_bad if self.skip_bad else None,
         )
@@ -132,11 +159,15 @@ def annotate(
     destination = AnnotationOutput.choose(target, texts, is_text=is_text)
     source.check_format(destination.format)
     annotator = Annotator.load(model, device=device, vectors=vectors)
+    if not is_text:
+        source = source.inherit_column(annotator.model.config.columns)
     _check_has_spans(annotator, model, destination)
     choose_recall_target(annotator, target_recall)
     plan = {
         "model": annotator.model.config.files[WEIGHTS_FILE][:12],
         "column": None if is_text else source.text_column,
+        "delimiter": source.delimiter,
+        "encoding": source.encoding,
         "target_recall": target_recall,
         "keep_columns": source.keep_columns and list(source.keep_columns),
         # They decide the batches, and the batches the last digits of scores.
@@ -175,7 +206,13 @@ def _annotation_bar(
     """Return a progress bar, unless it would garble results on the same terminal."""
     if not is_terminal() or (target.out is None and sys.stdout.isatty()):
         return nullcontext(lambda _: None)
-    total = count_texts(texts, column=source.text_column, format_=source.input_format)
+    total = count_texts(
+        texts,
+        column=source.text_column,
+        format_=source.input_format,
+        delimiter=source.delimiter,
+        encoding=source.encoding,
+    )
     return progress_bar("annotating", total=total)
 
 

@@ -4,41 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from annoseq.cli.loading import read_table
+from annoseq.cli.evaluated_rows import RowOptions, SelectedRows, select_rows
 from annoseq.cli.options import (
     Batching,
-    Columns,
     Device,
     ModelPath,
     ModelVectorsPath,
-    Normalize,
     PairsPath,
-    SkipBad,
-    TableFormatOption,
     at_least,
 )
-from annoseq.cli.output import print_note, print_result
 from annoseq.cli.scoring_options import (
     ScoreOutputOptions,
-    Seen,
     TextScores,
+    print_label_warning,
     print_scores,
-    read_seen_texts,
 )
 from annoseq.cli.target_recall import TargetRecall, choose_recall_target, recall_lines
-from annoseq.config import BatchConfig, ColumnsConfig, DeviceConfig
-from annoseq.data.examples import parse_pairs
+from annoseq.config import BatchConfig, DeviceConfig
 from annoseq.data.pairs import fingerprint_pairs
-from annoseq.data.splits import split_rows
 from annoseq.data.tables import table_format
-from annoseq.errors import ModelError, OptionError
+from annoseq.errors import ModelError
 from annoseq.evaluation.counts import SpanComparison, group_by_document
 from annoseq.evaluation.error_analysis import FIDELITY_ERRORS
-from annoseq.evaluation.references import SeenTexts
 from annoseq.evaluation.score_file import RecallScores, make_score_file, recall_target_scores
 from annoseq.evaluation.scorer import Scorer
 from annoseq.evaluation.text_scores import TEXT_SCORES, TextScorer
@@ -55,38 +46,16 @@ from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from annoseq.config import Task
     from annoseq.data.examples import Example
-    from annoseq.data.pairs import Pairs
     from annoseq.evaluation.recall_thresholds import RecallTarget
+    from annoseq.evaluation.references import SeenTexts
     from annoseq.evaluation.score_file import RecallTargetScores, ScoreFile
     from annoseq.inference.annotation import Annotation
-    from annoseq.models.serialization import ModelConfig
     from annoseq.reporting.report_rows import AttentionFunction
 
-PartName = Literal["auto", "all", "valid", "train"]
 _ID_SCORES = ("padded_accuracy", "token_accuracy")
 """Accuracies over ids, which only sequence-to-sequence models have."""
 _MAIN_SCORES = ("exact_match", "span_precision", "span_recall", "span_f1")
-
-
-@Parameter(name="*")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowOptions:
-    """Options of the rows that are scored."""
-
-    part: Annotated[
-        PartName,
-        Parameter(
-            help="Rows to score. auto: all, but of the table that the model was trained on only "
-            "the rows kept for validation."
-        ),
-    ] = "auto"
-    seen: Seen = None
-    skip_bad: SkipBad = False
-    normalize: Normalize = False
-    input_format: TableFormatOption = None
-    columns: Columns = ColumnsConfig()
 
 
 @Parameter(name="*")
@@ -124,13 +93,14 @@ def evaluate(
     annotator = Annotator.load(model, device=device, vectors=vectors)
     card = _read_card(model) if output.report else ""
     target = choose_recall_target(annotator, target_recall)
-    rows = _select_rows(pairs, annotator.model.config, row_options)
+    rows = select_rows(pairs, annotator.model.config, row_options)
+    _check_labels(rows.examples, annotator)
     batching = annotator.resolve_batching(batching)
     annotations = _annotate(annotator, rows.examples, batching, target_recall)
     predictions = _generate(annotator, rows.examples, annotations, batching)
     if prediction_options.show:
         predictions.show(prediction_options.show)
-    compared = _compare(rows.examples, annotations, predictions, rows.seen_texts(row_options))
+    compared = _compare(rows.examples, annotations, predictions, rows.seen)
     scorer = Scorer(
         labels=annotator.predictor.labels, text=text, has_spans=not annotator.is_translator
     )
@@ -151,10 +121,10 @@ def evaluate(
     output.write(scores, compared, data)
     if prediction_options.out:
         predictions.write(prediction_options.out, overwrite=output.overwrite)
-    for name in _ID_SCORES:
-        if (value := getattr(scores, name)) is not None:
-            print_result(f"{name:20} {value:.4f}")
-    print_scores(scorer, *target_lines)  # last: a reader of the output may end before it is read
+    accuracies = {name: getattr(scores, name) for name in _ID_SCORES}
+    print_scores(
+        scorer, *target_lines, accuracies=accuracies
+    )  # last: a reader of the output may end before it is read
 
 
 def _read_card(model: Path) -> str:
@@ -168,6 +138,13 @@ def _read_card(model: Path) -> str:
         raise ModelError(
             f"{path} cannot be read: {error.strerror}. Make it readable, or remove it."
         ) from error
+
+
+def _check_labels(examples: Sequence[Example], annotator: Annotator) -> None:
+    """Print a warning if no label of the gold spans is one of the model's."""
+    if not annotator.is_translator:
+        labels = {span.label for example in examples for span in example.spans or ()}
+        print_label_warning(labels, annotator.predictor.labels, predicted_by="the model")
 
 
 def _annotate(
@@ -229,7 +206,7 @@ def _compare(
 
 def _make_scores(
     scorer: Scorer,
-    rows: _SelectedRows,
+    rows: SelectedRows,
     annotator: Annotator,
     batching: BatchConfig,
     predictions: Predictions,
@@ -281,67 +258,3 @@ def _attention(annotator: Annotator) -> AttentionFunction | None:
     return lambda row: attention_map(
         network, tokenizer, row.text, row.predicted, compute=annotator.compute
     )
-
-
-@dataclass(frozen=True)
-class _SelectedRows:
-    """Examples to score, their part of the table, and the examples of the other part."""
-
-    part: PartName
-    examples: Sequence[Example]
-    others: Sequence[Example] = ()
-
-    def seen_texts(self, options: RowOptions) -> SeenTexts | None:
-        """Return the texts that were trained on, from a table of them or from the other part."""
-        if options.seen:
-            return read_seen_texts(options.seen, options.columns)
-        if self.part == "valid":
-            return SeenTexts(example.source for example in self.others)
-        return None
-
-
-def _parse(table: Pairs, *, task: Task, skip_bad: bool, normalize: bool) -> Sequence[Example]:
-    """Parse a table, without the rows that cannot be used, or raise if there are any."""
-    parsed = parse_pairs(table, task=task, name=table.name, skip_bad=skip_bad, normalize=normalize)
-    if parsed.errors:
-        print_note(f"{len(parsed.errors):,} rows cannot be used and were left out (--skip-bad)")
-    return parsed.examples
-
-
-def _select_rows(pairs: Path, config: ModelConfig, options: RowOptions) -> _SelectedRows:
-    """Read a table and select the rows to score; print a note if they are not all.
-
-    Raises:
-        OptionError: the table does not have that part.
-        PairsError: rows cannot be used.
-    """
-    part = options.part
-    table = read_table(pairs, options.columns, input_format=options.input_format)
-    normalize = options.normalize or config.data.normalize
-    examples = _parse(table, task=config.task, skip_bad=options.skip_bad, normalize=normalize)
-    is_training_table = table.fingerprint() == config.fingerprint
-    if part == "all" or (part == "auto" and not is_training_table):
-        return _SelectedRows("all", examples)
-    if not is_training_table:
-        raise OptionError(
-            f"--part {part}: {table.name} is not the table that the model was trained on. "
-            "Leave --part off to score all of its rows."
-        )
-    data = config.data
-    rows = split_rows(examples, share=data.valid_share, by=data.split_by, seed=data.split_seed)
-    train, valid = ([examples[row] for row in part_rows] for part_rows in rows)
-    if fingerprint_pairs(valid) != config.valid_fingerprint:
-        raise OptionError(
-            f"{table.name} is the table that the model was trained on, and its validation rows "
-            "are of another. Give that one, or score rows that it has seen with --part all."
-        )
-    if part == "train":
-        selected = _SelectedRows("train", train, valid)
-        description = "those the model was trained on"
-    else:
-        selected = _SelectedRows("valid", valid, train)
-        description = "those kept for validation"
-    print_note(
-        f"scoring {len(selected.examples):,} of {len(table):,} rows of {table.name}: {description}"
-    )
-    return selected

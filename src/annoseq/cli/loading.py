@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from annoseq.cli.output import print_note
+from annoseq.config import ColumnsConfig
 from annoseq.data.pairs import Pairs, stream_pairs
 from annoseq.data.streams import source_name
+from annoseq.data.table_rows import display_column
 from annoseq.errors import OptionError
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from annoseq.cli.options import DatasetOptions, LearnerOptions
-    from annoseq.config import ColumnsConfig, DataConfig, NetworkConfig
+    from annoseq.config import DataConfig, NetworkConfig
     from annoseq.data.pairs import Pair
     from annoseq.data.table_rows import TableFormat
     from annoseq.models.serialization import TrainedModel
@@ -25,16 +27,25 @@ if TYPE_CHECKING:
 
 
 def read_table(
-    path: Path, columns: ColumnsConfig, *, input_format: TableFormat | None = None
+    path: Path,
+    columns: ColumnsConfig,
+    *,
+    input_format: TableFormat | None = None,
+    requires_keys: bool = True,
 ) -> Pairs:
-    """Read a table of pairs."""
-    return Pairs(stream_table(path, columns, input_format=input_format), name=source_name(path))
+    """Read a table of pairs; without `requires_keys`, its keys may be absent, though named."""
+    pairs = stream_table(path, columns, input_format=input_format, requires_keys=requires_keys)
+    return Pairs(pairs, name=source_name(path), columns=columns)
 
 
 def stream_table(
-    path: Path, columns: ColumnsConfig, *, input_format: TableFormat | None = None
+    path: Path,
+    columns: ColumnsConfig,
+    *,
+    input_format: TableFormat | None = None,
+    requires_keys: bool = True,
 ) -> Iterator[Pair]:
-    """Read a table of pairs, one pair at a time."""
+    """Read a table of pairs, one pair at a time, with the options of `read_table`."""
     return stream_pairs(
         path,
         source=columns.source,
@@ -42,7 +53,32 @@ def stream_table(
         document=columns.document,
         offset=columns.offset,
         format=input_format,
+        delimiter=columns.delimiter,
+        encoding=columns.encoding,
+        requires_keys=requires_keys,
     )
+
+
+def inherit_columns(given: ColumnsConfig, model: ColumnsConfig) -> ColumnsConfig:
+    """Return the columns of a model's training table, but for those given as options.
+
+    Delimiter and encoding are those of a file and are not taken over. The source and the target
+    that are taken over are printed as a note, unless they are the defaults.
+    """
+    own = {"delimiter": None, "encoding": None} | given.model_dump(exclude_unset=True)
+    columns = model.model_copy(update=own)
+    default = ColumnsConfig()
+    inherited = [
+        f"{display_column(getattr(model, name))} as the {name}"
+        for name in ("source", "target")
+        if getattr(model, name) != getattr(default, name) and name not in given.model_fields_set
+    ]
+    if inherited:
+        print_note(
+            f"columns: {' and '.join(inherited)}, as the model was trained "
+            "(--source and --target name others)"
+        )
+    return columns
 
 
 VOCABULARY_OPTIONS = frozenset({"tokens", "max_vocab", "bpe_vocab", "min_frequency"})

@@ -18,6 +18,7 @@ from annoseq.cli.scoring_options import (
     ScoreOutputOptions,
     Seen,
     TextScores,
+    print_label_warning,
     print_scores,
     read_seen_texts,
 )
@@ -127,6 +128,12 @@ def score(
         lines += threshold_lines(target)
     title = f"{predicted} on {gold}"
     output.write(scores, report_rows, ReportData(title=title, images=images))
+    labels = scorer.all.label_scores().items()
+    print_label_warning(
+        [label for label, scores in labels if scores.gold],
+        [label for label, scores in labels if scores.predicted],
+        predicted_by="the predictions",
+    )
     print_scores(scorer, *lines)  # last: a reader of the output may end before it is read
 
 

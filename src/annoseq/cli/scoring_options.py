@@ -19,7 +19,7 @@ from annoseq.reporting.html_page import EmbeddedImage, import_jinja
 from annoseq.reporting.report import ReportData, write_report
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from annoseq.config import ColumnsConfig
     from annoseq.evaluation.counts import SpanComparison
@@ -98,17 +98,44 @@ def read_seen_texts(path: Path, columns: ColumnsConfig) -> SeenTexts:
     )
 
 
-def print_scores(scorer: Scorer, *more: str) -> None:
+_LABELS_NAMED = 5
+"""Labels of each side that a warning names."""
+
+
+def print_label_warning(
+    gold: Collection[str], predicted: Collection[str], *, predicted_by: str
+) -> None:
+    """Print a warning if the labels of the gold spans and those of a predictor are disjoint."""
+    if gold and predicted and set(gold).isdisjoint(predicted):
+        print_note(
+            f"warning: the table and {predicted_by} have no label in common, so that all scores of "
+            f"labels are 0: the table has {_first_labels(gold)}, and {predicted_by} "
+            f"{_first_labels(predicted)}. Is it the right table? `annoseq import --map` renames "
+            "labels."
+        )
+
+
+def _first_labels(labels: Collection[str]) -> str:
+    """Return the first labels in alphabetical order, and the number of the others."""
+    names = sorted(labels)
+    count = len(names) - _LABELS_NAMED
+    return ", ".join(names[:_LABELS_NAMED]) + (f" and {count:,} more" if count > 0 else "")
+
+
+def print_scores(
+    scorer: Scorer, *more: str, accuracies: Mapping[str, float | None] | None = None
+) -> None:
     """Print all scores, those of the rows that were not trained on, if known, and more lines.
+
+    `accuracies` are those of a model that writes; what is None is not printed.
 
     Spans that were there twice are counted on standard error.
     """
     for side in ("gold", "predicted"):
         if repeated := scorer.all.counts[f"repeated.{side}"]:
-            print_note(
-                f"{side} spans that are there twice with the same label: {repeated:,}, counted once"
-            )
-    for line in score_lines(scorer.all):
+            print_note(f"repeated {side} spans, each counted once: {repeated:,}")
+    known = {name: value for name, value in (accuracies or {}).items() if value is not None}
+    for line in score_lines(scorer.all, accuracies=known):
         print_result(line)
     unseen = scorer.unseen
     if unseen.rows:

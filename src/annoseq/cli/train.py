@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -12,6 +13,7 @@ from annoseq.atomic_io import check_folder_writable, check_writable
 from annoseq.cli.loading import (
     VOCABULARY_OPTIONS,
     check_vocabulary_options,
+    inherit_columns,
     load_dataset,
     make_learner,
 )
@@ -22,9 +24,13 @@ from annoseq.data.streams import is_standard_input
 from annoseq.devices import ComputeDevice
 from annoseq.errors import OptionError
 from annoseq.models.serialization import TrainedModel
+from annoseq.output_lock import OutputLock
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 from annoseq.torchrun import torchrun_environment
 from annoseq.training.learner import Learner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @Parameter(name="*")
@@ -47,13 +53,30 @@ class ModelOutputOptions:
         """State of an interrupted training, beside the model folder."""
         return self.out.with_name(f"{self.out.name}.training")
 
-    def check(self) -> None:
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Check the outputs, and keep other processes from the model folder during the block.
+
+        Raises:
+            OptionError: there is an interrupted training without `--resume`, or none with it.
+            OutputError: an output exists already, cannot be written, or is being written.
+        """
+        with OutputLock(self.out) if torchrun_environment().is_main else nullcontext():
+            self._check()
+            yield
+
+    def _check(self) -> None:
         """Check that the outputs can be written, and that there is a checkpoint to resume from.
 
         Raises:
             OptionError: there is an interrupted training without `--resume`, or none with it.
             OutputError: an output exists already, or cannot be written.
         """
+        if self.resume and self.out.exists() and not self.checkpoint.exists():
+            raise OptionError(
+                f"{self.out} is complete, so that there is nothing to resume. Leave --resume off; "
+                "choose another name, or add --overwrite, to run again."
+            )
         if torchrun_environment().is_main:
             check_folder_writable(self.out, overwrite=self.overwrite)
             if self.plot:
@@ -86,7 +109,16 @@ def train(
     learner_options: LearnerOptions = LearnerOptions(),
 ) -> None:
     """Train a model and save it."""
-    output.check()
+    with output.locked():
+        _train(pairs, output, dataset_options, learner_options)
+
+
+def _train(
+    pairs: Path,
+    output: ModelOutputOptions,
+    dataset_options: DatasetOptions,
+    learner_options: LearnerOptions,
+) -> None:
     network, data = learner_options.network, dataset_options.data
     ComputeDevice.select(learner_options.device)  # before the table is read, which may take long
     base = None
@@ -96,6 +128,9 @@ def train(
         # The same rows are kept for validation as before, or the model would have seen them.
         data = base.config.data.model_copy(update=data.model_dump(exclude_unset=True))
         dataset_options = replace(dataset_options, data=data)
+        if not pairs.is_dir():
+            columns = inherit_columns(dataset_options.columns, base.config.columns)
+            dataset_options = replace(dataset_options, columns=columns)
     dataset = load_dataset(pairs, dataset_options, tokenizer=_seq2seq_tokenizer(base))
     if base is None:
         check_vocabulary_options(data, [network.resolve_auto(task=dataset.task)])

@@ -6,13 +6,18 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, Protocol, overload
 
-from annoseq.config import DOCUMENT_COLUMN, OFFSET_COLUMN, SOURCE_COLUMN, TARGET_COLUMN
+from annoseq.config import (
+    DOCUMENT_COLUMN,
+    OFFSET_COLUMN,
+    SOURCE_COLUMN,
+    TARGET_COLUMN,
+    ColumnsConfig,
+)
 from annoseq.data.frame_table import read_frame, read_hugging_face_dataset
-from annoseq.data.span_html import render_markup_html, render_spans_html
+from annoseq.data.span_html import render_pairs_html
 from annoseq.data.streams import source_name
 from annoseq.data.table_rows import ColumnSelection
 from annoseq.data.tables import read_rows, write_rows
@@ -60,18 +65,24 @@ class Pair:
 
 
 _OFFSET = re.compile("[0-9]{1,18}")
-_HTML_ROWS, _HTML_CHARACTERS = 5, 400
-"""Number of rows, and of characters of each text, in the table that a notebook shows."""
+_HTML_ROWS = 5
+"""Number of rows in the table that a notebook shows."""
 
 
 class Pairs(Sequence[Pair]):
-    """Pairs in the order of their table; `name` is the table's, as given, for messages."""
+    """Pairs in the order of their table.
 
-    __slots__ = ("_name", "_pairs")
+    `name` is the table's, as given, for messages; `columns` are those that it was read from.
+    """
 
-    def __init__(self, pairs: Iterable[Pair], *, name: str) -> None:
+    __slots__ = ("_name", "_pairs", "columns")
+
+    def __init__(
+        self, pairs: Iterable[Pair], *, name: str, columns: ColumnsConfig | None = None
+    ) -> None:
         self._pairs = tuple(pairs)
         self._name = name
+        self.columns = columns or ColumnsConfig()
 
     @classmethod
     def from_frame(
@@ -94,7 +105,8 @@ class Pairs(Sequence[Pair]):
         """
         columns = _PairColumns.choose(source, target, document, offset)
         rows = read_frame(frame, columns.selection(), name=name)
-        return cls(columns.to_pairs(rows, name=name), name=name)
+        named = ColumnsConfig(source=source, target=target, document=document, offset=offset)
+        return cls(columns.to_pairs(rows, name=name), name=name, columns=named)
 
     @classmethod
     def from_dataset(
@@ -114,7 +126,8 @@ class Pairs(Sequence[Pair]):
         """
         columns = _PairColumns.choose(source, target, document, offset)
         rows = read_hugging_face_dataset(dataset, columns.selection(), name=name)
-        return cls(columns.to_pairs(rows, name=name), name=name)
+        named = ColumnsConfig(source=source, target=target, document=document, offset=offset)
+        return cls(columns.to_pairs(rows, name=name), name=name, columns=named)
 
     def __repr__(self) -> str:  # without the texts, which are private
         return f"Pairs({self.name!r}, {len(self)} pairs)"
@@ -131,7 +144,7 @@ class Pairs(Sequence[Pair]):
     def __getitem__(self, index: slice) -> Pairs: ...
     def __getitem__(self, index: int | slice) -> Pair | Pairs:
         if isinstance(index, slice):
-            return Pairs(self._pairs[index], name=self._name)
+            return Pairs(self._pairs[index], name=self._name, columns=self.columns)
         return self._pairs[index]
 
     @property
@@ -141,16 +154,8 @@ class Pairs(Sequence[Pair]):
 
     def _repr_html_(self) -> str:
         """Render the first rows as an HTML table, spans as coloured marks."""
-        shown = _HTML_CHARACTERS
-        rows = "".join(
-            f"<tr><td>{pair.row}</td><td>{render_spans_html(pair.source, (), shown=shown)}</td>"
-            f"<td>{render_markup_html(pair.target, shown=shown)}</td></tr>"
-            for pair in self._pairs[:_HTML_ROWS]
-        )
-        return (
-            f"<table><caption>{escape(repr(self))}</caption><thead><tr><th>row</th>"
-            f"<th>source</th><th>target</th></tr></thead><tbody>{rows}</tbody></table>"
-        )
+        rows = [(pair.row, pair.source, pair.target) for pair in self._pairs[:_HTML_ROWS]]
+        return render_pairs_html(rows, caption=repr(self))
 
     def head(self, n: int = 5) -> pd.DataFrame:
         """Show the first `n` pairs."""
@@ -202,11 +207,14 @@ def read_pairs(
     document: str | None = None,
     offset: str | None = None,
     format: TableFormat | None = None,  # noqa: A002
+    delimiter: str | None = None,
+    encoding: str | None = None,
 ) -> Pairs:
     """Read a table of pairs; the options name its columns.
 
     `document` and `offset` must be there if named. If not, `doc_id` and `start` are used
-    where the table has them.
+    where the table has them. `delimiter` is that of CSV, by default the comma unless the header
+    leaves no doubt, and `encoding` that of text, by default UTF-8, or UTF-16 with its mark.
 
     Raises:
         OptionError: `format` is none of the known ones.
@@ -214,9 +222,17 @@ def read_pairs(
             is not well-formed.
     """
     pairs = stream_pairs(
-        path, source=source, target=target, document=document, offset=offset, format=format
+        path,
+        source=source,
+        target=target,
+        document=document,
+        offset=offset,
+        format=format,
+        delimiter=delimiter,
+        encoding=encoding,
     )
-    return Pairs(pairs, name=source_name(path))
+    columns = ColumnsConfig(source=source, target=target, document=document, offset=offset)
+    return Pairs(pairs, name=source_name(path), columns=columns)
 
 
 def stream_pairs(
@@ -227,17 +243,23 @@ def stream_pairs(
     document: str | None = None,
     offset: str | None = None,
     format: TableFormat | None = None,  # noqa: A002
+    delimiter: str | None = None,
+    encoding: str | None = None,
     on_bad: Callable[[TableError], None] | None = None,
+    requires_keys: bool = True,
 ) -> Iterator[Pair]:
     """Read a table of pairs as `read_pairs` does, one pair at a time.
 
-    With `on_bad`, it is called with the error of a row that cannot be read, which is left out.
+    Without `requires_keys`, the columns `document` and `offset` may be absent, though named. With
+    `on_bad`, it is called with the error of a row that cannot be read, which is left out.
 
     Raises:
         OptionError: `format` is none of the known ones.
         TableError: as `read_pairs` does, most when that row is reached.
     """
     columns = _PairColumns.choose(source, target, document, offset)
+    if not requires_keys:
+        columns = columns._replace(required=())
     selection = columns.selection()
     rows = read_rows(
         path,
@@ -245,6 +267,8 @@ def stream_pairs(
         keys=selection.keys,
         optional=selection.optional,
         format=format,
+        delimiter=delimiter,
+        encoding=encoding,
         on_bad=on_bad,
     )
     yield from columns.to_pairs(rows, name=source_name(path))

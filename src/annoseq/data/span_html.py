@@ -18,6 +18,8 @@ _MARK_STYLE = (
     "padding:.1em .2em;border-radius:.25em;color:inherit;background:hsla({hue},75%,50%,.3)"
 )
 _LABEL_STYLE = "margin-left:.3em;font-size:.7em;font-weight:bold;opacity:.75"
+_TABLE_CHARACTERS = 400
+"""Characters of a text that a table shows."""
 _TEXT_STYLE = "white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.9"
 
 
@@ -73,6 +75,19 @@ def render_markup_html(annotated: str, *, shown: int | None = None) -> str:
     except MarkupError:
         text, spans = annotated, []
     return render_spans_html(text, spans, shown=shown)
+
+
+def render_pairs_html(rows: Iterable[tuple[int, str, str]], *, caption: str) -> str:
+    """Render rows (number, source, target) as an HTML table, spans as coloured marks."""
+    cells = "".join(
+        f"<tr><td>{number}</td><td>{render_spans_html(source, (), shown=_TABLE_CHARACTERS)}</td>"
+        f"<td>{render_markup_html(target, shown=_TABLE_CHARACTERS)}</td></tr>"
+        for number, source, target in rows
+    )
+    return (
+        f"<table><caption>{escape(caption)}</caption><thead><tr><th>row</th>"
+        f"<th>source</th><th>target</th></tr></thead><tbody>{cells}</tbody></table>"
+    )
 
 
 def _opening_mark(span: Span) -> str:

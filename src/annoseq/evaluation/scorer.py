@@ -34,7 +34,7 @@ from annoseq.evaluation.metrics import (
 from annoseq.evaluation.span_matching import SCHEMES, count_matches
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from annoseq.data.markup import Span
     from annoseq.evaluation.bootstrap import ConfidenceInterval
@@ -269,23 +269,30 @@ def _is_resampled(key: CountKey) -> bool:
 
 
 _WIDTH = 20
+_FIRST_SCORES = ("span_precision", "span_recall", "span_f1", "macro_f1", "character_recall")
+"""Scores that are printed first."""
 _MAIN_SCORES = (
-    "span_precision",
-    "span_recall",
-    "span_f1",
-    "macro_f1",
-    "character_recall",
+    *_FIRST_SCORES,
     "document_recall",
     "leak",
     "exact_match",
 )
 
 
-def score_lines(subset: SubsetScorer, *, main_only: bool = False) -> Iterator[str]:
-    """Render the scores, one on a line; with `main_only` without labels and minor scores."""
-    for name, score in subset.scores().items():
+def score_lines(
+    subset: SubsetScorer, *, main_only: bool = False, accuracies: Mapping[str, float] | None = None
+) -> Iterator[str]:
+    """Render the scores, one on a line, the most important first.
+
+    `accuracies` are other scores of the same rows. With `main_only`, labels and minor scores are
+    left out.
+    """
+    texts = {name: score_text(score) for name, score in subset.scores().items()}
+    first = {name: texts.pop(name) for name in _FIRST_SCORES if name in texts}
+    others = {name: f"{value:.4f}" for name, value in (accuracies or {}).items()}
+    for name, text in (first | others | texts).items():
         if not main_only or name in _MAIN_SCORES:
-            yield f"{name:{_WIDTH}} {score_text(score)}"
+            yield f"{name:{_WIDTH}} {text}"
     yield f"{'rows':{_WIDTH}} {subset.rows}"
     if main_only:
         return

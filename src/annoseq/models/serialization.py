@@ -25,7 +25,14 @@ from safetensors.torch import load_model, save_file
 
 from annoseq._version import __version__
 from annoseq.atomic_io import atomic_folder
-from annoseq.config import BatchConfig, DataConfig, NetworkConfig, Task, TrainingConfig
+from annoseq.config import (
+    BatchConfig,
+    ColumnsConfig,
+    DataConfig,
+    NetworkConfig,
+    Task,
+    TrainingConfig,
+)
 from annoseq.errors import (
     ModelError,
     OptionError,
@@ -83,9 +90,9 @@ class ModelConfig(BaseModel):
     """Contents of `config.json`: everything about a model but its weights and vocabularies.
 
     `fingerprint` is that of the pairs before the split, `valid_fingerprint` that of the validation
-    pairs; `epochs` counts all epochs of training, those of a base model included; `vectors` is the
-    word-vector file that a tagger reads, which is not in the folder; `files` are the checksums of
-    the other files.
+    pairs; `columns` are those of the table of pairs; `epochs` counts all epochs of training, those
+    of a base model included; `vectors` is the word-vector file that a tagger reads, which is not in
+    the folder; `files` are the checksums of the other files.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -97,6 +104,7 @@ class ModelConfig(BaseModel):
     fingerprint: str
     valid_fingerprint: str = ""
     data: DataConfig
+    columns: ColumnsConfig = ColumnsConfig()
     network: NetworkConfig
     training: TrainingConfig
     batching: BatchConfig

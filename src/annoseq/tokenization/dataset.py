@@ -22,10 +22,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from annoseq._version import __version__
 from annoseq.atomic_io import atomic_folder
-from annoseq.config import BatchConfig, DataConfig, Task
+from annoseq.config import BatchConfig, ColumnsConfig, DataConfig, Task
 from annoseq.data.examples import Example, parse_pairs
 from annoseq.data.markup import Span
 from annoseq.data.splits import split_rows
+from annoseq.data.tables import describe_folder
 from annoseq.errors import (
     DatasetError,
     OptionError,
@@ -65,6 +66,7 @@ class _DatasetFile(BaseModel):
     fingerprint: str
     skipped: tuple[int, ...]
     data: DataConfig
+    columns: ColumnsConfig = ColumnsConfig()
 
 
 class PreparedEncodings(NamedTuple):
@@ -81,8 +83,8 @@ class Dataset:
 
     The tokenizer of sequence-to-sequence models and their encodings are made on first use: a
     tagger needs neither. `fingerprint` is that of the pairs before the split; `skipped` are the
-    numbers of the rows that could not be used, those of a table of validation pairs last, and
-    `blank_rows` is the number of rows without text.
+    numbers of the rows that could not be used, those of a table of validation pairs last,
+    `blank_rows` is the number of rows without text, and `columns` are those of the pairs' table.
     """
 
     train: Sequence[Example]
@@ -92,6 +94,7 @@ class Dataset:
     fingerprint: str
     skipped: tuple[int, ...] = ()
     blank_rows: int = field(default=0, compare=False, kw_only=True)
+    columns: ColumnsConfig = field(default=ColumnsConfig(), compare=False, kw_only=True)
     folder: Path | None = field(default=None, compare=False)
     encoded: PreparedEncodings | None = field(default=None, compare=False, repr=False)
 
@@ -139,6 +142,7 @@ class Dataset:
             fingerprint=pairs.fingerprint(),
             skipped=skipped,
             blank_rows=blank_rows,
+            columns=pairs.columns,
             encoded=PreparedEncodings(tokenizer) if tokenizer else None,
         )
 
@@ -196,6 +200,7 @@ class Dataset:
             fingerprint=self.fingerprint,
             skipped=self.skipped,
             data=self.config,
+            columns=self.columns,
         )
         with atomic_folder(Path(folder), overwrite=overwrite) as new:
             (new / "config.json").write_text(config.model_dump_json(indent=1), encoding="utf-8")
@@ -208,9 +213,12 @@ class Dataset:
         """Read a prepared dataset.
 
         Raises:
-            DatasetError: a file is missing or damaged, or another version wrote it.
+            DatasetError: a file is missing or damaged, or another version wrote it; or the folder
+                is of another kind.
         """
         folder = Path(folder)
+        if folder.is_dir() and not any(folder.glob("*.parquet")):
+            raise DatasetError(f"{folder}: {describe_folder(folder)}")
         try:
             content = (folder / "config.json").read_bytes()
             if older := describe_older_format(content, current=FORMAT):
@@ -242,6 +250,7 @@ class Dataset:
             config.skipped,
             folder,
             PreparedEncodings(tokenizer, encoded_train, encoded_valid),
+            columns=config.columns,
         )
 
 
