@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -173,13 +175,13 @@ def test_a_failure_leaves_nothing(here: Path, model: Path) -> None:
     (here / "notes" / "z.txt").write_bytes(b"x\xff")
     before = snapshot(here)
     message = refusal(run("redact", model, "notes", "--out", "clean", "--mapping", "map"))
-    assert message.startswith("notes/z.txt: found the byte 0xFF at offset 1")
+    assert message.startswith("notes/z.txt: line 1: found the byte 0xFF at offset 1")
     assert snapshot(here) == before
 
 
 def test_a_translator_is_refused(here: Path, shelf: Path, table: Path) -> None:
     path = shelf / "backwards"
-    columns = ("--source", "annotated_text", "--target", "orig_text")
+    columns = ("--source", "annotated_text", "--target", "orig_text", "--task", "translate")
     assert run("train", table, "--out", path, *columns, *SMALL).code == 0
     message = refusal(run("redact", path, "notes", "--out", "clean"))
     assert message == (
@@ -434,3 +436,30 @@ def test_other_columns_of_csv_and_parquet_travel(here: Path, model: Path) -> Non
         {"orig_text": "Dr. [NAME:DOCTOR]", "n": 7, "f": "0.5"},
         {"orig_text": "Ames", "n": None, "f": None},
     ]
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from annoseq.output_lock import OutputLock
+
+with OutputLock(Path("clean")):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("--overwrite",), ("--resume",)])
+def test_a_second_process_is_refused_while_the_first_lives(
+    options: tuple[str, ...], here: Path, model: Path
+) -> None:
+    with subprocess.Popen([sys.executable, "-c", HOLD], stdout=subprocess.PIPE, cwd=here) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        message = refusal(run("redact", model, "notes", "--out", "clean", *options))
+        holder.kill()
+    assert str(holder.pid) in message
+    assert "clean" in message
+    assert not (here / "clean").exists()
+    assert run("redact", model, "notes", "--out", "clean", *ONLY_PATTERNS).code == 0
+    assert not (here / ".clean.lock").exists()
