@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from annoseq.output_lock import OutputLock
 from tests.cli.command import TINY, refusal, run, snapshot
 from tests.faults import file_size_limit
 
@@ -97,7 +100,6 @@ def test_the_work_of_others_is_not_replaced(
 @pytest.mark.parametrize(
     ("place", "reason"),
     [
-        ("absent", "No such file or directory"),
         ("pairs.csv", "Not a directory"),
         ("/proc/self", ""),  # read-only, for root too
     ],
@@ -119,6 +121,72 @@ def test_a_place_that_cannot_be_written(
 def test_a_folder_without_a_name_of_its_own(out: str, data: Path) -> None:
     message = refusal(run("train", data, "--out", out, "--overwrite", *TINY))
     assert message == f"{out} has no name of its own. Name a file or folder within it."
+
+
+@pytest.mark.parametrize("name", ["prepare", "train", "annotate", "redact", "export"])
+def test_what_another_run_is_writing_is_refused(
+    name: str, places: dict[str, Path], tmp_path: Path
+) -> None:
+    """A lock excludes other threads as it does other processes."""
+    commands: dict[str, tuple[object, ...]] = {
+        "prepare": ("prepare", places["TABLE"]),
+        "train": ("train", places["DATA"], *TINY),
+        "annotate": ("annotate", places["MODEL"], places["TABLE"]),
+        "redact": ("redact", places["MODEL"], places["TABLE"]),
+        "export": ("export", "brat", places["TABLE"]),
+    }
+    out = tmp_path / "new" / "out.csv"
+    with OutputLock(out):
+        before = snapshot(tmp_path)
+        target = (out,) if name == "export" else ("--out", out)
+        with ThreadPoolExecutor(1) as other:
+            result = other.submit(run, *commands[name], *target, "--overwrite").result()
+        assert result.code == 2
+        assert result.err.splitlines()[-1] == (
+            f"annoseq: {out} is being written by process {os.getpid()}. "
+            "Wait until it ends, or choose another name."
+        )
+        assert snapshot(tmp_path) == before
+    assert not out.parent.exists()
+
+
+@pytest.mark.parametrize("name", ["train", "annotate", "redact"])
+def test_a_finished_run_has_nothing_to_resume(
+    name: str, places: dict[str, Path], tmp_path: Path
+) -> None:
+    commands: dict[str, tuple[object, ...]] = {
+        "train": ("train", places["DATA"], *TINY),
+        "annotate": ("annotate", places["MODEL"], places["TABLE"]),
+        "redact": ("redact", places["MODEL"], places["TABLE"]),
+    }
+    out = tmp_path / "out"
+    out.mkdir()
+    before = snapshot(tmp_path)
+    assert refusal(run(*commands[name], "--out", out, "--resume")) == (
+        f"{out} is complete, so that there is nothing to resume. Leave --resume off; choose "
+        "another name, or add --overwrite, to run again."
+    )
+    assert snapshot(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["evaluate --json", "find-lr"])
+@pytest.mark.parametrize("overwrite", [(), ("--overwrite",)])
+def test_a_folder_in_the_place_of_a_file(
+    name: str, overwrite: tuple[str, ...], places: dict[str, Path], tmp_path: Path
+) -> None:
+    path = target(name, tmp_path / "out")
+    path.mkdir()
+    assert refusal(run(*words(name, places, tmp_path / "out"), *overwrite)) == (
+        f"{path} is a folder, and a file is written. Choose another name."
+    )
+    assert list(path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["sample", "prepare", "train"])
+def test_parent_folders_are_made(name: str, places: dict[str, Path], tmp_path: Path) -> None:
+    out = tmp_path / "a" / "b" / "out"
+    assert run(*words(name, places, out)).code == 0
+    assert list(out.parent.iterdir()) == [target(name, out)]
 
 
 @every_command

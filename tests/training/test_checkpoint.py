@@ -36,6 +36,10 @@ def test_what_is_written_is_read(path: Path) -> None:
     assert [entry.name for entry in path.parent.iterdir()] == ["m.training"]
 
 
+def test_only_its_owner_may_read_it(path: Path) -> None:
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
 def test_there_is_none(tmp_path: Path) -> None:
     path = tmp_path / "nowhere"
     assert fault(path) == (f"there is no interrupted training at {path}. Start without --resume.")

@@ -13,7 +13,7 @@ from annoseq.cli.options import Lossy, Overwrite, at_least
 from annoseq.cli.output import print_note
 from annoseq.errors import OptionError
 from annoseq.formats.registry import FORMATS, CorpusFormat
-from annoseq.inference.resumable_output import OutputProgress, ResumableOutput
+from annoseq.inference.resumable_output import OutputProgress, ResumableOutput, check_unfinished
 from annoseq.inference.streaming import OutputFormat, header
 from annoseq.progress import progress_bar
 
@@ -83,6 +83,8 @@ class AnnotationOutput:
         """
         if options.out is None and options.resume:
             raise OptionError("--resume goes on with the interrupted run of --out. Give --out.")
+        if options.out and options.resume:
+            check_unfinished(options.out)
         format_ = choose_format(options.format_, options.out, texts, is_text=is_text)
         if format_ != "inline" and format_ != "jsonl" and format_ != "csv":  # noqa: PLR1714 - mypy narrows so
             return cls(options, texts, format_, corpus_writer(format_, options, texts))

@@ -13,6 +13,7 @@ from annoseq.cli.options import DataPath, DatasetOptions, Overwrite, PairsPath, 
 from annoseq.cli.output import print_note, print_result
 from annoseq.data.pairs import write_pairs
 from annoseq.errors import OptionError
+from annoseq.output_lock import OutputLock
 from annoseq.sample import sample_pairs
 
 
@@ -59,8 +60,9 @@ def prepare(
     """Prepare pairs and save them."""
     if pairs.is_dir():
         raise OptionError(f"{pairs} is a folder. Give a table of pairs.")
-    check_folder_writable(out, overwrite=overwrite)
-    dataset = load_dataset(pairs, dataset_options)
-    print_dataset_summary(dataset, dataset.tokenizer)
-    dataset.save(out, overwrite=overwrite)
+    with OutputLock(out):
+        check_folder_writable(out, overwrite=overwrite)
+        dataset = load_dataset(pairs, dataset_options)
+        print_dataset_summary(dataset, dataset.tokenizer)
+        dataset.save(out, overwrite=overwrite)
     print_note(f"saved {out}; next: annoseq train {out} --out model")

@@ -14,6 +14,8 @@ from annoseq.cli.options import (
     KeepColumns,
     Overwrite,
     TextColumn,
+    TextDelimiter,
+    TextEncoding,
     TextFormatOption,
     at_least,
     columns_to_keep,
@@ -31,6 +33,7 @@ from annoseq.deid.redactor import Redactor
 from annoseq.deid.run_output import OutputLayout
 from annoseq.deid.surrogates import SurrogateGenerator
 from annoseq.errors import OptionError
+from annoseq.inference.resumable_output import check_unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -148,6 +151,8 @@ class TextTableOptions:
         Parameter(help=f"Column of a row's document; by default {DOCUMENT_COLUMN} if there."),
     ] = None
     input_format: TextFormatOption = None
+    delimiter: TextDelimiter = None
+    encoding: TextEncoding = None
     skip_bad: Annotated[
         bool,
         Parameter(
@@ -177,9 +182,11 @@ class TextTableOptions:
             self.text_column,
             self.document,
             self.input_format,
-            columns_to_keep(self.keep_columns, always=(self.document or DOCUMENT_COLUMN,)),
-            gold,
-            on_bad if self.skip_bad else None,
+            delimiter=self.delimiter,
+            encoding=self.encoding,
+            keep=columns_to_keep(self.keep_columns, always=(self.document or DOCUMENT_COLUMN,)),
+            gold=gold,
+            on_bad=on_bad if self.skip_bad else None,
         ).read()
 
     def layout(self, texts: Path) -> OutputLayout:
@@ -193,6 +200,8 @@ class TextTableOptions:
             "--column": self.column,
             "--document": self.document,
             "--keep-columns": self.keep_columns,
+            "--delimiter": self.delimiter,
+            "--encoding": self.encoding,
         }
         for name, value in given.items():
             if is_text and value is not None:
@@ -258,6 +267,8 @@ class RedactionOutputOptions:
                 "--resume."
             )
         _check_apart(None if self.is_stream else self.out, self.mapping, inputs)
+        if self.resume:
+            check_unfinished(self.out)
         if not self.is_stream:
             check_folder_writable(self.out, overwrite=self.overwrite)
         if self.mapping:

@@ -21,7 +21,7 @@ from annoseq.atomic_io import (
     remove_folder,
 )
 from annoseq.errors import OptionError, OutputError
-from annoseq.output_lock import OutputLock, as_output_error
+from annoseq.output_lock import OutputLock, as_output_error, check_has_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -203,6 +203,7 @@ def partial_folder(path: Path) -> Path:
 
 def check_unfinished(path: Path) -> None:
     """Raise an `OptionError` if a run that is to be resumed was finished."""
+    check_has_name(path)
     folder = partial_folder(path)
     with as_output_error(path):
         is_finished = path.exists() and not (folder / "output").exists()

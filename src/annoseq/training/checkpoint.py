@@ -52,10 +52,13 @@ _CHECKSUM_BYTES = hashlib.sha256().digest_size
 
 
 def write_checkpoint(path: Path, *, plan: dict[str, Any], state: dict[str, Any]) -> None:
-    """Write a state and its plan; the file before is kept until the new one is complete."""
+    """Write a state and its plan, which only the owner of the file may read.
+
+    The file before is kept until the new one is complete.
+    """
     packed = io.BytesIO()  # torch's own file writer raises a RuntimeError on a full disk
     torch.save({"plan": plan, "state": state}, packed)
-    with atomic_file(path, overwrite=True) as new:
+    with atomic_file(path, overwrite=True, private=True) as new:
         # torch loads a file with a flipped byte without an error: the checksum comes first.
         new.write_bytes(hashlib.sha256(packed.getbuffer()).digest() + packed.getbuffer())
 
