@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from annoseq.errors import OutputError
-from annoseq.training.lr_finder import LrFinderResult
+from annoseq.training.lr_finder import LrFinderResult, SmoothedLoss
+from annoseq.training.recorder import smooth
 from tests.training.test_recorder import is_png
 
 if TYPE_CHECKING:
@@ -30,6 +31,32 @@ def test_the_ends_of_the_curve_do_not_count() -> None:
     finding = curve()
     losses = [4.5, *finding.losses[1:-4], -99.0, -99.0, -99.0, -99.0]
     assert 1e-3 <= LrFinderResult(finding.rates, losses).suggestion <= 1e-2
+
+
+def noisy_losses() -> list[float]:
+    """A loss of noisy batches, some of which are easy, that diverges from step 80 on."""
+    noise = np.random.default_rng(3).uniform(0.6, 1.4, size=100)
+    noise[[30, 45, 60]] = 0.01
+    trend = 2 - np.arange(100) / 100 + np.exp(np.maximum(0, np.arange(100) - 75) / 2)
+    losses: list[float] = (noise * trend).tolist()
+    return losses
+
+
+def test_a_single_easy_batch_does_not_end_the_test() -> None:
+    smoothed, losses = SmoothedLoss(), noisy_losses()
+    ends = [step for step, loss in enumerate(losses) if smoothed.has_diverged(loss)]
+    curve = smooth(losses[: ends[0] + 1])
+    assert 75 < ends[0] < 95
+    assert curve[-1] > 4 * min(curve)
+    assert all(value <= 4 * min(curve) for value in curve[:-1])
+    assert curve[-2] > 1.2 * min(curve)  # the upturn is there to be seen
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_ends_the_test(loss: float) -> None:
+    smoothed = SmoothedLoss()
+    assert not smoothed.has_diverged(1.0)
+    assert smoothed.has_diverged(loss)
 
 
 def test_a_short_curve_has_a_suggestion_too() -> None:

@@ -5,6 +5,7 @@ Smith 2017, "Cyclical Learning Rates for Training Neural Networks", section 3.3.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from annoseq.errors import OptionError, TrainingError
 from annoseq.progress import progress_bar
-from annoseq.training.recorder import make_subplots, save_figure, smooth
+from annoseq.training.recorder import MovingAverage, make_subplots, save_figure, smooth
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +25,21 @@ if TYPE_CHECKING:
     from annoseq.training.rng import RngState
 
 _DIVERGENCE_FACTOR = 4
-"""The range test stops at this many times the least loss."""
+"""The range test stops when the smoothed loss exceeds this many times its minimum."""
+
+
+class SmoothedLoss:
+    """Running average of losses, which tells when they have diverged."""
+
+    def __init__(self) -> None:
+        self._average = MovingAverage()
+        self._best = math.inf
+
+    def has_diverged(self, loss: float) -> bool:
+        """Add a loss; return True if the average exceeds 4 times its minimum, or is no number."""
+        average = self._average.add(loss)
+        self._best = min(self._best, average)
+        return not (math.isfinite(average) and average <= _DIVERGENCE_FACTOR * self._best)
 
 
 @dataclass(frozen=True)
@@ -90,9 +105,13 @@ def find_learning_rate(
 
 
 def lr_range_test(trainer: Trainer, rates: Sequence[float]) -> list[float]:
-    """Train one batch at each rate; return the losses, up to the one that has diverged."""
+    """Train one batch at each rate; return the losses, up to the one at which they diverged.
+
+    As in fastai, that is decided on the smoothed loss: a single easy batch does not end the test.
+    """
     optimizer, scaler = trainer.optimizer(rates[0]), trainer.compute.scaler()
     losses: list[float] = []
+    smoothed = SmoothedLoss()
     rows: list[list[int]] = []
     forcing = trainer.forcing(0, epochs=1)
     trainer.objective.train()
@@ -102,7 +121,7 @@ def lr_range_test(trainer: Trainer, rates: Sequence[float]) -> list[float]:
             for group in optimizer.param_groups:
                 group["lr"] = rate
             loss = float(trainer.step(rows.pop(), optimizer, scaler, forcing=forcing))
-            if not loss <= _DIVERGENCE_FACTOR * min(losses, default=loss):
+            if smoothed.has_diverged(loss):
                 break
             losses.append(loss)
             advance(1)

@@ -145,12 +145,23 @@ class Recorder:
 
 def smooth(values: Sequence[float], *, beta: float = 0.98) -> list[float]:
     """Return the exponential moving average, corrected for its start as Adam's is."""
-    smoothed = []
-    average = 0.0
-    for count, value in enumerate(values, start=1):
-        average = beta * average + (1 - beta) * value
-        smoothed.append(average / (1 - beta**count))
-    return smoothed
+    average = MovingAverage(beta)
+    return [average.add(value) for value in values]
+
+
+class MovingAverage:
+    """Exponential moving average, corrected for its start as Adam's moments are."""
+
+    def __init__(self, beta: float = 0.98) -> None:
+        self._beta = beta
+        self._sum = 0.0
+        self._count = 0
+
+    def add(self, value: float) -> float:
+        """Add a value; return the average."""
+        self._count += 1
+        self._sum = self._beta * self._sum + (1 - self._beta) * value
+        return self._sum / (1 - self._beta**self._count)
 
 
 def _thinned(values: Sequence[float]) -> tuple[float, ...]:
