@@ -274,3 +274,24 @@ def test_two_documents_of_one_id_are_named_with_their_places(tmp_path: Path) -> 
         f"{source}: row 2 (line 2): two documents have the id (a text of 14 characters), which is "
         f"that of {source}: row 1 (line 1). Give each its own."
     )
+
+
+@pytest.mark.parametrize("command", ["check", "train", "show-batch", "import table", "export brat"])
+def test_a_brat_folder_given_as_a_table_is_named(
+    command: str, corpus: Path, tmp_path: Path
+) -> None:
+    target = {"train": ("--out", tmp_path / "o"), "import table": (tmp_path / "o.csv",)}
+    target["export brat"] = (tmp_path / "o",)
+    assert refusal(run(*command.split(), corpus, *target.get(command, ()))) == (
+        f"{corpus}: this is a brat corpus: there are .ann files in it. "
+        f"Type: annoseq import brat {corpus} PAIRS."
+    )
+
+
+def test_the_folder_of_a_model_given_as_data_is_named(tmp_path: Path) -> None:
+    (tmp_path / "weights.safetensors").touch()
+    (tmp_path / "config.json").write_text("{}")
+    for command in ("check", "train"):
+        target = ("--out", tmp_path / "o") if command == "train" else ()
+        message = refusal(run(command, tmp_path, *target))
+        assert message == (f"{tmp_path}: this is the folder of a model. Give a table of pairs.")

@@ -152,7 +152,7 @@ def table_format(path: str | Path, named: TableFormat | None = None) -> TableFor
         return named
     path = Path(path)
     if path.is_dir():
-        raise TableError(f"{path}: this is a folder. Name one file in it.")
+        raise TableError(f"{path}: {describe_folder(path)}")
     suffix = (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
     if suffix not in _SUFFIXES:
         problem = (
@@ -163,6 +163,18 @@ def table_format(path: str | Path, named: TableFormat | None = None) -> TableFor
             f"follow), or name the format: {known}."
         )
     return _SUFFIXES[suffix]
+
+
+def describe_folder(folder: Path) -> str:
+    """Return what a folder is and what to give instead, for messages where it is not expected."""
+    if next(folder.rglob("*.ann"), None):
+        return (
+            "this is a brat corpus: there are .ann files in it. "
+            f"Type: annoseq import brat {folder} PAIRS."
+        )
+    if (folder / "weights.safetensors").is_file():
+        return "this is the folder of a model. Give a table of pairs."
+    return "this is a folder. Name one file in it."
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from annoseq._version import __version__
 from annoseq.atomic_io import atomic_file, atomic_folder, check_folder_writable, check_writable
 from annoseq.data.foreign_markup import align_pairs
 from annoseq.data.pairs import write_pairs
+from annoseq.data.tables import describe_folder
 from annoseq.errors import FormatError, quote_name
 from annoseq.formats.documents import Document, Mention, remove_duplicates
 from annoseq.formats.registry import FORMATS
@@ -113,11 +114,8 @@ def check_source(name: CorpusFormat, source: Path) -> None:
         )
     if not source.is_dir() or name == "brat":
         return
-    if is_brat_folder(source) and not (name in _XML and _has(source, "*.xml")):
-        raise FormatError(
-            f"{source}: this is a brat corpus: there are .ann files in it. "
-            f"Type: annoseq import brat {source} PAIRS."
-        )
+    if _has(source, "*.ann") and not (name in _XML and _has(source, "*.xml")):
+        raise FormatError(f"{source}: {describe_folder(source)}")
     if not FORMATS[name].is_folder:
         raise FormatError(
             f"{source}: this is a folder, and the format {name} is one file. Name one file in it."
@@ -125,11 +123,6 @@ def check_source(name: CorpusFormat, source: Path) -> None:
 
 
 _XML = ("i2b2", "meddocan", "inline-xml")
-
-
-def is_brat_folder(folder: Path) -> bool:
-    """Return True if there is a file of brat's annotations in a folder or below it."""
-    return _has(folder, "*.ann")
 
 
 def _has(folder: Path, pattern: str) -> bool:
