@@ -72,10 +72,11 @@ class OutputLock:
                     "Wait until it ends, or choose another name."
                 ) from None
             except OSError as error:
-                if error.errno not in _NO_LOCKS:
-                    self._remove_parents()
-                    raise
-                return
+                if error.errno in _NO_LOCKS:
+                    file.unlink(missing_ok=True)
+                    return
+                self._remove_parents()
+                raise
             self._lock = lock
             if lock.lock_counter == 1:
                 file.write_text(str(os.getpid()), encoding="ascii")
