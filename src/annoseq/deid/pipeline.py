@@ -74,9 +74,9 @@ class RedactionPipeline:
     ) -> Iterator[RedactedDocument]:
         """Yield redacted documents; at most `chunk_size` texts, or one document, are in memory."""
         done = 0
-        for chunk in chunk_documents(documents, chunk_size):
+        for chunk in _chunk_documents(documents, chunk_size):
             yield from self.redact_chunk(chunk, first=done + 1, advance=advance)
-            done += count_texts(chunk)
+            done += _count_texts(chunk)
 
     def redact_to_journal(
         self,
@@ -106,9 +106,9 @@ class RedactionPipeline:
                 "Give it the same input, or start again with --overwrite instead of --resume."
             )
         advance(done)
-        for chunk in chunk_documents(documents, chunk_size):
+        for chunk in _chunk_documents(documents, chunk_size):
             redacted = self.redact_chunk(chunk, first=done + 1, advance=advance)
-            done += count_texts(chunk)
+            done += _count_texts(chunk)
             for document in chunk:
                 digest.update(_document_bytes(document))
             lines = [
@@ -162,7 +162,7 @@ class RedactionPipeline:
         )
 
 
-def chunk_documents(
+def _chunk_documents(
     documents: Iterable[RedactionDocument], size: int
 ) -> Iterator[list[RedactionDocument]]:
     """Yield whole documents with up to `size` texts in all, or one document if it has more."""
@@ -178,7 +178,7 @@ def chunk_documents(
         yield chunk
 
 
-def count_texts(documents: Iterable[RedactionDocument]) -> int:
+def _count_texts(documents: Iterable[RedactionDocument]) -> int:
     """Return the number of texts of documents."""
     return sum(len(document.parts) for document in documents)
 
