@@ -56,7 +56,7 @@ def measure(some: list[Row], target: RecallTarget) -> ExpectedScores:
     )
 
 
-def gathered(some: list[Row], *, to_a_document: int = 1) -> CalibrationStatistics | None:
+def accumulate(some: list[Row], *, to_a_document: int = 1) -> CalibrationStatistics | None:
     accumulator = CalibrationAccumulator(floor=1e-3)
     for number, (gold, candidates) in enumerate(some):
         likeliest = [one for one in candidates if (one.score or 0) > 0.5]
@@ -65,8 +65,8 @@ def gathered(some: list[Row], *, to_a_document: int = 1) -> CalibrationStatistic
     return accumulator.statistics()
 
 
-def evidence(count: int = 400, *, missed: float = 0.0, seed: int = 1) -> CalibrationStatistics:
-    found = gathered(rows(count, seed=seed, missed=missed))
+def statistics(count: int = 400, *, missed: float = 0.0, seed: int = 1) -> CalibrationStatistics:
+    found = accumulate(rows(count, seed=seed, missed=missed))
     assert found is not None
     return found
 
@@ -76,7 +76,7 @@ def test_the_wanted_recall_is_kept_on_unseen_rows(target: float) -> None:
     recalls = []
     unseen = rows(1000, seed=100)
     for seed in range(6):
-        wanted = evidence(300, seed=seed).candidates.choose_threshold(target)
+        wanted = statistics(300, seed=seed).candidates.choose_threshold(target)
         assert wanted.has_margin
         assert not wanted.is_out_of_reach
         measured = measure(unseen, wanted)
@@ -89,7 +89,7 @@ def test_the_wanted_recall_is_kept_on_unseen_rows(target: float) -> None:
 
 def test_what_was_expected_is_what_its_threshold_does_to_the_same_rows() -> None:
     some = rows(300, seed=3)
-    found = gathered(some)
+    found = accumulate(some)
     assert found is not None
     for target in (0.5, 0.7, 0.9, 0.97):
         wanted = found.candidates.choose_threshold(target)
@@ -97,7 +97,7 @@ def test_what_was_expected_is_what_its_threshold_does_to_the_same_rows() -> None
 
 
 def test_scores_become_probabilities() -> None:
-    found = evidence(1500)
+    found = statistics(1500)
     assert found.error_before > 0.06
     assert found.error_after < 0.045
     others = rows(1500, seed=9)
@@ -131,7 +131,7 @@ def test_scores_that_are_right_are_left_alone() -> None:
 
 
 def test_what_has_no_candidate_is_out_of_reach() -> None:
-    found = evidence(missed=0.1)
+    found = statistics(missed=0.1)
     assert 0.85 < found.candidates.reachable < 0.95
     wanted = found.candidates.choose_threshold(0.99)
     assert wanted.is_out_of_reach
@@ -140,14 +140,14 @@ def test_what_has_no_candidate_is_out_of_reach() -> None:
 
 
 def test_what_can_be_reached_but_for_chance_is_not_promised() -> None:
-    found = evidence(missed=0.03)
+    found = statistics(missed=0.03)
     wanted = found.candidates.choose_threshold(found.candidates.reachable - 0.001)
     assert (wanted.has_margin, wanted.is_out_of_reach) == (False, False)
     assert wanted.expected.recall == pytest.approx(found.candidates.reachable, abs=0.003)
 
 
 def test_the_margin_is_the_widest_for_which_there_are_candidates() -> None:
-    found = evidence(missed=0.03)
+    found = statistics(missed=0.03)
     wanted = [
         found.candidates.choose_threshold(found.candidates.reachable - 0.001 * step)
         for step in range(40)
@@ -166,7 +166,7 @@ def test_spans_of_a_document_that_are_missed_together_leave_less_to_chance() -> 
         (gold, candidates if number // 10 % 5 else candidates[:0])
         for number, (gold, candidates) in enumerate(rows(500, seed=2))
     ]
-    alone, together = gathered(some), gathered(some, to_a_document=10)
+    alone, together = accumulate(some), accumulate(some, to_a_document=10)
     assert alone is not None
     assert together is not None
     assert (alone.documents, together.documents) == (500, 50)
@@ -175,19 +175,19 @@ def test_spans_of_a_document_that_are_missed_together_leave_less_to_chance() -> 
     assert chosen[1] < chosen[0]
 
 
-def test_too_few_spans_are_no_evidence() -> None:
-    assert gathered(rows(49, seed=1)) is None
-    assert gathered(rows(50, seed=1)) is not None
-    assert gathered([]) is None
+def test_too_few_spans_have_no_statistics() -> None:
+    assert accumulate(rows(49, seed=1)) is None
+    assert accumulate(rows(50, seed=1)) is not None
+    assert accumulate([]) is None
 
 
-def test_candidates_that_are_all_right_are_no_evidence() -> None:
+def test_candidates_that_are_all_right_have_no_statistics() -> None:
     right = [Span(one.start, one.end, one.label, 0.9) for one in GOLD]
-    assert gathered([(GOLD, right)] * 100) is None
+    assert accumulate([(GOLD, right)] * 100) is None
 
 
 def test_it_is_kept_as_json_without_a_text() -> None:
-    found = evidence()
+    found = statistics()
     content = found.model_dump_json()
     assert CalibrationStatistics.model_validate_json(content) == found
     assert set(found.candidates.curves) == {"NAME", "AGE"}

@@ -107,7 +107,7 @@ def test_who_cannot_say_refuses(annotators: dict[str, Annotator]) -> None:
     )
 
 
-def test_evidence_is_saved_with_the_model(tmp_path: Path) -> None:
+def test_calibration_is_saved_with_the_model(tmp_path: Path) -> None:
     model = calibrated_model()
     model.save(tmp_path / "model", card="")
     again = TrainedModel.load(tmp_path / "model")
@@ -121,7 +121,7 @@ def test_evidence_is_saved_with_the_model(tmp_path: Path) -> None:
     assert content == model.calibration.model_dump_json()
 
 
-def test_damaged_evidence_is_told(tmp_path: Path) -> None:
+def test_a_damaged_calibration_is_told(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     calibrated_model().save(folder, card="")
     path = folder / "calibration.json"
@@ -143,12 +143,12 @@ def test_damaged_evidence_is_told(tmp_path: Path) -> None:
         Annotator.load(folder)
 
 
-def test_too_few_spans_are_not_judged() -> None:
+def test_too_few_spans_are_not_calibrated() -> None:
     assert calibration_statistics(rows=pairs(40)) is None
     assert calibration_statistics(rows=[replace(pair, document="one") for pair in pairs()]) is None
 
 
-def test_evidence_holds_no_word_of_the_texts() -> None:
+def test_calibration_statistics_hold_no_word_of_the_texts() -> None:
     statistics = calibrated_model("nested tagger").calibration
     assert statistics is not None
     assert statistics.rows == 80

@@ -65,7 +65,7 @@ def test_of_too_many_candidates_only_likelier_ones_count(monkeypatch: pytest.Mon
     assert counts[0] > counts[1]
 
 
-def test_rows_in_several_chunks_make_the_same_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_in_several_chunks_make_the_same_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = calibration_statistics()
     monkeypatch.setattr(calibration_runner, "_CHUNK_ROWS", 17)
     parts = calibration_statistics()
