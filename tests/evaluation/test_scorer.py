@@ -231,7 +231,7 @@ def test_lines_name_every_score_and_label() -> None:
     first = ["span_precision", "span_recall", "span_f1", "macro_f1", "character_recall"]
     assert names[:5] == first
     with_accuracy = list(score_lines(scorer.all, accuracies={"token_accuracy": 0.5}))
-    assert with_accuracy[5] == "token_accuracy       0.5000"
+    assert with_accuracy[5] == f"{'token_accuracy':22} 0.5000"
     assert names[-3:] == ["AGE", "NAME", "PLACE"]
     assert not any("AGE" in line for line in score_lines(scorer.all, main_only=True))
 

@@ -41,7 +41,7 @@ def span_scores(totals: CountTotals) -> dict[str, Array]:
         for name, value in scheme_score(totals, scheme).items()
     }
     scores |= {f"macro_{name}": value for name, value in macro_score(totals).items()}
-    for unit in ("merged", "token", "character"):
+    for unit in ("merged", "token", "character", "i2b2_relaxed", "i2b2_token"):
         counts = (totals[f"{unit}.{name}"] for name in ("correct", "predicted", "gold"))
         scores |= {f"{unit}_{name}": value for name, value in precision_recall_f1(*counts).items()}
     scores["document_recall"] = ratio(totals["document.correct"], totals["document.gold"])

@@ -24,6 +24,7 @@ from annoseq.evaluation.deid_metrics import (
     count_sentences,
 )
 from annoseq.evaluation.error_analysis import count_fidelity_errors
+from annoseq.evaluation.i2b2_metrics import count_i2b2
 from annoseq.evaluation.metrics import (
     gold_spans,
     output_scores,
@@ -68,6 +69,7 @@ class DocumentCounter:
         if self.has_spans and any(row.gold or row.predicted for row in rows):
             add_counts(counts, count_merged(rows))
             add_counts(counts, count_document(rows))
+            add_counts(counts, count_i2b2(rows))
         return counts
 
     def _count_output(self, row: SpanComparison, output: str) -> Counts:
@@ -268,7 +270,7 @@ def _is_resampled(key: CountKey) -> bool:
     return isinstance(key, str) or (isinstance(key, LabelCount) and key.name.startswith("strict."))
 
 
-_WIDTH = 20
+_WIDTH = 22
 _FIRST_SCORES = ("span_precision", "span_recall", "span_f1", "macro_f1", "character_recall")
 """Scores that are printed first."""
 _MAIN_SCORES = (
