@@ -43,7 +43,7 @@ def new(shelf: Path) -> Path:
 @pytest.fixture(scope="module")
 def translator(shelf: Path, table: Path) -> Path:
     path = shelf / "translator"
-    columns = ("--source", "annotated_text", "--target", "orig_text")
+    columns = ("--source", "annotated_text", "--target", "orig_text", "--task", "translate")
     assert run("train", table, "--out", path, *columns, *TINY).code == 0
     return path
 

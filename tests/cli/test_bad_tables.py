@@ -47,8 +47,9 @@ BAD = {
     "Latin-1 from the start": Bad(
         b"\xe9" + f"{HEADER}{ROW}".encode(), "the header (line 1): found the byte 0xE9 at offset 0 "
     ),
-    "UTF-16": Bad(
-        f"{HEADER}{ROW}".encode("utf-16"), "the header (line 1): found the byte 0xFF at offset 0 "
+    "broken UTF-16": Bad(
+        f"{HEADER}{ROW}".encode("utf-16")[:-1] + b"\xd8" * 3,
+        "at or soon after byte 0, this is not utf-16 text.",
     ),
     "Latin-1 far in": Bad(
         f"{HEADER}{ROW * FAR}".encode() + b"caf\xe9,caf\xe9\n",
@@ -65,7 +66,8 @@ BAD = {
     "open quote": Bad(
         f'{HEADER}"{SECRET},a\n'.encode(), "row 1 (line 2): found the end of the table inside"
     ),
-    "suffix": Bad(b"", "the suffix '.xlsx' stands for no known format.", "pairs.xlsx"),
+    "suffix": Bad(b"", "the suffix '.ods' stands for no known format.", "pairs.ods"),
+    "no workbook": Bad(ROW.encode(), "this is not an Excel workbook (.xlsx)", "pairs.xlsx"),
     "no suffix": Bad(b"", "it has no suffix. Use a name that ends in one of .csv", "pairs"),
     "cut-off gzip": Bad(
         gzip.compress((HEADER + ROW * 99).encode())[:60],
@@ -132,8 +134,7 @@ def test_a_folder_is_no_table(verb: str, model: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("verb", ["show-batch", "find-lr", "train"])
 def test_a_folder_that_is_not_prepared_is_refused(verb: str, model: Path, tmp_path: Path) -> None:
     message = refusal(run(*command(verb, tmp_path, model=model, out=tmp_path)))
-    assert message.startswith(f"{tmp_path}: config.json: No such file or directory.")
-    assert "`annoseq prepare`" in message
+    assert message == f"{tmp_path}: this is a folder. Name one file in it."
     assert snapshot(tmp_path) == {}
 
 

@@ -103,7 +103,7 @@ MESSAGES = {
     "check P --tail -1": "--tail: found '-1'. Give a number of at least 0.",
     "check P more": "found 'more', which is one argument too many. See `annoseq check --help`.",
     "check P --input-format doc": (
-        "--input-format: found 'doc'. Give one of csv, tsv, jsonl, parquet."
+        "--input-format: found 'doc'. Give one of csv, tsv, jsonl, parquet, xlsx."
     ),
     "evaluate M P --show -1": "--show: found '-1'. Give a number of at least 0.",
     "evaluate M P --part some": "--part: found 'some'. Give one of auto, all, valid, train.",

@@ -209,7 +209,7 @@ def test_the_same_columns_the_other_way_round_train_the_reverse(
     table: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "model"
-    columns = ("--source", "annotated_text", "--target", "orig_text")
+    columns = ("--source", "annotated_text", "--target", "orig_text", "--task", "translate")
     result = run("train", table, "--out", out, *columns, *TINY)
     assert result.code == 0
     assert result.err.startswith("translate: ")

@@ -121,7 +121,7 @@ def test_lists_are_for_the_tagger(data: Path, tmp_path: Path, lexicons: tuple[ob
 
 
 def test_a_tagger_does_not_translate(table: Path, tmp_path: Path) -> None:
-    columns = ("--source", "annotated_text", "--target", "orig_text")
+    columns = ("--source", "annotated_text", "--target", "orig_text", "--task", "translate")
     message = refusal(run("train", table, "--out", tmp_path / "m", "--model", "tagger", *columns))
     assert message == (
         "the tagger adds tags to a text, and here the target is not the source plus tags. "

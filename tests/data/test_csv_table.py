@@ -178,7 +178,8 @@ def test_a_table_with_only_carriage_returns_is_an_error() -> None:
 def test_a_byte_that_is_not_utf_8_is_named_with_its_place() -> None:
     assert message(b"a,b\n1,2\n3,caf\xe9\n") == (
         "t.csv: row 2 (line 3): found the byte 0xE9 at offset 13 (uncompressed, counted from 0), "
-        "which is not UTF-8 text. Save the table as UTF-8."
+        "which is not UTF-8 text. Save the table as UTF-8, or name its encoding, such as "
+        "--encoding cp1252 (Excel in Western Europe)."
     )
 
 
@@ -197,26 +198,79 @@ def test_a_surrogate_is_not_utf_8() -> None:
     assert "row 1 (line 2): found the byte 0xED at offset 4 " in message(b"a,b\n\xed\xb0\x8d,1\n")
 
 
-@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
-def test_utf_16_is_recognised(encoding: str) -> None:
-    found = message("\ufeffa,b\n1,2\n".encode(encoding))
-    assert found.startswith("t.csv: the header (line 1): found the byte 0xF")
-    assert found.endswith("It begins like UTF-16: save the table as UTF-8.")
-
-
 def test_a_missing_column_is_named_with_those_that_are_there() -> None:
     assert message(b"a,c,\n1,2,3\n") == (
-        "t.csv: there is no column 'b'. Its columns are 'a', 'c', ''. Name one of these."
+        "t.csv: there is no column 'b'. Its columns are 'a', 'c', and column 3, whose "
+        "name is no identifier. Name one of these."
     )
 
 
 def test_at_most_twenty_columns_are_listed_and_a_text_is_not_quoted() -> None:
     header = ",".join(["Mr. Smith, who came to us on Monday, was well".replace(",", ""), *"a" * 24])
-    shown = "(a name of 43 characters)" + ", 'a'" * 19
+    shown = ", ".join(["'a'"] * 20)
     assert message(f"{header}\n".encode(), ["b"]) == (
         f"t.csv: there is no column 'b'. The first 20 of its 25 columns are {shown}. "
         "Name one of these."
     )
+
+
+def test_names_that_are_no_identifiers_are_counted_and_placed() -> None:
+    assert message(b"a,Ms Ames came,b,x y\n", ["c"]) == (
+        "t.csv: there is no column 'c'. Its columns are 'a', 'b', and columns 2, 4, whose "
+        "names are no identifiers. Name one of these."
+    )
+    assert message(b"Ms Ames came,Ms Bond left\n", ["c"]) == (
+        "t.csv: there is no column 'c'. It has 2 columns, whose names are no identifiers. If its "
+        "first row is a row of texts, put a row with the names of the columns before it."
+    )
+    assert message(b"Ms Ames came\n", ["c"]) == (
+        "t.csv: there is no column 'c'. It has 1 column, whose name is no identifier. If its "
+        "first row is a row of texts, put a row with the names of the columns before it."
+    )
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
+def test_a_delimiter_that_the_header_shows_is_taken(
+    delimiter: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="annoseq")
+    table = "a;b\nx;y, z\n".replace(";", delimiter).encode()
+    assert sniffed(table) == [{"a": "x", "b": "y, z"}]
+    kind = {";": "semicolons", "\t": "tabs", "|": "bars"}[delimiter]
+    assert caplog.messages == [f"t.csv: fields are delimited by {kind}, as the header shows"]
+
+
+def test_a_first_line_may_name_the_delimiter(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="annoseq")
+    assert sniffed(b"\xef\xbb\xbfsep=;\r\na;b\r\nx;y\r\n") == [{"a": "x", "b": "y"}]
+    assert caplog.messages == ["t.csv: its first line names the delimiter"]
+    with pytest.raises(TableError) as caught:
+        sniffed(b"sep=;\na;b\nx;y\nx\n")
+    assert str(caught.value).startswith("t.csv: row 2 (line 4): found 1 field where the header")
+
+
+def test_a_comma_that_gives_the_columns_is_the_delimiter() -> None:
+    assert sniffed(b"a,b,c;d\nx,y,z\n") == [{"a": "x", "b": "y"}]
+    assert sniffed(b'"a","b",";"\n"x","y",z\n') == [{"a": "x", "b": "y"}]
+
+
+def test_the_columns_of_another_delimiter_are_listed() -> None:
+    with pytest.raises(TableError) as caught:
+        sniffed(b"orig_text;annotated_text\nx;y\n")
+    assert str(caught.value) == (
+        "t.csv: there is no column 'a'. Its columns are 'orig_text', 'annotated_text'. "
+        "Name one of these."
+    )
+
+
+def sniffed(table: bytes) -> list[dict[str, str]]:
+    stream: Any = io.BufferedReader(io.BytesIO(table))
+    rows = []
+    for row in read_csv(stream, "t.csv", ColumnSelection(("a", "b"))):
+        if isinstance(row, TableError):
+            raise row
+        rows.append(row.values)
+    return rows
 
 
 def test_a_wanted_column_that_is_there_twice_is_an_error() -> None:

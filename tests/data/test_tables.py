@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SUFFIXES = [".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".csv.gz", ".TSV.GZ", ".jsonl.gz"]
+SUFFIXES += [".xlsx"]
 COLUMNS: dict[str, type[str] | type[int]] = {"a": str, "n": int}
 KNOWN = (
-    "Use a name that ends in one of .csv, .tsv, .jsonl, .ndjson, .parquet (.gz may follow), "
-    "or name the format: csv, tsv, jsonl, parquet."
+    "Use a name that ends in one of .csv, .tsv, .jsonl, .ndjson, .parquet, .xlsx "
+    "(.gz may follow), or name the format: csv, tsv, jsonl, parquet, xlsx."
 )
 SCRIPT = """
 import sys
@@ -116,23 +117,23 @@ def test_a_named_format_overrules_the_suffix(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "found"),
     [
-        ("t.xlsx", "the suffix '.xlsx' stands for no known format"),
-        ("t.xlsx.gz", "the suffix '.xlsx' stands for no known format"),
+        ("t.ods", "the suffix '.ods' stands for no known format"),
+        ("t.ods.gz", "the suffix '.ods' stands for no known format"),
         ("t", "it has no suffix"),
         ("t.gz", "it has no suffix"),
     ],
 )
 def test_an_unknown_suffix_is_an_error(name: str, found: str, tmp_path: Path) -> None:
     assert message(tmp_path / name) == f"{name}: {found}. {KNOWN}"
-    with pytest.raises(TableError, match=r"or name the format: csv, tsv, jsonl, parquet\.$"):
+    with pytest.raises(TableError, match=r"or name the format: csv, tsv, jsonl, parquet, xlsx\.$"):
         write_rows([], tmp_path / name, columns=COLUMNS, overwrite=False)
 
 
 def test_an_unknown_format_is_an_error() -> None:
     with pytest.raises(OptionError) as caught:
-        read_rows("t.csv", columns=["a"], format="xlsx")  # type: ignore[arg-type]
+        read_rows("t.csv", columns=["a"], format="ods")  # type: ignore[arg-type]
     assert str(caught.value) == (
-        "found the table format 'xlsx'. Use one of csv, tsv, jsonl, parquet."
+        "found the table format 'ods'. Use one of csv, tsv, jsonl, parquet, xlsx."
     )
 
 

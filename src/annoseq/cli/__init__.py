@@ -9,6 +9,7 @@ from cyclopts import App, CycloptsError, Group
 
 from annoseq._version import __version__
 from annoseq.cli.error_messages import usage_error_message
+from annoseq.cli.output import logged_notes
 from annoseq.errors import AnnoseqError
 
 _COMMANDS = {
@@ -102,7 +103,8 @@ def main() -> None:
     try:
         # cyclopts takes a bare - for an option; as a path, ./- is the same, and is - again.
         words = ["./-" if word == "-" else word for word in sys.argv[1:]]
-        app(words, exit_on_error=False, print_error=False, result_action="return_value")
+        with logged_notes():
+            app(words, exit_on_error=False, print_error=False, result_action="return_value")
         if sys.stdout is not None:  # closed by the caller
             sys.stdout.flush()
     except CycloptsError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -19,6 +19,7 @@ from annoseq.config import (
     SearchConfig,
     TrainingConfig,
 )
+from annoseq.data.table_rows import TableFormat
 from annoseq.data.text_inputs import InputFormat
 
 
@@ -49,7 +50,7 @@ Search = Annotated[SearchConfig, Parameter(name="*", group="Search")]
 Device = Annotated[DeviceConfig, Parameter(name="*", group="Device")]
 
 TableFormatOption = Annotated[
-    Literal["csv", "tsv", "jsonl", "parquet"] | None,
+    TableFormat | None,
     Parameter(
         name="--input-format",
         help="Format of the table, where its name does not tell.",
@@ -58,7 +59,9 @@ TableFormatOption = Annotated[
 ]
 PairsPath = Annotated[
     Path,
-    Parameter(help="Table of pairs (.csv, .tsv, .jsonl, .parquet, also .gz), or - for input."),
+    Parameter(
+        help="Table of pairs (.csv, .tsv, .jsonl, .parquet, also .gz; .xlsx), or - for input."
+    ),
 ]
 DataPath = Annotated[
     Path,
@@ -125,6 +128,12 @@ TextsPath = Annotated[
 ]
 TextColumn = Annotated[
     str | None, Parameter(help=f"Column of the texts of a table; by default {SOURCE_COLUMN}.")
+]
+TextDelimiter = Annotated[
+    str | None, Parameter(help=ColumnsConfig.model_fields["delimiter"].description)
+]
+TextEncoding = Annotated[
+    str | None, Parameter(help=ColumnsConfig.model_fields["encoding"].description)
 ]
 TextFormatOption = Annotated[
     InputFormat | None,

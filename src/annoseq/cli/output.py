@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -28,6 +29,35 @@ def print_note(message: str) -> None:
     """Print a note to standard error, which a pipe does not pass on."""
     if torchrun_environment().is_main:
         print(message, file=sys.stderr, flush=True)  # noqa: T201
+
+
+class NoteHandler(logging.Handler):
+    """Handler that prints what the package logs as notes, each once."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self._printed: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print the message, unless it was printed before: some tables are read twice."""
+        message = record.getMessage()
+        if message not in self._printed:
+            self._printed.add(message)
+            print_note(message)
+
+
+@contextmanager
+def logged_notes() -> Iterator[None]:
+    """Print what the package logs as notes."""
+    logger, handler = logging.getLogger("annoseq"), NoteHandler()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 def is_terminal() -> bool:

@@ -93,6 +93,8 @@ def redact(
         "column": source.column,
         "document": source.document,
         "input_format": source.input_format,
+        "delimiter": source.delimiter,
+        "encoding": source.encoding,
         "keep_columns": source.keep_columns and list(source.keep_columns),
         "skip_bad": source.skip_bad,
         "chunk_size": source.chunk_size,
@@ -195,7 +197,13 @@ class _RedactionRun:
         if not is_terminal() or (self.target.is_stream and sys.stdout.isatty()):
             return nullcontext(lambda _: None)
         source = self.source
-        total = count_texts(self.texts, column=source.text_column, format_=source.input_format)
+        total = count_texts(
+            self.texts,
+            column=source.text_column,
+            format_=source.input_format,
+            delimiter=source.delimiter,
+            encoding=source.encoding,
+        )
         return progress_bar("redacting", total=total)
 
 

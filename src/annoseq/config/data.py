@@ -14,7 +14,7 @@ DOCUMENT_COLUMN, OFFSET_COLUMN = "doc_id", "start"
 
 
 class ColumnsConfig(ConfigSection):
-    """Column names of a table of pairs."""
+    """Column names of a table of pairs, and its delimiter and encoding."""
 
     source: str = SOURCE_COLUMN
     """Column of the source text, the input of the model."""
@@ -25,6 +25,12 @@ class ColumnsConfig(ConfigSection):
     offset: str | None = None
     """Column of the character offset of a row in its document; by default start, if the table has
     it."""
+    delimiter: str | None = None
+    """Delimiter of a CSV table, such as ';' or tab; by default the comma, unless the header leaves
+    no doubt."""
+    encoding: str | None = None
+    """Encoding of a table of text, such as cp1252 (Excel in Western Europe); by default UTF-8, or
+    UTF-16 with a byte order mark."""
 
     def options(self) -> str:
         """Return the explicit settings as command-line options, each preceded by a space."""

@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
+import re
+from itertools import chain
 from typing import TYPE_CHECKING
 
-from annoseq.data.streams import Utf8Lines
+from annoseq.data.streams import UTF8_ADVICE, Utf8Lines
 from annoseq.data.table_rows import TableRow
 from annoseq.errors import TableError
 
@@ -24,19 +27,33 @@ if TYPE_CHECKING:
     from annoseq.data.table_rows import ColumnSelection
 
 
+_logger = logging.getLogger(__name__)
+
+
 def read_csv(
-    stream: io.BufferedReader, name: str, selection: ColumnSelection, *, delimiter: str
+    stream: io.BufferedReader,
+    name: str,
+    selection: ColumnSelection,
+    *,
+    delimiter: str | None = None,
 ) -> Iterator[TableRow | TableError]:
     """Read the selected columns, one row at a time.
+
+    Without a `delimiter`, it is the comma, or what the header leaves no doubt about: the character
+    of a first line such as `sep=;`, or the only one among semicolon, tab and bar that parts the
+    header into the columns to read, or that occurs in it at all where no comma does.
 
     A row that is not UTF-8, or has too many or too few fields, is yielded as an error.
 
     Raises:
         TableError: the table is not well-formed, or a column is missing or doubled.
     """
-    lines = Utf8Lines(stream, name, row=0)
+    lines = Utf8Lines(stream, name, row=0, advice=UTF8_ADVICE)
     returns = _CarriageReturns(lines)
-    records = _records(lines, returns, delimiter)
+    text_lines, skipped = returns.lines(), 0
+    if delimiter is None:
+        delimiter, text_lines, skipped = _find_delimiter(text_lines, selection, name=name)
+    records = _records(lines, returns, text_lines, delimiter=delimiter, skipped=skipped)
     _, header = next(records, (0, None))
     if header is None:
         return
@@ -86,12 +103,17 @@ def write_csv(
 
 
 def _records(
-    lines: Utf8Lines, returns: _CarriageReturns, delimiter: str
+    lines: Utf8Lines,
+    returns: _CarriageReturns,
+    text_lines: Iterator[str],
+    *,
+    delimiter: str,
+    skipped: int,
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield the header and the rows, each with the line that it begins on; count in `lines.row`."""
-    reader = csv.reader(returns.lines(), delimiter=delimiter, strict=True)
+    reader = csv.reader(text_lines, delimiter=delimiter, strict=True)
     while True:
-        first_line = reader.line_num + 1
+        first_line = skipped + reader.line_num + 1
         returns.record_length = 0
         try:
             fields = next(reader, None)
@@ -104,6 +126,37 @@ def _records(
         if fields:
             yield first_line, fields
             lines.row += 1
+
+
+_SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE)
+_OTHER_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+
+
+def _find_delimiter(
+    lines: Iterator[str], selection: ColumnSelection, *, name: str
+) -> tuple[str, Iterator[str], int]:
+    """Return the delimiter, the lines from the header on, and the number of those before it."""
+    first = next(lines, "")
+    if match := _SEPARATOR_LINE.fullmatch(first):
+        _logger.info("%s: its first line names the delimiter", name)
+        return match[1], lines, 1
+    delimiter = _guess_delimiter(first, {*selection.texts, *selection.keys, *selection.kept})
+    if delimiter != ",":
+        kind = _OTHER_DELIMITERS[delimiter]
+        _logger.info("%s: fields are delimited by %s, as the header shows", name, kind)
+    return delimiter, chain([first] if first else [], lines), 0
+
+
+def _guess_delimiter(header: str, required: set[str]) -> str:
+    def has_columns(delimiter: str) -> bool:
+        return required <= {*next(csv.reader([header], delimiter=delimiter), [])}
+
+    if required and has_columns(","):
+        return ","
+    fitting = [delimiter for delimiter in _OTHER_DELIMITERS if required and has_columns(delimiter)]
+    if not fitting and "," not in header:
+        fitting = [delimiter for delimiter in _OTHER_DELIMITERS if delimiter in header]
+    return fitting[0] if len(fitting) == 1 else ","
 
 
 def _describe(error: csv.Error) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from annoseq.data.streams import Utf8Lines, open_source, source_name
+from annoseq.data.streams import UTF8_ADVICE, Utf8Lines, open_source, source_name
 from annoseq.data.table_rows import TableRow
 from annoseq.errors import TableError
 
@@ -97,7 +97,7 @@ def read_jsonl(
     yielded as an error.
     """
     expected: list[str] | None = None
-    for line in _json_lines(stream, name, _PAIRS_DECODER):
+    for line in _json_lines(stream, name, _PAIRS_DECODER, advice=UTF8_ADVICE):
         if isinstance(line, TableError):
             yield line
             continue
@@ -120,10 +120,14 @@ def write_jsonl(
 
 
 def _json_lines(
-    stream: io.BufferedReader, name: str, decoder: json.JSONDecoder
+    stream: io.BufferedReader,
+    name: str,
+    decoder: json.JSONDecoder,
+    *,
+    advice: str = "Save the file as UTF-8.",
 ) -> Iterator[JsonLine | TableError]:
     """Yield the lines that are not blank; a line that cannot be parsed is yielded as an error."""
-    lines = Utf8Lines(stream, name, row=1)
+    lines = Utf8Lines(stream, name, row=1, advice=advice)
     for line in lines:
         if not line.strip(" \t\r\n"):
             continue

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple, Protocol, overload
+from typing import TYPE_CHECKING, Protocol, overload
 
 from annoseq.config import (
     DOCUMENT_COLUMN,
@@ -19,7 +19,7 @@ from annoseq.config import (
 from annoseq.data.frame_table import read_frame, read_hugging_face_dataset
 from annoseq.data.span_html import render_pairs_html
 from annoseq.data.streams import source_name
-from annoseq.data.table_rows import ColumnSelection
+from annoseq.data.table_rows import PairColumns
 from annoseq.data.tables import read_rows, write_rows
 from annoseq.errors import TableError
 
@@ -103,10 +103,10 @@ class Pairs(Sequence[Pair]):
             TableError: there are no rows, a column is missing or doubled, or a cell does not hold
                 text (a missing value among them).
         """
-        columns = _PairColumns.choose(source, target, document, offset)
+        columns = PairColumns.choose(source, target, document, offset)
         rows = read_frame(frame, columns.selection(), name=name)
         named = ColumnsConfig(source=source, target=target, document=document, offset=offset)
-        return cls(columns.to_pairs(rows, name=name), name=name, columns=named)
+        return cls(_to_pairs(columns, rows, name=name), name=name, columns=named)
 
     @classmethod
     def from_dataset(
@@ -124,10 +124,10 @@ class Pairs(Sequence[Pair]):
         Raises:
             TableError: as `from_frame`, or there are several splits.
         """
-        columns = _PairColumns.choose(source, target, document, offset)
+        columns = PairColumns.choose(source, target, document, offset)
         rows = read_hugging_face_dataset(dataset, columns.selection(), name=name)
         named = ColumnsConfig(source=source, target=target, document=document, offset=offset)
-        return cls(columns.to_pairs(rows, name=name), name=name, columns=named)
+        return cls(_to_pairs(columns, rows, name=name), name=name, columns=named)
 
     def __repr__(self) -> str:  # without the texts, which are private
         return f"Pairs({self.name!r}, {len(self)} pairs)"
@@ -257,7 +257,7 @@ def stream_pairs(
         OptionError: `format` is none of the known ones.
         TableError: as `read_pairs` does, most when that row is reached.
     """
-    columns = _PairColumns.choose(source, target, document, offset)
+    columns = PairColumns.choose(source, target, document, offset)
     if not requires_keys:
         columns = columns._replace(required=())
     selection = columns.selection()
@@ -271,7 +271,7 @@ def stream_pairs(
         encoding=encoding,
         on_bad=on_bad,
     )
-    yield from columns.to_pairs(rows, name=source_name(path))
+    yield from _to_pairs(columns, rows, name=source_name(path))
 
 
 def write_pairs(pairs: Iterable[Pair], path: str | Path, *, overwrite: bool) -> None:
@@ -318,44 +318,17 @@ def _fields(pair: Pair, columns: list[str], *, name: str) -> list[str | int]:
     return list(fields.values())
 
 
-class _PairColumns(NamedTuple):
-    """Columns of a table of pairs; `required` are those besides the texts that must be there."""
-
-    source: str
-    target: str
-    document: str | None
-    offset: str | None
-    required: tuple[str, ...]
-
-    @classmethod
-    def choose(
-        cls, source: str, target: str, document: str | None, offset: str | None
-    ) -> _PairColumns:
-        """Take the default columns for those that are not named, unless they are taken."""
-        required = tuple(column for column in (document, offset) if column is not None)
-        taken = {source, target, *required}
-        if document is None and DOCUMENT_COLUMN not in taken:
-            document = DOCUMENT_COLUMN
-        if offset is None and OFFSET_COLUMN not in taken:
-            offset = OFFSET_COLUMN
-        return cls(source, target, document, offset, required)
-
-    def selection(self) -> ColumnSelection:
-        """Return the columns to read."""
-        optional = [column for column in (self.document, self.offset) if column is not None]
-        return ColumnSelection((self.source, self.target), self.required, tuple(optional))
-
-    def to_pairs(self, rows: Iterable[TableRow], *, name: str) -> Iterator[Pair]:
-        """Make a pair of each row."""
-        document, offset = self.document, self.offset
-        for row in rows:
-            yield Pair(
-                source=row.values[self.source],
-                target=row.values[self.target],
-                row=row.number,
-                document=row.values.get(document) if document else None,
-                start=_start(row, offset, name=name) if offset and offset in row.values else None,
-            )
+def _to_pairs(columns: PairColumns, rows: Iterable[TableRow], *, name: str) -> Iterator[Pair]:
+    """Make a pair of each row."""
+    document, offset = columns.document, columns.offset
+    for row in rows:
+        yield Pair(
+            source=row.values[columns.source],
+            target=row.values[columns.target],
+            row=row.number,
+            document=row.values.get(document) if document else None,
+            start=_start(row, offset, name=name) if offset and offset in row.values else None,
+        )
 
 
 def _start(row: TableRow, column: str, *, name: str) -> int:

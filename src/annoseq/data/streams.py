@@ -102,6 +102,12 @@ class _PrefixedStream(io.RawIOBase):
 _UTF16_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
+UTF8_ADVICE = (
+    "Save the table as UTF-8, or name its encoding, such as --encoding cp1252 (Excel in Western "
+    "Europe)."
+)
+
+
 class Utf8Lines:
     r"""Iterator over UTF-8 lines that end in LF; a byte order mark is dropped.
 
@@ -112,10 +118,18 @@ class Utf8Lines:
     lone surrogates; `take_error` then returns the error.
     """
 
-    def __init__(self, stream: io.BufferedReader, name: str, *, row: int) -> None:
+    def __init__(
+        self,
+        stream: io.BufferedReader,
+        name: str,
+        *,
+        row: int,
+        advice: str = "Save the file as UTF-8.",
+    ) -> None:
         self._stream = stream
         self._name = name
         self.row = row
+        self._advice = advice
         self.number = 0
         self._error: TableError | None = None
 
@@ -142,11 +156,9 @@ class Utf8Lines:
         return f"{self._name}: {row} (line {line or self.number})"
 
     def _not_utf8(self, line: bytes, start: int, offset: int) -> TableError:
-        is_utf16 = offset == 0 and line.startswith(_UTF16_BOMS)
-        hint = "It begins like UTF-16: save" if is_utf16 else "Save"
         return TableError(
             f"{self.place()}: found the byte 0x{line[start]:02X} at offset {offset + start} "
-            f"(uncompressed, counted from 0), which is not UTF-8 text. {hint} the table as UTF-8."
+            f"(uncompressed, counted from 0), which is not UTF-8 text. {self._advice}"
         )
 
 

@@ -1,23 +1,26 @@
 """Selected columns and rows of a table: the types that the readers of all formats share.
 
-No message quotes the value of a field: a clinical text must not end up in a log.
+No message quotes the value of a field: a clinical text must not end up in a log. In a table
+without a header, a text stands where a column's name is expected, so that a name is shown only if
+it is an identifier (`display_column`).
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from annoseq.config import DOCUMENT_COLUMN, OFFSET_COLUMN
 from annoseq.errors import TableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-TableFormat = Literal["csv", "tsv", "jsonl", "parquet"]
+TableFormat = Literal["csv", "tsv", "jsonl", "parquet", "xlsx"]
 
 _COLUMNS_SHOWN = 20
-_NAME_LENGTH_SHOWN = 40
-"""In characters: a longer "name" is more likely a text, in a table without a header."""
+_IDENTIFIER = re.compile(r"[\w.-]{1,40}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +59,13 @@ class ColumnSelection:
         for column in (*self.texts, *self.keys, *self.kept):
             if column not in columns:
                 listed = _list_columns(columns)
-                raise TableError(
-                    f"{place}: there is no column {column!r}. {listed} Name one of these."
-                )
+                raise TableError(f"{place}: there is no column {column!r}. {listed}")
         candidates = dict.fromkeys((*self.texts, *self.keys, *self.optional))
         selected = [column for column in candidates if column in columns]
         for column in (*selected, *self.select_kept(columns)):
             if (count := columns.count(column)) > 1:
                 raise TableError(
-                    f"{place}: the column {column!r} is there {count} times. "
+                    f"{place}: the column {display_column(column)} is there {count} times. "
                     "Rename or remove all but one."
                 )
         return selected
@@ -79,14 +80,75 @@ class ColumnSelection:
         ]
 
 
+class PairColumns(NamedTuple):
+    """Columns of a table of pairs; `required` are those besides the texts that must be there."""
+
+    source: str
+    target: str
+    document: str | None
+    offset: str | None
+    required: tuple[str, ...]
+
+    @classmethod
+    def choose(
+        cls, source: str, target: str, document: str | None, offset: str | None
+    ) -> PairColumns:
+        """Take the default columns for those that are not named, unless they are taken."""
+        required = tuple(column for column in (document, offset) if column is not None)
+        taken = {source, target, *required}
+        if document is None and DOCUMENT_COLUMN not in taken:
+            document = DOCUMENT_COLUMN
+        if offset is None and OFFSET_COLUMN not in taken:
+            offset = OFFSET_COLUMN
+        return cls(source, target, document, offset, required)
+
+    def selection(self) -> ColumnSelection:
+        """Return the columns to read."""
+        optional = [column for column in (self.document, self.offset) if column is not None]
+        return ColumnSelection((self.source, self.target), self.required, tuple(optional))
+
+
+def display_column(name: str, *, position: int | None = None) -> str:
+    """Return a column's name for a message: quoted if it is an identifier, else not at all.
+
+    Identifiers are up to 40 letters, digits, underscores, dashes and dots.
+
+    >>> display_column("orig_text"), display_column("Ms Ames came", position=2)
+    ("'orig_text'", '(column 2, whose name is no identifier)')
+    """
+    if _IDENTIFIER.fullmatch(name):
+        return repr(name)
+    column = "a column" if position is None else f"column {position}"
+    return f"({column}, whose name is no identifier)"
+
+
 def _list_columns(columns: Sequence[str]) -> str:
-    names = ", ".join(map(_quote_name, columns[:_COLUMNS_SHOWN]))
-    if len(columns) > _COLUMNS_SHOWN:
-        return f"The first {_COLUMNS_SHOWN} of its {len(columns)} columns are {names}."
-    return f"Its columns are {names}." if columns else "It has no columns."
-
-
-def _quote_name(column: str) -> str:
-    if len(column) <= _NAME_LENGTH_SHOWN:
-        return repr(column)
-    return f"(a name of {len(column)} characters)"
+    """List the columns that a table has instead, with what to do."""
+    if not columns:
+        return "It has no columns."
+    names = [name for name in columns if _IDENTIFIER.fullmatch(name)]
+    hidden = [position for position, name in enumerate(columns, 1) if name not in names]
+    if not names:
+        counted = (
+            "1 column, whose name is"
+            if len(columns) == 1
+            else (f"{len(columns)} columns, whose names are")
+        )
+        return (
+            f"It has {counted} no identifier{'s' * (len(columns) > 1)}. If its first row is a row "
+            "of texts, put a row with the names of the columns before it."
+        )
+    shown = ", ".join(map(repr, names[:_COLUMNS_SHOWN]))
+    if len(names) > _COLUMNS_SHOWN:
+        listed = f"The first {_COLUMNS_SHOWN} of its {len(columns)} columns are {shown}."
+    else:
+        listed = f"Its columns are {shown}"
+        if hidden:
+            places = ", ".join(map(str, hidden[:_COLUMNS_SHOWN]))
+            listed += (
+                f", and column {places}, whose name is no identifier"
+                if len(hidden) == 1
+                else f", and columns {places}, whose names are no identifiers"
+            )
+        listed += "."
+    return f"{listed} Name one of these."

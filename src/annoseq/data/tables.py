@@ -1,4 +1,4 @@
-"""Reading and writing of tables: CSV, TSV, JSONL and Parquet, streamed row by row.
+"""Reading and writing of tables: CSV, TSV, JSONL, Parquet and Excel, streamed row by row.
 
 Reading holds one row (of Parquet, a few) in memory, whatever the table's size. Every field is
 text and survives unchanged; a table that does not allow that is an error, never a guess.
@@ -9,10 +9,11 @@ from __future__ import annotations
 import gzip
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, cast, get_args
+from typing import TYPE_CHECKING, NamedTuple, cast, get_args
 
 from annoseq.atomic_io import atomic_file
 from annoseq.data.csv_table import read_csv, write_csv
+from annoseq.data.encodings import check_encoding, decoded_as_utf8
 from annoseq.data.jsonl_table import read_jsonl, write_jsonl
 from annoseq.data.streams import is_standard_input, open_source, source_name
 from annoseq.data.table_rows import ColumnSelection, TableFormat, TableRow
@@ -31,8 +32,45 @@ _SUFFIXES: dict[str, TableFormat] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".parquet": "parquet",
+    ".xlsx": "xlsx",
 }
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
+_NAMES = {"tsv": "TSV", "jsonl": "JSONL", "parquet": "Parquet", "xlsx": "Excel"}
+_DELIMITER_NAMES = {"tab": "\t", "\\t": "\t"}
+
+
+class _Dialect(NamedTuple):
+    """The format of a table, and the delimiter and encoding that were named, if any."""
+
+    format: TableFormat
+    delimiter: str | None
+    encoding: str | None
+
+    @classmethod
+    def of(cls, format_: TableFormat, *, delimiter: str | None, encoding: str | None) -> _Dialect:
+        """Check that the options are valid, and belong to the format.
+
+        Raises:
+            OptionError: they are not.
+        """
+        if delimiter is not None:
+            delimiter = _DELIMITER_NAMES.get(delimiter, delimiter)
+            if format_ != "csv":
+                raise OptionError(
+                    f"--delimiter is for CSV, and the table is {_NAMES[format_]}. Leave it off."
+                )
+            if len(delimiter) != 1 or delimiter in '"\r\n\0':
+                raise OptionError(
+                    "--delimiter: found something else than one character. Give one, such as ';', "
+                    "or tab."
+                )
+        if encoding is not None:
+            if format_ in {"parquet", "xlsx"}:
+                raise OptionError(
+                    f"--encoding is for text, and the table is {_NAMES[format_]}. Leave it off."
+                )
+            check_encoding(encoding)
+        return cls(format_, delimiter, encoding)
 
 
 def read_rows(
@@ -43,6 +81,8 @@ def read_rows(
     optional: Sequence[str] = (),
     keep: Sequence[str] | None = (),
     format: TableFormat | None = None,  # noqa: A002
+    delimiter: str | None = None,
+    encoding: str | None = None,
     on_bad: Callable[[TableError], None] | None = None,
 ) -> Iterator[TableRow]:
     """Read columns of a table, one row at a time.
@@ -51,12 +91,15 @@ def read_rows(
     unless `format` says otherwise. `columns` must be there and hold texts; so must `keys`, which
     may also hold whole numbers (in JSONL and Parquet, which tell them from text); `optional` ones
     are like `keys`, but are left out of every row where the table does not have them. `keep`
-    columns are only passed on; None keeps all that are not read otherwise. With `on_bad`, it is
+    columns are only passed on; None keeps all that are not read otherwise. `delimiter` and
+    `encoding` are those of a text table; without them, a CSV table may have another delimiter than
+    the comma if its header leaves no doubt, and UTF-16 is known by its byte order mark; both are
+    then logged. With `on_bad`, it is
     called with the error of a row that cannot be read, and the row is left out; the others keep
     their numbers.
 
     Raises:
-        OptionError: `format` is none of the known ones.
+        OptionError: `format` or `encoding` is none of the known ones, or the format has none.
         TableError: the table cannot be read, has no rows, lacks a column, or has a row that
             is not well-formed (most are raised when that row is reached).
     """
@@ -65,7 +108,9 @@ def read_rows(
     selection = ColumnSelection(
         tuple(columns), tuple(keys), tuple(optional), tuple(keep or ()), keeps_others=keep is None
     )
-    return _rows(source, selection, table_format(source, format), on_bad)
+    chosen = table_format(source, format)
+    dialect = _Dialect.of(chosen, delimiter=delimiter, encoding=encoding)
+    return _rows(source, selection, dialect, on_bad)
 
 
 def write_rows(
@@ -88,8 +133,8 @@ def write_rows(
     path = Path(path)
     chosen = table_format(path, format)
     is_packed = path.suffix.lower() == ".gz"
-    if chosen == "parquet" and is_packed:
-        raise TableError(f"{path}: Parquet compresses by itself. Leave .gz off.")
+    if chosen in {"parquet", "xlsx"} and is_packed:
+        raise TableError(f"{path}: {_NAMES[chosen]} compresses by itself. Leave .gz off.")
     with (
         atomic_file(path, overwrite=overwrite) as new,
         _created(new, is_packed=is_packed) as stream,
@@ -99,6 +144,10 @@ def write_rows(
             from annoseq.data.parquet_table import write_parquet
 
             write_parquet(checked, stream, columns)
+        elif chosen == "xlsx":
+            from annoseq.data.excel_table import write_excel
+
+            write_excel(checked, stream, list(columns), name=str(path))
         elif chosen == "jsonl":
             write_jsonl(checked, stream, list(columns))
         else:
@@ -108,13 +157,13 @@ def write_rows(
 def _rows(
     source: str | Path,
     selection: ColumnSelection,
-    format_: TableFormat,
+    dialect: _Dialect,
     on_bad: Callable[[TableError], None] | None,
 ) -> Iterator[TableRow]:
     name = source_name(source)
     is_empty = True
     with open_source(source) as stream:
-        for row in _reader(stream, name, selection, format_):
+        for row in _reader(stream, name, selection, dialect):
             is_empty = False
             if isinstance(row, TableRow):
                 yield row
@@ -127,15 +176,23 @@ def _rows(
 
 
 def _reader(
-    stream: io.BufferedReader, name: str, selection: ColumnSelection, format_: TableFormat
+    stream: io.BufferedReader, name: str, selection: ColumnSelection, dialect: _Dialect
 ) -> Iterator[TableRow | TableError]:
-    if format_ == "parquet":
+    if dialect.format == "xlsx":
+        from annoseq.data.excel_table import read_excel
+
+        return read_excel(stream, name, selection)
+    if dialect.format == "parquet":
         from annoseq.data.parquet_table import read_parquet
 
         return read_parquet(stream, name, selection)
-    if format_ == "jsonl":
+    stream = decoded_as_utf8(stream, name, encoding=dialect.encoding)
+    if dialect.format == "jsonl":
         return read_jsonl(stream, name, selection)
-    return read_csv(stream, name, selection, delimiter=_DELIMITERS[format_])
+    if dialect.format == "csv" and dialect.delimiter is None:
+        return read_csv(stream, name, selection)
+    delimiter = dialect.delimiter or _DELIMITERS[dialect.format]
+    return read_csv(stream, name, selection, delimiter=delimiter)
 
 
 def table_format(path: str | Path, named: TableFormat | None = None) -> TableFormat:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from annoseq.data.table_rows import TableFormat, TableRow
 
-InputFormat = Literal["text", "csv", "tsv", "jsonl", "parquet"]
+InputFormat = Literal["text", "csv", "tsv", "jsonl", "parquet", "xlsx"]
 
 _OFFSET = re.compile("[0-9]{1,18}")
 
@@ -63,6 +63,8 @@ def read_texts(
     column: str,
     format_: InputFormat | None = None,
     keep: Sequence[str] | None = (),
+    delimiter: str | None = None,
+    encoding: str | None = None,
     on_bad: Callable[[TableError], None] | None = None,
 ) -> Iterator[InputText]:
     """Read texts lazily.
@@ -79,7 +81,14 @@ def read_texts(
         optional = [name for name in (DOCUMENT_COLUMN, OFFSET_COLUMN) if name != column]
         table = _table_format(format_)
         for row in read_rows(
-            source, columns=[column], optional=optional, keep=keep, format=table, on_bad=on_bad
+            source,
+            columns=[column],
+            optional=optional,
+            keep=keep,
+            format=table,
+            delimiter=delimiter,
+            encoding=encoding,
+            on_bad=on_bad,
         ):
             yield _from_row(row, column)
         return
@@ -92,14 +101,28 @@ def read_texts(
             on_bad(error)
 
 
-def count_texts(source: Path, *, column: str, format_: InputFormat | None = None) -> int | None:
+def count_texts(
+    source: Path,
+    *,
+    column: str,
+    format_: InputFormat | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+) -> int | None:
     """Return the number of texts, for a progress bar, or None if they can be read only once."""
     if is_standard_input(source):
         return None
     if is_text_input(source, format_):
         return len(_text_files(source))
     table = _table_format(format_)
-    rows = read_rows(source, columns=[column], format=table, on_bad=lambda _: None)
+    rows = read_rows(
+        source,
+        columns=[column],
+        format=table,
+        delimiter=delimiter,
+        encoding=encoding,
+        on_bad=lambda _: None,
+    )
     return sum(1 for _ in rows)
 
 

@@ -1,0 +1,198 @@
+"""Reader and writer of Excel workbooks (.xlsx) by openpyxl: the first sheet, all cells text."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+from annoseq.data.table_rows import TableRow
+from annoseq.errors import OptionError, TableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import IO
+
+    from annoseq.data.table_rows import ColumnSelection
+
+_ESCAPE = re.compile("_x([0-9A-Fa-f]{4})_")
+"""Excel's escape of characters that XML cannot hold."""
+_TO_ESCAPE = re.compile("_(?=x[0-9A-Fa-f]{4}_)|[\x00-\x08\x0b-\x1f\ufffe\uffff]")
+_LONGEST_CELL = 32_767
+_MOST_ROWS = 1_048_576
+_LARGEST_CONTENT = 2 << 30  # bytes, unpacked
+_TYPES = {"b": "true or false", "d": "a date", "e": "an error", "f": "a formula", "n": "a number"}
+"""openpyxl's types of cells that are no text."""
+
+
+def read_excel(
+    stream: io.BufferedReader, name: str, selection: ColumnSelection
+) -> Iterator[TableRow | TableError]:
+    """Read the selected columns of the first sheet, one row at a time.
+
+    Empty cells are empty texts, and rows of empty cells alone are skipped. A row with a number, a
+    date or a formula in a selected column is yielded as an error (numbers in keys are text).
+
+    Raises:
+        OptionError: openpyxl is not installed.
+        TableError: this is no readable workbook, or a column is missing or doubled.
+    """
+    openpyxl = _import_openpyxl()
+    data = stream if stream.seekable() else io.BytesIO(stream.read())
+    try:
+        _check_size(data, name)
+        workbook = openpyxl.load_workbook(data, read_only=True, keep_links=False)
+        rows = workbook.worksheets[0].iter_rows()
+        header = [_unescape(str(cell.value or "")) for cell in next(rows, ())]
+        while header and not header[-1]:  # Excel keeps cells that were filled once
+            header.pop()
+        if not header:
+            return
+        columns = [(c, header.index(c)) for c in selection.select(header, place=name)]
+        kept = [(c, header.index(c)) for c in selection.select_kept(header)]
+        number = 0
+        for cells in rows:
+            if all(cell.value is None for cell in cells):
+                continue
+            number += 1
+            place = (
+                f"{name}: row {number} (row {cells[0].row} of the sheet)"
+                if hasattr(cells[0], "row")
+                else f"{name}: row {number}"
+            )
+            yield _row(cells, number, columns, kept, selection, place=place)
+    except (OptionError, TableError):
+        raise
+    except Exception as error:
+        raise TableError(
+            f"{name}: this is not an Excel workbook (.xlsx), or it is damaged. Save it again in "
+            "Excel, or as CSV UTF-8."
+        ) from error
+
+
+def write_excel(
+    rows: Iterable[Sequence[str | int]], stream: IO[bytes], columns: Sequence[str], *, name: str
+) -> None:
+    """Write a header and rows to a sheet, every text as text: no formula, no date, no number.
+
+    Raises:
+        OptionError: openpyxl is not installed.
+        TableError: a text is longer than a cell, or there are more rows than a sheet holds.
+    """
+    openpyxl = _import_openpyxl()
+    workbook = openpyxl.Workbook(write_only=True)
+    sheet = workbook.create_sheet("pairs")
+    try:
+        sheet.append([_cell(sheet, column, place=f"{name}: the header") for column in columns])
+        for number, row in enumerate(rows, 1):
+            if number >= _MOST_ROWS:
+                raise TableError(
+                    f"{name}: a sheet of Excel holds {_MOST_ROWS:,} rows, the header among them. "
+                    "Write CSV or Parquet."
+                )
+            sheet.append([_cell(sheet, value, place=f"{name}: row {number}") for value in row])
+        workbook.save(stream)
+    except BaseException:
+        if not sheet.closed:
+            workbook.save(io.BytesIO())  # which removes its temporary file
+        raise
+
+
+def _import_openpyxl() -> Any:
+    try:
+        import openpyxl
+    except ImportError as error:
+        raise OptionError(
+            "Excel workbooks need openpyxl, which is not installed. "
+            "Run: pip install 'annoseq[excel]'"
+        ) from error
+    return openpyxl
+
+
+def _check_size(data: IO[bytes], name: str) -> None:
+    with zipfile.ZipFile(data) as archive:
+        size = sum(part.file_size for part in archive.infolist())
+    data.seek(0)
+    if size > _LARGEST_CONTENT:
+        raise TableError(
+            f"{name}: the workbook unpacks to {size / 1e9:,.1f} GB. Save it as CSV UTF-8."
+        )
+
+
+def _row(
+    cells: Sequence[Any],
+    number: int,
+    columns: Sequence[tuple[str, int]],
+    kept: Sequence[tuple[str, int]],
+    selection: ColumnSelection,
+    *,
+    place: str,
+) -> TableRow | TableError:
+    def cell(at: int) -> Any:
+        return cells[at] if at < len(cells) else None
+
+    try:
+        return TableRow(
+            number,
+            {
+                column: _text(cell(at), is_text=column in selection.texts, at=at, place=place)
+                for column, at in columns
+            },
+            {column: _kept(cell(at)) for column, at in kept},
+        )
+    except TableError as error:
+        return error
+
+
+def _text(cell: Any, *, is_text: bool, at: int, place: str) -> str:
+    value = None if cell is None else cell.value
+    if value is None:
+        return ""
+    if isinstance(value, str) and cell.data_type != "f":
+        text = _unescape(value)
+        if text.isascii() or text.encode("utf-8", "ignore").decode() == text:
+            return text
+        raise TableError(
+            f"{place}: column {at + 1} holds a lone surrogate, which is half a character. "
+            "Write the character whole."
+        )
+    if type(value) is int and not is_text:
+        return str(value)
+    kind = _TYPES.get(cell.data_type, "a value of another type")
+    expected = "text" if is_text else "text or a whole number"
+    raise TableError(
+        f"{place}: column {at + 1} holds {kind} where {expected} was expected. "
+        "Format the column as text in Excel, and enter the value again."
+    )
+
+
+def _kept(cell: Any) -> str | int:
+    value = None if cell is None else cell.value
+    if type(value) is int:
+        return value
+    return "" if value is None else _unescape(str(value))
+
+
+def _cell(sheet: Any, value: str | int | None, *, place: str) -> Any:
+    from openpyxl.cell import WriteOnlyCell
+
+    if not isinstance(value, str):
+        return WriteOnlyCell(sheet, value)
+    text = _TO_ESCAPE.sub(_escape, value)
+    if len(text) > _LONGEST_CELL:
+        raise TableError(
+            f"{place}: a text of {len(value):,} characters is too long for Excel, whose cells hold "
+            f"{_LONGEST_CELL:,}. Write CSV, JSONL or Parquet."
+        )
+    cell = WriteOnlyCell(sheet, text)
+    cell.data_type = "s"  # a text that begins with = is no formula
+    return cell
+
+
+def _escape(match: re.Match[str]) -> str:
+    return f"_x{ord(match[0]):04X}_"
+
+
+def _unescape(text: str) -> str:
+    return _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text) if "_x" in text else text
