@@ -1,1 +1,1 @@
-"""Scores, and predictions over a whole set."""
+"""Evaluation: scores of spans and outputs, calibration, significance, error analysis."""

@@ -1,1 +1,1 @@
-"""What most users need: load a model folder, annotate texts, tables and folders of texts."""
+"""Inference: annotators, predictors, and streams of annotations."""

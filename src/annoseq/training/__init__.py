@@ -1,1 +1,1 @@
-"""The learner: learning-rate finder, one-cycle training, checkpoints, plots."""
+"""Training: learner, objectives, one-cycle loop, checkpoints, calibration, sweeps."""
