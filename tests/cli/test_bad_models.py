@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -131,3 +132,63 @@ def test_prepared_data_that_are_not_whole(name: str, data: Path, tmp_path: Path)
         assert message.startswith(f"{copied}: {name}")
         assert message.endswith("Prepare the data again with `annoseq prepare`.")
     assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", "../config.json", "runs/../labels.json", "card"])
+def test_a_file_that_no_model_has(name: str, copied: Path, table: Path, tmp_path: Path) -> None:
+    edit(copied / "config.json", lambda config: config["files"].update({name: "0" * 64}))
+    assert refusal(run(*command("evaluate", copied, table, tmp_path / "out"))) == (
+        f"{copied}: config.json is damaged: it lists 1 file that no model folder has. "
+        "Copy the whole folder again, or train again."
+    )
+
+
+@pytest.mark.parametrize("name", [*FILES, "card.md", "calibration.json"])
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_a_file_that_is_not_regular(
+    name: str, kind: str, copied: Path, table: Path, tmp_path: Path
+) -> None:
+    (copied / name).unlink(missing_ok=True)
+    match kind:
+        case "pipe":
+            os.mkfifo(copied / name)
+        case "device":
+            (copied / name).symlink_to("/dev/zero")
+        case _:
+            (copied / name).mkdir()
+    assert refusal(run(*command("evaluate", copied, table, tmp_path / "out"))) == (
+        f"{copied}: {name} is not a regular file. Copy the whole folder again, or train again."
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("config.json", 1 << 24), ("labels.json", 1 << 30), ("card.md", 1 << 24)]
+)
+def test_a_file_that_is_too_large(
+    name: str, size: int, copied: Path, table: Path, tmp_path: Path
+) -> None:
+    os.truncate(copied / name, size + 1)
+    assert refusal(run(*command("evaluate", copied, table, tmp_path / "out"))) == (
+        f"{copied}: {name} has {size + 1:,} bytes, and such a file has at most {size:,}. "
+        "Copy the whole folder again, or train again."
+    )
+
+
+@pytest.mark.parametrize(("setting", "value"), [("hidden", 10**30), ("layers", 10**9)])
+def test_a_network_that_no_memory_holds(
+    setting: str, value: int, copied: Path, table: Path, tmp_path: Path
+) -> None:
+    edit(copied / "config.json", lambda config: config["network"]["gru"].update({setting: value}))
+    message = refusal(run(*command("evaluate", copied, table, tmp_path / "out")))
+    assert message.startswith(
+        f"{copied}: config.json is damaged or of another version (network.gru.{setting}: "
+        "Input should be less than or equal to "
+    )
+
+
+def test_a_network_larger_than_its_weights(copied: Path, table: Path, tmp_path: Path) -> None:
+    edit(copied / "config.json", lambda config: config["network"]["gru"].update(hidden=4_096))
+    assert refusal(run(*command("evaluate", copied, table, tmp_path / "out"))) == (
+        f"{copied}: damaged: weights.safetensors is not of the network that config.json "
+        "describes. Train again."
+    )

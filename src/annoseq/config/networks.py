@@ -16,15 +16,18 @@ from pydantic import (
 from annoseq.config.section import ConfigSection, Dropout, Task
 from annoseq.errors import OptionError
 
+Width = Annotated[PositiveInt, Field(le=65_536)]
+Layers = Annotated[PositiveInt, Field(le=1_024)]
+
 
 class GruConfig(ConfigSection):
     """GRU encoder-decoder without attention, with tied output weights (the notebook's network)."""
 
-    embedding: PositiveInt = 300
+    embedding: Width = 300
     """Width of the source and target embeddings, and of the decoder."""
-    hidden: PositiveInt = 256
+    hidden: Width = 256
     """Width of the hidden state of the encoder."""
-    layers: PositiveInt = 2
+    layers: Layers = 2
     """GRU layers of the encoder, and of the decoder."""
     embedding_dropout: Dropout = 0.15
     """Dropout on the encoder's embeddings."""
@@ -39,11 +42,11 @@ class GruConfig(ConfigSection):
 class AttentionConfig(ConfigSection):
     """Bidirectional GRU encoder, and GRU decoder with attention (Luong et al. 2015)."""
 
-    embedding: PositiveInt = 256
+    embedding: Width = 256
     """Width of the embeddings and of the decoder."""
-    hidden: PositiveInt = 192
+    hidden: Width = 192
     """Width of the hidden state of the encoder, in each direction."""
-    layers: PositiveInt = 1
+    layers: Layers = 1
     """GRU layers of the encoder, and of the decoder."""
     dropout: Dropout = 0.2
     """Dropout on the embeddings, between layers and before the output layer."""
@@ -52,15 +55,15 @@ class AttentionConfig(ConfigSection):
 class TransformerConfig(ConfigSection):
     """Transformer encoder-decoder (Vaswani et al. 2017) with rotary positions."""
 
-    embedding: PositiveInt = 256
+    embedding: Width = 256
     """Width of the embeddings and layers; a multiple of twice the number of heads."""
-    heads: PositiveInt = 4
+    heads: Annotated[PositiveInt, Field(le=1_024)] = 4
     """Attention heads."""
-    encoder_layers: PositiveInt = 3
+    encoder_layers: Layers = 3
     """Encoder layers."""
-    decoder_layers: PositiveInt = 2
+    decoder_layers: Layers = 2
     """Decoder layers."""
-    feed_forward: PositiveInt = 1024
+    feed_forward: Width = 1024
     """Inner width of the feed-forward layers."""
     dropout: Dropout = 0.1
     """Dropout on the embeddings, on residual branches, and before the output layer."""
@@ -80,13 +83,13 @@ class TaggerConfig(ConfigSection):
 
     encoder: Literal["lstm", "convolution", "transformer"] = "lstm"
     """Contextual encoder: bidirectional LSTM, dilated convolutions, or transformer."""
-    hidden: Annotated[PositiveInt, Field(multiple_of=8)] = 128
+    hidden: Annotated[Width, Field(multiple_of=8)] = 128
     """Width of the LSTM in each direction; other encoders have twice this width."""
-    layers: PositiveInt | None = None
+    layers: Layers | None = None
     """Encoder layers; by default 1 for lstm, 4 for convolution, 2 for transformer."""
-    embedding: PositiveInt = 64
+    embedding: Width = 64
     """Width of the embedding of each of the five kinds of features."""
-    buckets: Annotated[PositiveInt, Field(multiple_of=1024)] = 32_768
+    buckets: Annotated[PositiveInt, Field(multiple_of=1024, le=2**28)] = 32_768
     """Hash buckets of character n-grams; the other kinds of features have fewer."""
     dropout: Dropout = 0.4
     """Variational dropout (one mask for all tokens of a row) before and after each layer."""

@@ -41,6 +41,7 @@ from annoseq.errors import (
 )
 from annoseq.evaluation.calibration_statistics import CalibrationStatistics
 from annoseq.models.build import build_seq2seq, build_tagger, no_init_weights
+from annoseq.output_lock import restore_interrupted
 from annoseq.tokenization.length_stats import LengthStats
 from annoseq.tokenization.seq2seq_tokenizer import FILES, Seq2SeqTokenizer
 from annoseq.tokenization.tagger_tokenizer import TAGGING_FILE, TaggerTokenizer
@@ -56,6 +57,13 @@ CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = "config.json", "weights.safetensors", "ca
 CALIBRATION_FILE, HISTORY_FILE = "calibration.json", "history.json"
 FORMAT: Literal[2] = 2
 """Format number of model folders; folders of another format are refused."""
+
+_MEBIBYTE = 1 << 20
+_MAX_BYTES = {
+    **dict.fromkeys((CONFIG_FILE, CALIBRATION_FILE, HISTORY_FILE, CARD_FILE), 16 * _MEBIBYTE),
+    **dict.fromkeys((*FILES, TAGGING_FILE), 1024 * _MEBIBYTE),
+}
+"""Size in bytes that no file but the weights exceeds."""
 
 FileModel = TypeVar("FileModel", bound=BaseModel)
 
@@ -157,6 +165,7 @@ class TrainedModel:
             OptionError: `vectors` was given, and the model reads none.
         """
         folder = Path(folder)
+        restore_interrupted(folder)
         config = _read_config(folder)
         for name, checksum in config.files.items():
             if _checksum(folder / name) != checksum:
@@ -171,7 +180,7 @@ class TrainedModel:
             load_model(network, folder / WEIGHTS_FILE)
         except (ValueError, SafetensorError) as error:
             raise ModelError(f"{folder}: damaged: {error}. Train again.") from error
-        except RuntimeError as error:  # torch lists every tensor on a line of its own
+        except (RuntimeError, MemoryError) as error:  # torch lists every tensor on its own line
             raise ModelError(
                 f"{folder}: damaged: {WEIGHTS_FILE} is not of the network that {CONFIG_FILE} "
                 "describes. Train again."
@@ -235,6 +244,7 @@ def _read_config(folder: Path) -> ModelConfig:
         raise ModelError(
             f"{folder}: there is no such folder. Give the folder that `annoseq train --out` wrote."
         )
+    _check_files(folder)
     content = _read(folder / CONFIG_FILE)
     if older := describe_older_format(content, current=FORMAT):
         raise ModelError(f"{folder}: {older}. Train again, or use the version that wrote it.")
@@ -246,9 +256,35 @@ def _read_config(folder: Path) -> ModelConfig:
             f"{folder}: {CONFIG_FILE} is damaged or of another version ({reason}); "
             f"this is annoseq {__version__}. Use the version that wrote it, or train again."
         ) from error
+    if unknown := len(set(config.files) - {*_MAX_BYTES, WEIGHTS_FILE}):
+        raise ModelError(
+            f"{folder}: {CONFIG_FILE} is damaged: it lists {unknown:,} "
+            f"file{'s' if unknown > 1 else ''} that no model folder has. "
+            "Copy the whole folder again, or train again."
+        )
     if missing := {WEIGHTS_FILE, *_tokenizer_files(config)} - set(config.files):
         raise ModelError(f"{folder}: {CONFIG_FILE} does not list {sorted(missing)}. Train again.")
     return config
+
+
+def _check_files(folder: Path) -> None:
+    """Check what files are, before one is read that never ends or fills the memory.
+
+    Raises:
+        ModelError: a file of the model is not a regular file, or is larger than any such file.
+    """
+    for name in (WEIGHTS_FILE, *_MAX_BYTES):
+        path = folder / name
+        if path.exists() and not path.is_file():
+            raise ModelError(
+                f"{folder}: {name} is not a regular file. Copy the whole folder again, or train "
+                "again."
+            )
+        if name in _MAX_BYTES and path.exists() and path.stat().st_size > _MAX_BYTES[name]:
+            raise ModelError(
+                f"{folder}: {name} has {path.stat().st_size:,} bytes, and such a file has at most "
+                f"{_MAX_BYTES[name]:,}. Copy the whole folder again, or train again."
+            )
 
 
 def _read_optional(
