@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from annoseq.data.pairs import Pairs, write_pairs
+from tests.calibrated import calibrated_model, pairs
 from tests.cli.command import refusal, run
-from tests.calibrated import pairs, calibrated_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,9 +52,16 @@ def spans(out: str) -> int:
 
 def test_annotate_marks_more(tagger: Path, rows: Path) -> None:
     few = run("annotate", tagger, rows, "--target-recall", 0.3)
-    assert (few.code, few.err) == (0, "")
+    assert few.code == 0
+    assert re.fullmatch(
+        r"target recall 0\.3: marks spans of a probability of at least 0\.\d{4}; expected recall "
+        r"0\.\d{4}, expected precision 0\.\d{4}; confidence that the target is reached: 99 %\n",
+        few.err,
+    )
     many = run("annotate", tagger, rows, "--target-recall", 0.99)
-    assert many.err == DOUBTFUL + "\n"
+    expectation, doubt = many.err.splitlines()
+    assert expectation.endswith("; confidence that the target is reached: none")
+    assert doubt == DOUBTFUL
     assert 0 < spans(few.out) < spans(many.out)
 
 
@@ -80,20 +88,22 @@ def test_evaluate_tells_what_was_wanted_expected_and_measured(
         "precision": record["span_precision"],
     }
     assert found["measured"] == pytest.approx(found["expected"])  # the rows are the same
-    lines = result.out.splitlines()[-3:]
+    lines = result.out.splitlines()[-4:]
     assert lines[0].startswith("marked are spans of a probability of at least 0.")
     assert lines[1:] == [
         f"  recall     wanted 0.5000, expected {found['expected']['recall']:.4f}, measured "
         f"{found['measured']['recall']:.4f}",
         f"  precision  expected {found['expected']['precision']:.4f}, measured "
         f"{found['measured']['precision']:.4f}",
+        "  confidence that the wanted recall is reached: 99%",
     ]
 
 
 def test_what_is_out_of_reach_is_said(shelf: Path, rows: Path) -> None:
     model = shelf / "nested"
     calibrated_model("nested tagger").save(model, card="card")
-    assert run("annotate", model, rows, "--target-recall", 0.95).err == OUT_OF_REACH + "\n"
+    result = run("annotate", model, rows, "--target-recall", 0.95)
+    assert result.err.splitlines()[1:] == [OUT_OF_REACH]
 
 
 def test_redact_finds_more(tagger: Path, rows: Path, tmp_path: Path) -> None:
@@ -104,7 +114,9 @@ def test_redact_finds_more(tagger: Path, rows: Path, tmp_path: Path) -> None:
         out = tmp_path / str(share)
         result = run("redact", tagger, rows, "--out", out, "--target-recall", share)
         assert result.code == 0, result
-        assert result.err == (DOUBTFUL + "\n" if share == 0.99 else "")
+        expectation, *doubts = result.err.splitlines()
+        assert expectation.startswith(f"target recall {share}: marks spans of a probability of ")
+        assert doubts == ([DOUBTFUL] if share == 0.99 else [])
         config = json.loads((out / "config.json").read_text())
         assert config["target_recall"] == share
         counts.append(len((out / "annotations.jsonl").read_text()))

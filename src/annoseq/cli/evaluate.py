@@ -92,7 +92,7 @@ def evaluate(
     text = TextScorer() if text_scores else None
     annotator = Annotator.load(model, device=device, vectors=vectors)
     card = _read_card(model) if output.report else ""
-    target = choose_recall_target(annotator, target_recall)
+    target = choose_recall_target(annotator, target_recall, prints_expectation=False)
     rows = select_rows(pairs, annotator.model.config, row_options)
     _check_labels(rows.examples, annotator)
     batching = annotator.resolve_batching(batching)

@@ -41,8 +41,10 @@ ScoreTargetRecall = Annotated[
 ]
 
 
-def choose_recall_target(annotator: Annotator, target_recall: float | None) -> RecallTarget | None:
-    """Choose a threshold if a recall is asked for, and note on standard error what is doubtful.
+def choose_recall_target(
+    annotator: Annotator, target_recall: float | None, *, prints_expectation: bool = True
+) -> RecallTarget | None:
+    """Choose a threshold if a recall is asked for, and note on standard error what to expect.
 
     Raises:
         OptionError: the model knows nothing of the recall of its scores.
@@ -50,9 +52,22 @@ def choose_recall_target(annotator: Annotator, target_recall: float | None) -> R
     if target_recall is None:
         return None
     target = annotator.recall_target(target_recall)
+    if prints_expectation:
+        print_note(_expectation(target, annotator.calibrate_score(target.threshold)))
     for line in recall_warnings(target):
         print_note(line)
     return target
+
+
+def _expectation(target: RecallTarget, probability: float) -> str:
+    """Describe the threshold, the expected scores, and the confidence in reaching the target."""
+    expected = target.expected
+    confidence = f"{target.confidence} %" if target.has_margin else "none"
+    return (
+        f"target recall {target.target_recall:g}: marks spans of a probability of at least "
+        f"{probability:.4f}; expected recall {expected.recall:.4f}, expected precision "
+        f"{expected.precision:.4f}; confidence that the target is reached: {confidence}"
+    )
 
 
 def recall_warnings(target: RecallTarget) -> Iterator[str]:
@@ -83,6 +98,7 @@ def recall_lines(target: RecallTargetScores, *, is_in_sample: bool) -> Iterator[
         f"measured {measured.recall:.4f}"
     )
     yield f"  precision  expected {expected.precision:.4f}, measured {measured.precision:.4f}"
+    yield f"  confidence that the wanted recall is reached: {target.confidence:.0%}"
     if is_in_sample:
         yield "  these are the rows that the probability was chosen on: other rows may differ"
 

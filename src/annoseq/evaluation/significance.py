@@ -57,9 +57,9 @@ def compare_scores(
 
 def difference_lines(differences: Mapping[str, ScoreDifference]) -> Iterator[str]:
     """Render differences as a table."""
-    yield f"{'':20} {'a':>9} {'b':>9} {'b - a':>9}   {'95 % of b - a':22} p"
+    yield f"{'':22} {'a':>9} {'b':>9} {'b - a':>9}   {'95 % of b - a':22} p"
     for name, row in differences.items():
-        line = f"{name:20} {row.a:9.4f} {row.b:9.4f} {row.difference:+9.4f}"
+        line = f"{name:22} {row.a:9.4f} {row.b:9.4f} {row.difference:+9.4f}"
         if row.low is not None and row.high is not None and row.p is not None:
             line += f"   {row.low:+.4f} to {row.high:+.4f}     {row.p:.3f}"
         yield line
