@@ -267,7 +267,7 @@ def test_a_card_that_cannot_be_read_is_told_before_the_work(
     (bad / "card.md").unlink()
     (bad / "card.md").mkdir()
     assert refusal(run("evaluate", bad, other, "--report", tmp_path / "report.html")) == (
-        f"{bad / 'card.md'} cannot be read: Is a directory. Make it readable, or remove it."
+        f"{bad}: card.md is not a regular file. Copy the whole folder again, or train again."
     )
 
 
