@@ -125,10 +125,27 @@ def test_check_takes_one_row(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("given", ["table", "data"])
 def test_show_batch_shows_tokens_and_shapes(given: str, request: pytest.FixtureRequest) -> None:
-    result = run("show-batch", request.getfixturevalue(given), "--rows", 3)
+    result = run("show-batch", request.getfixturevalue(given), "--rows", 3, "--model", "gru")
     assert result.code == 0
     assert "<unk:" in result.out
     assert "the largest batch: source (33, " in result.out
     assert result.err.startswith("annotate: 33 training and 7 validation rows;")
     rows = [line for line in result.out.splitlines() if line.split("│")[1:2] != ["     "]]
     assert sum(line.startswith("│") and line.split("│")[1].strip().isdigit() for line in rows) == 3
+
+
+@pytest.mark.parametrize("options", [(), ("--model", "tagger")])
+def test_show_batch_shows_what_a_tagger_sees(options: tuple[str, ...], table: Path) -> None:
+    result = run("show-batch", table, "--rows", 3, *options)
+    assert result.code == 0
+    assert "<unk:" not in result.out
+    assert "/S-" in result.out or "/B-" in result.out
+    assert "the largest batch: (" in result.out
+    assert result.err.startswith("annotate: 33 training and 7 validation rows; ")
+    assert "vocabularies" not in result.err
+
+
+def test_show_batch_refuses_what_training_refuses(table: Path) -> None:
+    message = refusal(run("show-batch", table, "--max-vocab", 100))
+    assert message.startswith("--max-vocab is for sequence-to-sequence models")
+    assert run("show-batch", table, "--max-vocab", 100, "--model", "attention").code == 0

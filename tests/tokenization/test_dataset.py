@@ -14,7 +14,8 @@ from annoseq._version import __version__
 from annoseq.config import BatchConfig, DataConfig
 from annoseq.data.pairs import Pair, Pairs
 from annoseq.errors import DatasetError, OptionError, OutputError, PairsError
-from annoseq.tokenization.dataset import Dataset, read_examples, write_examples
+from annoseq.tokenization.dataset import Dataset
+from annoseq.tokenization.prepared_examples import read_examples, write_examples
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 from tests.faults import file_size_limit
 from tests.tokenization.tables import BROKEN, EVERYTHING, LETTERS, pairs_of, parsed
@@ -167,10 +168,18 @@ def test_one_batch_has_the_longest_row_and_the_limits() -> None:
 def test_show_batch_shows_as_many_rows_as_asked(asked: int) -> None:
     file = io.StringIO()
     dataset = Dataset.from_pairs(MANY, valid=LETTERS, config=EVERYTHING)
-    dataset.show_batch(asked, console=Console(file=file, width=200))
+    dataset.show_batch(asked, model="gru", console=Console(file=file, width=200))
     numbers = re.findall(r"^│ +(\d+) │", file.getvalue(), flags=re.MULTILINE)
     assert len(set(numbers)) == len(numbers) == min(asked, 20)
     assert "{{NAME}} ·Ames {{/NAME}}" in file.getvalue()
+
+
+def test_show_batch_shows_the_tags_of_a_tagger_by_default() -> None:
+    file = io.StringIO()
+    dataset = Dataset.from_pairs(MANY, valid=LETTERS)
+    dataset.show_batch(3, console=Console(file=file, width=200))
+    assert "·Ames/S-NAME" in file.getvalue()
+    assert "<unk:" not in file.getvalue()
 
 
 @pytest.mark.parametrize("asked", [0, -1])

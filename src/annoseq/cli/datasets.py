@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from annoseq.atomic_io import check_folder_writable
-from annoseq.cli.loading import load_dataset, print_dataset_summary
+from annoseq.cli.loading import (
+    check_vocabulary_options,
+    load_dataset,
+    print_dataset_summary,
+)
 from annoseq.cli.options import DataPath, DatasetOptions, Overwrite, PairsPath, at_least
-from annoseq.cli.output import print_note, print_result
+from annoseq.cli.output import make_console, print_note, print_result
+from annoseq.config import BatchConfig, ModelName, NetworkConfig
 from annoseq.data.pairs import write_pairs
 from annoseq.errors import OptionError
 from annoseq.output_lock import OutputLock
 from annoseq.sample import sample_pairs
+
+if TYPE_CHECKING:
+    from annoseq.tokenization.dataset import Dataset
+    from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
+    from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 
 
 def sample(
@@ -35,18 +45,38 @@ def show_batch(
     /,
     *,
     rows: Annotated[int, Parameter(help="Rows to show.", validator=at_least(1))] = 5,
+    model: Annotated[
+        ModelName,
+        Parameter(
+            help="Model whose view is shown; auto is the tagger, and attention to translate, as in "
+            "training."
+        ),
+    ] = "auto",
     dataset_options: DatasetOptions = DatasetOptions(),
 ) -> None:
     """Show rows in tokens, and the shape of a batch."""
     dataset = load_dataset(pairs, dataset_options)
-    print_dataset_summary(dataset, dataset.tokenizer)
-    dataset.show_batch(rows)
+    network = NetworkConfig(model=model).resolve_auto(task=dataset.task)
+    check_vocabulary_options(dataset_options.data, [network])
+    tokenizer = dataset.tokenizer_of(network.model)
+    print_dataset_summary(dataset, tokenizer)
+    dataset.show_batch(rows, model=network.model, console=make_console())
+    print_result(f"the largest batch: {_largest_batch(dataset, tokenizer)} (rows, tokens)")
+
+
+def _largest_batch(dataset: Dataset, tokenizer: Seq2SeqTokenizer | TaggerTokenizer) -> str:
+    """Describe the shape of the batch with the longest row."""
+    from annoseq.tokenization.batching import shuffled_batches
+    from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
+
+    if isinstance(tokenizer, TaggerTokenizer):
+        batching = BatchConfig().resolve_auto(model="tagger")
+        encodings = tokenizer.encode(dataset.train)
+        rows = shuffled_batches(encodings, batching, seed="one")[0]
+        return str((len(rows), max(len(encodings[row].source) for row in rows)))
     batch = dataset.one_batch()
     assert batch.target is not None
-    print_result(
-        f"the largest batch: source {tuple(batch.source.shape)}, target {tuple(batch.target.shape)}"
-        " (rows, tokens)"
-    )
+    return f"source {tuple(batch.source.shape)}, target {tuple(batch.target.shape)}"
 
 
 def prepare(

@@ -97,10 +97,13 @@ class TaggerConfig(ConfigSection):
     """Probability of dropping the word itself in training, so that spelling and context count."""
 
 
+ModelName = Literal["auto", "tagger", "gru", "attention", "transformer"]
+
+
 class NetworkConfig(ConfigSection):
     """Choice of a network, and its settings."""
 
-    model: Literal["auto", "tagger", "gru", "attention", "transformer"] = "auto"
+    model: ModelName = "auto"
     """tagger (predicts tags only); gru (the notebook's), attention (GRU with attention) or
     transformer (sequence-to-sequence); auto: the model whose options are given, otherwise tagger
     for the annotate task and attention for the translate task."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
+from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 from annoseq.tokenization.vocabulary import END, PAD, SPECIALS, UNKNOWN
 
 if TYPE_CHECKING:
@@ -179,12 +180,16 @@ _VISIBLE_WHITE_SPACE = str.maketrans({" ": "·", "\n": "⏎", "\r": "␍", "\t":
 
 
 def show_examples(
-    examples: Sequence[Example], tokenizer: Seq2SeqTokenizer, *, console: Console | None = None
+    examples: Sequence[Example],
+    tokenizer: Seq2SeqTokenizer | TaggerTokenizer,
+    *,
+    console: Console | None = None,
 ) -> None:
     """Print the tokens of examples.
 
     `·` is the space that a token carries, `<unk:...>` a token that the vocabulary lacks; where a
     word is split into sub-words, `|` stands between them, and in front where the first has no text.
+    The target of a tagger has the BIOES tag after each token within a span.
     """
     from rich.console import Console
     from rich.table import Table
@@ -194,13 +199,34 @@ def show_examples(
     table.add_column("source", ratio=1, overflow="fold")
     table.add_column("target", ratio=1, overflow="fold")
     for example in examples:
-        pair = tokenizer.tokenize(example)
-        table.add_row(
-            str(example.row),
-            _render_tokens(pair.source, tokenizer.source),
-            _render_tokens(pair.target, tokenizer.target),
-        )
+        table.add_row(str(example.row), *_render_example(example, tokenizer))
     (console or Console()).print(table)
+
+
+def _render_example(
+    example: Example, tokenizer: Seq2SeqTokenizer | TaggerTokenizer
+) -> tuple[Text, Text]:
+    if isinstance(tokenizer, TaggerTokenizer):
+        return _render_tags(example, tokenizer)
+    pair = tokenizer.tokenize(example)
+    return (
+        _render_tokens(pair.source, tokenizer.source),
+        _render_tokens(pair.target, tokenizer.target),
+    )
+
+
+def _render_tags(example: Example, tokenizer: TaggerTokenizer) -> tuple[Text, Text]:
+    from rich.text import Text
+
+    tokens = [
+        token.translate(_VISIBLE_WHITE_SPACE) for token in tokenizer.tokenize(example.source).tokens
+    ]
+    target = Text()
+    for token, levels in zip(tokens, tokenizer.tag_names(example), strict=True):
+        target.append(f" {token}" if target else token)
+        if levels:
+            target.append(f"/{'+'.join(levels)}", style="bold")
+    return Text(" ".join(tokens)), target
 
 
 def _render_tokens(tokens: Sequence[str], vocabulary: Vocabulary) -> Text:

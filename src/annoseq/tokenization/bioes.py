@@ -44,6 +44,18 @@ class ScoredTokenSpans(NamedTuple):
 _BEGIN, _INSIDE, _END, _SINGLE = range(4)
 
 
+def bioes_name(tag: int, labels: Sequence[str]) -> str:
+    """Return the name of a tag.
+
+    >>> [bioes_name(tag, ["A", "B"]) for tag in (0, 1, 8)]
+    ['O', 'B-A', 'S-B']
+    """
+    if not tag:
+        return "O"
+    block, label = divmod(tag - 1, len(labels))
+    return f"{'BIES'[block]}-{labels[label]}"
+
+
 def spans_to_bioes(
     aligned_spans: Sequence[AlignedSpan],
     *,

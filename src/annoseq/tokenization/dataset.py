@@ -16,15 +16,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from annoseq._version import __version__
 from annoseq.atomic_io import atomic_folder
-from annoseq.config import BatchConfig, ColumnsConfig, DataConfig, Task
+from annoseq.config import BatchConfig, ColumnsConfig, DataConfig, ModelName, NetworkConfig, Task
 from annoseq.data.examples import Example, parse_pairs
-from annoseq.data.markup import Span
 from annoseq.data.splits import split_rows
 from annoseq.data.tables import describe_folder
 from annoseq.errors import (
@@ -35,20 +34,20 @@ from annoseq.errors import (
     describe_validation_error,
 )
 from annoseq.tokenization.batching import Batch, collate, show_examples, shuffled_batches
+from annoseq.tokenization.gazetteer import LexiconFeatures
 from annoseq.tokenization.length_stats import LengthStats
-from annoseq.tokenization.seq2seq_tokenizer import (
-    EncodedExamples,
-    Seq2SeqEncoding,
-    Seq2SeqTokenizer,
-)
+from annoseq.tokenization.prepared_examples import read_examples, write_examples
+from annoseq.tokenization.seq2seq_tokenizer import EncodedExamples, Seq2SeqTokenizer
+from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from rich.console import Console
 
     from annoseq.data.examples import ParsedPairs
     from annoseq.data.pairs import Pairs
+    from annoseq.tokenization.batching import EncodedPair
 
 FORMAT: Literal[2] = 2
 """Raised when a folder written by an older version can no longer be read."""
@@ -173,18 +172,42 @@ class Dataset:
         rows = shuffled_batches(encodings, batching or BatchConfig(), seed="one")[0]
         return collate(rows, encodings)
 
-    def show_batch(self, rows: int = 5, *, console: Console | None = None) -> None:
-        """Print some training rows as the model sees them, tokens apart and unknown ones marked.
+    def tokenizer_of(self, model: ModelName) -> Seq2SeqTokenizer | TaggerTokenizer:
+        """Return the tokenizer of a model; `auto` is the tagger, and attention to translate.
 
         Raises:
-            OptionError: `rows` is not at least 1.
+            OptionError: the tagger is chosen to translate.
+            DatasetError: there are more labels than a tagger takes.
+        """
+        network = NetworkConfig(model=model).resolve_auto(task=self.task)
+        if network.model != "tagger":
+            return self.tokenizer
+        return TaggerTokenizer.fit(
+            self.train, buckets=network.tagger.buckets, lexicon_features=LexiconFeatures()
+        )
+
+    def show_batch(
+        self, rows: int = 5, *, model: ModelName = "auto", console: Console | None = None
+    ) -> None:
+        """Print some training rows as a model sees them, tokens apart.
+
+        A tagger's tokens have their BIOES tags; of a sequence-to-sequence model, tokens that the
+        vocabulary lacks are marked. `auto` is the tagger, and attention to translate.
+
+        Raises:
+            OptionError: `rows` is not at least 1, or the tagger is chosen to translate.
         """
         if rows < 1:
             raise OptionError(f"{rows} rows were asked for. Ask for 1 or more.")
-        encodings = self.encoded_train.encodings
+        tokenizer = self.tokenizer_of(model)
+        encodings: Sequence[EncodedPair]
+        if isinstance(tokenizer, TaggerTokenizer):
+            encodings = tokenizer.encode(self.train)
+        else:
+            encodings = self.encoded_train.encodings
         batches = shuffled_batches(encodings, BatchConfig(batch_size=rows), seed="show")
         examples = [self.train[row] for row in max(reversed(batches), key=len)]
-        show_examples(examples, self.tokenizer, console=console)
+        show_examples(examples, tokenizer, console=console)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write a prepared dataset, which `load` and `annoseq train` read.
@@ -274,68 +297,3 @@ def _split(
         examples, share=config.valid_share, by=config.split_by, seed=config.split_seed
     )
     return tuple(examples[row] for row in train), tuple(examples[row] for row in valid)
-
-
-def write_examples(path: Path, examples: Sequence[Example], encoded: EncodedExamples) -> None:
-    """Write examples, their spans and their ids as Parquet."""
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    numbers, texts = pa.list_(pa.int32()), pa.list_(pa.string())
-
-    def span_column(field: str) -> list[list[Any] | None]:
-        return [
-            None if row.spans is None else [getattr(span, field) for span in row.spans]
-            for row in examples
-        ]
-
-    columns = {
-        "row": pa.array([example.row for example in examples], pa.int64()),
-        "document": pa.array([example.document for example in examples], pa.string()),
-        "start": pa.array([example.start for example in examples], pa.int64()),
-        "source": pa.array([example.source for example in examples], pa.string()),
-        "target": pa.array([example.target for example in examples], pa.string()),
-        "span_starts": pa.array(span_column("start"), numbers),
-        "span_ends": pa.array(span_column("end"), numbers),
-        "span_labels": pa.array(span_column("label"), texts),
-        "source_ids": pa.array([encoding.source for encoding in encoded.encodings], numbers),
-        "target_ids": pa.array([encoding.target for encoding in encoded.encodings], numbers),
-    }
-    table = pa.table(columns, metadata={"misaligned": str(encoded.misaligned)})
-    parquet.write_table(table, path, write_page_checksum=True)
-
-
-def read_examples(path: Path) -> tuple[tuple[Example, ...], EncodedExamples]:
-    """Read what `write_examples` wrote.
-
-    Raises:
-        OSError: the file cannot be read.
-        ValueError: the file is not what `write_examples` wrote.
-    """
-    from pyarrow import ArrowException, parquet
-
-    with path.open("rb") as stream:
-        try:
-            # Arrow's threads, if still at work when the program ends, abort it.
-            table = parquet.read_table(
-                stream, page_checksum_verification=True, use_threads=False, pre_buffer=False
-            )
-            columns = table.to_pydict()
-            misaligned = int(table.schema.metadata[b"misaligned"])
-            ids = zip(columns["source_ids"], columns["target_ids"], strict=True)
-            encodings = [Seq2SeqEncoding(*row) for row in ids]
-            return tuple(_to_examples(columns)), EncodedExamples(encodings, misaligned)
-        except (ArrowException, OSError, KeyError, TypeError) as error:
-            raise ValueError(f"{path.name} is not a part of a prepared dataset") from error
-
-
-def _to_examples(columns: dict[str, list[Any]]) -> Iterator[Example]:
-    span_columns = (columns[name] for name in ("span_starts", "span_ends", "span_labels"))
-    spans = (
-        None if starts is None else tuple(map(Span, starts, ends, labels))
-        for starts, ends, labels in zip(*span_columns, strict=True)
-    )
-    names = ("row", "document", "start")
-    return map(
-        Example, columns["source"], columns["target"], spans, *(columns[name] for name in names)
-    )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from annoseq.errors import DatasetError
-from annoseq.tokenization.bioes import spans_to_bioes
+from annoseq.tokenization.bioes import bioes_name, spans_to_bioes
 from annoseq.tokenization.gazetteer import LexiconMatcher
 from annoseq.tokenization.hash_features import FeatureHasher
 from annoseq.tokenization.length_stats import LengthStats
@@ -180,6 +180,14 @@ class TaggerTokenizer:
             self_nested=self.length_stats.self_nested,
         )
         return TaggerEncoding(self._number(example.source, tokens), tags)
+
+    def tag_names(self, example: Example) -> list[list[str]]:
+        """Return the BIOES tags of each token, outer level first, such as B-NAME; none outside."""
+        labels = {label: number for number, label in enumerate(self.labels)}
+        return [
+            [bioes_name(tag, self.labels) for tag in tags if tag]
+            for tags in self._encode(example, labels).target
+        ]
 
     def _number(self, text: str, tokens: Tokens) -> list[int]:
         features = self.lexicon_matcher.match(text, *tokens) if self.lexicon_matcher else None
