@@ -9,7 +9,7 @@ from cyclopts import App, CycloptsError, Group
 
 from annoseq._version import __version__
 from annoseq.cli.error_messages import usage_error_message
-from annoseq.cli.output import logged_notes
+from annoseq.cli.output import logged_notes, print_error
 from annoseq.errors import AnnoseqError
 
 _COMMANDS = {
@@ -100,6 +100,7 @@ _PRINTING_MODULES = {__name__, "annoseq.cli.output", "annoseq.cli.annotate_outpu
 
 def main() -> None:
     """Run the command line: exit code 0, 2 for bad input or options, 130 when interrupted."""
+    _reserve_closed_streams()
     try:
         # cyclopts takes a bare - for an option; as a path, ./- is the same, and is - again.
         words = ["./-" if word == "-" else word for word in sys.argv[1:]]
@@ -129,6 +130,18 @@ def main() -> None:
     except SystemExit as end:
         # `rich` ends the program with 1 where its reader went away, and nothing else does.
         sys.exit(_BROKEN_PIPE if end.code == 1 else end.code)
+
+
+def _reserve_closed_streams() -> None:
+    """Open the null device where a standard stream is closed, or a file would get its number.
+
+    What libraries write to the stream would then end up in that file.
+    """
+    for stream in range(3):
+        try:
+            os.fstat(stream)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number
 
 
 def _os_error_message(error: OSError) -> str:
@@ -165,7 +178,7 @@ def _is_out_of_memory(error: RuntimeError) -> bool:
 
 
 def _fail(message: str, *, code: int) -> None:
-    print(f"annoseq: {message}", file=sys.stderr)  # noqa: T201
+    print_error(f"annoseq: {message}")
     sys.exit(code)
 
 

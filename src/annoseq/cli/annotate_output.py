@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from annoseq.cli.options import Lossy, Overwrite, at_least
-from annoseq.cli.output import print_note
+from annoseq.cli.output import data_output, print_note
 from annoseq.errors import OptionError
 from annoseq.formats.registry import FORMATS, CorpusFormat
 from annoseq.inference.resumable_output import OutputProgress, ResumableOutput, check_unfinished
@@ -132,12 +131,13 @@ class StandardOutput:
 
     def __init__(self, begin: str) -> None:
         self.progress = OutputProgress()
-        sys.stdout.buffer.write(begin.encode())
+        self._stream = data_output()
+        self._stream.write(begin.encode())
 
     def add(self, chunk: Sequence[tuple[str, str]], progress: OutputProgress) -> None:
         """Write the texts of a chunk at once, for a reader at the end of a pipe."""
-        sys.stdout.buffer.writelines(content.encode() for _, content in chunk)
-        sys.stdout.buffer.flush()
+        self._stream.writelines(content.encode() for _, content in chunk)
+        self._stream.flush()
         self.progress = progress
 
 

@@ -6,7 +6,6 @@ import sys
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -21,7 +20,7 @@ from annoseq.cli.options import (
     ValidPath,
     at_least,
 )
-from annoseq.cli.output import print_result
+from annoseq.cli.output import make_console, print_data
 from annoseq.config import ColumnsConfig, DataConfig
 
 if TYPE_CHECKING:
@@ -58,12 +57,13 @@ def check(
         normalize=normalize,
     )
     if json_output:
-        print_result(diagnosis.to_json())
+        print_data(diagnosis.to_json())
     else:
+        console = make_console()
         for rows_shown in (table[:head], table[len(table) - tail :]):
             if rows_shown:
-                Console().print(_side_by_side(rows_shown))
-        diagnosis.show(rows=rows)
+                console.print(_side_by_side(rows_shown))
+        diagnosis.show(console, rows=rows)
     if not diagnosis.is_healthy:
         sys.exit(2)
 

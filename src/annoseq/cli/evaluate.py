@@ -17,6 +17,7 @@ from annoseq.cli.options import (
     PairsPath,
     at_least,
 )
+from annoseq.cli.output import make_console
 from annoseq.cli.scoring_options import (
     ScoreOutputOptions,
     TextScores,
@@ -99,7 +100,7 @@ def evaluate(
     annotations = _annotate(annotator, rows.examples, batching, target_recall)
     predictions = _generate(annotator, rows.examples, annotations, batching)
     if prediction_options.show:
-        predictions.show(prediction_options.show)
+        predictions.show(prediction_options.show, console=make_console())
     compared = _compare(rows.examples, annotations, predictions, rows.seen)
     scorer = Scorer(
         labels=annotator.predictor.labels, text=text, has_spans=not annotator.is_translator

@@ -10,12 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
-from rich.console import Console
 
 from annoseq._version import __version__
 from annoseq.atomic_io import atomic_file, atomic_folder
 from annoseq.cli.options import Batching, Device, ModelPath, ModelVectorsPath, TextsPath
-from annoseq.cli.output import LeftOutInputs, is_terminal, print_result, resume_hint
+from annoseq.cli.output import (
+    LeftOutInputs,
+    data_output,
+    is_terminal,
+    make_console,
+    print_result,
+    resume_hint,
+)
 from annoseq.cli.redact_options import RedactionOptions, RedactionOutputOptions, TextTableOptions
 from annoseq.cli.target_recall import TargetRecall, choose_recall_target
 from annoseq.config import BatchConfig, DeviceConfig
@@ -123,7 +129,7 @@ class _RedactionRun:
 
     def stream(self) -> None:
         """Write the redacted text or table to standard output, and the report to standard error."""
-        left_out = LeftOutInputs()
+        left_out, output = LeftOutInputs(), data_output()
         report = self._new_report()
         with (
             _owner_only_file(self.target.mapping, overwrite=self.target.overwrite) as mapping,
@@ -134,10 +140,10 @@ class _RedactionRun:
                 documents, chunk_size=self.source.chunk_size, advance=advance
             )
             counted = _count(record_mapping(redacted, mapping), report)
-            stream_redacted(sys.stdout.buffer, self.layout, counted)
-            sys.stdout.buffer.flush()
+            stream_redacted(output, self.layout, counted)
+            output.flush()
         report.left_out = left_out.count
-        print_report(self._values(report), Console(stderr=True, width=_report_width()))
+        print_report(self._values(report), make_console(stderr=True, width=_report_width()))
         left_out.print_notes()
 
     def write(self, plan: dict[str, Any], *, is_resumable: bool) -> None:
@@ -165,7 +171,7 @@ class _RedactionRun:
                 keeps_originals=target.mapping is not None,
                 advance=advance,
             )
-        print_report(self._values(report), Console(width=_report_width()))
+        print_report(self._values(report), make_console(width=_report_width()))
         print_result(f"wrote {target.out}")
         left_out.print_notes()
 

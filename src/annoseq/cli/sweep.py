@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from cyclopts import Parameter
 from pydantic import Field, create_model
-from rich.console import Console
 
 from annoseq._version import __version__
 from annoseq.cli.loading import check_vocabulary_options, load_dataset, print_dataset_summary
 from annoseq.cli.options import DataPath, DatasetOptions, Device, Overwrite, VectorsPath
-from annoseq.cli.output import print_note, print_result
+from annoseq.cli.output import make_console, print_note, print_result
 from annoseq.config import (
     BatchConfig,
     ConfigSection,
@@ -211,7 +210,7 @@ def _run(sweep: Sweep, runs: SweepConfig) -> None:
         folder.write_table()
         plot_runs(folder.runs(), varied, path=folder.plot)
     # Lines that a narrow terminal breaks are better than figures that are cut.
-    Console(width=1000).print(results_table(folder.runs(), varied))
+    make_console(width=1000).print(results_table(folder.runs(), varied))
     if (unfinished := _total(sweep, runs) - len(folder.runs())) > 0:
         print_note(f"{unfinished} runs have not ended: other processes are at them.")
     if folder.best.exists():

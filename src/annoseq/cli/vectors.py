@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from annoseq.atomic_io import check_writable
 from annoseq.cli.loading import read_table
 from annoseq.cli.options import Columns, Overwrite, PairsPath, TableFormatOption, at_least
-from annoseq.cli.output import print_note, print_result
+from annoseq.cli.output import print_data, print_note, print_result
 from annoseq.config import ColumnsConfig
 from annoseq.data.examples import parse_pairs
 from annoseq.errors import DatasetError, OptionError
@@ -114,7 +114,7 @@ def _print_missing(words: Sequence[str], vectors: WordVectors) -> None:
     )
     for word, origin in zip(words, origins, strict=True):
         if origin == "missing":
-            print_result(word)
+            print_data(word)
 
 
 def _vocabulary_words(folder: Path) -> list[str]:
