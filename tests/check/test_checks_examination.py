@@ -194,7 +194,7 @@ def test_a_label_set_that_looks_wrong_is_a_warning() -> None:
 
 
 def test_more_labels_than_a_tagger_takes_are_an_error() -> None:
-    rows = [(f"a {n}", f"a {{{{L{n}}}}}{n}{{{{/L{n}}}}}") for n in range(501)]
+    rows = [(f"a {n}", f"a {{{{L{n}}}}}{n}{{{{/L{n}}}}}") for n in range(1_001)]
     report = check_pairs(table(*rows))
     assert "too-many-labels" in kinds(report)
     assert "Healthy" not in shown(report)

@@ -140,6 +140,7 @@ WARNINGS = {
         (),
         "validation rows whose source is also in training: ",
     ),
+    "long": ([*ROWS, ("Dr. " * 30_000, "Dr. " * 30_000)], (), "rows of more than 100,000 char"),
     "blank": ([*ROWS, *[(" ", "")] * 200], (), "200 blank rows were left out"),
 }
 
@@ -188,4 +189,4 @@ def test_too_many_labels_are_refused_before_the_work(tmp_path: Path) -> None:
     rows = [tagged(f"Ames{number}", f"L{number}") for number in range(2_000)]
     table = write_rows(tmp_path / "pairs.csv", *rows)
     message = long_refusal(run("train", table, "--out", tmp_path / "model"))
-    assert "labels, and a tagger takes at most 500, because its memory grows" in message
+    assert "labels, and a tagger takes at most 1,000, because its memory grows" in message

@@ -226,3 +226,10 @@ def test_what_was_read_survives_its_file(listing: Path, tmp_path: Path) -> None:
     text = "New York A-1 5 mg"
     assert marked(again, text) == marked(lexicon_matcher, text)
     assert len(marked(lexicon_matcher, text)) == 6
+
+
+def test_a_pattern_that_is_nested_too_deeply_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "patterns.toml"
+    path.write_text(f"[deep]\npattern = '{'(' * 50_000}a{')' * 50_000}'\n")
+    with pytest.raises(OptionError, match=r"\[deep\]: .*it is nested too deeply"):
+        read_patterns(path)

@@ -21,6 +21,8 @@ from annoseq.check.findings import (
     CONFLICT,
     DUPLICATE,
     FEW_VALIDATION_ROWS,
+    LONG,
+    LONG_TEXT,
     MARKUP,
     MAYBE_ANNOTATED,
     MIN_VALID_ROWS,
@@ -159,6 +161,8 @@ def dataset_warnings(
     for example in train:
         meaning = example.target if example.spans is None else example.spans
         duplicates.check(example, meaning, findings)
+        if len(example.source) > LONG_TEXT:
+            findings.add(LONG, example.row, "")
         labels.update(span.label for span in example.spans or ())
     for kind in check_labels(labels, rows=len(train)):
         findings.add_to_table(kind)
@@ -233,6 +237,8 @@ def _check_row(
     pair: Pair, row: Example | RowError | None, findings: FindingCollector, labels: LabelCounter
 ) -> Hashable:
     """Add the findings of a row, and return the spans or the text that its target stands for."""
+    if len(pair.source) > LONG_TEXT:
+        findings.add(LONG, pair.row, f"{len(pair.source):,} characters")
     if row is None:
         findings.add(BLANK, pair.row, "both sides are blank")
     elif isinstance(row, RowError):

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MIN_VALID_ROWS = 10
 """Number of validation rows below which a warning is given."""
+LONG_TEXT = 100_000
+"""Number of characters of a row above which a warning is given."""
 _FEW_LABELS = 3
 """Number of labels that no table is too small for."""
 
@@ -120,6 +122,13 @@ TOO_MANY_LABELS = FindingKind(
     "warning",
     f"there are more than {MAX_LABELS:,} labels, so that `annoseq train` refuses to train a tagger",
     "Labels are kinds of spans, such as NAME; merge them, or check that the tags hold labels.",
+)
+LONG = FindingKind(
+    "long",
+    "warning",
+    f"rows of more than {LONG_TEXT:,} characters",
+    "Memory and time grow with the longest row: split long documents into paragraphs, with "
+    "doc_id and start.",
 )
 NO_VALIDATION = FindingKind(
     "no-validation",

@@ -6,7 +6,7 @@ is an error that names it, and not a process that hangs.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -43,6 +43,8 @@ class RegexPattern(BaseModel):
             return regex.compile(self.pattern, regex.IGNORECASE if self.ignore_case else 0)
         except regex.error as error:
             raise ValueError(f"this is not a regular expression: {error}") from error
+        except (RecursionError, MemoryError) as error:
+            raise ValueError("this is not a regular expression: it is nested too deeply") from error
 
 
 PatternT = TypeVar("PatternT", bound=RegexPattern)

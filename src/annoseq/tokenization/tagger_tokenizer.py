@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from annoseq.vectors.lookup import TokenVectors
 
 TAGGING_FILE = "tagging.json"
-MAX_LABELS = 500
-"""Maximum number of labels: memory of the CRF grows with its square, to 16 MB for each table of
+MAX_LABELS = 1_000
+"""Maximum number of labels: memory of the CRF grows with its square, to 64 MB for each table of
 transitions here, of which training holds about ten."""
 _SPLIT_DIGITS_SHARE = 0.005
 """Digits are read in runs, unless more than this share of spans would end within one."""
@@ -58,7 +58,7 @@ class _TaggerTokenizerFile(BaseModel):
     lexicon_matcher: LexiconMatcher
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TaggerTokenizer:
     """Pre-tokenizer, feature hasher and lexicons, labels, and statistics of the training examples.
 
@@ -74,6 +74,9 @@ class TaggerTokenizer:
     lexicon_matcher: LexiconMatcher = field(default_factory=LexiconMatcher)
     task: Task = "annotate"
     misaligned: int = field(default=0, compare=False)
+
+    def __repr__(self) -> str:  # without the entries of lexicons
+        return f"<TaggerTokenizer: {len(self.labels)} labels, {self.levels} levels>"
 
     @classmethod
     def fit(
