@@ -83,7 +83,9 @@ def exact(predictions: Predictions) -> float:
 
 
 def test_it_takes_the_tags_out_of_texts() -> None:
-    dataset = Dataset.from_pairs(backwards(240), config=DataConfig(tokens="bpe", bpe_vocab=600))
+    dataset = Dataset.from_pairs(
+        backwards(240), config=DataConfig(task="translate", tokens="bpe", bpe_vocab=600)
+    )
     assert exact(learn(dataset, epochs=2, max_lr=2e-2, batch_size=8, model=SMALL)) > 0.8
 
 
@@ -95,7 +97,9 @@ def test_it_writes_small_numbers_in_words() -> None:
 
 @pytest.mark.slow
 def test_originals_come_back_from_annotated_texts() -> None:
-    dataset = Dataset.from_pairs(backwards(2_000), config=DataConfig(tokens="bpe", bpe_vocab=2_000))
+    dataset = Dataset.from_pairs(
+        backwards(2_000), config=DataConfig(task="translate", tokens="bpe", bpe_vocab=2_000)
+    )
     assert dataset.tokenizer.task == "translate"
     assert not {pair.document for pair in dataset.train} & {pair.document for pair in dataset.valid}
     assert exact(learn(dataset, epochs=2, max_lr=4e-3)) > 0.95

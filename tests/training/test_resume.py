@@ -213,8 +213,8 @@ def test_other_epochs_or_another_rate_are_refused(dataset: Dataset, tmp_path: Pa
     ("rows", "config", "named"),
     [
         (slice(0, 59), DataConfig(), "pairs "),
-        (slice(None), DataConfig(valid_share=0.5), "data {'task': 'auto', 'valid_share': 0.2, "),
-        (slice(None), DataConfig(split_seed=1), "data {'task': 'auto', 'valid_share': 0.2, "),
+        (slice(None), DataConfig(valid_share=0.5), "data {'task': 'auto', "),
+        (slice(None), DataConfig(split_seed=1), "data {'task': 'auto', "),
     ],
 )
 def test_other_data_are_refused(
@@ -263,8 +263,9 @@ def test_a_damaged_checkpoint_is_refused(dataset: Dataset, tmp_path: Path) -> No
 def test_a_checkpoint_that_cannot_be_written_fails_before_training(
     dataset: Dataset, tmp_path: Path
 ) -> None:
-    learner, path = tiny_learner(dataset), tmp_path / "nowhere" / "m.training"
+    (tmp_path / "file").touch()
+    learner, path = tiny_learner(dataset), tmp_path / "file" / "m.training"
     with pytest.raises(OutputError) as caught:
         learner.fit_one_cycle(1, checkpoint=path, report=silent)
-    assert str(caught.value).startswith(f"{path} cannot be written: No such file or directory.")
+    assert str(caught.value).startswith(f"{path} cannot be written: ")
     assert learner.epochs == 0

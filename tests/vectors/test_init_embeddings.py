@@ -276,9 +276,11 @@ def test_the_cache_metadata_have_the_key(
 def test_a_folder_that_cannot_be_written_does_no_harm(
     tokenizer: Seq2SeqTokenizer, vectors: Path, tmp_path: Path
 ) -> None:
-    source, _ = init_source_and_target(tokenizer, vectors, seed=1, cache=tmp_path / "nowhere")
+    (tmp_path / "file").write_text("in the way")
+    cache = tmp_path / "file" / "cache"
+    source, _ = init_source_and_target(tokenizer, vectors, seed=1, cache=cache)
     assert len(source.matrix) == len(tokenizer.source)
-    assert not (tmp_path / "nowhere").exists()
+    assert (tmp_path / "file").read_text() == "in the way"
 
 
 def test_a_full_disk_does_no_harm(
