@@ -26,7 +26,7 @@ class ComputeDevice:
     dtype: torch.dtype
 
     @classmethod
-    def select(cls, config: DeviceConfig | None = None) -> ComputeDevice:
+    def select(cls, config: DeviceConfig | str | None = None) -> ComputeDevice:
         """Return the configured device; `auto` is the accelerator if there is one, else the CPU.
 
         Each of several processes of a torchrun launch takes a GPU of its own.
@@ -34,7 +34,7 @@ class ComputeDevice:
         Raises:
             OptionError: the device is not available, or does not support the precision.
         """
-        config = config or DeviceConfig()
+        config = DeviceConfig.of(config)
         device = _select_device(config.device)
         return cls(device, _select_dtype(config.precision, device))
 

@@ -126,12 +126,15 @@ class LabelSummary:
     nested: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class FindingExample:
     """A finding in one row, with everything invisible in its message escaped."""
 
     row: int
     message: str
+
+    def __repr__(self) -> str:  # without the message, which quotes the text
+        return f"<FindingExample: row {self.row}>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +149,7 @@ class Finding:
     examples: tuple[FindingExample, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class CheckReport:
     """Statistics of a table of pairs, and its findings, the worst first.
 
@@ -187,6 +190,11 @@ class CheckReport:
         """Return the report as one JSON object."""
         fields = asdict(self) | {"is_healthy": self.is_healthy}
         return json.dumps(fields, ensure_ascii=False, indent=2)
+
+    def __repr__(self) -> str:  # without the examples, which quote the texts
+        health = "healthy" if self.is_healthy else "not healthy"
+        findings = f"{len(self.findings)} kinds of findings"
+        return f"<CheckReport: {self.task}, {self.rows:,} rows, {findings}, {health}>"
 
     def _repr_html_(self) -> str:
         """Render the report for a notebook, as it is printed."""

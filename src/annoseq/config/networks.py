@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     Field,
@@ -117,8 +117,12 @@ class NetworkConfig(ConfigSection):
     """Settings of the transformer."""
 
     @classmethod
-    def of(cls, config: AnyNetworkConfig | NetworkConfig | None) -> NetworkConfig:
-        """Return a choice of the network whose settings are given."""
+    def of(cls, config: AnyNetworkConfig | NetworkConfig | str | None) -> NetworkConfig:
+        """Return a choice of the network that is named, or whose settings are given.
+
+        Raises:
+            OptionError: there is no such network.
+        """
         match config:
             case TaggerConfig():
                 return cls(model="tagger", tagger=config)
@@ -128,7 +132,15 @@ class NetworkConfig(ConfigSection):
                 return cls(model="attention", attention=config)
             case TransformerConfig():
                 return cls(model="transformer", transformer=config)
-        return config or cls()
+            case NetworkConfig() | None:
+                return config or cls()
+        if config in get_args(ModelName):
+            return cls(model=config)  # type: ignore[arg-type]
+        found = repr(config) if isinstance(config, str) else f"a {type(config).__name__}"
+        raise OptionError(
+            f"found {found} where a model was expected. Give one of "
+            f"{', '.join(get_args(ModelName))}, or its settings, such as GruConfig(hidden=128)."
+        )
 
     @property
     def selected(self) -> AnyNetworkConfig:

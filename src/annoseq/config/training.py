@@ -5,7 +5,14 @@ from __future__ import annotations
 from math import sqrt
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from annoseq.config.section import ConfigSection, DeviceName, FractionOrZero, Probability
 from annoseq.errors import OptionError
@@ -21,6 +28,23 @@ class DeviceConfig(ConfigSection):
     """cpu, cuda, cuda:1, mps, or auto: the accelerator if there is one."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Numeric precision; auto: bfloat16 on a GPU that supports it, otherwise float32."""
+
+    @classmethod
+    def of(cls, device: DeviceConfig | str | None) -> DeviceConfig:
+        """Return the settings of a device given by name, by default of `auto`.
+
+        Raises:
+            OptionError: there is no such kind of device.
+        """
+        if isinstance(device, DeviceConfig):
+            return device
+        try:
+            return cls() if device is None else cls(device=device)
+        except ValidationError as error:
+            raise OptionError(
+                f"found the device {device!r}. Give auto, cpu, cuda, cuda:1 or mps, or a "
+                "DeviceConfig."
+            ) from error
 
 
 class TrainingConfig(ConfigSection):

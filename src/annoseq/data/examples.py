@@ -30,7 +30,7 @@ _LISTED_ERRORS, _LISTED_FAULTS = 5, 3
 """Number of unusable rows, and of their causes, that an error message names; rows are counted."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Example:
     """A parsed pair.
 
@@ -44,6 +44,10 @@ class Example:
     row: int
     document: str | None = None
     start: int | None = None
+
+    def __repr__(self) -> str:  # without the texts, which are private
+        spans = "" if self.spans is None else f", {len(self.spans)} spans"
+        return f"<Example: row {self.row}, {len(self.source)} characters{spans}>"
 
     @property
     def tight_spans(self) -> tuple[Span, ...]:

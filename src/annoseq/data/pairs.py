@@ -48,7 +48,7 @@ if TYPE_CHECKING:
             """The document of the row."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Pair:
     """A source text and its target text, with where they come from.
 
@@ -62,6 +62,9 @@ class Pair:
     row: int
     document: str | None = None
     start: int | None = None
+
+    def __repr__(self) -> str:  # without the texts, which are private
+        return f"<Pair: row {self.row}, {len(self.source)} and {len(self.target)} characters>"
 
 
 _OFFSET = re.compile("[0-9]{1,18}")

@@ -47,7 +47,7 @@ class Annotator:
     because they share a cache of token features.
     """
 
-    def __init__(self, model: TrainedModel, *, device: DeviceConfig | None = None) -> None:
+    def __init__(self, model: TrainedModel, *, device: DeviceConfig | str | None = None) -> None:
         self.model = model
         self.compute = ComputeDevice.select(device)
         self.predictor: SpanPredictor = build_predictor(
@@ -59,7 +59,7 @@ class Annotator:
         cls,
         folder: str | Path,
         *,
-        device: DeviceConfig | None = None,
+        device: DeviceConfig | str | None = None,
         vectors: str | Path | None = None,
     ) -> Annotator:
         """Read a model folder.
@@ -267,7 +267,7 @@ def check_texts(texts: object) -> list[str]:
         OptionError: this is neither a text nor an iterable of texts; no text is quoted.
     """
     if isinstance(texts, str):
-        return [texts]
+        texts = [texts]
     if not isinstance(texts, Iterable) or isinstance(texts, bytes | Mapping) or _is_frame(texts):
         raise OptionError(
             f"cannot annotate a {type(texts).__name__}. Give a text, or a list or pandas Series of "
@@ -280,7 +280,21 @@ def check_texts(texts: object) -> list[str]:
                 f"cannot annotate element {index}: it is a {type(text).__name__}, not a text. "
                 "Give texts only; of a data frame's column, fill missing values first."
             )
+        if not _is_well_formed(text):
+            raise OptionError(
+                f"cannot annotate element {index}: it holds a lone surrogate, which is half a "
+                "character. Decode the text again, or leave it out."
+            )
     return checked
+
+
+def _is_well_formed(text: str) -> bool:
+    """Return True if a text holds no lone surrogate."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_frame(texts: object) -> bool:

@@ -121,7 +121,7 @@ class ModelConfig(BaseModel):
     files: dict[str, str] = {}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TrainedModel:
     """A network, its tokenizer, and its configuration.
 
@@ -134,6 +134,10 @@ class TrainedModel:
     config: ModelConfig
     calibration: CalibrationStatistics | None = None
     history: TrainingHistory | None = None
+
+    def __repr__(self) -> str:
+        config = self.config
+        return f"<TrainedModel: {config.network.model}, {config.task}, {config.epochs} epochs>"
 
     def save(self, folder: str | Path, *, card: str, overwrite: bool = False) -> None:
         """Write the model folder.

@@ -42,7 +42,7 @@ _POOL = 50
 """Number of batches whose shuffled rows are sorted together (fastai's sortish sampling)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Batch:
     """Ids of rows, padded to the longest.
 
@@ -55,6 +55,10 @@ class Batch:
     source: Tensor
     source_lengths: Tensor
     target: Tensor | None = None
+
+    def __repr__(self) -> str:
+        target = "none" if self.target is None else tuple(self.target.shape)
+        return f"<Batch: source {tuple(self.source.shape)}, target {target}>"
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch with its ids on a device."""

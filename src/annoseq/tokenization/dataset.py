@@ -13,8 +13,10 @@ A prepared dataset is a folder of JSON and Parquet, nothing that can run code:
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -24,6 +26,7 @@ from annoseq._version import __version__
 from annoseq.atomic_io import atomic_folder
 from annoseq.config import BatchConfig, ColumnsConfig, DataConfig, ModelName, NetworkConfig, Task
 from annoseq.data.examples import Example, parse_pairs
+from annoseq.data.pairs import Pairs
 from annoseq.data.splits import split_rows
 from annoseq.data.tables import describe_folder
 from annoseq.errors import (
@@ -46,7 +49,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from annoseq.data.examples import ParsedPairs
-    from annoseq.data.pairs import Pairs
     from annoseq.tokenization.batching import EncodedPair
 
 FORMAT: Literal[2] = 2
@@ -76,7 +78,7 @@ class PreparedEncodings(NamedTuple):
     valid: EncodedExamples | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dataset:
     """Training and validation examples.
 
@@ -95,7 +97,33 @@ class Dataset:
     blank_rows: int = field(default=0, compare=False, kw_only=True)
     columns: ColumnsConfig = field(default=ColumnsConfig(), compare=False, kw_only=True)
     folder: Path | None = field(default=None, compare=False)
-    encoded: PreparedEncodings | None = field(default=None, compare=False, repr=False)
+    encoded: PreparedEncodings | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:  # without the texts, which are private
+        train, valid = len(self.train), len(self.valid)
+        return f"<Dataset: {self.task}, {train:,} training and {valid:,} validation rows>"
+
+    def _repr_html_(self) -> str:
+        """Render the numbers of rows and of the spans of each label as an HTML table."""
+        parts = {"training": self.train, "validation": self.valid}
+        counts = {
+            part: Counter(span.label for row in rows for span in row.spans or ())
+            for part, rows in parts.items()
+        }
+        lines = {"rows": [len(rows) for rows in parts.values()]}
+        lines |= {
+            label: [counts[part][label] for part in parts]
+            for label in sorted({label for labels in counts.values() for label in labels})
+        }
+        cells = "".join(
+            f"<tr><th>{escape(name)}</th>{''.join(f'<td>{count:,}</td>' for count in row)}</tr>"
+            for name, row in lines.items()
+        )
+        heads = "".join(f"<th>{part}</th>" for part in ("", *parts))
+        return (
+            f"<table><caption>{escape(repr(self))}</caption><thead><tr>{heads}</tr></thead>"
+            f"<tbody>{cells}</tbody></table>"
+        )
 
     @classmethod
     def from_pairs(
@@ -115,6 +143,11 @@ class Dataset:
         Raises:
             PairsError: rows that cannot be used, or too few rows to split.
         """
+        if not isinstance(pairs, Pairs):
+            raise OptionError(
+                f"found a {type(pairs).__name__} where pairs were expected. Give what `read_pairs` "
+                "or `Pairs.from_frame` returns, or Pairs(pairs, name=...)."
+            )
         config = config or DataConfig()
         task = tokenizer.task if tokenizer else config.task
         parsed = _parse(pairs, task=task, skip_bad=skip_bad, normalize=config.normalize)

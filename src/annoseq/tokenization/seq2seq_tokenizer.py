@@ -52,7 +52,7 @@ class EncodedExamples(NamedTuple):
     misaligned: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Seq2SeqTokenizer:
     """Source and target vocabularies, labels, and length statistics of the training examples."""
 
@@ -65,6 +65,13 @@ class Seq2SeqTokenizer:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_tags", frozenset(_tag_tokens(self.labels)))
+
+    def __repr__(self) -> str:  # without the tokens, which are words of the training texts
+        source, target = len(self.source), len(self.target)
+        return (
+            f"<Seq2SeqTokenizer: {self.task}, {source:,} source and {target:,} target tokens, "
+            f"{len(self.labels)} labels>"
+        )
 
     @classmethod
     def fit(

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from annoseq.config import BatchConfig, DeviceConfig, NetworkConfig, TrainingConfig
-from annoseq.data.pairs import fingerprint_pairs
+from annoseq.data.pairs import Pairs, fingerprint_pairs
 from annoseq.devices import ComputeDevice
 from annoseq.errors import OptionError
 from annoseq.inference.network_predictors import build_predictor
 from annoseq.inference.predictor import predict_examples
 from annoseq.models.serialization import ModelConfig, TrainedModel
 from annoseq.progress import progress_bar
+from annoseq.tokenization.dataset import Dataset
 from annoseq.tokenization.gazetteer import LexiconFeatures
 from annoseq.training.checkpoint import BestCheckpoint, read_checkpoint, write_checkpoint
 from annoseq.training.distributed import ProcessGroup
@@ -36,9 +37,8 @@ from annoseq.vectors.lookup import TokenVectors
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from annoseq.config import AnyNetworkConfig
+    from annoseq.config import AnyNetworkConfig, ModelName
     from annoseq.inference.predictions import Predictions
-    from annoseq.tokenization.dataset import Dataset
     from annoseq.training.lr_finder import LrFinderResult
     from annoseq.training.objective import ValidationScore
 
@@ -72,13 +72,14 @@ class Learner:
         dataset: Dataset,
         *,
         base: TrainedModel | None = None,
-        model: NetworkConfig | AnyNetworkConfig | None = None,
+        model: NetworkConfig | AnyNetworkConfig | ModelName | None = None,
         training: TrainingConfig | None = None,
         batching: BatchConfig | None = None,
-        device: DeviceConfig | None = None,
+        device: DeviceConfig | str | None = None,
         vectors: str | Path | None = None,
         lexicon_features: LexiconFeatures | None = None,
     ) -> None:
+        _check_arguments(dataset, training, batching)
         self.dataset = dataset
         network = base.config.network if base else NetworkConfig.of(model)
         self.model_config = network.resolve_auto(task=dataset.task)
@@ -104,6 +105,13 @@ class Learner:
         self._stopping = EarlyStopping(self.config)
         self._validated: Epoch | None = None
         self._trainer = Trainer(objective, self.config, self.batching, self.compute, self.processes)
+
+    def __repr__(self) -> str:
+        model, dataset = self.model_config.model, self.dataset
+        return (
+            f"<Learner: {model}, {dataset.task}, {len(dataset.train):,} training and "
+            f"{len(dataset.valid):,} validation rows, {self.epochs} epochs, {self.compute.device}>"
+        )
 
     def lr_find(
         self, *, start_lr: float = 1e-7, end_lr: float = 10.0, steps: int = 100
@@ -244,7 +252,7 @@ class Learner:
         *,
         training: TrainingConfig | None = None,
         batching: BatchConfig | None = None,
-        device: DeviceConfig | None = None,
+        device: DeviceConfig | str | None = None,
         vectors: str | Path | None = None,
     ) -> Learner:
         """Load a trained model for more epochs.
@@ -323,3 +331,19 @@ class Learner:
         self._stopping.best = BestCheckpoint(**state["best"])
         self._validated = self.recorder.epochs[-1] if self.recorder.epochs else None
         self.epochs = run.epoch
+
+
+def _check_arguments(dataset: object, training: object, batching: object) -> None:
+    """Raise `OptionError` for an argument of another type, with what to give instead."""
+    if not isinstance(dataset, Dataset):
+        hint = "Dataset.from_pairs(pairs)" if isinstance(dataset, Pairs) else "a Dataset"
+        raise OptionError(
+            f"found a {type(dataset).__name__} where a Dataset was expected. Give {hint}."
+        )
+    sections = (("training", training, TrainingConfig), ("batching", batching, BatchConfig))
+    for name, value, expected in sections:
+        if value is not None and not isinstance(value, expected):
+            raise OptionError(
+                f"{name}: found a {type(value).__name__} where a {expected.__name__} was expected. "
+                f"Give {expected.__name__}(...)."
+            )

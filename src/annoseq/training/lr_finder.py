@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,6 +52,12 @@ class LrFinderResult:
 
     def __repr__(self) -> str:
         return f"<LrFinderResult: {len(self.rates)} steps, suggestion {self.suggestion:.1e}>"
+
+    def _repr_png_(self) -> bytes:
+        """Return the plot as a picture, which a notebook shows."""
+        image = BytesIO()
+        self.plot().savefig(image, format="png", dpi=80)
+        return image.getvalue()
 
     @property
     def suggestion(self) -> float:
