@@ -7,14 +7,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Never
+from typing import Never
+
+import pytest
 
 from annoseq.inference.annotator import Annotator
 from tests.cli.command import finish, refusal, run, start
 from tests.faults import run_out_of_memory
-
-if TYPE_CHECKING:
-    import pytest
 
 
 def test_a_reader_that_goes_away_is_no_error(table: Path) -> None:
@@ -85,6 +84,46 @@ def test_a_closed_output_is_no_error(table: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("closed", "command", "message"),
+    [
+        (
+            ">&-",
+            ("annotate", "MODEL", "TABLE"),
+            "annoseq: standard output is closed, and the result is written there. Give --out.\n",
+        ),
+        (
+            "<&-",
+            ("annotate", "MODEL", "-"),
+            "annoseq: standard input is closed. Name a file, or give it an input.\n",
+        ),
+        ("2>&-", ("check", "TABLE.absent"), ""),
+    ],
+)
+def test_what_needs_a_closed_stream_is_refused(
+    closed: str, command: tuple[str, ...], message: str, model: Path, table: Path
+) -> None:
+    paths = {"MODEL": str(model), "TABLE": str(table)}
+    words = [sys.executable, "-m", "annoseq", *(paths.get(word, word) for word in command)]
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'exec "$@" {closed}', "sh", *words],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", message)
+
+
+def test_no_file_gets_the_number_of_a_closed_stream(table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "data"
+    words = [sys.executable, "-m", "annoseq", "prepare", str(table), "--out", str(out)]
+    command = ["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *words]
+    assert subprocess.run(command, check=False).returncode == 0
+    assert run("show-batch", out).code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
 def test_a_lack_of_memory_is_explained(

@@ -45,6 +45,8 @@ def open_source(source: str | Path) -> Iterator[io.BufferedReader]:
     name = source_name(source)
     try:
         if is_standard_input(source):
+            if sys.stdin is None:
+                raise TableError("standard input is closed. Name a file, or give it an input.")
             yield _decompressed(cast("io.BufferedReader", sys.stdin.buffer))
         else:
             with Path(source).open("rb") as stream:
