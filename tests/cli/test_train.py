@@ -36,7 +36,8 @@ def test_prepare_says_what_it_made_and_what_comes_next(table: Path, tmp_path: Pa
     out = tmp_path / "data"
     result = run("prepare", table, "--out", out, "--valid-share", 0.5, "--split-by", "row")
     assert (result.code, result.out) == (0, "")
-    sizes, saved = result.err.splitlines()
+    sizes, *warnings, saved = result.err.splitlines()
+    assert all(line.startswith("warning: ") for line in warnings)
     assert sizes.startswith("annotate: 20 training and 20 validation rows; vocabularies of ")
     assert saved == f"saved {out}; next: annoseq train {out} --out model"
 

@@ -103,3 +103,10 @@ def test_four_threads_get_what_one_gets(name: str, monkeypatch: pytest.MonkeyPat
 
 def test_its_repr_is_a_line_about_the_model(annotator: Annotator) -> None:
     assert repr(annotator) == f"<Annotator: tagger, annotate, {annotator.compute.device}>"
+
+
+@pytest.mark.parametrize("texts", ["Dr. \ud800 Ames", ["Dr. \udfff Ames"]])
+def test_half_a_character_is_an_error(annotator: Annotator, texts: str | list[str]) -> None:
+    with pytest.raises(OptionError, match="element 0: it holds a lone surrogate") as caught:
+        annotator.annotate(texts)
+    assert "Ames" not in str(caught.value)

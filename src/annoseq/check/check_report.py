@@ -312,7 +312,8 @@ def _verdict(report: CheckReport) -> Text:
         f"Not healthy: {bad:,} of {report.rows:,} rows cannot be used as they are.",
         style="bold red",
     )
-    if not report.is_task_inferred or report.task != "annotate":
+    is_doubtful = report.is_task_inferred and 2 * bad >= report.rows
+    if report.task != "annotate" or not is_doubtful:
         return verdict
     hint = "If the targets are not meant to be the sources plus tags, say so: --task translate.\n"
     return Text.assemble((hint, "italic"), verdict)

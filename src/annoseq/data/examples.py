@@ -205,6 +205,6 @@ def _pairs_error(errors: list[RowError], *, rows: int, name: str, is_inferred: b
     for fault, count in faults.most_common(_LISTED_FAULTS):
         lines.append(f"In {count} of them, {fault.description}. {fault.remedy}")
     lines.append("Mend them (`annoseq check` shows each), or leave them out with --skip-bad.")
-    if is_inferred:
+    if is_inferred and 2 * len(errors) >= rows:
         lines.append("If the targets are not meant to be the sources plus tags: --task translate.")
     return PairsError("\n".join(lines))
