@@ -76,12 +76,16 @@ def test_plots_are_there(cells: list[Any], code: str) -> None:
         "pairs.head()",
         "pairs.tail()",
         "encoded.offsets",
-        "dataset.show_batch(",
+        "dataset.show_batch(4",
         "recorder.to_frame()",
         "pd.DataFrame(runs)",
         "predictions.show(5)",
         "predictions.to_frame()",
         "train_predictions.show(",
+        'dataset.show_batch(2, model="tagger")',
+        "exact rows",
+        "tagger.predictions().show(5)",
+        "annotator.annotate(texts[0])",
     ],
 )
 def test_tables_are_there(cells: list[Any], code: str) -> None:
@@ -93,7 +97,10 @@ def test_tables_are_there(cells: list[Any], code: str) -> None:
     [
         ("check.show(", ["Healthy", "DATE", "task annotate"]),
         ("len(dataset.train)", ["training rows", "validation rows", "target vocabulary"]),
-        ("dataset.show_batch(", ["<unk:", "·"]),
+        ("dataset.show_batch(4", ["<unk:", "·"]),
+        ("dataset.show_batch(2", ["/S-", "·"]),
+        ("tagger = Learner(", ["span_f1"]),
+        ("exact rows", ["notebook's network", "tagger"]),
         ("batch.target.shape", ["source (16, ", "target (16, "]),
         ("learner = Learner(", ["Gru(", "(encoder): GRU(", "(bridge): Linear("]),
         ("learner.network.start(", ["hidden (2, 16, "]),
@@ -113,6 +120,14 @@ def test_a_cell_shows_what_the_prose_before_it_says(
 def test_one_line_is_written_for_each_text(cells: list[Any]) -> None:
     lines = printed(cells, "Annotator.load(").strip().splitlines()
     assert len([line for line in lines if "Ames" in line or "March" in line]) == 2
+
+
+def test_the_tagger_beats_the_network_on_the_same_rows(cells: list[Any]) -> None:
+    (line,) = (
+        line for line in printed(cells, "exact rows").splitlines() if line.startswith("exact rows")
+    )
+    network, tagger = map(float, line.split()[-2:])
+    assert tagger > network
 
 
 def test_its_prose_holds_no_measured_figure() -> None:

@@ -43,7 +43,7 @@ def compare_sets(gold: set[object], predicted: set[object]) -> tuple[int, int, i
     return correct, correct + len(predicted - gold), correct + len(gold - predicted)
 
 
-def tokens(row: int, text: str, span: Span) -> list[tuple[object, ...]]:
+def tokens(row: int, text: str, span: Span) -> list[tuple[int, str, int, int]]:
     """Split a span's text as the script does: what stands between tokens, and the tokens."""
     pieces = re.split("([a-zA-Z0-9]+)", text[span.start : span.end])
     if len(pieces) == 1:

@@ -136,7 +136,8 @@ class NetworkConfig(ConfigSection):
                 return config or cls()
         if config in get_args(ModelName):
             return cls(model=config)  # type: ignore[arg-type]
-        found = repr(config) if isinstance(config, str) else f"a {type(config).__name__}"
+        given: object = config  # of a caller without type checks
+        found = repr(given) if isinstance(given, str) else f"a {type(given).__name__}"
         raise OptionError(
             f"found {found} where a model was expected. Give one of "
             f"{', '.join(get_args(ModelName))}, or its settings, such as GruConfig(hidden=128)."

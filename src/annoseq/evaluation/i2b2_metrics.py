@@ -36,8 +36,8 @@ def count_i2b2(rows: Sequence[SpanComparison]) -> Counts:
     counts = _count_relaxed(_ends_by_place(gold), _ends_by_place(predicted))
     gold_tokens, predicted_tokens = set(_tokens(rows, gold)), set(_tokens(rows, predicted))
     return Counts(
-        {
-            **counts,
+        counts
+        | {
             "i2b2_token.correct": len(gold_tokens & predicted_tokens),
             "i2b2_token.predicted": len(predicted_tokens),
             "i2b2_token.gold": len(gold_tokens),
