@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from annoseq.config import (
         AttentionConfig,
         BatchConfig,
+        ColumnsConfig,
         DataConfig,
         DeviceConfig,
         GruConfig,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from annoseq.tokenization.dataset import Dataset
     from annoseq.tokenization.gazetteer import LexiconFeatures
     from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
+    from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
     from annoseq.training.learner import Learner
     from annoseq.training.lr_finder import LrFinderResult
     from annoseq.training.objective import ValidationScore
@@ -54,6 +56,7 @@ __all__ = [
     "Batch",
     "BatchConfig",
     "CheckReport",
+    "ColumnsConfig",
     "DataConfig",
     "Dataset",
     "DeviceConfig",
@@ -74,6 +77,7 @@ __all__ = [
     "Seq2SeqTokenizer",
     "Span",
     "TaggerConfig",
+    "TaggerTokenizer",
     "TrainedModel",
     "TrainingConfig",
     "TransformerConfig",
@@ -95,6 +99,7 @@ _HOMES = {
     "AttentionConfig": "config",
     "Batch": "tokenization.batching",
     "BatchConfig": "config",
+    "ColumnsConfig": "config",
     "CheckReport": "check.check_report",
     "DataConfig": "config",
     "Dataset": "tokenization.dataset",
@@ -114,6 +119,7 @@ _HOMES = {
     "Recorder": "training.recorder",
     "SearchConfig": "config",
     "Seq2SeqTokenizer": "tokenization.seq2seq_tokenizer",
+    "TaggerTokenizer": "tokenization.tagger_tokenizer",
     "Span": "data.markup",
     "TaggerConfig": "config",
     "TrainedModel": "models.serialization",
