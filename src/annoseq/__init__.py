@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from annoseq.tokenization.dataset import Dataset
     from annoseq.tokenization.gazetteer import LexiconFeatures
     from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
-    from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
     from annoseq.training.learner import Learner
     from annoseq.training.lr_finder import LrFinderResult
     from annoseq.training.objective import ValidationScore
@@ -77,7 +76,6 @@ __all__ = [
     "Seq2SeqTokenizer",
     "Span",
     "TaggerConfig",
-    "TaggerTokenizer",
     "TrainedModel",
     "TrainingConfig",
     "TransformerConfig",
@@ -99,8 +97,8 @@ _HOMES = {
     "AttentionConfig": "config",
     "Batch": "tokenization.batching",
     "BatchConfig": "config",
-    "ColumnsConfig": "config",
     "CheckReport": "check.check_report",
+    "ColumnsConfig": "config",
     "DataConfig": "config",
     "Dataset": "tokenization.dataset",
     "DeviceConfig": "config",
@@ -119,7 +117,6 @@ _HOMES = {
     "Recorder": "training.recorder",
     "SearchConfig": "config",
     "Seq2SeqTokenizer": "tokenization.seq2seq_tokenizer",
-    "TaggerTokenizer": "tokenization.tagger_tokenizer",
     "Span": "data.markup",
     "TaggerConfig": "config",
     "TrainedModel": "models.serialization",

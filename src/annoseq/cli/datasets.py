@@ -55,10 +55,12 @@ def show_batch(
     dataset_options: DatasetOptions = DatasetOptions(),
 ) -> None:
     """Show rows in tokens, and the shape of a batch."""
+    from annoseq.tokenization.dataset import fit_tokenizer
+
     dataset = load_dataset(pairs, dataset_options)
     network = NetworkConfig(model=model).resolve_auto(task=dataset.task)
     check_vocabulary_options(dataset_options.data, [network])
-    tokenizer = dataset.tokenizer_of(network.model)
+    tokenizer = fit_tokenizer(dataset, network.model)
     print_dataset_summary(dataset, tokenizer)
     dataset.show_batch(rows, model=network.model, console=make_console())
     print_result(f"the largest batch: {_largest_batch(dataset, tokenizer)} (rows, tokens)")

@@ -205,20 +205,6 @@ class Dataset:
         rows = shuffled_batches(encodings, batching or BatchConfig(), seed="one")[0]
         return collate(rows, encodings)
 
-    def tokenizer_of(self, model: ModelName) -> Seq2SeqTokenizer | TaggerTokenizer:
-        """Return the tokenizer of a model; `auto` is the tagger, and attention to translate.
-
-        Raises:
-            OptionError: the tagger is chosen to translate.
-            DatasetError: there are more labels than a tagger takes.
-        """
-        network = NetworkConfig(model=model).resolve_auto(task=self.task)
-        if network.model != "tagger":
-            return self.tokenizer
-        return TaggerTokenizer.fit(
-            self.train, buckets=network.tagger.buckets, lexicon_features=LexiconFeatures()
-        )
-
     def show_batch(
         self, rows: int = 5, *, model: ModelName = "auto", console: Console | None = None
     ) -> None:
@@ -232,7 +218,7 @@ class Dataset:
         """
         if rows < 1:
             raise OptionError(f"{rows} rows were asked for. Ask for 1 or more.")
-        tokenizer = self.tokenizer_of(model)
+        tokenizer = fit_tokenizer(self, model)
         encodings: Sequence[EncodedPair]
         if isinstance(tokenizer, TaggerTokenizer):
             encodings = tokenizer.encode(self.train)
@@ -308,6 +294,21 @@ class Dataset:
             PreparedEncodings(tokenizer, encoded_train, encoded_valid),
             columns=config.columns,
         )
+
+
+def fit_tokenizer(dataset: Dataset, model: ModelName) -> Seq2SeqTokenizer | TaggerTokenizer:
+    """Return the tokenizer of a model; `auto` is the tagger, and attention to translate.
+
+    Raises:
+        OptionError: the tagger is chosen to translate.
+        DatasetError: there are more labels than a tagger takes.
+    """
+    network = NetworkConfig(model=model).resolve_auto(task=dataset.task)
+    if network.model != "tagger":
+        return dataset.tokenizer
+    return TaggerTokenizer.fit(
+        dataset.train, buckets=network.tagger.buckets, lexicon_features=LexiconFeatures()
+    )
 
 
 def _parse(
