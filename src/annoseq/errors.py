@@ -120,7 +120,20 @@ def display_name(name: str, *, kind: str = "name") -> str:
     >>> display_name("NAME:DOCTOR"), display_name("Ms Ames came", kind="label")
     ('NAME:DOCTOR', '(a label of 12 characters)')
     """
-    return name if _IDENTIFIER.fullmatch(name) else f"(a {kind} of {len(name)} characters)"
+    return (
+        name
+        if _IDENTIFIER.fullmatch(name)
+        else f"(a {kind} of {count_noun(len(name), 'character')})"
+    )
+
+
+def count_noun(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural unless it is 1.
+
+    >>> count_noun(1, "label"), count_noun(1_000, "label")
+    ('1 label', '1,000 labels')
+    """
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def quote_name(name: str, *, kind: str = "name") -> str:

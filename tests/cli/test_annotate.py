@@ -201,7 +201,7 @@ def test_what_a_format_cannot_hold_is_lost_when_that_is_said(model: Path, tmp_pa
     result = run(*arguments, "--format", "brat")
     assert result.code == 2
     note, message = result.err.splitlines()
-    assert note == "1 texts are done. Add --resume to the same command to go on after them."
+    assert note == "1 text done. Add --resume to the same command to go on after them."
     assert "the id '../up', which cannot be a file's name" in message
     assert not out.exists()
     assert run(*arguments, "--format", "spacy-jsonl", "--resume").code == 0
@@ -319,7 +319,7 @@ def test_a_bad_text_of_a_folder_is_left_out(model: Path, notes: Path, tmp_path: 
     result = run("annotate", model, notes, "--out", out, "--skip-bad")
     assert result.code == 0
     assert result.err.splitlines() == [
-        "1 could not be read and were left out (--skip-bad):",
+        "1 could not be read and was left out (--skip-bad):",
         f"  {notes / 'sub' / 'bad.txt'}: line 1: found the byte 0xFF at offset 1, which is not "
         "UTF-8 text. Save the file as UTF-8.",
     ]

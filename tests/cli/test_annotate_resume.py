@@ -71,6 +71,7 @@ def test_a_killed_run_is_resumed(model: Path, many: Path, whole: bytes, tmp_path
     out = tmp_path / "out.jsonl"
     code, err = cut_short(model, many, *CHUNKS, out=out, by=signal.SIGKILL)
     assert (code, err) == (-signal.SIGKILL, "")
+    out.with_name(".out.jsonl.lock").unlink()  # a lock of a dead process, which locks nothing
     before, partial = snapshot(tmp_path), f"{out}.partial"
     arguments = ("annotate", model, many, "--out", out, *CHUNKS)
     assert refusal(run(*arguments)) == (
@@ -130,7 +131,7 @@ def test_the_input_must_be_the_same(model: Path, many: Path, tmp_path: Path) -> 
     result = run(*arguments)
     assert result.code == 2
     first, second = result.err.splitlines()
-    assert first == "20 texts are done. Add --resume to the same command to go on after them."
+    assert first == "20 texts done. Add --resume to the same command to go on after them."
     assert second.startswith(f"annoseq: {path}: row 21 (line 22): found the byte 0xFF ")
     assert not out.exists()
     path.write_bytes(b"".join([lines[0], *lines[2:]]))
@@ -156,7 +157,7 @@ def test_bad_rows_may_be_skipped_on_resuming(
     assert not out.exists()
     result = run(*arguments, "--resume", "--skip-bad")
     assert result.code == 0
-    assert result.err.startswith("1 could not be read and were left out (--skip-bad):\n")
+    assert result.err.startswith("1 could not be read and was left out (--skip-bad):\n")
     assert out.read_bytes() == whole
 
 
@@ -195,7 +196,7 @@ def test_a_disk_that_fills_up_half_way(
         result = run(*arguments)
     assert result.code == 2
     assert result.err.splitlines()[0] == (
-        f"{done(out)} texts are done. Add --resume to the same command to go on after them."
+        f"{done(out)} texts done. Add --resume to the same command to go on after them."
     )
     assert not out.exists()
     assert run(*arguments, "--resume") == (0, "", "")

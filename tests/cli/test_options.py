@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -179,3 +180,11 @@ def test_help_groups_the_commands_by_stage() -> None:
 
 def test_the_version_is_told() -> None:
     assert run("--version") == (0, f"{annoseq.__version__}\n", "")
+
+
+@pytest.mark.parametrize("command", ["train", "sweep"])
+def test_help_names_types_that_a_user_knows(command: str) -> None:
+    result = run(command, "--help")
+    assert result.code == 0
+    assert not re.search(r"\b(TUPLE|LIST|DICT|NONETYPE)\b", result.out)
+    assert "[default: ()]" not in result.out

@@ -360,7 +360,7 @@ def test_a_text_or_a_table_goes_to_standard_output(here: Path, model: Path) -> N
     label = "[NAME:DOCTOR]"
     result = run("redact", model, "-", "--out", "-", *ONLY_PATTERNS, stdin=b"Dr. Ames\r\n")
     assert (result.code, result.out) == (0, f"Dr. {label}\r\n")
-    assert "replaced 1 spans in 1 documents" in result.err
+    assert "replaced 1 span in 1 document" in result.err
     result = run("redact", model, "new.csv", "--out", "-", *ONLY_PATTERNS, "--mapping", "map")
     assert result.out == f'"doc_id","orig_text"\n"1","Dr. {label}"\n"1","{label}"\n'
     assert len((here / "map").read_text().splitlines()) == 2

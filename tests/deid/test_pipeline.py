@@ -171,5 +171,5 @@ def test_the_report_counts_and_quotes_nothing(tmp_path: Path) -> None:
     assert isinstance(console.file, io.StringIO)
     shown = console.file.getvalue()
     assert "replaced 3 spans in 3 documents" in shown
-    assert "look at 1 documents without any span" in shown
+    assert "look at 1 document without any span" in shown
     assert "against the gold: none of 0 documents" in shown

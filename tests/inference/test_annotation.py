@@ -85,6 +85,6 @@ def test_it_is_drawn_with_coloured_spans() -> None:
 
 def test_its_repr_is_a_line_without_the_text() -> None:
     assert repr(Annotation(TEXT, NAMED, (Span(4, 8, "NAME"),), -1.0)) == (
-        "<Annotation: 13 characters, 1 spans>"
+        "<Annotation: 13 characters, 1 span>"
     )
     assert repr(Annotation(TEXT, "x", None, -1.0)) == "<Annotation: 13 characters, no spans>"

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from annoseq.cli.loading import inherit_columns, read_table
 from annoseq.cli.options import Columns, Normalize, SkipBad, TableFormatOption
-from annoseq.cli.output import print_note
+from annoseq.cli.output import print_note, print_unusable_rows
 from annoseq.cli.scoring_options import Seen, read_seen_texts
 from annoseq.config import ColumnsConfig
 from annoseq.data.examples import parse_pairs
@@ -62,7 +62,7 @@ def _parse(table: Pairs, *, task: Task, skip_bad: bool, normalize: bool) -> Sequ
     """Parse a table, without the rows that cannot be used, or raise if there are any."""
     parsed = parse_pairs(table, task=task, name=table.name, skip_bad=skip_bad, normalize=normalize)
     if parsed.errors:
-        print_note(f"{len(parsed.errors):,} rows cannot be used and were left out (--skip-bad)")
+        print_unusable_rows(len(parsed.errors))
     return parsed.examples
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from annoseq.cli.output import print_note
+from annoseq.cli.output import print_note, print_unusable_rows
 from annoseq.config import ColumnsConfig
 from annoseq.data.pairs import Pairs, stream_pairs
 from annoseq.data.streams import source_name
 from annoseq.data.table_rows import display_column
-from annoseq.errors import OptionError
+from annoseq.errors import OptionError, count_noun
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def print_dataset_summary(
     """
     from annoseq.check.checks import dataset_warnings
 
-    rows = f"{len(dataset.train):,} training and {len(dataset.valid):,} validation rows"
+    rows = f"{len(dataset.train):,} training and {count_noun(len(dataset.valid), 'validation row')}"
     facts = [f"{dataset.task}: {rows}"]
     if isinstance(tokenizer, Seq2SeqTokenizer):
         facts.append(
@@ -175,12 +175,13 @@ def print_dataset_summary(
         )
     if tokenizer is not None and dataset.task == "annotate":
         count = len(tokenizer.labels)
-        facts.append(f"{count} label" if count == 1 else f"{count} labels")
+        facts.append(count_noun(count, "label"))
     print_note("; ".join(facts))
     if dataset.skipped:
-        print_note(f"{len(dataset.skipped):,} rows cannot be used and were left out (--skip-bad)")
+        print_unusable_rows(len(dataset.skipped))
     if dataset.blank_rows:
-        print_note(f"{dataset.blank_rows:,} blank rows were left out")
+        were = "was" if dataset.blank_rows == 1 else "were"
+        print_note(f"{count_noun(dataset.blank_rows, 'blank row')} {were} left out")
     for warning in dataset_warnings(dataset.train, dataset.valid, task=dataset.task):
         print_note(f"warning: {warning}")
     misaligned = 0

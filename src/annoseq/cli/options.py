@@ -86,13 +86,14 @@ ModelVectorsPath = Annotated[
     ),
 ]
 Lexicon = Annotated[
-    list[Path] | tuple[()],
+    tuple[Path, ...],
     Parameter(
         help="List of names, places, drugs, one a line, that the tagger marks in the text; it "
         "learns what a mark is worth. Can be given several times.",
         group="Network",
         negative="",
         consume_multiple=False,
+        show_default=False,
     ),
 ]
 PatternsPath = Annotated[

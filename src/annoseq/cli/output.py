@@ -14,7 +14,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
-from annoseq.errors import OutputError
+from annoseq.errors import OutputError, count_noun
 from annoseq.torchrun import torchrun_environment
 
 if TYPE_CHECKING:
@@ -126,6 +126,12 @@ def make_console(*, stderr: bool = False, width: int | None = None) -> Console:
     return console
 
 
+def print_unusable_rows(count: int) -> None:
+    """Print the number of rows that `--skip-bad` left out."""
+    were = "was" if count == 1 else "were"
+    print_note(f"{count_noun(count, 'row')} cannot be used and {were} left out (--skip-bad)")
+
+
 class NoteHandler(logging.Handler):
     """Handler that prints what the package logs as notes, each once."""
 
@@ -177,7 +183,8 @@ class LeftOutInputs:
         """Print how many inputs were left out, if any, and why."""
         if not self.count:
             return
-        print_note(f"{self.count:,} could not be read and were left out (--skip-bad):")
+        were = "was" if self.count == 1 else "were"
+        print_note(f"{self.count:,} could not be read and {were} left out (--skip-bad):")
         for error in self._first:
             print_note(f"  {error}")
         if self.count > _MAX_NAMED:
@@ -193,10 +200,10 @@ def resume_hint(output: ResumableOutput, *, is_resumable: bool = True) -> Iterat
     except BaseException as error:
         if not output.leave(discard=not is_resumable):
             raise
-        done = f"{output.progress.done:,} texts"
+        done = count_noun(output.progress.done, "text")
         if isinstance(error, KeyboardInterrupt):
             raise KeyboardInterrupt(
                 f"interrupted after {done}. Add --resume to the same command to go on."
             ) from None
-        print_note(f"{done} are done. Add --resume to the same command to go on after them.")
+        print_note(f"{done} done. Add --resume to the same command to go on after them.")
         raise

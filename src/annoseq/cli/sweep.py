@@ -28,7 +28,7 @@ from annoseq.config import (
 )
 from annoseq.data.pairs import fingerprint_pairs
 from annoseq.devices import ComputeDevice
-from annoseq.errors import OptionError
+from annoseq.errors import OptionError, count_noun
 from annoseq.training.sweep.optuna_search import import_optuna, run_optuna_search
 from annoseq.training.sweep.results import describe_settings, plot_runs, results_table
 from annoseq.training.sweep.search_space import (
@@ -203,7 +203,7 @@ def _run(sweep: Sweep, runs: SweepConfig) -> None:
             run_workers(work, workers=runs.workers)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
-            f"interrupted after {len(folder.runs())} runs. "
+            f"interrupted after {count_noun(len(folder.runs()), 'run')}. "
             "Add --resume to the same command to go on."
         ) from None
     finally:
@@ -212,7 +212,7 @@ def _run(sweep: Sweep, runs: SweepConfig) -> None:
     # Lines that a narrow terminal breaks are better than figures that are cut.
     make_console(width=1000).print(results_table(folder.runs(), varied))
     if (unfinished := _total(sweep, runs) - len(folder.runs())) > 0:
-        print_note(f"{unfinished} runs have not ended: other processes are at them.")
+        print_note(f"not ended, as other processes are at it: {count_noun(unfinished, 'run')}.")
     if folder.best.exists():
         print_note("The best was chosen by these validation rows, so its figures flatter it.")
         command = f"annoseq evaluate {folder.best} PAIRS, with new pairs"
@@ -241,7 +241,7 @@ def _total(sweep: Sweep, runs: SweepConfig) -> int:
 
 
 def _print_run(run: SweepRun, *, varied: list[str], total: int) -> None:
-    result = f"{run.state} after {len(run.epochs)} epochs"
+    result = f"{run.state} after {count_noun(len(run.epochs), 'epoch')}"
     if run.best is not None:
         criterion = run.best.criterion.replace("_", " ")
         result += f", best {criterion} {run.best.score:.4f} in epoch {run.best.epoch}"
@@ -252,11 +252,14 @@ def _print_run(run: SweepRun, *, varied: list[str], total: int) -> None:
 def _describe_size(space: SearchSpace, runs: SweepConfig) -> str:
     """Return the number of runs, and of epochs if it is known."""
     if runs.search:
-        return f"{runs.trials} runs, chosen from {', '.join(map(option_name, space.varied))}"
+        varied = ", ".join(map(option_name, space.varied))
+        return f"{count_noun(runs.trials, 'run')}, chosen from {varied}"
     grid = space.grid()
     epochs = [TrialSettings.from_values(values).training.epochs for values in grid]
     total = sum(number for number in epochs if number != "auto")
-    return f"{len(grid)} runs" + (f", {total:,} epochs in all" if "auto" not in epochs else "")
+    return count_noun(len(grid), "run") + (
+        f", {count_noun(total, 'epoch')} in all" if "auto" not in epochs else ""
+    )
 
 
 def _plan(sweep: Sweep, compute: ComputeDevice, *, is_search: bool) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from annoseq.deid.redaction import DetectionSource
+from annoseq.errors import count_noun
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -120,12 +121,16 @@ def print_report(values: Mapping[str, Any], console: Console) -> None:
 
 def _summary(values: Mapping[str, Any]) -> list[str]:
     without_spans = values["documents_without_any_span"]
-    lines = [f"replaced {values['replaced']:,} spans in {values['documents']:,} documents"]
+    lines = [
+        f"replaced {count_noun(values['replaced'], 'span')} in "
+        f"{count_noun(values['documents'], 'document')}"
+    ]
     if values["below_min_score"]:
-        lines.append(f"left {values['below_min_score']:,} spans below --min-score as they are")
+        lines.append(f"left as below --min-score: {count_noun(values['below_min_score'], 'span')}")
     if without_spans:
         lines.append(
-            f"look at {len(without_spans):,} documents without any span (report.json names them)"
+            f"look at {count_noun(len(without_spans), 'document')} without any span, "
+            "which report.json names"
         )
     if leaks := values.get("leaks"):
         share, recall = leaks["share_without_a_miss"], leaks["character_recall"]

@@ -12,7 +12,7 @@ from annoseq.atomic_io import atomic_file, atomic_folder, check_folder_writable,
 from annoseq.data.foreign_markup import align_pairs
 from annoseq.data.pairs import write_pairs
 from annoseq.data.tables import describe_folder
-from annoseq.errors import FormatError, quote_name
+from annoseq.errors import FormatError, count_noun, quote_name
 from annoseq.formats.documents import Document, Mention, remove_duplicates
 from annoseq.formats.registry import FORMATS
 from annoseq.formats.to_rows import render_document, to_pairs
@@ -47,9 +47,7 @@ class ConversionSummary:
         counts = [(self.documents, "document"), (self.rows, "row")]
         counts += [(self.labels.total(), "span"), (len(self.labels), "label")]
         return ", ".join(
-            f"{count:,} {noun}" + ("" if count == 1 else "s")
-            for count, noun in counts
-            if noun != "row" or count
+            count_noun(count, noun) for count, noun in counts if noun != "row" or count
         )
 
 

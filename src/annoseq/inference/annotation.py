@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from annoseq.data.markup import Span, parse, render, strip_tags
 from annoseq.data.span_html import render_spans_html
 from annoseq.decoding.non_crossing import select_non_crossing
-from annoseq.errors import MarkupError
+from annoseq.errors import MarkupError, count_noun
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +39,7 @@ class Annotation:
     alternatives: tuple[Annotation, ...] = ()
 
     def __repr__(self) -> str:  # without the text, which is private
-        spans = "no spans" if self.spans is None else f"{len(self.spans)} spans"
+        spans = "no spans" if self.spans is None else count_noun(len(self.spans), "span")
         return f"<Annotation: {len(self.text):,} characters, {spans}>"
 
     def _repr_html_(self) -> str:

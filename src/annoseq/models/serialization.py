@@ -36,6 +36,7 @@ from annoseq.config import (
 from annoseq.errors import (
     ModelError,
     OptionError,
+    count_noun,
     describe_older_format,
     describe_validation_error,
 )
@@ -262,8 +263,8 @@ def _read_config(folder: Path) -> ModelConfig:
         ) from error
     if unknown := len(set(config.files) - {*_MAX_BYTES, WEIGHTS_FILE}):
         raise ModelError(
-            f"{folder}: {CONFIG_FILE} is damaged: it lists {unknown:,} "
-            f"file{'s' if unknown > 1 else ''} that no model folder has. "
+            f"{folder}: {CONFIG_FILE} is damaged: it lists "
+            f"{count_noun(unknown, 'file')} that no model folder has. "
             "Copy the whole folder again, or train again."
         )
     if missing := {WEIGHTS_FILE, *_tokenizer_files(config)} - set(config.files):
