@@ -147,6 +147,8 @@ def test_training_says_little_in_a_pipe(table: Path, tmp_path: Path) -> None:
     assert "pairs/s, peak memory" in speed
     assert result.err.splitlines() == [
         "annotate: 33 training and 7 validation rows; vocabularies of 56 and 76 tokens; 10 labels",
+        "warning: more labels than a tenth of the rows",
+        "warning: fewer than 10 validation rows",
         f"saved {tmp_path / 'model'}; next: annoseq evaluate {tmp_path / 'model'} PAIRS --show 10",
     ]
 

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 _BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_ZEROES: dict[tuple[bool, ...], str] = {(False, True, False, True): "utf-16-le", (True, False, True, False): "utf-16-be"}
+_ZEROES: dict[tuple[bool, ...], str] = {
+    (False, True, False, True): "utf-16-le",
+    (True, False, True, False): "utf-16-be",
+}
 """Encodings of Latin letters without a byte order mark, by which bytes are zero."""
 _CHARACTERS = 1 << 14
 
