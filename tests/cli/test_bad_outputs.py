@@ -169,6 +169,35 @@ def test_a_finished_run_has_nothing_to_resume(
     assert snapshot(tmp_path) == before
 
 
+@pytest.mark.parametrize("name", ["report.json", "config.json", "annotations.jsonl"])
+def test_a_folder_of_texts_with_the_name_of_a_file_of_the_output(
+    name: str, places: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "texts" / name
+    folder.mkdir(parents=True)
+    (folder / "a.txt").write_text("Mr Smith came")
+    before = snapshot(tmp_path)
+    assert refusal(run("redact", places["MODEL"], folder.parent, "--out", tmp_path / "out")) == (
+        f"{folder}: the redacted copy of this folder would have the name of a file that the run "
+        "writes. Rename the folder."
+    )
+    assert snapshot(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["DATA", "MODEL"])
+def test_a_folder_that_a_killed_run_was_replacing_is_found(
+    name: str, places: dict[str, Path]
+) -> None:
+    folder = places[name]
+    hidden = folder.with_name(f".{folder.name}.annoseq-12345678")
+    hidden.mkdir()
+    folder.rename(hidden / "old")
+    command = ("show-batch", folder) if name == "DATA" else ("annotate", folder, places["TABLE"])
+    assert run(*command).code == 0
+    assert folder.is_dir()
+    assert not hidden.exists()
+
+
 @pytest.mark.parametrize("name", ["evaluate --json", "find-lr"])
 @pytest.mark.parametrize("overwrite", [(), ("--overwrite",)])
 def test_a_folder_in_the_place_of_a_file(

@@ -10,6 +10,7 @@ from annoseq.data.pairs import Pairs, stream_pairs
 from annoseq.data.streams import source_name
 from annoseq.data.table_rows import display_column
 from annoseq.errors import OptionError, count_noun
+from annoseq.output_lock import restore_interrupted
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ def load_dataset(
     # Imported here because it imports torch, which commands that read tables do without.
     from annoseq.tokenization.dataset import Dataset
 
+    restore_interrupted(path)
     if path.is_dir():
         _check_no_preparation(path, options)
         return Dataset.load(path)

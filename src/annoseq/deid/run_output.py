@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from annoseq.deid.redaction import RedactedText, Replacement
 
 ANNOTATIONS_FILE, REPORT_FILE, CONFIG_FILE = "annotations.jsonl", "report.json", "config.json"
+_RESERVED = {ANNOTATIONS_FILE, REPORT_FILE, CONFIG_FILE}
 _JOURNAL = TypeAdapter(RedactedDocument)
 
 
@@ -63,11 +64,17 @@ class OutputLayout:
             OptionError: a file of the output would have the name of another.
         """
         if is_text and source.is_dir():
+            for reserved in sorted(_RESERVED):
+                if (source / reserved).is_dir():
+                    raise OptionError(
+                        f"{source / reserved}: the redacted copy of this folder would have the "
+                        "name of a file that the run writes. Rename the folder."
+                    )
             return cls(None)
         name = source.name
         if is_standard_input(source):
             name = "standard-input.txt" if is_text else f"standard-input.{format_ or 'csv'}"
-        if name in {ANNOTATIONS_FILE, REPORT_FILE, CONFIG_FILE}:
+        if name in _RESERVED:
             raise OptionError(
                 f"{source}: its redacted copy would have the name of {name}, which the run writes. "
                 "Rename the input."

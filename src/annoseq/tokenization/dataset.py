@@ -36,6 +36,7 @@ from annoseq.errors import (
     describe_older_format,
     describe_validation_error,
 )
+from annoseq.output_lock import restore_interrupted
 from annoseq.tokenization.batching import Batch, collate, show_examples, shuffled_batches
 from annoseq.tokenization.gazetteer import LexiconFeatures
 from annoseq.tokenization.length_stats import LengthStats
@@ -259,6 +260,7 @@ class Dataset:
                 is of another kind.
         """
         folder = Path(folder)
+        restore_interrupted(folder)
         if folder.is_dir() and not any(folder.glob("*.parquet")):
             raise DatasetError(f"{folder}: {describe_folder(folder)}")
         try:
