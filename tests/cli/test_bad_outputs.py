@@ -234,8 +234,8 @@ def test_a_full_disk(name: str, places: dict[str, Path], tmp_path: Path) -> None
 def test_a_table_of_predictions_of_an_unknown_kind(
     model: Path, table: Path, tmp_path: Path
 ) -> None:
-    message = refusal(run("evaluate", model, table, "--out", tmp_path / "out.xlsx"))
-    assert message.startswith(f"{tmp_path / 'out.xlsx'}: the suffix '.xlsx' stands for no known")
-    message = refusal(run("sample", tmp_path / "out.xlsx"))
-    assert message.startswith(f"{tmp_path / 'out.xlsx'}: the suffix '.xlsx' stands for no known")
+    message = refusal(run("evaluate", model, table, "--out", tmp_path / "out.ods"))
+    assert message.startswith(f"{tmp_path / 'out.ods'}: the suffix '.ods' stands for no known")
+    message = refusal(run("sample", tmp_path / "out.ods"))
+    assert message.startswith(f"{tmp_path / 'out.ods'}: the suffix '.ods' stands for no known")
     assert snapshot(tmp_path) == {}
