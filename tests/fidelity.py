@@ -172,7 +172,9 @@ def violations(name: str, text: str, found: Annotation) -> list[str]:
     tokenizer = random_annotator(name).model.tokenizer
     outputs = [found, *found.alternatives]
     wrong = [problem for one in outputs for problem in _of_one(text, one)]
-    if found.windows != len(cut_windows(tokenizer.encode_text(text)[0].tokens, tokenizer.length_stats)):
+    if found.windows != len(
+        cut_windows(tokenizer.encode_text(text)[0].tokens, tokenizer.length_stats)
+    ):
         wrong.append("another number of windows")
     for one in outputs:
         deepest = max((_depth(span, one.spans or ()) for span in one.spans or ()), default=0)

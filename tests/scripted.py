@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from annoseq.models.interfaces import AnyNetwork
+    from annoseq.models.interfaces import AnySeq2SeqNetwork
     from annoseq.tokenization.batching import Batch
 
 
@@ -48,6 +48,6 @@ class Scripted(nn.Module):
         return ScriptState(state.script[rows], state.written)
 
 
-def as_network(scripted: Scripted) -> AnyNetwork:
+def as_network(scripted: Scripted) -> AnySeq2SeqNetwork:
     """Let it stand where a network is asked for; decoding asks for a stepper only."""
-    return cast("AnyNetwork", scripted)
+    return cast("AnySeq2SeqNetwork", scripted)

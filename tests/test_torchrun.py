@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from annoseq.cli.output import note, say
+from annoseq.cli.output import print_note, print_result
 from annoseq.torchrun import TorchrunEnvironment, torchrun_environment
 
 if TYPE_CHECKING:
@@ -45,6 +45,6 @@ def test_only_the_main_process_prints(
 ) -> None:
     for rank in "01":
         start_as(monkeypatch, RANK=rank, LOCAL_RANK=rank, WORLD_SIZE="2", **RENDEZVOUS)
-        say(f"result {rank}")
-        note(f"remark {rank}")
+        print_result(f"result {rank}")
+        print_note(f"remark {rank}")
     assert capsys.readouterr() == ("result 0\n", "remark 0\n")

@@ -18,7 +18,7 @@ from annoseq.config import (
 )
 from annoseq.models.build import build_network
 from annoseq.tokenization.batching import Batch, collate
-from annoseq.tokenization.seq2seq_tokenizer import Example
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
 from annoseq.tokenization.vocabulary import PAD
 from annoseq.training.learner import Learner
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from annoseq.config import AnyNetworkConfig
-    from annoseq.models.interfaces import AnyNetwork
+    from annoseq.models.interfaces import AnySeq2SeqNetwork
     from annoseq.tokenization.dataset import Dataset
 
 TINY = GruConfig(embedding=16, hidden=16)
@@ -52,13 +52,13 @@ BATCHING = BatchConfig(batch_size=16)
 SIZE = 12
 """Tokens of the vocabularies that the networks of `tiny_network` know."""
 _ids = st.lists(st.integers(1, SIZE - 1), max_size=8)
-examples = st.lists(st.builds(Example, _ids, _ids), min_size=1, max_size=6)
+examples = st.lists(st.builds(Seq2SeqEncoding, _ids, _ids), min_size=1, max_size=6)
 """Some rows in ids, the empty one among them."""
 
 
 def tiny_network(
     config: AnyNetworkConfig = TINY, *, copies: Sequence[int] | None = None, seed: int = 0
-) -> AnyNetwork:
+) -> AnySeq2SeqNetwork:
     return build_network(
         NetworkConfig.of(config), source_size=SIZE, target_size=SIZE, copies=copies, seed=seed
     )
@@ -75,7 +75,7 @@ def tiny_learner(
     return Learner(dataset, model=model, training=training, batching=BATCHING)
 
 
-def batch_of(rows: Sequence[Example], *, wider: int = 0) -> Batch:
+def batch_of(rows: Sequence[Seq2SeqEncoding], *, wider: int = 0) -> Batch:
     """Put rows into a batch, with `wider` more columns of padding on the source's side."""
     batch = collate(range(len(rows)), rows)
     wide = F.pad(batch.source, (0, wider), value=PAD)

@@ -41,8 +41,8 @@ MESSAGES = {
     "--format conll": "--format conll writes a file. Name it with --out.",
     "--format spans --out out.txt": (
         "out.txt: the suffix '.txt' stands for no known format. Use a name that ends in one of "
-        ".csv, .tsv, .jsonl, .ndjson, .parquet (.gz may follow), or name the format: csv, tsv, "
-        "jsonl, parquet."
+        ".csv, .tsv, .jsonl, .ndjson, .parquet, .xlsx (.gz may follow), or name the format: csv, "
+        "tsv, jsonl, parquet, xlsx."
     ),
     "--format brat --lossy --out notes --overwrite": (
         "notes was not written by annoseq, so that --overwrite does not replace it. "
@@ -53,7 +53,7 @@ MESSAGES = {
         "--format inline writes whole texts, and the input is a table. Use --format jsonl or csv."
     ),
     "--input-format doc": (
-        "--input-format: found 'doc'. Give one of text, csv, tsv, jsonl, parquet."
+        "--input-format: found 'doc'. Give one of text, csv, tsv, jsonl, parquet, xlsx."
     ),
     "--input-format text --column note": (
         "--column belongs to a table, and the input is text. Leave it off."
@@ -128,7 +128,8 @@ def test_a_row_that_is_not_utf8(out: tuple[str, ...], here: Path, model: Path) -
     (here / "new.csv").write_bytes(f"orig_text\nfine\n{SECRET} \xff\n".encode("latin-1"))
     assert refused(here, model, "new.csv", *out) == (
         "new.csv: row 2 (line 3): found the byte 0xFF at offset 25 (uncompressed, counted from 0), "
-        "which is not UTF-8 text. Save the table as UTF-8."
+        "which is not UTF-8 text. Save the table as UTF-8, or name its encoding, such as "
+        "--encoding cp1252 (Excel in Western Europe)."
     )
 
 

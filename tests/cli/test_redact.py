@@ -180,7 +180,7 @@ def test_a_failure_leaves_nothing(here: Path, model: Path) -> None:
 
 
 def test_a_translator_is_refused(here: Path, shelf: Path, table: Path) -> None:
-    path = shelf / "backwards"
+    path = shelf / "translator-to-redact"
     columns = ("--source", "annotated_text", "--target", "orig_text", "--task", "translate")
     assert run("train", table, "--out", path, *columns, *SMALL).code == 0
     message = refusal(run("redact", path, "notes", "--out", "clean"))

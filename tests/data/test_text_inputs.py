@@ -90,7 +90,7 @@ def test_a_name_that_does_not_tell(tmp_path: Path) -> None:
         is_text_input(path, None)
     assert str(caught.value) == (
         f"{path}: it has no suffix. Use a name that ends in one of .csv, .tsv, .jsonl, .ndjson, "
-        ".parquet (.gz may follow), or name the format: csv, tsv, jsonl, parquet. "
+        ".parquet, .xlsx (.gz may follow), or name the format: csv, tsv, jsonl, parquet, xlsx. "
         "If it is one whole text, add --input-format text."
     )
     assert list(read_texts(path, column="", format_="text")) == [InputText(str(path), "Dr. Ames")]
