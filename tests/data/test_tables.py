@@ -308,5 +308,5 @@ def test_kept_columns_of_csv_are_texts_and_those_of_parquet_values(tmp_path: Pat
 def test_a_column_to_keep_must_be_there_once(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("patient,orig_text,patient\n1,a,2\n")
     for keep in (["visit"], ["patient"], None):
-        with pytest.raises(TableError, match="there is no column 'visit'|is there 2 times"):
+        with pytest.raises(TableError, match=r"there is no column 'visit'|is there 2 times"):
             list(read_rows(tmp_path / "a.csv", columns=["orig_text"], keep=keep))
