@@ -39,8 +39,8 @@ _CONTROLS = re.compile(
 def escape_controls(text: str) -> str:
     r"""Write control characters as a Python literal does, so that a terminal shows them.
 
-    >>> print(escape_controls("\x1b[31mNAME\ttab"))
-    \x1b[31mNAME	tab
+    >>> print(escape_controls("\x1b[31mNAME\n"), end="")
+    \x1b[31mNAME
     """
     return _CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
