@@ -37,13 +37,9 @@ def dataset(sample: Pairs) -> Dataset:
 @pytest.fixture(scope="session")
 def model_folder(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of the sample that was trained for two epochs. To be read, not changed."""
-    from tests.tiny import tiny_learner
+    from tests.tiny import save_tiny_model
 
-    learner = tiny_learner(dataset)
-    learner.fit_one_cycle(2, 1e-2, report=lambda line: None)
-    folder = tmp_path_factory.mktemp("trained") / "model"
-    learner.save(folder)
-    return folder
+    return save_tiny_model(dataset, tmp_path_factory.mktemp("trained") / "model")
 
 
 @pytest.fixture

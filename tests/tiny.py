@@ -24,6 +24,7 @@ from annoseq.training.learner import Learner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from torch import Tensor, nn
 
@@ -73,6 +74,14 @@ def tiny_learner(
 ) -> Learner:
     training = training or TrainingConfig(seed=seed)
     return Learner(dataset, model=model, training=training, batching=BATCHING)
+
+
+def save_tiny_model(dataset: Dataset, folder: Path) -> Path:
+    """Save a model that was trained for two epochs; return its folder."""
+    learner = tiny_learner(dataset)
+    learner.fit_one_cycle(2, 1e-2, report=lambda line: None)
+    learner.save(folder)
+    return folder
 
 
 def batch_of(rows: Sequence[Seq2SeqEncoding], *, wider: int = 0) -> Batch:
