@@ -14,6 +14,8 @@ from tests.cli.command import TINY, run
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.e2e
+
 CANARY = "Ms Zaphodina Quux came in drunk"
 WORDS = ("Zaphodina", "Quux", "drunk")
 MARKED = CANARY.replace("Zaphodina", "{{NAME}}Zaphodina{{/NAME}}")

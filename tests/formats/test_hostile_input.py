@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from annoseq.formats.registry import CorpusFormat, FormatName
 
+pytestmark = pytest.mark.e2e
+
 MUTANTS = 60
 SECONDS = 5.0
 SCORED = [PLAIN[0].__class__("s", "Ames", (mention(0, 4, "NAME", 0.5),)), PLAIN[2]]
