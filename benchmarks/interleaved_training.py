@@ -21,7 +21,7 @@ from annoseq.config import (
 from annoseq.models.build import build_seq2seq
 from annoseq.tokenization.batching import collate
 from annoseq.training.loop import Trainer
-from annoseq.training.seq2seq_objective import Seq2SeqObjective
+from annoseq.training.objectives import Seq2SeqObjective
 from benchmarks.budget import repeat
 from benchmarks.notebook_loop import (
     BATCH_SIZE,

@@ -24,7 +24,7 @@ from annoseq.tokenization.batching import collate
 from annoseq.tokenization.dataset import Dataset
 from annoseq.training.learner import Learner
 from annoseq.training.loop import OneCycle, Trainer
-from annoseq.training.seq2seq_objective import Seq2SeqObjective
+from annoseq.training.objectives import Seq2SeqObjective
 from benchmarks.budget import (
     PROBE_STEPS,
     TIMING_NOTE,

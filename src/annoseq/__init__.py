@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
     from annoseq.training.learner import Learner
     from annoseq.training.lr_finder import LrFinderResult
-    from annoseq.training.objective import ValidationScore
+    from annoseq.training.objectives import ValidationScore
     from annoseq.training.recorder import Epoch, Recorder
 
 __all__ = [

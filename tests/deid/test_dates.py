@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annoseq.deid.calendar_names import CalendarNames
 from annoseq.deid.date_parser import reads_day_first
+from annoseq.deid.date_patterns import CalendarNames
 from annoseq.deid.dates import DateShifter, draw_shift
 
 DAYS = 460

@@ -11,8 +11,7 @@ from annoseq.config import DataConfig, NetworkConfig
 from annoseq.data.examples import parse_pairs
 from annoseq.data.pairs import Pair
 from annoseq.models.build import build_seq2seq, no_init_weights
-from annoseq.models.gru import Gru
-from annoseq.models.gru_attention import GruWithAttention
+from annoseq.models.gru import Gru, GruWithAttention
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 from annoseq.tokenization.vocabulary import UNKNOWN
 from tests.tiny import TINY, TINY_ATTENTION, same_weights, tiny_network

@@ -20,7 +20,7 @@ from annoseq.models.build import build_network
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
 from annoseq.tokenization.vocabulary import BEGIN, PAD
 from annoseq.training.losses import padded_loss
-from annoseq.training.seq2seq_objective import tokens_to_feed
+from annoseq.training.objectives import tokens_to_feed
 from tests.tiny import (
     SIZE,
     STILL,

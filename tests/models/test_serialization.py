@@ -16,7 +16,7 @@ from annoseq.devices import ComputeDevice
 from annoseq.errors import ModelError, OutputError
 from annoseq.inference.network_predictors import build_predictor
 from annoseq.inference.predictor import predict_examples
-from annoseq.models.gru_attention import GruWithAttention
+from annoseq.models.gru import GruWithAttention
 from annoseq.models.interfaces import Seq2SeqNetwork
 from annoseq.models.serialization import TrainedModel
 from annoseq.tokenization.vocabulary import BEGIN

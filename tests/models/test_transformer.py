@@ -14,9 +14,8 @@ from annoseq.config import DataConfig, NetworkConfig, TransformerConfig
 from annoseq.data.examples import parse_pair
 from annoseq.data.pairs import Pair
 from annoseq.models.build import build_network, build_seq2seq
-from annoseq.models.positional_encoding import RotaryEmbedding
-from annoseq.models.transformer import Transformer
-from annoseq.models.transformer_layers import KeyValueCache, SelfAttention
+from annoseq.models.embeddings import RotaryEmbedding
+from annoseq.models.transformer import KeyValueCache, SelfAttention, Transformer
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding, Seq2SeqTokenizer
 from annoseq.tokenization.vocabulary import BEGIN, UNKNOWN
 from tests.tiny import SIZE, STILL_TRANSFORMER, batch_of

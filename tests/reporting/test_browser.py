@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from annoseq.inference.attention_map import AttentionMap
+from annoseq.inference.network_predictors import AttentionMap
 from annoseq.reporting.report import ReportData, write_report
 from tests.reporting.samples import HOSTILE, sample_rows, scores_of
 

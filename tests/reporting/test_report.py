@@ -14,10 +14,15 @@ from hypothesis import strategies as st
 
 from annoseq.errors import OptionError, OutputError
 from annoseq.evaluation.error_analysis import ERROR_TYPES
-from annoseq.inference.attention_map import AttentionMap
+from annoseq.inference.network_predictors import AttentionMap
 from annoseq.reporting.html_page import EmbeddedImage, embed_json, import_jinja, render_markdown
-from annoseq.reporting.report import ReportData, make_report, write_report
-from annoseq.reporting.report_rows import make_report_rows, mask_words
+from annoseq.reporting.report import (
+    ReportData,
+    make_report,
+    make_report_rows,
+    mask_words,
+    write_report,
+)
 from tests.reporting.samples import HOSTILE, SECRET, sample_history, sample_rows, scores_of
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from annoseq.training.model_card import calibrate
 from tests.calibrated import calibration_statistics, pairs
 from tests.fidelity import random_annotator
 from tests.models.tiny import randomise
-from tests.training.test_tagger_objective import AMES, of, some_learner, table
+from tests.training.test_objectives import AMES, of, some_learner, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,7 +16,7 @@ from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
 from annoseq.training.loop import OneCycle, Trainer
 from annoseq.training.losses import padded_loss
 from annoseq.training.lr_finder import lr_range_test
-from annoseq.training.seq2seq_objective import Seq2SeqObjective, tokens_to_feed
+from annoseq.training.objectives import Seq2SeqObjective, tokens_to_feed
 from tests.tiny import SIZE, STILL, STILL_ATTENTION, tiny_network
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import torch
 from annoseq.config import TrainingConfig
 from annoseq.errors import TrainingError
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
-from annoseq.training.seq2seq_objective import Seq2SeqObjective, compiled
+from annoseq.training.objectives import Seq2SeqObjective, compiled
 from tests.tiny import STILL_ATTENTION, batch_of, tiny_network
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import torch
 from annoseq.config import TrainingConfig
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
 from annoseq.tokenization.vocabulary import BEGIN, END, PAD
-from annoseq.training.seq2seq_objective import (
+from annoseq.training.objectives import (
     run_freely,
     teacher_forcing_probability,
     tokens_to_feed,

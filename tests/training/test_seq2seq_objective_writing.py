@@ -11,7 +11,7 @@ from annoseq.config import TrainingConfig
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
 from annoseq.tokenization.vocabulary import BEGIN, PAD
 from annoseq.training.losses import padded_loss
-from annoseq.training.seq2seq_objective import Seq2SeqObjective
+from annoseq.training.objectives import Seq2SeqObjective
 from tests.tiny import (
     STILL,
     STILL_ATTENTION,

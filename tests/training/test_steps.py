@@ -15,7 +15,7 @@ from annoseq.evaluation.token_accuracy import Accuracy
 from annoseq.tokenization.batching import collate
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
 from annoseq.training.loop import OneCycle, Trainer
-from annoseq.training.seq2seq_objective import Seq2SeqObjective
+from annoseq.training.objectives import Seq2SeqObjective
 from tests.faults import run_out_of_memory
 from tests.tiny import STILL, STILL_ATTENTION, STILL_TRANSFORMER, tiny_network
 

@@ -15,7 +15,7 @@ from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 from annoseq.training.learner import Learner
 from annoseq.vectors.lookup import TokenVectors
 from tests.tiny import same_weights
-from tests.training.test_tagger_objective import (
+from tests.training.test_objectives import (
     BATCHING,
     QUICK,
     TINY_TAGGER,

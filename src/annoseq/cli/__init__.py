@@ -26,7 +26,7 @@ _COMMANDS = {
         ),
     },
     "Train": {
-        "find-lr": ("find_lr:find_lr", "Find a learning rate by a range test."),
+        "find-lr": ("train:find_lr", "Find a learning rate by a range test."),
         "train": ("train:train", "Train a model on a table of pairs or on prepared data."),
         "sweep": ("sweep:sweep", "Train with many settings and keep the best model."),
     },

@@ -26,7 +26,7 @@ from annoseq.cli.options import (
     columns_to_keep,
 )
 from annoseq.cli.output import LeftOutInputs, is_terminal, print_note, resume_hint
-from annoseq.cli.target_recall import TargetRecall, choose_recall_target
+from annoseq.cli.scoring_options import TargetRecall, choose_recall_target
 from annoseq.config import (
     DOCUMENT_COLUMN,
     OFFSET_COLUMN,

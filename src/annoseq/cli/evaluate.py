@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from annoseq.cli.evaluated_rows import RowOptions, SelectedRows, select_rows
+from annoseq.cli.loading import RowOptions, SelectedRows, select_rows
 from annoseq.cli.options import (
     Batching,
     Device,
@@ -20,11 +20,13 @@ from annoseq.cli.options import (
 from annoseq.cli.output import make_console
 from annoseq.cli.scoring_options import (
     ScoreOutputOptions,
+    TargetRecall,
     TextScores,
+    choose_recall_target,
     print_label_warning,
     print_scores,
+    recall_lines,
 )
-from annoseq.cli.target_recall import TargetRecall, choose_recall_target, recall_lines
 from annoseq.config import BatchConfig, DeviceConfig
 from annoseq.data.pairs import fingerprint_pairs
 from annoseq.data.tables import table_format
@@ -36,9 +38,9 @@ from annoseq.evaluation.scorer import Scorer
 from annoseq.evaluation.text_scores import TEXT_SCORES, TextScorer
 from annoseq.evaluation.token_accuracy import Accuracy
 from annoseq.inference.annotator import Annotator
-from annoseq.inference.attention_map import attention_map
+from annoseq.inference.network_predictors import attention_map
 from annoseq.inference.predictions import Prediction, Predictions
-from annoseq.models.gru_attention import GruWithAttention
+from annoseq.models.gru import GruWithAttention
 from annoseq.models.serialization import CARD_FILE
 from annoseq.progress import progress_bar
 from annoseq.reporting.report import ReportData
@@ -52,7 +54,7 @@ if TYPE_CHECKING:
     from annoseq.evaluation.references import SeenTexts
     from annoseq.evaluation.score_file import RecallTargetScores, ScoreFile
     from annoseq.inference.annotation import Annotation
-    from annoseq.reporting.report_rows import AttentionFunction
+    from annoseq.reporting.report import AttentionFunction
 
 _ID_SCORES = ("padded_accuracy", "token_accuracy")
 """Accuracies over ids, which only sequence-to-sequence models have."""

@@ -23,7 +23,7 @@ from annoseq.cli.output import (
     resume_hint,
 )
 from annoseq.cli.redact_options import RedactionOptions, RedactionOutputOptions, TextTableOptions
-from annoseq.cli.target_recall import TargetRecall, choose_recall_target
+from annoseq.cli.scoring_options import TargetRecall, choose_recall_target
 from annoseq.config import BatchConfig, DeviceConfig
 from annoseq.data.text_inputs import count_texts
 from annoseq.deid.leak_check import GoldIdentifiers, LeakCounts

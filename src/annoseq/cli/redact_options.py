@@ -23,13 +23,12 @@ from annoseq.cli.options import (
 from annoseq.config import DOCUMENT_COLUMN, SOURCE_COLUMN
 from annoseq.data.streams import is_standard_input
 from annoseq.data.text_inputs import is_text_input
-from annoseq.deid.custom_patterns import load_patterns
 from annoseq.deid.faker_values import LocaleFaker
 from annoseq.deid.keyed_rng import KeyedRng
 from annoseq.deid.phi_types import PhiTypeTable
 from annoseq.deid.pipeline import DocumentSource
 from annoseq.deid.redaction import RedactionStyle
-from annoseq.deid.redactor import Redactor
+from annoseq.deid.redactor import Redactor, load_patterns
 from annoseq.deid.run_output import OutputLayout
 from annoseq.deid.surrogates import SurrogateGenerator
 from annoseq.errors import OptionError
@@ -38,9 +37,9 @@ from annoseq.inference.resumable_output import check_unfinished
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from annoseq.deid.custom_patterns import CustomPattern
     from annoseq.deid.leak_check import GoldIdentifiers
     from annoseq.deid.redaction import RedactionDocument
+    from annoseq.deid.redactor import CustomPattern
     from annoseq.errors import AnnoseqError
 
 

@@ -16,13 +16,15 @@ from annoseq.cli.options import Columns, Overwrite, TableFormatOption
 from annoseq.cli.output import print_result
 from annoseq.cli.scoring_options import (
     ScoreOutputOptions,
+    ScoreTargetRecall,
     Seen,
     TextScores,
+    choose_threshold,
     print_label_warning,
     print_scores,
     read_seen_texts,
+    threshold_lines,
 )
-from annoseq.cli.target_recall import ScoreTargetRecall, choose_threshold, threshold_lines
 from annoseq.config import ColumnsConfig
 from annoseq.data.streams import is_standard_input
 from annoseq.data.tables import read_rows

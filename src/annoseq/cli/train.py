@@ -1,4 +1,4 @@
-"""`annoseq train`."""
+"""`annoseq train` and `annoseq find-lr`."""
 
 from __future__ import annotations
 
@@ -182,3 +182,25 @@ def _check_not_settled(network: NetworkConfig, data: DataConfig) -> None:
             f"{option} was settled when the model of --go-on-from was first trained. "
             f"Leave {option} off, or train a new model."
         )
+
+
+def find_lr(
+    pairs: DataPath,
+    /,
+    *,
+    plot: Plot = None,
+    overwrite: Overwrite = False,
+    dataset_options: DatasetOptions = DatasetOptions(),
+    learner_options: LearnerOptions = LearnerOptions(),
+) -> None:
+    """Run the range test and print the suggestion."""
+    if plot and torchrun_environment().is_main:
+        check_writable(plot, overwrite=overwrite)
+    ComputeDevice.select(learner_options.device)  # before the table is read, which may take long
+    learner = make_learner(load_dataset(pairs, dataset_options), learner_options)
+    result = learner.lr_find()
+    learner.processes.leave()
+    print_result(f"suggested --max-lr {result.suggestion:.2e}")
+    if plot and torchrun_environment().is_main:
+        result.plot(plot, overwrite=overwrite)
+        print_note(f"wrote {plot}")

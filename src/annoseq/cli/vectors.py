@@ -17,15 +17,13 @@ from annoseq.errors import DatasetError, OptionError
 from annoseq.tokenization.seq2seq_tokenizer import SOURCE_FILE, TARGET_FILE
 from annoseq.tokenization.vocabulary import Vocabulary
 from annoseq.vectors.lookup import open_vectors
-from annoseq.vectors.nearest_neighbors import report_neighbors
 from annoseq.vectors.train_fasttext import FastTextConfig, import_gensim, train_fasttext
-from annoseq.vectors.word_vectors import lookup_word
+from annoseq.vectors.word_vectors import lookup_word, report_neighbors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from annoseq.vectors.nearest_neighbors import NeighborReport
-    from annoseq.vectors.word_vectors import WordVectors
+    from annoseq.vectors.word_vectors import NeighborReport, WordVectors
 
 _DEFAULTS = FastTextConfig()
 

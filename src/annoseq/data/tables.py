@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast, get_args
 
 from annoseq.atomic_io import atomic_file
-from annoseq.data.csv_table import read_csv, write_csv
-from annoseq.data.encodings import check_encoding, decoded_as_utf8
+from annoseq.data.csv_table import check_encoding, decoded_as_utf8, read_csv, write_csv
 from annoseq.data.jsonl_table import read_jsonl, write_jsonl
 from annoseq.data.streams import is_standard_input, open_source, source_name
 from annoseq.data.table_rows import ColumnSelection, TableFormat, TableRow

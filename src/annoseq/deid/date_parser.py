@@ -13,8 +13,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from annoseq.deid.calendar_names import ABBREVIATION, CalendarNames, bare_name
-from annoseq.deid.date_patterns import ORDINAL, date_grammar
+from annoseq.deid.date_patterns import ABBREVIATION, ORDINAL, CalendarNames, bare_name, date_grammar
 from annoseq.deid.word_lists import word_lists
 
 if TYPE_CHECKING:

@@ -13,7 +13,6 @@ from annoseq.config import DOCUMENT_COLUMN
 from annoseq.data.streams import source_name
 from annoseq.data.tables import read_rows
 from annoseq.data.text_inputs import is_text_input, read_texts
-from annoseq.deid.custom_patterns import find_patterns
 from annoseq.deid.leak_check import count_leaks
 from annoseq.deid.redaction import (
     DetectedSpan,
@@ -21,6 +20,7 @@ from annoseq.deid.redaction import (
     RedactedDocument,
     RedactionDocument,
 )
+from annoseq.deid.redactor import find_patterns
 from annoseq.deid.run_output import journal_line
 from annoseq.errors import OptionError, PairsError, TableError
 from annoseq.inference.resumable_output import OutputProgress
@@ -30,10 +30,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from annoseq.data.text_inputs import InputFormat
-    from annoseq.deid.custom_patterns import CustomPattern
     from annoseq.deid.leak_check import GoldIdentifiers
     from annoseq.deid.redaction import DocumentLeaks, RedactedText
-    from annoseq.deid.redactor import Redactor
+    from annoseq.deid.redactor import CustomPattern, Redactor
     from annoseq.errors import AnnoseqError
     from annoseq.inference.annotation import Annotation
     from annoseq.inference.streaming import AnnotationSink

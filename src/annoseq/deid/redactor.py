@@ -1,4 +1,4 @@
-"""Redactor: replaces the detected spans of a document by labels, masks or surrogates."""
+"""Redactor: labels, masks or surrogates for detected spans and matches of custom patterns."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from itertools import chain, count
 from typing import TYPE_CHECKING, TypeAlias
 
-from annoseq.data.markup import trim_range
+from pydantic import field_validator
+
+from annoseq.data.markup import is_label, trim_range
 from annoseq.deid.propagation import PropagatedValues, merge_overlapping, propagate
 from annoseq.deid.redaction import (
     DetectedSpan,
@@ -17,11 +19,18 @@ from annoseq.deid.redaction import (
     RedactionDocument,
     Replacement,
 )
+from annoseq.tokenization.regex_patterns import RegexPattern, find_matches, read_regex_patterns
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import regex
+
     from annoseq.deid.phi_types import PhiTypeTable
     from annoseq.deid.redaction import RedactionStyle
     from annoseq.deid.surrogates import SurrogateGenerator
+
 
 ReplaceFunction: TypeAlias = Callable[[DetectedSpan, str], tuple[str | None, bool]]
 """Maps a span and its text to the replacement, and to True if that is a surrogate. None stands
@@ -198,3 +207,56 @@ def _replace_spans(
 def _mask(text: str, mask: str) -> str:
     """Mask all characters but line ends, so that the lines stay as they are."""
     return "".join(character if character in "\r\n" else mask for character in text)
+
+
+_EXAMPLE = "label = \"LABEL\" and pattern = 'EXPRESSION', and ignore_case = true if you like"
+
+
+class _PatternEntry(RegexPattern):
+    label: str
+
+    @field_validator("label")
+    @classmethod
+    def _check_label(cls, label: str) -> str:
+        if not is_label(label):
+            raise ValueError(f"{label!r} has white space, braces or backslashes")
+        return label
+
+
+@dataclass(frozen=True)
+class CustomPattern:
+    """A labelled regular expression; it detects its group `value`, or else its whole match."""
+
+    name: str
+    label: str
+    expression: regex.Pattern[str]
+
+    def find(
+        self, text: str, *, where: str, seconds: float | None = None
+    ) -> Iterator[DetectedSpan]:
+        """Yield the matches in a text, which error messages call `where`.
+
+        Raises:
+            OptionError: matching takes longer than `seconds`.
+        """
+        for start, end in find_matches(
+            self.expression, text, name=self.name, where=where, seconds=seconds
+        ):
+            yield DetectedSpan(start, end, self.label, source="pattern")
+
+
+def load_patterns(path: Path) -> list[CustomPattern]:
+    """Read patterns from a TOML file: a table with `label` and `pattern` for each.
+
+    Raises:
+        OptionError: the file cannot be read, or an entry is invalid.
+    """
+    entries = read_regex_patterns(path, _PatternEntry, option="--patterns", example=_EXAMPLE)
+    return [CustomPattern(name, entry.label, entry.compile()) for name, entry in entries.items()]
+
+
+def find_patterns(
+    patterns: Sequence[CustomPattern], text: str, *, where: str
+) -> list[DetectedSpan]:
+    """Return the matches of all patterns in a text."""
+    return [span for pattern in patterns for span in pattern.find(text, where=where)]

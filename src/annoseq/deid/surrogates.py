@@ -13,20 +13,15 @@ from annoseq.deid.dates import DateShifter, draw_shift
 from annoseq.deid.faker_values import (
     WORD,
     LocaleFaker,
-    fake_initials,
-    fake_name,
-    fake_name_word,
-    is_initials,
-    is_title_or_particle,
-    match_case,
-)
-from annoseq.deid.places_and_ids import (
     fake_city,
     fake_country,
     fake_email,
     fake_hospital,
     fake_id,
+    fake_initials,
     fake_ip,
+    fake_name,
+    fake_name_word,
     fake_organization,
     fake_place,
     fake_profession,
@@ -34,6 +29,9 @@ from annoseq.deid.places_and_ids import (
     fake_street,
     fake_url,
     fake_username,
+    is_initials,
+    is_title_or_particle,
+    match_case,
 )
 
 if TYPE_CHECKING:

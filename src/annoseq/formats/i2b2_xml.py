@@ -20,9 +20,15 @@ from annoseq.data.streams import document_path, find_files, write_text
 from annoseq.errors import FormatError
 from annoseq.formats.capabilities import FormatCapabilities, drop_unsupported
 from annoseq.formats.documents import Document
-from annoseq.formats.inline_xml import flatten
+from annoseq.formats.inline_xml import (
+    flatten,
+    is_xml_label,
+    is_xml_text,
+    label_of,
+    name_and_type,
+    read_tree,
+)
 from annoseq.formats.offsets import RawSpan, resolve_spans
-from annoseq.formats.xml_tree import is_xml_label, is_xml_text, label_of, name_and_type, read_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

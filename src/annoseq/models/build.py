@@ -9,8 +9,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from annoseq.config import AttentionConfig, GruConfig, TransformerConfig
-from annoseq.models.gru import Gru
-from annoseq.models.gru_attention import GruWithAttention
+from annoseq.models.gru import Gru, GruWithAttention
 from annoseq.models.tagger import Tagger
 from annoseq.models.transformer import Transformer
 from annoseq.tokenization.pretokenizer import is_tag

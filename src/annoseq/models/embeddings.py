@@ -1,17 +1,26 @@
-"""Source and target embeddings, with a tied output layer."""
+"""Embeddings: source and target tables with a tied output layer, hashed features, positions.
+
+The rotary encoding of positions is that of Su et al. 2021, "RoFormer: enhanced transformer with
+rotary position embedding", arXiv:2104.09864. Nothing in it is learned, so positions beyond the
+longest training row work too.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from math import pi, sqrt
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from annoseq.tokenization.vocabulary import PAD
+from annoseq.tokenization.hash_features import FEATURE_KINDS, table_sizes
+from annoseq.tokenization.vocabulary import BEGIN, END, PAD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from annoseq.tokenization.hash_features import FeatureBags
 
 
 class TargetEmbedding(nn.Module):
@@ -92,3 +101,109 @@ def make_embedding(size: int, width: int) -> nn.Embedding:
     nn.init.normal_(embedding.weight, std=width**-0.5)
     nn.init.zeros_(embedding.weight[PAD])
     return embedding
+
+
+_BASE = 10_000.0
+
+SINUSOIDS = 16
+
+
+class RotaryEmbedding(NamedTuple):
+    """Rotation of pairs of components by position: `cos` and `sin` (..., T, D / 2)."""
+
+    cos: Tensor
+    sin: Tensor
+
+    @classmethod
+    def of(cls, positions: Tensor, *, width: int) -> RotaryEmbedding:
+        """Compute the rotations of `positions` (..., T) for heads of an even `width` D."""
+        exponents = torch.arange(0, width, 2, device=positions.device) / width
+        angles = positions.unsqueeze(-1) * _BASE**-exponents  # (..., T, D / 2)
+        return cls(angles.cos(), angles.sin())
+
+    def rotate(self, vectors: Tensor) -> Tensor:
+        """Rotate queries or keys (..., T, D), whose products then depend on their distance only.
+
+        A component is paired with the one half a head further on, which takes two slices;
+        neighbouring components would have to be interleaved.
+        """
+        cos, sin = self.cos.to(vectors.dtype), self.sin.to(vectors.dtype)
+        first, second = vectors.chunk(2, dim=-1)
+        return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
+
+
+def sinusoidal_encoding(positions: Tensor) -> Tensor:
+    """Return unit vectors (..., 2 `SINUSOIDS`) of positions (...), similar for near positions.
+
+    The product of two is 1 for the same position and 0.60 for neighbours. Wavelengths range from 2
+    to 200 tokens.
+    """
+    rates: Tensor = pi * 0.01 ** (
+        torch.arange(SINUSOIDS, device=positions.device) / (SINUSOIDS - 1)
+    )
+    angles = positions.unsqueeze(-1) * rates
+    encoding: Tensor = torch.cat([angles.cos(), angles.sin()], dim=-1)
+    return encoding / sqrt(SINUSOIDS)
+
+
+def position_increments(size: int, tags: Sequence[int]) -> Tensor:
+    """Return the source tokens (V,) that each token of a vocabulary advances: none for a tag."""
+    increments = torch.ones(size, dtype=torch.long)
+    increments[[PAD, BEGIN, END, *tags]] = 0
+    return increments
+
+
+_INITIAL_STD = 0.1
+_WORD, _NGRAMS = 0, 1
+
+
+class HashEmbedding(nn.Module):
+    """Concatenation of one embedding for each kind of features (D = kinds x `width`).
+
+    Word vectors of a file, `columns` wide, are one more kind. They are not trained: a projection of
+    them is learned, and an input for words without a vector.
+
+    In training, the word itself is dropped at random (`word_dropout`), so that the network learns
+    to rely on spelling and context. So is its word vector; otherwise a file with a vector for every
+    training word would leave untrained what happens without one.
+    """
+
+    def __init__(self, *, buckets: int, width: int, word_dropout: float, columns: int = 0) -> None:
+        super().__init__()
+        self.width = (FEATURE_KINDS + bool(columns)) * width
+        self.word_dropout = word_dropout
+        # Averaging n-grams keeps long words from dominating.
+        self.tables = nn.ModuleList(
+            nn.EmbeddingBag(size, width, mode="mean" if kind == _NGRAMS else "sum")
+            for kind, size in enumerate(table_sizes(buckets))
+        )
+        for table in self.tables:
+            nn.init.normal_(table.weight, std=_INITIAL_STD)  # type: ignore[arg-type]
+        self.projection = nn.Linear(columns, width) if columns else None
+        if self.projection is not None:
+            nn.init.normal_(self.projection.weight, std=_INITIAL_STD)
+            nn.init.zeros_(self.projection.bias)
+
+    def forward(self, bags: FeatureBags) -> Tensor:
+        """Return the vectors (W, D) of W tokens."""
+        parts = [
+            table(ids, starts)
+            for table, ids, starts in zip(self.tables, bags.ids, bags.starts, strict=True)
+        ]
+        if self.training and self.word_dropout:
+            words = parts[_WORD]
+            is_kept = torch.rand(len(words), 1, device=words.device) >= self.word_dropout
+            parts[_WORD] = words * is_kept
+        if self.projection is not None:
+            assert bags.vectors is not None
+            parts.append(self.projection(self._drop_vectors(bags.vectors)))
+        return torch.cat(parts, 1)
+
+    def _drop_vectors(self, vectors: Tensor) -> Tensor:
+        """Replace some vectors by a missing one in training."""
+        if not (self.training and self.word_dropout):
+            return vectors
+        missing = torch.zeros_like(vectors[:1])
+        missing[0, -1] = 1
+        is_kept = torch.rand(len(vectors), 1, device=vectors.device) >= self.word_dropout
+        return torch.where(is_kept, vectors, missing)

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from annoseq.config import TransformerConfig
 from annoseq.models.crf import token_mask
-from annoseq.models.positional_encoding import RotaryEmbedding
-from annoseq.models.transformer_layers import EncoderLayer
+from annoseq.models.embeddings import RotaryEmbedding
+from annoseq.models.transformer import EncoderLayer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from annoseq.models.biaffine import BiaffineHead
 from annoseq.models.crf import LinearChainCrf, finite
+from annoseq.models.embeddings import HashEmbedding
 from annoseq.models.encoders import build_encoder
-from annoseq.models.hash_embedding import HashEmbedding
 from annoseq.models.interfaces import SpanPredictions
 from annoseq.models.span_marginals import likely_spans
 from annoseq.tokenization.bioes import ScoredTokenSpans, TokenSpan, bioes_to_token_spans

@@ -1,27 +1,33 @@
-"""Evaluation report: scores, and every error in its context, as one HTML page."""
+"""Evaluation report: scores, errors in their context and attention maps, as one HTML page."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+import string
+import unicodedata
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from annoseq._version import __version__
 from annoseq.atomic_io import atomic_file
 from annoseq.evaluation.confusion_matrix import NO_SPAN
-from annoseq.evaluation.error_analysis import ERROR_TYPES
+from annoseq.evaluation.error_analysis import ERROR_TYPES, find_span_errors
 from annoseq.reporting.charts import draw_charts
 from annoseq.reporting.html_page import import_jinja, render_markdown, render_page
-from annoseq.reporting.report_rows import make_report_rows
+from annoseq.tokenization.pretokenizer import is_tag
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
+    from annoseq.data.markup import Span
     from annoseq.evaluation.counts import SpanComparison
+    from annoseq.evaluation.error_analysis import SpanError
     from annoseq.evaluation.score_file import LabelScoreValues, ScoreFile
+    from annoseq.inference.network_predictors import AttentionMap
     from annoseq.models.serialization import TrainingHistory
     from annoseq.reporting.html_page import EmbeddedImage
-    from annoseq.reporting.report_rows import AttentionFunction, ReportRows
+
 
 _MAIN_SCORES = ("span_f1", "span_precision", "span_recall", "macro_f1", "character_recall", "leak")
 """Scores at the top of the page."""
@@ -118,3 +124,166 @@ def _confusion_table(scores: ScoreFile, labels: Sequence[str]) -> ConfusionTable
     order = [*labels, NO_SPAN]
     counts = [[cells.get((gold, predicted), 0) for predicted in order] for gold in order]
     return ConfusionTable(order, counts, [max(sum(row), 1) for row in counts])
+
+
+AttentionFunction: TypeAlias = "Callable[[SpanComparison], AttentionMap | None]"
+"""Returns the attention map of a row, or None if there is none."""
+
+_LISTED_ROWS = 10
+"""Number of the longest rows, and of those with most errors, that are listed."""
+_SCORE_DIGITS = 4
+_MAX_ATTENTION_CELLS = 1_500_000
+"""Cells of all attention maps, a byte each: a report should stay below 5 MB."""
+_PUNCTUATION = frozenset(string.punctuation)
+
+
+@dataclass
+class ReportRows:
+    """Rows with errors, and the longest rows, as the script of the page reads them.
+
+    Rows and labels are referred to by their index in `rows` and `labels`. An error is [row, error
+    type, label, score, indices of gold spans, indices of predicted spans, has a wrong label], with
+    the indices of spans in the row's sorted `gold` and `predicted`.
+    """
+
+    labels: list[str] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    errors: list[list[Any]] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    """Errors by type."""
+    counts_by_label: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Errors by label and type."""
+    longest: list[int] = field(default_factory=list)
+    hardest: list[int] = field(default_factory=list)
+    """Rows with most errors."""
+    attention_maps: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the values that the script of the page reads."""
+        return {
+            "labels": self.labels,
+            "types": list(ERROR_TYPES),
+            "rows": self.rows,
+            "errors": self.errors,
+        }
+
+
+def make_report_rows(
+    comparisons: Sequence[SpanComparison],
+    *,
+    redact: bool,
+    attention: AttentionFunction | None = None,
+) -> ReportRows:
+    """Classify all errors, and collect the rows with errors and the longest rows.
+
+    `redact` masks words, and numbers rows in place of their ids. `attention` is called for rows
+    until the maps together are large.
+    """
+    report = ReportRows(
+        labels=sorted({span.label for row in comparisons for span in row.gold + row.predicted})
+    )
+    label_index = {label: index for index, label in enumerate(report.labels)}
+    by_length = sorted(range(len(comparisons)), key=lambda index: -len(comparisons[index].text))
+    longest = by_length[:_LISTED_ROWS]
+    included: dict[int, int] = {}  # index of a comparison -> index in the report
+    for index, row in enumerate(comparisons):
+        errors = find_span_errors(row.gold, row.predicted)
+        if errors or index in longest:
+            included[index] = len(report.rows)
+            report.rows.append(_row_values(index, row, label_index, redact=redact))
+        for error in errors:
+            report.errors.append(_error_values(included[index], row, error, label_index))
+            report.counts[error.kind] += 1
+            report.counts_by_label[error.label, error.kind] += 1
+    report.longest = [included[index] for index in longest]
+    errors_by_row = Counter(error[0] for error in report.errors)
+    report.hardest = [row for row, _ in errors_by_row.most_common(_LISTED_ROWS)]
+    if attention:
+        _add_attention_maps(report, included, comparisons, attention, redact=redact)
+    return report
+
+
+def _add_attention_maps(
+    report: ReportRows,
+    included: dict[int, int],
+    comparisons: Sequence[SpanComparison],
+    attention: AttentionFunction,
+    *,
+    redact: bool,
+) -> None:
+    cells = 0
+    for index, report_index in included.items():
+        if cells > _MAX_ATTENTION_CELLS:
+            return
+        if attention_map := attention(comparisons[index]):
+            source, written = (
+                [mask_words(token) if redact and not is_tag(token) else token for token in tokens]
+                for tokens in (attention_map.source, attention_map.written)
+            )
+            cells += len(source) * len(written)
+            report.rows[report_index]["attention"] = [source, written, attention_map.weights]
+            report.attention_maps += 1
+
+
+def _row_values(
+    index: int, row: SpanComparison, label_index: dict[str, int], *, redact: bool
+) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "id": str(index + 1) if redact else row.id,
+        "text": mask_words(row.text) if redact else row.text,
+        "gold": [_span_values(span, label_index) for span in sorted(row.gold)],
+        "predicted": [_span_values(span, label_index) for span in sorted(row.predicted)],
+    }
+    if row.is_unseen is not None:
+        values["unseen"] = row.is_unseen
+    return values
+
+
+def _span_values(span: Span, label_index: dict[str, int]) -> list[float | int]:
+    values: list[float | int] = [span.start, span.end, label_index[span.label]]
+    return values if span.score is None else [*values, round(span.score, _SCORE_DIGITS)]
+
+
+def _error_values(
+    report_index: int, row: SpanComparison, error: SpanError, label_index: dict[str, int]
+) -> list[Any]:
+    return [
+        report_index,
+        list(ERROR_TYPES).index(error.kind),
+        label_index[error.label],
+        None if error.score is None else round(error.score, _SCORE_DIGITS),
+        _span_indices(error.gold, row.gold),
+        _span_indices(error.predicted, row.predicted),
+        int(error.has_wrong_label),
+    ]
+
+
+def _span_indices(spans: Iterable[Span], all_spans: Iterable[Span]) -> list[int]:
+    ordered = sorted(all_spans)
+    return [ordered.index(span) for span in spans]
+
+
+def mask_words(text: str) -> str:
+    """Replace upper-case letters by A, other letters by a, digits by 0.
+
+    White space becomes a space, ASCII punctuation stays, and any other character becomes a
+    question mark, so that offsets stay valid. The lengths of words remain: masked text is not
+    anonymous.
+
+    >>> mask_words("Dr. Ames, 31yo")
+    'Aa. Aaaa, 00aa'
+    """
+    return "".join(map(_mask_character, text))
+
+
+def _mask_character(character: str) -> str:
+    if character.isspace():
+        return " "
+    if character in _PUNCTUATION:
+        return character
+    category = unicodedata.category(character)
+    if category in {"Lu", "Lt"}:
+        return "A"
+    if category[0] in "LM":
+        return "a"
+    return "0" if category[0] == "N" else "?"

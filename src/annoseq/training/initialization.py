@@ -14,8 +14,7 @@ from annoseq.models.build import build_seq2seq, build_tagger
 from annoseq.models.tagger import Tagger
 from annoseq.tokenization.hash_features import FeatureHasher
 from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
-from annoseq.training.seq2seq_objective import Seq2SeqObjective
-from annoseq.training.tagger_objective import TaggerObjective
+from annoseq.training.objectives import Seq2SeqObjective, TaggerObjective
 from annoseq.vectors.init_embeddings import init_source_and_target
 from annoseq.vectors.lookup import open_token_vectors
 

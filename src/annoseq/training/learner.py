@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from annoseq.config import AnyNetworkConfig, ModelName
     from annoseq.inference.predictions import Predictions
     from annoseq.training.lr_finder import LrFinderResult
-    from annoseq.training.objective import ValidationScore
+    from annoseq.training.objectives import ValidationScore
 
 
 class Learner:

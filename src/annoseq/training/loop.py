@@ -15,7 +15,7 @@ from annoseq.errors import DivergenceError, OutOfMemoryError
 from annoseq.progress import progress_bar
 from annoseq.tokenization.batching import length_sorted_batches, shuffled_batches
 from annoseq.training.distributed import ProcessGroup
-from annoseq.training.seq2seq_objective import teacher_forcing_probability
+from annoseq.training.objectives import teacher_forcing_probability
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from annoseq.devices import ComputeDevice
     from annoseq.tokenization.batching import Batch
     from annoseq.training.losses import Loss
-    from annoseq.training.objective import Objective, ValidationScore
+    from annoseq.training.objectives import Objective, ValidationScore
 
 _BETAS = (0.95, 0.99)
 _DIV_FACTOR = 25

@@ -9,7 +9,7 @@ from annoseq.errors import OptionError, TrainingError
 from annoseq.models.gru import Gru
 from annoseq.models.serialization import TrainedModel
 from annoseq.training.learner import Learner
-from annoseq.training.seq2seq_objective import Seq2SeqObjective
+from annoseq.training.objectives import Seq2SeqObjective
 from annoseq.training.sweep.search_space import TrialSettings
 from annoseq.training.sweep.trial import PrunedRun, Sweep, run_grid, run_trial
 from tests.faults import run_out_of_memory

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from annoseq.vectors.lookup import open_vectors
-from annoseq.vectors.nearest_neighbors import report_neighbors
+from annoseq.vectors.word_vectors import report_neighbors
 
 if TYPE_CHECKING:
     from pathlib import Path

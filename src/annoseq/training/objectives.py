@@ -1,27 +1,90 @@
-"""Seq2seq training objective: teacher forcing, token loss, optional compilation."""
+"""Training objectives of networks and taggers: collation, loss and validation score."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from functools import wraps
-from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, TypeVarTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from annoseq.errors import TrainingError
+from annoseq.errors import DatasetError, TrainingError
+from annoseq.evaluation.span_matching import SpanScore, score_spans
 from annoseq.evaluation.token_accuracy import Accuracy, measure_accuracy
-from annoseq.tokenization.batching import collate
+from annoseq.tokenization.batching import collate, collate_tags
+from annoseq.tokenization.bioes import token_spans_to_text
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
+from annoseq.tokenization.tagger_tokenizer import TaggerEncoding
 from annoseq.tokenization.vocabulary import BEGIN, PAD
 from annoseq.training.losses import Loss, output_loss
-from annoseq.training.objective import Objective
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from annoseq.config import TrainingConfig
+    from annoseq.data.examples import Example
     from annoseq.models.interfaces import AnySeq2SeqNetwork
-    from annoseq.tokenization.batching import Batch
+    from annoseq.models.tagger import Tagger
+    from annoseq.tokenization.batching import Batch, EncodedPair
+    from annoseq.tokenization.bioes import TokenSpan
+    from annoseq.tokenization.dataset import Dataset
+    from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
+
+
+RowT = TypeVar("RowT", bound="EncodedPair")
+
+
+class ValidationScore(Protocol):
+    """Counts of a part of the rows; those of all parts are added."""
+
+    def __add__(self, other: Self, /) -> Self:
+        """Return the sum of two counts."""
+        ...
+
+    def values(self) -> dict[str, float]:
+        """Return the scores by name."""
+        ...
+
+    def counts(self) -> list[int]:
+        """Return all counts as a list, to be reduced over processes."""
+        ...
+
+    @classmethod
+    def of_counts(cls, counts: Sequence[int]) -> Self:
+        """Return the score of the counts that `counts` returned."""
+        ...
+
+
+class Objective(nn.Module, ABC, Generic[RowT]):
+    """A network and the loss that it is trained with.
+
+    `train_rows` and `valid_rows` are the encoded rows of the dataset; `criterion` is the name of
+    the value of a `score` by which the best epoch is chosen. It is a module, so that it can be
+    wrapped for distributed data parallel training.
+    """
+
+    network: Any
+    criterion: str
+    score: type[ValidationScore]
+    train_rows: Sequence[RowT]
+    valid_rows: Sequence[RowT]
+
+    @abstractmethod
+    def collate(self, rows: Sequence[int], examples: Sequence[RowT]) -> Batch:
+        """Collate the examples at `rows` into a batch."""
+
+    @abstractmethod
+    def positions(self, batch: Batch) -> int:
+        """Return the number of positions of a batch over which its loss is averaged."""
+
+    @abstractmethod
+    def forward(self, batch: Batch, *, forcing: float) -> Loss:
+        """Return the loss of a batch whose target tokens are fed with the probability `forcing`."""
+
+    @abstractmethod
+    def measure(self, batch: Batch) -> tuple[Loss, ValidationScore]:
+        """Return the loss and the score of a batch of `valid_rows`, without gradients."""
 
 
 def teacher_forcing_probability(epoch: int, config: TrainingConfig, *, epochs: int) -> float:
@@ -177,3 +240,61 @@ class Seq2SeqObjective(Objective[Seq2SeqEncoding]):
             counts_padding=self._counts_padding,
             label_smoothing=self._label_smoothing if smoothed else 0.0,
         )
+
+
+class TaggerObjective(Objective[TaggerEncoding]):
+    """A tagger and the negative log-likelihood of its tags, averaged over tokens.
+
+    The score compares spans with those of the validation examples by offsets and label; labels
+    that the training examples lack count as well.
+
+    Raises:
+        DatasetError: no training row, or no validation row, has any text.
+    """
+
+    criterion = "span_f1"
+    score = SpanScore
+
+    def __init__(self, network: Tagger, dataset: Dataset, tokenizer: TaggerTokenizer) -> None:
+        super().__init__()
+        self.network = network
+        self.tokenizer = tokenizer
+        train, valid = map(_drop_empty, (dataset.train, dataset.valid))
+        if not (train and valid):
+            part = "validation" if train else "training"
+            raise DatasetError(f"the {part} rows are empty texts. Give pairs with text in them.")
+        self.train_rows = tokenizer.encode(train, is_training=True)
+        self.valid_rows = tokenizer.encode(valid)
+        self._texts = [example.source for example in valid]
+        self._gold = [example.tight_spans for example in valid]
+
+    def collate(self, rows: Sequence[int], examples: Sequence[TaggerEncoding]) -> Batch:
+        """Collate the examples at `rows` into a batch."""
+        return collate_tags(rows, examples)
+
+    def positions(self, batch: Batch) -> int:
+        """Return the number of tokens."""
+        return int(batch.source_lengths.sum())
+
+    def forward(self, batch: Batch, *, forcing: float = 1.0) -> Loss:
+        """Return the loss of a batch; nothing is fed to a tagger."""
+        return Loss(self.network.loss(batch).sum(), self.positions(batch))
+
+    @torch.no_grad()
+    def measure(self, batch: Batch) -> tuple[Loss, SpanScore]:
+        """Return the loss and the span score of a batch of validation rows."""
+        loss = self.forward(batch)
+        rows = self.network.spans(batch)
+        scores = map(self._score, batch.rows, (row.spans for row in rows))
+        return loss, sum(scores, SpanScore())
+
+    def _score(self, row: int, token_spans: Sequence[TokenSpan]) -> SpanScore:
+        text = self._texts[row]
+        offsets = self.tokenizer.tokenize(text).offsets
+        spans = token_spans_to_text(text, offsets, token_spans, labels=self.tokenizer.labels)
+        return score_spans(spans, self._gold[row])
+
+
+def _drop_empty(examples: Sequence[Example]) -> list[Example]:
+    """Leave out empty texts: there is nothing to tag."""
+    return [example for example in examples if example.source]

@@ -7,9 +7,9 @@ import pytest
 from annoseq.config import DeviceConfig, NetworkConfig
 from annoseq.data.markup import parse
 from annoseq.devices import ComputeDevice
-from annoseq.inference.attention_map import AttentionMap, attention_map
+from annoseq.inference.network_predictors import AttentionMap, attention_map
 from annoseq.models.build import build_seq2seq
-from annoseq.models.gru_attention import GruWithAttention
+from annoseq.models.gru import GruWithAttention
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 from tests.tiny import TINY_ATTENTION
 
