@@ -81,6 +81,13 @@ def long_refusal(result: Result) -> str:
     return message.removesuffix("\n")
 
 
+def check_written(result: Result, out: Path) -> None:
+    """Check that a command wrote a file or folder, and said this alone."""
+    assert (result.code, result.out) == (0, "")
+    assert result.err.startswith(f"Wrote {out}: ")
+    assert result.err.count("\n") == 1
+
+
 def snapshot(folder: Path) -> dict[str, bytes]:
     """Return the content of every file below a folder."""
     files = (path for path in folder.rglob("*") if path.is_file())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,7 +11,8 @@ import pytest
 from annoseq.data.markup import parse, strip_tags
 from annoseq.data.pairs import read_pairs
 from annoseq.data.tables import read_rows
-from tests.cli.command import TINY, refusal, run, snapshot
+from annoseq.errors import count_noun
+from tests.cli.command import TINY, check_written, refusal, run, snapshot
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,8 +84,7 @@ def check_faithful(record: dict[str, Any]) -> None:
 
 def test_every_row_becomes_a_line_in_order(model: Path, new: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    result = run("annotate", model, new, "--column", "orig_text", "--out", out)
-    assert result == (0, "", "")
+    check_written(run("annotate", model, new, "--column", "orig_text", "--out", out), out)
     found = records(out.read_text(encoding="utf-8"))
     assert [(one["id"], one["text"]) for one in found] == [
         (str(pair.row), pair.source) for pair in read_pairs(new)
@@ -96,10 +97,34 @@ def test_every_row_becomes_a_line_in_order(model: Path, new: Path, tmp_path: Pat
 def test_the_output_holds_what_a_file_would(model: Path, new: Path, tmp_path: Path) -> None:
     for name in ("out.jsonl", "out.ndjson", "out.csv", "out"):
         out = tmp_path / name
-        assert run("annotate", model, new, "--out", out) == (0, "", "")
+        check_written(run("annotate", model, new, "--out", out), out)
         format_ = "csv" if name == "out.csv" else "jsonl"
         result = run("annotate", model, new, "--format", format_)
         assert out.read_bytes().decode() == result.out
+
+
+def test_the_last_line_counts_what_was_written(
+    model: Path, new: Path, notes: Path, tmp_path: Path
+) -> None:
+    lines = records(run("annotate", model, new).out)
+    labels = [span["label"] for line in lines for span in line["spans"]]
+    assert labels
+    counts = f"{count_noun(len(labels), 'span')}, {count_noun(len(set(labels)), 'label')}"
+    for name, options in {
+        "a b.jsonl": (),
+        "out.csv": (),
+        "out.ndjson": (),
+        "out": (),
+        "out.txt": ("--format", "csv"),
+    }.items():
+        out = tmp_path / name
+        result = run("annotate", model, new, "--out", out, *options)
+        readable = name not in {"out", "out.txt"}  # by `annoseq export`, which goes by the suffix
+        next_step = f" Next: annoseq export FORMAT {quote(str(out))} TARGET" if readable else ""
+        assert result == (0, "", f"Wrote {out}: 8 texts, {counts}.{next_step}\n")
+    result = run("annotate", model, notes, "--out", tmp_path / "texts", "--skip-bad")
+    assert result.err.startswith(f"Wrote {tmp_path / 'texts'}: 3 texts, ")
+    assert "Next" not in result.err
 
 
 @pytest.mark.parametrize(
@@ -160,7 +185,7 @@ b,16,seen 12 March 😀 by Bo
 def test_the_rows_of_a_document_become_one_again(suffix: str, model: Path, tmp_path: Path) -> None:
     (tmp_path / "new.csv").write_text(DOCUMENTS, encoding="utf-8")
     out, corpus = tmp_path / f"out.{suffix}", tmp_path / "corpus"
-    assert run("annotate", model, tmp_path / "new.csv", "--out", out) == (0, "", "")
+    check_written(run("annotate", model, tmp_path / "new.csv", "--out", out), out)
     assert run("export", "brat", out, corpus, "--lossy").code == 0
     texts = {name: content.decode() for name, content in snapshot(corpus).items()}
     assert texts["b.txt"] == "Dear Dr. Ames:\n\nseen 12 March 😀 by Bo"
@@ -175,7 +200,7 @@ def test_another_format_is_what_export_would_write(
     model: Path, notes: Path, tmp_path: Path
 ) -> None:
     lines = tmp_path / "out.jsonl"
-    assert run("annotate", model, notes, "--out", lines) == (0, "", "")
+    check_written(run("annotate", model, notes, "--out", lines), lines)
     for format_ in ("brat", "spacy-jsonl", "conll"):
         direct, exported = tmp_path / f"{format_}-direct", tmp_path / f"{format_}-exported"
         result = run("annotate", model, notes, "--format", format_, "--lossy", "--out", direct)
@@ -212,7 +237,7 @@ def test_what_a_format_cannot_hold_is_lost_when_that_is_said(model: Path, tmp_pa
 def test_a_folder_becomes_a_folder(model: Path, notes: Path, tmp_path: Path) -> None:
     for name, options in {"asked": ("--format", "inline"), "guessed": ()}.items():
         out = tmp_path / name
-        assert run("annotate", model, notes, "--out", out, *options) == (0, "", "")
+        check_written(run("annotate", model, notes, "--out", out, *options), out)
         found = snapshot(out)
         assert found.keys() == NOTES.keys()
         for path, content in NOTES.items():
@@ -223,7 +248,7 @@ def test_a_folder_becomes_a_folder(model: Path, notes: Path, tmp_path: Path) -> 
 
 def test_a_folder_becomes_lines(model: Path, notes: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    assert run("annotate", model, notes, "--out", out) == (0, "", "")
+    check_written(run("annotate", model, notes, "--out", out), out)
     found = records(out.read_bytes().decode())
     assert [(one["id"], one["text"].encode()) for one in found] == list(NOTES.items())
     for one in found:
@@ -242,7 +267,7 @@ def test_a_pipe_is_one_text(model: Path) -> None:
 
 def test_a_file_is_one_text(model: Path, notes: Path, tmp_path: Path) -> None:
     out = tmp_path / "annotated.txt"
-    assert run("annotate", model, notes / "a.txt", "--out", out) == (0, "", "")
+    check_written(run("annotate", model, notes / "a.txt", "--out", out), out)
     assert out.read_bytes().decode() == run("annotate", model, "-", stdin=NOTE).out
 
 
@@ -276,7 +301,7 @@ def test_texts_survive_and_csv_reads_back(model: Path, tmp_path: Path) -> None:
     path.write_text("".join(json.dumps({"note": text}) + "\n" for text in texts))
     found = written(run("annotate", model, path, "--column", "note"))
     assert [one["text"] for one in found] == texts
-    assert run("annotate", model, path, "--column", "note", "--out", out) == (0, "", "")
+    check_written(run("annotate", model, path, "--column", "note", "--out", out), out)
     rows = list(read_rows(out, columns=["text", "annotated", "spans"], keys=["id"]))
     assert [row.values["text"] for row in rows] == texts
     assert [row.values["annotated"] for row in rows] == [one["annotated"] for one in found]
@@ -291,12 +316,15 @@ def test_a_long_text_is_read_to_its_end(model: Path) -> None:
     assert found["windows"] > 1
 
 
-def test_a_translator_writes_other_texts(translator: Path, new: Path) -> None:
+def test_a_translator_writes_other_texts(translator: Path, new: Path, tmp_path: Path) -> None:
     found = written(run("annotate", translator, new, "--column", "annotated_text"))
     assert [one["text"] for one in found] == [pair.target for pair in read_pairs(new)]
     for one in found:
         assert fields(one) == FIELDS
         assert one["spans"] is None
+    out = tmp_path / "out.jsonl"
+    result = run("annotate", translator, new, "--column", "annotated_text", "--out", out)
+    assert result == (0, "", f"Wrote {out}: 8 texts.\n")
 
 
 def test_what_cannot_be_read_is_left_out_and_counted(model: Path, tmp_path: Path) -> None:
@@ -318,7 +346,9 @@ def test_a_bad_text_of_a_folder_is_left_out(model: Path, notes: Path, tmp_path: 
     out = tmp_path / "out"
     result = run("annotate", model, notes, "--out", out, "--skip-bad")
     assert result.code == 0
-    assert result.err.splitlines() == [
+    *told, last = result.err.splitlines()
+    assert last.startswith(f"Wrote {out}: 3 texts, ")
+    assert told == [
         "1 could not be read and was left out (--skip-bad):",
         f"  {notes / 'sub' / 'bad.txt'}: line 1: found the byte 0xFF at offset 1, which is not "
         "UTF-8 text. Save the file as UTF-8.",

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
-from tests.cli.command import SECRET, refusal, run, snapshot
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.cli.command import SECRET, check_written, refusal, run, snapshot
 
 MESSAGES = {
     "--search fast": (
@@ -200,7 +197,7 @@ def test_an_output_that_is_there(here: Path, model: Path) -> None:
     assert refused(here, *arguments[1:]) == (
         "out.jsonl exists already. Choose another name, or add --overwrite to replace it."
     )
-    assert run(*arguments, "--overwrite") == (0, "", "")
+    check_written(run(*arguments, "--overwrite"), Path("out.jsonl"))
     assert (here / "out.jsonl").read_text() == run("annotate", model, "new.csv").out
 
 

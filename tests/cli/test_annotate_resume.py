@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.command import refusal, run, snapshot, start
+from annoseq.errors import count_noun
+from tests.cli.command import check_written, refusal, run, snapshot, start
 from tests.faults import file_size_limit
 
 if TYPE_CHECKING:
@@ -45,8 +46,18 @@ def notes(shelf: Path) -> Path:
 def whole(shelf: Path, model: Path, many: Path) -> bytes:
     """Return what a run that is not cut short writes."""
     out = shelf / "whole.jsonl"
-    assert run("annotate", model, many, "--out", out, *CHUNKS) == (0, "", "")
+    check_written(run("annotate", model, many, "--out", out, *CHUNKS), out)
     return out.read_bytes()
+
+
+def counts(lines: bytes) -> str:
+    """Return what the last line of a run says of the JSONL that it wrote."""
+    records = [json.loads(line) for line in lines.splitlines()]
+    labels = [span["label"] for record in records for span in record["spans"]]
+    return (
+        f"{count_noun(len(records), 'text')}, {count_noun(len(labels), 'span')}, "
+        f"{count_noun(len(set(labels)), 'label')}."
+    )
 
 
 def cut_short(*arguments: object, out: Path, by: signal.Signals) -> tuple[int, str]:
@@ -92,15 +103,17 @@ def test_a_killed_run_is_resumed(model: Path, many: Path, whole: bytes, tmp_path
             "Resume with the same options, or start again with --overwrite instead of --resume."
         )
     assert snapshot(tmp_path) == before
-    assert run(*arguments, "--resume") == (0, "", "")
+    result = run(*arguments, "--resume")
+    check_written(result, out)
+    assert counts(whole) in result.err
     assert snapshot(tmp_path) == {"out.jsonl": whole}
 
 
 def test_a_killed_run_over_a_folder_is_resumed(model: Path, notes: Path, tmp_path: Path) -> None:
     out, straight = tmp_path / "out", tmp_path / "straight"
     cut_short(model, notes, *CHUNKS, out=out, by=signal.SIGKILL)
-    assert run("annotate", model, notes, "--out", out, *CHUNKS, "--resume") == (0, "", "")
-    assert run("annotate", model, notes, "--out", straight, *CHUNKS) == (0, "", "")
+    check_written(run("annotate", model, notes, "--out", out, *CHUNKS, "--resume"), out)
+    check_written(run("annotate", model, notes, "--out", straight, *CHUNKS), straight)
     assert snapshot(out) == snapshot(straight)
     assert len(snapshot(out)) == 100
     assert {path.name for path in tmp_path.iterdir()} == {"out", "straight"}
@@ -119,7 +132,7 @@ def test_an_interrupt_says_how_to_go_on(
             done(out) - CHUNKS[1],
         )  # a chunk may be written, and not yet counted
     }
-    assert run("annotate", model, many, "--out", out, *CHUNKS, "--resume") == (0, "", "")
+    check_written(run("annotate", model, many, "--out", out, *CHUNKS, "--resume"), out)
     assert out.read_bytes() == whole
 
 
@@ -142,7 +155,7 @@ def test_the_input_must_be_the_same(model: Path, many: Path, tmp_path: Path) -> 
         "Give it the same input, or start again with --overwrite instead of --resume."
     )
     path.write_bytes(b"".join(lines))  # mended after what is done
-    assert run(*arguments, "--resume") == (0, "", "")
+    check_written(run(*arguments, "--resume"), out)
     assert len(out.read_bytes().splitlines()) == 100
 
 
@@ -199,7 +212,7 @@ def test_a_disk_that_fills_up_half_way(
         f"{done(out)} texts done. Add --resume to the same command to go on after them."
     )
     assert not out.exists()
-    assert run(*arguments, "--resume") == (0, "", "")
+    check_written(run(*arguments, "--resume"), out)
     assert snapshot(tmp_path) == {"out.jsonl": whole}
 
 
@@ -232,7 +245,9 @@ def test_a_terminal_shows_progress(model: Path, many: Path, tmp_path: Path) -> N
     shown = on_a_terminal(model, many, "--out", out, stdout=subprocess.DEVNULL)
     assert b"annotating" in shown
     assert b"100/100" in shown
-    assert shown.endswith(b"\x1b[2K")  # the bar's line is erased
+    _, erased, last = shown.rpartition(b"\x1b[2K")  # the bar's line is erased
+    assert erased
+    assert last.startswith(f"Wrote {out}: 100 texts, ".encode())
 
 
 def test_results_on_a_terminal_are_not_garbled_by_a_bar(model: Path, tmp_path: Path) -> None:

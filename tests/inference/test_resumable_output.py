@@ -41,14 +41,14 @@ def out(tmp_path: Path) -> Path:
 def partial(out: Path) -> Path:
     """An interrupted run with one chunk done."""
     output = open_output(out)
-    output.add(ONE, OutputProgress(2, 1, "abc"))
+    output.add(ONE, OutputProgress(2, 1, "abc", 4, ("AGE", "NAME")))
     assert output.leave()
     return out.with_name("out.partial")
 
 
 def test_a_file_appears_when_it_is_complete(out: Path) -> None:
     output = open_output(out)
-    assert output.progress == OutputProgress(0, 0, "")
+    assert output.progress == OutputProgress(0, 0, "", 0, ())
     output.add(ONE, OutputProgress(2))
     output.add(TWO, OutputProgress(3))
     assert not out.exists()
@@ -70,7 +70,7 @@ def test_a_run_is_resumed_after_its_last_certain_chunk(out: Path, partial: Path)
     with (partial / "output").open("ab") as file:
         file.write(b"half a chu")  # what a kill in the middle of a write leaves
     output = open_output(out, resume=True)
-    assert output.progress == OutputProgress(2, 1, "abc")
+    assert output.progress == OutputProgress(2, 1, "abc", 4, ("AGE", "NAME"))
     output.add(TWO, OutputProgress(3))
     output.finish()
     assert snapshot(out.parent) == {"out": "head\né\r\nc".encode()}
@@ -341,7 +341,8 @@ def test_a_full_disk_leaves_what_can_be_resumed(out: Path, partial: Path) -> Non
         output.add([("x", "x" * 100)], OutputProgress(3))
     assert not out.exists()
     assert output.leave()
-    assert json.loads((partial / "state.json").read_text())["progress"] == [2, 1, "abc"]
+    state = json.loads((partial / "state.json").read_text())
+    assert state["progress"] == [2, 1, "abc", 4, ["AGE", "NAME"]]
     again = open_output(out, resume=True)
     again.add(TWO, OutputProgress(3))
     again.finish()

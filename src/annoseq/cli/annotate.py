@@ -190,6 +190,7 @@ def annotate(
             advance=advance,
         )
     _print_problems(output.progress, left_out, destination.stream_format)
+    destination.print_written(output.progress, has_spans=not annotator.is_translator)
 
 
 def _check_has_spans(annotator: Annotator, model: Path, destination: AnnotationOutput) -> None:

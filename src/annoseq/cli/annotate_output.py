@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -10,7 +11,7 @@ from cyclopts import Parameter
 
 from annoseq.cli.options import Lossy, Overwrite, at_least
 from annoseq.cli.output import data_output, print_note
-from annoseq.errors import OptionError
+from annoseq.errors import OptionError, count_noun
 from annoseq.formats.registry import FORMATS, CorpusFormat
 from annoseq.inference.resumable_output import OutputProgress, ResumableOutput, check_unfinished
 from annoseq.inference.streaming import OutputFormat, header
@@ -124,6 +125,23 @@ class AnnotationOutput:
             begin=header(format_, kept),
             convert=self.convert,
         )
+
+    def print_written(self, progress: OutputProgress, *, has_spans: bool) -> None:
+        """Print a note of what was written to a file or folder, and the command that converts it.
+
+        A conversion prints its own.
+        """
+        out = self.options.out
+        if out is None or self.convert:
+            return
+        counts = [count_noun(progress.done, "text")]
+        if has_spans:
+            counts.append(count_noun(progress.spans, "span"))
+            counts.append(count_noun(len(progress.labels), "label"))
+        note = f"Wrote {out}: {', '.join(counts)}."
+        if has_spans and _FORMAT_BY_SUFFIX.get(out.suffix.lower()) == self.format:
+            note += f" Next: annoseq export FORMAT {shlex.quote(str(out))} TARGET"
+        print_note(note)
 
 
 class StandardOutput:

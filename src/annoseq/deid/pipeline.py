@@ -93,7 +93,7 @@ class RedactionPipeline:
         Raises:
             OptionError: those texts are others now.
         """
-        done, _, expected = journal.progress
+        done, expected = journal.progress.done, journal.progress.digest
         digest = hashlib.sha256()
         passed = 0
         while passed < done and (document := next(documents, None)):
@@ -114,7 +114,7 @@ class RedactionPipeline:
                 (document.id, journal_line(document, keeps_originals=keeps_originals))
                 for document in redacted
             ]
-            journal.add(lines, OutputProgress(done, 0, digest.hexdigest()))
+            journal.add(lines, OutputProgress(done, digest=digest.hexdigest()))
 
     def redact_chunk(
         self, chunk: Sequence[RedactionDocument], *, first: int, advance: AdvanceFunction

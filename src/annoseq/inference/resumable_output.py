@@ -31,11 +31,16 @@ _STATE_FILE = "state.json"
 
 
 class OutputProgress(NamedTuple):
-    """Number of texts done, number of outputs with a problem, and a checksum of the texts."""
+    """Numbers of texts done, of outputs with a problem and of spans, and a checksum of the texts.
+
+    `labels` are the different labels of the spans, sorted.
+    """
 
     done: int = 0
     problems: int = 0
     digest: str = ""
+    spans: int = 0
+    labels: tuple[str, ...] = ()
 
 
 class ResumableOutput:
@@ -168,8 +173,10 @@ class ResumableOutput:
         try:
             state = json.loads(self._state.read_text(encoding="utf-8"))
             begun, size = dict(state["plan"]), int(state["bytes"])
-            done, problems, digest = state["progress"]
-            progress = OutputProgress(int(done), int(problems), str(digest))
+            done, problems, digest, spans, labels = state["progress"]
+            progress = OutputProgress(
+                int(done), int(problems), str(digest), int(spans), tuple(map(str, labels))
+            )
         except (ValueError, KeyError, TypeError) as error:
             raise OptionError(
                 f"{self._state} is damaged and cannot be resumed. "

@@ -117,7 +117,7 @@ def annotate_stream(
     Raises:
         OptionError: the skipped texts have changed.
     """
-    done, problems, digest = output.progress
+    done, problems, digest, spans, labels = output.progress
     seen = hashlib.sha256()
     for text in islice(texts, done):
         seen.update(json.dumps(text).encode())
@@ -140,8 +140,11 @@ def annotate_stream(
             seen.update(json.dumps(text).encode())
         done += len(chunk)
         problems += sum(annotation.problem is not None for annotation in annotations)
+        span_labels = [span.label for annotation in annotations for span in annotation.spans or ()]
+        spans += len(span_labels)
+        labels = tuple(sorted({*labels, *span_labels}))
         written = [
             (text.id, format_annotation(text, annotation, format_, kept))
             for text, annotation in zip(chunk, annotations, strict=True)
         ]
-        output.add(written, OutputProgress(done, problems, seen.hexdigest()))
+        output.add(written, OutputProgress(done, problems, seen.hexdigest(), spans, labels))
