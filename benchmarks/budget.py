@@ -105,8 +105,8 @@ class TrainingPlan:
     def fit(cls, rows: int, *, seconds_per_row: float, seconds: float) -> TrainingPlan:
         """Return the nearest whole number of epochs, with as many rows as fit into the budget.
 
-        >>> Plan.fit(1000, row_seconds=0.1, seconds=370), Plan.fit(1000, row_seconds=1, seconds=500)
-        (Plan(epochs=4, rows=925), Plan(epochs=1, rows=500))
+        >>> TrainingPlan.fit(1000, seconds_per_row=0.1, seconds=370)
+        TrainingPlan(epochs=4, rows=925)
         """
         possible = seconds / seconds_per_row
         epochs = max(1, round(possible / rows))
@@ -137,7 +137,7 @@ def seconds_per_row(learner: Learner, *, max_lr: float, validates: bool = True) 
 def _size(batch: Sequence[int], examples: Sequence[Seq2SeqEncoding]) -> int:
     """Return the source and target tokens of a batch, padding and end symbols included."""
     longest = [
-        max(len(ids) for ids in side) for side in zip(*(examples[i] for i in batch), strict=True)
+        max(len(ids) for ids in part) for part in zip(*(examples[i] for i in batch), strict=True)
     ]
     return len(batch) * (sum(longest) + 2)
 

@@ -1,7 +1,7 @@
 """Every search, free and constrained, over the notebook's GRU: fidelity, span F1 and speed.
 
-The network is annoseq's `gru` (the notebook's, without its faults), trained for so many minutes
-on MEDDOCAN's short training rows and asked for the short dev rows. The results are written to
+The network is annoseq's `gru` (the notebook's, without its faults), trained for a fixed time
+on MEDDOCAN's short training rows, and run on the short dev rows. The results are written to
 `benchmarks/decoding.md`.
 """
 
@@ -40,14 +40,14 @@ if TYPE_CHECKING:
 REPORT = Path(__file__).with_suffix(".md")
 ABOUT = (
     "Every search, free and constrained, over annoseq's `gru` (the notebook's network), trained "
-    "for so many minutes on MEDDOCAN's short training rows and asked for the short dev rows. "
+    "on MEDDOCAN's short training rows, on the short dev rows. "
     "Text changed is the share of outputs that, without their tags, are not their input; "
     "malformed is the share whose tags are not well nested; span F1 is strict (offsets and "
     "label), and an output that changed its text or is malformed has no spans."
 )
 MAX_LR = 5e-3
 PROBE_STEPS = 40
-"""Batches that tell how long an epoch takes."""
+"""Batches that measure the time of an epoch."""
 VALIDATED = 1.15
 """Time of an epoch with validation, relative to one without."""
 SEARCHES = {
@@ -135,7 +135,7 @@ def _is_malformed(annotation: Annotation) -> bool:
 
 
 def tables(results: dict[str, Result]) -> list[str]:
-    """Return the table of results as Markdown, and how the two greedy searches compare."""
+    """Return the table of results as Markdown, and a sentence that compares the greedy searches."""
     head = ["search", "text changed", "malformed", "span F1", "lines/s"]
     table = markdown_table(head, [[name, *row.cells()] for name, row in results.items()])
     ratio = results["free, greedy"].seconds / results["constrained, greedy"].seconds

@@ -1,7 +1,7 @@
 """Comparison with eole 0.6, the successor of OpenNMT-py, on the same rows in the same time.
 
-eole runs in a virtual environment of its own (`benchmarks/eole_peer.py`). Both sides train on
-MEDDOCAN's training rows, on one core, for so many minutes of processor time, and then write for
+eole runs in a virtual environment of its own (`benchmarks/eole_peer.py`). Both systems train
+on MEDDOCAN's training rows, on one core, for so many minutes of processor time, and then decode
 the same dev lines (`benchmarks/eole_systems.py`). eole gets annoseq's word tokens: the space before
 a token is part of it, and a tag is one token.
 """
@@ -41,14 +41,14 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         "eole", "Train annoseq and eole for equal processor time, and compare.", report=REPORT
     )
     add = parser.add_argument
-    add("--minutes", type=float, default=9.5, help="of processor time for each side's training")
+    add("--minutes", type=float, default=9.5, help="of processor time for each system's training")
     add("--lines", type=int, default=200, help="first dev rows of 1 to --max-tokens tokens")
     add("--max-tokens", type=int, default=100, help="leave out dev rows with a longer source")
     add("--train-tokens", type=int, default=100, help="leave out longer training rows")
     environment = cache_folder("eole-0.6.0")
     add("--environment", type=Path, default=environment, help="eole's, made if missing")
     add("--reuse", type=Path, help="folder to keep eole's model in, and to take it from")
-    add("--only", choices=["eole", "annoseq"], help="run one side, and write no report")
+    add("--only", choices=["eole", "annoseq"], help="run one system, and write no report")
     add("--learning-rate", type=float, default=2e-3, help="eole's highest rate")
     add("--batch-tokens", type=int, default=512, help="most tokens in a batch of eole's")
     numbers = ("minutes", "lines", "max_tokens", "train_tokens", "learning_rate", "batch_tokens")
@@ -56,17 +56,17 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 ABOUT = """\
-Both sides train on MEDDOCAN's training rows for the same processor time, on one core, and write
-greedily for the same dev lines in batches of 64. eole ({eole}, torch 2.13) trains a bidirectional
-LSTM of 2 layers and width 256 with attention over annoseq's word tokens, its vocabulary all words
-of the training rows; an unknown word that it writes is replaced by the source's (`replace_unk`).
-Tokens and lines are counted in a second of processor time; a token is a word on both sides, the end
-symbol counted. Loading and vocabularies are not counted, nor the short run before each training
-that tells how many steps there is time for."""
+Both systems train on MEDDOCAN's training rows for the same processor time, on one core, and decode
+the same dev lines greedily in batches of 64. eole ({eole}, torch 2.13) trains a bidirectional LSTM
+of 2 layers and width 256 with attention over annoseq's word tokens. Its vocabulary has all words of
+the training rows; unknown words in its output are replaced by the source's words (`replace_unk`).
+Tokens/s and lines/s are per second of processor time. For both systems a token is a word, and the
+end symbol counts. Not counted are loading, the building of vocabularies, and the short run before
+each training that determines the number of steps."""
 
 
 def main(given: Sequence[str] | None = None) -> int:
-    """Run both sides, print the table, and replace the report."""
+    """Run both systems, print the table, and replace the report."""
     arguments = list(sys.argv[1:] if given is None else given)
     options = parse_arguments(arguments)
 
@@ -78,7 +78,7 @@ def main(given: Sequence[str] | None = None) -> int:
         if options.only is None and not options.reuse:
             write_report(
                 options.out,
-                title="Beside eole",
+                title="Comparison with eole",
                 about=ABOUT.format(eole=eole_peer.EOLE.replace("==", " ")),
                 tables=[table],
                 facts=facts | machine | provenance("eole", arguments),
@@ -125,7 +125,7 @@ def _run(options: argparse.Namespace) -> tuple[dict[str, Result], dict[str, str]
         f"these: {train.fingerprint()[:12]})",
         "dev lines": f"the first {len(lines):,} of {len(dev):,} rows with 1 to "
         f"{options.max_tokens} word tokens (SHA-256 of all: {dev.fingerprint()[:12]})",
-        "training": "; ".join(f"{side}: {one.trained.story}" for side, one in results.items()),
+        "training": "; ".join(f"{system}: {one.trained.story}" for system, one in results.items()),
         "seed": str(options.seed),
     }
     return results, facts

@@ -86,7 +86,7 @@ class Quality:
     spans: SpanScore
 
 
-def judge(outputs: Sequence[str], pairs: Pairs) -> Quality:
+def evaluate_outputs(outputs: Sequence[str], pairs: Pairs) -> Quality:
     """Compare annotated texts with the sources and targets of pairs, code point by code point.
 
     Malformed outputs contribute no spans; those of others count where they lie in the output.

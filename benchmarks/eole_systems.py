@@ -21,7 +21,14 @@ from annoseq.tokenization.dataset import Dataset
 from annoseq.training.learner import Learner
 from benchmarks import eole_peer
 from benchmarks.budget import ProcessorTimer, TrainingPlan, log, seconds_per_row
-from benchmarks.eole_data import Quality, Tokens, from_eole_tokens, judge, tags_of, to_eole_tokens
+from benchmarks.eole_data import (
+    Quality,
+    Tokens,
+    evaluate_outputs,
+    from_eole_tokens,
+    tags_of,
+    to_eole_tokens,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,8 +96,8 @@ def eole_config(
 ) -> dict[str, Any]:
     """Write the files of eole's training into `folder`, and return its configuration.
 
-    One vocabulary of every training word serves both sides and the output, whose weights are
-    tied: a text that is copied gains most from that.
+    Encoder, decoder and output layer share one vocabulary of all training words, and tied weights,
+    which help most where text is copied.
     """
     folder.mkdir(parents=True, exist_ok=True)
     eole_peer.write_lines(folder / "train.source", tokens.source)
@@ -199,7 +206,7 @@ def run_eole(
         done.tokens,
         f"{done.steps:,} steps of up to {batch} tokens at {learning_rate:g}",
     )
-    return Result(trained, judge(outputs, lines), decoded.seconds)
+    return Result(trained, evaluate_outputs(outputs, lines), decoded.seconds)
 
 
 def train_ours(train: Pairs, watched: Pairs, folder: Path, *, seconds: float, seed: int) -> Trained:
@@ -231,11 +238,11 @@ def run_ours(
     annotator = Annotator.load(folder, device=CPU)
     texts = [pair.source for pair in lines]
     results: dict[str, Result] = {}
-    for name, is_free in (("annoseq, free", True), ("annoseq, faithful", False)):
+    for name, is_free in (("annoseq, free", True), ("annoseq, constrained", False)):
         search = SearchConfig(free=is_free)
         annotator.annotate(texts, search=search)  # warm
         with ProcessorTimer() as watch:
             found = annotator.annotate(texts, search=search)
-        quality = judge([one.annotated for one in found], lines)
+        quality = evaluate_outputs([one.annotated for one in found], lines)
         results[name] = Result(trained, quality, watch.seconds)
     return results

@@ -13,7 +13,7 @@ from annoseq.inference.annotator import Annotator
 from annoseq.tokenization.pretokenizer import build_pretokenizer
 from annoseq.tokenization.vocabulary import END, SPECIALS
 from benchmarks.budget import ProcessorTimer
-from benchmarks.eole_data import judge
+from benchmarks.eole_data import evaluate_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,15 +38,15 @@ class Result:
     """Metrics of a model: shares of the dev rows, speeds in lines per processor second."""
 
     trained: Trained
-    faithful_f1: float
-    faithful_changed: float
+    constrained_f1: float
+    constrained_changed: float
     free_f1: float
     free_exact: float
     free_changed: float
     token_accuracy: float
     bleu: float | None
     free_speed: float
-    faithful_speed: float
+    constrained_speed: float
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
@@ -58,30 +58,30 @@ class Result:
         return [
             f"{self.trained.seconds / 60:.1f}",
             f"{self.trained.words / self.trained.seconds:,.0f}",
-            f"{self.faithful_f1:.3f}",
-            f"{self.faithful_changed:.1%}",
+            f"{self.constrained_f1:.3f}",
+            f"{self.constrained_changed:.1%}",
             f"{self.free_f1:.3f}",
             f"{self.free_exact:.1%}",
             f"{self.token_accuracy:.4f}",
             "-" if self.bleu is None else f"{self.bleu:.1f}",
             f"{self.free_changed:.1%}",
             f"{self.free_speed:,.1f}",
-            f"{self.faithful_speed:,.1f}",
+            f"{self.constrained_speed:,.1f}",
         ]
 
 
 FIGURES = (
     "training, processor minutes",
     "training, target words/s",
-    "faithful, span F1",
-    "faithful, texts changed",
+    "constrained, span F1",
+    "constrained, texts changed",
     "free, span F1",
     "free, exact match",
     "free, token accuracy",
     "free, BLEU",
     "free, texts changed",
     "free, greedy lines/s",
-    "faithful, greedy lines/s",
+    "constrained, greedy lines/s",
 )
 
 
@@ -134,18 +134,18 @@ def evaluate_model(folder: Path, lines: Pairs, trained: Trained) -> tuple[Result
             found = annotator.annotate(texts, search=search)
         written[is_free] = [one.annotated for one in found]
         speeds[is_free] = len(texts) / watch.seconds
-    free, faithful = judge(written[True], lines), judge(written[False], lines)
+    free, constrained = (evaluate_outputs(written[is_free], lines) for is_free in (True, False))
     score, signature = bleu(written[True], targets)
     result = Result(
         trained=trained,
-        faithful_f1=faithful.spans.f1,
-        faithful_changed=1 - faithful.unchanged / len(lines),
+        constrained_f1=constrained.spans.f1,
+        constrained_changed=1 - constrained.unchanged / len(lines),
         free_f1=free.spans.f1,
         free_exact=free.exact / len(lines),
         free_changed=1 - free.unchanged / len(lines),
         token_accuracy=word_accuracy(written[True], targets),
         bleu=score,
         free_speed=speeds[True],
-        faithful_speed=speeds[False],
+        constrained_speed=speeds[False],
     )
     return result, signature

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 REPORT = Path(__file__).with_suffix(".md")
 WORD, BPE = DataConfig(tokens="word"), DataConfig(tokens="bpe")
 WATCHED = 64
-"""Dev rows, none of those judged, that are validated on after each epoch; the time counts."""
+"""Dev rows of the validation after each epoch, not evaluated afterwards; the time counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,14 +186,14 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 ABOUT = f"""\
-Every model is trained on MEDDOCAN's training rows for the same processor time, by one cycle, with
-gradients of norm 1 at most and else annoseq's defaults. A short run says beforehand how many epochs
-there is time for, and how many rows to leave out; the table has what they took. The model then
-writes greedily for the same dev rows in batches of 64: freely, and faithfully, which can place tags
-alone. Span F1 is strict. The accuracy counts the words of the target, tags and the end among them,
-that stand at their place in the free output; BLEU compares the same texts. For all models a word is
-a word, whatever the tokens. Loading, vocabularies and the short run are not counted, the validation
-on {WATCHED} other dev rows after each epoch is. {TIMING_NOTE}"""
+Every model is trained on MEDDOCAN's training rows for the same processor time, with a one-cycle
+schedule, gradients clipped to norm 1 and otherwise annoseq's defaults. A short run before each
+training determines the number of epochs and rows; the table has the time that was taken. The model
+then decodes the same dev rows greedily in batches of 64: freely, and constrained, which only places
+tags. Span F1 is strict. Token accuracy is the share of the target's words, tags and the end symbol
+included, that are correct at their position in the free output; BLEU compares the same texts. Words
+are the same for all models, whatever their tokens. Loading, vocabularies and the short run are not
+counted; the validation on {WATCHED} other dev rows after each epoch is. {TIMING_NOTE}"""
 
 
 BENCHMARK = Benchmark(name="models", title="All models after equal time", about=ABOUT)

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 REPORT = Path(__file__).with_suffix(".md")
 WARM_UP = 3
-"""First steps, which no speed counts: on a GPU they load and choose kernels."""
+"""First steps, left out of the speeds: on a GPU they load and choose kernels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,10 +230,10 @@ ABOUT = f"""\
 The 2019 notebook's training step and greedy prediction, literally, in plain PyTorch: the encoder
 reads the padding, no teacher forcing, output weights assigned instead of tied, AdamW at a constant
 rate of {LEARNING_RATE:g}, random embeddings of fastText's scale. `benchmarks/notebook_loop.py` says
-what differs from the notebook. The speeds leave out the first {WARM_UP} steps. The baseline of
-memory is the process with torch imported and the rows in ids, before there is a model. How fast
-it predicts depends on how well it is trained: a batch goes on until all of its rows have
-written padding."""
+what differs from the notebook. The first {WARM_UP} steps are left out of the speeds. The baseline
+of memory is the process with torch imported and the encoded rows, before the model is built. The
+speed of prediction depends on the training: a batch is decoded until the output of every row is
+padding."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -74,7 +74,7 @@ class NotebookModel(nn.Module):
 def seq2seq_loss(output: Tensor, target: Tensor) -> Tensor:
     """Return the mean cross-entropy of logits (B, O, V) over the padded rectangle.
 
-    The shorter side is padded, the logits with the number that is the padding's id, as in fastai.
+    The shorter of the two is padded, the logits with the padding's id as a number, as in fastai.
     """
     missing = target.shape[1] - output.shape[1]
     if missing > 0:  # padding by nothing would copy the logits, which the notebook does not

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from benchmarks.interleaved_training import TrainingLoop
 
 
-def count_operations(side: TrainingLoop, *, steps: int) -> float:
+def count_operations(loop: TrainingLoop, *, steps: int) -> float:
     """Return the floating-point operations per target token, forward and backward.
 
     Matrix products are counted, padding included. torch has no formulas for a product that is
@@ -31,7 +31,7 @@ def count_operations(side: TrainingLoop, *, steps: int) -> float:
     tokens = 0
     with FlopCounterMode(display=False, custom_mapping=mapping) as counter:
         for _ in range(steps):
-            tokens += side.learn()[1]
+            tokens += loop.learn()[1]
     return float(counter.get_total_flops() / tokens)
 
 

@@ -121,10 +121,10 @@ _HEAD = ["precision", "recall", "F1", "F1, unseen rows", "training, CPU minutes"
 
 def _corpora(outcomes: dict[str, Any]) -> str:
     rows = [
-        [corpus, side, *_cells(outcomes[f"{side}-{corpus}"])]
+        [corpus, system, *_cells(outcomes[f"{system}-{corpus}"])]
         for corpus in LANGUAGES
-        for side in ("tagger", "spacy")
-        if f"{side}-{corpus}" in outcomes
+        for system in ("tagger", "spacy")
+        if f"{system}-{corpus}" in outcomes
     ]
     if "lists" in outcomes:
         rows.append(["meddocan", "tagger with lists", *_cells(outcomes["lists"])])
@@ -181,11 +181,11 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 
 ABOUT = f"""\
 The tagger with its defaults, and spaCy's NER with its default configuration for a CPU, trained on
-the same rows. Both choose on the dev rows when to stop or which epoch to keep, and the figures are
-of the same dev rows, so they flatter both a little. A span counts with its offsets and its label.
-Rows are unseen if training has none with the same text. Training time has the validation after each
-epoch in it; spaCy's is that of its training loop. Characters/s are those of annotating all dev rows
-with the model loaded. {TIMING_NOTE}"""
+the same rows. Both select the epoch on the dev rows, or stop early on them, and are evaluated on
+the same dev rows, so the figures of both are slightly optimistic. A span is correct if its offsets
+and its label are. Rows are unseen if no training row has the same text. Training time includes the
+validation after each epoch; spaCy's is that of its training loop. Characters/s are those of
+annotating all dev rows with the model loaded. {TIMING_NOTE}"""
 
 
 BENCHMARK = Benchmark(name="tagger", title="The tagger", about=ABOUT)

@@ -41,7 +41,7 @@ class Quality:
     inner: float | None
 
     @classmethod
-    def judge(cls, found: Sequence[Sequence[Span]], train: Pairs, dev: Pairs) -> Quality:
+    def of(cls, found: Sequence[Sequence[Span]], train: Pairs, dev: Pairs) -> Quality:
         """Compare with the spans of the dev pairs."""
         seen = {pair.source for pair in train}
         every, unseen, inner = SpanScore(), SpanScore(), SpanScore()
@@ -121,7 +121,7 @@ def run_tagger(
     learner.save(folder, overwrite=True)
     annotator = Annotator.load(folder, device=CPU)
     found, speed = annotate(annotator, [pair.source for pair in dev])
-    quality = Quality.judge(found, train, dev)
+    quality = Quality.of(found, train, dev)
     return RunResult(seconds, passed, curve, quality, speed, f"{learner.epochs} epochs")
 
 
@@ -148,6 +148,6 @@ def run_spacy(data: Path, corpus: str, folder: Path) -> RunResult:
     passed = time.perf_counter() - wall
     texts = [pair.source for pair in dev]
     found, seconds = spacy_peer.annotate(trained.folder, texts)
-    quality = Quality.judge(found, train, dev)
+    quality = Quality.of(found, train, dev)
     speed = sum(map(len, texts)) / seconds
     return RunResult(trained.seconds, passed, [], quality, speed, "to its own early stop")

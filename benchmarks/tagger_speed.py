@@ -39,7 +39,7 @@ NARROW = BatchConfig(batch_size=64)
 SQUARE = 1024
 
 
-def sides(options: argparse.Namespace) -> dict[str, Callable[[Sequence[str]], object]]:
+def annotators(options: argparse.Namespace) -> dict[str, Callable[[Sequence[str]], object]]:
     """Return annotating functions by name: the tagger, spaCy, the tagger with parts disabled.
 
     Raises:
@@ -79,15 +79,18 @@ def _ignore(_: int) -> None:
     pass
 
 
-def time_sides(
-    sides: Mapping[str, Callable[[Sequence[str]], object]], texts: Sequence[str], *, rounds: int
+def time_in_turns(
+    annotators: Mapping[str, Callable[[Sequence[str]], object]],
+    texts: Sequence[str],
+    *,
+    rounds: int,
 ) -> dict[str, float]:
     """Return the characters per processor second of each function, measured in turns."""
-    spent = dict.fromkeys(sides, 0.0)
+    spent = dict.fromkeys(annotators, 0.0)
     for number in range(rounds + 1):  # the first warms up
-        for name, side in sides.items():
+        for name, annotate in annotators.items():
             began = time.process_time()
-            side(texts)
+            annotate(texts)
             spent[name] += (time.process_time() - began) * (number > 0)
         log(f"round {number} of {rounds}")
     return {name: rounds * sum(map(len, texts)) / seconds for name, seconds in spent.items()}
@@ -139,7 +142,7 @@ def run(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
     bare, whole, memory = first_result(options.model)
     _, dev = read_tables(options.data, first=options.rows)
     texts = [pair.source for pair in dev]
-    speeds = time_sides(sides(options), texts, rounds=options.rounds)
+    speeds = time_in_turns(annotators(options), texts, rounds=options.rounds)
     base = speeds["tagger"]
     rows = [[name, f"{one:,.0f}", f"{one / base:.2f}"] for name, one in speeds.items()]
     tables = [markdown_table(["all dev rows", "characters/s", "ratio"], rows)]
@@ -152,7 +155,7 @@ def run(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
         )
         short = [text for text in texts if 0 < len(text.split()) <= options.max_words][:600]
         both = {"tagger": partial(annotator.annotate, advance=_ignore), "gru, free": greedy}
-        found = time_sides(both, short, rounds=1)
+        found = time_in_turns(both, short, rounds=1)
         rows = [[k, f"{v:,.0f}", f"{v / found['gru, free']:.1f}"] for k, v in found.items()]
         tables.append(
             markdown_table([f"{len(short)} short dev rows", "characters/s", "ratio"], rows)
@@ -172,7 +175,7 @@ def run(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """Read the command line."""
-    parser = make_parser("tagger_speed", "Measure how fast a tagger annotates.", report=REPORT)
+    parser = make_parser("tagger_speed", "Measure the annotation speed of a tagger.", report=REPORT)
     add, tagger = parser.add_argument, cache_folder("tagger")
     add("--model", type=Path, default=tagger / "tagger-meddocan.model", help="of the tagger")
     spacy = tagger / "spacy-meddocan.model" / "pipeline" / "model-best"
@@ -185,14 +188,14 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 ABOUT = f"""\
-The models of `python -m benchmarks.tagger`, loaded, annotate MEDDOCAN's dev rows, taking turns in
-one process with one thread; spaCy's pipeline has only what its NER needs. Below the two, parts of
-what makes the tagger fast are switched off one by one: the vectors of words that were met before
-are forgotten; batches are small; the LSTM multiplies for each token what else it multiplies once
-for each word of a batch. {TIMING_NOTE}"""
+The models of `python -m benchmarks.tagger`, loaded, annotate MEDDOCAN's dev rows in turns, in one
+process with one thread; spaCy's pipeline has only the components that its NER needs. In the rows
+below those two, one optimization of the tagger is switched off at a time: the cache of the vectors
+of known words; large batches; the LSTM's input product for each distinct word of a batch instead of
+each token. {TIMING_NOTE}"""
 
 
-BENCHMARK = Benchmark(name="tagger_speed", title="How fast the tagger annotates", about=ABOUT)
+BENCHMARK = Benchmark(name="tagger_speed", title="Annotation speed of the tagger", about=ABOUT)
 
 
 def main(given: Sequence[str] | None = None) -> int:

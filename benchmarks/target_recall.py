@@ -95,12 +95,12 @@ class CalibratedTagger:
 
     def _error(self, annotator: Annotator) -> float:
         found = self._annotate(annotator, None)
-        judged = [
+        scored = [
             (span.score or 0.0, right)
             for gold, spans in zip(self._gold, found, strict=True)
             for span, right in judge_spans(gold, spans)
         ]
-        scores, correct = map(list, zip(*judged, strict=True))
+        scores, correct = map(list, zip(*scored, strict=True))
         return float(expected_calibration_error(BinTotals.of_spans(scores, correct)))
 
     def _annotate(self, annotator: Annotator, target_recall: float | None) -> list[list[Span]]:
@@ -179,18 +179,18 @@ def _calibrated_on_half(
 
 def make_tables(trial: CalibratedTagger) -> list[str]:
     """Measure all target recalls, the most likely spans, and the calibration."""
-    rows = [["likeliest spans", *_measured(trial.measure(None)), "", "", ""]]
+    rows = [["most likely spans", *_measured(trial.measure(None)), "", "", ""]]
     for target in TARGETS:
-        wanted = trial.annotator.recall_target(target)
-        rows.append([f"{target:g}", *_measured(trial.measure(target)), *_expected(wanted)])
+        expected = _expected(trial.annotator.recall_target(target))
+        rows.append([f"{target:g}", *_measured(trial.measure(target)), *expected])
         log(" | ".join(rows[-1]))
     head = [
-        *("wanted recall", "recall", "precision", "spans a document", "covered", "s"),
-        *("recall, expected", "precision, expected", ""),
+        *("target recall", "recall", "precision", "spans per document", "covered", "s"),
+        *("recall, expected", "precision, expected", "confidence"),
     ]
     before, after = trial.errors()
     errors = markdown_table(
-        ["calibration error of the likeliest spans", "before", "after"],
+        ["calibration error of the most likely spans", "before", "after"],
         [["on these rows", f"{before:.4f}", f"{after:.4f}"]],
     )
     return [markdown_table(head, rows), errors]
@@ -203,16 +203,18 @@ def _measured(one: Measurement) -> list[str]:
     return [*values, f"{one.seconds:.1f}"]
 
 
-def _expected(wanted: RecallTarget) -> list[str]:
-    verdict = f"promised, {wanted.confidence}%" if wanted.has_margin else "expected"
-    expected = wanted.expected
+def _expected(target: RecallTarget) -> list[str]:
+    confidence = f"{target.confidence}%" if target.has_margin else "expected"
+    expected = target.expected
     values = [f"{expected.recall:.4f}", f"{expected.precision:.4f}"]
-    return [*values, "out of reach" if wanted.is_out_of_reach else verdict]
+    return [*values, "out of reach" if target.is_out_of_reach else confidence]
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """Read the command line."""
-    parser = make_parser("target_recall", "Measure wanted recalls.", report=REPORT)
+    parser = make_parser(
+        "target_recall", "Measure the recall of a tagger with target recalls.", report=REPORT
+    )
     add = parser.add_argument
     add("--model", type=Path, help="model folder of a tagger to use, instead of training one")
     add("--epochs", type=int, help="epochs to train; by default the tagger's own")
@@ -221,12 +223,12 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 ABOUT = f"""\
-A tagger with its defaults on MEDDOCAN, asked for a share of the spans. A span counts with its
-offsets and its label; covered is the share of gold spans of which every character is marked,
-whatever the label, which is what redaction needs. Expected is what came out on the rows that the
-model is calibrated on. A recall is promised if it is to be kept 99 or 90 times in a hundred, the
-chance of the draw of documents allowed for; else it is only expected, or out of reach: too many
-spans have no candidate that could stand with what is likelier. {TIMING_NOTE}"""
+A tagger with its defaults on MEDDOCAN, with a target recall. A span is correct if its offsets and
+its label are; covered is the share of gold spans of which every character is in a predicted span,
+whatever the label, as redaction needs it. Expected values were measured on the calibration rows.
+The confidence is the share of samples of documents in which the target is reached; without one, the
+target is only expected, or it is out of reach because too many gold spans are no candidates, or
+cross a more likely one. {TIMING_NOTE}"""
 
 
 def main(given: Sequence[str] | None = None) -> int:

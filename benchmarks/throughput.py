@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 REPORT = Path(__file__).with_suffix(".md")
 WARM_UP = 3
-"""First steps of a side, which its speed leaves out."""
+"""First steps of a network, left out of its speed."""
 COUNTED = 16
 """Steps whose floating-point operations are counted."""
 REMEMBERED = 20
@@ -51,9 +51,9 @@ REMEMBERED = 20
 def watch_memory(name: str, dataset: Dataset, compute: ComputeDevice, *, seed: int) -> int:
     """Return the peak memory of a training above that of the process before, in bytes."""
     with PeakMemory(compute.device) as memory:
-        side = build_loop(name, dataset, compute, seed=seed)
+        loop = build_loop(name, dataset, compute, seed=seed)
         for _ in range(REMEMBERED):
-            side.learn()
+            loop.learn()
     return memory.above_baseline
 
 
@@ -79,22 +79,22 @@ HEAD = (
 
 
 def table(
-    sides: dict[str, TrainingLoop],
+    loops: dict[str, TrainingLoop],
     operations: dict[str, float],
     memory: dict[str, int],
     rate: float,
 ) -> str:
     """Return the table of results; ratios are to the first loop, the notebook's."""
-    first = next(iter(sides))
-    slowest = sides[first].tokens / sides[first].seconds
+    first = next(iter(loops))
+    slowest = loops[first].tokens / loops[first].seconds
     rows = []
-    for name, side in sides.items():
-        speed = side.tokens / side.seconds
+    for name, loop in loops.items():
+        speed = loop.tokens / loop.seconds
         rows.append([
             name,
             f"{speed:,.0f}",
             f"{speed / slowest:.2f}",
-            f"{side.pairs / side.seconds:,.1f}",
+            f"{loop.pairs / loop.seconds:,.1f}",
             f"{operations[name] / 1e9:.4f}",
             f"{speed * operations[name] / rate:.0%}",
             f"{memory[name] / 2**20:,.0f} MiB",
@@ -103,8 +103,8 @@ def table(
     return markdown_table(HEAD, rows)
 
 
-def time_sides(
-    sides: dict[str, TrainingLoop],
+def time_in_turns(
+    loops: dict[str, TrainingLoop],
     product: MatmulRate,
     *,
     seconds: float,
@@ -112,14 +112,14 @@ def time_sides(
     clock: Clock,
 ) -> None:
     """Train in turns until each loop had `seconds`."""
-    for name, side in sides.items():
+    for name, loop in loops.items():
         for _ in range(WARM_UP):
-            side.learn()
+            loop.learn()
         log(f"{name}: warm")
     rounds = max(1, round(seconds / turn))
     for number in range(rounds):
-        for side in sides.values():
-            side.run(seconds / rounds, clock)
+        for loop in loops.values():
+            loop.run(seconds / rounds, clock)
         product.run(seconds / rounds / 4, clock)
         log(f"round {number + 1} of {rounds}")
 
@@ -131,38 +131,38 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> tuple[str, dic
         AnnoseqError: the data or the device cannot be used.
     """
     compute = _compute(options)
-    memory = {name: _memory_of(name, arguments) for name in options.sides}
+    memory = {name: _memory_of(name, arguments) for name in options.networks}
     machine = describe_machine(compute.device)
     facts: dict[str, str] = {}
     datasets: dict[str, Dataset] = {}
-    for name in options.sides:
+    for name in options.networks:
         config = NETWORKS[name][0]
         if config.tokens not in datasets:
             datasets[config.tokens], new = load(options, config)
             facts |= new
-    data = {name: datasets[NETWORKS[name][0].tokens] for name in options.sides}
+    data = {name: datasets[NETWORKS[name][0].tokens] for name in options.networks}
     operations: dict[str, float] = {}
     on_cpu = ComputeDevice.select(DeviceConfig(device="cpu"))  # cuDNN's products are not counted
-    for name in options.sides:
-        side = build_loop(name, data[name], on_cpu, seed=options.seed)
-        operations[name] = count_operations(side, steps=COUNTED)
-        del side
+    for name in options.networks:
+        loop = build_loop(name, data[name], on_cpu, seed=options.seed)
+        operations[name] = count_operations(loop, steps=COUNTED)
+        del loop
         gc.collect()
         log(f"{name}: counted")
-    sides = {
-        name: build_loop(name, data[name], compute, seed=options.seed) for name in options.sides
+    loops = {
+        name: build_loop(name, data[name], compute, seed=options.seed) for name in options.networks
     }
     product, clock = MatmulRate(compute.device), Clock(compute.device)
-    time_sides(sides, product, seconds=options.seconds, turn=options.turn, clock=clock)
+    time_in_turns(loops, product, seconds=options.seconds, turn=options.turn, clock=clock)
     facts |= {
         "product of two float32 matrices": f"{product.rate / 1e9:,.1f} GFLOP/s ({SQUARE} square)",
         "batch": f"{BATCH_SIZE} rows",
-        "precision of annoseq's sides": options.precision,
-        "steps": "; ".join(f"{name}: {side.steps:,}" for name, side in sides.items()),
+        "precision of annoseq's networks": options.precision,
+        "steps": "; ".join(f"{name}: {loop.steps:,}" for name, loop in loops.items()),
         "seed": str(options.seed),
         **machine,
     }
-    return table(sides, operations, memory, product.rate), facts
+    return table(loops, operations, memory, product.rate), facts
 
 
 def _compute(options: argparse.Namespace) -> ComputeDevice:
@@ -184,36 +184,35 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         "throughput", "Measure training throughput under full teacher forcing.", report=REPORT
     )
     add = parser.add_argument
-    add("--seconds", type=float, default=60, help="of processor time for each side")
-    add("--turn", type=float, default=5, help="about so many seconds before the next side's turn")
+    add("--seconds", type=float, default=60, help="of processor time for each network")
+    add("--turn", type=float, default=5, help="seconds of a turn, approximately")
     add("--max-tokens", type=int, default=60, help="leave out rows with a longer source")
     add(
-        "--sides",
+        "--networks",
         nargs="+",
         choices=NETWORKS,
         default=list(NETWORKS),
-        help="the first is compared with",
+        help="ratios are to the first",
     )
     add("--device", choices=["cpu", "cuda"], default="cpu", help="on cuda, wall time is measured")
     precisions = ["float32", "bfloat16", "float16"]
-    add("--precision", choices=precisions, default="float32", help="of annoseq's sides")
-    add("--memory-of", choices=NETWORKS, help="only tell the peak of this side's memory, as JSON")
+    add("--precision", choices=precisions, default="float32", help="of annoseq's networks")
+    add("--memory-of", choices=NETWORKS, help="only print this network's peak memory, as JSON")
     return read_options(parser, arguments, above_zero=("seconds", "turn", "max_tokens"))
 
 
 ABOUT = f"""\
-Target tokens that are learned from in a second, padding not counted: the 2019 notebook's loop,
-which feeds itself, beside annoseq's networks under full teacher forcing with the loss over tokens.
-`gru` is the notebook's own network: the same widths, vocabulary and batches of {BATCH_SIZE} rows.
-{{clock}}
-The transformer goes through a batch in parts of at most {MICRO_BATCH:,} tokens, padding counted,
-and adds up their gradients (`--micro-batch-tokens`). The sides take turns in one process; their
-first {WARM_UP} steps are left out. A token is a word or, with bpe, a piece; pairs/s compare all.
-The operations of matrix products, forward and backward, are counted by torch's FlopCounterMode over
-{COUNTED} steps, those on padding included; their share is that of the rate of a product of two
-float32 matrices, measured in the same turns. The peak of memory is that of {REMEMBERED} steps, in a
-process for each side, above what the process had with torch imported and the rows in ids, before
-there was a model."""
+Target tokens per second of training, without padding: the 2019 notebook's loop, which is fed its
+own output, and annoseq's networks under full teacher forcing with the loss over tokens. `gru` is
+the notebook's own network: the same widths, vocabulary and batches of {BATCH_SIZE} rows. {{clock}}
+The transformer processes a batch in micro-batches of at most {MICRO_BATCH:,} tokens, padding
+included, and accumulates their gradients (`--micro-batch-tokens`). The networks take turns in one
+process; their first {WARM_UP} steps are left out. A token is a word or, with bpe, a sub-word;
+pairs/s are comparable between all. The operations of matrix products, forward and backward, are
+counted by torch's FlopCounterMode over {COUNTED} steps, padding included; their share is that of
+the rate of a product of two float32 matrices, measured in the same turns. Peak memory is that of
+{REMEMBERED} steps, each network in a process of its own, above the memory of the process with torch
+imported and the encoded rows, before the model is built."""
 
 
 def main(given: Sequence[str] | None = None) -> int:
@@ -230,7 +229,7 @@ def main(given: Sequence[str] | None = None) -> int:
             return
         written, facts = run(options, arguments)
         print(written)
-        on_gpu = "On the GPU, wall time is measured, with all that was begun waited for."
+        on_gpu = "On the GPU, wall time is measured, after all pending kernels."
         write_report(
             options.out,
             title="Training throughput",

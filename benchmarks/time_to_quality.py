@@ -92,7 +92,7 @@ class PeriodicEvaluation:
     """Evaluation of a model every `every` processor seconds of its training."""
 
     name: str
-    judge: Callable[[], Accuracy]
+    evaluate: Callable[[], Accuracy]
     every: float
     points: list[CurvePoint]
 
@@ -102,7 +102,7 @@ class PeriodicEvaluation:
         if not is_over and watch.seconds - last < self.every:
             return
         with watch.paused():
-            values = self.judge().values()
+            values = self.evaluate().values()
             point = CurvePoint(watch.seconds, values["token_accuracy"], values["exact_match"])
             self.points.append(point)
             log(
@@ -119,14 +119,14 @@ def train_notebook(dataset: Dataset, *, seconds: float, every: float, seed: int)
     model = NotebookModel(len(dataset.tokenizer.source), len(dataset.tokenizer.target))
     optimizer = make_optimizer(model)
 
-    def judge() -> Accuracy:
+    def evaluate() -> Accuracy:
         found = predict_all(
             model, dataset.encoded_valid.encodings, limit=limit, device=device
         ).accuracy
         model.train()
         return found
 
-    observer = PeriodicEvaluation("the notebook's loop", judge, every, [])
+    observer = PeriodicEvaluation("the notebook's loop", evaluate, every, [])
     batches, steps = _endless_batches(dataset, seed=seed), 0
     model.train()
     with ProcessorTimer() as watch:
@@ -171,7 +171,7 @@ def train_attention(
     network = build_seq2seq(probe.model_config, dataset.tokenizer, seed=seed)
     compute = ComputeDevice.select(CPU)
 
-    def judge() -> Accuracy:
+    def evaluate() -> Accuracy:
         network.eval()
         generator = Seq2SeqGenerator(network, dataset.tokenizer, compute)
         found = generator.predict(dataset.valid, batching=BatchConfig()).accuracy
@@ -181,7 +181,7 @@ def train_attention(
     torch.manual_seed(seed)
     objective = Seq2SeqObjective(network, probe.config, train_rows=rows)
     trainer = Trainer(objective, probe.config, OURS_BATCHES, compute)
-    observer = PeriodicEvaluation("attention", judge, every, [])
+    observer = PeriodicEvaluation("attention", evaluate, every, [])
     steps = train_one_cycle(trainer, observer, epochs=plan.epochs, max_lr=max_lr)
     return LearningCurve(observer.points, steps, plan.epochs * plan.rows / len(dataset.train))
 
@@ -205,18 +205,18 @@ def train_one_cycle(
 
 def results(notebook: LearningCurve, attention: LearningCurve) -> tuple[str, str]:
     """Return the table of results and a sentence about them."""
-    wanted = notebook.end.token_accuracy
-    seconds_to_reach = attention.seconds_to_reach(wanted)
-    sides = (notebook, attention)
+    target = notebook.end.token_accuracy
+    seconds_to_reach = attention.seconds_to_reach(target)
+    curves = (notebook, attention)
     head = ["figure", "the notebook's loop", "attention"]
     rows = [
-        ["training, processor minutes", *(f"{one.end.seconds / 60:.2f}" for one in sides)],
-        ["steps", *(f"{one.steps:,}" for one in sides)],
-        ["epochs", *(f"{one.epochs:.2f}" for one in sides)],
-        ["token accuracy at the end", *(f"{one.end.token_accuracy:.4f}" for one in sides)],
-        ["exact match at the end", *(f"{one.end.exact_match:.4f}" for one in sides)],
+        ["training, processor minutes", *(f"{one.end.seconds / 60:.2f}" for one in curves)],
+        ["steps", *(f"{one.steps:,}" for one in curves)],
+        ["epochs", *(f"{one.epochs:.2f}" for one in curves)],
+        ["token accuracy at the end", *(f"{one.end.token_accuracy:.4f}" for one in curves)],
+        ["exact match at the end", *(f"{one.end.exact_match:.4f}" for one in curves)],
         [
-            f"token accuracy of {wanted:.4f} reached after",
+            f"token accuracy of {target:.4f} reached after",
             f"{notebook.end.seconds:,.0f} s",
             "never" if seconds_to_reach is None else f"{seconds_to_reach:,.0f} s",
         ],
@@ -227,12 +227,12 @@ def results(notebook: LearningCurve, attention: LearningCurve) -> tuple[str, str
     return markdown_table(head, rows), f"That is **{ratio:,.1f} times** sooner."
 
 
-def curve_table(name: str, course: LearningCurve) -> str:
+def curve_table(name: str, curve: LearningCurve) -> str:
     """Return the points of a curve as a table."""
     head = [f"{name}, processor seconds", "token accuracy", "exact match"]
     rows = [
         [f"{one.seconds:,.0f}", f"{one.token_accuracy:.4f}", f"{one.exact_match:.4f}"]
-        for one in course.points
+        for one in curve.points
     ]
     return markdown_table(head, rows)
 
@@ -243,9 +243,9 @@ def plot(notebook: LearningCurve, attention: LearningCurve, path: Path) -> None:
 
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
     plt.close(figure)
-    for name, course in (("the notebook's loop", notebook), ("attention", attention)):
-        seconds = [point.seconds for point in course.points]
-        axes.plot(seconds, [point.token_accuracy for point in course.points], "o-", label=name)
+    for name, curve in (("the notebook's loop", notebook), ("attention", attention)):
+        seconds = [point.seconds for point in curve.points]
+        axes.plot(seconds, [point.token_accuracy for point in curve.points], "o-", label=name)
     axes.axhline(notebook.end.token_accuracy, color="C0", linewidth=0.8, linestyle="--")
     axes.set(
         xscale="log", xlabel="processor seconds of training",
@@ -269,19 +269,19 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add("--max-lr", type=float, default=3e-3, help="the attention model's highest rate")
     add("--max-tokens", type=int, default=60, help="leave out rows with a longer source")
     add("--dev-rows", type=int, default=1000, help="so many dev rows, drawn by the seed")
-    add("--every", type=float, default=120, help="seconds between looks at the notebook's loop")
-    add("--ours-every", type=float, default=15, help="seconds between looks at attention")
+    add("--every", type=float, default=120, help="seconds between evaluations, notebook's loop")
+    add("--ours-every", type=float, default=15, help="seconds between evaluations, attention")
     names = ("minutes", "ours_minutes", "max_lr", "max_tokens", "dev_rows", "every", "ours_every")
     return read_options(parser, arguments, above_zero=names)
 
 
 ABOUT = f"""\
-The 2019 notebook's loop (batches of {BATCH_SIZE} rows, a constant rate of {LEARNING_RATE:g}) learns
-for so many minutes of processor time, and its token accuracy at the end is what the attention model
-has to reach (its default sizes, words as tokens, batches of {OURS_BATCHES.batch_size} rows,
-gradients of norm 1 at most, a one-cycle schedule). Both are judged by the same score of what they
-write freely and greedily for the same dev rows; judging is not counted, nor are the {PROBE_STEPS}
-steps that tell how many of attention's fit into its cycle. {TIMING_NOTE}"""
+The 2019 notebook's loop (batches of {BATCH_SIZE} rows, a constant rate of {LEARNING_RATE:g}) trains
+for a fixed processor time. Its token accuracy at the end is the target of the attention model (its
+default sizes, words as tokens, batches of {OURS_BATCHES.batch_size} rows, gradients clipped to norm
+1, a one-cycle schedule). Both are evaluated by the same metric, with free greedy decoding of the
+same dev rows. Not counted are the evaluation, and the {PROBE_STEPS} steps that determine the length
+of the attention model's cycle. {TIMING_NOTE}"""
 
 
 def run(options: argparse.Namespace) -> tuple[LearningCurve, LearningCurve, dict[str, str]]:
@@ -327,13 +327,13 @@ def main(given: Sequence[str] | None = None) -> int:
         print(f"{table}\n\n{sentence}")
         picture = options.out.with_suffix(".png")
         plot(notebook, attention, picture)
-        courses = [("the notebook's loop", notebook), ("attention", attention)]
+        curves = [("the notebook's loop", notebook), ("attention", attention)]
         shown = f"![token accuracy against processor seconds]({picture.name})"
         write_report(
             options.out,
             title="Time to quality",
             about=ABOUT,
-            tables=[table, sentence, shown, *(curve_table(*one) for one in courses)],
+            tables=[table, sentence, shown, *(curve_table(*one) for one in curves)],
             facts=facts | provenance("time_to_quality", arguments),
         )
 

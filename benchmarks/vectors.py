@@ -1,6 +1,6 @@
 """Initialization of embeddings from a `.bin` of the shape of cc.en.300, compared with gensim.
 
-The file has random values, and as many words and buckets as asked for. Each side runs
+The file has random values, and as many words and buckets as asked for. Each reader runs
 in a process of its own, with nothing of the file in the system's cache, and reports its own peak
 (`VmHWM`, because what `getrusage` says of a child can be its parent's). Needs Linux.
 """
@@ -178,10 +178,10 @@ def results(ours: Run, peer: Run) -> tuple[str, bool]:
 
 
 ABOUT = """\
-The embeddings of a vocabulary are filled from a `.bin` of fastText with random values. annoseq
-reads the rows that the words need, gensim (`load_facebook_vectors`) all of them. Each is a process
-of its own, Python and imports included, that begins with nothing of the file in the system's
-cache."""
+The embeddings of a vocabulary are initialised from a fastText `.bin` of random values. annoseq
+reads only the rows that the words need, gensim (`load_facebook_vectors`) reads all. Each runs in a
+process of its own, measured with the start of Python and all imports, and with nothing of the file
+in the page cache."""
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:

@@ -73,7 +73,7 @@ TAGGERS = {
     "nested tagger of attention": (NESTED, "transformer"),
 }
 ONE_PASS = "one pass"
-"""What a tagger does in the place of a search."""
+"""Name of the decoding of taggers, which have no search."""
 KINDS = [*itertools.product(MODELS, SEARCHES), *((name, ONE_PASS) for name in TAGGERS)]
 BATCHING = BatchConfig(batch_size=512, batch_tokens=16_384)
 _LEXICON_MATCHER = LexiconMatcher(

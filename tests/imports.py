@@ -1,4 +1,4 @@
-"""What a program imports, seen in an interpreter of its own."""
+"""Modules that a program imports, found by running it in a new interpreter."""
 
 from __future__ import annotations
 

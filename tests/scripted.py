@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ScriptState(NamedTuple):
-    """What is to be written for the rows of a batch (B, O), and how much of it is."""
+    """Outputs to write for the rows of a batch (B, O), and the number of steps already written."""
 
     script: Tensor
     written: int

@@ -16,8 +16,13 @@ from tests.imports import HEAVY, imported_by
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SOURCE = Path(__file__).parents[1] / "src" / "annoseq"
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "annoseq"
 MODULES = sorted(path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py"))
+OUTSIDE = sorted(
+    path for name in ("tests", "benchmarks", "scripts") for path in (ROOT / name).rglob("*.py")
+)
+"""Modules outside of the package."""
 LONGEST_FILE = 350
 LONGEST_FUNCTION = 60
 VAGUE_NAMES = {"utils", "util", "helpers", "common", "misc"}
@@ -122,9 +127,9 @@ def calls(module: ast.AST, name: str) -> list[ast.Call]:
     ]
 
 
-def docstrings(module: str) -> Iterator[str]:
+def docstrings(module: ast.Module) -> Iterator[str]:
     """Return the docstrings of a module, its classes, functions and fields."""
-    for node in ast.walk(tree(module)):
+    for node in ast.walk(module):
         match node:
             case ast.Expr(value=ast.Constant(value=str(text))):
                 yield text
@@ -211,9 +216,9 @@ def test_no_function_is_long() -> None:
 
 def test_no_docstring_opens_with_an_indirect_question() -> None:
     offenders = [
-        f"{module}: {text.splitlines()[0]}"
-        for module in MODULES
-        for text in docstrings(module)
+        f"{path.relative_to(ROOT)}: {text.splitlines()[0]}"
+        for path in [*(SOURCE / module for module in MODULES), *OUTSIDE]
+        for text in docstrings(ast.parse(path.read_text(encoding="utf-8")))
         if INDIRECT_QUESTION.match(text)
     ]
     assert offenders == []

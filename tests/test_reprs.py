@@ -1,4 +1,4 @@
-"""What notebooks and logs show of public objects: one line, and no text."""
+"""The `repr` of public objects in notebooks and logs: one line, without any text of the data."""
 
 from __future__ import annotations
 

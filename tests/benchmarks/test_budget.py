@@ -107,9 +107,9 @@ def test_short_rows_and_drawn_rows(sample: Pairs, dataset: Dataset) -> None:
     assert target_tokens(encodings) == sum(len(one.target) + 1 for one in encodings)
     assert draw(4, 9, seed=1) == [0, 1, 2, 3]
     assert draw(100, 5, seed=1) == draw(100, 5, seed=1) != draw(100, 5, seed=2)
-    judged, watched = draw_disjoint(sample, (7, 4), max_tokens=1000, seed=3)
-    assert (len(judged), len(watched)) == (7, 4)
-    assert not {pair.row for pair in judged} & {pair.row for pair in watched}
+    evaluated, watched = draw_disjoint(sample, (7, 4), max_tokens=1000, seed=3)
+    assert (len(evaluated), len(watched)) == (7, 4)
+    assert not {pair.row for pair in evaluated} & {pair.row for pair in watched}
 
 
 def test_too_few_rows_are_an_error(sample: Pairs, dataset: Dataset) -> None:

@@ -56,7 +56,7 @@ def test_models_run_alone_are_joined(
     text = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert f"| figure | {' | '.join(names)} |" in text
     assert all(f"\n| {figure} | " in text for figure in FIGURES)
-    assert "\n| faithful, texts changed | 0.0% | 0.0% |" in text
+    assert "\n| constrained, texts changed | 0.0% | 0.0% |" in text
     for fact in ("minutes: 0.001", "train rows: of 40", "dev rows: 5 of 40", "BLEU: ", "seed: 42",
                  "training of attention-bpe: ", "processor", "date", "command"):  # fmt: skip
         assert f"\n- {fact}" in text

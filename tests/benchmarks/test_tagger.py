@@ -1,4 +1,4 @@
-"""The report of the tagger's runs, with made-up outcomes, and how a run is judged."""
+"""The report of the tagger's runs, with made-up outcomes, and the evaluation of a run."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def test_a_run_is_judged_by_all_by_unseen_and_by_inner_spans() -> None:
-    quality = Quality.judge(FOUND, PAIRS[:1], PAIRS)
+def test_a_run_is_evaluated_on_all_on_unseen_and_on_inner_spans() -> None:
+    quality = Quality.of(FOUND, PAIRS[:1], PAIRS)
     assert (quality.precision, quality.recall) == (2 / 3, 2 / 3)
     assert quality.unseen == 0.5  # of the second row alone
     assert quality.inner == 0.0
-    assert Quality.judge(FOUND[:1], PAIRS, PAIRS[:1]).inner is None
+    assert Quality.of(FOUND[:1], PAIRS, PAIRS[:1]).inner is None
 
 
 def test_the_runs_that_are_there_make_a_report(

@@ -1,4 +1,4 @@
-"""The tables of the wanted recalls, with a tagger that has learned nothing."""
+"""The tables of the target recalls, with an untrained tagger."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_model_that_knows_its_recall_is_measured_on_all_rows(
     assert "- measured on: 160 dev rows\n" in report
     for target in target_recall.TARGETS:
         assert f"\n| {target:g} | " in report
-    assert "\n| likeliest spans | " in report
+    assert "\n| most likely spans | " in report
     assert "\n| on these rows | 0." in report
 
 

@@ -1,4 +1,4 @@
-"""The sides learn, their work is counted, and the report says so."""
+"""Training loops in turns, their floating-point operations, and the report of both."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ COMPUTE = ComputeDevice.select(DeviceConfig(device="cpu"))
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make every side's work small; the notebook's widths are what they are."""
+    """Make the networks tiny, except the notebook's, whose widths are constants."""
     networks = {"gru": TINY, "attention": TINY_ATTENTION, "transformer": TINY_TRANSFORMER}
     for name, (data, config) in NETWORKS.items():
         if config is not None:
@@ -74,13 +74,13 @@ def test_a_short_run_writes_its_report(
 
     monkeypatch.setattr(throughput, "_memory_of", memory_of)
     out = tmp_path / "report.md"
-    sides = [NOTEBOOK, "gru", "attention, bpe", "transformer"]
+    networks = [NOTEBOOK, "gru", "attention, bpe", "transformer"]
     given = ["--seconds", "0.02", "--turn", "0.01", "--data", str(data), "--out", str(out)]
-    assert main([*given, "--sides", *sides]) == 0
-    assert asked == sides
+    assert main([*given, "--networks", *networks]) == 0
+    assert asked == networks
     text = out.read_text(encoding="utf-8")
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")][2:]
-    assert [row[0].removeprefix("| ") for row in rows] == sides
+    assert [row[0].removeprefix("| ") for row in rows] == networks
     assert rows[0][2] == "1.00"
     assert all(float(row[2]) > 1 for row in rows[1:])
     assert [row[6:] for row in rows[:2]] == [["2 MiB", "1.00 |"], ["1 MiB", "0.50 |"]]
@@ -92,7 +92,7 @@ def test_a_short_run_writes_its_report(
     assert text.split("\n\n")[2] in capsys.readouterr().out
 
 
-def test_the_memory_of_a_side_is_told_as_json(
+def test_the_memory_of_a_network_is_printed_as_json(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["--data", str(data), "--memory-of", NOTEBOOK]) == 0
@@ -112,30 +112,30 @@ def test_a_number_must_be_above_0(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_every_side_learns_from_batches_of_one_size(name: str, dataset: Dataset) -> None:
-    side = build_loop(name, dataset, COMPUTE, seed=1)
-    pairs, tokens = side.learn()
+def test_every_network_learns_from_batches_of_one_size(name: str, dataset: Dataset) -> None:
+    loop = build_loop(name, dataset, COMPUTE, seed=1)
+    pairs, tokens = loop.learn()
     assert pairs == 16
     assert tokens > 2 * pairs
     clock = Clock(CPU)
-    side.run(1e-9, clock)
-    assert (side.steps, side.pairs) == (1, 16)
-    assert side.seconds > 0
+    loop.run(1e-9, clock)
+    assert (loop.steps, loop.pairs) == (1, 16)
+    assert loop.seconds > 0
 
 
 def test_the_operations_of_the_gru_are_those_of_the_formula(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(NETWORKS, "gru", (NETWORKS["gru"][0], STILL))
-    side = build_loop("gru", dataset, COMPUTE, seed=1)
-    rows = next(side.batches)
-    side.batches = iter([rows])
-    counted = count_operations(side, steps=1)
-    batch = collate(rows, side.examples)
+    loop = build_loop("gru", dataset, COMPUTE, seed=1)
+    rows = next(loop.batches)
+    loop.batches = iter([rows])
+    counted = count_operations(loop, steps=1)
+    batch = collate(rows, loop.examples)
     assert batch.target is not None
     words, width = int(batch.source_lengths.sum()), STILL.embedding
     layers = 2 * 2 * 3 * 2 * width * width  # layers, products, gates, multiply and add
-    tokens = sum(len(side.examples[row].target) + 1 for row in rows)
+    tokens = sum(len(loop.examples[row].target) + 1 for row in rows)
     loss = 2 * tokens * width * len(dataset.tokenizer.target)
     expected = 3 * (layers * (words + batch.target.numel()) + loss) / tokens
     # The first state of a row takes no gradient, which weighs in short rows.
@@ -143,16 +143,16 @@ def test_the_operations_of_the_gru_are_those_of_the_formula(
 
 
 def test_the_notebooks_operations_count_its_padding(dataset: Dataset) -> None:
-    side = build_loop(NOTEBOOK, dataset, COMPUTE, seed=1)
-    rows = next(side.batches)
-    side.batches = iter([rows])
-    counted = count_operations(side, steps=1)
-    batch = collate(rows, side.examples)
+    loop = build_loop(NOTEBOOK, dataset, COMPUTE, seed=1)
+    rows = next(loop.batches)
+    loop.batches = iter([rows])
+    counted = count_operations(loop, steps=1)
+    batch = collate(rows, loop.examples)
     assert batch.target is not None
     encoder = 6 * HIDDEN * (EMBEDDING + 3 * HIDDEN)
     decoder = 6 * EMBEDDING * 4 * EMBEDDING + 2 * EMBEDDING * len(dataset.tokenizer.target)
     every = encoder * batch.source.numel() + decoder * batch.target.numel()
-    tokens = sum(len(side.examples[row].target) + 1 for row in rows)
+    tokens = sum(len(loop.examples[row].target) + 1 for row in rows)
     assert counted == pytest.approx(3 * every / tokens, rel=0.1)
 
 
@@ -164,17 +164,17 @@ def test_attention_that_torch_has_for_cpus_is_counted() -> None:
         attended: torch.Tensor = F.scaled_dot_product_attention(query, key, value)
         attended.sum().backward()  # type: ignore[no-untyped-call]
 
-    side = TrainingLoop([Seq2SeqEncoding([], [5])], iter([[0]]), step)
+    loop = TrainingLoop([Seq2SeqEncoding([], [5])], iter([[0]]), step)
     product = 2 * 2 * 4 * 8 * 8 * 16
-    assert count_operations(side, steps=1) * 2 == 7 * product
+    assert count_operations(loop, steps=1) * 2 == 7 * product
 
 
 def test_figures_are_ratios_to_the_first() -> None:
-    sides = {name: TrainingLoop([], iter(()), print) for name in ("slow", "fast")}
-    for side, tokens in zip(sides.values(), (100, 300), strict=True):
-        side.tokens, side.pairs, side.seconds = tokens, 10, 2.0
+    loops = {name: TrainingLoop([], iter(()), print) for name in ("slow", "fast")}
+    for loop, tokens in zip(loops.values(), (100, 300), strict=True):
+        loop.tokens, loop.pairs, loop.seconds = tokens, 10, 2.0
     counted = {"slow": 2e9, "fast": 1e9}
-    written = table(sides, counted, {"slow": 2**22, "fast": 2**20}, rate=200e9)
+    written = table(loops, counted, {"slow": 2**22, "fast": 2**20}, rate=200e9)
     assert "| slow | 50 | 1.00 | 5.0 | 2.0000 | 50% | 4 MiB | 1.00 |" in written
     assert "| fast | 150 | 3.00 | 5.0 | 1.0000 | 75% | 1 MiB | 0.25 |" in written
 

@@ -1,4 +1,4 @@
-"""Both sides learn for a moment, and what is said of their courses is true."""
+"""A short run of both models, and the sentences about their learning curves."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def course(*points: tuple[float, float], steps: int = 7) -> LearningCurve:
+def curve(*points: tuple[float, float], steps: int = 7) -> LearningCurve:
     return LearningCurve([CurvePoint(*point, 0.5) for point in points], steps, 1.5)
 
 
@@ -68,25 +68,25 @@ def test_a_number_must_be_above_0(name: str) -> None:
 
 
 def test_the_first_point_that_is_as_good_counts() -> None:
-    notebook = course((60, 0.5), (120, 0.4))
-    attention = course((5, 0.3), (10, 0.4), (15, 0.9))
+    notebook = curve((60, 0.5), (120, 0.4))
+    attention = curve((5, 0.3), (10, 0.4), (15, 0.9))
     table, sentence = results(notebook, attention)
     assert "| token accuracy of 0.4000 reached after | 120 s | 10 s |" in table
     assert sentence == "That is **12.0 times** sooner."
 
 
 def test_what_is_never_reached_is_said() -> None:
-    table, sentence = results(course((60, 0.5)), course((5, 0.3)))
+    table, sentence = results(curve((60, 0.5)), curve((5, 0.3)))
     assert "| 60 s | never |" in table
     assert "did NOT reach" in sentence
 
 
-def test_judging_takes_no_time() -> None:
-    def judge() -> Accuracy:
+def test_evaluation_takes_no_time() -> None:
+    def evaluate() -> Accuracy:
         sum(range(3_000_000))
         return Accuracy(token=Ratio(1, 4))
 
-    observer = PeriodicEvaluation("x", judge, 0.0, [])
+    observer = PeriodicEvaluation("x", evaluate, 0.0, [])
     with ProcessorTimer() as watch:
         for _ in range(3):
             observer.evaluate_if_due(watch)

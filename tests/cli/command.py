@@ -22,7 +22,7 @@ SECRET = "Xanthippe"
 
 
 class Result(NamedTuple):
-    """What a command left behind: its exit code, standard output and standard error."""
+    """Exit code, standard output and standard error of a command."""
 
     code: int
     out: str

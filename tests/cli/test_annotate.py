@@ -1,4 +1,4 @@
-"""What a user does with `annoseq annotate`; see also the two files beside it."""
+"""`annoseq annotate`, as its users run it; refusals and resumed runs have files of their own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user does with `annoseq redact`."""
+"""`annoseq redact`, as its users run it."""
 
 from __future__ import annotations
 

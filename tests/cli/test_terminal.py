@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ESCAPE = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202e"
 RAW = re.compile(r"[^\t\n -~\xa0-\u2027\u202f-\u2065\u2070-\ud7ff\ue000-\U0010ffff]")
-"""What a terminal acts upon."""
+"""Control characters that a terminal interprets."""
 
 
 def assert_harmless(result: Result) -> None:

@@ -21,7 +21,7 @@ ROSA = "NAME Rosa"
 
 @dataclass(frozen=True)
 class Case:
-    """What is read: labels with the covered texts; parts of the notes; or part of an error."""
+    """Expected result: labels with the covered texts, parts of notes, or part of an error."""
 
     spans: list[list[str]] = field(default_factory=list)
     notes: tuple[str, ...] = ()

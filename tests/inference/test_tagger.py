@@ -1,4 +1,4 @@
-"""What an annotator does with a tagger: any weights, any text."""
+"""Annotation by taggers with random weights, of arbitrary texts."""
 
 from __future__ import annotations
 

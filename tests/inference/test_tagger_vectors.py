@@ -1,4 +1,4 @@
-"""What an annotator does with a tagger that reads words by the vectors of a file."""
+"""Annotation by a tagger whose word vectors come from a file."""
 
 from __future__ import annotations
 

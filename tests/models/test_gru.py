@@ -220,7 +220,7 @@ def test_attention_matches_the_formula(copies: list[int] | None) -> None:
 
 
 def test_an_untrained_network_copies_the_source() -> None:
-    """Where embeddings are shared: it looks at what follows the token that was just written."""
+    """With shared embeddings, attention goes to the position after the token just written."""
     wide = AttentionConfig(embedding=256, hidden=8, dropout=0)
     network = attention(wide, size=40, copies=list(range(40)))
     source = [9, 31, 12, 27, 18, 5, 33]

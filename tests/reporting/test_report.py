@@ -35,7 +35,7 @@ PIXEL = base64.b64decode(
 
 
 class Page(HTMLParser):
-    """What a browser would make of a page: its elements, and the figures in it."""
+    """Parsed page: the counts of its elements, and the figures in it."""
 
     def __init__(self, html: str) -> None:
         super().__init__()

@@ -68,7 +68,7 @@ def start_two(*arguments: object, folder: Path) -> list[Result]:
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """What came out of `together` in each of two processes."""
+    """Results of `together` in each of two processes."""
     folder = tmp_path_factory.mktemp("two")
     ended = start_two("tests.training.together", folder, folder=folder)
     assert [one.code for one in ended] == [0, 0], ended[0].err + ended[1].err

@@ -72,7 +72,7 @@ def test_padding_within_the_rectangle_counts() -> None:
 
 
 class Setting(NamedTuple):
-    """What a decoder put out (B, T, E), an output layer, and a target (B, T)."""
+    """Decoder output (B, T, E), an output layer, and a target (B, T)."""
 
     top: Tensor
     output: nn.Linear

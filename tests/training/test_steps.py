@@ -1,4 +1,4 @@
-"""What a step does on other devices and in other precisions, as far as the CPU can show it."""
+"""Training steps on other devices and in other precisions, as far as a CPU can run them."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_parts_of_a_batch_teach_what_the_batch_teaches(model: AnyNetworkConfig, 
 
 
 class Learned(NamedTuple):
-    """What came of an epoch in exact arithmetic, in which Adam makes nothing of rounding."""
+    """Results of an epoch in exact arithmetic, so that Adam does not amplify rounding errors."""
 
     sizes: list[int]
     losses: list[float]

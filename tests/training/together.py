@@ -1,7 +1,7 @@
-"""What one process and two must do alike: run by `test_processes.py`, in both.
+"""Training whose results must be the same in one process and in two (`test_distributed.py`).
 
-As a program, it does all of it as one of the processes that a launcher started, and writes what
-came out to a file for its rank.
+As a program, it trains as one of the processes that a launcher started, and writes the results to
+a file for its rank.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 GOOD = craft(["Ames", "of"], buckets=3, width=2)
 DICTIONARY = 92
-"""Where the dictionary of a `.bin` begins."""
+"""Offset of the dictionary in a `.bin`, in bytes."""
 MATRIX = DICTIONARY + len(b"Ames\0of\0") + 2 * 9
 AGAIN = "Copy or download it again."
 
