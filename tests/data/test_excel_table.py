@@ -96,7 +96,7 @@ def test_cells_that_are_no_text_are_errors(value: Any, kind: str, tmp_path: Path
     with pytest.raises(TableError) as caught:
         rows_of(path)
     assert str(caught.value).endswith(
-        f"t.xlsx: row 2 (row 3 of the sheet): column 2 holds {kind} where text was expected. "
+        f"t.xlsx: row 2 (row 3 of the sheet): column 2 holds {kind} where a text was expected. "
         "Format the column as text in Excel, and enter the value again."
     )
     bad: list[TableError] = []

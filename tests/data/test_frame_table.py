@@ -72,6 +72,19 @@ def test_the_default_columns_of_documents_and_offsets_are_used_if_there(make: An
     assert [(pair.document, pair.start) for pair in pairs] == [("1", 0), ("1", 9), ("2", 0)]
 
 
+@either
+def test_whole_numbers_beside_missing_values_are_whole(make: Any) -> None:
+    pairs = make(texts(doc_id=[1.0, None, 2.0], start=[4.0, float("nan"), 0.0]))
+    assert [(pair.document, pair.start) for pair in pairs] == [("1", 4), (None, None), ("2", 0)]
+
+
+@either
+@pytest.mark.parametrize("option", ["document", "offset"])
+def test_a_column_that_is_named_has_no_missing_values(make: Any, option: str) -> None:
+    with pytest.raises(TableError, match=r"row 2: column 'x' holds no value where a text or a who"):
+        make(texts(x=["1", None, "2"]), **{option: "x"})
+
+
 def test_numbers_of_numpy_are_numbers() -> None:
     pairs = from_frame(texts(start=np.array([0, 4, 8], np.int32)))
     assert [pair.start for pair in pairs] == [0, 4, 8]
@@ -94,7 +107,7 @@ def test_a_cell_that_is_no_text_is_an_error(make: Any, cell: object, kind: str) 
         make(columns | {"annotated_text": ["x", "y"]})
     name = "the data frame" if make is from_frame else "the dataset"
     assert str(caught.value) == (
-        f"{name}: row 2: column 'orig_text' holds {kind} where a string was expected. "
+        f"{name}: row 2: column 'orig_text' holds {kind} where a text was expected. "
         "Fill it with text, or leave the row out."
     )
 
@@ -111,10 +124,10 @@ def test_missing_values_of_pandas_are_an_error() -> None:
 @pytest.mark.parametrize(
     ("column", "cells", "message"),
     [
-        ("doc_id", ["a", None, "b"], "row 2: column 'doc_id' holds no value where a string or a w"),
-        ("doc_id", ["a", True, "b"], "row 2: column 'doc_id' holds a value of type bool where a s"),
+        ("doc_id", ["a", True, "b"], "row 2: column 'doc_id' holds a value of type bool where a t"),
         ("start", [0, -1, 2], "row 2: column 'start' does not hold a whole number from 0"),
-        ("start", [0.0, 1.5, 2.0], "row 1: column 'start' holds a value of type float where a st"),
+        ("start", [0.0, 1.5, 2.0], "row 2: column 'start' holds a fraction where a text or a who"),
+        ("start", [0.0, float("inf"), 2.0], "row 2: column 'start' holds an infinite number whe"),
         ("start", ["0", "x", "2"], "row 2: column 'start' does not hold a whole number from 0"),
     ],
 )

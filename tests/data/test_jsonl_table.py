@@ -50,6 +50,27 @@ def test_keys_may_be_whole_numbers() -> None:
     ]
 
 
+def test_whole_numbers_of_floating_point_are_whole() -> None:
+    wanted = ColumnSelection(("a",), keys=("k",), nullable=("n",), fractions=("n",))
+    rows = read(b'{"a": "x", "k": 3.0, "n": 0.5}\n{"a": "", "k": -1e3, "n": null}', wanted)
+    assert [row.values for row in rows] == [
+        {"a": "x", "k": "3", "n": "0.5"},
+        {"a": "", "k": "-1000"},
+    ]
+
+
+@pytest.mark.parametrize("missing", [b"null", b"NaN"])
+def test_an_optional_column_may_lack_a_value(missing: bytes) -> None:
+    rows = read(b'{"a": "", "b": "", "doc": %s}\n{"a": "", "b": "", "doc": "d"}' % missing)
+    assert [row.values.get("doc") for row in rows] == [None, "d"]
+
+
+def test_a_key_may_not_lack_a_value() -> None:
+    assert message(b'{"a": "", "k": null}', ColumnSelection(("a",), keys=("k",))).startswith(
+        "t.jsonl: row 1 (line 1): column 'k' holds null where a text or a whole number was "
+    )
+
+
 @pytest.mark.parametrize(
     ("value", "kind"),
     [
@@ -65,7 +86,8 @@ def test_a_text_that_is_none_is_named_by_row_column_and_type(value: str, kind: s
 
 
 @pytest.mark.parametrize(
-    ("value", "kind"), [("1.0", "a number"), ("true", "true or false"), ("null", "null")]
+    ("value", "kind"),
+    [("1.5", "a fraction"), ("true", "true or false"), ("-Infinity", "an infinite number")],
 )
 def test_a_key_that_is_neither_is_named_too(value: str, kind: str) -> None:
     assert message(b'{"a": "x", "b": "y", "doc": %s}' % value.encode()) == (

@@ -124,7 +124,7 @@ def test_a_named_column_must_be_there(option: str, folder: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("start", ["-1", "1.0", "", " 1", "x", "1e3", "²", "٣", "1" * 19, "1\n"])
+@pytest.mark.parametrize("start", ["-1", "1.5", "nan", " 1", "x", "1e3", "²", "٣", "1" * 19, "1\n"])
 def test_a_start_that_is_no_whole_number_is_named_by_row(start: str, folder: Path) -> None:
     path = written(folder, f'orig_text,annotated_text,start\nS,T,0\nS,T,"{start}"\n')
     with pytest.raises(TableError) as caught:
@@ -133,6 +133,13 @@ def test_a_start_that_is_no_whole_number_is_named_by_row(start: str, folder: Pat
         f"{path}: row 2: column 'start' does not hold a whole number from 0. "
         "Give the place of the text in its document, in characters."
     )
+
+
+def test_a_start_may_be_a_whole_float_or_missing(folder: Path) -> None:
+    path = written(folder, "orig_text,annotated_text,start\nS,T,3.0\nS,T,\n")
+    assert [pair.start for pair in read_pairs(path)] == [3, None]
+    with pytest.raises(TableError, match="row 2: column 'start' does not hold a whole number"):
+        read_pairs(path, offset="start")
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".parquet", ".csv.gz"])

@@ -76,14 +76,22 @@ def test_a_name_with_a_dot_is_one_column(tmp_path: Path) -> None:
 def test_another_type_is_named(values: list[object], kind: str, tmp_path: Path) -> None:
     found = message(write(tmp_path, {"a": values}), columns=["a"])
     assert found.startswith(f"t.parquet: column 'a' is of type {kind}")
-    assert found.endswith(" where text was expected. Write it as strings.")
+    assert found.endswith(" where a text was expected. Write it as strings.")
 
 
 def test_a_key_may_be_a_whole_number_but_no_other_number(tmp_path: Path) -> None:
-    path = write(tmp_path, {"a": ["x"], "k": [7], "f": [7.0]})
-    assert list(read_rows(path, columns=["a"], keys=["k"])) == [TableRow(1, {"a": "x", "k": "7"})]
-    assert message(path, columns=["a"], keys=["f"]) == (
-        "t.parquet: column 'f' is of type double where text or whole numbers was expected. "
+    columns = {"a": ["x"], "k": [7], "g": [7.0], "f": [7.5], "n": [float("nan")], "b": [True]}
+    path = write(tmp_path, columns)
+    assert list(read_rows(path, columns=["a"], keys=["k", "g"], optional=["n"])) == [
+        TableRow(1, {"a": "x", "k": "7", "g": "7"})
+    ]
+    for key, found in [("f", "a fraction"), ("n", "NaN (no number)")]:
+        assert message(path, columns=["a"], keys=[key]) == (
+            f"t.parquet: row 1: column {key!r} holds {found} where a text or a whole number was "
+            "expected. Fill it, or leave the row out."
+        )
+    assert message(path, columns=["a"], keys=["b"]) == (
+        "t.parquet: column 'b' is of type bool where a text or a whole number was expected. "
         "Write it as strings."
     )
 

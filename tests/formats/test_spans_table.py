@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pandas as pd
 import pytest
 
 from annoseq.errors import FormatError
@@ -75,6 +76,52 @@ def test_whole_numbers_may_have_a_fraction_of_zero(number: str, tmp_path: Path) 
         Document("1", "Ames", (mention(0, 4, "A"),)),
         Document("2", "x"),
     ]
+
+
+def write_frame(frame: pd.DataFrame, path: Path) -> Path:
+    """Write a frame as pandas does by default."""
+    if path.suffix == ".csv":
+        frame.to_csv(path, index=False)
+    elif path.suffix == ".jsonl":
+        frame.to_json(path, orient="records", lines=True)
+    else:
+        frame.to_parquet(path)
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_what_pandas_writes_beside_gaps_is_read(suffix: str, tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {
+            "doc_id": [1, 2, 1],
+            "text": ["Ames", "x", None],
+            "start": [0.0, None, 2.0],
+            "end": [4.0, None, 3.0],
+            "label": ["A", None, "B"],
+            "score": [0.5, None, None],
+        }
+    )
+    assert read_from("spans", write_frame(frame, tmp_path / f"a.{suffix}")) == [
+        Document("1", "Ames", (mention(0, 4, "A", 0.5), mention(2, 3, "B"))),
+        Document("2", "x"),
+    ]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("start", [1.5, None, float("nan"), -1.0])
+def test_a_start_that_is_no_whole_number_is_refused(
+    start: float | None, suffix: str, tmp_path: Path
+) -> None:
+    frame = pd.DataFrame(
+        {"doc_id": ["1", "1"], "text": "Ames", "start": [0, start], "end": [4, 4], "label": "A"}
+    )
+    path = write_frame(frame, tmp_path / f"a.{suffix}")
+    with pytest.raises(FormatError) as caught:
+        read_from("spans", path)
+    assert str(caught.value) == (
+        f"{path}: row 2: column 'start' does not hold a whole number from 0. "
+        "Give the offset in the document's text."
+    )
 
 
 @pytest.mark.parametrize(("content", "message"), MALFORMED)

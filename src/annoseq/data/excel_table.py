@@ -7,7 +7,7 @@ import re
 import zipfile
 from typing import TYPE_CHECKING, Any
 
-from annoseq.data.table_rows import TableRow
+from annoseq.data.table_rows import TableRow, describe_number
 from annoseq.errors import OptionError, TableError
 
 if TYPE_CHECKING:
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 _ESCAPE = re.compile("_x([0-9A-Fa-f]{4})_")
 """Excel's escape of characters that XML cannot hold."""
 _TO_ESCAPE = re.compile("_(?=x[0-9A-Fa-f]{4}_)|[\x00-\x08\x0b-\x1f\ufffe\uffff]")
-_LONGEST_CELL = 32_767
+_LONGEST_CELL = 32_767  # UTF-16 units
 _MOST_ROWS = 1_048_576
+_LEAST_INEXACT = 10**15
+"""Excel keeps 15 digits of a number."""
 _LARGEST_CONTENT = 2 << 30  # bytes, unpacked
 _TYPES = {"b": "true or false", "d": "a date", "e": "an error", "f": "a formula", "n": "a number"}
 """openpyxl's types of cells that are no text."""
@@ -38,7 +40,7 @@ def read_excel(
         OptionError: openpyxl is not installed.
         TableError: this is no readable workbook, or a column is missing or doubled.
     """
-    openpyxl = _import_openpyxl()
+    openpyxl = import_openpyxl()
     data = stream if stream.seekable() else io.BytesIO(stream.read())
     try:
         _check_size(data, name)
@@ -72,7 +74,12 @@ def read_excel(
 
 
 def write_excel(
-    rows: Iterable[Sequence[str | int]], stream: IO[bytes], columns: Sequence[str], *, name: str
+    rows: Iterable[Sequence[str | float]],
+    stream: IO[bytes],
+    columns: Sequence[str],
+    *,
+    name: str,
+    sheet: str = "pairs",
 ) -> None:
     """Write a header and rows to a sheet, every text as text: no formula, no date, no number.
 
@@ -80,26 +87,51 @@ def write_excel(
         OptionError: openpyxl is not installed.
         TableError: a text is longer than a cell, or there are more rows than a sheet holds.
     """
-    openpyxl = _import_openpyxl()
+    openpyxl = import_openpyxl()
     workbook = openpyxl.Workbook(write_only=True)
-    sheet = workbook.create_sheet("pairs")
+    cells = workbook.create_sheet(sheet)
     try:
-        sheet.append([_cell(sheet, column, place=f"{name}: the header") for column in columns])
+        cells.append([_cell(cells, column, place=f"{name}: the header") for column in columns])
         for number, row in enumerate(rows, 1):
-            if number >= _MOST_ROWS:
-                raise TableError(
-                    f"{name}: a sheet of Excel holds {_MOST_ROWS:,} rows, the header among them. "
-                    "Write CSV or Parquet."
-                )
-            sheet.append([_cell(sheet, value, place=f"{name}: row {number}") for value in row])
+            check_row_count(number, name=name)
+            cells.append([_cell(cells, value, place=f"{name}: row {number}") for value in row])
         workbook.save(stream)
     except BaseException:
-        if not sheet.closed:
+        if not cells.closed:
             workbook.save(io.BytesIO())  # which removes its temporary file
         raise
 
 
-def _import_openpyxl() -> Any:
+def check_cells(cells: Iterable[str | float], *, place: str) -> None:
+    """Check that each text of a row fits into a cell.
+
+    Raises:
+        TableError: one does not.
+    """
+    for cell in cells:
+        if isinstance(cell, str):
+            _escaped(cell, place=place)
+
+
+def check_row_count(rows: int, *, name: str | None = None) -> None:
+    """Check that a sheet holds a number of rows below its header.
+
+    Raises:
+        TableError: it does not.
+    """
+    if rows >= _MOST_ROWS:
+        raise TableError(
+            f"{name + ': ' if name else ''}a sheet of Excel holds {_MOST_ROWS:,} rows, the header "
+            "among them. Write CSV or JSONL."
+        )
+
+
+def import_openpyxl() -> Any:
+    """Return openpyxl.
+
+    Raises:
+        OptionError: it is not installed.
+    """
     try:
         import openpyxl
     except ImportError as error:
@@ -136,7 +168,7 @@ def _row(
         return TableRow(
             number,
             {
-                column: _text(cell(at), is_text=column in selection.texts, at=at, place=place)
+                column: _text(cell(at), column, selection, at=at, place=place)
                 for column, at in columns
             },
             {column: _kept(cell(at)) for column, at in kept},
@@ -145,7 +177,7 @@ def _row(
         return error
 
 
-def _text(cell: Any, *, is_text: bool, at: int, place: str) -> str:
+def _text(cell: Any, column: str, selection: ColumnSelection, *, at: int, place: str) -> str:
     value = None if cell is None else cell.value
     if value is None:
         return ""
@@ -157,12 +189,13 @@ def _text(cell: Any, *, is_text: bool, at: int, place: str) -> str:
             f"{place}: column {at + 1} holds a lone surrogate, which is half a character. "
             "Write the character whole."
         )
-    if type(value) is int and not is_text:
-        return str(value)
+    if type(value) in {int, float} and (number := selection.number_text(value, column)):
+        return number
     kind = _TYPES.get(cell.data_type, "a value of another type")
-    expected = "text" if is_text else "text or a whole number"
+    if isinstance(value, float) and column not in selection.texts:
+        kind = describe_number(value)
     raise TableError(
-        f"{place}: column {at + 1} holds {kind} where {expected} was expected. "
+        f"{place}: column {at + 1} holds {kind} where {selection.expected(column)} was expected. "
         "Format the column as text in Excel, and enter the value again."
     )
 
@@ -174,20 +207,31 @@ def _kept(cell: Any) -> str | int:
     return "" if value is None else _unescape(str(value))
 
 
-def _cell(sheet: Any, value: str | int | None, *, place: str) -> Any:
+def _cell(sheet: Any, value: str | float | None, *, place: str) -> Any:
     from openpyxl.cell import WriteOnlyCell
 
+    if isinstance(value, int) and abs(value) >= _LEAST_INEXACT:
+        value = str(value)
     if not isinstance(value, str):
         return WriteOnlyCell(sheet, value)
-    text = _TO_ESCAPE.sub(_escape, value)
-    if len(text) > _LONGEST_CELL:
-        raise TableError(
-            f"{place}: a text of {len(value):,} characters is too long for Excel, whose cells hold "
-            f"{_LONGEST_CELL:,}. Write CSV, JSONL or Parquet."
-        )
-    cell = WriteOnlyCell(sheet, text)
+    cell = WriteOnlyCell(sheet, _escaped(value, place=place))
     cell.data_type = "s"  # a text that begins with = is no formula
     return cell
+
+
+def _escaped(text: str, *, place: str) -> str:
+    """Return a text as a cell holds it.
+
+    Raises:
+        TableError: it is longer than a cell.
+    """
+    escaped = _TO_ESCAPE.sub(_escape, text)
+    if len(escaped.encode("utf-16-le")) > 2 * _LONGEST_CELL:
+        raise TableError(
+            f"{place}: a text of {len(text):,} characters is too long for Excel, whose cells hold "
+            f"{_LONGEST_CELL:,} (emoji count twice). Write CSV or JSONL."
+        )
+    return escaped
 
 
 def _escape(match: re.Match[str]) -> str:

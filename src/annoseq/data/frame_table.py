@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from math import isnan
 from typing import TYPE_CHECKING, Any, Protocol
 
-from annoseq.data.table_rows import TableRow
+from annoseq.data.table_rows import TableRow, describe_number, is_missing
 from annoseq.errors import TableError
 
 if TYPE_CHECKING:
@@ -14,10 +13,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from annoseq.data.table_rows import ColumnSelection
-
-
-_MISSING = {"NAType", "NaTType"}
-"""Types of the missing values of pandas."""
 
 
 class HuggingFaceDataset(Protocol):
@@ -72,20 +67,23 @@ def _rows(
     for number, cells in enumerate(rows, 1):
         place = f"{name}: row {number}"
         named = zip(columns, cells, strict=True)
-        yield TableRow(number, {c: _text(cell, c, selection, place=place) for c, cell in named})
+        values = {
+            column: _text(cell, column, selection, place=place)
+            for column, cell in named
+            if not (is_missing(cell) and selection.allows_null(column))
+        }
+        yield TableRow(number, values)
     if not number:
         raise TableError(f"{name}: the table has no rows. Give it at least one.")
 
 
 def _text(cell: Any, column: str, selection: ColumnSelection, *, place: str) -> str:
-    is_text = column in selection.texts
-    if not is_text and _is_whole_number(cell):
-        return str(int(cell))
+    if _is_number(cell) and (number := selection.number_text(_plain_number(cell), column)):
+        return number
     if not isinstance(cell, str):
-        expected = "a string" if is_text else "a string or a whole number"
         raise TableError(
-            f"{place}: column {column!r} holds {_kind(cell)} where {expected} was expected. "
-            "Fill it with text, or leave the row out."
+            f"{place}: column {column!r} holds {_kind(cell)} where {selection.expected(column)} "
+            "was expected. Fill it with text, or leave the row out."
         )
     try:
         cell.encode()
@@ -97,11 +95,17 @@ def _text(cell: Any, column: str, selection: ColumnSelection, *, place: str) -> 
     return cell
 
 
-def _is_whole_number(cell: Any) -> bool:
-    return hasattr(cell, "__index__") and not isinstance(cell, bool)
+def _is_number(cell: Any) -> bool:
+    """Tell numbers, those of numpy among them, from other cells; numpy's are no `Number`."""
+    return not isinstance(cell, bool) and (hasattr(cell, "__index__") or isinstance(cell, float))
+
+
+def _plain_number(cell: Any) -> float:
+    return float(cell) if isinstance(cell, float) else int(cell)
 
 
 def _kind(cell: Any) -> str:
-    kind = type(cell).__name__
-    is_missing = cell is None or kind in _MISSING or (isinstance(cell, float) and isnan(cell))
-    return "no value" if is_missing else f"a value of type {kind}"
+    if is_missing(cell):
+        return "no value"
+    is_fraction = isinstance(cell, float) and not cell.is_integer()
+    return describe_number(cell) if is_fraction else f"a value of type {type(cell).__name__}"

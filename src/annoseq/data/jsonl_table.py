@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from annoseq.data.streams import UTF8_ADVICE, Utf8Lines, open_source, source_name
-from annoseq.data.table_rows import TableRow
+from annoseq.data.table_rows import TableRow, describe_number, is_missing
 from annoseq.errors import TableError
 
 if TYPE_CHECKING:
@@ -102,11 +102,10 @@ def read_jsonl(
             yield line
             continue
         try:
-            row = _row(line, columns, expected)
+            row, expected = _row(line, columns, expected)
         except TableError as error:
             yield error
         else:
-            expected = list(row.values)
             yield row
 
 
@@ -143,7 +142,10 @@ def _json_lines(
         lines.row += 1
 
 
-def _row(line: JsonLine, selection: ColumnSelection, expected: list[str] | None) -> TableRow:
+def _row(
+    line: JsonLine, selection: ColumnSelection, expected: list[str] | None
+) -> tuple[TableRow, list[str]]:
+    """Return a row and the columns read, which are the `expected` ones if there are any."""
     place, pairs = line.place, line.value
     if not isinstance(pairs, tuple):
         raise TableError(
@@ -159,11 +161,13 @@ def _row(line: JsonLine, selection: ColumnSelection, expected: list[str] | None)
         )
     values = dict(pairs)
     kept = selection.select_kept([column for column, _ in pairs])
-    return TableRow(
-        line.row,
-        {column: _text(values[column], column, selection, place) for column in columns},
-        {column: _plain_value(values[column], column, place) for column in kept},
-    )
+    texts = {
+        column: _text(values[column], column, selection, place)
+        for column in columns
+        if not (is_missing(values[column]) and selection.allows_null(column))
+    }
+    passed_on = {column: _plain_value(values[column], column, place) for column in kept}
+    return TableRow(line.row, texts, passed_on), columns
 
 
 def _plain_value(value: object, column: str, place: str) -> Any:
@@ -182,13 +186,18 @@ def _plain_value(value: object, column: str, place: str) -> Any:
 
 
 def _text(value: object, column: str, selection: ColumnSelection, place: str) -> str:
-    is_text = column in selection.texts
-    if type(value) is int and not is_text:
-        return str(value)
+    if (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and (number := selection.number_text(value, column))
+    ):
+        return number
     if not isinstance(value, str):
-        expected = "a text" if is_text else "a text or a whole number"
+        found = JSON_TYPE_NAMES[type(value)]
+        if isinstance(value, float) and column not in selection.texts:
+            found = describe_number(value)
         raise TableError(
-            f"{place}: column {column!r} holds {JSON_TYPE_NAMES[type(value)]} where {expected} was "
+            f"{place}: column {column!r} holds {found} where {selection.expected(column)} was "
             "expected. Write texts in double quotes."
         )
     _check_surrogates(value, column, place)

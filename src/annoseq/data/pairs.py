@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -19,7 +18,7 @@ from annoseq.config import (
 from annoseq.data.frame_table import read_frame, read_hugging_face_dataset
 from annoseq.data.span_html import render_pairs_html
 from annoseq.data.streams import source_name
-from annoseq.data.table_rows import PairColumns
+from annoseq.data.table_rows import PairColumns, parse_offset
 from annoseq.data.tables import read_rows, write_rows
 from annoseq.errors import TableError
 
@@ -67,7 +66,6 @@ class Pair:
         return f"<Pair: row {self.row}, {len(self.source)} and {len(self.target)} characters>"
 
 
-_OFFSET = re.compile("[0-9]{1,18}")
 _HTML_ROWS = 5
 """Number of rows in the table that a notebook shows."""
 
@@ -330,14 +328,17 @@ def _to_pairs(columns: PairColumns, rows: Iterable[TableRow], *, name: str) -> I
             target=row.values[columns.target],
             row=row.number,
             document=row.values.get(document) if document else None,
-            start=_start(row, offset, name=name) if offset and offset in row.values else None,
+            start=_start(row, offset, is_required=offset in columns.required, name=name),
         )
 
 
-def _start(row: TableRow, column: str, *, name: str) -> int:
-    if not _OFFSET.fullmatch(row.values[column]):
+def _start(row: TableRow, column: str | None, *, is_required: bool, name: str) -> int | None:
+    cell = row.values.get(column, "") if column else ""
+    if not cell and not is_required:
+        return None
+    if (start := parse_offset(cell)) is None:
         raise TableError(
             f"{name}: row {row.number}: column {column!r} does not hold a whole number from 0. "
             "Give the place of the text in its document, in characters."
         )
-    return int(row.values[column])
+    return start

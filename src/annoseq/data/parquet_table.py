@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from annoseq.data.table_rows import TableRow
+from annoseq.data.table_rows import TableRow, describe_number, is_missing
 from annoseq.errors import TableError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def read_parquet(
             kept = selection.select_kept(schema.names)
             number = 0
             for batch in table.iter_batches(_BATCH_ROWS, columns=[*columns, *kept]):
-                yield from _batch_rows(batch, columns, kept, first=number + 1, name=name)
+                yield from _batch_rows(batch, columns, kept, selection, first=number + 1, name=name)
                 number += batch.num_rows
     except (pa.ArrowException, OSError) as error:
         raise TableError(
@@ -77,62 +77,87 @@ def _check_type(column_type: Any, column: str, selection: ColumnSelection, *, na
     is_string = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
     if any(check(value_type) for check in is_string):
         return
-    if pa.types.is_integer(value_type) and not is_text:
+    is_number = (pa.types.is_integer, pa.types.is_floating, pa.types.is_null)
+    if not is_text and any(check(value_type) for check in is_number):
         return
-    expected = "text" if is_text else "text or whole numbers"
     raise TableError(
-        f"{name}: column {column!r} is of type {column_type} where {expected} was expected. "
-        "Write it as strings."
+        f"{name}: column {column!r} is of type {column_type} where {selection.expected(column)} "
+        "was expected. Write it as strings."
     )
 
 
 def _batch_rows(
-    batch: Any, columns: list[str], kept: list[str], *, first: int, name: str
+    batch: Any,
+    columns: list[str],
+    kept: list[str],
+    selection: ColumnSelection,
+    *,
+    first: int,
+    name: str,
 ) -> Iterator[TableRow | TableError]:
     names = [*columns, *kept]
     arrays = [batch.column(batch.schema.get_field_index(column)) for column in names]
     for number, values in enumerate(zip(*arrays, strict=True), first):
         place = f"{name}: row {number}"
         try:
-            named = zip(columns, values, strict=False)
-            kept_values = zip(kept, values[len(columns) :], strict=True)
+            cells = {
+                column: _cell(value, column, place=place)
+                for column, value in zip(names, values, strict=True)
+            }
             yield TableRow(
                 number,
-                {column: _text(value, column, place=place) for column, value in named},
-                {column: _plain_value(value, column, place=place) for column, value in kept_values},
+                {
+                    column: _text(cells[column], column, selection, place=place)
+                    for column in columns
+                    if not (is_missing(cells[column]) and selection.allows_null(column))
+                },
+                {column: _plain_value(cells[column]) for column in kept},
             )
         except TableError as error:
             yield error
 
 
-def _plain_value(value: Any, column: str, *, place: str) -> str | int | float | bool | None:
-    """Return a cell as a value of JSON, what is none (a time, a list) as text."""
-    if value.as_py() is None:
-        return None
-    if pa.types.is_boolean(value.type) or pa.types.is_integer(value.type):
-        number: int | bool = value.as_py()
-        return number
-    if pa.types.is_floating(value.type) and math.isfinite(value.as_py()):
-        return float(value.as_py())
-    return _text(value, column, place=place)
-
-
-def _text(value: Any, column: str, *, place: str) -> str:
-    """Return a cell as text.
+def _cell(value: Any, column: str, *, place: str) -> Any:
+    """Return a cell as an object of Python.
 
     Raises:
-        TableError: it is null, or not UTF-8.
+        TableError: it is not UTF-8.
     """
     try:
-        cell = value.as_py()
+        return value.as_py()
     except UnicodeDecodeError as error:
         raise TableError(
             f"{place}: column {column!r} holds text that is not UTF-8. "
             "Write it again as UTF-8 strings."
         ) from error
+
+
+def _plain_value(cell: Any) -> str | int | float | bool | None:
+    """Return a cell as a value of JSON, what is none (a time, a list) as text."""
+    if cell is None or isinstance(cell, bool | int):
+        return cell
+    if isinstance(cell, float) and math.isfinite(cell):
+        return cell
+    return str(cell)
+
+
+def _text(cell: Any, column: str, selection: ColumnSelection, *, place: str) -> str:
+    """Return a cell as text.
+
+    Raises:
+        TableError: it is null, or a number that the column may not hold.
+    """
     if cell is None:
         raise TableError(
             f"{place}: column {column!r} is null where a value was expected. "
             "Fill it, or leave the row out."
         )
-    return str(cell)
+    if isinstance(cell, str):
+        return cell
+    number = selection.number_text(cell, column)
+    if number is None:
+        raise TableError(
+            f"{place}: column {column!r} holds {describe_number(cell)} where "
+            f"{selection.expected(column)} was expected. Fill it, or leave the row out."
+        )
+    return number

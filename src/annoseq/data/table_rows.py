@@ -7,6 +7,7 @@ it is an identifier (`display_column`).
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -27,7 +28,8 @@ _IDENTIFIER = re.compile(r"[\w.-]{1,40}")
 class TableRow:
     """The selected fields of a row, by column; `number` counts from 1, after the header.
 
-    `kept` holds the fields that are only passed on: texts, or any values of JSON.
+    A field without a value (null) is left out. `kept` holds the fields that are only passed on:
+    texts, or any values of JSON.
     """
 
     number: int
@@ -39,14 +41,17 @@ class TableRow:
 class ColumnSelection:
     """The columns to read.
 
-    `texts` and `keys` must be there, `optional` ones may be absent. Texts must be strings;
-    the other two may also be whole numbers, which become text. `kept` columns must be there and
-    may hold anything; if `keeps_others`, every column that is not read otherwise is kept.
+    `texts`, `keys` and `nullable` must be there, `optional` ones may be absent. Texts must be
+    strings; the others may also be whole numbers, which become text, and any numbers if they are
+    also in `fractions`. `nullable` and `optional` columns may lack a value. `kept` columns must be
+    there and may hold anything; if `keeps_others`, every column that is not read otherwise is kept.
     """
 
     texts: tuple[str, ...]
     keys: tuple[str, ...] = ()
+    nullable: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
+    fractions: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     keeps_others: bool = False
 
@@ -56,11 +61,11 @@ class ColumnSelection:
         Raises:
             TableError: a column is missing, or is there more than once.
         """
-        for column in (*self.texts, *self.keys, *self.kept):
+        for column in (*self.texts, *self.keys, *self.nullable, *self.kept):
             if column not in columns:
                 listed = _list_columns(columns)
                 raise TableError(f"{place}: there is no column {column!r}. {listed}")
-        candidates = dict.fromkeys((*self.texts, *self.keys, *self.optional))
+        candidates = dict.fromkeys(self._read_columns())
         selected = [column for column in candidates if column in columns]
         for column in (*selected, *self.select_kept(columns)):
             if (count := columns.count(column)) > 1:
@@ -72,12 +77,40 @@ class ColumnSelection:
 
     def select_kept(self, columns: Sequence[str]) -> list[str]:
         """Return the columns to pass on, in the order of the table."""
-        read = {*self.texts, *self.keys, *self.optional}
+        read = set(self._read_columns())
         return [
             column
             for column in columns
             if column in self.kept or (self.keeps_others and column not in read)
         ]
+
+    def allows_null(self, column: str) -> bool:
+        """Return True if a row may lack a value in a column."""
+        return column not in (*self.texts, *self.keys)
+
+    def number_text(self, value: float, column: str) -> str | None:
+        """Return a number as text, None if the column may not hold it.
+
+        A whole number of floating point, as pandas writes one beside missing values, is whole.
+        """
+        if column in self.texts:
+            return None
+        if isinstance(value, int):
+            return str(value)
+        if not math.isfinite(value):
+            return None
+        if value.is_integer():
+            return str(int(value))
+        return repr(value) if column in self.fractions else None
+
+    def expected(self, column: str) -> str:
+        """Return what a column may hold, for a message."""
+        if column in self.texts:
+            return "a text"
+        return f"a text or a {'' if column in self.fractions else 'whole '}number"
+
+    def _read_columns(self) -> tuple[str, ...]:
+        return (*self.texts, *self.keys, *self.nullable, *self.optional)
 
 
 class PairColumns(NamedTuple):
@@ -105,7 +138,35 @@ class PairColumns(NamedTuple):
     def selection(self) -> ColumnSelection:
         """Return the columns to read."""
         optional = [column for column in (self.document, self.offset) if column is not None]
-        return ColumnSelection((self.source, self.target), self.required, tuple(optional))
+        return ColumnSelection((self.source, self.target), self.required, optional=tuple(optional))
+
+
+_OFFSET = re.compile(r"([0-9]{1,18})(?:\.0*)?")  # pandas writes 4.0 beside empty cells
+
+
+def parse_offset(cell: str) -> int | None:
+    """Return a cell's whole number from 0, None if it holds something else.
+
+    >>> parse_offset("12"), parse_offset("12.0"), parse_offset("12.5")
+    (12, 12, None)
+    """
+    match = _OFFSET.fullmatch(cell)
+    return int(match[1]) if match else None
+
+
+def is_missing(value: object) -> bool:
+    """Return True for null, and for what pandas has where a value is missing (NaN among them)."""
+    is_nan = isinstance(value, float) and math.isnan(value)
+    return value is None or is_nan or type(value).__name__ in {"NAType", "NaTType"}
+
+
+def describe_number(value: float) -> str:
+    """Return the kind of a number for a message, which does not quote it."""
+    if math.isnan(value):
+        return "NaN (no number)"
+    if math.isinf(value):
+        return "an infinite number"
+    return "a whole number" if value == int(value) else "a fraction"
 
 
 def display_column(name: str, *, position: int | None = None) -> str:

@@ -77,7 +77,9 @@ def read_rows(
     *,
     columns: Sequence[str],
     keys: Sequence[str] = (),
+    nullable: Sequence[str] = (),
     optional: Sequence[str] = (),
+    fractions: Sequence[str] = (),
     keep: Sequence[str] | None = (),
     format: TableFormat | None = None,  # noqa: A002
     delimiter: str | None = None,
@@ -89,13 +91,13 @@ def read_rows(
     `source` is a file, compressed with gzip or not, or `-` for standard input, which is CSV
     unless `format` says otherwise. `columns` must be there and hold texts; so must `keys`, which
     may also hold whole numbers (in JSONL and Parquet, which tell them from text); `optional` ones
-    are like `keys`, but are left out of every row where the table does not have them. `keep`
-    columns are only passed on; None keeps all that are not read otherwise. `delimiter` and
-    `encoding` are those of a text table; without them, a CSV table may have another delimiter than
-    the comma if its header leaves no doubt, and UTF-16 is known by its byte order mark; both are
-    then logged. With `on_bad`, it is
-    called with the error of a row that cannot be read, and the row is left out; the others keep
-    their numbers.
+    are like `keys`, but are left out of every row where the table does not have them, and of a row
+    where they are null, as `nullable` ones, which must be there. Those of them that are in
+    `fractions` may hold any number. `keep` columns are only passed on; None keeps all that are not
+    read otherwise. `delimiter` and `encoding` are those of a text table; without them, a CSV table
+    may have another delimiter than the comma if its header leaves no doubt, and UTF-16 is known by
+    its byte order mark; both are then logged. With `on_bad`, it is called with the error of a row
+    that cannot be read, and the row is left out; the others keep their numbers.
 
     Raises:
         OptionError: `format` or `encoding` is none of the known ones, or the format has none.
@@ -105,7 +107,13 @@ def read_rows(
     if format is None and is_standard_input(source):
         format = "csv"  # noqa: A001
     selection = ColumnSelection(
-        tuple(columns), tuple(keys), tuple(optional), tuple(keep or ()), keeps_others=keep is None
+        tuple(columns),
+        tuple(keys),
+        tuple(nullable),
+        tuple(optional),
+        tuple(fractions),
+        tuple(keep or ()),
+        keeps_others=keep is None,
     )
     chosen = table_format(source, format)
     dialect = _Dialect.of(chosen, delimiter=delimiter, encoding=encoding)

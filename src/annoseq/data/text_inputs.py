@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from annoseq.config import DOCUMENT_COLUMN, OFFSET_COLUMN
 from annoseq.data.streams import is_standard_input, read_text, source_name
+from annoseq.data.table_rows import parse_offset
 from annoseq.data.tables import read_rows, table_format
 from annoseq.errors import FormatError, OptionError, TableError
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from annoseq.data.table_rows import TableFormat, TableRow
 
 InputFormat = Literal["text", "csv", "tsv", "jsonl", "parquet", "xlsx"]
-
-_OFFSET = re.compile("[0-9]{1,18}")
 
 
 class InputText(NamedTuple):
@@ -132,8 +130,7 @@ def _from_row(row: TableRow, column: str) -> InputText:
         return text
     start = "" if column == OFFSET_COLUMN else row.values.get(OFFSET_COLUMN, "")
     # A column of this name may hold something else: a place is a whole number.
-    place = int(start) if _OFFSET.fullmatch(start) else None
-    return text._replace(document=document, start=place)
+    return text._replace(document=document, start=parse_offset(start))
 
 
 def _table_format(format_: InputFormat | None) -> TableFormat | None:

@@ -7,7 +7,6 @@ tools are read alike if they are written so.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,6 +25,7 @@ from annoseq.config import DOCUMENT_COLUMN, OFFSET_COLUMN
 from annoseq.data.jsonl_table import JSON_TYPE_NAMES, parse_json, read_json_lines
 from annoseq.data.markup import Span, is_label, parse, strip_tags
 from annoseq.data.streams import source_name
+from annoseq.data.table_rows import parse_offset
 from annoseq.data.tables import read_rows, table_format
 from annoseq.errors import MarkupError, TableError
 
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 # The first name is that of `annoseq annotate`, the second that of `annoseq evaluate --out`.
 _ID, _TEXT, _ANNOTATED = ("id", "row"), ("text", "source"), ("annotated", "output")
-_DIGITS = re.compile(r"[0-9]{1,18}")
 _COLUMNS = (*_ID, *_TEXT, *_ANNOTATED, "spans", DOCUMENT_COLUMN, OFFSET_COLUMN)
 
 
@@ -159,7 +158,8 @@ def _parse_cells(cells: Mapping[str, str], place: str) -> dict[str, Any]:
     elif spans is not None:
         fields["spans"] = None
     if start := fields.pop(OFFSET_COLUMN, None):
-        fields[OFFSET_COLUMN] = int(start) if _DIGITS.fullmatch(start) else start
+        offset = parse_offset(start)
+        fields[OFFSET_COLUMN] = start if offset is None else offset
     return fields
 
 

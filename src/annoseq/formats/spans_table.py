@@ -7,12 +7,12 @@ texts are the `.txt` files of a folder, named by `doc_id`.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from annoseq.data.jsonl_table import parse_json
 from annoseq.data.streams import find_files, read_text
+from annoseq.data.table_rows import parse_offset
 from annoseq.data.tables import read_rows, write_rows
 from annoseq.errors import FormatError, display_name
 from annoseq.formats.capabilities import FormatCapabilities, drop_unsupported
@@ -28,9 +28,8 @@ if TYPE_CHECKING:
     from annoseq.formats.capabilities import ConversionLosses
     from annoseq.formats.offsets import OffsetUnitOption
 
-_KEY_COLUMNS = ("doc_id", "start", "end", "label")
+_SPAN_COLUMNS = ("start", "end", "label")
 _COLUMNS = ("doc_id", "text", "start", "end", "label", "score")
-_NUMBER = re.compile(r"([0-9]{1,12})(?:\.0*)?")  # pandas writes 4.0 beside empty cells
 
 
 CAPABILITIES = FormatCapabilities(scores=True, crossing=True, nested=True, supports_label=bool)
@@ -54,16 +53,21 @@ def read(path: Path, *, texts: Path | None, offset_unit: OffsetUnitOption) -> It
     """
     documents: dict[str, _SpansDocument] = {}
     for row in read_rows(
-        path, columns=(), keys=_KEY_COLUMNS, optional=("text", "score", "covered")
+        path,
+        columns=(),
+        keys=("doc_id",),
+        nullable=_SPAN_COLUMNS,
+        optional=("text", "score", "covered"),
+        fractions=(*_SPAN_COLUMNS, "score"),
     ):
         place = f"{path}: row {row.number}"
         document = documents.setdefault(row.values["doc_id"], _SpansDocument(place=place))
         text = row.values.get("text", "")
-        if document.text is None or not document.text:
-            document.text = text if "text" in row.values else None
+        if not document.text:
+            document.text = row.values.get("text", document.text)
         elif text not in {"", document.text}:
             raise FormatError(f"{place}: its document has another text above. Give it one text.")
-        if any(row.values[name] for name in _KEY_COLUMNS[1:]):
+        if any(row.values.get(name) for name in _SPAN_COLUMNS):
             document.raw_spans.append(_raw_span(row, place))
     files = None if texts is None else find_files(texts, ".txt")
     for name, document in documents.items():
@@ -91,18 +95,19 @@ def write(documents: Iterable[Document], path: Path, *, losses: ConversionLosses
 
 
 def _raw_span(row: TableRow, place: str) -> RawSpan:
-    start, end = (_offset(row.values[name], name, place) for name in ("start", "end"))
-    if not row.values["label"].strip():
+    start, end = (_offset(row.values.get(name, ""), name, place) for name in ("start", "end"))
+    label = row.values.get("label", "")
+    if not label.strip():
         raise FormatError(f"{place}: the label is empty. Name it.")
     cell = row.values.get("score", "")
     value = parse_json(cell, place, advice="Write a number.") if cell else None
     score = require_score(value, place)
-    return RawSpan(((start, end),), row.values["label"], row.values.get("covered"), place, score)
+    return RawSpan(((start, end),), label, row.values.get("covered"), place, score)
 
 
 def _offset(cell: str, name: str, place: str) -> int:
-    if match := _NUMBER.fullmatch(cell):
-        return int(match[1])
+    if (offset := parse_offset(cell)) is not None:
+        return offset
     raise FormatError(
         f"{place}: column {name!r} does not hold a whole number from 0. "
         "Give the offset in the document's text."
