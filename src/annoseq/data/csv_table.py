@@ -296,6 +296,7 @@ class _CarriageReturns:
         """Yield the lines with their data's carriage returns hidden."""
         for line in self._lines:
             self.record_length += len(line)
+            self._lines.check_length(self.record_length)
             if self.record_length > csv.field_size_limit():
                 _lift_field_limit()
             self._last_line_ends_in_one = line.endswith("\r\n")

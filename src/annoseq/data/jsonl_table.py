@@ -43,16 +43,19 @@ class JsonLine(NamedTuple):
     value: Any
 
 
-def read_json_lines(source: str | Path) -> Iterator[JsonLine]:
+def read_json_lines(source: str | Path, *, limit: int | None = None) -> Iterator[JsonLine]:
     """Read a JSONL file, or standard input for `-`, line by line. Blank lines are skipped.
 
+    `limit` is the number of bytes that a line may have, by default that of a row.
+
     Raises:
-        TableError: the file cannot be read or is empty, or a line is not UTF-8 or not JSON.
+        TableError: the file cannot be read or is empty, or a line is too long, not UTF-8 or not
+            JSON.
     """
     name = source_name(source)
     is_empty = True
     with open_source(source) as stream:
-        for line in _json_lines(stream, name, _DECODER):
+        for line in _json_lines(stream, name, _DECODER, limit=limit):
             if isinstance(line, TableError):
                 raise line
             is_empty = False
@@ -124,9 +127,10 @@ def _json_lines(
     decoder: json.JSONDecoder,
     *,
     advice: str = "Save the file as UTF-8.",
+    limit: int | None = None,
 ) -> Iterator[JsonLine | TableError]:
     """Yield the lines that are not blank; a line that cannot be parsed is yielded as an error."""
-    lines = Utf8Lines(stream, name, row=1, advice=advice)
+    lines = Utf8Lines(stream, name, row=1, advice=advice, limit=limit)
     for line in lines:
         if not line.strip(" \t\r\n"):
             continue

@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 _GZIP_MAGIC = b"\x1f\x8b"  # no UTF-8 text and no Parquet file begins with these
 _BUFFER = 1 << 16
 
+LARGEST_TEXT = 100 << 20
+"""Bytes of one text, decompressed: a text is annotated as a whole, in memory."""
+LARGEST_ROW = 256 << 20
+"""Bytes of one row of a text table, decompressed: a source and a target, with room for escapes."""
+LARGEST_CORPUS = 2 << 30
+"""Bytes of a file of many texts that is read as a whole, decompressed."""
+
 
 def is_standard_input(source: str | Path) -> bool:
     """Return True if `source` is `-`."""
@@ -117,7 +124,8 @@ class Utf8Lines:
     Each line is decoded by itself, so that the offset of a bad byte is exact.
     `row` is set by the reader of the table: the row being read, counted from 1, 0 for the header.
     `number` is the number of lines read. A line that is not UTF-8 is yielded with its bad bytes as
-    lone surrogates; `take_error` then returns the error.
+    lone surrogates; `take_error` then returns the error. A line of more than `limit` bytes, by
+    default those of a row, is a `TableError`, and is not read to its end.
     """
 
     def __init__(
@@ -127,18 +135,21 @@ class Utf8Lines:
         *,
         row: int,
         advice: str = "Save the file as UTF-8.",
+        limit: int | None = None,
     ) -> None:
         self._stream = stream
         self._name = name
         self.row = row
         self._advice = advice
+        self._limit = limit or LARGEST_ROW
         self.number = 0
         self._error: TableError | None = None
 
     def __iter__(self) -> Iterator[str]:
         offset = 0
-        for line in self._stream:
+        while line := self._stream.readline(self._limit + 1):
             self.number += 1
+            self.check_length(len(line))
             try:
                 text = line.decode()
             except UnicodeDecodeError as error:
@@ -146,6 +157,15 @@ class Utf8Lines:
                 text = line.decode(errors="surrogateescape")
             offset += len(line)
             yield text.removeprefix("\ufeff") if self.number == 1 else text
+
+    def check_length(self, length: int) -> None:
+        """Raise `TableError` if the row being read, of `length` so far, is over the limit."""
+        if length > self._limit:
+            raise TableError(
+                f"{self.place()}: the row has more than {self._limit >> 20:,} MiB (decompressed, "
+                "if it is compressed), which is the limit for one row. End each row with a line "
+                "feed (LF), close quotes, and split longer texts."
+            )
 
     def take_error(self) -> TableError | None:
         """Return the first error of the lines read since the last call, or None."""
@@ -168,12 +188,6 @@ _ZIP = b"PK\x03\x04"
 _LONGEST_NAME = (
     200  # bytes; file systems take 255, of which a suffix and a temporary name need some
 )
-
-
-LARGEST_TEXT = 100 << 20
-"""Bytes of one text, decompressed: a text is annotated as a whole, in memory."""
-LARGEST_CORPUS = 2 << 30
-"""Bytes of a file of many texts that is read as a whole, decompressed."""
 
 
 def read_bytes(path: Path, *, limit: int = LARGEST_CORPUS) -> bytes:

@@ -35,7 +35,7 @@ def read_json_values(path: Path) -> Iterator[JsonLine]:
     Raises:
         TableError: the file cannot be read, or is neither.
     """
-    lines = read_json_lines(path)
+    lines = read_json_lines(path, limit=LARGEST_CORPUS)  # one line may be the whole list
     try:
         first = next(lines)
     except TableError:
