@@ -8,10 +8,12 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from annoseq.data.tables import write_rows
 from annoseq.inference.resumable_output import ResumableOutput
 from tests.cli.command import SECRET, refusal, run, snapshot
 
@@ -382,6 +384,14 @@ def test_a_text_or_a_table_goes_to_standard_output(here: Path, model: Path) -> N
             "--out - is a stream, and a Parquet table is a file.",
         ),
         (
+            ("-", "--input-format", "xlsx", "--out", "-"),
+            "--out - is a stream, and an Excel workbook is a file.",
+        ),
+        (
+            ("new.csv", "--out", "clean.xlsx"),
+            "--out clean.xlsx is the name of a table, and this command writes a folder: the",
+        ),
+        (
             ("notes", "--out", "clean", "--keep-columns"),
             "--keep-columns belongs to a table, and the input is text.",
         ),
@@ -421,7 +431,7 @@ def test_other_columns_travel(options: tuple[str, ...], kept: str, here: Path, m
     assert written == f'{{"orig_text": "Dr. [NAME:DOCTOR]", {kept}}}\n'
 
 
-def test_other_columns_of_csv_and_parquet_travel(here: Path, model: Path) -> None:
+def test_other_columns_of_csv_parquet_and_excel_travel(here: Path, model: Path) -> None:
     (here / "rows.csv").write_text("patient,doc_id,orig_text,day\n007,a,Dr. Ames,\n008,b,Ames,x\n")
     options = (*ONLY_PATTERNS, "--keep-columns")
     assert run("redact", model, "rows.csv", "--out", "clean", *options).code == 0
@@ -436,6 +446,17 @@ def test_other_columns_of_csv_and_parquet_travel(here: Path, model: Path) -> Non
         {"orig_text": "Dr. [NAME:DOCTOR]", "n": 7, "f": "0.5"},
         {"orig_text": "Ames", "n": None, "f": None},
     ]
+    rows = [("=1 Dr. Ames", 7, "12 May"), ("Dr. Bo", 8, "")]
+    columns = {"orig_text": str, "n": int, "day": str}
+    write_rows(rows, here / "rows.xlsx", columns=columns, overwrite=False)
+    assert run("redact", model, "rows.xlsx", "--out", "third", *options).code == 0
+    sheet = openpyxl.load_workbook(here / "third" / "rows.xlsx").active
+    assert list(sheet.values) == [
+        ("orig_text", "n", "day"),
+        ("=1 Dr. [NAME:DOCTOR]", 7, "12 May"),
+        ("Dr. [NAME:DOCTOR]", 8, None),
+    ]
+    assert sheet["A2"].data_type == "s"
 
 
 HOLD = """

@@ -105,7 +105,7 @@ class InputOptions:
 
     def check_format(self, format_: AnyFormat) -> None:
         """Raise `OptionError` if the format cannot represent columns that are to be kept."""
-        if self.keep_columns is not None and format_ not in {"jsonl", "csv"}:
+        if self.keep_columns is not None and format_ not in {"jsonl", "csv", "xlsx"}:
             raise OptionError(
                 f"--format {format_} has no place for other columns. Leave --keep-columns off, or "
                 "use --format jsonl or csv."

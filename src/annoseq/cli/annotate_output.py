@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from cyclopts import Parameter
 
-from annoseq.cli.options import Lossy, Overwrite, at_least
+from annoseq.atomic_io import check_writable
+from annoseq.cli.options import ByteOrderMark, Lossy, Overwrite, at_least
 from annoseq.cli.output import data_output, print_note
+from annoseq.data.excel_table import import_openpyxl
 from annoseq.errors import OptionError, count_noun
 from annoseq.formats.registry import FORMATS, CorpusFormat
 from annoseq.inference.resumable_output import OutputProgress, ResumableOutput, check_unfinished
-from annoseq.inference.streaming import OutputFormat, header
+from annoseq.inference.streaming import OutputFormat, header, write_workbook
 from annoseq.progress import progress_bar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from typing_extensions import TypeIs
 
     from annoseq.formats.capabilities import ConversionLosses
     from annoseq.formats.documents import Document
@@ -30,6 +35,7 @@ _FORMAT_BY_SUFFIX: dict[str, OutputFormat] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".csv": "csv",
+    ".xlsx": "xlsx",
 }
 
 
@@ -45,11 +51,12 @@ class OutputOptions:
         AnyFormat | None,
         Parameter(
             name="--format",
-            help="inline (annotated text alone), jsonl, csv, or another of `annoseq export`; by "
-            "default as --out's suffix says, or else jsonl for a table, inline for a text, and "
+            help="inline (annotated text alone), jsonl, csv, xlsx, or another of `annoseq export`; "
+            "by default as --out's suffix says, or else jsonl for a table, inline for a text, and "
             "inline for a folder with --out.",
         ),
     ] = None
+    bom: ByteOrderMark = False
     lossy: Lossy = False
     resume: Annotated[
         bool, Parameter(help="Go on with the interrupted run of --out.", negative="")
@@ -64,8 +71,8 @@ class OutputOptions:
 class AnnotationOutput:
     """Destination and format of annotations.
 
-    A format of `annoseq export` is converted, when all texts are annotated, from the JSONL that is
-    written meanwhile.
+    A workbook, or a format of `annoseq export`, is converted, when all texts are annotated, from
+    the JSONL that is written meanwhile.
     """
 
     options: OutputOptions
@@ -86,18 +93,20 @@ class AnnotationOutput:
         if options.out and options.resume:
             check_unfinished(options.out)
         format_ = choose_format(options.format_, options.out, texts, is_text=is_text)
-        if format_ != "inline" and format_ != "jsonl" and format_ != "csv":  # noqa: PLR1714 - mypy narrows so
+        if options.bom and format_ != "csv":
+            raise OptionError(f"--bom is for CSV, and the format is {format_}. Leave it off.")
+        if not is_output_format(format_):
             return cls(options, texts, format_, corpus_writer(format_, options, texts))
         if options.lossy:
             raise OptionError(f"--lossy has no meaning for the format {format_}. Leave it off.")
+        if format_ == "xlsx":
+            check_workbook(options)
         return cls(options, texts, format_, None)
 
     @property
     def stream_format(self) -> OutputFormat:
         """Format in which texts are written while they are annotated."""
-        if self.format == "inline" or self.format == "csv":  # noqa: PLR1714 - mypy narrows so
-            return self.format
-        return "jsonl"
+        return self.format if is_output_format(self.format) else "jsonl"
 
     def open(
         self, plan: Mapping[str, object], *, kept: Sequence[str] = ()
@@ -111,19 +120,25 @@ class AnnotationOutput:
             OutputError: the output exists already, or cannot be written.
         """
         out, format_ = self.options.out, self.stream_format
+        begin = header(format_, kept, bom=self.options.bom)
         if out is None:
-            return StandardOutput(header(format_, kept))
+            return StandardOutput(begin)
         is_folder = format_ == "inline" and self.texts.is_dir()
         if is_folder:
             check_outside_input(out, self.texts)
+        convert = self.convert
+        if format_ == "xlsx":
+            overwrite = self.options.overwrite
+            convert = partial(write_workbook, path=out, kept=kept, overwrite=overwrite)
+        written = {"format": "jsonl" if convert else format_, "bom": self.options.bom}
         return ResumableOutput(
             out,
-            plan={**plan, "format": format_, "chunk_size": self.options.chunk_size},
+            plan={**plan, **written, "chunk_size": self.options.chunk_size},
             is_folder=is_folder,
             resume=self.options.resume,
             overwrite=self.options.overwrite,
-            begin=header(format_, kept),
-            convert=self.convert,
+            begin=begin,
+            convert=convert,
         )
 
     def print_written(self, progress: OutputProgress, *, has_spans: bool) -> None:
@@ -185,9 +200,27 @@ def choose_format(
     if suffix:
         raise OptionError(
             f"--out {out}: its suffix stands for no format that is written here. "
-            "Use a name that ends in .jsonl or .csv, or add --format jsonl or csv."
+            "Use a name that ends in .jsonl, .csv or .xlsx, or add --format jsonl or csv."
         )
     return "jsonl"
+
+
+def is_output_format(format_: AnyFormat) -> TypeIs[OutputFormat]:
+    """Tell the formats of annotations from those of `annoseq export`."""
+    return format_ in get_args(OutputFormat)
+
+
+def check_workbook(options: OutputOptions) -> None:
+    """Check before the work that a workbook can be written.
+
+    Raises:
+        OptionError: there is no `--out`, or openpyxl is not installed.
+        OutputError: the output exists already, or cannot be written.
+    """
+    if options.out is None:
+        raise OptionError("--format xlsx writes a file. Name it with --out.")
+    import_openpyxl()
+    check_writable(options.out, overwrite=options.overwrite)
 
 
 def check_outside_input(out: Path, texts: Path) -> None:

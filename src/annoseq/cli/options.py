@@ -156,6 +156,15 @@ Lossy = Annotated[
     bool, Parameter(help="Leave out what the format cannot hold, and count it.", negative="")
 ]
 
+ByteOrderMark = Annotated[
+    bool,
+    Parameter(
+        name="--bom",
+        help="Begin CSV with a byte order mark, by which Excel knows that it is UTF-8.",
+        negative="",
+    ),
+]
+
 
 def columns_to_keep(names: list[str] | None, *, always: Sequence[str]) -> list[str] | None:
     """Return the columns of `--keep-columns` but those that are `always` there; None for all."""

@@ -22,6 +22,7 @@ from annoseq.cli.options import (
 )
 from annoseq.config import DOCUMENT_COLUMN, SOURCE_COLUMN
 from annoseq.data.streams import is_standard_input
+from annoseq.data.tables import table_format
 from annoseq.data.text_inputs import is_text_input
 from annoseq.deid.faker_values import LocaleFaker
 from annoseq.deid.keyed_rng import KeyedRng
@@ -31,7 +32,7 @@ from annoseq.deid.redaction import RedactionStyle
 from annoseq.deid.redactor import Redactor, load_patterns
 from annoseq.deid.run_output import OutputLayout
 from annoseq.deid.surrogates import SurrogateGenerator
-from annoseq.errors import OptionError
+from annoseq.errors import OptionError, TableError
 from annoseq.inference.resumable_output import check_unfinished
 
 if TYPE_CHECKING:
@@ -41,6 +42,10 @@ if TYPE_CHECKING:
     from annoseq.deid.redaction import RedactionDocument
     from annoseq.deid.redactor import CustomPattern
     from annoseq.errors import AnnoseqError
+
+
+_FILE_ONLY = {"parquet": "a Parquet table", "xlsx": "an Excel workbook"}
+"""Table formats that cannot be written to a stream."""
 
 
 def _check_fraction(_: object, number: float) -> None:
@@ -270,6 +275,7 @@ class RedactionOutputOptions:
             check_unfinished(self.out)
         if not self.is_stream:
             check_folder_writable(self.out, overwrite=self.overwrite)
+            _check_folder_name(self.out)
         if self.mapping:
             check_writable(self.mapping, overwrite=self.overwrite)
 
@@ -284,10 +290,27 @@ class RedactionOutputOptions:
                 "--out - is one stream, and the input is a folder of texts. Name a folder with "
                 "--out."
             )
-        if layout.column is not None and layout.table_format == "parquet":
+        if layout.column is not None and layout.table_format in _FILE_ONLY:
             raise OptionError(
-                "--out - is a stream, and a Parquet table is a file. Name a folder with --out."
+                f"--out - is a stream, and {_FILE_ONLY[layout.table_format]} is a file. Name a "
+                "folder with --out."
             )
+
+
+def _check_folder_name(out: Path) -> None:
+    """Check that an output folder is not named as a table.
+
+    Raises:
+        OptionError: its suffix is that of a table.
+    """
+    try:
+        table_format(out)
+    except TableError:
+        return
+    raise OptionError(
+        f"--out {out} is the name of a table, and this command writes a folder: the redacted table "
+        "has the name and the format of the input. Name a folder."
+    )
 
 
 def _check_apart(out: Path | None, mapping: Path | None, inputs: Sequence[Path | None]) -> None:

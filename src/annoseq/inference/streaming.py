@@ -1,4 +1,4 @@
-"""Streaming annotation: any number of texts in bounded memory, written as JSONL, CSV or text."""
+"""Streaming annotation: any number of texts in bounded memory, to JSONL, CSV, Excel or text."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ import hashlib
 import io
 import json
 from itertools import islice
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from annoseq.atomic_io import atomic_file
 from annoseq.config import DOCUMENT_COLUMN, OFFSET_COLUMN
-from annoseq.errors import OptionError, TableError
+from annoseq.data.excel_table import check_cells, check_row_count, write_excel
+from annoseq.errors import OptionError, TableError, quote_name
 from annoseq.inference.resumable_output import OutputProgress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from annoseq.config import BatchConfig, SearchConfig
     from annoseq.data.text_inputs import InputText
@@ -22,7 +26,8 @@ if TYPE_CHECKING:
     from annoseq.inference.annotator import Annotator
 
 
-OutputFormat = Literal["inline", "jsonl", "csv"]
+OutputFormat = Literal["inline", "jsonl", "csv", "xlsx"]
+"""Format of annotations; `xlsx` is JSONL, every row of which fits into an Excel sheet."""
 
 _COLUMNS = (
     "id",
@@ -40,9 +45,14 @@ OUTPUT_COLUMNS = frozenset(_COLUMNS)
 """Names that annotations have in JSONL and CSV."""
 
 
-def header(format_: OutputFormat, kept: Sequence[str] = ()) -> str:
-    """Return the first line of an output file, or nothing; `kept` are columns of the input."""
-    return _row((*_COLUMNS, *kept)) if format_ == "csv" else ""
+def header(format_: OutputFormat, kept: Sequence[str] = (), *, bom: bool = False) -> str:
+    """Return the first line of an output file, or nothing; `kept` are columns of the input.
+
+    With `bom`, a byte order mark precedes it, by which Excel knows UTF-8.
+    """
+    if format_ != "csv":
+        return ""
+    return ("\ufeff" if bom else "") + _row((*_COLUMNS, *kept))
 
 
 def format_annotation(
@@ -51,20 +61,49 @@ def format_annotation(
     """Format an annotation. In CSV, spans and alternatives are JSON.
 
     Raises:
-        TableError: the row has a column that is not among those kept in the CSV header.
+        TableError: the row has a column that is not among those kept in a table, or does not fit
+            into an Excel sheet.
     """
     if format_ == "inline":
         return annotation.annotated
     kept_values = text.kept or {}
     record = {"id": text.id, **_place(text), **kept_values, **annotation.to_dict()}
+    line = json.dumps(record, ensure_ascii=False) + "\n"
     if format_ == "jsonl":
-        return json.dumps(record, ensure_ascii=False) + "\n"
+        return line
     if kept_values.keys() - set(kept):
         raise TableError(
             f"row {text.id} has a column that the first row lacks. Name the columns with "
             "--keep-columns, or give every row the same."
         )
-    return _row([_field(record.get(column)) for column in (*_COLUMNS, *kept)])
+    if format_ == "csv":
+        return _row([_field(record.get(column)) for column in (*_COLUMNS, *kept)])
+    check_cells(_cells(record, kept), place=f"text {quote_name(text.id, kind='text')}")
+    return line
+
+
+def write_workbook(lines: Path, path: Path, *, kept: Sequence[str], overwrite: bool) -> None:
+    """Convert annotations that were formatted for an Excel sheet to a workbook.
+
+    Raises:
+        OutputError: the workbook exists and `overwrite` is False, or it cannot be written.
+    """
+    with (
+        lines.open(encoding="utf-8", newline="\n") as records,
+        atomic_file(path, overwrite=overwrite) as new,
+        new.open("wb") as stream,
+    ):
+        rows = (_cells(json.loads(line), kept) for line in records)
+        write_excel(rows, stream, (*_COLUMNS, *kept), name=str(path), sheet="annotations")
+
+
+def _cells(record: Mapping[str, Any], kept: Sequence[str]) -> list[str | float]:
+    """Return a record's cells in an Excel sheet: finite numbers, and else text as in CSV."""
+    values = (record.get(column) for column in (*_COLUMNS, *kept))
+    return [
+        value if type(value) in {int, float} and isfinite(value) else _field(value)
+        for value in values
+    ]
 
 
 def _place(text: InputText) -> dict[str, Any]:
@@ -116,6 +155,7 @@ def annotate_stream(
 
     Raises:
         OptionError: the skipped texts have changed.
+        TableError: an annotation cannot be written in this format.
     """
     done, problems, digest, spans, labels = output.progress
     seen = hashlib.sha256()
@@ -128,6 +168,8 @@ def annotate_stream(
         )
     advance(done)
     while chunk := list(islice(texts, chunk_size)):
+        if format_ == "xlsx":
+            check_row_count(done + len(chunk))
         annotations = annotator.annotate(
             [text.text for text in chunk],
             search=search,
