@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from annoseq.tokenization.pretokenizer import build_pretokenizer
 from annoseq.tokenization.regex_patterns import RegexPattern, find_matches
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 _CUT = build_pretokenizer(joins_digits=True)
@@ -146,6 +148,24 @@ def refusal(lexicon_features: LexiconFeatures) -> str:
     with pytest.raises(OptionError) as caught:
         lexicon_features.read(tokenize=cut)
     return str(caught.value)
+
+
+def test_reading_shows_the_lines_that_were_read(
+    listing: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[tuple[str, int | None]] = []
+    read: list[int] = []
+
+    @contextmanager
+    def fake_bar(description: str, *, total: int | None) -> Iterator[Callable[[int], None]]:
+        shown.append((description, total))
+        yield read.append
+
+    monkeypatch.setattr(gazetteer, "progress_bar", fake_bar)
+    monkeypatch.setattr(gazetteer, "_PROGRESS_LINES", 3)
+    assert len(read_lexicon(listing, tokenize=cut)) == 5
+    assert shown == [("reading lexicon", 7)]
+    assert read == [3, 3, 1]
 
 
 def test_lists_that_cannot_be_read_are_named(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from annoseq.errors import OptionError
+from annoseq.progress import progress_bar
 from annoseq.tokenization.pretokenizer import core_start
 from annoseq.tokenization.regex_patterns import RegexPattern, find_matches, read_regex_patterns
 
@@ -55,6 +56,7 @@ class LexiconFeatures:
 
 
 _SEPARATOR = "\x1f"
+_PROGRESS_LINES = 10_000
 
 
 class LexiconMatcher(BaseModel):
@@ -157,11 +159,22 @@ def read_lexicon(path: Path, *, tokenize: Callable[[str], Sequence[str]]) -> tup
         ) from error
     except OSError as error:
         raise OptionError(f"--lexicon {path} cannot be read: {error.strerror}.") from error
-    entries = (_fold_entry(tokenize(line)) for line in lines)
-    lexicon = tuple(sorted({entry for entry in entries if entry}))
+    lexicon = tuple(sorted(_fold_entries(lines, tokenize=tokenize)))
     if not lexicon:
         raise OptionError(f"--lexicon {path} has no entry. Write one in each line.")
     return lexicon
+
+
+def _fold_entries(lines: Sequence[str], *, tokenize: Callable[[str], Sequence[str]]) -> set[str]:
+    """Return the distinct entries, with a progress bar: a million take several seconds."""
+    entries: set[str] = set()
+    with progress_bar("reading lexicon", total=len(lines)) as advance:
+        for start in range(0, len(lines), _PROGRESS_LINES):
+            chunk = lines[start : start + _PROGRESS_LINES]
+            entries.update(_fold_entry(tokenize(line)) for line in chunk)
+            advance(len(chunk))
+    entries.discard("")
+    return entries
 
 
 def _fold_entry(tokens: Iterable[str]) -> str:
