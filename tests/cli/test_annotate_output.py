@@ -96,7 +96,7 @@ def test_a_workbook_is_resumed_and_replaced(model: Path, tmp_path: Path) -> None
 
 
 def test_a_text_that_no_cell_holds_ends_the_run(model: Path, tmp_path: Path) -> None:
-    """What was done before is kept, and may be written in a format without this limit."""
+    """The texts done before are kept, and may be written in a format without this limit."""
     out = tmp_path / "out.xlsx"
     message = (
         "a text of 36,000 characters is too long for Excel, whose cells hold 32,767 (emoji count "

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from annoseq._version import __version__
+from annoseq.data.pairs import read_pairs
 from tests.cli.command import refusal, run, snapshot
 from tests.formats.documents import FILES
 
@@ -229,3 +230,46 @@ def test_the_labelling_config_is_named_and_not_replaced_unasked(
         f"interface of a project, then import {target}.\n"
     )
     assert '<Label value="NAME:DOCTOR"/>' in config.read_text()
+
+
+def test_a_table_of_spans_has_their_texts_and_a_byte_order_mark_on_request(
+    output: Path, tmp_path: Path
+) -> None:
+    target, again = tmp_path / "spans.csv", tmp_path / "again.csv"
+    assert run("export", "spans", output, target, "--lossy", "--bom", "--span-text").code == 0
+    assert target.read_text(encoding="utf-8") == (
+        '\ufeff"doc_id","text","start","end","label","score","covered"\n'
+        '"note","Ames","0","4","NAME","0.5","Ames"\n'
+    )
+    assert run("import", "spans", target, again, "--bom").code == 0
+    assert again.read_bytes().startswith(b"\xef\xbb\xbf")
+    assert read_pairs(again)[0].target == OUTPUT["annotated"]
+    target.write_text(target.read_text(encoding="utf-8").replace('"Ames"\n', '"Amez"\n'))
+    assert "spans.csv: row 1" in refusal(run("import", "spans", target, tmp_path / "no.csv"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("export", "brat", "--bom"), "--bom has no meaning for the format brat. Leave it off."),
+        (
+            ("export", "conll", "--span-text"),
+            "--span-text has no meaning for the format conll. Leave it off.",
+        ),
+        (("export", "spans", "--bom"), "--bom is for CSV, and the table is JSONL. Leave it off."),
+        (
+            ("import", "spacy-jsonl", "--bom"),
+            "--bom is for CSV, and the table is JSONL. Leave it off.",
+        ),
+    ],
+)
+def test_an_option_of_tables_is_refused_elsewhere(
+    arguments: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    output = tmp_path / "annotated.jsonl"
+    output.write_text(json.dumps(OUTPUT) + "\n")
+    before = snapshot(tmp_path)
+    verb, format_, option = arguments
+    result = run(verb, format_, output, tmp_path / "target.jsonl", option)
+    assert refusal(result) == message
+    assert snapshot(tmp_path) == before

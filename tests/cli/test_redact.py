@@ -366,6 +366,10 @@ def test_a_text_or_a_table_goes_to_standard_output(here: Path, model: Path) -> N
     result = run("redact", model, "new.csv", "--out", "-", *ONLY_PATTERNS, "--mapping", "map")
     assert result.out == f'"doc_id","orig_text"\n"1","Dr. {label}"\n"1","{label}"\n'
     assert len((here / "map").read_text().splitlines()) == 2
+    marked = run("redact", model, "new.csv", "--out", "-", *ONLY_PATTERNS, "--bom")
+    assert marked.out == f"\ufeff{result.out}"
+    assert run("redact", model, "new.csv", "--out", "clean", *ONLY_PATTERNS, "--bom").code == 0
+    assert (here / "clean" / "new.csv").read_bytes() == marked.out.encode()
     piped = ("--input-format", "jsonl", *ONLY_PATTERNS)
     row = b'{"orig_text": "Dr. Ames"}\n'
     result = run("redact", model, "-", "--out", "-", *piped, stdin=row)
@@ -386,6 +390,11 @@ def test_a_text_or_a_table_goes_to_standard_output(here: Path, model: Path) -> N
         (
             ("-", "--input-format", "xlsx", "--out", "-"),
             "--out - is a stream, and an Excel workbook is a file.",
+        ),
+        (("notes", "--out", "clean", "--bom"), "--bom is for CSV, and the input is text."),
+        (
+            ("-", "--input-format", "jsonl", "--out", "clean", "--bom"),
+            "--bom is for CSV, and the table is JSONL. Leave it off.",
         ),
         (
             ("new.csv", "--out", "clean.xlsx"),

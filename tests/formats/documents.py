@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from annoseq.config import SOURCE_COLUMN, TARGET_COLUMN
 from annoseq.formats.capabilities import ConversionLosses
 from annoseq.formats.conversion import export_corpus, read_corpus
+from annoseq.formats.conversion_options import ExportOptions, ImportOptions
 from annoseq.formats.documents import Document, Mention, remove_duplicates
-from annoseq.formats.registry import FORMATS, ImportOptions
+from annoseq.formats.registry import FORMATS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,12 +97,16 @@ def normal(document: Document, name: CorpusFormat | None = None) -> Document:
     return Document(document.id, document.text, tuple(document.mentions[i] for i in order))
 
 
+_EXPORT = ExportOptions()
+
+
 def there_and_back(
     name: CorpusFormat,
     corpus: list[Document],
     folder: Path,
     *,
     losses: ConversionLosses | None = None,
+    options: ExportOptions = _EXPORT,
 ) -> list[Document]:
     """Write documents in a format and read them again."""
     path = folder / FILES[name]
@@ -111,7 +116,7 @@ def there_and_back(
         name,
         corpus,
         path,
-        markup=None,
+        options=options,
         losses=strict if losses is None else losses,
         overwrite=False,
     )

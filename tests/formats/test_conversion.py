@@ -10,6 +10,7 @@ from annoseq.data.pairs import read_pairs
 from annoseq.errors import FormatError, OutputError, TableError
 from annoseq.formats.capabilities import ConversionLosses
 from annoseq.formats.conversion import check_export_target, export_corpus, import_corpus
+from annoseq.formats.conversion_options import ExportOptions
 from annoseq.formats.documents import Document
 from tests.formats.documents import OPTIONS, mention, write_files
 
@@ -32,7 +33,7 @@ def export(
         name,
         documents,
         target,
-        markup=None,
+        options=ExportOptions(),
         losses=ConversionLosses(format_name=name),
         overwrite=False,
         advance=advance,

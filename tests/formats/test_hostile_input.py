@@ -15,6 +15,7 @@ import pytest
 from annoseq.errors import AnnoseqError
 from annoseq.formats.capabilities import ConversionLosses
 from annoseq.formats.conversion import export_corpus, import_corpus
+from annoseq.formats.conversion_options import ExportOptions
 from annoseq.formats.from_rows import read_documents
 from tests.formats.documents import FILES, OPTIONS, PLAIN, mention
 
@@ -76,7 +77,7 @@ RAW: list[tuple[FormatName, str, str]] = [
 def write_corpus(name: CorpusFormat, folder: Path) -> list[Path]:
     losses = ConversionLosses()
     target = folder / FILES[name]
-    export_corpus(name, PLAIN, target, markup=None, losses=losses, overwrite=True)
+    export_corpus(name, PLAIN, target, options=ExportOptions(), losses=losses, overwrite=True)
     return [path for path in sorted(target.rglob("*")) if path.is_file()] or [target]
 
 

@@ -7,8 +7,8 @@ import pytest
 from annoseq.errors import FormatError
 from annoseq.formats.capabilities import ConversionLosses
 from annoseq.formats.conversion import export_corpus, read_corpus
+from annoseq.formats.conversion_options import ExportOptions, ImportOptions
 from annoseq.formats.documents import Document
-from annoseq.formats.registry import ImportOptions
 from tests.formats.documents import mention, read_from, there_and_back, write_files
 from tests.formats.malformed import LATIN, NOT_UTF8, TEXT, UTF16, ZIP, Files, check_refusal
 
@@ -72,7 +72,14 @@ def test_nested_mentions_come_back(tmp_path: Path) -> None:
 def test_a_described_markup_comes_back(example: str, tmp_path: Path) -> None:
     strict = ConversionLosses(format_name="inline")
     target = tmp_path / "corpus"
-    export_corpus("inline", [NESTED], target, markup=example, losses=strict, overwrite=False)
+    export_corpus(
+        "inline",
+        [NESTED],
+        target,
+        options=ExportOptions(markup=example),
+        losses=strict,
+        overwrite=False,
+    )
     options = ImportOptions(markup=example, source="a", target="b")
     assert list(read_corpus("inline", target, options, ConversionLosses())) == [NESTED]
 
@@ -85,7 +92,7 @@ def test_a_text_that_reads_as_a_tag_is_a_loss(tmp_path: Path) -> None:
             "inline",
             [document],
             tmp_path / "corpus",
-            markup="<LABEL>text</LABEL>",
+            options=ExportOptions(markup="<LABEL>text</LABEL>"),
             losses=strict,
             overwrite=False,
         )

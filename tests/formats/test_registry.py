@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 
-from annoseq.formats.registry import FORMATS, FormatName, ImportOption, import_options
+from annoseq.formats.conversion_options import ImportOption
+from annoseq.formats.registry import FORMATS, FormatName, import_options
 from tests.cli.command import refusal, run
 from tests.formats.documents import FILES
 from tests.imports import HEAVY, modules_of

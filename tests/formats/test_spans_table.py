@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from annoseq.errors import FormatError
+from annoseq.formats.conversion_options import ExportOptions
 from annoseq.formats.documents import Document
 from annoseq.formats.spans_table import read
 from tests.formats.documents import mention, read_from, there_and_back, write_files
@@ -66,6 +67,19 @@ def test_documents_come_back(tmp_path: Path) -> None:
     ]
     assert there_and_back("spans", documents, tmp_path) == documents
     assert (tmp_path / "corpus.csv").read_text().count("Ames") == 1
+
+
+def test_the_texts_of_spans_and_a_byte_order_mark_are_written_on_request(tmp_path: Path) -> None:
+    documents = [
+        Document("a", "😀 Ames\n", (mention(2, 6, "NAME", 0.25),)),
+        Document("b", "nothing"),
+    ]
+    options = ExportOptions(bom=True, span_text=True)
+    assert there_and_back("spans", documents, tmp_path, options=options) == documents
+    assert (tmp_path / "corpus.csv").read_bytes().decode() == (
+        '\ufeff"doc_id","text","start","end","label","score","covered"\n'
+        '"a","😀 Ames\n","2","6","NAME","0.25","Ames"\n"b","nothing","","","","",""\n'
+    )
 
 
 @pytest.mark.parametrize("number", ["0", "0.0", "0."])

@@ -15,6 +15,7 @@ from annoseq.cli.options import ByteOrderMark, Lossy, Overwrite, at_least
 from annoseq.cli.output import data_output, print_note
 from annoseq.data.excel_table import import_openpyxl
 from annoseq.errors import OptionError, count_noun
+from annoseq.formats.conversion_options import ExportOptions
 from annoseq.formats.registry import FORMATS, CorpusFormat
 from annoseq.inference.resumable_output import OutputProgress, ResumableOutput, check_unfinished
 from annoseq.inference.streaming import OutputFormat, header, write_workbook
@@ -255,7 +256,13 @@ def corpus_writer(
     def convert(path: Path) -> None:
         documents = read_output_documents(path, losses=losses, notes=notes, format_="jsonl")
         write_corpus(
-            format_, documents, out, losses=losses, notes=notes, overwrite=options.overwrite
+            format_,
+            documents,
+            out,
+            options=ExportOptions(),
+            losses=losses,
+            notes=notes,
+            overwrite=options.overwrite,
         )
 
     return convert
@@ -266,7 +273,7 @@ def write_corpus(
     documents: Iterable[Document],
     target: Path,
     *,
-    markup: str | None = None,
+    options: ExportOptions,
     losses: ConversionLosses,
     notes: ConversionLosses,
     overwrite: bool,
@@ -279,7 +286,7 @@ def write_corpus(
             format_,
             documents,
             target,
-            markup=markup,
+            options=options,
             losses=losses,
             overwrite=overwrite,
             advance=advance,

@@ -10,12 +10,13 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from annoseq.cli.annotate_output import write_corpus
-from annoseq.cli.options import Lossy, Overwrite, at_least
+from annoseq.cli.options import ByteOrderMark, Lossy, Overwrite, at_least
 from annoseq.cli.output import print_note
 from annoseq.config import SOURCE_COLUMN, TARGET_COLUMN
 from annoseq.errors import OptionError, display_name
 from annoseq.formats.capabilities import ConversionLosses
 from annoseq.formats.conversion import import_corpus
+from annoseq.formats.conversion_options import ExportOptions, ImportOptions
 from annoseq.formats.from_rows import read_documents
 from annoseq.formats.label_map import LabelMap, find_case_twins
 from annoseq.formats.offsets import OffsetUnitOption
@@ -23,7 +24,6 @@ from annoseq.formats.registry import (
     FORMATS,
     CorpusFormat,
     FormatName,
-    ImportOptions,
     import_options,
 )
 from annoseq.formats.sentence_splitter import RowUnit
@@ -53,11 +53,24 @@ def export(
     target_column: Annotated[
         str, Parameter(help="Column of the annotated texts of a table of pairs.")
     ] = TARGET_COLUMN,
+    bom: ByteOrderMark = False,
+    span_text: Annotated[
+        bool,
+        Parameter(
+            help="Add a column `covered` with the text of each span (format spans).", negative=""
+        ),
+    ] = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Write annotations in another format."""
-    if markup is not None and "markup" not in FORMATS[format_].options:
-        raise OptionError(f"--markup has no meaning for the format {format_}. Leave it off.")
+    allows_markup, is_table = "markup" in FORMATS[format_].options, format_ == "spans"
+    for option, is_allowed in {
+        "--markup": allows_markup or markup is None,
+        "--bom": is_table or not bom,
+        "--span-text": is_table or not span_text,
+    }.items():
+        if not is_allowed:
+            raise OptionError(f"{option} has no meaning for the format {format_}. Leave it off.")
     losses = ConversionLosses(format_name=None if lossy else format_)
     notes = ConversionLosses()
     documents = read_documents(
@@ -67,7 +80,7 @@ def export(
         format_,
         documents,
         target,
-        markup=markup,
+        options=ExportOptions(markup=markup, bom=bom, span_text=span_text),
         losses=losses,
         notes=notes,
         overwrite=overwrite,
@@ -188,6 +201,7 @@ def import_(
     /,
     *,
     corpus: CorpusOptions = CorpusOptions(),
+    bom: ByteOrderMark = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Turn a corpus into a table of pairs."""
@@ -203,6 +217,7 @@ def import_(
             options=options,
             losses=losses,
             overwrite=overwrite,
+            bom=bom,
             advance=advance,
         )
     for line in losses.lines():

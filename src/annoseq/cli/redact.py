@@ -140,7 +140,7 @@ class _RedactionRun:
                 documents, chunk_size=self.source.chunk_size, advance=advance
             )
             counted = _count(record_mapping(redacted, mapping), report)
-            stream_redacted(output, self.layout, counted)
+            stream_redacted(output, self.layout, counted, bom=self.target.bom)
             output.flush()
         report.left_out = left_out.count
         print_report(self._values(report), make_console(stderr=True, width=_report_width()))
@@ -182,7 +182,7 @@ class _RedactionRun:
             atomic_folder(target.out, overwrite=target.overwrite) as folder,
         ):
             documents = _count(record_mapping(read_journal(journal), mapping), report)
-            write_redacted(folder, self.layout, documents)
+            write_redacted(folder, self.layout, documents, bom=target.bom)
             write_json(folder / REPORT_FILE, self._values(report))
             write_json(folder / CONFIG_FILE, self.settings)
 

@@ -174,14 +174,19 @@ def write_csv(
     columns: Sequence[str],
     *,
     delimiter: str,
+    bom: bool = False,
 ) -> None:
     """Write a header and rows that end in LF, every text in quotes.
+
+    With `bom`, a byte order mark comes first, by which Excel knows UTF-8.
 
     Texts are quoted even where it seems needless: `csv.writer` before Python 3.13 leaves a
     lone carriage return bare, and some readers trim the spaces of a bare field.
     """
     text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
     try:
+        if bom:
+            text.write("\ufeff")
         writer = csv.writer(
             text, delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC
         )

@@ -210,10 +210,9 @@ def _kept(cell: Any) -> str | int:
 def _cell(sheet: Any, value: str | float | None, *, place: str) -> Any:
     from openpyxl.cell import WriteOnlyCell
 
-    if isinstance(value, int) and abs(value) >= _LEAST_INEXACT:
-        value = str(value)
-    if not isinstance(value, str):
+    if value is None or (not isinstance(value, str) and abs(value) < _LEAST_INEXACT):
         return WriteOnlyCell(sheet, value)
+    value = str(value)
     cell = WriteOnlyCell(sheet, _escaped(value, place=place))
     cell.data_type = "s"  # a text that begins with = is no formula
     return cell

@@ -275,13 +275,16 @@ def stream_pairs(
     yield from _to_pairs(columns, rows, name=source_name(path))
 
 
-def write_pairs(pairs: Iterable[Pair], path: str | Path, *, overwrite: bool) -> None:
+def write_pairs(
+    pairs: Iterable[Pair], path: str | Path, *, overwrite: bool, bom: bool = False
+) -> None:
     """Write a table of pairs, in the format of `path`'s suffix.
 
     Its columns are `doc_id`, `start`, `orig_text` and `annotated_text`, the first two only
-    if the first pair has them.
+    if the first pair has them. With `bom`, CSV begins with a byte order mark, for Excel.
 
     Raises:
+        OptionError: the format has no byte order mark.
         OutputError: the file exists and `overwrite` is False, or it cannot be written.
         TableError: the suffix is not known, a text cannot be written as UTF-8, or only some
             pairs have a document or a start.
@@ -295,6 +298,7 @@ def write_pairs(pairs: Iterable[Pair], path: str | Path, *, overwrite: bool) -> 
         path,
         columns={column: int if column == OFFSET_COLUMN else str for column in columns},
         overwrite=overwrite,
+        bom=bom,
     )
 
 

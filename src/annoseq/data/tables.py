@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import IO
 
-__all__ = ["TableFormat", "TableRow", "read_rows", "table_format", "write_rows"]
+__all__ = ["TableFormat", "TableRow", "check_bom", "read_rows", "table_format", "write_rows"]
 
 _SUFFIXES: dict[str, TableFormat] = {
     ".csv": "csv",
@@ -127,18 +127,21 @@ def write_rows(
     columns: Mapping[str, type[str] | type[int]],
     overwrite: bool,
     format: TableFormat | None = None,  # noqa: A002
+    bom: bool = False,
 ) -> None:
     """Write a table whole or not at all, compressed with gzip if `path` ends in `.gz`.
 
-    `columns` maps each column's name to its type; a row holds its values in the same order.
+    `columns` maps each column's name to its type; a row holds its values in the same order. With
+    `bom`, a CSV or TSV table begins with a byte order mark, by which Excel knows UTF-8.
 
     Raises:
-        OptionError: `format` is none of the known ones.
+        OptionError: `format` is none of the known ones, or has no byte order mark.
         OutputError: the file exists and `overwrite` is False, or it cannot be written.
         TableError: the suffix is not known, or a text cannot be written as UTF-8.
     """
     path = Path(path)
     chosen = table_format(path, format)
+    check_bom(chosen, bom=bom)
     is_packed = path.suffix.lower() == ".gz"
     if chosen in {"parquet", "xlsx"} and is_packed:
         raise TableError(f"{path}: {_NAMES[chosen]} compresses by itself. Leave .gz off.")
@@ -158,7 +161,17 @@ def write_rows(
         elif chosen == "jsonl":
             write_jsonl(checked, stream, list(columns))
         else:
-            write_csv(checked, stream, list(columns), delimiter=_DELIMITERS[chosen])
+            write_csv(checked, stream, list(columns), delimiter=_DELIMITERS[chosen], bom=bom)
+
+
+def check_bom(format_: TableFormat, *, bom: bool) -> None:
+    """Check that a table which is to begin with a byte order mark is CSV or TSV.
+
+    Raises:
+        OptionError: it is not.
+    """
+    if bom and format_ not in _DELIMITERS:
+        raise OptionError(f"--bom is for CSV, and the table is {_NAMES[format_]}. Leave it off.")
 
 
 def _rows(

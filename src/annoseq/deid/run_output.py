@@ -86,20 +86,32 @@ def write_redacted(
     folder: Path,
     layout: OutputLayout,
     documents: Iterable[RedactedDocument],
+    *,
+    bom: bool = False,
 ) -> None:
-    """Write redacted texts and their annotations into an empty folder."""
+    """Write redacted texts and their annotations into an empty folder.
+
+    With `bom`, a CSV table begins with a byte order mark, for Excel.
+    """
     with (folder / ANNOTATIONS_FILE).open("w", encoding="utf-8", newline="") as annotations:
         recorded = _record(documents, annotations)
         if layout.column is None:
             _write_files(folder, layout, recorded)
         else:
-            _write_table(folder, layout, recorded)
+            _write_table(folder, layout, recorded, bom=bom)
 
 
 def stream_redacted(
-    stream: IO[bytes], layout: OutputLayout, documents: Iterable[RedactedDocument]
+    stream: IO[bytes],
+    layout: OutputLayout,
+    documents: Iterable[RedactedDocument],
+    *,
+    bom: bool = False,
 ) -> None:
-    """Write redacted texts alone: a table with its header, or the text of one file."""
+    """Write redacted texts alone: a table with its header, or the text of one file.
+
+    With `bom`, a CSV table begins with a byte order mark, for Excel.
+    """
     if layout.column is None:
         for document in documents:
             stream.write(document.texts[0].text.encode())
@@ -109,7 +121,7 @@ def stream_redacted(
         write_jsonl(table.rows, stream, list(table.columns))
     else:
         delimiter = "\t" if layout.table_format == "tsv" else ","
-        write_csv(table.rows, stream, list(table.columns), delimiter=delimiter)
+        write_csv(table.rows, stream, list(table.columns), delimiter=delimiter, bom=bom)
 
 
 def _write_files(folder: Path, layout: OutputLayout, documents: Iterable[RedactedDocument]) -> None:
@@ -119,7 +131,9 @@ def _write_files(folder: Path, layout: OutputLayout, documents: Iterable[Redacte
         path.write_bytes(document.texts[0].text.encode())
 
 
-def _write_table(folder: Path, layout: OutputLayout, documents: Iterator[RedactedDocument]) -> None:
+def _write_table(
+    folder: Path, layout: OutputLayout, documents: Iterator[RedactedDocument], *, bom: bool
+) -> None:
     assert layout.name is not None
     table = _Table.of(layout, documents)
     write_rows(
@@ -128,6 +142,7 @@ def _write_table(folder: Path, layout: OutputLayout, documents: Iterator[Redacte
         columns=table.columns,
         overwrite=False,
         format=None if layout.format == "text" else layout.format,
+        bom=bom,
     )
 
 

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from annoseq.data.pairs import Pair
     from annoseq.formats.capabilities import ConversionLosses
-    from annoseq.formats.registry import CorpusFormat, FormatName, ImportOptions
+    from annoseq.formats.conversion_options import ExportOptions, ImportOptions
+    from annoseq.formats.registry import CorpusFormat, FormatName
     from annoseq.formats.sentence_splitter import RowUnit
 
 _CONFIG_FILE = "config.json"
@@ -60,13 +61,16 @@ def import_corpus(
     options: ImportOptions,
     losses: ConversionLosses,
     overwrite: bool,
+    bom: bool = False,
     advance: Callable[[int], None] = lambda _: None,
 ) -> ConversionSummary:
     """Read a corpus and write it as a table of pairs, whole or not at all.
 
-    A table keeps its rows; documents are cut into units.
+    A table keeps its rows; documents are cut into units. With `bom`, CSV begins with a byte order
+    mark, for Excel.
 
     Raises:
+        OptionError: the table has no byte order mark.
         FormatError: the corpus cannot be read.
         OutputError: the table cannot be written.
     """
@@ -78,7 +82,7 @@ def import_corpus(
         documents = read_corpus(name, source, options, losses)
         counted = _checked(documents, losses, summary, advance, source=str(source))
         pairs = to_pairs(counted, unit=unit, losses=losses)
-    write_pairs(_counted_rows(pairs, summary), out, overwrite=overwrite)
+    write_pairs(_counted_rows(pairs, summary), out, overwrite=overwrite, bom=bom)
     if options.label_map:
         options.label_map.note_unseen(losses)
     return summary
@@ -132,7 +136,7 @@ def export_corpus(
     documents: Iterable[Document],
     target: Path,
     *,
-    markup: str | None,
+    options: ExportOptions,
     losses: ConversionLosses,
     overwrite: bool,
     advance: Callable[[int], None] = lambda _: None,
@@ -149,7 +153,7 @@ def export_corpus(
     counted = _checked(documents, losses, summary, advance)
     replace_target = atomic_folder if entry.is_folder else atomic_file
     with replace_target(target, overwrite=overwrite) as new:
-        entry.load().write(counted, new, markup, losses)
+        entry.load().write(counted, new, options, losses)
         if entry.is_folder:
             # Marks the folder as written by annoseq, so that --overwrite may replace it.
             settings = json.dumps({"annoseq": __version__, "format": name})

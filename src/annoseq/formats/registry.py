@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from annoseq.formats.capabilities import ConversionLosses
+    from annoseq.formats.conversion_options import ExportOptions, ImportOption, ImportOptions
     from annoseq.formats.documents import Document
-    from annoseq.formats.label_map import LabelMap
-    from annoseq.formats.offsets import OffsetUnitOption
 
 CorpusFormat = Literal[
     "brat",
@@ -36,49 +35,15 @@ CorpusFormat = Literal[
 FormatName = Literal[CorpusFormat, "table"]
 """All that can be imported: corpora, and tables of pairs in a foreign markup."""
 
-ImportOption = Literal[
-    "unit",
-    "offsets",
-    "markup",
-    "texts",
-    "token-column",
-    "tag-column",
-    "source-column",
-    "target-column",
-    "predictions",
-    "annotator",
-    "field",
-    "map",
-]
-"""An option of `annoseq import`; some have a meaning for some formats only."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportOptions:
-    """Values of the options of an import."""
-
-    offset_unit: OffsetUnitOption = "auto"
-    markup: str | None = None
-    token_column: int = 0
-    tag_column: int = -1
-    texts: Path | None = None
-    source: str
-    target: str
-    predictions: bool = False
-    annotator: str | None = None
-    field: str | None = None
-    label_map: LabelMap | None = None
-
 
 class FormatIO(NamedTuple):
     """Reader and writer of a format.
 
-    `read` takes a file or folder; `write` takes the file or the folder to fill and, of inline
-    formats, the example of a markup.
+    `read` takes a file or folder; `write` takes the file or the folder to fill.
     """
 
     read: Callable[[Path, ImportOptions, ConversionLosses], Iterator[Document]]
-    write: Callable[[Iterable[Document], Path, str | None, ConversionLosses], None]
+    write: Callable[[Iterable[Document], Path, ExportOptions, ConversionLosses], None]
 
 
 def _brat() -> FormatIO:
@@ -113,8 +78,8 @@ def _folders() -> FormatIO:
         lambda source, options, losses: inline_text.read_parallel(
             source, align=markup_aligner(options.markup), losses=losses
         ),
-        lambda documents, folder, markup, losses: inline_text.write_parallel(
-            documents, folder, write_markup=markup_writer(markup), losses=losses
+        lambda documents, folder, options, losses: inline_text.write_parallel(
+            documents, folder, write_markup=markup_writer(options.markup), losses=losses
         ),
     )
 
@@ -127,8 +92,8 @@ def _inline() -> FormatIO:
         lambda source, options, losses: inline_text.read(
             source, parse=markup_parser(options.markup), losses=losses
         ),
-        lambda documents, folder, markup, losses: inline_text.write(
-            documents, folder, write_markup=markup_writer(markup), losses=losses
+        lambda documents, folder, options, losses: inline_text.write(
+            documents, folder, write_markup=markup_writer(options.markup), losses=losses
         ),
     )
 
@@ -228,7 +193,9 @@ def _spans_table() -> FormatIO:
         lambda source, options, _: spans_table.read(
             source, texts=options.texts, offset_unit=options.offset_unit
         ),
-        lambda documents, path, _, losses: spans_table.write(documents, path, losses=losses),
+        lambda documents, path, options, losses: spans_table.write(
+            documents, path, bom=options.bom, span_text=options.span_text, losses=losses
+        ),
     )
 
 

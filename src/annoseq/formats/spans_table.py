@@ -87,11 +87,26 @@ def read(path: Path, *, texts: Path | None, offset_unit: OffsetUnitOption) -> It
         yield Document(name, document.text, mentions, document.place)
 
 
-def write(documents: Iterable[Document], path: Path, *, losses: ConversionLosses) -> None:
-    """Write a table in the format of the suffix of `path`, with texts in the first rows only."""
+def write(
+    documents: Iterable[Document],
+    path: Path,
+    *,
+    bom: bool = False,
+    span_text: bool = False,
+    losses: ConversionLosses,
+) -> None:
+    """Write a table in the format of the suffix of `path`, with texts in the first rows only.
+
+    With `span_text`, the column `covered` holds the text of each annotation; with `bom`, CSV begins
+    with a byte order mark.
+
+    Raises:
+        OptionError: the format has no byte order mark.
+    """
     supported = drop_unsupported(documents, CAPABILITIES, losses)
-    rows = (row for document in supported for row in _rows(document))
-    write_rows(rows, path, columns=dict.fromkeys(_COLUMNS, str), overwrite=False)
+    columns = (*_COLUMNS, "covered") if span_text else _COLUMNS
+    rows = (row[: len(columns)] for document in supported for row in _rows(document))
+    write_rows(rows, path, columns=dict.fromkeys(columns, str), overwrite=False, bom=bom)
 
 
 def _raw_span(row: TableRow, place: str) -> RawSpan:
@@ -115,10 +130,13 @@ def _offset(cell: str, name: str, place: str) -> int:
 
 
 def _rows(document: Document) -> Iterator[list[str]]:
+    """Yield the rows of a document, with the covered text last."""
     text = document.text
     if not document.mentions:
-        yield [document.id, text, "", "", "", ""]
+        yield [document.id, text, "", "", "", "", ""]
     for mention in document.mentions:
         score = "" if mention.score is None else repr(mention.score)
-        yield [document.id, text, str(mention.start), str(mention.end), mention.label, score]
+        place = [str(mention.start), str(mention.end)]
+        covered = document.text[mention.start : mention.end]
+        yield [document.id, text, *place, mention.label, score, covered]
         text = ""

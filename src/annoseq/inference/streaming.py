@@ -99,11 +99,12 @@ def write_workbook(lines: Path, path: Path, *, kept: Sequence[str], overwrite: b
 
 def _cells(record: Mapping[str, Any], kept: Sequence[str]) -> list[str | float]:
     """Return a record's cells in an Excel sheet: finite numbers, and else text as in CSV."""
-    values = (record.get(column) for column in (*_COLUMNS, *kept))
-    return [
-        value if type(value) in {int, float} and isfinite(value) else _field(value)
-        for value in values
-    ]
+    cells: list[str | float] = []
+    for column in (*_COLUMNS, *kept):
+        value: Any = record.get(column)
+        is_number = type(value) is int or (isinstance(value, float) and isfinite(value))
+        cells.append(value if is_number else _field(value))
+    return cells
 
 
 def _place(text: InputText) -> dict[str, Any]:
