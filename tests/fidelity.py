@@ -176,10 +176,11 @@ def violations(name: str, text: str, found: Annotation) -> list[str]:
         cut_windows(tokenizer.encode_text(text)[0].tokens, tokenizer.length_stats)
     ):
         wrong.append("another number of windows")
-    for one in outputs:
-        deepest = max((_depth(span, one.spans or ()) for span in one.spans or ()), default=0)
-        if deepest > tokenizer.length_stats.depth:
-            wrong.append("nested too deep")
+    wrong += [
+        "nested too deep"
+        for one in outputs
+        if _depth(one.spans or ()) > tokenizer.length_stats.depth
+    ]
     return wrong
 
 
@@ -203,5 +204,12 @@ def _of_one(text: str, found: Annotation) -> Iterator[str]:
         yield "a problem, or no log-probability"
 
 
-def _depth(span: Span, spans: Sequence[Span]) -> int:
-    return sum(other.start <= span.start and span.end <= other.end for other in spans)
+def _depth(spans: Sequence[Span]) -> int:
+    """Return the largest number of nested spans around a place; crossing spans are not nested."""
+    deepest, opened = 0, list[Span]()
+    for span in sorted(spans, key=lambda one: (one.start, -one.end)):
+        while opened and opened[-1].end < span.end:
+            opened.pop()
+        opened.append(span)
+        deepest = max(deepest, len(opened))
+    return deepest

@@ -53,7 +53,7 @@ BATCHING = BatchConfig(batch_size=16)
 SIZE = 12
 """Tokens of the vocabularies that the networks of `tiny_network` know."""
 _ids = st.lists(st.integers(1, SIZE - 1), max_size=8)
-examples = st.lists(st.builds(Seq2SeqEncoding, _ids, _ids), min_size=1, max_size=6)
+examples = st.lists(st.builds(Seq2SeqEncoding, _ids, _ids), min_size=1, max_size=4)
 """Some rows in ids, the empty one among them."""
 
 

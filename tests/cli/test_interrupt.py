@@ -35,6 +35,7 @@ def whole(short: Path, shelf: Path) -> Path:
     return out
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGKILL])
 def test_training_goes_on_where_it_was(
     by: signal.Signals, short: Path, whole: Path, tmp_path: Path

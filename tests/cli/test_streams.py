@@ -96,8 +96,14 @@ def test_a_closed_output_is_no_error(table: Path) -> None:
         ),
         (
             "<&-",
+            ("check", "-"),
+            "annoseq: standard input is closed. Name a file, or give it an input.\n",
+        ),
+        pytest.param(
+            "<&-",
             ("annotate", "MODEL", "-"),
             "annoseq: standard input is closed. Name a file, or give it an input.\n",
+            marks=pytest.mark.e2e,
         ),
         ("2>&-", ("check", "TABLE.absent"), ""),
     ],
@@ -117,6 +123,7 @@ def test_what_needs_a_closed_stream_is_refused(
     assert (done.returncode, done.stdout, done.stderr) == (2, "", message)
 
 
+@pytest.mark.e2e
 def test_no_file_gets_the_number_of_a_closed_stream(table: Path, tmp_path: Path) -> None:
     out = tmp_path / "data"
     words = [sys.executable, "-m", "annoseq", "prepare", str(table), "--out", str(out)]

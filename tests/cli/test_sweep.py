@@ -231,6 +231,7 @@ def test_what_a_tagger_has_no_use_for_is_refused_before_any_run(
     assert not out.exists()
 
 
+@pytest.mark.e2e
 def test_an_interrupted_sweep_keeps_what_has_ended(short: Path, tmp_path: Path) -> None:
     out = tmp_path / "sweep"
     lists = ("--epochs", "2,2000", "--max-lr", "1e-2")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -140,20 +139,20 @@ CASES = {
     "table": Case(Table(), _twice),
     **{name: Case(network, _twice) for name, network in NETWORKS.items()},
     **{
-        f"faithful {name}": Case(ConstrainedStepper(network, EDITS), EDITS.limits)
+        f"constrained {name}": Case(ConstrainedStepper(network, EDITS), EDITS.limits)
         for name, network in NETWORKS.items()
     },
 }
 
 
 @torch.inference_mode()
-def log_probs_of(stepper: Stepper[Any], batch: Batch, ids: Sequence[int]) -> list[float]:
-    """Return the log-probability of each of `ids`, written for a batch of one row."""
+def scores_along(stepper: Stepper[Any], batch: Batch, fed: Sequence[int]) -> list[Tensor]:
+    """Return the scores (V,) after the begin symbol and after each of `fed`, for a single row."""
     state = stepper.start(batch)
     found = []
-    for last, id_ in pairwise([BEGIN, *ids]):
+    for last in (BEGIN, *fed):
         state = stepper.step(state, torch.tensor([last]))
-        found.append(float(stepper.scores(state)[0, id_]))
+        found.append(stepper.scores(state)[0])
     return found
 
 

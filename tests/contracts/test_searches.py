@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from annoseq.config import SearchConfig
 from annoseq.decoding.beam_search import beam_search
 from annoseq.decoding.generate import generate
+from annoseq.tokenization.batching import Batch
 from annoseq.tokenization.vocabulary import BEGIN, END, PAD
 from tests.contracts.steppers import (
     CASES,
@@ -25,7 +26,7 @@ from tests.contracts.steppers import (
     as_ids,
     best_first,
     every_output,
-    log_probs_of,
+    scores_along,
     shown,
 )
 from tests.tiny import SIZE
@@ -138,10 +139,9 @@ def test_samples_have_the_steppers_distribution(case: Case) -> None:
     expected: Counter[tuple[int, ...]] = Counter()
     for ids, score in every_output(case.stepper, row, limit=limit):
         expected[shown(ids)] += exp(score)  # type: ignore[assignment] # counts of probability
-    batch, _ = case.batch(ROWS[:1] * count)
     found = generate(
         case.stepper,
-        batch,
+        Batch(list(range(count)), row.source.expand(count, -1), row.source_lengths.expand(count)),
         SearchConfig(search="sample"),
         limits=torch.full((count,), limit),
         names=list(map(str, range(count))),
@@ -166,9 +166,10 @@ def test_a_score_is_the_sum_of_the_steppers_log_probabilities(
         batch, (limit,) = case.batch([row])
         for one in some:
             assert one.has_ended or len(one.ids) == limit
-            endings: list[list[int]] = [[END], [PAD]] if one.has_ended else [[]]
-            options = [log_probs_of(case.stepper, batch, [*one.ids, *end]) for end in endings]
-            assert pytest.approx(one.log_probs, abs=1e-5) in options
+            scores = scores_along(case.stepper, batch, one.ids if one.has_ended else one.ids[:-1])
+            written = [float(some[id_]) for some, id_ in zip(scores, one.ids, strict=False)]
+            ends = [[float(scores[-1][id_])] for id_ in (END, PAD)] if one.has_ended else [[]]
+            assert pytest.approx(one.log_probs, abs=1e-5) in [[*written, *end] for end in ends]
             assert one.score == pytest.approx(sum(one.log_probs))
 
 

@@ -89,6 +89,7 @@ def weights_differ(one: dict[str, Any], other: dict[str, Any]) -> float:
     )
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("model", together.STILL_MODELS)
 def test_two_processes_have_the_loss_curve_and_the_weights_of_one(
     two: list[dict[str, Any]], data: Dataset, model: str
@@ -102,6 +103,7 @@ def test_two_processes_have_the_loss_curve_and_the_weights_of_one(
     assert weights_differ(both, one) < 1e-4
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("model", together.STILL_MODELS)
 def test_two_processes_add_up_the_parts_of_their_shares(
     two: list[dict[str, Any]], data: Dataset, model: str
@@ -113,12 +115,14 @@ def test_two_processes_add_up_the_parts_of_their_shares(
     assert weights_differ(two[1]["in parts"][model], both) == 0
 
 
+@pytest.mark.e2e
 def test_the_range_test_is_that_of_one_process(two: list[dict[str, Any]], data: Dataset) -> None:
     expected = together.range_test(data)
     assert len(expected) == 5
     assert two[0]["range test"] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.e2e
 def test_all_processes_have_the_same_model(two: list[dict[str, Any]]) -> None:
     runs = [[*(one[model] for model in together.STILL_MODELS)] for one in two]
     runs = [[*run, one["with dropout"]["at once"]] for run, one in zip(runs, two, strict=True)]
@@ -128,6 +132,7 @@ def test_all_processes_have_the_same_model(two: list[dict[str, Any]]) -> None:
         assert weights_differ(ours, theirs) == 0
 
 
+@pytest.mark.e2e
 def test_an_interrupted_run_is_resumed_by_all(two: list[dict[str, Any]]) -> None:
     for one in two:
         at_once, resumed = one["with dropout"]["at once"], one["with dropout"]["resumed"]
@@ -135,12 +140,14 @@ def test_an_interrupted_run_is_resumed_by_all(two: list[dict[str, Any]]) -> None
         assert weights_differ(at_once, resumed) == 0
 
 
+@pytest.mark.e2e
 def test_every_process_draws_for_itself(two: list[dict[str, Any]]) -> None:
     ours, theirs = (one["with dropout"]["drawn"] for one in two)
     assert not torch.equal(ours, theirs)
     assert torch.equal(ours, torch.rand(4, generator=torch.Generator().manual_seed(42)))
 
 
+@pytest.mark.e2e
 def test_all_notice_that_the_loss_is_no_number(two: list[dict[str, Any]]) -> None:
     assert two[0]["divergence"] == two[1]["divergence"]
     assert two[0]["divergence"].startswith("the loss is no longer a number in epoch 1.")

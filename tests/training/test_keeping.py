@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ from annoseq.config import TrainingConfig
 from annoseq.evaluation.token_accuracy import Accuracy, Ratio
 from annoseq.models.gru import Gru
 from annoseq.models.serialization import TrainedModel
+from annoseq.tokenization.dataset import PreparedEncodings
 from annoseq.training.learner import Learner
 from tests.tiny import BATCHING, TINY, same_weights, tiny_learner, tiny_network
 
@@ -21,7 +23,14 @@ if TYPE_CHECKING:
 
     from annoseq.tokenization.dataset import Dataset
 
+
 RISING_AND_FALLING = [0.10, 0.30, 0.20, 0.25, 0.30, 0.40, 0.05, 0.05]
+
+
+@pytest.fixture(scope="module")
+def dataset(dataset: Dataset) -> Dataset:
+    """Ten training rows, a batch an epoch: most scores here are those of a script."""
+    return replace(dataset, train=dataset.train[:10], encoded=PreparedEncodings(dataset.tokenizer))
 
 
 class ScriptedLearner(Learner):
@@ -130,12 +139,21 @@ def test_a_real_run_keeps_what_it_measured_as_best(dataset: Dataset) -> None:
     assert (accuracy.token.value, loss) == (best.score, best.valid_loss)
 
 
+@pytest.fixture(scope="module")
+def whole(dataset: Dataset) -> ScriptedLearner:
+    """A run that was not interrupted."""
+    learner = ScriptedLearner(dataset, [0.1, 0.4, 0.2, 0.3, 0.4, 0.1])
+    assert learner.run() == ["kept the weights of epoch 2"]
+    return learner
+
+
 @pytest.mark.parametrize("until", [1, 2, 3, 5, 6])
-def test_the_best_survives_an_interruption(dataset: Dataset, tmp_path: Path, until: int) -> None:
-    script, path = [0.1, 0.4, 0.2, 0.3, 0.4, 0.1], tmp_path / "m.training"
-    whole, resumed = ScriptedLearner(dataset, script), ScriptedLearner(dataset, script)
-    assert whole.run() == ["kept the weights of epoch 2"]
-    interrupt(ScriptedLearner(dataset, script), path, until=until)
+def test_the_best_survives_an_interruption(
+    dataset: Dataset, tmp_path: Path, whole: ScriptedLearner, until: int
+) -> None:
+    path = tmp_path / "m.training"
+    interrupt(ScriptedLearner(dataset, whole.script), path, until=until)
+    resumed = ScriptedLearner(dataset, whole.script)
     assert resumed.run(checkpoint=path, resume=True) == ["kept the weights of epoch 2"]
     assert same_weights(resumed.network, whole.network)
     assert sorted(resumed.weights) == list(range(until + 1, 7))

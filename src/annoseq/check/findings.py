@@ -8,7 +8,7 @@ from statistics import fmean, median
 from typing import TYPE_CHECKING
 
 from annoseq.check.check_report import Finding, FindingExample, LabelSummary, LengthSummary
-from annoseq.tokenization.tagger_tokenizer import MAX_LABELS
+from annoseq.config.networks import MAX_LABELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

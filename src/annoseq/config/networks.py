@@ -18,6 +18,9 @@ from annoseq.errors import OptionError
 
 Width = Annotated[PositiveInt, Field(le=65_536)]
 Layers = Annotated[PositiveInt, Field(le=1_024)]
+MAX_LABELS = 1_000
+"""Maximum number of a tagger's labels: memory of the CRF grows with its square, to 64 MB for each
+table of transitions here, of which training holds about ten."""
 
 
 class GruConfig(ConfigSection):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from annoseq.config.networks import MAX_LABELS
 from annoseq.errors import DatasetError
 from annoseq.tokenization.bioes import bioes_name, spans_to_bioes
 from annoseq.tokenization.gazetteer import LexiconMatcher
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     from annoseq.vectors.lookup import TokenVectors
 
 TAGGING_FILE = "tagging.json"
-MAX_LABELS = 1_000
-"""Maximum number of labels: memory of the CRF grows with its square, to 64 MB for each table of
-transitions here, of which training holds about ten."""
 _SPLIT_DIGITS_SHARE = 0.005
 """Digits are read in runs, unless more than this share of spans would end within one."""
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,21 @@ if TYPE_CHECKING:
 
 pytest.importorskip("optuna")
 GIVEN = {"max_lr": "1e-4:1e-1", "batch_size": "16,32", "epochs": "1:3"}
+
+
+@pytest.fixture(autouse=True)
+def unsynced_databases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no commit to a database wait for the disk."""
+    connect = sqlite3.connect
+
+    def connect_unsynced(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(*arguments, **options)
+        with suppress(sqlite3.DatabaseError):  # some files are damaged
+            connection.execute("PRAGMA synchronous=OFF")
+        return connection
+
+    monkeypatch.setattr("sqlite3.connect", connect_unsynced)
+    monkeypatch.setattr("sqlite3.dbapi2.connect", connect_unsynced)
 
 
 def search_all(sweep: Sweep, *, trials: int = 4, prune: bool = False) -> list[SweepRun]:
