@@ -1,4 +1,4 @@
-"""Modules that `annoseq annotate` imports: a user waits for them before the first result."""
+"""Modules that commands import: a user waits for them before the first result."""
 
 from __future__ import annotations
 
@@ -35,3 +35,10 @@ def test_a_tagger_annotates_with_no_module_that_it_does_not_need(
     ours = {name for name in imported if name.startswith("annoseq.")}
     assert {name for name in ours if name.split(".")[1] in ROOMS} == set()
     assert {name for name in ours if name.startswith("annoseq.formats.")} == {NAMES}
+
+
+def test_a_table_is_checked_without_torch(table: Path) -> None:
+    words = ["annoseq", "check", str(table)]
+    imported = modules_of(f"import sys; sys.argv = {words}; from annoseq.cli import main; main()")
+    assert "annoseq.check.checks" in imported
+    assert "torch" not in imported
