@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import stat
 import subprocess
 import sys
@@ -280,11 +281,10 @@ def test_a_run_is_resumed_only_under_its_plan(
     (here / "other").unlink()
     assert snapshot(here) == before
     many.write_text(many.read_text().replace("Bell", "Bull"))
-    result = run("redact", *arguments, *keyed, "--resume")
-    assert result.code == 2
-    assert (
-        "annoseq: the first 27 texts are not those that the interrupted run redacted."
-    ) in result.err
+    message = refusal(run("redact", *arguments, *keyed, "--resume"))
+    assert message.startswith(
+        "the first 27 texts are not those that the interrupted run redacted. Give it the same input"
+    )
 
 
 def test_a_run_with_a_forgotten_secret_leaves_nothing_and_is_not_resumed(
@@ -420,6 +420,28 @@ def test_a_stream_or_column_that_cannot_be_is_refused(
     before = snapshot(here)
     assert refusal(run("redact", model, *arguments)).startswith(problem)
     assert snapshot(here) == before
+
+
+def test_a_table_is_read_from_the_column_that_the_model_was_trained_on(
+    here: Path, model: Path
+) -> None:
+    shutil.copytree(model, here / "model")
+    config = json.loads((model / "config.json").read_text())
+    config["columns"]["source"] = "note"
+    (here / "model" / "config.json").write_text(json.dumps(config))
+    (here / "notes.csv").write_text("note,other\nDr. Ames,Dr. Bo\n")
+    arguments = ("redact", "model", "notes.csv", *ONLY_PATTERNS, "--out")
+    result = run(*arguments, "clean")
+    assert result.err == "column: 'note', as the model was trained (--column names another)\n"
+    assert (here / "clean" / "notes.csv").read_text() == '"note"\n"Dr. [NAME:DOCTOR]"\n'
+    result = run(*arguments, "other", "--column", "other")
+    assert (result.code, result.err) == (0, "")
+    assert (here / "other" / "notes.csv").read_text() == '"other"\n"Dr. [NAME:DOCTOR]"\n'
+    result = run(*arguments, "third", "--keep-columns", "note")
+    assert result.err.endswith(
+        "annoseq: --keep-columns note: this is the column that is redacted. Leave it off.\n"
+    )
+    assert run("redact", "model", "notes", *ONLY_PATTERNS, "--out", "texts").err == ""
 
 
 OTHERS = '{"patient": 7, "orig_text": "Dr. Ames", "seen": {"on": [1, null]}, "day": "12 May"}\n'

@@ -24,6 +24,7 @@ from annoseq.cli.options import (
     TextFormatOption,
     TextsPath,
     columns_to_keep,
+    inherit_text_column,
 )
 from annoseq.cli.output import LeftOutInputs, is_terminal, print_note, resume_hint
 from annoseq.cli.scoring_options import TargetRecall, choose_recall_target
@@ -35,7 +36,6 @@ from annoseq.config import (
     DeviceConfig,
     SearchConfig,
 )
-from annoseq.data.table_rows import display_column
 from annoseq.data.text_inputs import count_texts, is_text_input, read_texts
 from annoseq.errors import OptionError
 from annoseq.inference.annotator import Annotator
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from annoseq.cli.annotate_output import AnyFormat, StandardOutput
-    from annoseq.config import ColumnsConfig
     from annoseq.data.text_inputs import InputText
     from annoseq.errors import AnnoseqError
     from annoseq.inference.resumable_output import OutputProgress
@@ -75,19 +74,6 @@ class InputOptions:
     def text_column(self) -> str:
         """Column of the texts of a table."""
         return self.column or SOURCE_COLUMN
-
-    def inherit_column(self, model: ColumnsConfig) -> InputOptions:
-        """Return the options with the source column of a model's training table, if none is given.
-
-        It is printed as a note, unless it is the default.
-        """
-        if self.column is not None or model.source == SOURCE_COLUMN:
-            return self
-        print_note(
-            f"column: {display_column(model.source)}, as the model was trained "
-            "(--column names another)"
-        )
-        return replace(self, column=model.source)
 
     def check_table(self, *, is_text: bool) -> None:
         """Raise `OptionError` if an option of tables was given with texts."""
@@ -160,7 +146,8 @@ def annotate(
     source.check_format(destination.format)
     annotator = Annotator.load(model, device=device, vectors=vectors)
     if not is_text:
-        source = source.inherit_column(annotator.model.config.columns)
+        column = inherit_text_column(source.column, annotator.model.config.columns)
+        source = replace(source, column=column)
     _check_has_spans(annotator, model, destination)
     choose_recall_target(annotator, target_recall)
     plan = {

@@ -15,7 +15,6 @@ from annoseq.cli.options import ByteOrderMark, Lossy, Overwrite, at_least
 from annoseq.cli.output import data_output, print_note
 from annoseq.data.excel_table import import_openpyxl
 from annoseq.errors import OptionError, count_noun
-from annoseq.formats.conversion_options import ExportOptions
 from annoseq.formats.registry import FORMATS, CorpusFormat
 from annoseq.inference.resumable_output import OutputProgress, ResumableOutput, check_unfinished
 from annoseq.inference.streaming import OutputFormat, header, write_workbook
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from typing_extensions import TypeIs
 
     from annoseq.formats.capabilities import ConversionLosses
+    from annoseq.formats.conversion_options import ExportOptions
     from annoseq.formats.documents import Document
 
 
@@ -241,6 +241,7 @@ def corpus_writer(
     """
     from annoseq.formats.capabilities import ConversionLosses
     from annoseq.formats.conversion import check_export_target
+    from annoseq.formats.conversion_options import ExportOptions
     from annoseq.formats.from_rows import read_output_documents
 
     entry, out = FORMATS[format_], options.out

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from annoseq.cli.output import print_note
 from annoseq.config import (
     SOURCE_COLUMN,
     BatchConfig,
@@ -19,7 +20,7 @@ from annoseq.config import (
     SearchConfig,
     TrainingConfig,
 )
-from annoseq.data.table_rows import TableFormat
+from annoseq.data.table_rows import TableFormat, display_column
 from annoseq.data.text_inputs import InputFormat
 
 
@@ -164,6 +165,19 @@ ByteOrderMark = Annotated[
         negative="",
     ),
 ]
+
+
+def inherit_text_column(given: str | None, model: ColumnsConfig) -> str | None:
+    """Return the source column of a model's training table, unless a column was given.
+
+    It is printed as a note, unless it is the default.
+    """
+    if given is not None or model.source == SOURCE_COLUMN:
+        return given
+    print_note(
+        f"column: {display_column(model.source)}, as the model was trained (--column names another)"
+    )
+    return model.source
 
 
 def columns_to_keep(names: list[str] | None, *, always: Sequence[str]) -> list[str] | None:

@@ -14,7 +14,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
-from annoseq.errors import OutputError, count_noun
+from annoseq.errors import OptionError, OutputError, count_noun
 from annoseq.torchrun import torchrun_environment
 
 if TYPE_CHECKING:
@@ -193,12 +193,15 @@ class LeftOutInputs:
 
 @contextmanager
 def resume_hint(output: ResumableOutput, *, is_resumable: bool = True) -> Iterator[None]:
-    """Put the output in its place after the block; after an error, print how to resume."""
+    """Put the output in its place after the block; after an error, print how to resume.
+
+    An `OptionError`, such as that of another input than before, would come again.
+    """
     try:
         yield
         output.finish()
     except BaseException as error:
-        if not output.leave(discard=not is_resumable):
+        if not output.leave(discard=not is_resumable) or isinstance(error, OptionError):
             raise
         done = count_noun(output.progress.done, "text")
         if isinstance(error, KeyboardInterrupt):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +13,14 @@ from cyclopts import Parameter
 
 from annoseq._version import __version__
 from annoseq.atomic_io import atomic_file, atomic_folder
-from annoseq.cli.options import Batching, Device, ModelPath, ModelVectorsPath, TextsPath
+from annoseq.cli.options import (
+    Batching,
+    Device,
+    ModelPath,
+    ModelVectorsPath,
+    TextsPath,
+    inherit_text_column,
+)
 from annoseq.cli.output import (
     LeftOutInputs,
     data_output,
@@ -80,6 +87,10 @@ def redact(
     target.check(layout, redaction, inputs)
     redactor, patterns = redaction.load()
     annotator = _load_annotator(model, redactor.table, device=device, vectors=vectors)
+    if layout.column is not None:
+        column = inherit_text_column(source.column, annotator.model.config.columns)
+        source = replace(source, column=column)
+        layout = source.layout(texts)
     choose_recall_target(annotator, target_recall)
     pipeline = RedactionPipeline(
         _annotate_function(annotator, batching, target_recall),
