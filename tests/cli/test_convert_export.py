@@ -42,7 +42,7 @@ def test_rows_become_documents_again(pairs: Path, tmp_path: Path) -> None:
     result = run("export", "brat", pairs, tmp_path / "brat")
     assert result.code == 0
     assert result.err == (
-        "1 gaps between rows filled with line ends, for the table does not hold what stood there "
+        "1 gap between rows filled with line ends, for the table does not hold what stood there "
         f"(`annoseq import --unit document` keeps whole texts) (first: {pairs}: row 2)\n"
         f"Wrote {tmp_path / 'brat'}: 2 documents, 2 spans, 2 labels. "
         f"Copy {tmp_path / 'brat'} into brat's data folder.\n"
@@ -77,13 +77,13 @@ def test_every_format_is_written_and_imported_again(name: str, pairs: Path, tmp_
 def test_what_a_format_cannot_hold_is_refused_or_counted(output: Path, tmp_path: Path) -> None:
     target = tmp_path / "brat"
     message = refusal(run("export", "brat", output, target))
-    assert message.startswith(f"{output}: row 2 (line 2): brat cannot hold this: outputs that are")
+    assert message.startswith(f"{output}: row 2 (line 2): brat cannot hold this: outputs other than")
     assert not target.exists()
     result = run("export", "brat", output, target, "--lossy")
     assert result.code == 0
     assert result.err == (
-        "1 scores, left out: this format has no place for them (first: note: NAME at 0-4)\n"
-        "1 outputs that are not their text plus tags, left out "
+        "1 score left out: this format has no place for scores (first: note: NAME at 0-4)\n"
+        "1 output other than a text plus tags, left out "
         f"(first: {output}: row 2 (line 2))\n"
         f"Wrote {target}: 1 document, 1 span, 1 label. Copy {target} into brat's data folder.\n"
     )

@@ -58,7 +58,7 @@ def test_a_folder_becomes_rows(
     assert result.code == 0
     place = corpus / "2026" / "note.ann"
     assert result.err == (
-        f"1 relations of brat were left out: only spans are read (first: {place}: line 3)\n"
+        f"1 relation of brat, left out: only spans are read (first: {place}: line 3)\n"
         f"Wrote {out}: 1 document, {len(expected)} row{'s'[: len(expected) > 1]}, 2 spans, "
         f"2 labels. Next: annoseq check {out}\n"
     )
@@ -216,7 +216,7 @@ def test_what_was_written_is_told_with_labels_that_differ_in_case_only(tmp_path:
     )
     result = run("import", "table", source, out)
     assert result.err == (
-        f"1 attributes that are no type, left out (first: {source}: row 1)\n"
+        f"1 attribute other than the type, left out (first: {source}: row 1)\n"
         "labels that differ in case only: NAME (1), Name (1); --map merges them\n"
         f"Wrote {out}: 2 documents, 3 rows, 2 spans, 2 labels. Next: annoseq check {out}\n"
     )
@@ -233,7 +233,7 @@ def test_an_import_of_nothing_says_what_was_left_out(tmp_path: Path) -> None:
     source.write_text('{"text": "Ames", "spans": [], "answer": "reject"}\n')
     message = refusal(run("import", "spacy-jsonl", source, tmp_path / "pairs.csv"))
     assert message == (
-        f"{source}: there is no document left: 1 documents with the answer reject, left out "
+        f"{source}: there is no document left: 1 document with the answer reject, left out "
         f"(first: {source}: row 1 (line 1)). Name a source with at least one."
     )
 

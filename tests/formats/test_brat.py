@@ -54,8 +54,8 @@ def test_a_sample_is_read_to_exact_spans(tmp_path: Path) -> None:
         Document("in/d", text, (mention(6, 10, "NAME"), Mention(((2, 5), (11, 14)), "DATE")))
     ]
     assert [line.partition(" (")[0] for line in losses.lines()] == [
-        "1 relations of brat were left out: only spans are read",
-        "1 notes of brat were left out: only spans are read",
+        "1 relation of brat, left out: only spans are read",
+        "1 note of brat, left out: only spans are read",
     ]
 
 
@@ -135,7 +135,7 @@ def test_line_ends_at_the_edges_of_annotations_are_a_loss(tmp_path: Path) -> Non
     (found,) = there_and_back("brat", [document], tmp_path, losses=losses)
     assert found.mentions == (mention(2, 3, "A"),)
     assert losses.lines() == [
-        "2 line ends at the edges of annotations, left out (first: d: A at 2-4)"
+        "2 line ends at the edge of an annotation, left out (first: d: A at 2-4)"
     ]
 
 

@@ -88,7 +88,7 @@ def test_white_space_at_the_edges_of_a_mention_is_a_loss(tmp_path: Path) -> None
     (found,) = there_and_back("conll", [document], tmp_path, losses=losses)
     assert found.mentions == (mention(0, 1, "A"),)
     assert losses.lines() == [
-        "1 white space at the edges of annotations, left out (first: w: A at 0-2)"
+        "1 annotation with white space at the edges, made tight (first: w: A at 0-2)"
     ]
 
 
@@ -144,7 +144,9 @@ def test_ranges_and_empty_nodes_of_conll_u_are_no_words(tmp_path: Path) -> None:
     assert read_from("conll", path, losses=losses, options=options) == [
         Document("d", "Vio ael", (mention(4, 5, "A"),))
     ]
-    assert losses.lines()[0].startswith("2 ranges and empty nodes of CoNLL-U")
+    assert losses.lines()[0].startswith(
+        "2 lines of CoNLL-U without a word (a range or an empty node)"
+    )
     with pytest.raises(FormatError, match="the token column 0 holds the numbers of tokens"):
         read_from("conll", path, options=replace(OPTIONS, tag_column=2))
 

@@ -36,7 +36,7 @@ def test_a_sample_is_read_to_exact_spans(tmp_path: Path) -> None:
     ]
     place = f"{path}: row 2 (line 2)"
     assert losses.lines() == [
-        f"1 lists of 'relations', left out: only spans are read (first: {place})"
+        f"1 list of 'relations', left out: only spans are read (first: {place})"
     ]
 
 
@@ -60,7 +60,7 @@ def test_older_exports_name_the_text_and_the_labels_otherwise(tmp_path: Path) ->
     assert read_from("doccano", path, losses=losses) == [
         Document("1", "Ames", (mention(0, 4, "A"), mention(0, 4, "B")))
     ]
-    assert losses.lines()[0].startswith("1 annotations of a range that has the same label already")
+    assert losses.lines()[0].startswith("1 annotation of a range that has the same label already")
 
 
 def test_numbers_of_labels_are_named_by_a_map(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_numbers_of_labels_are_named_by_a_map(tmp_path: Path) -> None:
     losses = ConversionLosses()
     (document,) = read_from("doccano", path, losses=losses, options=options)
     assert document.mentions == (mention(0, 4, "NAME"),)
-    assert losses.lines()[0].startswith("1 annotations of further annotators, left out")
+    assert losses.lines()[0].startswith("1 annotation of further annotators, left out")
     (document,) = read_from("doccano", path, options=replace(options, annotator="2"))
     assert document.mentions == (mention(5, 7, "NAME"),)
 
@@ -90,7 +90,7 @@ def test_offsets_that_mean_several_places_are_named(tmp_path: Path) -> None:
     path.write_text('{"text": "😀 Ames came by", "label": [[3, 7, "A"]]}')
     losses = ConversionLosses()
     assert read_from("doccano", path, losses=losses)[0].mentions == (mention(2, 6, "A"),)
-    assert losses.lines()[0].startswith("1 documents whose offsets could also count graphemes or")
+    assert losses.lines()[0].startswith("1 document whose offsets could also count graphemes or")
 
 
 @pytest.mark.parametrize(("content", "message"), MALFORMED)

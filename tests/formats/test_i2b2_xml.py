@@ -45,7 +45,7 @@ def test_a_sample_is_read_to_exact_spans(tmp_path: Path) -> None:
         Document("d", "😀 Dr. Ames", (mention(6, 10, "NAME:DOCTOR"), mention(0, 1, "DATE")))
     ]
     place = f"{source / 'd.xml'}: annotation 1"
-    assert losses.lines() == [f"1 comments on annotations, left out (first: {place})"]
+    assert losses.lines() == [f"1 comment on annotations, left out (first: {place})"]
 
 
 def test_bytes_are_counted_if_asked(tmp_path: Path) -> None:
@@ -87,8 +87,8 @@ def test_tags_without_offsets_and_other_attributes_are_counted(tmp_path: Path) -
     (document,) = read_from("i2b2", source, losses=losses)
     assert document.mentions == (mention(0, 2, "EVENT:TEST"),)
     assert [line.partition(" (")[0] for line in losses.lines()] == [
-        "1 tags without offsets, left out: only spans are read",
-        "1 attributes that are no type, left out",
+        "1 tag without offsets, left out: only spans are read",
+        "1 attribute other than the type, left out",
     ]
 
 

@@ -35,8 +35,8 @@ def test_a_sample_is_read_to_exact_spans(tmp_path: Path) -> None:
         Document("d", "😀 Ames & Bo", (mention(2, 6, "P"), mention(2, 4, "NAME:DOCTOR")))
     ]
     assert [line.partition(" (")[0] for line in losses.lines()] == [
-        "1 attributes that are no type, left out",
-        "1 elements around nothing, left out",
+        "1 attribute other than the type, left out",
+        "1 element around nothing, left out",
     ]
 
 

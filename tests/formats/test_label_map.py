@@ -36,7 +36,7 @@ def test_labels_are_renamed_merged_and_dropped(tmp_path: Path) -> None:
     assert found.mentions == (mention(0, 1, "NAME"), mention(1, 2, "NAME"), mention(3, 4, "DATE"))
     mapped.note_unseen(losses)
     assert losses.lines() == [
-        "1 annotations of the label AGE, dropped by --map (first: d)",
+        "1 annotation of the label AGE, dropped by --map (first: d)",
         f"1 label of the map that no document has: none (first: {tmp_path / 'labels.toml'})",
     ]
 

@@ -62,9 +62,9 @@ def test_a_sample_is_read_to_exact_spans(tmp_path: Path) -> None:
         Document("7", "😀 Ames", (mention(2, 6, "NAME", 0.5), mention(2, 6, "PERSON", 0.5))),
     ]
     assert [line.partition(" (")[0] for line in losses.lines()] == [
-        "1 annotations of the same tasks, left out: the first is taken",
-        "1 results of another kind than text labels, left out",
-        "1 tasks that nobody has annotated, left out",
+        "1 annotation of the same task, left out: the first is taken",
+        "1 result of another kind than text labels, left out",
+        "1 task that nobody has annotated, left out",
     ]
 
 
@@ -107,9 +107,9 @@ def test_tasks_without_a_finished_annotation_are_no_gold(tmp_path: Path) -> None
     losses = ConversionLosses()
     assert read_tasks(tasks, tmp_path, losses) == [Document("9", "Ames")]
     assert [line.partition(" (")[0] for line in losses.lines()] == [
-        "1 tasks that nobody has annotated, left out",
-        "1 tasks whose annotation was cancelled, left out",
-        "1 tasks of which there is only a draft, left out",
+        "1 task that nobody has annotated, left out",
+        "1 task whose annotation was cancelled, left out",
+        "1 task of which there is only a draft, left out",
     ]
     losses = ConversionLosses()
     documents = read_tasks(tasks, tmp_path, losses, predictions=True)
@@ -124,7 +124,7 @@ def test_an_annotator_is_chosen_by_id_or_name(tmp_path: Path) -> None:
     ]}}]"""
     losses = ConversionLosses()
     assert read_tasks(tasks, tmp_path, losses)[0].mentions == ()
-    assert losses.lines()[0].startswith("1 annotations of the same tasks, left out: the first is")
+    assert losses.lines()[0].startswith("1 annotation of the same task, left out: the first is")
     for name in ("2", "bo@x.org"):
         assert read_tasks(tasks, tmp_path, annotator=name)[0].mentions == (mention(0, 4, "A"),)
     with pytest.raises(FormatError, match=r"annotator of --annotator. There are 1, 2, bo@x.org."):
@@ -140,7 +140,7 @@ def test_results_belong_to_the_field_that_their_labels_fit(tmp_path: Path) -> No
     losses = ConversionLosses()
     (document,) = read_tasks(task, tmp_path, losses, field="note")
     assert document == Document("1", "Ames Rome", (mention(0, 4, "A"),))
-    assert losses.lines()[0].startswith("1 labels of another field than the one that is read")
+    assert losses.lines()[0].startswith("1 label of another field than the one that is read")
     assert read_tasks(task, tmp_path, field="title")[0].mentions == (mention(3, 7, "A"),)
 
 

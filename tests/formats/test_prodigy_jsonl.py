@@ -54,9 +54,9 @@ def test_answers_other_than_accept_are_no_gold(tmp_path: Path) -> None:
         Document("2", "Ames", (mention(0, 4, "A"),))
     ]
     assert [line.partition(" (")[0] for line in losses.lines()] == [
-        "1 documents with the answer reject, left out",
-        "1 documents with the answer ignore, left out",
-        "1 documents with the answer unknown, left out",
+        "1 document with the answer reject, left out",
+        "1 document with the answer ignore, left out",
+        "1 document with the answer unknown, left out",
     ]
 
 
@@ -65,7 +65,7 @@ def test_one_annotator_of_a_text_is_read(tmp_path: Path) -> None:
     line = '{"text": "Ames", "_input_hash": 5, "_annotator_id": "WHO", "spans": []}\n'
     path.write_text(line.replace("WHO", "db-ann") + line.replace("WHO", "db-bo"))
     assert [one.id for one in read_from("spacy-jsonl", path, losses=losses)] == ["1"]
-    assert losses.lines()[0].startswith("1 annotations of further annotators, left out")
+    assert losses.lines()[0].startswith("1 annotation of further annotators, left out")
     options = replace(OPTIONS, annotator="db-bo")
     assert [one.id for one in read_from("spacy-jsonl", path, options=options)] == ["2"]
 
@@ -112,7 +112,7 @@ def test_tokens_with_tags_are_joined(tmp_path: Path) -> None:
     assert read_from("spacy-jsonl", path, losses=losses) == [
         Document("a", "Dr. Ames", (mention(4, 8, "A"),))
     ]
-    assert losses.lines()[0].startswith("1 texts joined of tokens with spaces")
+    assert losses.lines()[0].startswith("1 text joined of tokens with spaces")
     path.write_text('{"tokens": ["Dr."], "ner_tags": [0]}')
     with pytest.raises(FormatError, match="its tags are numbers, whose names are in the features"):
         read_from("spacy-jsonl", path)

@@ -51,8 +51,8 @@ def test_a_sample_is_read_to_exact_spans(tmp_path: Path) -> None:
         Document("2", "Alone"),
     ]
     assert [line.partition(" (")[0] for line in losses.lines()] == [
-        "1 identifiers of concepts, left out: only spans are read",
-        "1 relations of PubTator, left out: only spans are read",
+        "1 identifier of a concept, left out: only spans are read",
+        "1 relation of PubTator, left out: only spans are read",
     ]
 
 
@@ -93,7 +93,7 @@ def test_relations_of_five_columns_are_left_out_and_crlf_needs_no_end(
     assert read_from("pubtator", path, losses=losses) == [
         Document("1", "Zinc.\nColds.", (mention(6, 11, "X"),))
     ]
-    assert "1 relations of PubTator, left out: only spans are read" in losses.lines()[1]
+    assert "1 relation of PubTator, left out: only spans are read" in losses.lines()[1]
 
 
 @pytest.mark.parametrize(("content", "message"), MALFORMED)

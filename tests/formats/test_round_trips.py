@@ -60,7 +60,7 @@ def test_scores_that_a_format_has_no_place_for_are_dropped_with_a_note(tmp_path:
     strict = ConversionLosses(format_name="brat")
     found = there_and_back("brat", [SCORED], tmp_path, losses=strict)
     assert found == [Document("s", TEXT, (mention(6, 10, "NAME"),))]
-    note = "1 scores, left out: this format has no place for them (first: s: NAME at 6-10)"
+    note = "1 score left out: this format has no place for scores (first: s: NAME at 6-10)"
     assert strict.lines() == [note]
 
 
@@ -70,7 +70,7 @@ def test_scores_that_a_format_has_no_place_for_are_dropped_with_a_note(tmp_path:
         (
             "conll",
             NESTED,
-            "n: NAME at 6-10: conll cannot hold this: overlapping or nested annotations, left out. "
+            "n: NAME at 6-10: conll cannot hold this: overlapping or nested annotations left out. "
             "Choose a format that can, or add --lossy to accept such losses and count them.",
         ),
         ("inline", CROSSING, "c: NAME at 6-13: inline cannot hold this: crossing annotations"),
@@ -85,7 +85,7 @@ def test_scores_that_a_format_has_no_place_for_are_dropped_with_a_note(tmp_path:
         (
             "conll",
             Document("w", "a b", (mention(0, 2, "A"),)),
-            "w: A at 0-2: conll cannot hold this: white space at the edges of annotations",
+            "w: A at 0-2: conll cannot hold this: annotations with white space at the edges",
         ),
     ],
 )

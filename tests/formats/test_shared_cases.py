@@ -46,7 +46,7 @@ EXPECTED: dict[str, Case] = {
     ),
     "conll/q08_conllu_mwt.conll": Case(
         [["PER Rosa"]],
-        ("2 ranges and empty nodes of CoNLL-U",),
+        ("2 lines of CoNLL-U without a word (a range or an empty node)",),
         options={"token_column": 1},
         texts=["Vio a el Rosa."],
     ),
@@ -54,45 +54,45 @@ EXPECTED: dict[str, Case] = {
     "doccano/d02_annotations_numeric.jsonl": Case(error="label_config.json"),
     "doccano/d09_emoji_grapheme.jsonl": Case([[ROSA]], options={"offset_unit": "graphemes"}),
     "doccano/d12_pretty.json": Case([[ROSA]]),
-    "doccano/d14_dup_span.jsonl": Case([[ROSA]], ("1 annotations of a range that has the same",)),
+    "doccano/d14_dup_span.jsonl": Case([[ROSA]], ("1 annotation of a range that has the same",)),
     "i2b2/x02_2006_inline": Case(
         [["DOCTOR Rosa Lind", "DATE 03/02"], ["HOSPITAL Elm Clinic"]],
         texts=["\nSeen by Dr. Rosa Lind on 03/02.\n", "\nSeen in Elm Clinic.\n"],
     ),
     "i2b2/x03_2012_tlink": Case(
         [["EVENT:OCCURRENCE Admitted", "TIMEX3:DATE 2070-02-03", "SECTIME:ADMISSION 2070-02-03"]],
-        ("1 tags without offsets",),
+        ("1 tag without offsets",),
     ),
     "i2b2/x04_2014_risk_doclevel": Case([[]], ("2 tags without offsets",)),
     "label-studio/l01_json_min.json": Case(error="JSON-MIN, which does not say which annotations"),
     "label-studio/l02_cancelled_with_prediction.json": Case(
-        [], ("1 tasks whose annotation was cancelled",)
+        [], ("1 task whose annotation was cancelled",)
     ),
     "label-studio/l03_unlabelled_with_prediction.json": Case(
-        [["NAME Rosa Lind"]], ("1 tasks that nobody has annotated, left out (--predictions",)
+        [["NAME Rosa Lind"]], ("1 task that nobody has annotated, left out (--predictions",)
     ),
     "label-studio/l04_ground_truth_second.json": Case(
-        [["NAME Rosa Lind"]], ("1 annotations beside those that are ground truth",)
+        [["NAME Rosa Lind"]], ("1 annotation beside those that are ground truth",)
     ),
     "label-studio/l06_hypertext.json": Case(error="it labels HyperText, whose offsets are those"),
     "label-studio/l09_escaped_newline_text.json": Case([["NAME Rosa\nLind"]]),
     "label-studio/l11_two_texts_in_data.json": Case([["NAME Rosa Lind"]]),
     "label-studio/q17_two_text_fields.json": Case(
-        [["NAME Rosa Lind"]], ("1 labels of another field",)
+        [["NAME Rosa Lind"]], ("1 label of another field",)
     ),
     "pubtator/p02_biored_relation5.txt": Case(
-        [["ChemicalEntity Zinc", "Disease colds"]], ("1 relations of PubTator",)
+        [["ChemicalEntity Zinc", "Disease colds"]], ("1 relation of PubTator",)
     ),
     "pubtator/p05_crlf_no_final_nl.txt": Case(
         [["Disease Colds"]], texts=["Zinc helps.\nColds end."]
     ),
     "spacy-jsonl/s01_answer_reject.jsonl": Case(
-        [[ROSA]], ("1 documents with the answer reject", "1 documents with the answer ignore")
+        [[ROSA]], ("1 document with the answer reject", "1 document with the answer ignore")
     ),
     "spacy-jsonl/s06_v2_training.json": Case([[ROSA]], texts=["Rosa came."]),
-    "spacy-jsonl/s12_hf_tokens.jsonl": Case([["PER Rosa"]], ("1 texts joined of tokens",)),
+    "spacy-jsonl/s12_hf_tokens.jsonl": Case([["PER Rosa"]], ("1 text joined of tokens",)),
     "spacy-jsonl/s15_dup_entities.jsonl": Case(
-        [[ROSA, "PERSON Rosa"]], ("1 annotations of a range that has the same label",)
+        [[ROSA, "PERSON Rosa"]], ("1 annotation of a range that has the same label",)
     ),
     "spans/q12_pandas_floats.csv": Case([[ROSA], []]),
 }

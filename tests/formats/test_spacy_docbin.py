@@ -39,7 +39,7 @@ def test_entities_and_span_groups_are_read(spacy: Any, tmp_path: Path) -> None:
     assert read_from("spacy", path, losses=losses) == [
         Document("1", "😀 Ames Bo ", (mention(2, 6, "NAME"), mention(2, 9, "PAIR")))
     ]
-    assert losses.lines() == [f"1 spans without a label, left out (first: {path}: document 1)"]
+    assert losses.lines() == [f"1 span without a label, left out (first: {path}: document 1)"]
 
 
 @pytest.mark.usefixtures("spacy")

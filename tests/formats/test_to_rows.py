@@ -47,21 +47,21 @@ def convert(*mentions: Mention) -> tuple[str, list[str]]:
 def test_of_two_that_cross_the_first_is_kept_and_the_other_named() -> None:
     target, lines = convert(mention(0, 3, "A"), mention(2, 5, "B"))
     assert target == "{{A}}abc{{/A}}def"
-    expected = "1 annotations were left out, because they cross others and tags cannot"
+    expected = "1 annotation left out, because tags cannot cross"
     assert lines == [f"{expected} (first: d: B at 2-5)"]
 
 
 def test_fragments_become_spans_and_are_named() -> None:
     target, lines = convert(Mention(((0, 1), (2, 3)), "A"))
     assert target == "{{A}}a{{/A}}b{{A}}c{{/A}}def"
-    expected = "1 discontinuous annotations became one span for each of their fragments"
+    expected = "1 discontinuous annotation split into one span for each fragment"
     assert lines == [f"{expected} (first: d: A at 0-1, 2-3)"]
 
 
 def test_a_label_that_cannot_stand_in_a_tag_is_rewritten_and_named() -> None:
     target, lines = convert(mention(0, 1, "two {words}"))
     assert target == "{{two_words_}}a{{/two_words_}}bcdef"
-    expected = "1 labels are written two_words_, because of what a tag can hold"
+    expected = "1 label written two_words_, because of what a tag can hold"
     assert lines == [f"{expected} (first: d: (a label of 11 characters) at 0-1)"]
 
 
@@ -74,4 +74,4 @@ def test_nested_mentions_are_nested_tags() -> None:
 def test_documents_without_text_have_no_row() -> None:
     losses = ConversionLosses()
     assert list(to_pairs([Document("d", " \n ")], unit="line", losses=losses)) == []
-    assert losses.lines() == ["1 documents without text, which have no row (first: d)"]
+    assert losses.lines() == ["1 document without text and so without a row (first: d)"]

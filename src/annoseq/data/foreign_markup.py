@@ -111,14 +111,14 @@ def align_pairs(
 class NoteAttributes(Protocol):
     """Counter of attributes of tags that are left out; such as `ConversionLosses.note`."""
 
-    def __call__(self, kind: str, /, *, where: str, count: int) -> None:
-        """Count them by their kind, with the first place."""
+    def __call__(self, noun: str, description: str, /, *, where: str, count: int) -> None:
+        """Count them by noun and description, with the first place."""
 
 
 def note_attributes(text: str, annotated: str, note: NoteAttributes, *, where: str) -> None:
     """Count the attributes of XML tags that are in the annotated text and not in the original."""
     if "=" in annotated and (count := _count_attributes(annotated) - _count_attributes(text)) > 0:
-        note("attributes that are no type, left out", where=where, count=count)
+        note("attribute", "other than the type, left out", where=where, count=count)
 
 
 _XML_TAG = re.compile(r"<[^\W\d][\w:./-]*(\s[^<>]*)>")

@@ -41,13 +41,13 @@ CAPABILITIES = FormatCapabilities(
 _ENTITY = re.compile(r"(T\d+)\t(\S+) (\d{1,12} \d{1,12}(?:;\d{1,12} \d{1,12})*)(?:\t(.*))?", re.S)
 _OTHER_ANNOTATION = re.compile(r"(\*|[ERAMN#]\S*)\t(\S.*)", re.S)
 _ANNOTATION_KINDS = {
-    "*": "equivalences",
-    "E": "events",
-    "R": "relations",
-    "A": "attributes",
-    "M": "attributes",
-    "N": "normalizations",
-    "#": "notes",
+    "*": "equivalence",
+    "E": "event",
+    "R": "relation",
+    "A": "attribute",
+    "M": "attribute",
+    "N": "normalization",
+    "#": "note",
 }
 # brat reads lines of annotations at whatever ends a line in Unicode, and columns at tabs.
 _LINE_END = re.compile(r"\s*[\t\n\r\v\f\x1c-\x1e\x85\u2028\u2029]\s*")
@@ -141,7 +141,7 @@ def _read_annotations(path: Path, losses: ConversionLosses) -> list[RawSpan]:
         elif match := _OTHER_ANNOTATION.fullmatch(line):
             kind = _ANNOTATION_KINDS[match[1][0]]
             references += [(reference, place) for reference in _REFERENCE.findall(line)]
-            losses.add(f"{kind} of brat were left out: only spans are read", where=place)
+            losses.add(kind, "of brat, left out: only spans are read", where=place)
         elif line.strip():
             raise FormatError(
                 f"{place}: this is no annotation of brat. Write T1, a tab, the label, a space and "
@@ -163,7 +163,7 @@ def _split_at_line_ends(
 ) -> list[Fragment]:
     """Return the fragments of a mention, cut at line ends and tabs and the white space there."""
     text = document.text
-    kind = ""
+    loss: tuple[str, str] | None = None
     fragments: list[Fragment] = []
     for start, end in mention.fragments:
         pieces: list[Fragment] = []
@@ -174,12 +174,12 @@ def _split_at_line_ends(
                 pieces.append(piece)
             at = match.end() if match else end
         if not pieces or (pieces[0][0], pieces[-1][1]) != (start, end):
-            kind = "line ends at the edges of annotations, left out"
+            loss = "line end", "at the edge of an annotation, left out"
         elif fragments and _LINE_END.fullmatch(text, fragments[-1][1], start):
-            kind = "discontinuous annotations with only a line end in between, joined"
+            loss = "discontinuous annotation", "with only a line end in between, joined"
         fragments += pieces
-    if kind:
-        losses.add(kind, where=f"{document.name}: {mention.location()}")
+    if loss:
+        losses.add(*loss, where=f"{document.name}: {mention.location()}")
     return fragments
 
 

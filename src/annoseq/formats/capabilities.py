@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from annoseq.errors import FormatError
+from annoseq.errors import FormatError, count_noun
 from annoseq.formats.documents import remove_crossing
 
 if TYPE_CHECKING:
@@ -24,25 +24,26 @@ class ConversionLosses:
 
     def __init__(self, *, format_name: str | None = None) -> None:
         self._format_name = format_name
-        self._counts: dict[str, tuple[int, str]] = {}  # number and first place of each kind
+        # Number and first place of each kind, which is a noun and its description.
+        self._counts: dict[tuple[str, str], tuple[int, str]] = {}
 
-    def add(self, kind: str, *, where: str, count: int = 1) -> None:
-        """Count a loss. `kind` reads after a number: "scores left out".
+    def add(self, noun: str, description: str, *, where: str, count: int = 1) -> None:
+        """Count a loss: a noun in the singular, and what reads after it ("score", "left out").
 
         Raises:
             FormatError: losses are not accepted.
         """
         if self._format_name:
             raise FormatError(
-                f"{where}: {self._format_name} cannot hold this: {kind}. Choose a format that can, "
-                "or add --lossy to accept such losses and count them."
+                f"{where}: {self._format_name} cannot hold this: {noun}s {description}. Choose "
+                "a format that can, or add --lossy to accept such losses and count them."
             )
-        self.note(kind, where=where, count=count)
+        self.note(noun, description, where=where, count=count)
 
-    def note(self, kind: str, *, where: str, count: int = 1) -> None:
+    def note(self, noun: str, description: str, *, where: str, count: int = 1) -> None:
         """Count a change that loses no annotation, and is accepted always."""
-        before, first = self._counts.get(kind, (0, where))
-        self._counts[kind] = before + count, first
+        before, first = self._counts.get((noun, description), (0, where))
+        self._counts[noun, description] = before + count, first
 
     def __len__(self) -> int:
         return sum(count for count, _ in self._counts.values())
@@ -50,7 +51,8 @@ class ConversionLosses:
     def lines(self) -> list[str]:
         """Return a line for each kind: the number of losses, and the place of the first."""
         return [
-            f"{count:,} {kind} (first: {where})" for kind, (count, where) in self._counts.items()
+            f"{count_noun(count, noun)} {description} (first: {where})"
+            for (noun, description), (count, where) in self._counts.items()
         ]
 
 
@@ -100,7 +102,7 @@ def drop_unsupported(
     for document in documents:
         if not capabilities.supports_text(document.text):
             losses.add(
-                "documents with characters that it cannot hold, left out", where=document.name
+                "document", "with characters that it cannot hold, left out", where=document.name
             )
             continue
         mentions = [
@@ -120,13 +122,13 @@ def _reduce_mention(
 ) -> list[Mention]:
     where = f"{document.name}: {mention.location()}"
     if not capabilities.supports_label(mention.label):
-        losses.add("annotations with labels that it cannot hold, left out", where=where)
+        losses.add("annotation", "with labels that it cannot hold, left out", where=where)
         return []
     if mention.score is not None and not capabilities.scores:
-        losses.note("scores, left out: this format has no place for them", where=where)
+        losses.note("score", "left out: this format has no place for scores", where=where)
         mention = replace(mention, score=None)
     if len(mention.fragments) > 1 and not capabilities.discontinuous:
-        losses.add("discontinuous annotations, split into their fragments", where=where)
+        losses.add("discontinuous annotation", "split into fragments", where=where)
         return mention.split_fragments()
     return [mention]
 
@@ -143,5 +145,5 @@ def _drop_overlaps(
     kept, removed = remove_crossing(tuple(mentions), keep_nested=capabilities.nested)
     kind = "crossing" if capabilities.nested else "overlapping or nested"
     for mention in removed:
-        losses.add(f"{kind} annotations, left out", where=f"{document.name}: {mention.location()}")
+        losses.add(f"{kind} annotation", "left out", where=f"{document.name}: {mention.location()}")
     return kept

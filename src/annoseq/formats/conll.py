@@ -155,8 +155,8 @@ class _ConllReader:
         _check_width(fields, self.width, max(self.token_column, self.tag_column, 1), place)
         is_wordless = _WORDLESS_ID.fullmatch(fields[0]) is not None
         if self.token_column and is_wordless:
-            kind = "ranges and empty nodes of CoNLL-U, left out: they are no words"
-            self.losses.note(kind, where=place)
+            reason = "of CoNLL-U without a word (a range or an empty node), left out"
+            self.losses.note("line", reason, where=place)
             return
         self.position += not is_wordless
         self.is_numbered &= is_wordless or fields[0] == str(self.position)
@@ -281,7 +281,8 @@ def _strip_mentions(document: Document, losses: ConversionLosses) -> Document:
         is_blank = document.text[start:end].isspace()
         if is_blank or (start, end) != mention.fragments[0]:
             losses.add(
-                "white space at the edges of annotations, left out",
+                "annotation",
+                "with white space at the edges, made tight",
                 where=f"{document.name}: {mention.location()}",
             )
         if not is_blank:

@@ -192,11 +192,11 @@ def _normalized(document: Document, options: ImportOptions, losses: ConversionLo
         document = options.label_map.apply(document, losses)
     document, duplicates = remove_duplicates(document)
     if duplicates:
-        losses.note(_DUPLICATES, where=document.name, count=duplicates)
+        losses.note(*_DUPLICATE, where=document.name, count=duplicates)
     return document
 
 
-_DUPLICATES = "annotations of a range that has the same label already, left out"
+_DUPLICATE = "annotation", "of a range that has the same label already, left out"
 
 
 def _table_pairs(
@@ -240,7 +240,7 @@ def _checked(
         places[document.id] = document.place
         unique, duplicates = remove_duplicates(document)
         if duplicates:
-            losses.note(_DUPLICATES, where=document.name, count=duplicates)
+            losses.note(*_DUPLICATE, where=document.name, count=duplicates)
         summary.add(unique)
         yield unique
         advance(1)

@@ -73,7 +73,8 @@ def read(
         ]
         if offset_unit == "auto" and (others := find_ambiguity(text, raw_spans, unit)):
             losses.note(
-                f"documents whose offsets could also count {others}, read as UTF-16 units: look at "
+                "document",
+                f"whose offsets could also count {others}, read as UTF-16 units: look at "
                 "one, and choose with --offsets",
                 where=place,
             )

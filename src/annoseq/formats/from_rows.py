@@ -119,7 +119,7 @@ def _output_rows(
 ) -> Iterator[DocumentRow]:
     for row in read_output(path, format_=format_):
         if row.spans is None:
-            losses.add("outputs that are not their text plus tags, left out", where=row.place)
+            losses.add("output", "other than a text plus tags, left out", where=row.place)
             continue
         mentions = tuple(map(Mention.from_span, row.spans))
         document = start = None
@@ -159,7 +159,8 @@ def _join(name: str, rows: list[DocumentRow], notes: ConversionLosses) -> Docume
             )
         if start > end:
             notes.add(
-                "gaps between rows filled with line ends, for the table does not hold what stood "
+                "gap",
+                "between rows filled with line ends, for the table does not hold what stood "
                 "there (`annoseq import --unit document` keeps whole texts)",
                 where=row.place,
             )

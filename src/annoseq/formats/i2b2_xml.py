@@ -121,7 +121,7 @@ def _read_record(
 def _has_offsets(tag: Element, place: str, losses: ConversionLosses) -> bool:
     """Tell annotations of a span from those of the whole document and from relations."""
     if tag.get("start") is None and tag.get("end") is None:
-        losses.add("tags without offsets, left out: only spans are read", where=place)
+        losses.add("tag", "without offsets, left out: only spans are read", where=place)
         return False
     return True
 
@@ -144,9 +144,9 @@ def _raw_span(tag: Element, place: str, losses: ConversionLosses) -> RawSpan:
                 "Give the offset in the text, counted in characters."
             )
     if tag.get("comment"):
-        losses.add("comments on annotations, left out", where=place)
+        losses.add("comment", "on annotations, left out", where=place)
     if attributes := tag.attrib.keys() - _ATTRIBUTES:
-        losses.add("attributes that are no type, left out", where=place, count=len(attributes))
+        losses.add("attribute", "other than the type, left out", where=place, count=len(attributes))
     fragment = int(tag.attrib["start"]), int(tag.attrib["end"])
     return RawSpan((fragment,), label_of(tag), tag.get("text"), place)
 

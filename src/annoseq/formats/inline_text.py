@@ -109,7 +109,7 @@ def _annotated_texts(
         annotated = write_markup(document.text, spans)
         if annotated is None:
             losses.add(
-                "documents that the markup cannot tell from tags, left out", where=document.name
+                "document", "that the markup cannot tell from tags, left out", where=document.name
             )
         else:
             yield document, annotated

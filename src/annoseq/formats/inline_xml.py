@@ -157,7 +157,7 @@ def flatten(root: Element, path: Path, losses: ConversionLosses) -> tuple[str, l
     kept = [mention for mention in mentions if mention.start < mention.end]
     if len(kept) < len(mentions):
         losses.add(
-            "elements around nothing, left out", where=f"{path}", count=len(mentions) - len(kept)
+            "element", "around nothing, left out", where=f"{path}", count=len(mentions) - len(kept)
         )
     return "".join(pieces), kept
 
@@ -169,7 +169,9 @@ def _check_element(element: Element, path: Path, losses: ConversionLosses) -> No
         )
     kind = next((name for name in ("TYPE", "type") if element.get(name)), None)
     if attributes := [name for name in element.attrib if name != kind]:
-        losses.add("attributes that are no type, left out", where=f"{path}", count=len(attributes))
+        losses.add(
+            "attribute", "other than the type, left out", where=f"{path}", count=len(attributes)
+        )
 
 
 def _open_tag(label: str) -> str:

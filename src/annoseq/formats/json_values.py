@@ -113,7 +113,7 @@ def require_annotations(
         )
     for unread in _UNREAD_LISTS:
         if fields.get(unread):
-            losses.add(f"lists of {unread!r}, left out: only spans are read", where=place)
+            losses.add("list", f"of {unread!r}, left out: only spans are read", where=place)
     return require_list(fields[list_name], place)
 
 
@@ -141,13 +141,13 @@ class AnnotatorChoice:
         if self._name is not None:
             is_accepted = self._name in names
             self._is_found |= is_accepted
-            kind = "annotations of another annotator than --annotator, left out"
+            kind = "of another annotator than --annotator, left out"
         else:
             first = self._first.setdefault(key, names[0] if names else "")
             is_accepted = not names or first == names[0]
-            kind = "annotations of further annotators, left out: --annotator chooses"
+            kind = "of further annotators, left out: --annotator chooses"
         if not is_accepted:
-            self._losses.note(kind, where=place)
+            self._losses.note("annotation", kind, where=place)
         return is_accepted
 
     def check_found(self, path: Path) -> None:

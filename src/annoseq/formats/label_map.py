@@ -73,7 +73,8 @@ class LabelMap:
         for mention in document.mentions:
             if mention.label in self.drop:
                 losses.note(
-                    f"annotations of the label {display_name(mention.label)}, dropped by --map",
+                    "annotation",
+                    f"of the label {display_name(mention.label)}, dropped by --map",
                     where=document.name,
                 )
             else:
@@ -85,7 +86,7 @@ class LabelMap:
         """Count the labels of the map that did not occur, which may be misspelt."""
         for label in sorted(self.labels - self.seen):
             losses.note(
-                f"label of the map that no document has: {display_name(label)}", where=self.path
+                "label", f"of the map that no document has: {display_name(label)}", where=self.path
             )
 
 

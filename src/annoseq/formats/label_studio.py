@@ -170,13 +170,14 @@ def _annotation(
         elif task.get("drafts"):
             reason = "of which there is only a draft"
         hint = " (--predictions reads predictions)" if task.get("predictions") else ""
-        losses.note(f"tasks {reason}, left out{hint}", where=place)
+        losses.note("task", f"{reason}, left out{hint}", where=place)
         return None
     truth = [entry for entry in finished if entry.get("ground_truth")]
     if truth and not annotators.is_chosen:
         if len(finished) > 1:
             losses.note(
-                "annotations beside those that are ground truth, left out",
+                "annotation",
+                "beside those that are ground truth, left out",
                 where=place,
                 count=len(finished) - 1,
             )
@@ -185,7 +186,8 @@ def _annotation(
         finished = [e for e in finished if annotators.accepts(_annotator(e), key="", place=place)]
     if len(finished) > 1:
         losses.note(
-            "annotations of the same tasks, left out: the first is taken",
+            "annotation",
+            "of the same task, left out: the first is taken",
             where=place,
             count=len(finished) - 1,
         )
@@ -208,11 +210,12 @@ def _prediction(
     """Return the first prediction, None if there is none; the others are counted."""
     values = require_list(task.get("predictions") or [], place)
     if not values:
-        losses.note("tasks without a prediction, left out", where=place)
+        losses.note("task", "without a prediction, left out", where=place)
         return None
     if len(values) > 1:
         losses.note(
-            "predictions of the same tasks, left out: the first is taken",
+            "prediction",
+            "of the same task, left out: the first is taken",
             where=place,
             count=len(values) - 1,
         )
@@ -233,7 +236,7 @@ def _results(
                 "the text. Label the text as Text, without HTML, or export it so."
             )
         if result.get("type") != "labels":
-            losses.add("results of another kind than text labels, left out", where=where)
+            losses.add("result", "of another kind than text labels, left out", where=where)
             continue
         element = require_text(result.get("to_name") or _DEFAULT_FIELD, where)
         spans.setdefault(element, []).extend(_raw_spans(result, where))
@@ -324,7 +327,8 @@ def _document(
             raw_spans += spans
         elif spans:
             losses.note(
-                "labels of another field than the one that is read, left out: --field chooses",
+                "label",
+                "of another field than the one that is read, left out: --field chooses",
                 where=task.place,
                 count=len(spans),
             )

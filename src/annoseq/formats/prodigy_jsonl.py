@@ -67,7 +67,7 @@ def read(
     for row, place, fields in read_fields(path):
         if (answer := fields.get("answer", "accept")) != "accept":
             kind = answer if answer in ("reject", "ignore") else "unknown"
-            losses.note(f"documents with the answer {kind}, left out", where=place)
+            losses.note("document", f"with the answer {kind}, left out", where=place)
             continue
         key = fields.get("_input_hash", row)
         if not annotators.accepts(_annotators(fields), key=str(key), place=place):
@@ -139,7 +139,7 @@ def _read_tags(
                 "Write their names, such as B-PER: features['ner_tags'].feature.int2str(tag)."
             )
         document.add_token(require_text(token, place), None, parse_tag(tag, place))
-    losses.note("texts joined of tokens with spaces: the file holds no text", where=place)
+    losses.note("text", "joined of tokens with spaces: the file holds no text", where=place)
     return document.build()
 
 

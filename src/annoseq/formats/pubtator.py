@@ -137,7 +137,7 @@ def _add_annotation(
     # would be: `1<tab>Association<tab>D1<tab>D2<tab>Novel` of BioRED.
     is_relation = len(fields) >= _COLUMNS - 1 and fields[1][:1].isalpha()
     if is_relation:
-        losses.add("relations of PubTator, left out: only spans are read", where=place)
+        losses.add("relation", "of PubTator, left out: only spans are read", where=place)
         return
     if len(fields) < _COLUMNS or not all(map(_NUMBER.fullmatch, fields[1:3])) or not fields[4]:
         raise FormatError(
@@ -147,7 +147,7 @@ def _add_annotation(
     fragment = int(fields[1]), int(fields[2])
     documents[-1].raw_spans.append(RawSpan((fragment,), fields[4], fields[3], place))
     if any(fields[_COLUMNS:]):
-        losses.add("identifiers of concepts, left out: only spans are read", where=place)
+        losses.add("identifier", "of a concept, left out: only spans are read", where=place)
 
 
 def _join_lines(documents: Iterable[Document], losses: ConversionLosses) -> Iterator[Document]:
@@ -155,7 +155,8 @@ def _join_lines(documents: Iterable[Document], losses: ConversionLosses) -> Iter
         title, line_end, abstract = document.text.partition("\n")
         if line_ends := abstract.count("\n"):
             losses.add(
-                "line ends after the first of a text, written as spaces",
+                "line end",
+                "after the first of a text, written as spaces",
                 where=document.name,
                 count=line_ends,
             )

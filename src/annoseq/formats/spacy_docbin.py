@@ -57,7 +57,7 @@ def read(path: Path, *, losses: ConversionLosses) -> Iterator[Document]:
         place = f"{path}: document {number}"
         kept = [mention for mention in mentions if mention.label]
         if len(kept) < len(mentions):
-            losses.add("spans without a label, left out", where=place)
+            losses.add("span", "without a label, left out", where=place)
         yield Document(str(doc.user_data.get(_ID, number)), doc.text, tuple(kept), place)
 
 

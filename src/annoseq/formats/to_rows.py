@@ -46,7 +46,7 @@ def to_pairs(
             text = document.text[start:end]
             yield Pair(text, render(text, spans), row, document.id, start)
         if row == first_row:
-            losses.add("documents without text, which have no row", where=document.name)
+            losses.add("document", "without text and so without a row", where=document.name)
 
 
 def render_document(document: Document, losses: ConversionLosses) -> str:
@@ -62,17 +62,19 @@ def _renderable_mentions(document: Document, losses: ConversionLosses) -> list[M
         where = f"{document.name}: {mention.location()}"
         label = _tag_label(mention.label, where, losses)
         if mention.score is not None:
-            losses.note("scores of a model, left out: a table of pairs has no place", where=where)
+            losses.note("score", "of a model, left out: a table of pairs has no place", where=where)
         if len(mention.fragments) > 1:
             losses.add(
-                "discontinuous annotations became one span for each of their fragments",
+                "discontinuous annotation",
+                "split into one span for each fragment",
                 where=where,
             )
         contiguous.extend(replace(mention, label=label).split_fragments())
     kept, crossing = remove_crossing(tuple(contiguous), keep_nested=True)
     for mention in crossing:
         losses.add(
-            "annotations were left out, because they cross others and tags cannot",
+            "annotation",
+            "left out, because tags cannot cross",
             where=f"{document.name}: {mention.location()}",
         )
     return kept
@@ -84,8 +86,8 @@ def _tag_label(label: str, where: str, losses: ConversionLosses) -> str:
         return label
     rewritten = _NOT_IN_LABEL.sub("_", label.strip()).lstrip("/") or "_"
     losses.add(
-        f"labels are written {display_name(rewritten, kind='label')}, because of what a tag can "
-        "hold",
+        "label",
+        f"written {display_name(rewritten, kind='label')}, because of what a tag can hold",
         where=where,
     )
     return rewritten
