@@ -77,7 +77,9 @@ def test_every_format_is_written_and_imported_again(name: str, pairs: Path, tmp_
 def test_what_a_format_cannot_hold_is_refused_or_counted(output: Path, tmp_path: Path) -> None:
     target = tmp_path / "brat"
     message = refusal(run("export", "brat", output, target))
-    assert message.startswith(f"{output}: row 2 (line 2): brat cannot hold this: outputs other than")
+    assert message.startswith(
+        f"{output}: row 2 (line 2): brat cannot hold this: outputs other than"
+    )
     assert not target.exists()
     result = run("export", "brat", output, target, "--lossy")
     assert result.code == 0
@@ -273,3 +275,29 @@ def test_an_option_of_tables_is_refused_elsewhere(
     result = run(verb, format_, output, tmp_path / "target.jsonl", option)
     assert refusal(result) == message
     assert snapshot(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "orig_text;annotated_text\nNúñez;{{NAME}}Núñez{{/NAME}}\n",
+        'id;text;spans\n1;Núñez;"[{""start"": 0, ""end"": 5, ""label"": ""NAME""}]"\n',
+    ],
+)
+def test_delimiter_and_encoding_of_a_table(table: str, tmp_path: Path) -> None:
+    source, target = tmp_path / "a.csv", tmp_path / "spans.csv"
+    source.write_bytes(table.replace(";", "¦").encode("cp1252"))
+    options = ("--delimiter", "¦", "--encoding", "cp1252")
+    assert run("export", "spans", source, target, *options).code == 0
+    assert '"1","Núñez","0","5","NAME",""' in target.read_text(encoding="utf-8")
+    assert "is not UTF-8" in refusal(run("export", "spans", source, tmp_path / "no.csv"))
+
+
+def test_the_encoding_of_json_lines(tmp_path: Path) -> None:
+    source, target = tmp_path / "a.jsonl", tmp_path / "spans.csv"
+    line = json.dumps({**OUTPUT, "text": "Núñez", "spans": []}, ensure_ascii=False)
+    source.write_bytes(line.encode("cp1252"))
+    assert run("export", "spans", source, target, "--encoding", "cp1252").code == 0
+    assert '"Núñez"' in target.read_text(encoding="utf-8")
+    message = refusal(run("export", "spans", source, tmp_path / "no.csv", "--delimiter", ";"))
+    assert message == "--delimiter is for CSV, and the table is JSONL. Leave it off."

@@ -295,3 +295,22 @@ def test_the_folder_of_a_model_given_as_data_is_named(tmp_path: Path) -> None:
         target = ("--out", tmp_path / "o") if command == "train" else ()
         message = refusal(run(command, tmp_path, *target))
         assert message == (f"{tmp_path}: this is the folder of a model. Give a table of pairs.")
+
+
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [
+        ("table", "orig_text;annotated_text\nDr. Núñez;Dr. <NAME>Núñez</NAME>\n"),
+        ("spans", "doc_id;text;start;end;label\nd;Dr. Núñez;4;9;NAME\n"),
+    ],
+)
+def test_delimiter_and_encoding_of_a_table(name: str, table: str, tmp_path: Path) -> None:
+    source, out = tmp_path / "a.csv", tmp_path / "pairs.csv"
+    source.write_bytes(table.replace(";", "¦").encode("cp1252"))
+    options = ("--delimiter", "¦", "--encoding", "cp1252")
+    assert run("import", name, source, out, *options).code == 0
+    assert read_pairs(out)[0].target == "Dr. {{NAME}}Núñez{{/NAME}}"
+    assert "is not UTF-8" in refusal(run("import", name, source, tmp_path / "no.csv"))
+    (tmp_path / "a.jsonl").write_text("{}")
+    message = refusal(run("import", name, tmp_path / "a.jsonl", tmp_path / "no.csv", *options))
+    assert message == "--delimiter is for CSV, and the table is JSONL. Leave it off."

@@ -75,6 +75,25 @@ def test_ids_may_be_those_of_a_column(tmp_path: Path) -> None:
     assert message.startswith(f"{gold}: row 1: there is no prediction with this row's id among 2.")
 
 
+def test_delimiters_and_encodings_of_both_tables(tmp_path: Path) -> None:
+    gold, found = tmp_path / "gold.csv", tmp_path / "found.csv"
+    rows = "case;orig_text;annotated_text\nx9;Núñez;{{N}}Núñez{{/N}}\nx3;Bond;Bond\n"
+    gold.write_bytes(rows.replace(";", "¦").encode("cp1252"))
+    found.write_bytes(
+        "id;annotated\nx9;{{N}}Núñez{{/N}}\nx3;Bond\n".replace(";", "~").encode("mac-roman")
+    )
+    arguments = ["score", gold, found, "--id", "case"]
+    arguments += ["--delimiter", "¦", "--encoding", "cp1252"]
+    assert "is not UTF-8" in refusal(run(*arguments, "--predicted-delimiter", "~"))
+    arguments += ["--predicted-delimiter", "~", "--predicted-encoding", "mac-roman"]
+    result = run(*arguments)
+    assert (result.code, result.err) == (0, "")
+    assert printed(result.out)["span_f1"] == 1
+    found.write_text("id~annotated\nx3~Bond\n")
+    message = refusal(run(*arguments))
+    assert message.endswith("unless --id names the column that holds them.")
+
+
 def test_spans_that_are_there_twice_count_once(tmp_path: Path) -> None:
     gold, found, path = (tmp_path / name for name in ("gold.csv", "found.jsonl", "scores.json"))
     gold.write_text("orig_text,annotated_text\nDr. Ames,Dr. {{N}}{{N}}Ames{{/N}}{{/N}}\n")

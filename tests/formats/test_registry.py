@@ -54,9 +54,10 @@ def test_the_registry_agrees_with_the_capabilities_of_a_format(name: CorpusForma
 def test_every_option_has_a_meaning_for_some_format() -> None:
     options = {name: import_options(name) for name in get_args(FormatName)}
     assert frozenset.union(*options.values()) == set(get_args(ImportOption))
-    assert options["table"] == {"markup", "source-column", "target-column", "map"}
+    dialect = {"delimiter", "encoding"}
+    assert options["table"] == {"markup", "source-column", "target-column", "map"} | dialect
     assert options["conll"] == {"unit", "map", "token-column", "tag-column"}
-    assert options["spans"] == {"unit", "map", "offsets", "texts"}
+    assert options["spans"] == {"unit", "map", "offsets", "texts"} | dialect
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -10,9 +10,17 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from annoseq.cli.annotate_output import write_corpus
-from annoseq.cli.options import ByteOrderMark, Lossy, Overwrite, at_least
+from annoseq.cli.options import (
+    ByteOrderMark,
+    Lossy,
+    Overwrite,
+    TextDelimiter,
+    TextEncoding,
+    at_least,
+)
 from annoseq.cli.output import print_note
 from annoseq.config import SOURCE_COLUMN, TARGET_COLUMN
+from annoseq.data.table_rows import TextDialect
 from annoseq.errors import OptionError, display_name
 from annoseq.formats.capabilities import ConversionLosses
 from annoseq.formats.conversion import import_corpus
@@ -53,6 +61,8 @@ def export(
     target_column: Annotated[
         str, Parameter(help="Column of the annotated texts of a table of pairs.")
     ] = TARGET_COLUMN,
+    delimiter: TextDelimiter = None,
+    encoding: TextEncoding = None,
     bom: ByteOrderMark = False,
     span_text: Annotated[
         bool,
@@ -74,7 +84,12 @@ def export(
     losses = ConversionLosses(format_name=None if lossy else format_)
     notes = ConversionLosses()
     documents = read_documents(
-        annotations, losses=losses, notes=notes, source=source_column, target=target_column
+        annotations,
+        losses=losses,
+        notes=notes,
+        source=source_column,
+        target=target_column,
+        dialect=TextDialect(delimiter, encoding),
     )
     write_corpus(
         format_,
@@ -130,6 +145,8 @@ class CorpusOptions:
     target_column: Annotated[str, Parameter(help="Column of the annotated (format table).")] = (
         TARGET_COLUMN
     )
+    delimiter: TextDelimiter = None
+    encoding: TextEncoding = None
     predictions: Annotated[
         bool,
         Parameter(
@@ -187,6 +204,7 @@ class CorpusOptions:
             tag_column=self.tag_column,
             source=self.source_column,
             target=self.target_column,
+            dialect=TextDialect(self.delimiter, self.encoding),
             predictions=self.predictions,
             annotator=self.annotator,
             field=self.field,

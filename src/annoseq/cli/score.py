@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from annoseq.atomic_io import check_writable
 from annoseq.cli.loading import stream_table
-from annoseq.cli.options import Columns, Overwrite, TableFormatOption
+from annoseq.cli.options import Columns, Overwrite, TableFormatOption, TextDelimiter, TextEncoding
 from annoseq.cli.output import print_result
 from annoseq.cli.scoring_options import (
     ScoreOutputOptions,
@@ -27,6 +27,7 @@ from annoseq.cli.scoring_options import (
 )
 from annoseq.config import ColumnsConfig
 from annoseq.data.streams import is_standard_input
+from annoseq.data.table_rows import TextDialect
 from annoseq.data.tables import read_rows
 from annoseq.errors import OptionError
 from annoseq.evaluation.counts import group_by_document
@@ -52,7 +53,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from annoseq.data.pairs import Pair
-    from annoseq.data.table_rows import TableFormat
     from annoseq.evaluation.counts import SpanComparison
 
 
@@ -78,6 +78,12 @@ class TableOptions:
     predicted_format: Annotated[
         TableFormatOption,
         Parameter(name="--predicted-format", help="The same for the predictions."),
+    ] = None
+    predicted_delimiter: Annotated[
+        TextDelimiter, Parameter(help="Delimiter of the predictions, as --delimiter.")
+    ] = None
+    predicted_encoding: Annotated[
+        TextEncoding, Parameter(help="Encoding of the predictions, as --encoding.")
     ] = None
     columns: Columns = ColumnsConfig()
 
@@ -107,10 +113,11 @@ def score(
     pairs = partial(stream_table, gold, tables.columns, input_format=tables.input_format)
     corpus = summarize_corpus(pairs())
     rows = pair_with_predictions(
-        _with_ids(pairs(), _ids(gold, tables.id_column, tables.input_format)),
+        _with_ids(pairs(), _ids(gold, tables)),
         predicted,
         name=str(gold),
         format_=tables.predicted_format,
+        dialect=TextDialect(tables.predicted_delimiter, tables.predicted_encoding),
         is_unseen=_unseen_from(tables.seen, tables.columns),
     )
     scorer, candidates = Scorer(labels=corpus.labels, text=text), CandidateCounter()
@@ -139,10 +146,18 @@ def score(
     print_scores(scorer, *lines)  # last: a reader of the output may end before it is read
 
 
-def _ids(path: Path, column: str | None, format_: TableFormat | None) -> Iterator[str | None]:
+def _ids(path: Path, tables: TableOptions) -> Iterator[str | None]:
+    column = tables.id_column
     if column is None:
         return repeat(None)
-    rows = read_rows(path, columns=[], keys=[column], format=format_)
+    rows = read_rows(
+        path,
+        columns=[],
+        keys=[column],
+        format=tables.input_format,
+        delimiter=tables.columns.delimiter,
+        encoding=tables.columns.encoding,
+    )
     return (row.values[column] for row in rows)
 
 

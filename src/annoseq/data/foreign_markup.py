@@ -11,6 +11,7 @@ from annoseq.data.alignment import align
 from annoseq.data.markup import Span, parse, render
 from annoseq.data.markup_templates import KNOWN_SYNTAXES, tag_syntax
 from annoseq.data.pairs import read_pairs
+from annoseq.data.table_rows import DEFAULT_DIALECT
 from annoseq.errors import FormatError, MarkupError, MismatchError
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from annoseq.data.markup_templates import TagSyntax
     from annoseq.data.pairs import Pair
+    from annoseq.data.table_rows import TextDialect
 
 MarkupAligner = Callable[[str, str], list[Span]]
 """Spans of an original text from its annotated text; raises as `TagSyntax.align`."""
@@ -83,7 +85,13 @@ def markup_writer(example: str | None) -> MarkupWriter:
 
 
 def align_pairs(
-    path: Path, *, source: str, target: str, markup: str | None, note: NoteAttributes
+    path: Path,
+    *,
+    source: str,
+    target: str,
+    markup: str | None,
+    dialect: TextDialect = DEFAULT_DIALECT,
+    note: NoteAttributes,
 ) -> Iterator[tuple[str, Pair, list[Span]]]:
     """Read a table of pairs in a foreign markup; yield the place, the pair and the spans of rows.
 
@@ -94,7 +102,13 @@ def align_pairs(
         FormatError: a row's annotated text is not its original plus tags.
     """
     aligner = markup_aligner(markup)
-    pairs = read_pairs(path, source=source, target=target)
+    pairs = read_pairs(
+        path,
+        source=source,
+        target=target,
+        delimiter=dialect.delimiter,
+        encoding=dialect.encoding,
+    )
     for pair in pairs:
         place = f"{pairs.name}: row {pair.row}"
         try:

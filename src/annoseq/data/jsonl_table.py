@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from annoseq.data.csv_table import decoded_as_utf8
 from annoseq.data.streams import UTF8_ADVICE, Utf8Lines, open_source, source_name
 from annoseq.data.table_rows import TableRow, describe_number, is_missing
 from annoseq.errors import TableError
@@ -43,10 +44,13 @@ class JsonLine(NamedTuple):
     value: Any
 
 
-def read_json_lines(source: str | Path, *, limit: int | None = None) -> Iterator[JsonLine]:
+def read_json_lines(
+    source: str | Path, *, limit: int | None = None, encoding: str | None = None
+) -> Iterator[JsonLine]:
     """Read a JSONL file, or standard input for `-`, line by line. Blank lines are skipped.
 
-    `limit` is the number of bytes that a line may have, by default that of a row.
+    `limit` is the number of bytes that a line may have, by default that of a row; `encoding` is
+    UTF-8 by default.
 
     Raises:
         TableError: the file cannot be read or is empty, or a line is too long, not UTF-8 or not
@@ -55,7 +59,8 @@ def read_json_lines(source: str | Path, *, limit: int | None = None) -> Iterator
     name = source_name(source)
     is_empty = True
     with open_source(source) as stream:
-        for line in _json_lines(stream, name, _DECODER, limit=limit):
+        decoded = decoded_as_utf8(stream, name, encoding=encoding) if encoding else stream
+        for line in _json_lines(decoded, name, _DECODER, limit=limit):
             if isinstance(line, TableError):
                 raise line
             is_empty = False

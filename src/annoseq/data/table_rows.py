@@ -24,6 +24,16 @@ _COLUMNS_SHOWN = 20
 _IDENTIFIER = re.compile(r"[\w.-]{1,40}")
 
 
+class TextDialect(NamedTuple):
+    """Delimiter and encoding of a table of text; None for what the table itself says."""
+
+    delimiter: str | None = None
+    encoding: str | None = None
+
+
+DEFAULT_DIALECT = TextDialect()
+
+
 @dataclass(frozen=True, slots=True)
 class TableRow:
     """The selected fields of a row, by column; `number` counts from 1, after the header.

@@ -15,7 +15,7 @@ from annoseq.atomic_io import atomic_file
 from annoseq.data.csv_table import check_encoding, decoded_as_utf8, read_csv, write_csv
 from annoseq.data.jsonl_table import read_jsonl, write_jsonl
 from annoseq.data.streams import is_standard_input, open_source, source_name
-from annoseq.data.table_rows import ColumnSelection, TableFormat, TableRow
+from annoseq.data.table_rows import ColumnSelection, TableFormat, TableRow, TextDialect
 from annoseq.errors import OptionError, TableError
 
 if TYPE_CHECKING:
@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import IO
 
-__all__ = ["TableFormat", "TableRow", "check_bom", "read_rows", "table_format", "write_rows"]
+__all__ = [
+    "TableFormat",
+    "TableRow",
+    "check_bom",
+    "check_dialect",
+    "read_rows",
+    "table_format",
+    "write_rows",
+]
 
 _SUFFIXES: dict[str, TableFormat] = {
     ".csv": "csv",
@@ -70,6 +78,15 @@ class _Dialect(NamedTuple):
                 )
             check_encoding(encoding)
         return cls(format_, delimiter, encoding)
+
+
+def check_dialect(format_: TableFormat, dialect: TextDialect) -> None:
+    """Check that a delimiter and an encoding are valid, and have a meaning for a format.
+
+    Raises:
+        OptionError: they do not.
+    """
+    _Dialect.of(format_, delimiter=dialect.delimiter, encoding=dialect.encoding)
 
 
 def read_rows(

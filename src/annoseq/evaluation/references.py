@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from annoseq.data.examples import parse_pair
 from annoseq.data.markup import Tag, scan
 from annoseq.data.pairs import fingerprint_pairs
+from annoseq.data.table_rows import DEFAULT_DIALECT
 from annoseq.errors import AnnoseqError, MarkupError, MismatchError, PairsError
 from annoseq.evaluation.counts import SpanComparison
 from annoseq.formats.annoseq_output import read_ids, read_output
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from annoseq.data.markup import Span
     from annoseq.data.pairs import Pair
-    from annoseq.data.table_rows import TableFormat
+    from annoseq.data.table_rows import TableFormat, TextDialect
     from annoseq.formats.annoseq_output import OutputRow
 
 
@@ -42,16 +43,20 @@ def pair_with_predictions(
     *,
     name: str,
     format_: TableFormat | None = None,
+    dialect: TextDialect = DEFAULT_DIALECT,
     is_unseen: Callable[[str], bool] | None = None,
 ) -> Iterator[SpanComparison]:
     """Yield each gold row with its prediction; `name` is the gold table's.
 
+    `format_` and `dialect` are those of the predictions.
+
     Raises:
         PairsError: a row has no prediction, a prediction has no row, they come in another order,
             or their texts differ; or a gold row is not its source plus tags.
+        OptionError: the predictions' format has no such delimiter or encoding.
         TableError: the predictions cannot be read.
     """
-    outputs = read_output(predictions, format_=format_)
+    outputs = read_output(predictions, format_=format_, dialect=dialect)
     for row, output in zip_longest(gold, outputs):
         if row is None:
             raise PairsError(
@@ -60,7 +65,8 @@ def pair_with_predictions(
             )
         place = f"{name}: row {row.pair.row}"
         if output is None or output.id != row.id:
-            raise _misplaced(row.id, place, output, list(read_ids(predictions, format_=format_)))
+            ids = list(read_ids(predictions, format_=format_, dialect=dialect))
+            raise _misplaced(row.id, place, output, ids)
         _check_text(row.pair.source, output, place)
         yield SpanComparison(
             id=row.id,

@@ -25,9 +25,9 @@ from annoseq.config import DOCUMENT_COLUMN, OFFSET_COLUMN
 from annoseq.data.jsonl_table import JSON_TYPE_NAMES, parse_json, read_json_lines
 from annoseq.data.markup import Span, is_label, parse, strip_tags
 from annoseq.data.streams import source_name
-from annoseq.data.table_rows import parse_offset
-from annoseq.data.tables import read_rows, table_format
-from annoseq.errors import MarkupError, TableError
+from annoseq.data.table_rows import DEFAULT_DIALECT, parse_offset
+from annoseq.data.tables import check_dialect, read_rows, table_format
+from annoseq.errors import MarkupError, TableError, count_noun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-    from annoseq.data.table_rows import TableFormat
+    from annoseq.data.table_rows import TableFormat, TextDialect
 
 # The first name is that of `annoseq annotate`, the second that of `annoseq evaluate --out`.
 _ID, _TEXT, _ANNOTATED = ("id", "row"), ("text", "source"), ("annotated", "output")
@@ -103,40 +103,57 @@ class OutputRow:
     start: Any = None
 
 
-def read_output(path: Path, *, format_: TableFormat | None = None) -> Iterator[OutputRow]:
+def read_output(
+    path: Path, *, format_: TableFormat | None = None, dialect: TextDialect = DEFAULT_DIALECT
+) -> Iterator[OutputRow]:
     """Read rows lazily.
 
     Raises:
+        OptionError: the format has no such delimiter or encoding.
         TableError: the file cannot be read, or a row is not valid; it names row and field.
     """
-    for place, fields in _records(path, table_format(path, format_)):
+    for place, fields in _records(path, table_format(path, format_), dialect):
         yield _output_row(fields, place)
 
 
-def read_ids(path: Path, *, format_: TableFormat | None = None) -> Iterator[str | None]:
+def read_ids(
+    path: Path, *, format_: TableFormat | None = None, dialect: TextDialect = DEFAULT_DIALECT
+) -> Iterator[str | None]:
     """Read only the ids, None for a row without one."""
-    for _, fields in _records(path, table_format(path, format_)):
+    for _, fields in _records(path, table_format(path, format_), dialect):
         values = (fields.get(name) for name in _ID)
         yield next((str(value) for value in values if type(value) in {str, int}), None)
 
 
-def is_annoseq_output(path: Path) -> bool:
+def is_annoseq_output(path: Path, *, dialect: TextDialect = DEFAULT_DIALECT) -> bool:
     """Return True if the first row of a file has a text and spans, as `annoseq annotate` writes.
 
     Raises:
+        OptionError: the format has no such delimiter or encoding.
         TableError: the file cannot be read.
     """
     if table_format(path) == "jsonl":
-        first = next(read_json_lines(path)).value
+        check_dialect("jsonl", dialect)
+        first = next(read_json_lines(path, encoding=dialect.encoding)).value
         return isinstance(first, dict) and "spans" in first and "text" in first
-    row = next(read_rows(path, columns=(), optional=("text", "spans")))
+    rows = read_rows(
+        path,
+        columns=(),
+        optional=("text", "spans"),
+        delimiter=dialect.delimiter,
+        encoding=dialect.encoding,
+    )
+    row = next(rows)
     return row.values.keys() >= {"text", "spans"}
 
 
-def _records(path: Path, format_: TableFormat) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _records(
+    path: Path, format_: TableFormat, dialect: TextDialect
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the place and the fields of each row."""
     if format_ == "jsonl":
-        for line in read_json_lines(path):
+        check_dialect(format_, dialect)
+        for line in read_json_lines(path, encoding=dialect.encoding):
             if not isinstance(line.value, dict):
                 raise TableError(
                     f"{line.place}: this is not a JSON object. Write one JSON object per line."
@@ -144,7 +161,14 @@ def _records(path: Path, format_: TableFormat) -> Iterator[tuple[str, Mapping[st
             yield line.place, line.value
         return
     name = source_name(path)
-    for row in read_rows(path, columns=(), optional=_COLUMNS, format=format_):
+    for row in read_rows(
+        path,
+        columns=(),
+        optional=_COLUMNS,
+        format=format_,
+        delimiter=dialect.delimiter,
+        encoding=dialect.encoding,
+    ):
         place = f"{name}: row {row.number}"
         yield place, _parse_cells(row.values, place)
 
@@ -203,8 +227,8 @@ def _span(record: SpanRecord, text: str, place: str) -> Span:
     start, end = record.start, record.end
     if not 0 <= start < end <= len(text):
         raise TableError(
-            f"{place}: it is from {start} to {end}, and the text has {len(text)} characters. "
-            "Count code points from 0, the end excluded."
+            f"{place}: it is from {start} to {end}, and the text has "
+            f"{count_noun(len(text), 'character')}. Count code points from 0, the end excluded."
         )
     if record.text is not None and record.text != text[start:end]:
         raise TableError(

@@ -205,7 +205,12 @@ def _table_pairs(
     """Yield the rows of a table in annoseq's markup."""
     documents: set[str | int] = set()
     rows = align_pairs(
-        path, source=options.source, target=options.target, markup=options.markup, note=losses.note
+        path,
+        source=options.source,
+        target=options.target,
+        markup=options.markup,
+        dialect=options.dialect,
+        note=losses.note,
     )
     for place, pair, spans in rows:
         row = Document(

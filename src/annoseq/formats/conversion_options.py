@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from annoseq.data.table_rows import DEFAULT_DIALECT
+
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from annoseq.data.table_rows import TextDialect
     from annoseq.formats.label_map import LabelMap
     from annoseq.formats.offsets import OffsetUnitOption
 
@@ -20,6 +23,8 @@ ImportOption = Literal[
     "tag-column",
     "source-column",
     "target-column",
+    "delimiter",
+    "encoding",
     "predictions",
     "annotator",
     "field",
@@ -39,6 +44,7 @@ class ImportOptions:
     texts: Path | None = None
     source: str
     target: str
+    dialect: TextDialect = DEFAULT_DIALECT
     predictions: bool = False
     annotator: str | None = None
     field: str | None = None

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from annoseq.config import SOURCE_COLUMN, TARGET_COLUMN
 from annoseq.data.examples import parse_pairs
 from annoseq.data.pairs import read_pairs
-from annoseq.errors import FormatError
+from annoseq.data.table_rows import DEFAULT_DIALECT
+from annoseq.errors import FormatError, count_noun
 from annoseq.formats.annoseq_output import is_annoseq_output, read_output
 from annoseq.formats.documents import Document, Mention
 from annoseq.formats.json_values import require_id, require_offset
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from annoseq.data.table_rows import TableFormat
+    from annoseq.data.table_rows import TableFormat, TextDialect
     from annoseq.formats.capabilities import ConversionLosses
 
 _LARGEST_FILL = 10_000_000
@@ -48,20 +49,22 @@ def read_documents(
     notes: ConversionLosses,
     source: str = SOURCE_COLUMN,
     target: str = TARGET_COLUMN,
+    dialect: TextDialect = DEFAULT_DIALECT,
 ) -> Iterator[Document]:
     """Read annoseq's output, or else pairs whose columns are `source` and `target`.
 
     Outputs that are not their text plus tags are `losses`. `notes` counts as in `join_rows`.
 
     Raises:
+        OptionError: the format has no such delimiter or encoding.
         TableError: the table cannot be read, or annotations do not fit their text.
         PairsError: a pair's annotated text is not its original plus tags.
         FormatError: rows of a document overlap.
     """
-    if is_annoseq_output(path):
-        yield from read_output_documents(path, losses=losses, notes=notes)
+    if is_annoseq_output(path, dialect=dialect):
+        yield from read_output_documents(path, losses=losses, notes=notes, dialect=dialect)
     else:
-        yield from join_rows(_pair_rows(path, source, target), notes=notes)
+        yield from join_rows(_pair_rows(path, source, target, dialect), notes=notes)
 
 
 def read_output_documents(
@@ -70,9 +73,10 @@ def read_output_documents(
     losses: ConversionLosses,
     notes: ConversionLosses,
     format_: TableFormat | None = None,
+    dialect: TextDialect = DEFAULT_DIALECT,
 ) -> Iterator[Document]:
     """Read annoseq's output, as `read_documents` does; `format_` overrides the file's suffix."""
-    return join_rows(_output_rows(path, losses, format_), notes=notes)
+    return join_rows(_output_rows(path, losses, format_, dialect), notes=notes)
 
 
 def join_rows(rows: Iterable[DocumentRow], *, notes: ConversionLosses) -> Iterator[Document]:
@@ -108,16 +112,16 @@ def _check_gaps(documents: Mapping[str, Sequence[DocumentRow]]) -> None:
             limit = _LARGEST_FILL if gaps > _LARGEST_FILL else _LARGEST_TOTAL_FILL
             last = max(rows, key=lambda row: row.start or 0)
             raise FormatError(
-                f"{last.place}: the rows of {scope} leave gaps of {filled:,} characters in all, "
-                f"more than {limit:,}. Check the column of offsets: it says where a row begins in "
-                "its document."
+                f"{last.place}: the rows of {scope} leave gaps of "
+                f"{count_noun(filled, 'character')} in all, more than {limit:,}. Check the column "
+                "of offsets: it says where a row begins in its document."
             )
 
 
 def _output_rows(
-    path: Path, losses: ConversionLosses, format_: TableFormat | None
+    path: Path, losses: ConversionLosses, format_: TableFormat | None, dialect: TextDialect
 ) -> Iterator[DocumentRow]:
-    for row in read_output(path, format_=format_):
+    for row in read_output(path, format_=format_, dialect=dialect):
         if row.spans is None:
             losses.add("output", "other than a text plus tags, left out", where=row.place)
             continue
@@ -129,8 +133,14 @@ def _output_rows(
         yield DocumentRow(row.place, row.id, row.text, mentions, document, start)
 
 
-def _pair_rows(path: Path, source: str, target: str) -> Iterator[DocumentRow]:
-    pairs = read_pairs(path, source=source, target=target)
+def _pair_rows(path: Path, source: str, target: str, dialect: TextDialect) -> Iterator[DocumentRow]:
+    pairs = read_pairs(
+        path,
+        source=source,
+        target=target,
+        delimiter=dialect.delimiter,
+        encoding=dialect.encoding,
+    )
     for example in parse_pairs(pairs, task="annotate", name=pairs.name).examples:
         yield DocumentRow(
             f"{pairs.name}: row {example.row}",

@@ -191,7 +191,10 @@ def _spans_table() -> FormatIO:
 
     return FormatIO(
         lambda source, options, _: spans_table.read(
-            source, texts=options.texts, offset_unit=options.offset_unit
+            source,
+            texts=options.texts,
+            offset_unit=options.offset_unit,
+            dialect=options.dialect,
         ),
         lambda documents, path, options, losses: spans_table.write(
             documents, path, bom=options.bom, span_text=options.span_text, losses=losses
@@ -237,6 +240,7 @@ class FormatEntry:
 
 _OFFSETS: frozenset[ImportOption] = frozenset({"offsets"})
 _MARKUP: frozenset[ImportOption] = frozenset({"markup"})
+_DIALECT: frozenset[ImportOption] = frozenset({"delimiter", "encoding"})
 
 FORMATS: dict[CorpusFormat, FormatEntry] = {
     "brat": FormatEntry(
@@ -300,7 +304,7 @@ FORMATS: dict[CorpusFormat, FormatEntry] = {
     "spans": FormatEntry(
         load=_spans_table,
         holds_scores=True,
-        options=_OFFSETS | {"texts"},
+        options=_OFFSETS | _DIALECT | {"texts"},
         check_target=_require_table_suffix,
         next_step="Read TARGET with any program for tables.",
     ),
@@ -311,5 +315,5 @@ FORMATS: dict[CorpusFormat, FormatEntry] = {
 def import_options(name: FormatName) -> frozenset[ImportOption]:
     """Return the options that have a meaning for a format."""
     if name == "table":
-        return frozenset({"markup", "source-column", "target-column", "map"})
+        return _DIALECT | {"markup", "source-column", "target-column", "map"}
     return FORMATS[name].options | {"unit", "map"}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from annoseq.data.jsonl_table import parse_json
 from annoseq.data.streams import find_files, read_text
-from annoseq.data.table_rows import parse_offset
+from annoseq.data.table_rows import DEFAULT_DIALECT, parse_offset
 from annoseq.data.tables import read_rows, write_rows
 from annoseq.errors import FormatError, display_name
 from annoseq.formats.capabilities import FormatCapabilities, drop_unsupported
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from annoseq.data.table_rows import TableRow
+    from annoseq.data.table_rows import TableRow, TextDialect
     from annoseq.formats.capabilities import ConversionLosses
     from annoseq.formats.offsets import OffsetUnitOption
 
@@ -44,10 +44,17 @@ class _SpansDocument:
     place: str = ""
 
 
-def read(path: Path, *, texts: Path | None, offset_unit: OffsetUnitOption) -> Iterator[Document]:
+def read(
+    path: Path,
+    *,
+    texts: Path | None,
+    offset_unit: OffsetUnitOption,
+    dialect: TextDialect = DEFAULT_DIALECT,
+) -> Iterator[Document]:
     """Read a table (CSV, TSV, JSONL or Parquet), and its texts from a folder `texts` if given.
 
     Raises:
+        OptionError: the format has no such delimiter or encoding.
         TableError: the table cannot be read, or lacks a column.
         FormatError: a document has no text or two, or an annotation does not fit.
     """
@@ -59,6 +66,8 @@ def read(path: Path, *, texts: Path | None, offset_unit: OffsetUnitOption) -> It
         nullable=_SPAN_COLUMNS,
         optional=("text", "score", "covered"),
         fractions=(*_SPAN_COLUMNS, "score"),
+        delimiter=dialect.delimiter,
+        encoding=dialect.encoding,
     ):
         place = f"{path}: row {row.number}"
         document = documents.setdefault(row.values["doc_id"], _SpansDocument(place=place))
