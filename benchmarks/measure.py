@@ -126,6 +126,11 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *rows))
 
 
+def list_facts(facts: Mapping[str, str]) -> str:
+    """Return facts as a Markdown list."""
+    return "\n".join(f"- {name}: {value}" for name, value in facts.items())
+
+
 def write_report(
     path: Path, *, title: str, about: str, tables: Sequence[str], facts: Mapping[str, str]
 ) -> None:
@@ -134,7 +139,6 @@ def write_report(
     Raises:
         OutputError: the file cannot be written.
     """
-    listed = "\n".join(f"- {name}: {value}" for name, value in facts.items())
-    text = "\n\n".join([f"# {title}", about, *tables, listed])
+    text = "\n\n".join([f"# {title}", about, *tables, list_facts(facts)])
     with atomic_file(path, overwrite=True) as new:
         new.write_text(text + "\n", encoding="utf-8")

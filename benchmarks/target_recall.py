@@ -1,4 +1,4 @@
-"""Target and measured recall of the tagger on MEDDOCAN, and the calibration of its scores.
+"""Target recall and coverage of the tagger on MEDDOCAN, and the calibration of its scores.
 
 A tagger is trained on four fifths of the training documents and calibrated on the other fifth. The
 dev rows are annotated once for each target recall, and select nothing.
@@ -6,6 +6,8 @@ dev rows are annotated once for each target recall, and select nothing.
 
 from __future__ import annotations
 
+import argparse
+import math
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +20,9 @@ from annoseq.data.examples import parse_pairs
 from annoseq.devices import ComputeDevice
 from annoseq.errors import OptionError
 from annoseq.evaluation.calibration import BinTotals, expected_calibration_error, judge_spans
+from annoseq.evaluation.calibration_statistics import COVERAGE_FLOOR
+from annoseq.evaluation.coverage import CoverageCounter, CoverageTarget
+from annoseq.evaluation.recall_thresholds import RecallTarget, lowest_score
 from annoseq.inference.annotator import Annotator
 from annoseq.models.serialization import TrainedModel
 from annoseq.tokenization.dataset import Dataset
@@ -25,19 +30,19 @@ from annoseq.training.learner import Learner
 from annoseq.training.model_card import calibrate
 from benchmarks.budget import TIMING_NOTE, ProcessorTimer, cache_folder, log, pinned_to_core
 from benchmarks.command import exit_status, make_parser, provenance, read_options
-from benchmarks.measure import describe_machine, markdown_table, write_report
+from benchmarks.measure import describe_machine, list_facts, markdown_table, write_report
 from benchmarks.meddocan import read_tables
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Sequence
 
     from annoseq.data.markup import Span
     from annoseq.data.pairs import Pair
-    from annoseq.evaluation.recall_thresholds import RecallTarget
+    from annoseq.evaluation.coverage import CoverageCounts, CoveragePoint
 
 REPORT = Path(__file__).with_suffix(".md")
 TARGETS = (0.95, 0.96, 0.97, 0.98, 0.99, 0.995)
+COVERAGES = (0.98, 0.99, 0.995, 0.998)
 CPU = DeviceConfig(device="cpu")
 WIDE = BatchConfig(batch_size=256, batch_tokens=16_384)
 
@@ -86,6 +91,14 @@ class CalibratedTagger:
             documents=len({pair.document for pair in self.pairs}),
             seconds=watch.seconds,
         )
+
+    def count_coverage(self) -> CoverageCounts:
+        """Count the identifiers that each threshold covers."""
+        counter = CoverageCounter(floor=COVERAGE_FLOOR)
+        parts = self.annotator.score_coverage([pair.source for pair in self.pairs], batching=WIDE)
+        for pair, gold, scored in zip(self.pairs, self._gold, parts, strict=True):
+            counter.add(pair.source, gold, scored, document=pair.document)
+        return counter.counts()
 
     def errors(self) -> tuple[float, float]:
         """Return the calibration error of the most likely spans before and after calibration."""
@@ -181,8 +194,9 @@ def make_tables(trial: CalibratedTagger) -> list[str]:
     """Measure all target recalls, the most likely spans, and the calibration."""
     rows = [["most likely spans", *_measured(trial.measure(None)), "", "", ""]]
     for target in TARGETS:
-        expected = _expected(trial.annotator.recall_target(target))
-        rows.append([f"{target:g}", *_measured(trial.measure(target)), *expected])
+        chosen = trial.annotator.choose_target(target_recall=target)
+        assert isinstance(chosen, RecallTarget)
+        rows.append([f"{target:g}", *_measured(trial.measure(target)), *_expected(chosen)])
         log(" | ".join(rows[-1]))
     head = [
         *("target recall", "recall", "precision", "spans per document", "covered", "s"),
@@ -193,7 +207,51 @@ def make_tables(trial: CalibratedTagger) -> list[str]:
         ["calibration error of the most likely spans", "before", "after"],
         [["on these rows", f"{before:.4f}", f"{after:.4f}"]],
     )
-    return [markdown_table(head, rows), errors]
+    return [markdown_table(head, rows), _coverage_table(trial), errors]
+
+
+def _coverage_table(trial: CalibratedTagger) -> str:
+    """Measure all target coverages, and read the curve off the same rows."""
+    counts = trial.count_coverage()
+    rows = [["most likely spans", *_coverage_values(counts.point(1.0)), "", "", ""]]
+    for share in COVERAGES:
+        target = trial.annotator.choose_target(target_coverage=share)
+        assert isinstance(target, CoverageTarget)
+        expected = target.expected
+        confidence = "out of reach" if target.is_out_of_reach else f"{target.confidence}%"
+        rows.append(
+            [
+                f"{share:g}",
+                *_coverage_values(counts.point(target.threshold)),
+                f"{expected.coverage:.4f}",
+                f"{expected.other_share:.2%}",
+                confidence if target.confidence or target.is_out_of_reach else "none",
+            ]
+        )
+        log(" | ".join(rows[-1]))
+    for share in COVERAGES:
+        identifiers = counts.all_identifiers()
+        bin_ = identifiers.bin_of(math.ceil(share * identifiers.total))
+        values = ["out of reach", *[""] * 4]
+        if bin_ is not None:
+            values = _coverage_values(counts.point(lowest_score(bin_)))
+        rows.append([f"{share:g}, threshold read off these rows", *values, "", "", ""])
+    head = [
+        *("target coverage", "covered", "characters", "documents without a miss"),
+        *("other tokens marked", "token precision"),
+        *("covered, expected", "other tokens, expected", "confidence"),
+    ]
+    return markdown_table(head, rows)
+
+
+def _coverage_values(point: CoveragePoint) -> list[str]:
+    return [
+        f"{point.coverage:.4f}",
+        f"{point.character_coverage:.4f}",
+        f"{point.clean_documents} of {point.documents}",
+        f"{point.other_share:.2%}",
+        f"{point.precision:.4f}",
+    ]
 
 
 def _measured(one: Measurement) -> list[str]:
@@ -219,6 +277,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add("--model", type=Path, help="model folder of a tagger to use, instead of training one")
     add("--epochs", type=int, help="epochs to train; by default the tagger's own")
     add("--results", type=Path, default=cache_folder("target_recall"), help="where to train it")
+    add("--more-seeds", type=int, nargs="*", default=[], help="seeds of further models to measure")
     return read_options(parser, arguments, above_zero=("epochs",))
 
 
@@ -228,7 +287,38 @@ its label are; covered is the share of gold spans of which every character is in
 whatever the label, as redaction needs it. Expected values were measured on the calibration rows.
 The confidence is the share of samples of documents in which the target is reached; without one, the
 target is only expected, or it is out of reach because too many gold spans are no candidates, or
-cross a more likely one. {TIMING_NOTE}"""
+cross a more likely one.
+
+With a target coverage, tokens that lie in any span with a sufficient probability are marked besides
+the most likely spans. An identifier is covered if all its characters are marked, whatever the
+labels; other tokens are those in no identifier. {TIMING_NOTE}"""
+
+
+def measure_seed(options: argparse.Namespace, seed: int) -> list[str]:
+    """Return the section of a seed: its tables, and the facts of its model."""
+    options = argparse.Namespace(
+        **vars(options) | {"seed": seed, "results": options.results / f"seed{seed}"}
+    )
+    options.results.mkdir(parents=True, exist_ok=True)
+    trial, story = prepare(options)
+    tables = make_tables(trial)
+    statistics = trial.model.calibration
+    assert statistics is not None
+    candidates, coverage = statistics.candidates, statistics.coverage
+    facts = {
+        "model": story,
+        "seed": f"{seed}, of the split, the weights and the dropout",
+        "measured on": f"{len(trial.pairs):,} dev rows, which chose nothing"
+        if options.model is None
+        else f"{len(trial.pairs):,} dev rows",
+        "calibrated on": f"{candidates.gold:,} spans of {statistics.documents:,} documents, by "
+        f"{statistics.calibration.method}; a recall there varies {candidates.clustering:.1f} "
+        "times as much as that of independent spans, a coverage "
+        f"{coverage.clustering:.1f} times as much",
+    }
+    section = [f"## Seed {seed}", *tables, list_facts(facts)]
+    print("\n\n".join(section))
+    return section
 
 
 def main(given: Sequence[str] | None = None) -> int:
@@ -237,30 +327,15 @@ def main(given: Sequence[str] | None = None) -> int:
     options = parse_arguments(arguments)
 
     def work() -> None:
-        options.results.mkdir(parents=True, exist_ok=True)
         machine = describe_machine(torch.device("cpu"))
-        trial, story = prepare(options)
-        tables = make_tables(trial)
-        print("\n\n".join(tables))
-        statistics = trial.model.calibration
-        assert statistics is not None
-        candidates = statistics.candidates
-        facts = {
-            "model": story,
-            "seed": f"{options.seed}, of the split, the weights and the dropout",
-            "measured on": f"{len(trial.pairs):,} dev rows, which chose nothing"
-            if options.model is None
-            else f"{len(trial.pairs):,} dev rows",
-            "calibrated on": f"{candidates.gold:,} spans of {statistics.documents:,} documents, by "
-            f"{statistics.calibration.method}; a recall there varies {candidates.clustering:.1f} "
-            "times as much as that of independent spans",
-        }
+        seeds = [options.seed, *options.more_seeds]
+        sections = [part for seed in seeds for part in measure_seed(options, seed)]
         write_report(
             options.out,
-            title="Target and measured recall",
+            title="Target recall and target coverage",
             about=ABOUT,
-            tables=tables,
-            facts=facts | machine | provenance("target_recall", arguments),
+            tables=[*sections, "## Machine"],
+            facts=machine | provenance("target_recall", arguments),
         )
 
     with pinned_to_core(options.core):

@@ -150,7 +150,7 @@ def test_the_input_must_be_the_same(model: Path, many: Path, tmp_path: Path) -> 
     assert not out.exists()
     path.write_bytes(b"".join([lines[0], *lines[2:]]))
     assert refusal(run(*arguments, "--resume")) == (
-        "the first 20 texts are not those that the interrupted run annotated. "
+        "the input does not begin with the 20 texts that the interrupted run annotated. "
         "Give it the same input, or start again with --overwrite instead of --resume."
     )
     path.write_bytes(b"".join(lines))  # mended after what is done

@@ -283,7 +283,7 @@ def test_a_run_is_resumed_only_under_its_plan(
     many.write_text(many.read_text().replace("Bell", "Bull"))
     message = refusal(run("redact", *arguments, *keyed, "--resume"))
     assert message.startswith(
-        "the first 27 texts are not those that the interrupted run redacted. Give it the same input"
+        "the input does not begin with the 27 texts that the interrupted run redacted. Give it the same input"
     )
 
 

@@ -174,8 +174,8 @@ def test_show_lists_the_words_without_a_vector(data: Path, compass: Path, traine
     assert len(listed) == len(set(listed)) > 20
     assert "<pad>" not in listed
     assert re.fullmatch(
-        rf"of [\d,]+ words \d+ have a vector, 0 are composed of subwords, {len(listed)} are "
-        r"missing:\n",
+        rf"of [\d,]+ words, with a vector: \d+, composed of subwords: 0, missing: {len(listed)}"
+        r"\n",
         result.err,
     )
     complete = run("vectors", "show", trained, "the", "--vocabulary", data, "--missing")

@@ -79,16 +79,16 @@ def test_equal_scores_are_one_point() -> None:
 @pytest.mark.parametrize(
     ("scores", "right", "found"),
     [
-        ([], [], "0 spans, of which 0 are right"),
-        ([0.5], [True], "1 spans, of which 1 are right"),
-        ([0.5, 0.6], [False, False], "2 spans, of which 0 are right"),
+        ([], [], "0 spans, with 0 right"),
+        ([0.5], [True], "1 span, with 1 right"),
+        ([0.5, 0.6], [False, False], "2 spans, with 0 right"),
     ],
 )
 def test_spans_of_one_kind_show_nothing(scores: list[float], right: list[bool], found: str) -> None:
     with pytest.raises(OptionError) as caught:
         Calibration.fit(scores, right)
     assert str(caught.value) == (
-        f"{found}, do not show how scores relate to being right. "
+        f"the scores of {found}, do not show how scores relate to being right. "
         "Give spans of both kinds, some hundreds of them."
     )
 

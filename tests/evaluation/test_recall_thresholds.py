@@ -21,6 +21,7 @@ from annoseq.evaluation.recall_thresholds import (
     score_bin,
 )
 
+TEXT = "Ames 31yo"
 GOLD = [Span(0, 4, "NAME"), Span(5, 9, "AGE")]
 Row = tuple[list[Span], list[Span]]
 
@@ -61,7 +62,7 @@ def accumulate(some: list[Row], *, to_a_document: int = 1) -> CalibrationStatist
     for number, (gold, candidates) in enumerate(some):
         likeliest = [one for one in candidates if (one.score or 0) > 0.5]
         document = None if to_a_document == 1 else str(number // to_a_document)
-        accumulator.add(gold, candidates, likeliest, document=document)
+        accumulator.add(gold, candidates, likeliest, likeliest, text=TEXT, document=document)
     return accumulator.statistics()
 
 
@@ -122,7 +123,7 @@ def test_scores_that_are_right_are_left_alone() -> None:
         some.append(([Span(0, 4, "NAME")], [place]))
     accumulator = CalibrationAccumulator(floor=1e-3)
     for gold, candidates in some:
-        accumulator.add(gold, candidates, candidates, document=None)
+        accumulator.add(gold, candidates, candidates, candidates, text=TEXT, document=None)
     found = accumulator.statistics()
     assert found is not None
     assert found.error_after == pytest.approx(found.error_before)

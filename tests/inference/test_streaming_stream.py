@@ -162,7 +162,7 @@ def test_other_texts_are_not_taken_for_those_that_are_done(
     with pytest.raises(OptionError) as caught:
         stream(annotator, texts, output)
     assert str(caught.value) == (
-        "the first 10 texts are not those that the interrupted run annotated. "
+        "the input does not begin with the 10 texts that the interrupted run annotated. "
         "Give it the same input, or start again with --overwrite instead of --resume."
     )
     assert len(output.chunks) == 2

@@ -160,3 +160,27 @@ def _deepest(spans: list[tuple[int, int, int, int]]) -> int:
         ),
         default=0,
     )
+
+
+def test_a_token_is_covered_unless_no_pair_around_it_is_a_span() -> None:
+    head, encoded = random_finder(), random_encoding()
+    coverage = head.coverage(encoded, LENGTHS, floor=1e-6)
+    every = head.candidates(encoded, LENGTHS, floor=1e-30, longest=5)
+    pairs: dict[tuple[int, int, int], float] = {}
+    for (row, first, last, _), log_prob in zip(
+        every.spans.tolist(), every.log_probs.tolist(), strict=True
+    ):
+        pairs[row, first, last] = pairs.get((row, first, last), 0.0) + exp(log_prob)
+    tokens = zip(coverage.tokens.tolist(), coverage.log_probs.exp().tolist(), strict=True)
+    expected = {}
+    for row, length in enumerate(LENGTHS.tolist()):
+        for token in range(length):
+            outside = 1.0
+            for (of_row, first, last), share in pairs.items():
+                if of_row == row and first <= token <= last:
+                    outside *= 1 - share
+            expected[row, token] = 1 - outside
+    assert {(row, token): share for (row, token, _, _), share in tokens} == pytest.approx(
+        expected, abs=1e-5
+    )
+    assert torch.equal(coverage.best.spans, head.decode(encoded, LENGTHS).spans)

@@ -9,6 +9,7 @@ import torch
 
 from annoseq.models import span_marginals as candidates
 from annoseq.models.span_marginals import likely_spans
+from annoseq.models.tagger import CrfHead
 from annoseq.tokenization.bioes import bioes_to_token_spans
 from tests.models.test_crf import (
     LENGTHS,
@@ -94,3 +95,35 @@ def test_the_likeliest_spans_of_a_tagger_are_among_its_candidates(levels: int) -
         for span in likeliest.spans:
             assert scores[span[:3]] == pytest.approx(span.score, abs=1e-4)
         assert more.score == pytest.approx(likeliest.score)
+
+
+@pytest.mark.parametrize("labels", [1, 2])
+def test_tokens_in_any_span_have_the_sum_of_all_spans_around_them(labels: int) -> None:
+    crf = random_crf(labels)
+    head = CrfHead(crf.tags, labels=labels)
+    head.crf = random_crf(labels).float()
+    head.output.weight.data = torch.eye(crf.tags)
+    head.output.bias.data = torch.zeros(crf.tags)
+    expected: dict[tuple[int, int], list[float]] = {}
+    for (row, first, last, label), share in found_by_hand(labels, spread=1.0).items():
+        for token in range(first, last + 1):
+            expected.setdefault((row, token), [0.0] * labels)[label] += share
+    coverage = head.coverage(random_emissions(crf).float(), LENGTHS, floor=0.02)
+    rows = {
+        (row, token): (label, share)
+        for (row, token, _, label), share in zip(
+            coverage.tokens.tolist(), coverage.log_probs.exp().tolist(), strict=True
+        )
+    }
+    assert set(rows) == {place for place, shares in expected.items() if sum(shares) >= 0.02}
+    for place, (label, share) in rows.items():
+        assert share == pytest.approx(sum(expected[place]), abs=1e-5)
+        assert expected[place][label] == max(expected[place])
+    best = head.decode(random_emissions(crf).float(), LENGTHS)
+    assert torch.equal(coverage.best.spans, best.spans)
+
+
+def test_without_labels_no_token_is_covered() -> None:
+    head = CrfHead(3, labels=0)
+    coverage = head.coverage(torch.randn(2, 4, 3), torch.tensor([4, 2]), floor=1e-6)
+    assert coverage.tokens.shape == (0, 4)

@@ -8,6 +8,7 @@ from annoseq.config import DeviceConfig
 from annoseq.data.examples import parse_pairs
 from annoseq.data.pairs import Pair
 from annoseq.devices import ComputeDevice
+from annoseq.evaluation.recall_thresholds import RecallTarget
 from annoseq.inference.annotator import Annotator
 from annoseq.inference.network_predictors import build_predictor
 from annoseq.models.serialization import TrainedModel
@@ -39,8 +40,9 @@ def test_a_tagger_is_saved_with_what_its_scores_mean(tmp_path: Path) -> None:
     card = (tmp_path / "model" / "card.md").read_text()
     assert "judged by the 112 spans of 112 documents kept from training" in card
     annotator = Annotator.load(tmp_path / "model")
-    wanted = annotator.recall_target(0.5)
-    assert wanted.expected.gold == 112
+    target = annotator.choose_target(target_recall=0.5)
+    assert isinstance(target, RecallTarget)
+    assert target.expected.gold == 112
     found = annotator.annotate(["Dr. Ames, 31y"], target_recall=0.5)
     assert all(0 < (span.score or 0) < 1 for span in found[0].spans or ())
     # Another training makes its own.

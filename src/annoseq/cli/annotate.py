@@ -27,7 +27,7 @@ from annoseq.cli.options import (
     inherit_text_column,
 )
 from annoseq.cli.output import LeftOutInputs, is_terminal, print_note, resume_hint
-from annoseq.cli.scoring_options import TargetRecall, choose_recall_target
+from annoseq.cli.target_options import TargetOptions, choose_target
 from annoseq.config import (
     DOCUMENT_COLUMN,
     OFFSET_COLUMN,
@@ -37,7 +37,7 @@ from annoseq.config import (
     SearchConfig,
 )
 from annoseq.data.text_inputs import count_texts, is_text_input, read_texts
-from annoseq.errors import OptionError
+from annoseq.errors import OptionError, count_noun
 from annoseq.inference.annotator import Annotator
 from annoseq.inference.resumable_output import ResumableOutput
 from annoseq.inference.streaming import OUTPUT_COLUMNS, annotate_stream
@@ -133,7 +133,7 @@ def annotate(
     *,
     source: InputOptions = InputOptions(),
     target: OutputOptions = OutputOptions(),
-    target_recall: TargetRecall = None,
+    targets: TargetOptions = TargetOptions(),
     search: Search = SearchConfig(),
     batching: Batching = BatchConfig(),
     vectors: ModelVectorsPath = None,
@@ -149,13 +149,13 @@ def annotate(
         column = inherit_text_column(source.column, annotator.model.config.columns)
         source = replace(source, column=column)
     _check_has_spans(annotator, model, destination)
-    choose_recall_target(annotator, target_recall)
+    choose_target(annotator, targets)
     plan = {
         "model": annotator.model.config.files[WEIGHTS_FILE][:12],
         "column": None if is_text else source.text_column,
         "delimiter": source.delimiter,
         "encoding": source.encoding,
-        "target_recall": target_recall,
+        **targets.settings(),
         "keep_columns": source.keep_columns and list(source.keep_columns),
         # They decide the batches, and the batches the last digits of scores.
         **{name: value for section in (batching, device, search) for name, value in section},
@@ -171,7 +171,8 @@ def annotate(
             format_=destination.stream_format,
             search=search,
             batching=batching,
-            target_recall=target_recall,
+            target_recall=targets.target_recall,
+            target_coverage=targets.target_coverage,
             kept=kept,
             chunk_size=target.chunk_size,
             advance=advance,
@@ -215,7 +216,7 @@ def _print_problems(
     if progress.problems:
         where = "--format jsonl says which" if format_ == "inline" else "`problem` says why"
         print_note(
-            f"{progress.problems:,} of {progress.done:,} outputs are not their text plus tags; "
-            f"{where}"
+            f"{progress.problems:,} of {count_noun(progress.done, 'output')} are not their text "
+            f"plus tags; {where}"
         )
     left_out.print_notes()

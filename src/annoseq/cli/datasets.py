@@ -17,7 +17,7 @@ from annoseq.cli.options import DataPath, DatasetOptions, Overwrite, PairsPath, 
 from annoseq.cli.output import make_console, print_note, print_result
 from annoseq.config import BatchConfig, ModelName, NetworkConfig
 from annoseq.data.pairs import write_pairs
-from annoseq.errors import OptionError
+from annoseq.errors import OptionError, count_noun
 from annoseq.output_lock import OutputLock
 from annoseq.sample import sample_pairs
 
@@ -37,7 +37,7 @@ def sample(
 ) -> None:
     """Write the sample corpus."""
     write_pairs(sample_pairs(rows, seed=seed), out, overwrite=overwrite)
-    print_note(f"wrote {rows:,} pairs to {out}; next: annoseq check {out}")
+    print_note(f"wrote {count_noun(rows, 'pair')} to {out}; next: annoseq check {out}")
 
 
 def show_batch(

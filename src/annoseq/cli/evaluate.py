@@ -20,19 +20,21 @@ from annoseq.cli.options import (
 from annoseq.cli.output import make_console
 from annoseq.cli.scoring_options import (
     ScoreOutputOptions,
-    TargetRecall,
     TextScores,
-    choose_recall_target,
     print_label_warning,
     print_scores,
-    recall_lines,
 )
+from annoseq.cli.target_options import TargetOptions, choose_target, recall_lines
 from annoseq.config import BatchConfig, DeviceConfig
 from annoseq.data.pairs import fingerprint_pairs
 from annoseq.data.tables import table_format
 from annoseq.errors import ModelError
+from annoseq.evaluation.calibration_statistics import COVERAGE_FLOOR
 from annoseq.evaluation.counts import SpanComparison, group_by_document
+from annoseq.evaluation.coverage import CoverageCounter, CoverageTarget
+from annoseq.evaluation.coverage_scores import coverage_lines, make_coverage_scores
 from annoseq.evaluation.error_analysis import FIDELITY_ERRORS
+from annoseq.evaluation.recall_thresholds import RecallTarget
 from annoseq.evaluation.score_file import RecallScores, make_score_file, recall_target_scores
 from annoseq.evaluation.scorer import Scorer
 from annoseq.evaluation.text_scores import TEXT_SCORES, TextScorer
@@ -50,10 +52,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from annoseq.data.examples import Example
-    from annoseq.evaluation.recall_thresholds import RecallTarget
+    from annoseq.evaluation.coverage import CoverageCounts
     from annoseq.evaluation.references import SeenTexts
     from annoseq.evaluation.score_file import RecallTargetScores, ScoreFile
     from annoseq.inference.annotation import Annotation
+    from annoseq.inference.targets import Target
     from annoseq.reporting.report import AttentionFunction
 
 _ID_SCORES = ("padded_accuracy", "token_accuracy")
@@ -83,7 +86,7 @@ def evaluate(
     prediction_options: PredictionOptions = PredictionOptions(),
     row_options: RowOptions = RowOptions(),
     text_scores: TextScores = False,
-    target_recall: TargetRecall = None,
+    targets: TargetOptions = TargetOptions(),
     batching: Batching = BatchConfig(),
     vectors: ModelVectorsPath = None,
     device: Device = DeviceConfig(),
@@ -95,11 +98,11 @@ def evaluate(
     text = TextScorer() if text_scores else None
     annotator = Annotator.load(model, device=device, vectors=vectors)
     card = _read_card(model) if output.report else ""
-    target = choose_recall_target(annotator, target_recall, prints_expectation=False)
+    target = choose_target(annotator, targets, prints_expectation=False)
     rows = select_rows(pairs, annotator.model.config, row_options)
     _check_labels(rows.examples, annotator)
     batching = annotator.resolve_batching(batching)
-    annotations = _annotate(annotator, rows.examples, batching, target_recall)
+    annotations = _annotate(annotator, rows.examples, batching, targets)
     predictions = _generate(annotator, rows.examples, annotations, batching)
     if prediction_options.show:
         predictions.show(prediction_options.show, console=make_console())
@@ -109,11 +112,8 @@ def evaluate(
     )
     scorer.add_all(group_by_document(compared))
     scores = _make_scores(scorer, rows, annotator, batching, predictions)
-    target_lines: list[str] = []
-    if target:
-        target_scores = _measure_target(target, annotator, scores)
-        scores = scores.model_copy(update={"target_recall": target_scores})
-        target_lines += recall_lines(target_scores, is_in_sample=rows.part == "valid")
+    scores, recall = _add_recall(scores, target, annotator, part=rows.part)
+    scores, coverage = _add_coverage(scores, target, annotator, rows.examples, batching)
     data = ReportData(
         title=f"{model} on {pairs}",
         card=card,
@@ -126,7 +126,7 @@ def evaluate(
         predictions.write(prediction_options.out, overwrite=output.overwrite)
     accuracies = {name: getattr(scores, name) for name in _ID_SCORES}
     print_scores(
-        scorer, *target_lines, accuracies=accuracies
+        scorer, *recall, *coverage, accuracies=accuracies
     )  # last: a reader of the output may end before it is read
 
 
@@ -154,13 +154,18 @@ def _annotate(
     annotator: Annotator,
     examples: Sequence[Example],
     batching: BatchConfig,
-    target_recall: float | None,
+    targets: TargetOptions,
 ) -> Sequence[Annotation]:
     """Annotate by choosing among tags only, where the model does not translate."""
     if annotator.is_translator:
         return ()
     texts = [example.source for example in examples]
-    return annotator.annotate(texts, batching=batching, target_recall=target_recall)
+    return annotator.annotate(
+        texts,
+        batching=batching,
+        target_recall=targets.target_recall,
+        target_coverage=targets.target_coverage,
+    )
 
 
 def _generate(
@@ -238,6 +243,33 @@ def _decoding(names: Sequence[str], *, is_tagger: bool) -> dict[str, str]:
     return {name: "greedy, free" if name in free else "greedy, faithful" for name in names}
 
 
+def _add_recall(
+    scores: ScoreFile, target: Target | None, annotator: Annotator, *, part: str
+) -> tuple[ScoreFile, list[str]]:
+    """Add the scores of a target recall, and return the lines to print."""
+    if not isinstance(target, RecallTarget):
+        return scores, []
+    measured = _measure_target(target, annotator, scores)
+    lines = recall_lines(measured, is_in_sample=part == "valid")
+    return scores.model_copy(update={"target_recall": measured}), list(lines)
+
+
+def _add_coverage(
+    scores: ScoreFile,
+    target: Target | None,
+    annotator: Annotator,
+    examples: Sequence[Example],
+    batching: BatchConfig,
+) -> tuple[ScoreFile, list[str]]:
+    """Add the coverage of a model that knows the probability of every span."""
+    if not annotator.predictor.gives_marginals:
+        return scores, []
+    counts = _count_coverage(annotator, examples, batching)
+    chosen = target if isinstance(target, CoverageTarget) else None
+    coverage = make_coverage_scores(counts, chosen)
+    return scores.model_copy(update={"coverage": coverage}), list(coverage_lines(counts, coverage))
+
+
 def _measure_target(
     target: RecallTarget, annotator: Annotator, scores: ScoreFile
 ) -> RecallTargetScores:
@@ -249,6 +281,20 @@ def _measure_target(
             precision=scores.scores["span_precision"].value,
         ),
     )
+
+
+def _count_coverage(
+    annotator: Annotator, examples: Sequence[Example], batching: BatchConfig
+) -> CoverageCounts:
+    """Count the identifiers that each threshold covers."""
+    counter = CoverageCounter(floor=COVERAGE_FLOOR)
+    with progress_bar("scoring coverage", total=len(examples)) as advance:
+        parts = annotator.score_coverage(
+            [example.source for example in examples], batching=batching, advance=advance
+        )
+    for example, row_parts in zip(examples, parts, strict=True):
+        counter.add(example.source, example.tight_spans, row_parts, document=example.document)
+    return counter.counts()
 
 
 def _attention(annotator: Annotator) -> AttentionFunction | None:

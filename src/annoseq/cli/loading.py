@@ -183,7 +183,8 @@ def print_dataset_summary(
     facts = [f"{dataset.task}: {rows}"]
     if isinstance(tokenizer, Seq2SeqTokenizer):
         facts.append(
-            f"vocabularies of {len(tokenizer.source):,} and {len(tokenizer.target):,} tokens"
+            f"vocabularies of {len(tokenizer.source):,} and "
+            f"{count_noun(len(tokenizer.target), 'token')}"
         )
     if tokenizer is not None and dataset.task == "annotate":
         count = len(tokenizer.labels)
@@ -203,7 +204,7 @@ def print_dataset_summary(
         misaligned = tokenizer.misaligned
     if misaligned:
         print_note(
-            f"{misaligned:,} spans end within a token and were widened; `annoseq check` lists them"
+            f"{count_noun(misaligned, 'span')} widened to whole tokens; `annoseq check` lists them"
         )
 
 
@@ -288,6 +289,7 @@ def select_rows(pairs: Path, config: ModelConfig, options: RowOptions) -> Select
         selected = SelectedRows("valid", valid, seen)
         description = "those kept for validation"
     print_note(
-        f"scoring {len(selected.examples):,} of {len(table):,} rows of {table.name}: {description}"
+        f"scoring {len(selected.examples):,} of {count_noun(len(table), 'row')} "
+        f"of {table.name}: {description}"
     )
     return selected

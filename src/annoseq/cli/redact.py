@@ -29,8 +29,18 @@ from annoseq.cli.output import (
     print_result,
     resume_hint,
 )
-from annoseq.cli.redact_options import RedactionOptions, RedactionOutputOptions, TextTableOptions
-from annoseq.cli.scoring_options import TargetRecall, choose_recall_target
+from annoseq.cli.redact_options import (
+    RedactionOptions,
+    RedactionOutputOptions,
+    TextTableOptions,
+)
+from annoseq.cli.target_options import (
+    BestPath,
+    TargetOptions,
+    add_default_coverage,
+    check_targets,
+    choose_target,
+)
 from annoseq.config import BatchConfig, DeviceConfig
 from annoseq.data.text_inputs import count_texts
 from annoseq.deid.leak_check import GoldIdentifiers, LeakCounts
@@ -70,7 +80,8 @@ def redact(
     *,
     target: RedactionOutputOptions,
     redaction: RedactionOptions = RedactionOptions(),
-    target_recall: TargetRecall = None,
+    targets: TargetOptions = TargetOptions(),
+    best_path: BestPath = False,
     gold: Annotated[
         Path | None,
         Parameter(help="What people marked (table of pairs, annotated .txt), to count leaks."),
@@ -82,7 +93,7 @@ def redact(
 ) -> None:
     """Replace what a model finds in texts, and write them de-identified."""
     layout = source.layout(texts)
-    redaction.check_target(target_recall)
+    check_targets(targets, best_path=best_path, min_score=redaction.min_score)
     inputs = (model, texts, redaction.key, redaction.phi_types, redaction.patterns, gold, vectors)
     target.check(layout, redaction, inputs)
     redactor, patterns = redaction.load()
@@ -91,30 +102,21 @@ def redact(
         column = inherit_text_column(source.column, annotator.model.config.columns)
         source = replace(source, column=column)
         layout = source.layout(texts)
-    choose_recall_target(annotator, target_recall)
-    pipeline = RedactionPipeline(
-        _annotate_function(annotator, batching, target_recall),
-        redactor,
-        patterns,
-        has_gold=gold is not None,
-    )
+    if not (best_path or redaction.min_score):
+        targets = add_default_coverage(targets, annotator)
+    choose_target(annotator, targets)
+    annotate = _annotate_function(annotator, batching, targets)
+    pipeline = RedactionPipeline(annotate, redactor, patterns, has_gold=gold is not None)
     settings = {
         "annoseq": __version__,
         "model": annotator.model.config.files[WEIGHTS_FILE][:12],
-        "target_recall": target_recall,
+        **targets.settings(),
         **redaction.settings(),
     }
     plan = {
         **settings,
         **redaction.plan(redactor),
-        "column": source.column,
-        "document": source.document,
-        "input_format": source.input_format,
-        "delimiter": source.delimiter,
-        "encoding": source.encoding,
-        "keep_columns": source.keep_columns and list(source.keep_columns),
-        "skip_bad": source.skip_bad,
-        "chunk_size": source.chunk_size,
+        **source.plan(),
         "gold": gold and str(gold),
         "mapping": target.mapping is not None,
         **{name: value for section in (batching, device) for name, value in section},
@@ -251,13 +253,18 @@ def _load_annotator(
 
 
 def _annotate_function(
-    annotator: Annotator, batching: BatchConfig, target_recall: float | None
+    annotator: Annotator, batching: BatchConfig, targets: TargetOptions
 ) -> AnnotateFunction:
     def annotate(
         texts: Sequence[str], first: int, advance: Callable[[int], None]
     ) -> list[Annotation]:
         return annotator.annotate(
-            texts, batching=batching, target_recall=target_recall, first=first, advance=advance
+            texts,
+            batching=batching,
+            target_recall=targets.target_recall,
+            target_coverage=targets.target_coverage,
+            first=first,
+            advance=advance,
         )
 
     return annotate

@@ -127,13 +127,6 @@ class RedactionOptions:
             "patterns": _fingerprint(self.patterns),
         }
 
-    def check_target(self, target_recall: float | None) -> None:
-        """Raise `OptionError` if spans of low scores are both sought and left alone."""
-        if target_recall is not None and self.min_score:
-            raise OptionError(
-                "--min-score leaves alone what --target-recall asks to find. Leave one of them off."
-            )
-
     def settings(self) -> dict[str, Any]:
         """Return what the run's `config.json` says of the replacements."""
         return {
@@ -174,6 +167,19 @@ class TextTableOptions:
     def text_column(self) -> str:
         """Column of the texts of a table."""
         return self.column or SOURCE_COLUMN
+
+    def plan(self) -> dict[str, Any]:
+        """Return what decides the texts that are read: a run is resumed only under the same."""
+        return {
+            "column": self.column,
+            "document": self.document,
+            "input_format": self.input_format,
+            "delimiter": self.delimiter,
+            "encoding": self.encoding,
+            "keep_columns": self.keep_columns and list(self.keep_columns),
+            "skip_bad": self.skip_bad,
+            "chunk_size": self.chunk_size,
+        }
 
     def documents(
         self,

@@ -16,15 +16,13 @@ from annoseq.cli.options import Columns, Overwrite, TableFormatOption, TextDelim
 from annoseq.cli.output import print_result
 from annoseq.cli.scoring_options import (
     ScoreOutputOptions,
-    ScoreTargetRecall,
     Seen,
     TextScores,
-    choose_threshold,
     print_label_warning,
     print_scores,
     read_seen_texts,
-    threshold_lines,
 )
+from annoseq.cli.target_options import ScoreTargetRecall, choose_threshold, threshold_lines
 from annoseq.config import ColumnsConfig
 from annoseq.data.streams import is_standard_input
 from annoseq.data.table_rows import TextDialect

@@ -13,7 +13,7 @@ from annoseq.cli.options import Columns, Overwrite, PairsPath, TableFormatOption
 from annoseq.cli.output import print_data, print_note, print_result
 from annoseq.config import ColumnsConfig
 from annoseq.data.examples import parse_pairs
-from annoseq.errors import DatasetError, OptionError
+from annoseq.errors import DatasetError, OptionError, count_noun
 from annoseq.tokenization.seq2seq_tokenizer import SOURCE_FILE, TARGET_FILE
 from annoseq.tokenization.vocabulary import Vocabulary
 from annoseq.vectors.lookup import open_vectors
@@ -56,8 +56,8 @@ def train(
     chosen = parse_pairs(table, skip_bad=True).task if task == "auto" else task
     words = train_fasttext(table, out, task=chosen, config=vectors, overwrite=overwrite)
     print_note(
-        f"wrote {out}: {words:,} words, {vectors.width} wide. It lists words of your text: "
-        "keep it as private as the text itself"
+        f"wrote {out}: {count_noun(words, 'word')}, {vectors.width} wide. It lists words of your "
+        "text: keep it as private as the text itself"
     )
 
 
@@ -106,9 +106,8 @@ def show(
 def _print_missing(words: Sequence[str], vectors: WordVectors) -> None:
     origins = vectors.look_up(words).origins
     print_note(
-        f"of {len(words):,} words {origins.count('seen'):,} have a vector, "
-        f"{origins.count('composed'):,} are composed of subwords, "
-        f"{origins.count('missing'):,} are missing:"
+        f"of {count_noun(len(words), 'word')}, with a vector: {origins.count('seen'):,}, composed "
+        f"of subwords: {origins.count('composed'):,}, missing: {origins.count('missing'):,}"
     )
     for word, origin in zip(words, origins, strict=True):
         if origin == "missing":
@@ -136,7 +135,7 @@ def _format_report(report: NeighborReport, *, head: int) -> str:
         return f"{report.word}: missing, neither the word nor its subwords have a vector"
     vector = report.vector
     values = " ".join(f"{value:.4f}" for value in vector[:head].tolist())
-    ellipsis = f" ... ({len(vector)} values)" if head < len(vector) else ""
+    ellipsis = f" ... ({count_noun(len(vector), 'value')})" if head < len(vector) else ""
     lines = [f"{report.word}: {report.origin}, norm {report.norm:.4f}"]
     if head:
         lines.append(f"  vector   {values}{ellipsis}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from annoseq.errors import OptionError
+from annoseq.errors import OptionError, count_noun
 from annoseq.evaluation.counts import Counts, add_counts, ratio
 
 if TYPE_CHECKING:
@@ -67,8 +67,9 @@ class Calibration(BaseModel):
         x, y = np.asarray(scores, dtype=np.float64), np.asarray(is_correct, dtype=np.float64)
         if len(x) < _MIN_SPANS or y.min() == y.max():
             raise OptionError(
-                f"{len(x)} spans, of which {int(y.sum())} are right, do not show how scores relate "
-                "to being right. Give spans of both kinds, some hundreds of them."
+                f"the scores of {count_noun(len(x), 'span')}, with {int(y.sum()):,} right, do not "
+                "show how scores relate to being right. Give spans of both kinds, some hundreds "
+                "of them."
             )
         if method == "none":
             return cls(method=method, spans=len(x))

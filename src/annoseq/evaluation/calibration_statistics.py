@@ -8,12 +8,14 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from annoseq.evaluation.calibration import (
+    SCORE_MARGIN,
     BinTotals,
     Calibration,
     Method,
     expected_calibration_error,
     judge_spans,
 )
+from annoseq.evaluation.coverage import CoverageCounter, CoverageCounts
 from annoseq.evaluation.recall_thresholds import CandidateCounter, CandidateCounts
 
 if TYPE_CHECKING:
@@ -26,12 +28,14 @@ if TYPE_CHECKING:
 
     Flags = NDArray[np.bool_]
 
+COVERAGE_FLOOR = SCORE_MARGIN
+"""Least coverage score of a token that is counted: thresholds are no finer."""
 MIN_GOLD_SPANS = 100
 """Gold spans that calibration needs: of fewer, a share like 0.95 says little."""
 
 
 class CalibrationStatistics(BaseModel):
-    """Contents of `calibration.json`: a calibration of span scores, and counts of candidates.
+    """Contents of `calibration.json`: a calibration of span scores, counts of candidates, coverage.
 
     `floor` is the least score of a candidate. `error_before` and `error_after` are the expected
     calibration errors of the best path's spans, the latter under calibrations that were fitted on
@@ -40,7 +44,7 @@ class CalibrationStatistics(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal[2] = 2
+    format: Literal[3] = 3
     rows: int
     documents: int
     floor: float
@@ -48,6 +52,7 @@ class CalibrationStatistics(BaseModel):
     error_before: float
     error_after: float
     candidates: CandidateCounts
+    coverage: CoverageCounts
 
     def probabilities(self, scores: Sequence[float]) -> Array:
         """Return the probabilities of scores (N,): never 0 or 1, which no count can tell."""
@@ -63,6 +68,7 @@ class CalibrationAccumulator:
         self.floor = floor
         self.rows = 0
         self._counter = CandidateCounter()
+        self._coverage = CoverageCounter(floor=COVERAGE_FLOOR)
         self._candidates: list[tuple[float, bool, bool]] = []
         self._best: list[tuple[float, bool, bool]] = []
 
@@ -71,11 +77,14 @@ class CalibrationAccumulator:
         gold: Sequence[Span],
         candidates: Sequence[Span],
         best: Sequence[Span],
+        parts: Sequence[Span],
         *,
+        text: str,
         document: str | None,
     ) -> None:
-        """Add a row: gold spans, non-crossing candidates, and the spans of the best path."""
+        """Add a row: gold spans, non-crossing candidates, spans of the best path, scored parts."""
         self.rows += 1
+        self._coverage.add(text, gold, parts, document=document)
         judged = self._counter.add(gold, candidates, document=document)
         is_even = self._counter.documents % 2 == 0
         self._candidates += ((score, is_correct, is_even) for score, is_correct in judged)
@@ -98,6 +107,7 @@ class CalibrationAccumulator:
             error_before=_error(best.scores, best.is_correct),
             error_after=errors[method],
             candidates=self._counter.counts(),
+            coverage=self._coverage.counts(),
         )
 
 

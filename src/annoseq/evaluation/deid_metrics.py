@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from annoseq.data.markup import Span
     from annoseq.evaluation.counts import SpanComparison
 
-_TOKEN = re.compile(r"\w+|[^\w\s]")
+TOKEN = re.compile(r"\w+|[^\w\s]")
 """Tokens independent of any model, so that all outputs are scored by the same."""
 _SENTENCE_END = re.compile(r"[.!?…。！？]+[\"'»”)\]]*(?=\s|$)|\n+")
 _BLANK_LINES = 2
@@ -120,7 +120,7 @@ def covered_characters(text: str, spans: Iterable[TextRange]) -> set[int]:
 def _tokens(text: str, gold: set[int], predicted: set[int]) -> tuple[set[int], set[int]]:
     """Return the tokens that each set of characters touches, by their start offsets."""
     start_of = [0] * len(text)
-    for token in _TOKEN.finditer(text):
+    for token in TOKEN.finditer(text):
         start, end = token.span()
         start_of[start:end] = [start] * (end - start)
     gold_tokens = {start_of[offset] for offset in gold}

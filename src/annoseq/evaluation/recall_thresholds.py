@@ -120,7 +120,7 @@ class CandidateCounts(BaseModel):
         curve, gold = self._merged_curve(), self.gold
         found = curve[:, 1].cumsum()
         reachable = int(found[-1]) if len(found) else 0
-        error = math.sqrt(target_recall * (1 - target_recall) * self.clustering / max(gold, 1))
+        error = standard_error(target_recall, count=gold, clustering=self.clustering)
         target = math.ceil(target_recall * gold)
         confidence, needed = 0, min(target, reachable)
         for percent, margin in _MARGINS.items():
@@ -132,7 +132,7 @@ class CandidateCounts(BaseModel):
         kept = curve[: last + 1] if needed else curve[:0]
         return RecallTarget(
             target_recall=target_recall,
-            threshold=_lowest_score(int(kept[-1, 0])) if len(kept) else 1.0,
+            threshold=lowest_score(int(kept[-1, 0])) if len(kept) else 1.0,
             expected=ExpectedScores(gold, int(kept[:, 1:].sum()), int(kept[:, 1].sum())),
             confidence=confidence,
             is_out_of_reach=target > reachable,
@@ -198,7 +198,7 @@ class CandidateCounter:
         """Return the counts of all rows."""
         labels = sorted({label for label, _ in (*self._correct, *self._incorrect)})
         return CandidateCounts(
-            clustering=_design_effect(self._documents),
+            clustering=design_effect(self._documents),
             curves={label: self._curve(label) for label in labels},
             missed={label: count for label, count in sorted(self._missed.items()) if count},
         )
@@ -221,12 +221,17 @@ def score_bin(score: float) -> int:
     return math.floor(math.log(clipped / (1 - clipped)) * _BINS_PER_LOG_ODD)
 
 
-def _lowest_score(bin_: int) -> float:
+def lowest_score(bin_: int) -> float:
     """Return the lowest score of a bin, less a tolerance for rounding."""
     return (1 - 1e-9) / (1 + math.exp(-bin_ / _BINS_PER_LOG_ODD))
 
 
-def _design_effect(documents: Sequence[tuple[int, int]]) -> float:
+def standard_error(share: float, *, count: int, clustering: float) -> float:
+    """Return the standard error of a share of `count` items with a design effect."""
+    return math.sqrt(share * (1 - share) * clustering / max(count, 1))
+
+
+def design_effect(documents: Sequence[tuple[int, int]]) -> float:
     """Return the variance of the recall of documents over that of independent spans, at least 1."""
     if not documents:
         return 1.0

@@ -18,6 +18,7 @@ from annoseq.evaluation.bootstrap import draws_fingerprint
 from annoseq.evaluation.calibration import ReliabilityBin, reliability_bins
 from annoseq.evaluation.confusion_matrix import confusion_matrix
 from annoseq.evaluation.counts import CountTotals, LabelCount
+from annoseq.evaluation.coverage_scores import CoverageScores
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -153,6 +154,7 @@ class ScoreFile(BaseModel):
     bootstrap: BootstrapSettings
     replicates: dict[str, str]
     target_recall: RecallTargetScores | None = None
+    coverage: CoverageScores | None = None
     decoding: dict[str, str] | None = None
 
     def samples(self, name: str) -> Array:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from annoseq.data.markup import Span, parse, render, strip_tags
 from annoseq.data.span_html import render_spans_html
+from annoseq.decoding.coverage_spans import score_coverage, spans_above
 from annoseq.decoding.non_crossing import select_non_crossing
 from annoseq.errors import MarkupError, count_noun
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from annoseq.evaluation.calibration_statistics import CalibrationStatistics
+    from annoseq.evaluation.coverage import CoverageTarget
     from annoseq.evaluation.recall_thresholds import RecallTarget
 
 _DIGITS = 6
@@ -40,7 +42,7 @@ class Annotation:
 
     def __repr__(self) -> str:  # without the text, which is private
         spans = "no spans" if self.spans is None else count_noun(len(self.spans), "span")
-        return f"<Annotation: {len(self.text):,} characters, {spans}>"
+        return f"<Annotation: {count_noun(len(self.text), 'character')}, {spans}>"
 
     def _repr_html_(self) -> str:
         """Render the text as HTML with coloured spans, or the output if it has none."""
@@ -103,6 +105,19 @@ def from_spans(
     if target is not None:
         spans = select_non_crossing(target.keep(spans))
     return Annotation(text, render(text, spans), tuple(spans), score, windows)
+
+
+def extend_coverage(
+    annotation: Annotation, tokens: Sequence[Span], target: CoverageTarget
+) -> Annotation:
+    """Mark the tokens whose coverage score reaches the target's threshold as well.
+
+    `tokens` are single tokens with coverage scores. The score of a span that they add is the
+    probability that it lies in any span.
+    """
+    text, best = annotation.text, annotation.spans or ()
+    spans = spans_above(text, best, score_coverage(text, best, tokens), target.threshold)
+    return replace(annotation, annotated=render(text, spans), spans=tuple(spans))
 
 
 def calibrate_scores(

@@ -9,18 +9,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, overload
 
 from annoseq.config import BatchConfig, DeviceConfig, SearchConfig
+from annoseq.decoding.coverage_spans import score_coverage
 from annoseq.devices import ComputeDevice
 from annoseq.errors import OptionError
-from annoseq.evaluation.calibration_statistics import MIN_GOLD_SPANS
+from annoseq.evaluation.calibration_statistics import COVERAGE_FLOOR
+from annoseq.evaluation.coverage import CoverageTarget
 from annoseq.inference.annotation import (
     Annotation,
     calibrate_scores,
+    extend_coverage,
     from_output,
     from_spans,
     rank,
 )
 from annoseq.inference.network_predictors import build_predictor
 from annoseq.inference.predictor import SpanQuery, predict_spans
+from annoseq.inference.targets import check_marginals, choose_target, make_query
 from annoseq.models.serialization import TrainedModel
 from annoseq.progress import progress_bar
 
@@ -28,8 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from annoseq.data.markup import Span
     from annoseq.evaluation.recall_thresholds import RecallTarget
     from annoseq.inference.predictor import SpanPredictor, TextGenerator, TokenizedText
+    from annoseq.inference.targets import Target
     from annoseq.tokenization.bioes import ScoredTokenSpans
 
 
@@ -96,6 +102,7 @@ class Annotator:
         search: SearchConfig | None = ...,
         batching: BatchConfig | None = ...,
         target_recall: float | None = ...,
+        target_coverage: float | None = ...,
         first: int = ...,
         advance: Callable[[int], None] | None = ...,
     ) -> Annotation: ...
@@ -107,6 +114,7 @@ class Annotator:
         search: SearchConfig | None = ...,
         batching: BatchConfig | None = ...,
         target_recall: float | None = ...,
+        target_coverage: float | None = ...,
         first: int = ...,
         advance: Callable[[int], None] | None = ...,
     ) -> list[Annotation]: ...
@@ -117,6 +125,7 @@ class Annotator:
         search: SearchConfig | None = None,
         batching: BatchConfig | None = None,
         target_recall: float | None = None,
+        target_coverage: float | None = None,
         first: int = 1,
         advance: Callable[[int], None] | None = None,
     ) -> Annotation | list[Annotation]:
@@ -124,9 +133,10 @@ class Annotator:
 
         A model of the annotate task chooses among tags only, so that not a character can change,
         unless `search.free` lets it write. With `target_recall`, such as 0.99, a tagger returns the
-        candidates above the threshold of `recall_target`. `first` numbers the texts for random
-        draws, so that texts given in parts are drawn for as if they were given at once. `advance`
-        is told how many texts are done; without it, a progress bar shows.
+        candidates above the threshold of `choose_target`; with `target_coverage`, it marks every
+        token above it besides its likeliest spans. `first` numbers the texts for random draws, so
+        that texts given in parts are drawn for as if they were given at once. `advance` is told how
+        many texts are done; without it, a progress bar shows.
 
         Raises:
             OptionError: these are no texts, `search` has options that do not go together with this
@@ -136,11 +146,7 @@ class Annotator:
         search = search or SearchConfig()
         if self.predictor.generator is None:
             _check_no_search(search)
-        query = SpanQuery(search)
-        target = None
-        if target_recall is not None:
-            target = self.recall_target(target_recall)
-            query = SpanQuery(search, floor=target.threshold)
+        target = self.choose_target(target_recall=target_recall, target_coverage=target_coverage)
         with (
             progress_bar("annotating", total=len(checked))
             if advance is None
@@ -151,7 +157,7 @@ class Annotator:
             if generator is not None and (search.free or self.is_translator):
                 annotations = self._generate(generator, checked, search, options)
             else:
-                annotations = self._predict(checked, query, target, options)
+                annotations = self._predict(checked, search, target, options)
         return annotations[0] if isinstance(texts, str) else annotations
 
     def resolve_batching(self, batching: BatchConfig | None) -> BatchConfig:
@@ -160,29 +166,46 @@ class Annotator:
             return self.predictor.default_batching
         return batching
 
-    def recall_target(self, target_recall: float) -> RecallTarget:
-        """Choose the score from which on spans are kept, so that this share of them is found.
+    def choose_target(
+        self, *, target_recall: float | None = None, target_coverage: float | None = None
+    ) -> Target | None:
+        """Choose the threshold that finds a share of the spans, or covers one of the identifiers.
 
         Raises:
-            OptionError: it is no share, or the model is no tagger, or has no `calibration.json`.
+            OptionError: both are given, it is no share, or the model is no tagger, or has no
+                `calibration.json`.
         """
-        if not 0 < target_recall < 1:
-            raise OptionError(
-                f"a recall of {target_recall:g} was asked for. Give a share between 0 and 1, such "
-                "as 0.99."
+        return choose_target(
+            self.predictor,
+            self.model.calibration,
+            target_recall=target_recall,
+            target_coverage=target_coverage,
+        )
+
+    def score_coverage(
+        self,
+        texts: Sequence[str],
+        *,
+        batching: BatchConfig | None = None,
+        advance: Callable[[int], None] = lambda _: None,
+    ) -> list[list[Span]]:
+        """Return the parts of each text with a coverage score, in order and without overlap.
+
+        They are what `annotate` marks at the lowest threshold: the likeliest spans with a score of
+        1, and all other tokens that may lie in a span.
+
+        Raises:
+            OptionError: the model is no tagger, and does not know the probability of every span.
+        """
+        check_marginals(self.predictor, kind="coverage")
+        query, labels = SpanQuery(coverage_floor=COVERAGE_FLOOR), self.predictor.labels
+        options = _BatchOptions(self.resolve_batching(batching), 1, advance)
+        return [
+            score_coverage(
+                text.text, *(text.to_text_spans(spans, labels=labels) for spans in outputs)
             )
-        if not self.predictor.gives_marginals:
-            raise OptionError(
-                "--target-recall is for taggers, which know the chance of every span, and this "
-                "model writes its output. Leave it off, or train a model with --model tagger."
-            )
-        if self.model.calibration is None:
-            raise OptionError(
-                "--target-recall needs calibration.json in the model folder, and this model has "
-                f"none: it was validated on fewer than {MIN_GOLD_SPANS} spans, or trained by an "
-                "older version. Leave it off, or train again with more rows."
-            )
-        return self.model.calibration.candidates.choose_threshold(target_recall)
+            for text, outputs in self._run(check_texts(texts), query, options)
+        ]
 
     def calibrate_score(self, score: float) -> float:
         """Return the probability of a span that the network gives a score, as results have it."""
@@ -190,14 +213,10 @@ class Annotator:
             return score
         return float(self.model.calibration.probabilities([score])[0])
 
-    def _predict(
-        self,
-        texts: Sequence[str],
-        query: SpanQuery,
-        target: RecallTarget | None,
-        options: _BatchOptions,
-    ) -> list[Annotation]:
-        """Annotate by predicted spans."""
+    def _run(
+        self, texts: Sequence[str], query: SpanQuery, options: _BatchOptions
+    ) -> list[tuple[TokenizedText, list[ScoredTokenSpans]]]:
+        """Return each text as the model reads it, with its outputs."""
         with self.predictor.exclusive_use():
             tokenized = [self.predictor.tokenize(text) for text in texts]
             outputs = predict_spans(
@@ -208,16 +227,36 @@ class Annotator:
                 first=options.first,
                 advance=options.advance,
             )
-        annotations = [
-            self._to_annotation(text, ranked, target)
-            for text, ranked in zip(tokenized, outputs, strict=True)
-        ]
-        if self.model.calibration is None:
+        return list(zip(tokenized, outputs, strict=True))
+
+    def _predict(
+        self,
+        texts: Sequence[str],
+        search: SearchConfig,
+        target: Target | None,
+        options: _BatchOptions,
+    ) -> list[Annotation]:
+        """Annotate by predicted spans."""
+        outputs = self._run(texts, make_query(search, target), options)
+        if isinstance(target, CoverageTarget):
+            annotations = [self._to_annotation(text, ranked[:1]) for text, ranked in outputs]
+        else:
+            annotations = [self._to_annotation(text, ranked, target) for text, ranked in outputs]
+        if self.model.calibration is not None:
+            annotations = calibrate_scores(annotations, self.model.calibration)
+        if not isinstance(target, CoverageTarget):
             return annotations
-        return calibrate_scores(annotations, self.model.calibration)
+        labels = self.predictor.labels
+        return [
+            extend_coverage(annotation, text.to_text_spans(tokens, labels=labels), target)
+            for annotation, (text, (_, tokens)) in zip(annotations, outputs, strict=True)
+        ]
 
     def _to_annotation(
-        self, text: TokenizedText, outputs: Sequence[ScoredTokenSpans], target: RecallTarget | None
+        self,
+        text: TokenizedText,
+        outputs: Sequence[ScoredTokenSpans],
+        target: RecallTarget | None = None,
     ) -> Annotation:
         return rank(
             [

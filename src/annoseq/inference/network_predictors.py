@@ -103,6 +103,9 @@ class TaggerPredictor:
         """Return one output for each window."""
         batch = _collate_windows(windows, self.compute, has_ends=False)
         with self.compute.autocast():
+            if query.coverage_floor is not None:
+                pairs = self.network.coverage(batch, floor=query.coverage_floor)
+                return [list(outputs) for outputs in pairs]
             if query.floor is None:
                 rows = self.network.spans(batch)
             else:

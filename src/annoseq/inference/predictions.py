@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, overload
 from annoseq.data.markup import render
 from annoseq.data.span_html import render_spans_html
 from annoseq.data.tables import write_rows
+from annoseq.errors import count_noun
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,7 +59,7 @@ class Predictions(Sequence[Prediction]):
 
     def __repr__(self) -> str:  # without the texts, which are private
         exact = sum(prediction.is_exact for prediction in self)
-        return f"<Predictions: {len(self):,} rows, {exact:,} exact>"
+        return f"<Predictions: {count_noun(len(self), 'row')}, {exact:,} exact>"
 
     def __len__(self) -> int:
         return len(self._predictions)

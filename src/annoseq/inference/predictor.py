@@ -48,15 +48,17 @@ class TokenizedText:
 
 @dataclass(frozen=True, slots=True)
 class SpanQuery:
-    """Spans that a predictor is asked for: the best path, or all candidates.
+    """Spans that a predictor is asked for: the best path, all candidates, or covered tokens.
 
-    With a `floor`, all candidate spans of at least this probability, which may cross. Otherwise
-    the likeliest well-nested spans; a model that writes searches for them by `search`, which may
-    return several outputs.
+    With a `floor`, all candidate spans of at least this probability, which may cross. With a
+    `coverage_floor`, two outputs: the likeliest spans, and every token that lies in any span with
+    at least this probability as a span of its own. Otherwise the likeliest well-nested spans; a
+    model that writes searches for them by `search`, which may return several outputs.
     """
 
     search: SearchConfig = SearchConfig()
     floor: float | None = None
+    coverage_floor: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,20 +174,26 @@ def predict_spans(
             text.windows,
             [outputs[row, index] for index in range(len(text.windows))],
             may_cross=query.floor is not None,
+            least=1 if query.coverage_floor is None else 2,
         )
         for row, text in enumerate(texts)
     ]
 
 
 def merge_outputs(
-    windows: Sequence[Window], outputs: Sequence[Sequence[ScoredTokenSpans]], *, may_cross: bool
+    windows: Sequence[Window],
+    outputs: Sequence[Sequence[ScoredTokenSpans]],
+    *,
+    may_cross: bool,
+    least: int = 1,
 ) -> list[ScoredTokenSpans]:
     """Merge the outputs of windows: the i-th output of each makes the i-th of the text.
 
-    A window with fewer outputs than others takes part with its last.
+    A window with fewer outputs than others takes part with its last. A text without windows has
+    `least` outputs.
     """
     merged = []
-    for rank in range(max(map(len, outputs), default=1)):
+    for rank in range(max(map(len, outputs), default=least)):
         ranked = [window[min(rank, len(window) - 1)] for window in outputs]
         spans = merge_windows(windows, [output.spans for output in ranked], may_cross=may_cross)
         merged.append(ScoredTokenSpans(spans, sum((output.score for output in ranked), 0.0)))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from annoseq.atomic_io import atomic_file
 from annoseq.config import DOCUMENT_COLUMN, OFFSET_COLUMN
 from annoseq.data.excel_table import check_cells, check_row_count, write_excel
-from annoseq.errors import OptionError, TableError, quote_name
+from annoseq.errors import OptionError, TableError, count_noun, quote_name
 from annoseq.inference.resumable_output import OutputProgress
 
 if TYPE_CHECKING:
@@ -145,6 +145,7 @@ def annotate_stream(
     search: SearchConfig,
     batching: BatchConfig,
     target_recall: float | None = None,
+    target_coverage: float | None = None,
     kept: Sequence[str] = (),
     chunk_size: int,
     advance: Callable[[int], None] = lambda _: None,
@@ -164,8 +165,9 @@ def annotate_stream(
         seen.update(json.dumps(text).encode())
     if done and seen.hexdigest() != digest:
         raise OptionError(
-            f"the first {done:,} texts are not those that the interrupted run annotated. "
-            "Give it the same input, or start again with --overwrite instead of --resume."
+            f"the input does not begin with the {count_noun(done, 'text')} that the interrupted "
+            "run annotated. Give it the same input, or start again with --overwrite instead of "
+            "--resume."
         )
     advance(done)
     while chunk := list(islice(texts, chunk_size)):
@@ -176,6 +178,7 @@ def annotate_stream(
             search=search,
             batching=batching,
             target_recall=target_recall,
+            target_coverage=target_coverage,
             first=done + 1,
             advance=advance,
         )

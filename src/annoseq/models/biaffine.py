@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from annoseq.models.crf import finite, token_mask
-from annoseq.models.interfaces import SpanPredictions
+from annoseq.models.interfaces import CoveragePredictions, SpanPredictions
+from annoseq.models.span_marginals import covered_tokens
 from annoseq.tokenization.bioes import bioes_to_token_spans
 
 if TYPE_CHECKING:
@@ -117,6 +118,29 @@ class BiaffineHead(nn.Module):
             scored.spans[is_candidate], scored.log_probs[is_candidate], row_log_probs
         )
 
+    @torch.no_grad()
+    def coverage(self, encoded: Tensor, lengths: Tensor, *, floor: float) -> CoveragePredictions:
+        """Return the likeliest spans, and the tokens that lie in a span with at least `floor`.
+
+        Pairs of tokens count as independent: a token is in no span if none of the pairs around it
+        is a span.
+        """
+        tokens, log_probs = [], []
+        for chunk in self._chunks(encoded):
+            scores = finite(self._scores(encoded[chunk])).log_softmax(3)
+            is_pair = _pair_mask(scores, lengths[chunk]).unsqueeze(3)
+            no_span = _sum_around(scores[..., :1].masked_fill(~is_pair, 0.0)).squeeze(2)
+            by_label = _sum_around(scores[..., 1:].exp().masked_fill(~is_pair, 0.0))
+            chunk_tokens, chunk_log_probs = covered_tokens(
+                -torch.expm1(no_span), by_label, floor=floor
+            )
+            chunk_tokens[:, 0] += chunk.start
+            tokens.append(chunk_tokens)
+            log_probs.append(chunk_log_probs)
+        return CoveragePredictions(
+            self.decode(encoded, lengths), torch.cat(tokens), torch.cat(log_probs)
+        )
+
     def _select(self, scored: _SpanScores) -> SpanPredictions:
         """Select well-nested spans above the threshold."""
         indices = (scored.log_probs >= log(_THRESHOLD)).nonzero().squeeze(1)
@@ -162,6 +186,15 @@ class BiaffineHead(nn.Module):
         scores = scores + (sums[:, None, 1:] - sums[:, :-1, None]) / span_lengths.unsqueeze(2)
         by_length: Tensor = self.length_embedding(span_lengths.clamp(max=_LENGTHS - 1)).float()
         return scores + by_length
+
+
+def _sum_around(values: Tensor) -> Tensor:
+    """Sum values (B, T, T, C) of first and last tokens over the pairs around each token (B, T, C).
+
+    A pair is around a token if its first token is not after it, and its last not before it.
+    """
+    from_last = values.flip(2).cumsum(2).flip(2)  # over all last tokens from here on
+    return from_last.cumsum(1).diagonal(dim1=1, dim2=2).transpose(1, 2)
 
 
 def _pair_mask(scores: Tensor, lengths: Tensor) -> Tensor:

@@ -25,6 +25,18 @@ class SpanPredictions(NamedTuple):
     row_log_probs: Tensor
 
 
+class CoveragePredictions(NamedTuple):
+    """Likeliest spans of a batch, and the tokens that lie in any span with some probability.
+
+    `tokens` (N, 4) are row, token, the same token again, and the label that is the likeliest for
+    it; `log_probs` (N,) are the log-probabilities that the token lies in a span of any label.
+    """
+
+    best: SpanPredictions
+    tokens: Tensor
+    log_probs: Tensor
+
+
 State = TypeVar("State")
 
 

@@ -137,8 +137,8 @@ class TrainedModel:
     history: TrainingHistory | None = None
 
     def __repr__(self) -> str:
-        config = self.config
-        return f"<TrainedModel: {config.network.model}, {config.task}, {config.epochs} epochs>"
+        config, epochs = self.config, count_noun(self.config.epochs, "epoch")
+        return f"<TrainedModel: {config.network.model}, {config.task}, {epochs}>"
 
     def save(self, folder: str | Path, *, card: str, overwrite: bool = False) -> None:
         """Write the model folder.

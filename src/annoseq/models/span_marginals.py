@@ -1,4 +1,4 @@
-"""Span marginals of a linear-chain CRF: all spans above a probability threshold.
+"""Span marginals of a CRF: all spans, and all tokens in any span, above a probability threshold.
 
 The marginal probability of a span is the sum over all tag sequences that contain it, so no n-best
 list is needed. It is at most the probability that the span begins at its first token, that it ends
@@ -47,6 +47,21 @@ def likely_spans(
         spans.append(candidates[is_likely])
         log_probs.append(candidate_log_probs[is_likely])
     return torch.cat(spans), torch.cat(log_probs)
+
+
+def covered_tokens(covered: Tensor, by_label: Tensor, *, floor: float) -> tuple[Tensor, Tensor]:
+    """Return the tokens (N, 4) in any span with at least `floor`, and the log-probability (N,).
+
+    `covered` (B, T) are the probabilities that a token lies in any span, `by_label` (B, T, L) those
+    for each label, or numbers in the same order. A token is row, token, token and likeliest label.
+    """
+    row, token = (covered >= floor).nonzero().unbind(1)
+    if not by_label.shape[2]:
+        row, token = row[:0], token[:0]
+        return torch.stack([row, token, token, row], 1), covered[row, token]
+    label = by_label[row, token].argmax(1)
+    log_probs = covered[row, token].clamp(max=1.0).log()
+    return torch.stack([row, token, token, label], 1), log_probs
 
 
 def _single_token_spans(singles: Tensor, floor: float) -> Tensor:

@@ -20,12 +20,13 @@ from annoseq.models.biaffine import BiaffineHead
 from annoseq.models.crf import LinearChainCrf, finite
 from annoseq.models.embeddings import HashEmbedding
 from annoseq.models.encoders import build_encoder
-from annoseq.models.interfaces import SpanPredictions
-from annoseq.models.span_marginals import likely_spans
+from annoseq.models.interfaces import CoveragePredictions, SpanPredictions
+from annoseq.models.span_marginals import covered_tokens, likely_spans
 from annoseq.tokenization.bioes import ScoredTokenSpans, TokenSpan, bioes_to_token_spans
 
 if TYPE_CHECKING:
     from annoseq.config import TaggerConfig
+    from annoseq.models.crf import ForwardBackward
     from annoseq.tokenization.batching import Batch
     from annoseq.tokenization.hash_features import FeatureHasher
 
@@ -49,12 +50,7 @@ class CrfHead(nn.Module):
     def decode(self, encoded: Tensor, lengths: Tensor) -> SpanPredictions:
         """Return the spans of the likeliest tag sequence."""
         emissions = self._emissions(encoded)
-        tags = self.crf.viterbi(emissions, lengths)
-        messages = self.crf.forward_backward(emissions, lengths)
-        spans = bioes_to_token_spans(tags, labels=self.crf.labels)
-        log_probs = self.crf.span_log_probs(messages, spans)
-        row_log_probs = self.crf.log_likelihood(emissions, tags, lengths, messages)
-        return SpanPredictions(spans, log_probs, row_log_probs)
+        return self._decode(emissions, lengths, self.crf.forward_backward(emissions, lengths))
 
     @torch.no_grad()
     def candidates(
@@ -68,6 +64,26 @@ class CrfHead(nn.Module):
         tags = self.crf.viterbi(emissions, lengths)
         messages = self.crf.forward_backward(emissions, lengths)
         spans, log_probs = likely_spans(self.crf, messages, floor=floor, longest=longest)
+        row_log_probs = self.crf.log_likelihood(emissions, tags, lengths, messages)
+        return SpanPredictions(spans, log_probs, row_log_probs)
+
+    @torch.no_grad()
+    def coverage(self, encoded: Tensor, lengths: Tensor, *, floor: float) -> CoveragePredictions:
+        """Return the likeliest spans, and the tokens that lie in a span with at least `floor`."""
+        emissions = self._emissions(encoded)
+        messages = self.crf.forward_backward(emissions, lengths)
+        marginals = messages.forward * messages.backward
+        # (B, T, L): begin, inside, end and single tags of a label together.
+        by_label = torch.stack(marginals[..., 1:].chunk(4, 2)).sum(0)
+        tokens, log_probs = covered_tokens(by_label.sum(2), by_label, floor=floor)
+        return CoveragePredictions(self._decode(emissions, lengths, messages), tokens, log_probs)
+
+    def _decode(
+        self, emissions: Tensor, lengths: Tensor, messages: ForwardBackward
+    ) -> SpanPredictions:
+        tags = self.crf.viterbi(emissions, lengths)
+        spans = bioes_to_token_spans(tags, labels=self.crf.labels)
+        log_probs = self.crf.span_log_probs(messages, spans)
         row_log_probs = self.crf.log_likelihood(emissions, tags, lengths, messages)
         return SpanPredictions(spans, log_probs, row_log_probs)
 
@@ -151,6 +167,21 @@ class Tagger(nn.Module):
         return _by_row(
             self.head.candidates(encoded, batch.source_lengths, floor=floor, longest=longest)
         )
+
+    @torch.no_grad()
+    def coverage(
+        self, batch: Batch, *, floor: float
+    ) -> list[tuple[ScoredTokenSpans, ScoredTokenSpans]]:
+        """Return the likeliest spans of every row (B,), and its tokens that lie in any span.
+
+        Each token that does so with a probability of at least `floor` is a span of its own, with
+        its likeliest label.
+        """
+        predictions = self.head.coverage(self.encode(batch), batch.source_lengths, floor=floor)
+        tokens = SpanPredictions(
+            predictions.tokens, predictions.log_probs, predictions.best.row_log_probs
+        )
+        return list(zip(_by_row(predictions.best), _by_row(tokens), strict=True))
 
     def _embed_cached(self, ids: Tensor) -> Tensor:
         """Return the vectors (W, D) of tokens, most of them from the cache."""

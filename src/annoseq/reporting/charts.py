@@ -1,16 +1,22 @@
-"""Training curves as SVG line charts."""
+"""Training curves and the coverage curve as SVG line charts."""
 
 from __future__ import annotations
 
+from math import floor, log10
 from typing import TYPE_CHECKING, NamedTuple
+
+from annoseq.errors import count_noun
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from annoseq.evaluation.coverage_scores import CoverageScores
     from annoseq.models.serialization import TrainingHistory
 
 WIDTH, HEIGHT = 300, 160
 """Size of a chart in SVG units."""
+_LEAST_OTHER_SHARE = 1e-4
+"""Share of marked other tokens at the left end of the coverage chart."""
 
 
 class ChartLine(NamedTuple):
@@ -58,7 +64,7 @@ def draw_charts(history: TrainingHistory) -> list[Chart]:
         _Curve(name.replace("_", " "), epoch_ends, [epoch.scores[name] for epoch in epochs], True)
         for name in names
     ]
-    step_label = f"{history.steps:,} steps"
+    step_label = count_noun(history.steps, "step")
     epoch_label = f"epochs {epochs[0].epoch} to {epochs[-1].epoch}" if epochs else "no epoch"
     return [
         _chart(
@@ -74,17 +80,41 @@ def draw_charts(history: TrainingHistory) -> list[Chart]:
     ]
 
 
+def draw_coverage(scores: CoverageScores) -> Chart:
+    """Return the chart of coverage against the share of other tokens that is marked."""
+    points = [point for point in scores.curve if point.other_share >= _LEAST_OTHER_SHARE]
+    positions = [1 - log10(point.other_share) / log10(_LEAST_OTHER_SHARE) for point in points]
+    covered = [point.coverage for point in points]
+    clean = [point.clean_share for point in points]
+    low = floor(10 * min([*covered, *clean], default=0.0)) / 10
+    return _chart(
+        "Coverage",
+        "other tokens marked: 0.01 % to 100 %, logarithmic",
+        [
+            _Curve("identifiers covered", positions, covered),
+            _Curve("documents without a miss", positions, clean),
+        ],
+        low=low,
+        high=1.0,
+    )
+
+
 def _positions(count: int) -> list[float]:
     """Return the x positions of the ends of some intervals of equal width."""
     return [number / count for number in range(1, count + 1)]
 
 
 def _chart(
-    title: str, x_label: str, curves: Sequence[_Curve], *, high: float | None = None
+    title: str,
+    x_label: str,
+    curves: Sequence[_Curve],
+    *,
+    low: float | None = None,
+    high: float | None = None,
 ) -> Chart:
     values = [value for curve in curves for value in curve.values]
     top = high if high is not None else max(values, default=1.0)
-    bottom = min(0.0, min(values, default=0.0))
+    bottom = low if low is not None else min(0.0, min(values, default=0.0))
     lines = [_line(curve, bottom, (top - bottom) or 1.0) for curve in curves]
     return Chart(title, x_label, f"{bottom:.3g}", f"{top:.3g}", lines)
 

@@ -12,7 +12,7 @@ from annoseq._version import __version__
 from annoseq.atomic_io import atomic_file
 from annoseq.evaluation.confusion_matrix import NO_SPAN
 from annoseq.evaluation.error_analysis import ERROR_TYPES, find_span_errors
-from annoseq.reporting.charts import draw_charts
+from annoseq.reporting.charts import draw_charts, draw_coverage
 from annoseq.reporting.html_page import import_jinja, render_markdown, render_page
 from annoseq.tokenization.pretokenizer import is_tag
 
@@ -90,6 +90,7 @@ def make_report(
         "report_rows": report_rows,
         "card": render_markdown(data.card),
         "charts": draw_charts(data.history) if data.history else [],
+        "coverage_chart": draw_coverage(scores.coverage) if scores.coverage else None,
         "images": data.images,
         "is_redacted": redact,
     }

@@ -5,8 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from annoseq.decoding.coverage_spans import score_coverage
 from annoseq.decoding.non_crossing import select_non_crossing
-from annoseq.evaluation.calibration_statistics import MIN_GOLD_SPANS, CalibrationAccumulator
+from annoseq.evaluation.calibration_statistics import (
+    COVERAGE_FLOOR,
+    MIN_GOLD_SPANS,
+    CalibrationAccumulator,
+)
 from annoseq.inference.predictor import SpanQuery, predict_spans
 from annoseq.progress import progress_bar
 from annoseq.tokenization.batching import length_sorted_batches
@@ -86,13 +91,17 @@ class CalibrationRunner:
         texts = [self.predictor.tokenize(example.source) for example in examples]
         query = SpanQuery(floor=accumulator.floor)
         candidates = predict_spans(self.predictor, texts, query, advance=advance)
-        best = predict_spans(self.predictor, texts)
-        for example, text, (row_candidates, *_), (row_best, *_) in zip(
-            examples, texts, candidates, best, strict=True
+        covered = predict_spans(self.predictor, texts, SpanQuery(coverage_floor=COVERAGE_FLOOR))
+        for example, text, (row_candidates,), (row_best, row_tokens) in zip(
+            examples, texts, candidates, covered, strict=True
         ):
+            best = text.to_text_spans(row_best, labels=labels)
+            tokens = text.to_text_spans(row_tokens, labels=labels)
             accumulator.add(
                 example.tight_spans,
                 select_non_crossing(text.to_text_spans(row_candidates, labels=labels)),
-                text.to_text_spans(row_best, labels=labels),
+                best,
+                score_coverage(text.text, best, tokens),
+                text=text.text,
                 document=example.document,
             )

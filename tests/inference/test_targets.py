@@ -1,4 +1,4 @@
-"""A tagger asked for a share of the spans: faithful, deterministic, and more than the likeliest."""
+"""Target recall and coverage of a tagger: faithful, deterministic, more than the best path."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from annoseq.config import BatchConfig
+from annoseq.data.examples import parse_pairs
 from annoseq.errors import ModelError, OptionError
+from annoseq.evaluation.coverage import CoverageTarget
+from annoseq.evaluation.recall_thresholds import RecallTarget
 from annoseq.inference.annotator import Annotator
 from annoseq.models.serialization import TrainedModel
-from tests.calibrated import calibrated_model, calibration_statistics, pairs
-from tests.fidelity import ONE_PASS, annotate, hard_texts, random_annotator
+from tests.calibrated import TIGHT, calibrated_model, calibration_statistics, pairs
+from tests.fidelity import NESTED, ONE_PASS, annotate, hard_texts, random_annotator
 from tests.models.test_serialization import replace_file
 
 if TYPE_CHECKING:
@@ -27,6 +30,17 @@ every_tagger = pytest.mark.parametrize("name", NAMES)
 @pytest.fixture(scope="module")
 def annotators() -> dict[str, Annotator]:
     return {name: Annotator(calibrated_model(name)) for name in NAMES}
+
+
+def recall_target(annotator: Annotator, share: float) -> RecallTarget:
+    target = annotator.choose_target(target_recall=share)
+    assert isinstance(target, RecallTarget)
+    return target
+
+
+@pytest.fixture(scope="module")
+def cautious() -> dict[str, Annotator]:
+    return {name: Annotator(calibrated_model(name, is_cautious=True)) for name in NAMES}
 
 
 def read(annotator: Annotator, texts: list[str], target_recall: float | None) -> list[Annotation]:
@@ -51,7 +65,7 @@ def test_more_spans_are_marked_and_no_text_is_changed(
     counts = [sum(len(one.spans or ()) for one in some) for some in (few, many)]
     assert counts[0] < counts[1]
     assert max(one.windows for one in many) > 1
-    threshold = annotators[name].recall_target(0.95).threshold
+    threshold = recall_target(annotators[name], 0.95).threshold
     least = annotators[name].calibrate_score(threshold)
     assert all(span.score >= least for one in many for span in one.spans or () if span.score)
     assert read(annotators[name], texts, 0.95) == many
@@ -81,9 +95,70 @@ def test_the_likeliest_spans_stay_what_they_are_with_probabilities(
 def test_recall_is_kept_on_the_rows_that_chose(annotators: dict[str, Annotator]) -> None:
     rows = pairs()
     annotator = annotators["flat tagger"]
-    target = annotator.recall_target(0.5)
+    target = recall_target(annotator, 0.5)
     found = read(annotator, [pair.source for pair in rows], 0.5)
     assert sum(len(one.spans or ()) for one in found) == target.expected.kept
+
+
+def cover(annotator: Annotator, texts: list[str], target_coverage: float) -> list[Annotation]:
+    return annotator.annotate(texts, target_coverage=target_coverage, advance=lambda _: None)
+
+
+def characters(annotation: Annotation) -> set[int]:
+    return {at for span in annotation.spans or () for at in range(span.start, span.end)}
+
+
+@every_tagger
+def test_coverage_adds_to_the_likeliest_spans_and_changes_no_text(
+    name: str, cautious: dict[str, Annotator]
+) -> None:
+    texts = ["Dr. Ames, 31y " * 60, "", "\n", *hard_texts(12, seed="coverage")]
+    annotator = cautious[name]
+    best = read(annotator, texts, None)
+    few, many = (cover(annotator, texts, share) for share in (0.3, 0.97))
+    for likeliest, fewer, more in zip(best, few, many, strict=True):
+        assert not fewer.is_changed
+        assert not more.is_changed
+        assert characters(likeliest) <= characters(fewer) <= characters(more)
+        assert all(0 < (span.score or 0) <= 1 for span in more.spans or ())
+    assert sum(map(len, map(characters, few))) < sum(map(len, map(characters, many)))
+    assert cover(annotator, texts, 0.97) == many
+
+
+@every_tagger
+def test_coverage_is_kept_on_the_rows_that_chose(name: str, cautious: dict[str, Annotator]) -> None:
+    rows = pairs(targets=NESTED if "nested" in name else TIGHT)
+    annotator = cautious[name]
+    target = annotator.choose_target(target_coverage=0.6)
+    assert isinstance(target, CoverageTarget)
+    assert target.expected.coverage >= 0.6
+    examples = parse_pairs(rows, task="annotate").examples
+    annotations = cover(annotator, [example.source for example in examples], 0.6)
+    covered = sum(
+        {at for at in range(span.start, span.end) if not example.source[at].isspace()}
+        <= characters(annotation)
+        for example, annotation in zip(examples, annotations, strict=True)
+        for span in set(example.tight_spans)
+    )
+    assert covered == target.expected.covered
+
+
+def test_recall_and_coverage_are_not_asked_for_together(annotators: dict[str, Annotator]) -> None:
+    with pytest.raises(OptionError) as caught:
+        annotators["flat tagger"].annotate(["Ames"], target_recall=0.9, target_coverage=0.9)
+    assert str(caught.value) == (
+        "--target-recall and --target-coverage are two ways to mark more. Leave one off: recall is "
+        "for spans with exact edges, coverage for text that is to be hidden."
+    )
+
+
+def test_a_writer_has_no_coverage() -> None:
+    for ask in (
+        lambda: random_annotator("flat").score_coverage(["Ames"]),
+        lambda: random_annotator("flat").annotate("Ames", target_coverage=0.9),
+    ):
+        with pytest.raises(OptionError, match="--target-coverage is for taggers, which know"):
+            ask()
 
 
 def refusal(annotator: Annotator, target_recall: float) -> str:

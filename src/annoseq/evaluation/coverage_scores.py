@@ -1,0 +1,112 @@
+"""Coverage scores of an evaluation: the trade-off curve, and the point of a target on it."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+from annoseq.evaluation.coverage import CoveragePoint
+from annoseq.evaluation.recall_thresholds import lowest_score
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from annoseq.evaluation.coverage import CoverageCounts, CoverageTarget
+
+_SHARES = (0.98, 0.99, 0.995, 0.998)
+"""Coverages whose points on the curve are printed."""
+
+
+class LabelCoverage(BaseModel):
+    """Numbers of identifiers of a label, and of those covered at the chosen point."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    identifiers: int
+    covered: int
+
+
+class CoverageTargetScores(BaseModel):
+    """Target coverage, and its counts on the rows that chose its threshold and on these.
+
+    `confidence` is a share: see `CoverageTarget`.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    wanted: float
+    confidence: float
+    out_of_reach: bool
+    expected: CoveragePoint
+    measured: CoveragePoint
+
+
+class CoverageScores(BaseModel):
+    """Coverage by the best path, at all thresholds, and at that of a target if there is one.
+
+    `labels` is the coverage of each label at the target, or by the best path without one.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    best_path: CoveragePoint
+    curve: list[CoveragePoint]
+    labels: dict[str, LabelCoverage]
+    target: CoverageTargetScores | None = None
+
+
+def make_coverage_scores(counts: CoverageCounts, target: CoverageTarget | None) -> CoverageScores:
+    """Return the scores of the rows that were counted."""
+    best = counts.point(1.0)
+    chosen = best if target is None else counts.point(target.threshold)
+    return CoverageScores(
+        best_path=best,
+        curve=counts.curve(),
+        labels={
+            label: LabelCoverage(identifiers=identifiers, covered=covered)
+            for label, (identifiers, covered) in counts.coverage_by_label(chosen.threshold).items()
+        },
+        target=None if target is None else _target_scores(target, chosen),
+    )
+
+
+def _target_scores(target: CoverageTarget, measured: CoveragePoint) -> CoverageTargetScores:
+    return CoverageTargetScores(
+        wanted=target.target_coverage,
+        confidence=target.confidence / 100,
+        out_of_reach=target.is_out_of_reach,
+        expected=target.expected,
+        measured=measured,
+    )
+
+
+def coverage_lines(counts: CoverageCounts, scores: CoverageScores) -> Iterator[str]:
+    """Render the best path, the target, and points of the curve as a table."""
+    yield ""
+    yield (
+        f"{'coverage of identifiers':24}{'covered':>9}{'characters':>12}{'documents':>11}"
+        f"{'other tokens':>14}{'precision':>11}"
+    )
+    yield _line("best path", scores.best_path)
+    if scores.target:
+        yield _line(f"target {scores.target.wanted:g}", scores.target.measured)
+        yield _line("  expected", scores.target.expected)
+    identifiers = counts.all_identifiers()
+    for share in _SHARES:
+        if scores.best_path.coverage >= share:
+            continue
+        bin_ = identifiers.bin_of(ceil(share * identifiers.total))
+        name = f"{share:g}, chosen on these"
+        if bin_ is None:
+            yield f"{name:24}{'out of reach':>14}"
+            return
+        yield _line(name, counts.point(lowest_score(bin_)))
+
+
+def _line(name: str, point: CoveragePoint) -> str:
+    return (
+        f"{name:24}{point.coverage:9.4f}{point.character_coverage:12.4f}{point.clean_share:11.4f}"
+        f"{point.other_share:14.4%}{point.precision:11.4f}"
+    )
