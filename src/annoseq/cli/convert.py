@@ -38,6 +38,21 @@ from annoseq.formats.sentence_splitter import RowUnit
 from annoseq.progress import progress_bar
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairsTableOptions:
+    """Options of reading annotations from a table."""
+
+    source_column: Annotated[
+        str, Parameter(help="Column of the originals of a table of pairs.")
+    ] = SOURCE_COLUMN
+    target_column: Annotated[
+        str, Parameter(help="Column of the annotated texts of a table of pairs.")
+    ] = TARGET_COLUMN
+    delimiter: TextDelimiter = None
+    encoding: TextEncoding = None
+
+
 def export(
     format_: Annotated[CorpusFormat, Parameter(name="format", help="What to write.")],
     annotations: Annotated[
@@ -55,14 +70,7 @@ def export(
             "(formats folders, inline)."
         ),
     ] = None,
-    source_column: Annotated[
-        str, Parameter(help="Column of the originals of a table of pairs.")
-    ] = SOURCE_COLUMN,
-    target_column: Annotated[
-        str, Parameter(help="Column of the annotated texts of a table of pairs.")
-    ] = TARGET_COLUMN,
-    delimiter: TextDelimiter = None,
-    encoding: TextEncoding = None,
+    table: PairsTableOptions = PairsTableOptions(),
     bom: ByteOrderMark = False,
     span_text: Annotated[
         bool,
@@ -87,9 +95,9 @@ def export(
         annotations,
         losses=losses,
         notes=notes,
-        source=source_column,
-        target=target_column,
-        dialect=TextDialect(delimiter, encoding),
+        source=table.source_column,
+        target=table.target_column,
+        dialect=TextDialect(table.delimiter, table.encoding),
     )
     write_corpus(
         format_,

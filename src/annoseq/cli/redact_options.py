@@ -23,7 +23,7 @@ from annoseq.cli.options import (
 )
 from annoseq.config import DOCUMENT_COLUMN, SOURCE_COLUMN
 from annoseq.data.streams import is_standard_input
-from annoseq.data.tables import check_bom, table_format
+from annoseq.data.tables import table_format
 from annoseq.data.text_inputs import is_text_input
 from annoseq.deid.faker_values import LocaleFaker
 from annoseq.deid.keyed_rng import KeyedRng
@@ -271,7 +271,7 @@ class RedactionOutputOptions:
             OutputError: the output exists and may not be overwritten, or cannot be written.
         """
         if self.bom:
-            _check_bom(layout)
+            layout.check_bom()
         if self.is_stream:
             self._check_stream(layout)
         if self.resume and redaction.has_forgotten_key:
@@ -305,13 +305,6 @@ class RedactionOutputOptions:
                 f"--out - is a stream, and {_FILE_ONLY[layout.table_format]} is a file. Name a "
                 "folder with --out."
             )
-
-
-def _check_bom(layout: OutputLayout) -> None:
-    """Raise `OptionError` if the output is no CSV, which alone has a byte order mark."""
-    if layout.column is None:
-        raise OptionError("--bom is for CSV, and the input is text. Leave it off.")
-    check_bom(layout.table_format, bom=True)
 
 
 def _check_folder_name(out: Path) -> None:

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from annoseq.data.csv_table import write_csv
 from annoseq.data.jsonl_table import write_jsonl
 from annoseq.data.streams import is_standard_input
-from annoseq.data.tables import table_format, write_rows
+from annoseq.data.tables import check_bom, table_format, write_rows
 from annoseq.deid.redaction import RedactedDocument
 from annoseq.errors import OptionError, TableError
 
@@ -47,6 +47,16 @@ class OutputLayout:
         """Format of the table."""
         assert self.name is not None
         return table_format(self.name, None if self.format == "text" else self.format)
+
+    def check_bom(self) -> None:
+        """Check that the output is a table that can begin with a byte order mark.
+
+        Raises:
+            OptionError: it is not.
+        """
+        if self.column is None:
+            raise OptionError("--bom is for CSV, and the input is text. Leave it off.")
+        check_bom(self.table_format, bom=True)
 
     @classmethod
     def of(
