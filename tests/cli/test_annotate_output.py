@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TEXTS = ["=1+1 Dr. Ames", "", " two  spaces ", "a\r\nb\x07", "_x000D_ 👩‍⚕️", "0012"]
-LONG = "Dr. Ames saw her. " * 2_000
+LONG = "Dr. Ames saw her. " + "x" * 35_982
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ _characters = st.characters(exclude_categories=["Cs"])
 _pieces = st.sampled_from(HARD) | _characters
 _texts = st.lists(_pieces, max_size=20).map("".join)
 _long_texts = st.builds(
-    lambda piece, times, rest: piece * times + rest, _texts, st.integers(1, 60), _texts
+    lambda piece, times, rest: piece * times + rest, _texts, st.integers(1, 30), _texts
 )
 
 

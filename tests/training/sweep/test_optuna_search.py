@@ -242,7 +242,10 @@ def test_settings_that_no_run_can_begin_with_are_drawn_again(
     assert {int(values["tagger.buckets"]) % 1024 for values in drawn} == {0}
 
 
-def test_a_search_that_draws_nothing_to_begin_with_ends(sweep: Sweep) -> None:
+def test_a_search_that_draws_nothing_to_begin_with_ends(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("annoseq.training.sweep.optuna_search.MAX_ATTEMPTS", 10)
     dimensions = {
         "model": CategoricalDimension(("transformer",)),
         "transformer.embedding": CategoricalDimension((30,)),
@@ -251,7 +254,7 @@ def test_a_search_that_draws_nothing_to_begin_with_ends(sweep: Sweep) -> None:
     with pytest.raises(OptionError) as caught:
         search_all(replace(sweep, space=SearchSpace(dimensions)))
     message = str(caught.value)
-    assert message.startswith("100 settings were drawn, and with none can a run begin; with the")
+    assert message.startswith("10 settings were drawn, and with none can a run begin; with the")
     assert message.endswith("twice their number. Give other lists or ranges.")
 
 
