@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pandas as pd
 import pytest
 
@@ -58,9 +60,13 @@ def test_every_repr_is_a_line_without_text() -> None:
         learner.lr_find(steps=3),
         predictions,
         predictions[0],
+        PAIRS[:1],
+        Pair("x", "y", 1),
+        check_pairs(PAIRS[:1]),
     ]
     for value in shown:
         assert "\n" not in repr(value)
+        assert not re.search(r"\b1 [a-z ]*[a-z]s\b", repr(value)), repr(value)
         assert SECRET not in repr(value)
         assert len(repr(value)) < 300
 

@@ -93,7 +93,7 @@ def test_a_table_becomes_a_table_and_is_compared_with_gold(here: Path, model: Pa
     options = (*ONLY_PATTERNS, "--gold", "gold.csv")
     result = run("redact", model, "new.csv", "--out", "clean", *options)
     assert (result.code, result.err) == (0, "")
-    assert "100.0 % of 1 documents without a missed identifier" in result.out
+    assert "100.0 % of 1 document without a missed identifier" in result.out
     label = "[NAME:DOCTOR]"
     expected = f'"doc_id","orig_text"\n"1","Dr. {label}"\n"1","{label}"\n'
     assert (here / "clean" / "new.csv").read_text() == expected
@@ -283,7 +283,8 @@ def test_a_run_is_resumed_only_under_its_plan(
     many.write_text(many.read_text().replace("Bell", "Bull"))
     message = refusal(run("redact", *arguments, *keyed, "--resume"))
     assert message.startswith(
-        "the input does not begin with the 27 texts that the interrupted run redacted. Give it the same input"
+        "the input does not begin with the 27 texts that the interrupted run redacted. "
+        "Give it the same input"
     )
 
 

@@ -91,7 +91,7 @@ def test_train_replaces_a_file_only_when_asked(table: Path, tmp_path: Path) -> N
         ),
         (
             ("--out", "v.bin", "--min-count", "9999"),
-            r"none of the \d+ words of the pairs is there 9999 times\. "
+            r"none of \d+ words of the pairs is there at least 9,999 times\. "
             r"Give more pairs, or a smaller --min-count\.",
         ),
     ],

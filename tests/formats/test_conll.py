@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 MALFORMED: list[tuple[bytes, str]] = [
-    (b"Dr.\tO\nX\n", "line 2: found 1 columns where 2 were expected"),
+    (b"Dr.\tO\nX\n", "line 2: found 1 column where 2 were expected"),
     (b"Dr.\tO\nX\tY\tB-A\n", "line 2: found 3 columns where 2 were expected"),
     (b"Dr.\tO\nX\tQ-A\n", "line 2: the tag column -1 holds neither O nor a prefix"),
     (b"Dr. O\nX B-\n", "line 2: the tag column -1 holds neither"),
-    (b"Dr.\nX\n", "line 1: found 1 columns where 2 were expected"),
+    (b"Dr.\nX\n", "line 1: found 1 column where 2 were expected"),
     (b"Dr.\tO\n\tO\n", "line 2: found 2 columns where 2 were expected, none of them empty"),
     (LATIN, f"line 1: found the byte 0xF1 at offset 19, {NOT_UTF8}"),
     (UTF16, "It begins like UTF-16: save the file as UTF-8"),

@@ -35,7 +35,7 @@ MALFORMED: list[tuple[bytes, str]] = [
     (b"[1]", "task 1: found a number where an object was expected"),
     (
         b'[{"data": {"a": "x", "b": "y"}, "annotations": [{"result": []}]}]',
-        "task 1: its data hold 2 texts, of which none is called 'text'. Name the one that is "
+        "task 1: its data hold 2 texts, none of which is called 'text'. Name the one that is "
         "annotated with --field. The texts are in a, b.",
     ),
     (b'[{"text": "a"}]', "task 1: there is no 'data'; there is 'text'"),

@@ -109,7 +109,7 @@ def test_an_existing_file_is_kept(tmp_path: Path) -> None:
 
 def test_they_are_an_escaped_html_table() -> None:
     drawn = Predictions([Prediction(1, "<b>", "{{N}}&{{/N}}", "x")], Accuracy())._repr_html_()
-    assert drawn.startswith("<table><caption>&lt;Predictions: 1 rows, 0 exact&gt;</caption>")
+    assert drawn.startswith("<table><caption>&lt;Predictions: 1 row, 0 exact&gt;</caption>")
     assert "&lt;b&gt;" in drawn
     assert "&amp;" in drawn
     assert "<b>" not in drawn

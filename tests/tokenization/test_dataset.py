@@ -186,7 +186,7 @@ def test_show_batch_shows_the_tags_of_a_tagger_by_default() -> None:
 def test_show_batch_shows_at_least_one_row(asked: int) -> None:
     with pytest.raises(OptionError) as caught:
         Dataset.from_pairs(MANY).show_batch(asked)
-    assert str(caught.value) == f"{asked} rows were asked for. Ask for 1 or more."
+    assert str(caught.value) == f"asked for {asked} rows. Ask for 1 or more."
 
 
 # --- saved and loaded ---

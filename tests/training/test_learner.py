@@ -7,7 +7,14 @@ import torch
 
 from annoseq.config import AttentionConfig, BatchConfig, DataConfig, GruConfig, TrainingConfig
 from annoseq.data.pairs import Pairs
-from annoseq.errors import DatasetError, ModelError, OptionError, OutputError, TrainingError
+from annoseq.errors import (
+    DatasetError,
+    ModelError,
+    OptionError,
+    OutputError,
+    TrainingError,
+    count_noun,
+)
 from annoseq.evaluation.token_accuracy import Accuracy
 from annoseq.models.gru import Gru
 from annoseq.models.serialization import TrainedModel
@@ -219,7 +226,7 @@ def test_no_epoch_or_no_rate_is_refused(dataset: Dataset, epochs: int, rate: flo
     with pytest.raises(OptionError) as caught:
         tiny_learner(dataset).fit_one_cycle(epochs, rate, report=lambda line: None)
     assert str(caught.value) == (
-        f"{epochs} epochs at a rate of {rate} were asked for. "
+        f"asked for {count_noun(epochs, 'epoch')} at a rate of {rate}. "
         "Give at least 1 epoch, and a rate above 0."
     )
 
@@ -273,7 +280,7 @@ def test_a_range_that_is_none_is_refused(
     with pytest.raises(OptionError) as caught:
         tiny_learner(dataset).lr_find(start_lr=start, end_lr=end, steps=steps)
     assert str(caught.value) == (
-        f"a range test of {steps} steps from {start} to {end} was asked for. "
+        f"a range test of {count_noun(steps, 'step')} from {start} to {end} was asked for. "
         "Give at least 2 steps, and rates that grow from above 0."
     )
 

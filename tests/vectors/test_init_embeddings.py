@@ -69,7 +69,7 @@ def test_words_without_a_vector_are_listed(text_vectors: Path) -> None:
         vocabulary(" naïve", " ames", " of"), open_vectors(text_vectors), width=3, seed=1
     )
     assert (filled.seen, filled.composed, filled.missing) == (1, 0, (" ames", " of"))
-    assert filled.summary() == "1 words with a vector, 0 composed of subwords, 2 without"
+    assert filled.summary() == "1 word with a vector, 0 composed of subwords, 2 without"
 
 
 def test_random_rows_have_the_spread_of_known_vectors(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_too_few_repeated_words_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(VectorsError) as error:
         train_fasttext([Pair("a b c", "a b c", 1)], tmp_path / "v.bin", task="annotate")
     assert str(error.value) == (
-        "none of the 3 words of the pairs is there 2 times. "
+        "none of 3 words of the pairs is there at least 2 times. "
         "Give more pairs, or a smaller --min-count."
     )
     assert list(tmp_path.iterdir()) == []

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from annoseq.data.normalization import describe_only_difference
+from annoseq.errors import count_noun
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -193,8 +194,8 @@ class CheckReport:
 
     def __repr__(self) -> str:  # without the examples, which quote the texts
         health = "healthy" if self.is_healthy else "not healthy"
-        findings = f"{len(self.findings)} kinds of findings"
-        return f"<CheckReport: {self.task}, {self.rows:,} rows, {findings}, {health}>"
+        findings = count_noun(len(self.findings), "finding")
+        return f"<CheckReport: {self.task}, {count_noun(self.rows, 'row')}, {findings}, {health}>"
 
     def _repr_html_(self) -> str:
         """Render the report for a notebook, as it is printed."""
@@ -291,11 +292,6 @@ def _show_finding(finding: Finding, console: Console, *, rows: int) -> None:
     console.print(Padding(Text(finding.advice, style="italic"), (0, 0, 0, 2), expand=False))
 
 
-def count_noun(number: int, noun: str) -> str:
-    """Return a number with its noun, in the plural unless it is 1."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
-
-
 def _list_more(rows: Sequence[int], *, named: int) -> str:
     numbers = [*map(str, rows[:named]), *(["..."] if len(rows) > named else [])]
     return f"and {len(rows):,} more: {', '.join(numbers)}"
@@ -309,7 +305,7 @@ def _verdict(report: CheckReport) -> Text:
         return Text("Healthy: every row can be used.", style="bold green")
     bad = len(report.bad_rows)
     verdict = Text(
-        f"Not healthy: {bad:,} of {report.rows:,} rows cannot be used as they are.",
+        f"Not healthy: {bad:,} of {count_noun(report.rows, 'row')} cannot be used as they are.",
         style="bold red",
     )
     is_doubtful = report.is_task_inferred and 2 * bad >= report.rows

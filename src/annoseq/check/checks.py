@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from annoseq.check.check_report import (
     CheckReport,
-    count_noun,
     describe_difference,
     first_difference,
     quote_around,
@@ -43,7 +42,7 @@ from annoseq.data.examples import RowError, parse_pair, parse_pairs
 from annoseq.data.markup import escape, has_tag, has_tag_like, strip_tags
 from annoseq.data.row_faults import find_foreign_tags
 from annoseq.data.splits import split_rows
-from annoseq.errors import MarkupError, MismatchError, OptionError, PairsError
+from annoseq.errors import MarkupError, MismatchError, OptionError, PairsError, count_noun
 from annoseq.tokenization.pretokenizer import find_misaligned_spans
 
 if TYPE_CHECKING:
@@ -238,7 +237,7 @@ def _check_row(
 ) -> Hashable:
     """Add the findings of a row, and return the spans or the text that its target stands for."""
     if len(pair.source) > LONG_TEXT:
-        findings.add(LONG, pair.row, f"{len(pair.source):,} characters")
+        findings.add(LONG, pair.row, count_noun(len(pair.source), "character"))
     if row is None:
         findings.add(BLANK, pair.row, "both sides are blank")
     elif isinstance(row, RowError):

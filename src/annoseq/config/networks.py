@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from annoseq.config.section import ConfigSection, Dropout, Task
-from annoseq.errors import OptionError
+from annoseq.errors import OptionError, count_noun
 
 Width = Annotated[PositiveInt, Field(le=65_536)]
 Layers = Annotated[PositiveInt, Field(le=1_024)]
@@ -188,14 +188,16 @@ class NetworkConfig(ConfigSection):
         if "embedding" in settings.model_fields_set and settings.embedding != width:
             raise OptionError(
                 f"--{self.model}.embedding {settings.embedding} was given, and the vectors have "
-                f"{width} values. Leave --{self.model}.embedding off, or use other vectors."
+                f"{count_noun(width, 'value')}. Leave --{self.model}.embedding off, or use other "
+                "vectors."
             )
         try:
             wide = type(settings).model_validate({**settings.model_dump(), "embedding": width})
         except ValidationError as error:
             reason = error.errors(include_input=False)[0]["msg"].removeprefix("Value error, ")
             raise OptionError(
-                f"the vectors have {width} values, and the {self.model} cannot: {reason}."
+                f"the vectors have {count_noun(width, 'value')}, and the {self.model} cannot: "
+                f"{reason}."
             ) from error
         return self.model_copy(update={self.model: wide})
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, cast
 
 from annoseq.data.streams import UTF8_ADVICE, Utf8Lines
 from annoseq.data.table_rows import TableRow
-from annoseq.errors import OptionError, TableError
+from annoseq.errors import OptionError, TableError, count_noun
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -157,8 +157,9 @@ def read_csv(
             yield error
         elif len(fields) != len(header):
             yield TableError(
-                f"{lines.place(first_line)}: found {_count_fields(len(fields))} where the header "
-                f"has {len(header)}. Put quotes around fields that hold delimiters or line breaks."
+                f"{lines.place(first_line)}: found {count_noun(len(fields), 'field')} where the "
+                f"header has {len(header)}. Put quotes around fields that hold delimiters or line "
+                "breaks."
             )
         else:
             yield TableRow(
@@ -263,10 +264,6 @@ def _describe(error: csv.Error) -> str:
             "all rows as the header ends."
         )
     return f"{message}. Make it well-formed CSV."
-
-
-def _count_fields(count: int) -> str:
-    return f"{count} field" if count == 1 else f"{count} fields"
 
 
 def _lift_field_limit() -> None:

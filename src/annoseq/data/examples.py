@@ -18,7 +18,7 @@ from annoseq.data.row_faults import (
     has_tags_of_its_own,
     looks_annotated,
 )
-from annoseq.errors import MarkupError, MismatchError, PairsError
+from annoseq.errors import MarkupError, MismatchError, PairsError, count_noun
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -46,8 +46,8 @@ class Example:
     start: int | None = None
 
     def __repr__(self) -> str:  # without the texts, which are private
-        spans = "" if self.spans is None else f", {len(self.spans)} spans"
-        return f"<Example: row {self.row}, {len(self.source)} characters{spans}>"
+        spans = "" if self.spans is None else f", {count_noun(len(self.spans), 'span')}"
+        return f"<Example: row {self.row}, {count_noun(len(self.source), 'character')}{spans}>"
 
     @property
     def tight_spans(self) -> tuple[Span, ...]:
@@ -197,7 +197,7 @@ def _infer_task(pairs: list[Pair], examples: list[Example], errors: Mapping[int,
 
 def _pairs_error(errors: list[RowError], *, rows: int, name: str, is_inferred: bool) -> PairsError:
     place = f"{name}: " if name else ""
-    lines = [f"{place}{len(errors)} of {rows} rows cannot be used:"]
+    lines = [f"{place}{len(errors):,} of {count_noun(rows, 'row')} cannot be used:"]
     lines += [f"  row {error.row}: {error.description}" for error in errors[:_LISTED_ERRORS]]
     if len(errors) > _LISTED_ERRORS:
         lines.append(f"  and {len(errors) - _LISTED_ERRORS} more")

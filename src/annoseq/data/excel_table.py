@@ -8,7 +8,7 @@ import zipfile
 from typing import TYPE_CHECKING, Any
 
 from annoseq.data.table_rows import TableRow, describe_number
-from annoseq.errors import OptionError, TableError
+from annoseq.errors import OptionError, TableError, count_noun
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -227,8 +227,8 @@ def _escaped(text: str, *, place: str) -> str:
     escaped = _TO_ESCAPE.sub(_escape, text)
     if len(escaped.encode("utf-16-le")) > 2 * _LONGEST_CELL:
         raise TableError(
-            f"{place}: a text of {len(text):,} characters is too long for Excel, whose cells hold "
-            f"{_LONGEST_CELL:,} (emoji count twice). Write CSV or JSONL."
+            f"{place}: a text of {count_noun(len(text), 'character')} is too long for Excel, whose "
+            f"cells hold {_LONGEST_CELL:,} (emoji count twice). Write CSV or JSONL."
         )
     return escaped
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from annoseq.data.alignment import align
 from annoseq.data.markup import Span, closing, escape, insert_tags, opening
-from annoseq.errors import MarkupError, MismatchError, OptionError
+from annoseq.errors import MarkupError, MismatchError, OptionError, count_noun
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -256,8 +256,8 @@ def tag_syntax(example: str, *, tagged: str = "", content: str = "") -> TagSynta
     placeholders = list(_PLACEHOLDER.finditer(example))
     if len(placeholders) != 1:
         raise OptionError(
-            f"found the markup {example!r}, which has {len(placeholders)} places for the text. "
-            "Give an example with LABEL and one text, such as <LABEL>text</LABEL>."
+            f"found the markup {example!r}, which has {count_noun(len(placeholders), 'place')} for "
+            "the text. Give an example with LABEL and one text, such as <LABEL>text</LABEL>."
         )
     before, after = example[: placeholders[0].start()], example[placeholders[0].end() :]
     if not before or not after or max(before.count("LABEL"), after.count("LABEL")) != 1:

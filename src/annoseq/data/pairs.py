@@ -20,7 +20,7 @@ from annoseq.data.span_html import render_pairs_html
 from annoseq.data.streams import source_name
 from annoseq.data.table_rows import PairColumns, parse_offset
 from annoseq.data.tables import read_rows, write_rows
-from annoseq.errors import TableError
+from annoseq.errors import TableError, count_noun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -63,7 +63,8 @@ class Pair:
     start: int | None = None
 
     def __repr__(self) -> str:  # without the texts, which are private
-        return f"<Pair: row {self.row}, {len(self.source)} and {len(self.target)} characters>"
+        target = count_noun(len(self.target), "character")
+        return f"<Pair: row {self.row}, {len(self.source):,} and {target}>"
 
 
 _HTML_ROWS = 5
@@ -131,7 +132,7 @@ class Pairs(Sequence[Pair]):
         return cls(_to_pairs(columns, rows, name=name), name=name, columns=named)
 
     def __repr__(self) -> str:  # without the texts, which are private
-        return f"Pairs({self.name!r}, {len(self)} pairs)"
+        return f"Pairs({self.name!r}, {count_noun(len(self), 'pair')})"
 
     def __len__(self) -> int:
         return len(self._pairs)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
 
-from annoseq.errors import OptionError
+from annoseq.errors import OptionError, count_noun
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,8 +53,8 @@ class KeyedRng:
             ) from error
         if len(key) < _MIN_KEY_BYTES:
             raise OptionError(
-                f"{path}: found a key of {len(key)} bytes. Use one of at least {_MIN_KEY_BYTES}: "
-                f"(umask 077; openssl rand -hex 32 > {path})"
+                f"{path}: found a key of {count_noun(len(key), 'byte')}. Use one of at least "
+                f"{_MIN_KEY_BYTES}: (umask 077; openssl rand -hex 32 > {path})"
             )
         return cls(key, consistent)
 

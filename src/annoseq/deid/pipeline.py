@@ -22,7 +22,7 @@ from annoseq.deid.redaction import (
 )
 from annoseq.deid.redactor import find_patterns
 from annoseq.deid.run_output import journal_line
-from annoseq.errors import OptionError, PairsError, TableError
+from annoseq.errors import OptionError, PairsError, TableError, count_noun
 from annoseq.inference.resumable_output import OutputProgress
 
 if TYPE_CHECKING:
@@ -101,8 +101,9 @@ class RedactionPipeline:
             passed += len(document.parts)
         if done and (passed, digest.hexdigest()) != (done, expected):
             raise OptionError(
-                f"the first {done:,} texts are not those that the interrupted run redacted. "
-                "Give it the same input, or start again with --overwrite instead of --resume."
+                f"the input does not begin with the {count_noun(done, 'text')} that the "
+                "interrupted run redacted. Give it the same input, or start again with "
+                "--overwrite instead of --resume."
             )
         advance(done)
         for chunk in _chunk_documents(documents, chunk_size):

@@ -135,9 +135,10 @@ def _summary(values: Mapping[str, Any]) -> list[str]:
     if leaks := values.get("leaks"):
         share, recall = leaks["share_without_a_miss"], leaks["character_recall"]
         lines.append(
-            f"against the gold: {_percent(share)} of {leaks['documents']:,} documents without a "
-            f"missed identifier, {leaks['missed']:,} of {leaks['identifiers']:,} identifiers "
-            f"missed, {_percent(recall)} of their characters replaced"
+            f"against the gold: {_percent(share)} of {count_noun(leaks['documents'], 'document')} "
+            f"without a missed identifier, {leaks['missed']:,} of "
+            f"{count_noun(leaks['identifiers'], 'identifier')} missed, {_percent(recall)} of their "
+            "characters replaced"
         )
     return lines
 

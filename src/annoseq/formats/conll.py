@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from annoseq.data.markup import trim_range
 from annoseq.data.streams import read_lines
-from annoseq.errors import FormatError
+from annoseq.errors import FormatError, count_noun
 from annoseq.formats.capabilities import (
     FormatCapabilities,
     drop_unsupported,
@@ -244,8 +244,9 @@ def _start_document(line: str, fields: list[str], number: int, place: str) -> Ta
 def _check_width(fields: list[str], width: int, least: int, place: str) -> None:
     if len(fields) != width or width <= least or not all(fields):
         raise FormatError(
-            f"{place}: found {len(fields)} columns where {max(width, least + 1)} were expected, "
-            "none of them empty. Give every token as many, separated by tabs or by spaces alike."
+            f"{place}: found {count_noun(len(fields), 'column')} where {max(width, least + 1)} "
+            "were expected, none of them empty. Give every token as many, separated by tabs or by "
+            "spaces alike."
         )
 
 

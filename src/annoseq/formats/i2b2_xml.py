@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from xml.sax.saxutils import quoteattr
 
 from annoseq.data.streams import document_path, find_files, write_text
-from annoseq.errors import FormatError
+from annoseq.errors import FormatError, count_noun
 from annoseq.formats.capabilities import FormatCapabilities, drop_unsupported
 from annoseq.formats.documents import Document
 from annoseq.formats.inline_xml import (
@@ -130,8 +130,8 @@ def _only_child(root: Element, name: str, path: Path) -> Element:
     children = root.findall(name)
     if len(children) != 1:
         raise FormatError(
-            f"{path}: found {len(children)} elements {name} directly in the outermost element "
-            "where one was expected. Give it one TEXT and one TAGS."
+            f"{path}: found {count_noun(len(children), 'element')} {name} directly in the "
+            "outermost element where one was expected. Give it one TEXT and one TAGS."
         )
     return children[0]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from annoseq.data.jsonl_table import JSON_TYPE_NAMES, JsonLine, parse_json, read_json_lines
 from annoseq.data.streams import LARGEST_CORPUS, read_text
-from annoseq.errors import FormatError, TableError, display_name, quote_name
+from annoseq.errors import FormatError, TableError, count_noun, display_name, quote_name
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Sequence
@@ -242,8 +242,8 @@ def require_triple(value: Json, place: str) -> tuple[Json, Json, Json]:
     """Return a value that is a list of start, end and label, or raise."""
     if len(require_list(value, place)) != 3:
         raise FormatError(
-            f"{place}: found a list of {len(value)} values where start, end and label were "
-            "expected. Write three."
+            f"{place}: found a list of {count_noun(len(value), 'value')} where start, end and "
+            "label were expected. Write three."
         )
     return value[0], value[1], value[2]
 

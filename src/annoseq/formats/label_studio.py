@@ -15,7 +15,7 @@ from xml.sax.saxutils import quoteattr
 
 from annoseq.data.jsonl_table import parse_json
 from annoseq.data.streams import LARGEST_CORPUS, read_text
-from annoseq.errors import FormatError, TableError, display_name
+from annoseq.errors import FormatError, TableError, count_noun, display_name
 from annoseq.formats.capabilities import FormatCapabilities, drop_unsupported, is_not_blank
 from annoseq.formats.documents import Document
 from annoseq.formats.json_values import (
@@ -45,6 +45,7 @@ CAPABILITIES = FormatCapabilities(
     scores=True, crossing=True, nested=True, supports_label=is_not_blank
 )
 _DEFAULT_FIELD = "text"
+_FURTHER = "of the same task, left out: the first is taken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +89,8 @@ def read(
             entry = _annotation(record, place, annotators, losses)
         if entry is not None:
             texts = {name: text for name, text in data.items() if isinstance(text, str)}
-            results = _results(entry, place, losses)
             document_id = data.get("doc_id", record.get("id", number))
-            tasks.append(_Task(place, document_id, texts, results))
+            tasks.append(_Task(place, document_id, texts, _results(entry, place, losses)))
     annotators.check_found(path)
     fields = _fields_of_elements(tasks, offset_unit)
     chosen = _choose_field(tasks, fields, field, path)
@@ -107,9 +107,8 @@ def write(documents: Iterable[Document], path: Path, *, losses: ConversionLosses
     with tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n") as parts:
         for document in drop_unsupported(documents, CAPABILITIES, losses):
             is_scored |= any(mention.score is not None for mention in document.mentions)
-            results = [
-                _result(m, index, document.text) for index, m in enumerate(document.mentions)
-            ]
+            mentions = enumerate(document.mentions)
+            results = [_result(mention, index, document.text) for index, mention in mentions]
             data = {"text": document.text, "doc_id": document.id}
             parts.write(json.dumps([data, results], ensure_ascii=False) + "\n")
         name = "predictions" if is_scored else "annotations"
@@ -134,11 +133,8 @@ def labelling_config(labels: Sequence[str]) -> str:
 
 def _require_tasks(path: Path) -> list[Json]:
     try:
-        value = parse_json(
-            read_text(path, limit=LARGEST_CORPUS),
-            str(path),
-            advice="Correct it; the file may be cut off, or not JSON.",
-        )
+        text = read_text(path, limit=LARGEST_CORPUS)
+        value = parse_json(text, str(path), advice="Correct it; it may be cut off, or not JSON.")
     except TableError as error:
         raise FormatError(str(error)) from error
     tasks = require_list(value, str(path))
@@ -160,6 +156,20 @@ def _annotation(
     task: dict[str, Json], place: str, annotators: AnnotatorChoice, losses: ConversionLosses
 ) -> dict[str, Json] | None:
     """Return the annotation that counts, None if there is none; the others are counted."""
+    finished = _finished_annotations(task, place, losses)
+    description = _FURTHER
+    if annotators.is_chosen:
+        finished = [e for e in finished if annotators.accepts(_annotator(e), key="", place=place)]
+    elif any(entry.get("ground_truth") for entry in finished):
+        finished.sort(key=lambda entry: not entry.get("ground_truth"))
+        description = "beside those that are ground truth, left out"
+    return _take_first(finished, "annotation", description, place, losses)
+
+
+def _finished_annotations(
+    task: dict[str, Json], place: str, losses: ConversionLosses
+) -> list[dict[str, Json]]:
+    """Return the annotations that a person has finished; count a task without one."""
     values = require_list(task.get("annotations") or task.get("completions") or [], place)
     entries = [require_object(value, place) for value in values]
     finished = [e for e in entries if not (e.get("was_cancelled") or e.get("skipped"))]
@@ -171,27 +181,20 @@ def _annotation(
             reason = "of which there is only a draft"
         hint = " (--predictions reads predictions)" if task.get("predictions") else ""
         losses.note("task", f"{reason}, left out{hint}", where=place)
-        return None
-    truth = [entry for entry in finished if entry.get("ground_truth")]
-    if truth and not annotators.is_chosen:
-        if len(finished) > 1:
-            losses.note(
-                "annotation",
-                "beside those that are ground truth, left out",
-                where=place,
-                count=len(finished) - 1,
-            )
-        return truth[0]
-    if annotators.is_chosen:
-        finished = [e for e in finished if annotators.accepts(_annotator(e), key="", place=place)]
-    if len(finished) > 1:
-        losses.note(
-            "annotation",
-            "of the same task, left out: the first is taken",
-            where=place,
-            count=len(finished) - 1,
-        )
-    return finished[0] if finished else None
+    return finished
+
+
+def _take_first(
+    entries: list[dict[str, Json]],
+    noun: str,
+    description: str,
+    place: str,
+    losses: ConversionLosses,
+) -> dict[str, Json] | None:
+    """Return the first entry, None if there is none; count the others."""
+    if len(entries) > 1:
+        losses.note(noun, description, where=place, count=len(entries) - 1)
+    return entries[0] if entries else None
 
 
 def _annotator(entry: dict[str, Json]) -> list[str]:
@@ -212,14 +215,8 @@ def _prediction(
     if not values:
         losses.note("task", "without a prediction, left out", where=place)
         return None
-    if len(values) > 1:
-        losses.note(
-            "prediction",
-            "of the same task, left out: the first is taken",
-            where=place,
-            count=len(values) - 1,
-        )
-    return require_object(values[0], place)
+    entries = [require_object(value, place) for value in values]
+    return _take_first(entries, "prediction", _FURTHER, place, losses)
 
 
 def _results(
@@ -259,19 +256,19 @@ def _fields_of_elements(tasks: list[_Task], unit: OffsetUnitOption) -> dict[str,
     An export does not hold the config, where `<Text name="..." value="$field"/>` says it: it is the
     field of the element's name, the only text, or else the one text that all labels fit.
     """
-    fields: dict[str, str] = {}
-    for element in dict.fromkeys(element for task in tasks for element in task.results):
-        labelled = [task for task in tasks if task.results.get(element)]
-        names = set.intersection(*(set(task.texts) for task in labelled)) if labelled else set()
-        if element in names and (len(names) == 1 or _fits(element, element, labelled, unit)):
-            fields[element] = element
-            continue
-        fitting = [name for name in names - {element} if _fits(name, element, labelled, unit)]
-        if len(fitting) == 1 or len(names) == 1:
-            fields[element] = (fitting or [*names])[0]
-        else:
-            fields[element] = element
-    return fields
+    elements = dict.fromkeys(element for task in tasks for element in task.results)
+    return {element: _field_of_element(element, tasks, unit) for element in elements}
+
+
+def _field_of_element(element: str, tasks: list[_Task], unit: OffsetUnitOption) -> str:
+    labelled = [task for task in tasks if task.results.get(element)]
+    names = set.intersection(*(set(task.texts) for task in labelled)) if labelled else set()
+    if element in names and (len(names) == 1 or _fits(element, element, labelled, unit)):
+        return element
+    if len(names) == 1:
+        return names.pop()
+    fitting = [name for name in names - {element} if _fits(name, element, labelled, unit)]
+    return fitting[0] if len(fitting) == 1 else element
 
 
 def _fits(name: str, element: str, tasks: list[_Task], unit: OffsetUnitOption) -> bool:
@@ -297,13 +294,17 @@ def _choose_field(
         return annotated[0]
     if _DEFAULT_FIELD in (annotated or names):
         return _DEFAULT_FIELD
-    if all(len(task.texts) == 1 for task in tasks):
-        return None
-    place = next(task.place for task in tasks if len(task.texts) != 1)
-    raise FormatError(
-        f"{place}: its data hold {sum(len(task.texts) for task in tasks[:1])} texts, of which none "
-        f"is called 'text'. Name the one that is annotated with --field. {_listed(names)}"
-    )
+    _check_one_text(tasks, names)
+    return None
+
+
+def _check_one_text(tasks: list[_Task], names: Iterable[str]) -> None:
+    """Raise `FormatError` if a task has several texts or none."""
+    if odd := next((task for task in tasks if len(task.texts) != 1), None):
+        raise FormatError(
+            f"{odd.place}: its data hold {count_noun(len(odd.texts), 'text')}, none of which is "
+            f"called 'text'. Name the one that is annotated with --field. {_listed(names)}"
+        )
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -338,17 +339,12 @@ def _document(
 
 
 def _result(mention: Mention, index: int, text: str) -> dict[str, Any]:
-    value = {
-        "start": mention.start,
-        "end": mention.end,
-        "text": text[mention.start : mention.end],
-        "labels": [mention.label],
-    }
+    start, end = mention.start, mention.end
     result = {
         "id": f"r{index}",
         "from_name": "label",
         "to_name": "text",
         "type": "labels",
-        "value": value,
+        "value": {"start": start, "end": end, "text": text[start:end], "labels": [mention.label]},
     }
     return result if mention.score is None else {**result, "score": mention.score}

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from annoseq.errors import FormatError
+from annoseq.errors import FormatError, count_noun
 from annoseq.formats.capabilities import FormatCapabilities, drop_unsupported
 from annoseq.formats.conll import TaggedDocument, parse_tag
 from annoseq.formats.documents import Document
@@ -129,7 +129,8 @@ def _read_tags(
     tokens = fields["tokens"]
     if len(tokens) != len(tags):
         raise FormatError(
-            f"{place}: found {len(tags)} tags of {len(tokens)} tokens. Give each token one."
+            f"{place}: found {count_noun(len(tags), 'tag')} of "
+            f"{count_noun(len(tokens), 'token')}. Give each token one."
         )
     document = TaggedDocument(document_id, place)
     for token, tag in zip(tokens, tags, strict=True):

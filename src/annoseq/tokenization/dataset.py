@@ -33,6 +33,7 @@ from annoseq.errors import (
     DatasetError,
     OptionError,
     PairsError,
+    count_noun,
     describe_older_format,
     describe_validation_error,
 )
@@ -101,8 +102,8 @@ class Dataset:
     encoded: PreparedEncodings | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:  # without the texts, which are private
-        train, valid = len(self.train), len(self.valid)
-        return f"<Dataset: {self.task}, {train:,} training and {valid:,} validation rows>"
+        valid = count_noun(len(self.valid), "validation row")
+        return f"<Dataset: {self.task}, {len(self.train):,} training and {valid}>"
 
     def _repr_html_(self) -> str:
         """Render the numbers of rows and of the spans of each label as an HTML table."""
@@ -218,7 +219,7 @@ class Dataset:
             OptionError: `rows` is not at least 1, or the tagger is chosen to translate.
         """
         if rows < 1:
-            raise OptionError(f"{rows} rows were asked for. Ask for 1 or more.")
+            raise OptionError(f"asked for {count_noun(rows, 'row')}. Ask for 1 or more.")
         tokenizer = fit_tokenizer(self, model)
         encodings: Sequence[EncodedPair]
         if isinstance(tokenizer, TaggerTokenizer):
@@ -319,7 +320,8 @@ def _parse(
     parsed = parse_pairs(pairs, task=task, name=pairs.name, skip_bad=skip_bad, normalize=normalize)
     if parsed.errors and not parsed.examples:
         raise PairsError(
-            f"{pairs.name}: none of its {len(pairs)} rows can be used. `annoseq check` shows why."
+            f"{pairs.name}: none of its {count_noun(len(pairs), 'row')} can be used. "
+            "`annoseq check` shows why."
         )
     if not parsed.examples:
         raise PairsError(f"{pairs.name}: all of its rows are blank. Give it rows with text.")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from annoseq.data.markup import closing, opening
+from annoseq.errors import count_noun
 from annoseq.tokenization.length_stats import LengthStats
 from annoseq.tokenization.linearize import (
     TokenizedPair,
@@ -67,10 +68,10 @@ class Seq2SeqTokenizer:
         object.__setattr__(self, "_tags", frozenset(_tag_tokens(self.labels)))
 
     def __repr__(self) -> str:  # without the tokens, which are words of the training texts
-        source, target = len(self.source), len(self.target)
+        target = count_noun(len(self.target), "target token")
         return (
-            f"<Seq2SeqTokenizer: {self.task}, {source:,} source and {target:,} target tokens, "
-            f"{len(self.labels)} labels>"
+            f"<Seq2SeqTokenizer: {self.task}, {len(self.source):,} source and {target}, "
+            f"{count_noun(len(self.labels), 'label')}>"
         )
 
     @classmethod

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from annoseq.config.networks import MAX_LABELS
-from annoseq.errors import DatasetError
+from annoseq.errors import DatasetError, count_noun
 from annoseq.tokenization.bioes import bioes_name, spans_to_bioes
 from annoseq.tokenization.gazetteer import LexiconMatcher
 from annoseq.tokenization.hash_features import FeatureHasher
@@ -74,7 +74,8 @@ class TaggerTokenizer:
     misaligned: int = field(default=0, compare=False)
 
     def __repr__(self) -> str:  # without the entries of lexicons
-        return f"<TaggerTokenizer: {len(self.labels)} labels, {self.levels} levels>"
+        labels, levels = count_noun(len(self.labels), "label"), count_noun(self.levels, "level")
+        return f"<TaggerTokenizer: {labels}, {levels}>"
 
     @classmethod
     def fit(

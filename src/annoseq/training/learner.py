@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from annoseq.config import BatchConfig, DeviceConfig, NetworkConfig, TrainingConfig
 from annoseq.data.pairs import Pairs, fingerprint_pairs
 from annoseq.devices import ComputeDevice
-from annoseq.errors import OptionError
+from annoseq.errors import OptionError, count_noun
 from annoseq.inference.network_predictors import build_predictor
 from annoseq.inference.predictor import predict_examples
 from annoseq.models.serialization import ModelConfig, TrainedModel
@@ -110,7 +110,8 @@ class Learner:
         model, dataset = self.model_config.model, self.dataset
         return (
             f"<Learner: {model}, {dataset.task}, {len(dataset.train):,} training and "
-            f"{len(dataset.valid):,} validation rows, {self.epochs} epochs, {self.compute.device}>"
+            f"{count_noun(len(dataset.valid), 'validation row')}, "
+            f"{count_noun(self.epochs, 'epoch')}, {self.compute.device}>"
         )
 
     def lr_find(
@@ -188,7 +189,7 @@ class Learner:
             max_lr = self.config.max_lr
         if epochs < 1 or not max_lr > 0:
             raise OptionError(
-                f"{epochs} epochs at a rate of {max_lr} were asked for. "
+                f"asked for {count_noun(epochs, 'epoch')} at a rate of {max_lr}. "
                 "Give at least 1 epoch, and a rate above 0."
             )
         return epochs, max_lr

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from annoseq.errors import OptionError, TrainingError
+from annoseq.errors import OptionError, TrainingError, count_noun
 from annoseq.progress import progress_bar
 from annoseq.training.recorder import MovingAverage, make_subplots, save_figure, smooth
 
@@ -51,7 +51,8 @@ class LrFinderResult:
     losses: list[float]
 
     def __repr__(self) -> str:
-        return f"<LrFinderResult: {len(self.rates)} steps, suggestion {self.suggestion:.1e}>"
+        steps = count_noun(len(self.rates), "step")
+        return f"<LrFinderResult: {steps}, suggestion {self.suggestion:.1e}>"
 
     def _repr_png_(self) -> bytes:
         """Return the plot as a picture, which a notebook shows."""
@@ -92,8 +93,8 @@ def find_learning_rate(
     """
     if steps < 2 or not 0 < start_lr < end_lr:
         raise OptionError(
-            f"a range test of {steps} steps from {start_lr} to {end_lr} was asked for. "
-            "Give at least 2 steps, and rates that grow from above 0."
+            f"a range test of {count_noun(steps, 'step')} from {start_lr} to {end_lr} was asked "
+            "for. Give at least 2 steps, and rates that grow from above 0."
         )
     growth = (end_lr / start_lr) ** (1 / (steps - 1))
     rates = [start_lr * growth**step for step in range(steps)]

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from annoseq.errors import count_noun
 from annoseq.inference.network_predictors import build_predictor
 from annoseq.tokenization.hash_features import PRIVACY_NOTE
 from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
@@ -47,7 +48,7 @@ def write_card(
     """
     facts = {
         "task": config.task,
-        "network": f"{config.network.model}, {config.epochs} epochs",
+        "network": f"{config.network.model}, {count_noun(config.epochs, 'epoch')}",
         "training rows": f"{len(dataset.train):,}",
         "validation rows": f"{len(dataset.valid):,}",
         "labels": ", ".join(tokenizer.labels) or "none",
@@ -98,10 +99,10 @@ def _describe_scores(statistics: CalibrationStatistics | None) -> str:
         error += "calibrated on the other"
     return (
         f"Scores are probabilities ({_CALIBRATED[method]}), judged by the "
-        f"{statistics.candidates.gold:,} spans of {statistics.documents:,} documents kept "
-        "from training, by which only the epoch was chosen. Their expected calibration error is "
-        f"{error}. With `--target-recall` at most "
-        f"{statistics.candidates.reachable:.3f} of the spans can be found."
+        f"{count_noun(statistics.candidates.gold, 'span')} of "
+        f"{count_noun(statistics.documents, 'document')} kept from training, by which only the "
+        f"epoch was chosen. Their expected calibration error is {error}. With `--target-recall` at "
+        f"most {statistics.candidates.reachable:.3f} of the spans can be found."
     )
 
 
@@ -117,8 +118,8 @@ def _describe_input(
             "word vectors": _describe_vectors(vectors),
         }
     return {
-        "vocabularies": f"{len(tokenizer.source):,} source and {len(tokenizer.target):,} target "
-        "tokens",
+        "vocabularies": f"{len(tokenizer.source):,} source and "
+        f"{count_noun(len(tokenizer.target), 'target token')}",
         "spans within a token": f"{dataset.encoded_train.misaligned} in training, widened to whole "
         "tokens",
     }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from annoseq.atomic_io import atomic_file
+from annoseq.errors import count_noun
 from annoseq.models.serialization import EpochRecord, TrainingHistory
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ class Recorder:
     epochs: list[Epoch] = field(default_factory=list)
 
     def __repr__(self) -> str:
-        return f"<Recorder: {len(self.epochs):,} epochs, {len(self.losses):,} steps>"
+        epochs, steps = count_noun(len(self.epochs), "epoch"), count_noun(len(self.losses), "step")
+        return f"<Recorder: {epochs}, {steps}>"
 
     def _repr_html_(self) -> str:
         """Render the table of epochs as HTML."""

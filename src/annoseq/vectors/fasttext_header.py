@@ -19,7 +19,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from annoseq.errors import VectorsError
+from annoseq.errors import VectorsError, count_noun
 from annoseq.vectors.random_access import damaged_error, truncated_error
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def find_input_matrix(file: RandomAccessFile, header: FastTextHeader, *, start: 
     if (rows, width) != (header.rows, header.width):
         raise damaged_error(
             file.path,
-            f"its matrix has {rows} rows of {width} values, "
+            f"its matrix has {count_noun(rows, 'row')} of {count_noun(width, 'value')}, "
             f"where {header.rows} of {header.width} were expected",
         )
     end = values + rows * width * FLOAT_SIZE

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from annoseq.atomic_io import atomic_file
-from annoseq.errors import OutputError, VectorsError
+from annoseq.errors import OutputError, VectorsError, count_noun
 from annoseq.tokenization.vocabulary import PAD
 from annoseq.vectors.lookup import open_vectors
 from annoseq.vectors.random_access import explain_read_errors, file_fingerprint
@@ -80,8 +80,9 @@ def init_embeddings_of(
     """
     if width != vectors.width:
         raise VectorsError(
-            f"{vectors.path}: its vectors have {vectors.width} values, where the embeddings have "
-            f"{width}. Make the embeddings {vectors.width} wide, or use other vectors."
+            f"{vectors.path}: its vectors have {count_noun(vectors.width, 'value')}, where the "
+            f"embeddings have {width}. Make the embeddings {vectors.width} wide, or use other "
+            "vectors."
         )
     token_words = [
         [lookup_word(token) for token in vocabulary.tokens] for vocabulary in vocabularies

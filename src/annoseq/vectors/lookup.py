@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from annoseq.errors import VectorsError
+from annoseq.errors import VectorsError, count_noun
 from annoseq.vectors.fasttext_bin import FastTextFile
 from annoseq.vectors.fasttext_header import MAGIC, not_fasttext_error, quantized_error
 from annoseq.vectors.random_access import RandomAccessFile, file_fingerprint
@@ -214,6 +214,6 @@ class VectorsRecord(BaseModel):
         if not is_same:
             raise VectorsError(
                 f"{path}: these are not the word vectors that {model} was trained with, "
-                f"{self.name} of {self.width} values. Name that file with --vectors."
+                f"{self.name} of {count_noun(self.width, 'value')}. Name that file with --vectors."
             )
         return open_token_vectors(path)

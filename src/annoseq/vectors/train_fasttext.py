@@ -12,7 +12,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from annoseq.atomic_io import atomic_file, check_writable
 from annoseq.config import ConfigSection, Task
-from annoseq.errors import OptionError, VectorsError
+from annoseq.errors import OptionError, VectorsError, count_noun
 from annoseq.progress import progress_bar
 from annoseq.tokenization.pretokenizer import build_pretokenizer
 from annoseq.vectors.word_vectors import lookup_word
@@ -90,8 +90,8 @@ def train_fasttext(
     counts = Counter(word for sentence in sentences for word in sentence)
     if not any(count >= config.min_count for count in counts.values()):
         raise VectorsError(
-            f"none of the {len(counts):,} words of the pairs is there {config.min_count} times. "
-            "Give more pairs, or a smaller --min-count."
+            f"none of {count_noun(len(counts), 'word')} of the pairs is there at least "
+            f"{count_noun(config.min_count, 'time')}. Give more pairs, or a smaller --min-count."
         )
     with _gensim_warnings_hidden():
         model = _train(gensim, sentences, config)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self, cast
 
 import numpy as np
 
-from annoseq.errors import VectorsError
+from annoseq.errors import VectorsError, count_noun
 from annoseq.vectors.fasttext_header import MAX_WIDTH
 from annoseq.vectors.random_access import (
     RandomAccessFile,
@@ -140,7 +140,7 @@ class VecFile:
                     raise truncated_error(self.path, f"in row {rows:,} of {self.words:,}")
                 content = line.rstrip(b" \r\n")
                 if content.count(b" ") != self.width:
-                    raise self._bad_line(rows + 1, f"{content.count(b' ')} values")
+                    raise self._bad_line(rows + 1, count_noun(content.count(b" "), "value"))
                 yield _Line(rows + 1, start, content)
                 start += len(line)
         if rows < self.words:
@@ -157,8 +157,9 @@ class VecFile:
 
     def _bad_line(self, number: int, found: str) -> VectorsError:
         return VectorsError(
-            f"{self.path}: line {number}: found {found}, where a word and {self.width} numbers "
-            "were expected. Copy or download it again, or leave that line out."
+            f"{self.path}: line {number}: found {found}, where a word and "
+            f"{count_noun(self.width, 'number')} were expected. Copy or download it again, or "
+            "leave that line out."
         )
 
 

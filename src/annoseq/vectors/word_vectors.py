@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self
 
 import numpy as np
 
+from annoseq.errors import count_noun
 from annoseq.tokenization.pretokenizer import is_tag
 from annoseq.tokenization.subwords import BYTES, SPACED, UNSPACED
 from annoseq.tokenization.vocabulary import SPECIALS
@@ -34,7 +35,8 @@ class VectorLookup(NamedTuple):
 
 def coverage_summary(seen: int, composed: int, missing: int) -> str:
     """Return a sentence with the number of words of each vector origin."""
-    return f"{seen:,} words with a vector, {composed:,} composed of subwords, {missing:,} without"
+    with_vector = count_noun(seen, "word")
+    return f"{with_vector} with a vector, {composed:,} composed of subwords, {missing:,} without"
 
 
 class WordVectors(Protocol):

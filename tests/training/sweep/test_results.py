@@ -86,7 +86,7 @@ def test_of_many_runs_twelve_are_named() -> None:
     figure = plot_runs(runs, ["max_lr"])
     names = legend(figure)
     assert len(names) == 14
-    assert names[-2:] == ["18 others", "best: run 1, epoch 1"]
+    assert names[-2:] == ["and 18 more", "best: run 1, epoch 1"]
     styles = {(line.get_color(), line.get_linestyle()) for line in figure.axes[0].lines[:12]}
     assert len(styles) == 12
 

@@ -193,7 +193,7 @@ def plot_runs(
     for rank, run in enumerate(plotted):
         _plot_run(axes, run, rank, varied)
     if len(plotted) > _MAX_NAMED:
-        axes.plot([], [], color="0.8", linewidth=0.8, label=f"{len(plotted) - _MAX_NAMED} others")
+        axes.plot([], [], color="0.8", linewidth=0.8, label=f"and {len(plotted) - _MAX_NAMED} more")
     _mark_best(axes, plotted)
     axes.set(xlabel="epoch", ylabel=f"{_criterion(plotted)}, validation")
     axes.set_ylim(bottom=0)
