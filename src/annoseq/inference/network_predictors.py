@@ -102,7 +102,7 @@ class TaggerPredictor:
     ) -> list[list[ScoredTokenSpans]]:
         """Return one output for each window."""
         batch = _collate_windows(windows, self.compute, has_ends=False)
-        with self.compute.autocast():
+        with self.compute.running():
             if query.coverage_floor is not None:
                 pairs = self.network.coverage(batch, floor=query.coverage_floor)
                 return [list(outputs) for outputs in pairs]
@@ -149,7 +149,7 @@ class Seq2SeqPredictor:
     ) -> list[list[ScoredTokenSpans]]:
         """Return the outputs of the search for each window, best first."""
         batch = _collate_windows(windows, self.compute, has_ends=True)
-        with self.compute.autocast():
+        with self.compute.running():
             hypotheses = generate(
                 ConstrainedStepper(self.network, self.edits),
                 batch,
@@ -234,7 +234,7 @@ class Seq2SeqGenerator:
         for rows in length_sorted_batches(encodings, batching):
             batch = collate_sources(rows, encodings, has_ends=True)
             limits = self.tokenizer.output_limits(batch.source_lengths)
-            with self.compute.autocast():
+            with self.compute.running():
                 decoded = decode(batch.to(self.compute.device), limits)
             yield rows, decoded
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.optim.lr_scheduler import OneCycleLR
 
-from annoseq.errors import DivergenceError, OutOfMemoryError
+from annoseq.errors import DivergenceError, OutOfMemoryError, count_noun
 from annoseq.progress import progress_bar
 from annoseq.tokenization.batching import length_sorted_batches, shuffled_batches
 from annoseq.training.distributed import ProcessGroup
@@ -92,7 +92,7 @@ class Trainer:
         """
         optimizer.zero_grad(set_to_none=True)
         assert self.config.clip_norm != "auto"
-        with self._explained_memory(rows):
+        with self._explained_memory(rows), self.compute.one_thread():
             loss = self._add_gradients(rows, scaler, forcing=forcing)
             if self.config.clip_norm:
                 scaler.unscale_(optimizer)
@@ -111,7 +111,7 @@ class Trainer:
         *earlier, last = share.split(self.config.micro_batch_tokens)
 
         def backward(part: Batch) -> Tensor:
-            with self.compute.autocast():
+            with self.compute.running():
                 loss: Loss = self._module(part.to(self.compute.device), forcing=forcing)
             share_of_loss = loss.total * counts / positions
             # Gradients are averaged over processes; the loss needs their sum.
@@ -136,7 +136,7 @@ class Trainer:
             for rows in length_sorted_batches(examples, self.batching):
                 share, counts = self.processes.share(self.objective.collate(rows, examples))
                 if counts:
-                    with self._explained_memory(rows), self.compute.autocast():
+                    with self._explained_memory(rows), self.compute.running():
                         loss, batch_score = self.objective.measure(share.to(self.compute.device))
                     total += float(loss.total)
                     positions += loss.positions
@@ -154,9 +154,10 @@ class Trainer:
         except torch.OutOfMemoryError as error:
             parts = self.config.micro_batch_tokens
             raise OutOfMemoryError(
-                f"the memory of {self.compute.device} does not suffice for a batch of {len(rows)} "
-                f"rows. Lower --batch-tokens, which is {self.batching.batch_tokens:,}, or "
-                f"--batch-size, which is {self.batching.batch_size:,}. In training, "
+                f"the memory of {self.compute.device} does not suffice for a batch of "
+                f"{count_noun(len(rows), 'row')}. Lower --batch-tokens, which is "
+                f"{self.batching.batch_tokens:,}, or --batch-size, which is "
+                f"{self.batching.batch_size:,}. In training, "
                 + (f"a --micro-batch-tokens below {parts:,}" if parts else "--micro-batch-tokens")
                 + " leaves the batch as it is and takes it in parts."
             ) from error

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from annoseq.errors import AnnoseqError, DivergenceError, OutOfMemoryError, TrainingError
+from annoseq.devices import are_threads_chosen
+from annoseq.errors import (
+    AnnoseqError,
+    DivergenceError,
+    OutOfMemoryError,
+    TrainingError,
+    count_noun,
+)
 from annoseq.training.learner import Learner
 from annoseq.training.sweep.results import RunState, SweepRun
 from annoseq.training.sweep.search_space import TrialSettings
@@ -156,7 +163,7 @@ def run_workers(work: Callable[[], None], *, workers: int) -> None:
     """
     context = get_context("spawn")  # a fork would inherit torch's threads in any state
     errors: SimpleQueue[AnnoseqError] = context.SimpleQueue()
-    threads = max(1, torch.get_num_threads() // workers)
+    threads = max(1, torch.get_num_threads() // workers) if are_threads_chosen() else 1
     processes = [
         context.Process(target=_run_worker, args=(work, threads, errors), daemon=True)
         for _ in range(workers)
@@ -174,8 +181,8 @@ def run_workers(work: Callable[[], None], *, workers: int) -> None:
         raise errors.get()
     if codes := [process.exitcode for process in processes if process.exitcode]:
         raise TrainingError(
-            f"{len(codes)} of {workers} workers ended with exit code {codes[0]}; -9 is often a "
-            "lack of memory. Add --resume to go on, perhaps with fewer --workers."
+            f"{len(codes)} of {count_noun(workers, 'worker')} ended with exit code {codes[0]}; -9 "
+            "is often a lack of memory. Add --resume to go on, perhaps with fewer --workers."
         )
 
 
