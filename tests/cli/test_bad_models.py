@@ -144,7 +144,7 @@ def test_a_file_that_no_model_has(name: str, copied: Path, table: Path, tmp_path
 
 
 @pytest.mark.parametrize("name", [*FILES, "card.md", "calibration.json"])
-@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "link"])
 def test_a_file_that_is_not_regular(
     name: str, kind: str, copied: Path, table: Path, tmp_path: Path
 ) -> None:
@@ -154,10 +154,14 @@ def test_a_file_that_is_not_regular(
             os.mkfifo(copied / name)
         case "device":
             (copied / name).symlink_to("/dev/zero")
-        case _:
+        case "folder":
             (copied / name).mkdir()
+        case _:
+            (tmp_path / name).touch()
+            (copied / name).symlink_to(tmp_path / name)
+    problem = "a link to a file outside the folder" if kind == "link" else "not a regular file"
     assert refusal(run(*command("evaluate", copied, table, tmp_path / "out"))) == (
-        f"{copied}: {name} is not a regular file. Copy the whole folder again, or train again."
+        f"{copied}: {name} is {problem}. Copy the whole folder again, or train again."
     )
 
 

@@ -7,9 +7,14 @@ import pytest
 
 from annoseq._version import __version__
 from annoseq.data.pairs import read_pairs
-from annoseq.errors import FormatError, OutputError, TableError
+from annoseq.errors import FormatError, OptionError, OutputError, TableError
 from annoseq.formats.capabilities import ConversionLosses
-from annoseq.formats.conversion import check_export_target, export_corpus, import_corpus
+from annoseq.formats.conversion import (
+    check_export_target,
+    check_folders_of_texts,
+    export_corpus,
+    import_corpus,
+)
 from annoseq.formats.conversion_options import ExportOptions
 from annoseq.formats.documents import Document
 from tests.formats.documents import OPTIONS, mention, write_files
@@ -56,6 +61,36 @@ def test_a_corpus_becomes_a_table_and_its_documents_are_counted(tmp_path: Path) 
     rows = [(pair.document, pair.start, pair.target) for pair in read_pairs(out)]
     assert rows == [("a", 0, "{{A}}x{{/A}}"), ("a", 2, "y"), ("b", 0, "z")]
     assert steps == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [("brat", "config.json"), ("brat", "annotation.conf"), ("inline", "config.json")],
+)
+def test_a_document_in_a_folder_of_a_files_name_is_refused(
+    name: CorpusFormat, folder: str, tmp_path: Path
+) -> None:
+    document = Document(f"{folder}/a", "Ames", (), "rows.csv: row 1")
+    with pytest.raises(FormatError) as caught:
+        export(name, [document], tmp_path / "corpus")
+    assert str(caught.value) == (
+        f"rows.csv: row 1: the id of a document puts it into a folder named {folder}, and the "
+        "output has a file of this name. Give it another id."
+    )
+    assert not (tmp_path / "corpus").exists()
+    export("folders", [document], tmp_path / "corpus")  # which has folders of its own
+    assert (tmp_path / "corpus" / "orig" / folder / "a.txt").exists()
+
+
+def test_texts_in_a_folder_of_a_files_name_are_refused(tmp_path: Path) -> None:
+    check_folders_of_texts("brat", tmp_path)
+    (tmp_path / "annotation.conf").mkdir()
+    check_folders_of_texts("i2b2", tmp_path)
+    with pytest.raises(OptionError) as caught:
+        check_folders_of_texts("brat", tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path / 'annotation.conf'}: the output has a file of this folder's name. Rename it."
+    )
 
 
 def test_a_folder_is_marked_as_written_by_annoseq(tmp_path: Path) -> None:

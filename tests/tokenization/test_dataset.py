@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pickle
 import re
 from typing import TYPE_CHECKING, Any
@@ -263,6 +264,20 @@ def test_a_missing_file_is_named(folder: Path, name: str) -> None:
     with pytest.raises(DatasetError) as caught:
         Dataset.load(folder)
     assert str(caught.value) == f"{folder}: {name}: No such file or directory.{AGAIN}"
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("kind", ["pipe", "device", "link"])
+def test_a_file_that_is_not_regular_is_not_read(folder: Path, name: str, kind: str) -> None:
+    other = (folder / name).rename(folder.parent / name)
+    if kind == "pipe":
+        os.mkfifo(folder / name)
+    else:
+        (folder / name).symlink_to("/dev/zero" if kind == "device" else other)
+    problem = "a link to a file outside the folder" if kind == "link" else "not a regular file"
+    with pytest.raises(DatasetError) as caught:
+        Dataset.load(folder)
+    assert str(caught.value) == f"{folder}: {name} is {problem}.{AGAIN}"
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:

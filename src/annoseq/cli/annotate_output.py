@@ -240,7 +240,7 @@ def corpus_writer(
         OutputError: the output cannot be written.
     """
     from annoseq.formats.capabilities import ConversionLosses
-    from annoseq.formats.conversion import check_export_target
+    from annoseq.formats.conversion import check_export_target, check_folders_of_texts
     from annoseq.formats.conversion_options import ExportOptions
     from annoseq.formats.from_rows import read_output_documents
 
@@ -250,6 +250,7 @@ def corpus_writer(
         raise OptionError(f"--format {format_} writes {target}. Name it with --out.")
     if entry.is_folder:
         check_outside_input(out, texts)
+        check_folders_of_texts(format_, texts)
     check_export_target(format_, out, overwrite=options.overwrite)
     losses = ConversionLosses(format_name=None if options.lossy else format_)
     notes = ConversionLosses()

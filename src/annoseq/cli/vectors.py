@@ -13,8 +13,9 @@ from annoseq.cli.options import Columns, Overwrite, PairsPath, TableFormatOption
 from annoseq.cli.output import print_data, print_note, print_result
 from annoseq.config import ColumnsConfig
 from annoseq.data.examples import parse_pairs
+from annoseq.data.folder_files import describe_unsafe_file
 from annoseq.errors import DatasetError, OptionError, count_noun
-from annoseq.tokenization.seq2seq_tokenizer import SOURCE_FILE, TARGET_FILE
+from annoseq.tokenization.seq2seq_tokenizer import SOURCE_FILE, TARGET_FILE, VOCABULARY_BYTES
 from annoseq.tokenization.vocabulary import Vocabulary
 from annoseq.vectors.lookup import open_vectors
 from annoseq.vectors.train_fasttext import FastTextConfig, import_gensim, train_fasttext
@@ -116,6 +117,8 @@ def _print_missing(words: Sequence[str], vectors: WordVectors) -> None:
 
 def _vocabulary_words(folder: Path) -> list[str]:
     """Return the words of both vocabularies of prepared data or of a model folder."""
+    if problem := describe_unsafe_file(folder, VOCABULARY_BYTES):
+        raise DatasetError(f"{folder}: {problem}. Copy the whole folder again.")
     words: dict[str, None] = {}
     for name in (SOURCE_FILE, TARGET_FILE):
         try:

@@ -12,7 +12,7 @@ from annoseq.atomic_io import atomic_file, atomic_folder, check_folder_writable,
 from annoseq.data.foreign_markup import align_pairs
 from annoseq.data.pairs import write_pairs
 from annoseq.data.tables import describe_folder
-from annoseq.errors import FormatError, count_noun, quote_name
+from annoseq.errors import FormatError, OptionError, count_noun, quote_name
 from annoseq.formats.documents import Document, Mention, remove_duplicates
 from annoseq.formats.registry import FORMATS
 from annoseq.formats.to_rows import render_document, to_pairs
@@ -150,7 +150,8 @@ def export_corpus(
     check_export_target(name, target, overwrite=overwrite)
     entry = FORMATS[name]
     summary = ConversionSummary()
-    counted = _checked(documents, losses, summary, advance)
+    named = (_check_folder_of(document, name) for document in documents)
+    counted = _checked(named, losses, summary, advance)
     replace_target = atomic_folder if entry.is_folder else atomic_file
     with replace_target(target, overwrite=overwrite) as new:
         entry.load().write(counted, new, options, losses)
@@ -178,6 +179,34 @@ def check_export_target(name: CorpusFormat, target: Path, *, overwrite: bool) ->
     check(target, overwrite=overwrite)
     if entry.labelling_config:
         check_writable(config_path(target), overwrite=overwrite)
+
+
+def check_folders_of_texts(name: CorpusFormat, texts: Path) -> None:
+    """Raise `OptionError` if texts are in a folder that a format has a file for."""
+    for reserved in _file_names(name):
+        if (texts / reserved).is_dir():
+            raise OptionError(
+                f"{texts / reserved}: the output has a file of this folder's name. Rename it."
+            )
+
+
+def _check_folder_of(document: Document, name: CorpusFormat) -> Document:
+    """Return a document, after checking that its id puts it into no folder of a file's name."""
+    folder, slash, _ = document.id.partition("/")
+    if slash and folder in _file_names(name):
+        place = f"{document.place}: " if document.place else ""
+        raise FormatError(
+            f"{place}the id of a document puts it into a folder named {folder}, and the output has "
+            "a file of this name. Give it another id."
+        )
+    return document
+
+
+def _file_names(name: CorpusFormat) -> tuple[str, ...]:
+    """Return the files that a format has beside folders of documents."""
+    if not FORMATS[name].is_folder or name == "folders":
+        return ()
+    return (_CONFIG_FILE, "annotation.conf") if name == "brat" else (_CONFIG_FILE,)
 
 
 def config_path(target: Path) -> Path:

@@ -33,6 +33,7 @@ from annoseq.config import (
     Task,
     TrainingConfig,
 )
+from annoseq.data.folder_files import MEBIBYTE, describe_unsafe_file
 from annoseq.errors import (
     ModelError,
     OptionError,
@@ -44,7 +45,7 @@ from annoseq.evaluation.calibration_statistics import CalibrationStatistics
 from annoseq.models.build import build_seq2seq, build_tagger, no_init_weights
 from annoseq.output_lock import restore_interrupted
 from annoseq.tokenization.length_stats import LengthStats
-from annoseq.tokenization.seq2seq_tokenizer import FILES, Seq2SeqTokenizer
+from annoseq.tokenization.seq2seq_tokenizer import FILES, VOCABULARY_BYTES, Seq2SeqTokenizer
 from annoseq.tokenization.tagger_tokenizer import TAGGING_FILE, TaggerTokenizer
 from annoseq.vectors.lookup import VectorsRecord
 
@@ -59,10 +60,11 @@ CALIBRATION_FILE, HISTORY_FILE = "calibration.json", "history.json"
 FORMAT: Literal[2] = 2
 """Format number of model folders; folders of another format are refused."""
 
-_MEBIBYTE = 1 << 20
-_MAX_BYTES = {
-    **dict.fromkeys((CONFIG_FILE, CALIBRATION_FILE, HISTORY_FILE, CARD_FILE), 16 * _MEBIBYTE),
-    **dict.fromkeys((*FILES, TAGGING_FILE), 1024 * _MEBIBYTE),
+_MAX_BYTES: dict[str, int | None] = {
+    WEIGHTS_FILE: None,
+    **dict.fromkeys((CONFIG_FILE, CALIBRATION_FILE, HISTORY_FILE, CARD_FILE), 16 * MEBIBYTE),
+    **VOCABULARY_BYTES,
+    TAGGING_FILE: 1024 * MEBIBYTE,
 }
 """Size in bytes that no file but the weights exceeds."""
 
@@ -249,7 +251,8 @@ def _read_config(folder: Path) -> ModelConfig:
         raise ModelError(
             f"{folder}: there is no such folder. Give the folder that `annoseq train --out` wrote."
         )
-    _check_files(folder)
+    if problem := describe_unsafe_file(folder, _MAX_BYTES):
+        raise ModelError(f"{folder}: {problem}. Copy the whole folder again, or train again.")
     content = _read(folder / CONFIG_FILE)
     if older := describe_older_format(content, current=FORMAT):
         raise ModelError(f"{folder}: {older}. Train again, or use the version that wrote it.")
@@ -261,7 +264,7 @@ def _read_config(folder: Path) -> ModelConfig:
             f"{folder}: {CONFIG_FILE} is damaged or of another version ({reason}); "
             f"this is annoseq {__version__}. Use the version that wrote it, or train again."
         ) from error
-    if unknown := len(set(config.files) - {*_MAX_BYTES, WEIGHTS_FILE}):
+    if unknown := len(set(config.files) - _MAX_BYTES.keys()):
         raise ModelError(
             f"{folder}: {CONFIG_FILE} is damaged: it lists "
             f"{count_noun(unknown, 'file')} that no model folder has. "
@@ -270,26 +273,6 @@ def _read_config(folder: Path) -> ModelConfig:
     if missing := {WEIGHTS_FILE, *_tokenizer_files(config)} - set(config.files):
         raise ModelError(f"{folder}: {CONFIG_FILE} does not list {sorted(missing)}. Train again.")
     return config
-
-
-def _check_files(folder: Path) -> None:
-    """Check what files are, before one is read that never ends or fills the memory.
-
-    Raises:
-        ModelError: a file of the model is not a regular file, or is larger than any such file.
-    """
-    for name in (WEIGHTS_FILE, *_MAX_BYTES):
-        path = folder / name
-        if path.exists() and not path.is_file():
-            raise ModelError(
-                f"{folder}: {name} is not a regular file. Copy the whole folder again, or train "
-                "again."
-            )
-        if name in _MAX_BYTES and path.exists() and path.stat().st_size > _MAX_BYTES[name]:
-            raise ModelError(
-                f"{folder}: {name} has {path.stat().st_size:,} bytes, and such a file has at most "
-                f"{_MAX_BYTES[name]:,}. Copy the whole folder again, or train again."
-            )
 
 
 def _read_optional(

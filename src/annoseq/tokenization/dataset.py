@@ -26,6 +26,7 @@ from annoseq._version import __version__
 from annoseq.atomic_io import atomic_folder
 from annoseq.config import BatchConfig, ColumnsConfig, DataConfig, ModelName, NetworkConfig, Task
 from annoseq.data.examples import Example, parse_pairs
+from annoseq.data.folder_files import MEBIBYTE, describe_unsafe_file
 from annoseq.data.pairs import Pairs
 from annoseq.data.splits import split_rows
 from annoseq.data.tables import describe_folder
@@ -42,7 +43,11 @@ from annoseq.tokenization.batching import Batch, collate, show_examples, shuffle
 from annoseq.tokenization.gazetteer import LexiconFeatures
 from annoseq.tokenization.length_stats import LengthStats
 from annoseq.tokenization.prepared_examples import read_examples, write_examples
-from annoseq.tokenization.seq2seq_tokenizer import EncodedExamples, Seq2SeqTokenizer
+from annoseq.tokenization.seq2seq_tokenizer import (
+    VOCABULARY_BYTES,
+    EncodedExamples,
+    Seq2SeqTokenizer,
+)
 from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 
 if TYPE_CHECKING:
@@ -55,6 +60,9 @@ if TYPE_CHECKING:
 
 FORMAT: Literal[2] = 2
 """Raised when a folder written by an older version can no longer be read."""
+_CONFIG_FILE, _TRAIN_FILE, _VALID_FILE = "config.json", "train.parquet", "valid.parquet"
+_MAX_BYTES = {_CONFIG_FILE: 16 * MEBIBYTE, **VOCABULARY_BYTES, _TRAIN_FILE: None, _VALID_FILE: None}
+"""Size in bytes that no file but those of the rows exceeds."""
 
 
 class _DatasetFile(BaseModel):
@@ -247,10 +255,10 @@ class Dataset:
             columns=self.columns,
         )
         with atomic_folder(Path(folder), overwrite=overwrite) as new:
-            (new / "config.json").write_text(config.model_dump_json(indent=1), encoding="utf-8")
+            (new / _CONFIG_FILE).write_text(config.model_dump_json(indent=1), encoding="utf-8")
             self.tokenizer.save(new)
-            write_examples(new / "train.parquet", self.train, self.encoded_train)
-            write_examples(new / "valid.parquet", self.valid, self.encoded_valid)
+            write_examples(new / _TRAIN_FILE, self.train, self.encoded_train)
+            write_examples(new / _VALID_FILE, self.valid, self.encoded_valid)
 
     @classmethod
     def load(cls, folder: str | Path) -> Dataset:
@@ -265,19 +273,21 @@ class Dataset:
         if folder.is_dir() and not any(folder.glob("*.parquet")):
             raise DatasetError(f"{folder}: {describe_folder(folder)}")
         try:
-            content = (folder / "config.json").read_bytes()
+            if problem := describe_unsafe_file(folder, _MAX_BYTES):
+                raise ValueError(problem)
+            content = (folder / _CONFIG_FILE).read_bytes()
             if older := describe_older_format(content, current=FORMAT):
                 raise ValueError(older)
             config = _DatasetFile.model_validate_json(content, strict=True)
             tokenizer = Seq2SeqTokenizer.load(
                 folder, task=config.task, length_stats=config.length_stats
             )
-            train, encoded_train = read_examples(folder / "train.parquet")
-            valid, encoded_valid = read_examples(folder / "valid.parquet")
+            train, encoded_train = read_examples(folder / _TRAIN_FILE)
+            valid, encoded_valid = read_examples(folder / _VALID_FILE)
         except ValidationError as error:
             reason = describe_validation_error(error)
             raise DatasetError(
-                f"{folder}: config.json is damaged or of another version ({reason}; "
+                f"{folder}: {_CONFIG_FILE} is damaged or of another version ({reason}; "
                 f"this is annoseq {__version__}). Prepare the data again with `annoseq prepare`."
             ) from error
         except (OSError, ValueError) as error:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from annoseq.data.folder_files import MEBIBYTE
 from annoseq.data.markup import closing, opening
 from annoseq.errors import count_noun
 from annoseq.tokenization.length_stats import LengthStats
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 SOURCE_FILE, TARGET_FILE, LABELS_FILE = "source.json", "target.json", "labels.json"
 FILES = (SOURCE_FILE, TARGET_FILE, LABELS_FILE)
+VOCABULARY_BYTES: dict[str, int | None] = dict.fromkeys(FILES, 1024 * MEBIBYTE)
+"""Size in bytes that none of these files exceeds."""
 
 
 class Seq2SeqEncoding(NamedTuple):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Never
 import pytest
 
 from annoseq.errors import OutputError, TrainingError
+from annoseq.output_lock import REPLACED, temporary_folder
 from annoseq.training.sweep.results import SweepRun
 from annoseq.training.sweep.sweep_folder import SweepFolder
 from tests.training.sweep.fake_runs import run_of
@@ -149,6 +150,17 @@ def test_what_is_no_sweep_does_not_resume(folder: SweepFolder, tmp_path: Path) -
     assert str(caught.value) == (
         f"{path} is damaged, so that the sweep cannot be resumed. Begin another one."
     )
+
+
+def test_a_sweep_that_was_being_replaced_is_found(folder: SweepFolder) -> None:
+    folder.save(run_of(1, 0.5), None)
+    hidden = temporary_folder(folder.path) / REPLACED
+    folder.path.rename(hidden)  # as a killed process leaves it
+    folder.resume(dict(PLAN))
+    assert len(folder.runs()) == 1
+    folder.path.rename(temporary_folder(folder.path) / REPLACED)
+    with pytest.raises(OutputError, match=r"exists already. Add --resume if it is this sweep"):
+        folder.begin(PLAN, overwrite=False)
 
 
 def test_a_sweep_is_replaced_only_when_asked(folder: SweepFolder) -> None:

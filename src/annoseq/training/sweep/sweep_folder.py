@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 
 from annoseq.atomic_io import atomic_folder, check_folder_writable
 from annoseq.errors import OutputError, TrainingError
+from annoseq.output_lock import restore_interrupted
 from annoseq.training.sweep.results import SweepRun, write_results
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class SweepFolder:
         Raises:
             OutputError: the folder exists already, or cannot be written.
         """
+        restore_interrupted(self.path)
         if (self.path / _PLAN).exists() and not overwrite:
             raise OutputError(
                 f"{self.path} exists already. Add --resume if it is this sweep, interrupted; "
@@ -86,6 +88,7 @@ class SweepFolder:
         Raises:
             TrainingError: there is no sweep, it is damaged, or its plan is another.
         """
+        restore_interrupted(self.path)
         path = self.path / _PLAN
         if not path.exists() or not (self.path / "runs").is_dir():
             raise TrainingError(
