@@ -43,6 +43,7 @@ RUN = (
     "docs/tutorials/first-model.md",
     "docs/tutorials/from-fastai.md",
     "docs/how-to/annotate.md",
+    "docs/how-to/certify.md",
     "docs/how-to/data.md",
     "docs/how-to/evaluate.md",
     "docs/how-to/import-export.md",

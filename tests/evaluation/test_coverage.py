@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from annoseq.data.markup import Span
 from annoseq.evaluation.coverage import CoverageCounter, CoverageCounts, ScoreHistogram
 from annoseq.evaluation.coverage_scores import coverage_lines, make_coverage_scores
-from annoseq.evaluation.recall_thresholds import lowest_score, score_bin
+from annoseq.evaluation.recall_thresholds import lowest_score, score_bin, threshold_bin
 
 TEXT = "Ana Paz has 12 cats"
 ANA, PAZ, ANA_PAZ = Span(0, 3, "NAME"), Span(4, 7, "NAME"), Span(0, 7, "NAME")
@@ -93,7 +93,7 @@ def test_points_are_those_of_brute_force(
         marked = {
             at
             for one in scored
-            if score_bin(one.score or 0) >= score_bin(threshold)
+            if score_bin(one.score or 0) >= threshold_bin(threshold)
             for at in range(one.start, one.end)
         }
         inside = {at for span in gold for at in range(span.start, span.end)}

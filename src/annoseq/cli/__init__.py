@@ -43,6 +43,7 @@ _COMMANDS = {
     "Measure": {
         "evaluate": ("evaluate:evaluate", "Score a model on a table of pairs."),
         "score": ("score:score", "Score predicted spans, whoever made them, against gold ones."),
+        "certify": ("certify:certify", "Bound what a model misses, with confidence, for a record."),
         "compare": ("score:compare", "Compare two files of scores, document by document."),
     },
     "Exchange": {

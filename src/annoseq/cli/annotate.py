@@ -149,7 +149,7 @@ def annotate(
         column = inherit_text_column(source.column, annotator.model.config.columns)
         source = replace(source, column=column)
     _check_has_spans(annotator, model, destination)
-    choose_target(annotator, targets)
+    chosen = choose_target(annotator, targets)
     plan = {
         "model": annotator.model.config.files[WEIGHTS_FILE][:12],
         "column": None if is_text else source.text_column,
@@ -171,8 +171,7 @@ def annotate(
             format_=destination.stream_format,
             search=search,
             batching=batching,
-            target_recall=targets.target_recall,
-            target_coverage=targets.target_coverage,
+            target=chosen,
             kept=kept,
             chunk_size=target.chunk_size,
             advance=advance,

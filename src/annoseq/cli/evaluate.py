@@ -102,7 +102,7 @@ def evaluate(
     rows = select_rows(pairs, annotator.model.config, row_options)
     _check_labels(rows.examples, annotator)
     batching = annotator.resolve_batching(batching)
-    annotations = _annotate(annotator, rows.examples, batching, targets)
+    annotations = _annotate(annotator, rows.examples, batching, target)
     predictions = _generate(annotator, rows.examples, annotations, batching)
     if prediction_options.show:
         predictions.show(prediction_options.show, console=make_console())
@@ -154,18 +154,13 @@ def _annotate(
     annotator: Annotator,
     examples: Sequence[Example],
     batching: BatchConfig,
-    targets: TargetOptions,
+    target: Target | None,
 ) -> Sequence[Annotation]:
     """Annotate by choosing among tags only, where the model does not translate."""
     if annotator.is_translator:
         return ()
     texts = [example.source for example in examples]
-    return annotator.annotate(
-        texts,
-        batching=batching,
-        target_recall=targets.target_recall,
-        target_coverage=targets.target_coverage,
-    )
+    return annotator.annotate(texts, batching=batching, target=target)
 
 
 def _generate(

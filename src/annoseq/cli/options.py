@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -211,3 +212,8 @@ class LearnerOptions:
     training: Training = TrainingConfig()
     batching: Batching = BatchConfig()
     device: Device = DeviceConfig()
+
+
+def fingerprint_file(path: Path | None) -> str | None:
+    """Return a fingerprint of the file of an option, by which a resumed run knows it."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path else None

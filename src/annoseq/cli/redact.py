@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from annoseq.deid.pipeline import AnnotateFunction
     from annoseq.deid.redaction import RedactedDocument
     from annoseq.inference.annotation import Annotation
+    from annoseq.inference.targets import Target
 
 
 def redact(
@@ -104,8 +105,7 @@ def redact(
         layout = source.layout(texts)
     if not (best_path or redaction.min_score):
         targets = add_default_coverage(targets, annotator)
-    choose_target(annotator, targets)
-    annotate = _annotate_function(annotator, batching, targets)
+    annotate = _annotate_function(annotator, batching, choose_target(annotator, targets))
     pipeline = RedactionPipeline(annotate, redactor, patterns, has_gold=gold is not None)
     settings = {
         "annoseq": __version__,
@@ -253,18 +253,13 @@ def _load_annotator(
 
 
 def _annotate_function(
-    annotator: Annotator, batching: BatchConfig, targets: TargetOptions
+    annotator: Annotator, batching: BatchConfig, target: Target | None
 ) -> AnnotateFunction:
     def annotate(
         texts: Sequence[str], first: int, advance: Callable[[int], None]
     ) -> list[Annotation]:
         return annotator.annotate(
-            texts,
-            batching=batching,
-            target_recall=targets.target_recall,
-            target_coverage=targets.target_coverage,
-            first=first,
-            advance=advance,
+            texts, batching=batching, target=target, first=first, advance=advance
         )
 
     return annotate

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,6 +19,7 @@ from annoseq.cli.options import (
     TextFormatOption,
     at_least,
     columns_to_keep,
+    fingerprint_file,
 )
 from annoseq.config import DOCUMENT_COLUMN, SOURCE_COLUMN
 from annoseq.data.streams import is_standard_input
@@ -52,10 +52,6 @@ _FILE_ONLY = {"parquet": "a Parquet table", "xlsx": "an Excel workbook"}
 def _check_fraction(_: object, number: float) -> None:
     if not 0 <= number <= 1:
         raise ValueError("Give a number from 0 to 1.")
-
-
-def _fingerprint(path: Path | None) -> str | None:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path else None
 
 
 @Parameter(name="*")
@@ -123,8 +119,8 @@ class RedactionOptions:
         return {
             **self.settings(),
             "key": f"{rng.seed('', 'fingerprint') % 2**64:016x}" if rng else None,
-            "phi_types": _fingerprint(self.phi_types),
-            "patterns": _fingerprint(self.patterns),
+            "phi_types": fingerprint_file(self.phi_types),
+            "patterns": fingerprint_file(self.patterns),
         }
 
     def settings(self) -> dict[str, Any]:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from annoseq.cli.options import fingerprint_file
 from annoseq.cli.output import print_note
 from annoseq.errors import OptionError, count_noun
+from annoseq.evaluation.certificate import read_certificate
 from annoseq.evaluation.coverage import CoverageTarget
+from annoseq.inference.targets import check_marginals
+from annoseq.models.serialization import WEIGHTS_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +29,7 @@ _DEFAULT_COVERAGE = 0.99
 """Coverage that redaction aims at by itself."""
 
 
-def _check_open_fraction(_: object, share: float | None) -> None:
+def check_open_fraction(_: object, share: float | None) -> None:
     """Raise `ValueError` unless this is a share, or None."""
     if share is not None and not 0 < share < 1:
         raise ValueError("Give a share between 0 and 1, such as 0.99.")
@@ -35,7 +40,7 @@ TargetRecall = Annotated[
     Parameter(
         help="Share of the spans to find, such as 0.98: a tagger then marks less likely ones too, "
         "which costs precision.",
-        validator=_check_open_fraction,
+        validator=check_open_fraction,
     ),
 ]
 TargetCoverage = Annotated[
@@ -43,7 +48,7 @@ TargetCoverage = Annotated[
     Parameter(
         help="Share of the identifiers to cover, such as 0.99: a tagger then marks every token "
         "that may lie in one, whatever its label and edges.",
-        validator=_check_open_fraction,
+        validator=check_open_fraction,
     ),
 ]
 ScoreTargetRecall = Annotated[
@@ -51,7 +56,7 @@ ScoreTargetRecall = Annotated[
     Parameter(
         help="Share of gold spans to find, such as 0.99: chooses from which score on spans are to "
         "be kept, and tells the precision to expect.",
-        validator=_check_open_fraction,
+        validator=check_open_fraction,
     ),
 ]
 
@@ -63,10 +68,27 @@ class TargetOptions:
 
     target_recall: TargetRecall = None
     target_coverage: TargetCoverage = None
+    certificate: Annotated[
+        Path | None,
+        Parameter(help="Certificate of `annoseq certify`: mark what its threshold marks."),
+    ] = None
 
-    def settings(self) -> dict[str, float | None]:
-        """Return the targets by name."""
-        return {"target_coverage": self.target_coverage, "target_recall": self.target_recall}
+    def settings(self) -> dict[str, float | str | None]:
+        """Return the targets by name; of a certificate, its fingerprint."""
+        return {
+            "target_coverage": self.target_coverage,
+            "target_recall": self.target_recall,
+            "certificate": fingerprint_file(self.certificate),
+        }
+
+    def given(self) -> dict[str, float | Path]:
+        """Return the targets that are given, by option."""
+        targets = {
+            "--target-coverage": self.target_coverage,
+            "--target-recall": self.target_recall,
+            "--certificate": self.certificate,
+        }
+        return {name: value for name, value in targets.items() if value is not None}
 
 
 BestPath = Annotated[
@@ -82,13 +104,9 @@ BestPath = Annotated[
 def check_targets(targets: TargetOptions, *, best_path: bool, min_score: float) -> None:
     """Raise `OptionError` if redaction is both to find what is less likely and to leave it."""
     limits = {"--min-score": min_score, "--best-path": best_path}
-    sought = {
-        "--target-coverage": targets.target_coverage,
-        "--target-recall": targets.target_recall,
-    }
     for option, value in limits.items():
-        for name, share in sought.items():
-            if value and share is not None:
+        for name in targets.given():
+            if value:
                 raise OptionError(
                     f"{option} leaves alone what {name} asks to find. Leave one of them off."
                 )
@@ -99,7 +117,7 @@ def add_default_coverage(targets: TargetOptions, annotator: Annotator) -> Target
 
     A note on standard error says why a model does not allow that.
     """
-    if targets.target_coverage is not None or targets.target_recall is not None:
+    if targets.given():
         return targets
     return TargetOptions(target_coverage=_default_coverage(annotator))
 
@@ -112,9 +130,7 @@ def choose_target(
     Raises:
         OptionError: both are given, or the model has no calibration for it.
     """
-    target = annotator.choose_target(
-        target_recall=targets.target_recall, target_coverage=targets.target_coverage
-    )
+    target = _choose(annotator, targets)
     if isinstance(target, CoverageTarget):
         if prints_expectation:
             print_note(coverage_expectation(target))
@@ -126,6 +142,22 @@ def choose_target(
         for line in recall_warnings(target):
             print_note(line)
     return target
+
+
+def _choose(annotator: Annotator, targets: TargetOptions) -> Target | None:
+    if targets.certificate is None:
+        return annotator.choose_target(
+            target_recall=targets.target_recall, target_coverage=targets.target_coverage
+        )
+    if others := set(targets.given()) - {"--certificate"}:
+        raise OptionError(
+            f"--certificate has its own threshold, and {others.pop()} asks for another. Leave one "
+            "of them off."
+        )
+    check_marginals(annotator.predictor, kind="coverage")
+    return read_certificate(targets.certificate).target(
+        model=annotator.model.config.files[WEIGHTS_FILE], name=str(targets.certificate)
+    )
 
 
 def _default_coverage(annotator: Annotator) -> float | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from annoseq.config import DOCUMENT_COLUMN, OFFSET_COLUMN
@@ -162,3 +164,45 @@ def _read_text(path: Path) -> str:
         return read_text(path, keep_bom=True, allow_nul=True)
     except FormatError as error:
         raise TableError(str(error)) from error
+
+
+def check_texts(texts: object) -> list[str]:
+    """Return texts as a list.
+
+    Raises:
+        OptionError: this is neither a text nor an iterable of texts; no text is quoted.
+    """
+    if isinstance(texts, str):
+        texts = [texts]
+    if not isinstance(texts, Iterable) or isinstance(texts, bytes | Mapping) or _is_frame(texts):
+        raise OptionError(
+            f"cannot annotate a {type(texts).__name__}. Give a text, or a list or pandas Series of "
+            "texts, such as a column of a data frame."
+        )
+    checked = list(texts)
+    for index, text in enumerate(checked):
+        if not isinstance(text, str):
+            raise OptionError(
+                f"cannot annotate element {index}: it is a {type(text).__name__}, not a text. "
+                "Give texts only; of a data frame's column, fill missing values first."
+            )
+        if not _is_well_formed(text):
+            raise OptionError(
+                f"cannot annotate element {index}: it holds a lone surrogate, which is half a "
+                "character. Decode the text again, or leave it out."
+            )
+    return checked
+
+
+def _is_well_formed(text: str) -> bool:
+    """Return True if a text holds no lone surrogate."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_frame(texts: object) -> bool:
+    pandas = sys.modules.get("pandas")  # slow to import, and not needed without a frame
+    return pandas is not None and isinstance(texts, pandas.DataFrame)

@@ -23,6 +23,7 @@ from annoseq.evaluation.recall_thresholds import (
     lowest_score,
     score_bin,
     standard_error,
+    threshold_bin,
 )
 from annoseq.evaluation.span_matching import unique_spans
 
@@ -176,7 +177,7 @@ class CoverageCounts(BaseModel):
 
     def point(self, threshold: float) -> CoveragePoint:
         """Return the counts at a threshold."""
-        bin_ = score_bin(threshold)
+        bin_ = threshold_bin(threshold)
         identifiers = self.all_identifiers()
         return CoveragePoint(
             threshold=threshold,
@@ -193,7 +194,7 @@ class CoverageCounts(BaseModel):
 
     def coverage_by_label(self, threshold: float) -> dict[str, tuple[int, int]]:
         """Return the number of identifiers of each label, and of those covered at a threshold."""
-        bin_ = score_bin(threshold)
+        bin_ = threshold_bin(threshold)
         return {
             label: (histogram.total, histogram.count_from(bin_))
             for label, histogram in self.identifiers.items()
@@ -242,7 +243,7 @@ class CoverageCounter:
         if document is None or document != self._document:
             self._close_document()
         self._document = document
-        scores = _PartScores(parts)
+        scores = PartScores(parts)
         for span in unique_spans(gold):
             score = scores.lowest(text, span.start, span.end)
             self._identifiers.setdefault(span.label, Counter())[_bin(score)] += 1
@@ -272,7 +273,7 @@ class CoverageCounter:
             self._found.append((len(scores), covered))
         self._lowest = []
 
-    def _count_text(self, text: str, gold: Sequence[Span], scores: _PartScores) -> None:
+    def _count_text(self, text: str, gold: Sequence[Span], scores: PartScores) -> None:
         """Count the characters of identifiers, and all tokens of a text."""
         is_gold = bytearray(len(text))
         for span in gold:
@@ -288,7 +289,7 @@ class CoverageCounter:
                         self._characters[_bin(scores.highest(place, place + 1))] += 1
 
 
-class _PartScores:
+class PartScores:
     """Scores of the parts of a text, which are in order and do not overlap."""
 
     def __init__(self, parts: Sequence[Span]) -> None:

@@ -226,6 +226,19 @@ def lowest_score(bin_: int) -> float:
     return (1 - 1e-9) / (1 + math.exp(-bin_ / _BINS_PER_LOG_ODD))
 
 
+def threshold_bin(threshold: float) -> int:
+    """Return the lowest bin whose scores reach a threshold: the inverse of `lowest_score`.
+
+    >>> [threshold_bin(lowest_score(bin_)) for bin_ in (-277, 0, 7, 276)]
+    [-277, 0, 7, 276]
+    """
+    if threshold < SCORE_MARGIN:
+        return score_bin(0.0)
+    clipped = min(threshold, 1 - SCORE_MARGIN)
+    log_odds = math.log(clipped / (1 - clipped))
+    return min(math.ceil(log_odds * _BINS_PER_LOG_ODD - 1e-4), score_bin(1.0))
+
+
 def standard_error(share: float, *, count: int, clustering: float) -> float:
     """Return the standard error of a share of `count` items with a design effect."""
     return math.sqrt(share * (1 - share) * clustering / max(count, 1))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, overload
 
 from annoseq.config import BatchConfig, DeviceConfig, SearchConfig
+from annoseq.data.text_inputs import check_texts
 from annoseq.decoding.coverage_spans import score_coverage
 from annoseq.devices import ComputeDevice
 from annoseq.errors import OptionError
@@ -29,7 +28,7 @@ from annoseq.models.serialization import TrainedModel
 from annoseq.progress import progress_bar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from annoseq.data.markup import Span
@@ -103,6 +102,7 @@ class Annotator:
         batching: BatchConfig | None = ...,
         target_recall: float | None = ...,
         target_coverage: float | None = ...,
+        target: Target | None = ...,
         first: int = ...,
         advance: Callable[[int], None] | None = ...,
     ) -> Annotation: ...
@@ -115,6 +115,7 @@ class Annotator:
         batching: BatchConfig | None = ...,
         target_recall: float | None = ...,
         target_coverage: float | None = ...,
+        target: Target | None = ...,
         first: int = ...,
         advance: Callable[[int], None] | None = ...,
     ) -> list[Annotation]: ...
@@ -126,6 +127,7 @@ class Annotator:
         batching: BatchConfig | None = None,
         target_recall: float | None = None,
         target_coverage: float | None = None,
+        target: Target | None = None,
         first: int = 1,
         advance: Callable[[int], None] | None = None,
     ) -> Annotation | list[Annotation]:
@@ -134,9 +136,10 @@ class Annotator:
         A model of the annotate task chooses among tags only, so that not a character can change,
         unless `search.free` lets it write. With `target_recall`, such as 0.99, a tagger returns the
         candidates above the threshold of `choose_target`; with `target_coverage`, it marks every
-        token above it besides its likeliest spans. `first` numbers the texts for random draws, so
-        that texts given in parts are drawn for as if they were given at once. `advance` is told how
-        many texts are done; without it, a progress bar shows.
+        token above it besides its likeliest spans; `target` is one that was chosen before. `first`
+        numbers the texts for random draws, so that texts given in parts are drawn for as if they
+        were given at once. `advance` is told how many texts are done; without it, a progress bar
+        shows.
 
         Raises:
             OptionError: these are no texts, `search` has options that do not go together with this
@@ -146,7 +149,9 @@ class Annotator:
         search = search or SearchConfig()
         if self.predictor.generator is None:
             _check_no_search(search)
-        target = self.choose_target(target_recall=target_recall, target_coverage=target_coverage)
+        target = target or self.choose_target(
+            target_recall=target_recall, target_coverage=target_coverage
+        )
         with (
             progress_bar("annotating", total=len(checked))
             if advance is None
@@ -297,48 +302,6 @@ class Annotator:
             )
             for text, ranked in zip(texts, outputs, strict=True)
         ]
-
-
-def check_texts(texts: object) -> list[str]:
-    """Return texts as a list.
-
-    Raises:
-        OptionError: this is neither a text nor an iterable of texts; no text is quoted.
-    """
-    if isinstance(texts, str):
-        texts = [texts]
-    if not isinstance(texts, Iterable) or isinstance(texts, bytes | Mapping) or _is_frame(texts):
-        raise OptionError(
-            f"cannot annotate a {type(texts).__name__}. Give a text, or a list or pandas Series of "
-            "texts, such as a column of a data frame."
-        )
-    checked = list(texts)
-    for index, text in enumerate(checked):
-        if not isinstance(text, str):
-            raise OptionError(
-                f"cannot annotate element {index}: it is a {type(text).__name__}, not a text. "
-                "Give texts only; of a data frame's column, fill missing values first."
-            )
-        if not _is_well_formed(text):
-            raise OptionError(
-                f"cannot annotate element {index}: it holds a lone surrogate, which is half a "
-                "character. Decode the text again, or leave it out."
-            )
-    return checked
-
-
-def _is_well_formed(text: str) -> bool:
-    """Return True if a text holds no lone surrogate."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _is_frame(texts: object) -> bool:
-    pandas = sys.modules.get("pandas")  # slow to import, and not needed without a frame
-    return pandas is not None and isinstance(texts, pandas.DataFrame)
 
 
 def _check_no_search(search: SearchConfig) -> None:

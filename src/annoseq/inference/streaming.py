@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from annoseq.data.text_inputs import InputText
     from annoseq.inference.annotation import Annotation
     from annoseq.inference.annotator import Annotator
+    from annoseq.inference.targets import Target
 
 
 OutputFormat = Literal["inline", "jsonl", "csv", "xlsx"]
@@ -144,8 +145,7 @@ def annotate_stream(
     format_: OutputFormat,
     search: SearchConfig,
     batching: BatchConfig,
-    target_recall: float | None = None,
-    target_coverage: float | None = None,
+    target: Target | None = None,
     kept: Sequence[str] = (),
     chunk_size: int,
     advance: Callable[[int], None] = lambda _: None,
@@ -177,8 +177,7 @@ def annotate_stream(
             [text.text for text in chunk],
             search=search,
             batching=batching,
-            target_recall=target_recall,
-            target_coverage=target_coverage,
+            target=target,
             first=done + 1,
             advance=advance,
         )

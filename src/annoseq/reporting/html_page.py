@@ -12,6 +12,7 @@ from annoseq.errors import OptionError
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from jinja2 import Environment
     from markupsafe import Markup
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -75,22 +76,32 @@ def render_page(data: Any, values: dict[str, Any]) -> str:
 
     All `values` are escaped, but for those that are markup already.
     """
-    jinja2 = import_jinja()
+    environment = make_environment()
     from markupsafe import Markup
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
     style, script = (
         (_TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js")
     )
     embedded = {"style": Markup(style), "script": Markup(script), "data": Markup(embed_json(data))}
     page: str = environment.get_template("page.html.j2").render(values, **embedded)
     return page
+
+
+def make_environment() -> Environment:
+    """Return the jinja environment of the templates, which escapes all values.
+
+    Raises:
+        OptionError: jinja2 is not installed.
+    """
+    jinja2 = import_jinja()
+    environment: Environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment
 
 
 _MEDIA_TYPES = {".png": "image/png", ".svg": "image/svg+xml"}

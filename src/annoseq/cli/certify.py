@@ -1,0 +1,199 @@
+"""`annoseq certify`."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+from pydantic import TypeAdapter, ValidationError
+
+from annoseq.atomic_io import check_writable
+from annoseq.cli.loading import RowOptions, select_rows
+from annoseq.cli.options import Batching, Device, ModelPath, ModelVectorsPath, Overwrite, PairsPath
+from annoseq.cli.output import print_result
+from annoseq.cli.target_options import check_open_fraction
+from annoseq.config import BatchConfig, DeviceConfig
+from annoseq.data.pairs import fingerprint_pairs
+from annoseq.errors import OptionError, describe_validation_error
+from annoseq.evaluation.calibration_statistics import COVERAGE_FLOOR
+from annoseq.evaluation.certificate import (
+    Loss,
+    RiskBound,
+    ScoredIdentifier,
+    Unit,
+    make_certificate,
+)
+from annoseq.evaluation.coverage import CoverageCounter, PartScores
+from annoseq.evaluation.recall_thresholds import score_bin
+from annoseq.evaluation.score_file import write_score_file
+from annoseq.evaluation.span_matching import unique_spans
+from annoseq.inference.annotator import Annotator
+from annoseq.models.serialization import WEIGHTS_FILE
+from annoseq.progress import progress_bar
+from annoseq.reporting.certificate_page import write_certificate_page
+from annoseq.reporting.html_page import import_jinja
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from annoseq.cli.loading import SelectedRows
+    from annoseq.evaluation.certificate import Certificate
+    from annoseq.evaluation.coverage import CoverageCounts
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundOptions:
+    """Options of the bound that is certified."""
+
+    missed: Annotated[
+        float,
+        Parameter(help="Highest mean loss of a unit, such as 0.01.", validator=check_open_fraction),
+    ]
+    confidence: Annotated[
+        float,
+        Parameter(
+            help="Share of samples in which the bound holds, such as 0.95.",
+            validator=check_open_fraction,
+        ),
+    ] = 0.95
+    loss: Annotated[
+        Loss,
+        Parameter(
+            help="Loss of a unit: the share of its identifiers that are missed, or 1 if any is."
+        ),
+    ] = "share"
+    unit: Annotated[Unit, Parameter(help="What --document names: further ones are like these.")] = (
+        "document"
+    )
+    weights: Annotated[
+        Path | None,
+        Parameter(help="TOML file: weights of labels in the share that is missed, by default 1."),
+    ] = None
+
+    def bound(self) -> RiskBound:
+        """Return the bound, with the weights of the file.
+
+        Raises:
+            OptionError: the file cannot be read or is invalid.
+        """
+        return RiskBound(
+            missed=self.missed,
+            confidence=self.confidence,
+            unit=self.unit,
+            loss=self.loss,
+            weights=_read_weights(self.weights) if self.weights else {},
+        )
+
+
+def certify(
+    model: ModelPath,
+    pairs: PairsPath,
+    /,
+    *,
+    out: Annotated[
+        Path, Parameter(help="Certificate to write (.json); a page beside it has its name (.html).")
+    ],
+    bound_options: BoundOptions,
+    row_options: RowOptions = RowOptions(),
+    batching: Batching = BatchConfig(),
+    vectors: ModelVectorsPath = None,
+    device: Device = DeviceConfig(),
+    overwrite: Overwrite = False,
+) -> None:
+    """Choose the threshold that bounds what a model misses, and write what that rests on."""
+    page = _check_outputs(out, overwrite=overwrite)
+    bound = bound_options.bound()
+    annotator = Annotator.load(model, device=device, vectors=vectors)
+    rows = select_rows(pairs, annotator.model.config, row_options)
+    units, counts = _score_units(annotator, rows, annotator.resolve_batching(batching), bound)
+    certificate = make_certificate(
+        units,
+        counts,
+        bound,
+        model=annotator.model.config.files[WEIGHTS_FILE],
+        data=fingerprint_pairs(rows.examples),
+        scope=_scope(rows),
+    )
+    write_score_file(certificate, out, overwrite=overwrite)
+    write_certificate_page(certificate, page, overwrite=overwrite)
+    for line in _lines(certificate, out, page):
+        print_result(line)
+
+
+def _check_outputs(out: Path, *, overwrite: bool) -> Path:
+    """Return the path of the page, after checking that it and the certificate can be written."""
+    if out.suffix != ".json":
+        raise OptionError(f"--out {out}: a certificate is JSON. Give a name that ends in .json.")
+    page = out.with_suffix(".html")
+    for path in (out, page):
+        check_writable(path, overwrite=overwrite)
+    import_jinja()
+    return page
+
+
+def _read_weights(path: Path) -> dict[str, float]:
+    expected = "Expected lines such as NAME = 3, with numbers of at least 0."
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        weights = TypeAdapter(dict[str, float]).validate_python(values)
+    except ValidationError as error:
+        raise OptionError(f"{path}: {describe_validation_error(error)}. {expected}") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError):
+        raise OptionError(f"{path}: this is no TOML file that can be read. {expected}") from None
+    if not all(0 <= weight < float("inf") for weight in weights.values()):
+        raise OptionError(f"{path}: found a weight below 0, or none that is a number. {expected}")
+    return weights
+
+
+def _score_units(
+    annotator: Annotator, rows: SelectedRows, batching: BatchConfig, bound: RiskBound
+) -> tuple[Sequence[Sequence[ScoredIdentifier]], CoverageCounts]:
+    """Score the identifiers of each unit, and count them for the measured coverage."""
+    examples, counter = rows.examples, CoverageCounter(floor=COVERAGE_FLOOR)
+    with progress_bar("scoring coverage", total=len(examples)) as advance:
+        texts = [example.source for example in examples]
+        parts = annotator.score_coverage(texts, batching=batching, advance=advance)
+    units: dict[str | int, list[ScoredIdentifier]] = {}
+    for example, row_parts in zip(examples, parts, strict=True):
+        gold, scores = example.tight_spans, PartScores(row_parts)
+        counter.add(example.source, gold, row_parts, document=example.document)
+        unit = units.setdefault(example.document or example.row, [])
+        for span in unique_spans(gold):
+            score = scores.lowest(example.source, span.start, span.end)
+            bin_ = None if score is None else score_bin(score)
+            unit.append(ScoredIdentifier(bin_, bound.weights.get(span.label, 1.0)))
+    return list(units.values()), counter.counts()
+
+
+def _scope(rows: SelectedRows) -> list[str]:
+    """Return what the certificate does not cover."""
+    scope = [
+        "Texts of another origin, form or time: the bound holds for units that are exchangeable "
+        "with those of this table, such as a random sample of the same notes.",
+        "Errors of the people who marked these identifiers: what they missed is not counted.",
+        "What is done with the marked text afterwards, and what identifies by content alone.",
+    ]
+    if rows.part == "valid":
+        scope.append(
+            "These rows chose the epoch of the model. Certify on rows that had no part in training "
+            "for a bound without that reservation."
+        )
+    return scope
+
+
+def _lines(certificate: Certificate, out: Path, page: Path) -> list[str]:
+    measured, unit = certificate.measured, certificate.bound.unit
+    return [
+        certificate.statement,
+        f"certified on {certificate.units:,} {unit}s with {measured.identifiers:,} identifiers: "
+        f"p-value {certificate.p_value:.4g}, observed loss {certificate.observed_loss:.4g}",
+        f"marks tokens with a coverage score of at least {certificate.threshold:.6f}: "
+        f"{measured.other_share:.2%} of other tokens, {certificate.review_load:,.1f} tokens per "
+        f"{unit}",
+        f"wrote {out} and {page}; next: annoseq redact MODEL TEXTS --out FOLDER --certificate "
+        f"{out}",
+    ]

@@ -1,0 +1,147 @@
+"""`annoseq certify`, and what its certificate does."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from annoseq.data.pairs import Pairs, write_pairs
+from tests.calibrated import calibrated_model, pairs
+from tests.cli.command import refusal, run
+from tests.fidelity import random_annotator
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def cautious(shelf: Path) -> Path:
+    calibrated_model(is_cautious=True, rows=160).save(shelf / "certified", card="card")
+    return shelf / "certified"
+
+
+@pytest.fixture(scope="module")
+def rows(shelf: Path) -> Path:
+    write_pairs(Pairs(pairs(), name="rows"), shelf / "certified.csv", overwrite=False)
+    return shelf / "certified.csv"
+
+
+def certify(model: Path, rows: Path, out: Path, *options: object) -> dict[str, object]:
+    result = run("certify", model, rows, "--out", out, "--missed", 0.1, *options)
+    assert result.code == 0, result
+    record = json.loads(out.read_text())
+    assert isinstance(record, dict)
+    return record
+
+
+def test_a_certificate_is_written_as_json_and_as_a_page(
+    cautious: Path, rows: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "c.json"
+    result = run("certify", cautious, rows, "--out", out, "--missed", 0.1)
+    assert (result.code, result.err) == (0, "")
+    statement, measured, marks, wrote = result.out.splitlines()
+    assert statement == (
+        "With a confidence of 0.95, the mean share of missed identifiers in a document is at most "
+        "0.1."
+    )
+    assert measured.startswith("certified on 80 documents with 120 identifiers: p-value ")
+    assert marks.startswith("marks tokens with a coverage score of at least 0.")
+    assert wrote == (
+        f"wrote {out} and {tmp_path / 'c.html'}; next: annoseq redact MODEL TEXTS --out FOLDER "
+        f"--certificate {out}"
+    )
+    page = (tmp_path / "c.html").read_text()
+    assert statement in page
+    assert "http" not in page.replace("http-equiv", "")
+    record = json.loads(out.read_text())
+    assert record["observed_loss"] <= 0.1
+    assert "Ames" not in page + out.read_text()
+
+
+def test_its_threshold_is_what_annotate_and_redact_mark_by(
+    cautious: Path, rows: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "c.json"
+    certify(cautious, rows, out)
+    evaluated = tmp_path / "s.json"
+    run("evaluate", cautious, rows, "--certificate", out, "--json", evaluated)
+    measured = json.loads(evaluated.read_text())["coverage"]["target"]["measured"]
+    assert measured == json.loads(out.read_text())["measured"]
+    best = run("annotate", cautious, rows)
+    more = run("annotate", cautious, rows, "--certificate", out)
+    assert len(more.out) > len(best.out)
+    types = tmp_path / "types.toml"
+    types.write_text('[labels]\nNAME = "name"\nAGE = "age"\n')
+    folder = tmp_path / "clean"
+    words = ("--phi-types", types, "--out", folder, "--certificate", out)
+    assert run("redact", cautious, rows, *words).code == 0
+    assert json.loads((folder / "config.json").read_text())["certificate"]
+
+
+def test_weights_and_units_are_in_the_certificate(
+    cautious: Path, rows: Path, tmp_path: Path
+) -> None:
+    weights = tmp_path / "w.toml"
+    weights.write_text("NAME = 3\n")
+    options = ("--weights", weights, "--unit", "patient", "--loss", "any", "--confidence", 0.9)
+    record = certify(cautious, rows, tmp_path / "c.json", *options)
+    assert record["bound"] == {
+        "missed": 0.1,
+        "confidence": 0.9,
+        "unit": "patient",
+        "loss": "any",
+        "weights": {"NAME": 3.0},
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("NAME = ", "this is no TOML file that can be read"),
+        ('NAME = "x"', "NAME: "),
+        ("NAME = -1", "found a weight below 0"),
+        ("NAME = nan", "found a weight below 0, or none that is a number"),
+    ],
+)
+def test_bad_weights_are_refused(
+    content: str, problem: str, cautious: Path, rows: Path, tmp_path: Path
+) -> None:
+    weights = tmp_path / "w.toml"
+    weights.write_text(content)
+    options = ("--out", tmp_path / "c.json", "--missed", 0.1, "--weights", weights)
+    message = refusal(run("certify", cautious, rows, *options))
+    assert problem in message
+    assert message.endswith("Expected lines such as NAME = 3, with numbers of at least 0.")
+
+
+def test_what_cannot_be_certified_is_refused_and_leaves_nothing(
+    cautious: Path, rows: Path, model: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "c.json"
+    assert "about " in refusal(run("certify", cautious, rows, "--out", out, "--missed", 0.001))
+    message = refusal(run("certify", model, rows, "--out", out, "--missed", 0.1))
+    assert message.startswith("--target-coverage is for taggers")
+    message = refusal(run("certify", cautious, rows, "--out", tmp_path / "c", "--missed", 0.1))
+    assert message == (
+        f"--out {tmp_path / 'c'}: a certificate is JSON. Give a name that ends in .json."
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_certificate_of_another_model_or_with_another_target_is_refused(
+    cautious: Path, rows: Path, shelf: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "c.json"
+    certify(cautious, rows, out)
+    other = shelf / "other"
+    random_annotator("flat tagger").model.save(other, card="card")
+    message = refusal(run("annotate", other, rows, "--certificate", out))
+    assert "this certificate is of the model" in message
+    words = ("--certificate", out, "--target-coverage", 0.9)
+    assert refusal(run("annotate", cautious, rows, *words)) == (
+        "--certificate has its own threshold, and --target-coverage asks for another. Leave one of "
+        "them off."
+    )

@@ -1,0 +1,80 @@
+"""Risk control: p-values against scipy and simulation, and bounds that hold."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binom
+
+from annoseq.evaluation.risk_control import (
+    betting_p_value,
+    binomial_p_value,
+    conformal_risk_control,
+    learn_then_test,
+    p_value,
+    units_needed,
+)
+
+
+@given(st.integers(1, 400), st.integers(0, 400), st.sampled_from([0.001, 0.02, 0.3, 0.9]))
+def test_the_binomial_p_value_is_scipys(units: int, failures: int, risk: float) -> None:
+    expected = binom.cdf(min(failures, units), units, risk)
+    assert binomial_p_value(failures, units=units, risk=risk) == pytest.approx(expected, rel=1e-9)
+
+
+def test_without_a_loss_the_exact_p_value_is_that_of_no_failure() -> None:
+    assert p_value(np.zeros(59), risk=0.05, delta=0.05) == pytest.approx(0.95**59)
+    assert p_value(np.array([]), risk=0.05, delta=0.05) == 1.0
+
+
+@pytest.mark.parametrize("spread", ["rare", "even"])
+def test_a_bet_on_a_risk_that_holds_is_seldom_won(spread: str) -> None:
+    generator, risk, delta = np.random.default_rng(3), 0.05, 0.1
+    won = 0
+    for _ in range(2_000):
+        if spread == "rare":  # a twentieth of the units lose all that they have
+            losses = (generator.random(150) < risk) * generator.choice([0.999, 1.0], 150)
+        else:
+            losses = generator.random(150) * 2 * risk
+        won += betting_p_value(losses, risk=risk * 0.999, delta=delta) <= delta
+    assert won / 2_000 <= delta + 2 * math.sqrt(delta * (1 - delta) / 2_000)
+
+
+def test_a_small_variance_needs_few_units() -> None:
+    losses = np.where(np.arange(250) % 10 == 0, 0.07, 0.0)  # mean .007
+    assert p_value(losses, risk=0.02, delta=0.05) <= 0.05
+    # Hoeffding's bound would need more.
+    divergence = 0.993 * math.log(0.993 / 0.98) + 0.007 * math.log(0.007 / 0.02)
+    assert math.exp(-250 * divergence) > 0.15
+
+
+def test_thresholds_are_tested_in_their_order_until_the_first_that_fails() -> None:
+    losses = np.array([[0.0] * 100, [1.0] * 1 + [0.0] * 99, [1.0] * 60 + [0.0] * 40, [0.0] * 100])
+    assert learn_then_test(losses, risk=0.1, delta=0.05) == 1
+    assert learn_then_test(losses[2:], risk=0.1, delta=0.05) is None
+    assert learn_then_test(losses[:0], risk=0.1, delta=0.05) is None
+
+
+def test_the_expected_risk_allows_for_one_further_unit() -> None:
+    losses = np.array([[0.0] * 99, [1.0] * 4 + [0.0] * 95, [1.0] * 5 + [0.0] * 94])
+    assert conformal_risk_control(losses, risk=0.05) == 1
+    assert conformal_risk_control(losses, risk=0.009) is None
+
+
+def test_the_number_of_units_is_told_if_there_is_one() -> None:
+    few = np.zeros(10)
+    needed = units_needed(few, risk=0.05, delta=0.05)
+    assert needed == 60
+    assert p_value(np.zeros(needed), risk=0.05, delta=0.05) <= 0.05
+    assert units_needed(np.full(10, 0.05), risk=0.05, delta=0.05) is None
+    assert units_needed(np.full(10, 0.0499999), risk=0.05, delta=0.05) is None
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=60), st.floats(0.001, 0.5))
+def test_p_values_are_probabilities(losses: list[float], risk: float) -> None:
+    assert 0 <= p_value(np.array(losses), risk=risk, delta=0.05) <= 1
