@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import datetime
+import io
 import sys
+import zipfile
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import openpyxl
@@ -16,6 +19,7 @@ from annoseq.sample import sample_pairs
 from tests.data.strategies import texts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -122,6 +126,51 @@ def test_what_is_no_workbook_is_an_error(content: bytes, tmp_path: Path) -> None
     path.write_bytes(content)
     with pytest.raises(TableError, match="this is not an Excel workbook"):
         rows_of(path)
+
+
+def test_what_openpyxl_warns_of_is_not_printed(tmp_path: Path) -> None:
+    path = tmp_path / "t.xlsx"
+    book = openpyxl.Workbook()
+    book.active.append(["a", "b"])
+    book.active.append(["x", 10.0**9])
+    book.active["B2"].number_format = "yyyy-mm-dd"  # a day that openpyxl quotes in a warning
+    book.save(path)
+    with pytest.raises(TableError, match=r"column 2 holds an error where a text was expected"):
+        rows_of(path)
+
+
+def test_a_damaged_workbook_is_an_error_or_rows(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "t.xlsx", ("a", "b"), ("x", "y"))
+    whole = path.read_bytes()
+    outcomes: Counter[str] = Counter()
+    for place in range(0, len(whole), 151):
+        for content in (whole[:place], flipped(whole, place), *damaged_parts(whole, place)):
+            path.write_bytes(content)
+            try:
+                outcomes[str(rows_of(path))] += 1
+            except TableError as error:
+                outcomes[str(error).partition(": ")[2].partition(",")[0]] += 1
+    assert outcomes["this is not an Excel workbook (.xlsx)"] > 60
+
+
+def flipped(content: bytes, place: int) -> bytes:
+    """Return bytes of which one has another bit."""
+    return content[:place] + bytes([content[place] ^ 1 << place % 8]) + content[place + 1 :]
+
+
+def damaged_parts(whole: bytes, place: int) -> Iterator[bytes]:
+    """Yield a workbook without one of its parts, and with a part cut off or changed."""
+    archive = zipfile.ZipFile(io.BytesIO(whole))
+    victim = archive.namelist()[place % len(archive.namelist())]
+    part = archive.read(victim)
+    for damaged in (None, part[: place % len(part)], flipped(part, place % len(part))):
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w") as written:
+            for name in archive.namelist():
+                content = damaged if name == victim else archive.read(name)
+                if content is not None:
+                    written.writestr(name, content)
+        yield stream.getvalue()
 
 
 def test_a_text_that_is_too_long_for_a_cell_is_an_error(tmp_path: Path) -> None:

@@ -45,6 +45,10 @@ def test_there_is_none(tmp_path: Path) -> None:
     assert fault(path) == (f"there is no interrupted training at {path}. Start without --resume.")
 
 
+def test_one_that_cannot_be_read(tmp_path: Path) -> None:
+    assert fault(tmp_path) == f"{tmp_path} cannot be read: Is a directory. Check its rights."
+
+
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "emptied", "text"])
 def test_a_damaged_one(path: Path, damage: str) -> None:
     content = bytearray(path.read_bytes())

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import io
+import lzma
 import re
+import struct
+import warnings
 import zipfile
+import zlib
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from annoseq.data.table_rows import TableRow, describe_number
@@ -24,6 +29,22 @@ _MOST_ROWS = 1_048_576
 _LEAST_INEXACT = 10**15
 """Excel keeps 15 digits of a number."""
 _LARGEST_CONTENT = 2 << 30  # bytes, unpacked
+_DAMAGE = (
+    AttributeError,
+    EOFError,
+    LookupError,  # no such part of the archive, no such style or shared string
+    OSError,
+    OverflowError,
+    RuntimeError,  # an archive with a password, or of a later version
+    SyntaxError,  # what `xml` and `lxml` raise
+    TypeError,
+    ValueError,
+    lzma.LZMAError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""Errors of openpyxl and `zipfile` for damaged workbooks, as 80,000 of them showed."""
 _TYPES = {"b": "true or false", "d": "a date", "e": "an error", "f": "a formula", "n": "a number"}
 """openpyxl's types of cells that are no text."""
 
@@ -44,8 +65,9 @@ def read_excel(
     data = stream if stream.seekable() else io.BytesIO(stream.read())
     try:
         _check_size(data, name)
-        workbook = openpyxl.load_workbook(data, read_only=True, keep_links=False)
-        rows = workbook.worksheets[0].iter_rows()
+        with _hidden_warnings():
+            workbook = openpyxl.load_workbook(data, read_only=True, keep_links=False)
+        rows = _rows_of(workbook.worksheets[0])
         header = [_unescape(str(cell.value or "")) for cell in next(rows, ())]
         while header and not header[-1]:  # Excel keeps cells that were filled once
             header.pop()
@@ -64,9 +86,9 @@ def read_excel(
                 else f"{name}: row {number}"
             )
             yield _row(cells, number, columns, kept, selection, place=place)
-    except (OptionError, TableError):
+    except TableError:
         raise
-    except Exception as error:
+    except _DAMAGE as error:
         raise TableError(
             f"{name}: this is not an Excel workbook (.xlsx), or it is damaged. Save it again in "
             "Excel, or as CSV UTF-8."
@@ -142,6 +164,24 @@ def import_openpyxl() -> Any:
     return openpyxl
 
 
+@contextmanager
+def _hidden_warnings() -> Iterator[None]:
+    """Hide the warnings of openpyxl, which quote cells."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _rows_of(sheet: Any) -> Iterator[Sequence[Any]]:
+    rows = sheet.iter_rows()
+    while True:
+        with _hidden_warnings():
+            row = next(rows, None)
+        if row is None:
+            return
+        yield row
+
+
 def _check_size(data: IO[bytes], name: str) -> None:
     with zipfile.ZipFile(data) as archive:
         size = sum(part.file_size for part in archive.infolist())
@@ -181,7 +221,7 @@ def _text(cell: Any, column: str, selection: ColumnSelection, *, at: int, place:
     value = None if cell is None else cell.value
     if value is None:
         return ""
-    if isinstance(value, str) and cell.data_type != "f":
+    if isinstance(value, str) and cell.data_type not in {"e", "f"}:
         text = _unescape(value)
         if text.isascii() or text.encode("utf-8", "ignore").decode() == text:
             return text

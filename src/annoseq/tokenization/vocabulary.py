@@ -136,7 +136,7 @@ class Vocabulary:
         """
         try:
             tokenizer = Tokenizer.from_str(text)
-        except Exception as error:
+        except Exception as error:  # the library raises `Exception` itself, and no other kind
             raise ValueError(f"not a tokenizer file: {error}") from error
         if tokenizer.pre_tokenizer is None:
             raise ValueError("the tokenizer has no rule that cuts a text into tokens")
