@@ -135,8 +135,7 @@ def test_what_openpyxl_warns_of_is_not_printed(tmp_path: Path) -> None:
     book.active.append(["x", 10.0**9])
     book.active["B2"].number_format = "yyyy-mm-dd"  # a day that openpyxl quotes in a warning
     book.save(path)
-    with pytest.raises(TableError, match=r"column 2 holds an error where a text was expected"):
-        rows_of(path)
+    assert rows_of(path) == [{"a": "x", "b": "#VALUE!"}]
 
 
 def test_a_damaged_workbook_is_an_error_or_rows(tmp_path: Path) -> None:

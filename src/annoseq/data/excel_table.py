@@ -221,7 +221,7 @@ def _text(cell: Any, column: str, selection: ColumnSelection, *, at: int, place:
     value = None if cell is None else cell.value
     if value is None:
         return ""
-    if isinstance(value, str) and cell.data_type not in {"e", "f"}:
+    if isinstance(value, str) and cell.data_type != "f":
         text = _unescape(value)
         if text.isascii() or text.encode("utf-8", "ignore").decode() == text:
             return text
