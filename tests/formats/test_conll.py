@@ -7,7 +7,6 @@ import pytest
 
 from annoseq.errors import FormatError
 from annoseq.formats.capabilities import ConversionLosses
-from annoseq.formats.conll import read
 from annoseq.formats.documents import Document
 from tests.formats.documents import OPTIONS, mention, read_from, there_and_back
 from tests.formats.malformed import LATIN, NOT_UTF8, UTF16, ZIP, check_refusal
@@ -54,7 +53,7 @@ def test_a_middle_column_gives_the_white_space(tmp_path: Path) -> None:
 def test_columns_are_counted_from_both_ends(tmp_path: Path) -> None:
     path = tmp_path / "d.conll"
     path.write_text("1 Ames B-NAME x\n2 came O x\n")
-    (document,) = read(path, token_column=1, tag_column=-2, losses=ConversionLosses())
+    (document,) = read_from("conll", path, options=replace(OPTIONS, token_column=1, tag_column=-2))
     assert document == Document("d", "Ames came", (mention(0, 4, "NAME"),))
 
 

@@ -7,7 +7,6 @@ import pytest
 
 from annoseq.errors import FormatError
 from annoseq.formats.capabilities import ConversionLosses
-from annoseq.formats.doccano import read
 from annoseq.formats.documents import Document
 from annoseq.formats.label_map import LabelMap
 from tests.formats.documents import OPTIONS, mention, read_from, there_and_back
@@ -43,7 +42,7 @@ def test_a_sample_is_read_to_exact_spans(tmp_path: Path) -> None:
 def test_characters_are_counted_if_asked(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('{"text": "😀 Ames", "label": [[2, 6, "NAME"]]}')
-    (document,) = read(path, offset_unit="characters", losses=ConversionLosses())
+    (document,) = read_from("doccano", path, options=replace(OPTIONS, offset_unit="characters"))
     assert document.mentions == (mention(2, 6, "NAME"),)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -7,8 +8,7 @@ import pytest
 from annoseq.errors import FormatError
 from annoseq.formats.capabilities import ConversionLosses
 from annoseq.formats.documents import Document
-from annoseq.formats.i2b2_xml import read
-from tests.formats.documents import mention, read_from, there_and_back, write_files
+from tests.formats.documents import OPTIONS, mention, read_from, there_and_back, write_files
 from tests.formats.malformed import LATIN, MALFORMED_XML, TEXT, Files, check_refusal
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def test_a_sample_is_read_to_exact_spans(tmp_path: Path) -> None:
 
 def test_bytes_are_counted_if_asked(tmp_path: Path) -> None:
     source = write_files(tmp_path, {"d.xml": xml('<N start="5" end="9"/>', "😀 Ames")})
-    (document,) = read(source, offset_unit="bytes", losses=ConversionLosses())
+    (document,) = read_from("i2b2", source, options=replace(OPTIONS, offset_unit="bytes"))
     assert document.mentions == (mention(2, 6, "N"),)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -8,8 +9,7 @@ import pytest
 from annoseq.errors import FormatError
 from annoseq.formats.conversion_options import ExportOptions
 from annoseq.formats.documents import Document
-from annoseq.formats.spans_table import read
-from tests.formats.documents import mention, read_from, there_and_back, write_files
+from tests.formats.documents import OPTIONS, mention, read_from, there_and_back, write_files
 from tests.formats.malformed import LATIN, check_refusal
 
 if TYPE_CHECKING:
@@ -51,12 +51,12 @@ def test_texts_may_be_files(tmp_path: Path) -> None:
     texts = write_files(tmp_path / "texts", {"a.txt": "😀 Ames".encode()})
     path = tmp_path / "a.csv"
     path.write_text("doc_id,start,end,label\na,5,9,NAME\n")
-    assert list(read(path, texts=texts, offset_unit="bytes")) == [
+    assert read_from("spans", path, options=replace(OPTIONS, texts=texts, offset_unit="bytes")) == [
         Document("a", "😀 Ames", (mention(2, 6, "NAME"),))
     ]
     path.write_text("doc_id,start,end,label\nb,5,9,NAME\n")
     with pytest.raises(FormatError) as caught:
-        list(read(path, texts=texts, offset_unit="auto"))
+        read_from("spans", path, options=replace(OPTIONS, texts=texts))
     assert str(caught.value) == f"{path}: row 1: there is no b.txt in {texts}. Add it."
 
 

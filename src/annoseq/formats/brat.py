@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from annoseq.formats.capabilities import ConversionLosses
+    from annoseq.formats.conversion_options import ExportOptions, ImportOptions
     from annoseq.formats.documents import Fragment, Mention
     from annoseq.formats.offsets import OffsetUnitOption
 
@@ -54,9 +55,7 @@ _LINE_END = re.compile(r"\s*[\t\n\r\v\f\x1c-\x1e\x85\u2028\u2029]\s*")
 _REFERENCE = re.compile(r"(?<=[ :])T\d+(?!\S)")
 
 
-def read(
-    folder: Path, *, offset_unit: OffsetUnitOption, losses: ConversionLosses
-) -> Iterator[Document]:
+def read(folder: Path, options: ImportOptions, losses: ConversionLosses) -> Iterator[Document]:
     """Read a folder, and those below it.
 
     Raises:
@@ -69,10 +68,12 @@ def read(
                 f"{path}: there is no {path.with_suffix('.txt').name} beside it. Add the text."
             )
     for name, path in texts.items():
-        yield _read_document(path, name, offset_unit, losses)
+        yield _read_document(path, name, options.offset_unit, losses)
 
 
-def write(documents: Iterable[Document], folder: Path, *, losses: ConversionLosses) -> None:
+def write(
+    documents: Iterable[Document], folder: Path, _: ExportOptions, losses: ConversionLosses
+) -> None:
     """Write two files for each document into a folder, and the labels as `annotation.conf`.
 
     A mention over a line end or a tab is written as fragments beside it, which is how brat does it.

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from annoseq.formats.capabilities import ConversionLosses
+    from annoseq.formats.conversion_options import ExportOptions, ImportOptions
 
 CAPABILITIES = FormatCapabilities(supports_label=is_single_word, supports_text=has_no_nul)
 
@@ -101,9 +102,7 @@ class TaggedDocument:
         self.length += len(text)
 
 
-def read(
-    path: Path, *, token_column: int, tag_column: int, losses: ConversionLosses
-) -> Iterator[Document]:
+def read(path: Path, options: ImportOptions, losses: ConversionLosses) -> Iterator[Document]:
     """Read a file of columns separated by tabs, or else by spaces.
 
     Columns are counted from 0; negative ones from the end. Documents begin with `-DOCSTART-`,
@@ -114,7 +113,7 @@ def read(
         FormatError: lines have different numbers of columns, or a tag is not valid.
     """
     lines = read_lines(path)
-    reader = _ConllReader(path, _delimiter(lines), token_column, tag_column, losses)
+    reader = _ConllReader(path, _delimiter(lines), options.token_column, options.tag_column, losses)
     for number, line in enumerate(lines, 1):
         reader.read_line(line, f"{path}: line {number}")
     reader.check()
@@ -189,7 +188,9 @@ class _ConllReader:
             )
 
 
-def write(documents: Iterable[Document], path: Path, *, losses: ConversionLosses) -> None:
+def write(
+    documents: Iterable[Document], path: Path, _: ExportOptions, losses: ConversionLosses
+) -> None:
     """Write one file with three columns: the token, the white space after it, its tag in IOB2."""
     with path.open("w", encoding="utf-8", newline="\n") as stream:
         for document in drop_unsupported(documents, CAPABILITIES, losses):

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from annoseq.formats.capabilities import ConversionLosses
-    from annoseq.formats.offsets import OffsetUnit, OffsetUnitOption
+    from annoseq.formats.conversion_options import ExportOptions, ImportOptions
+    from annoseq.formats.offsets import OffsetUnit
 
 CAPABILITIES = FormatCapabilities(crossing=True, nested=True)
 
@@ -43,25 +44,20 @@ _LISTS = ("label", "labels", "entities", "annotations")
 _TEXTS = ("text", "data")
 
 
-def read(
-    path: Path,
-    *,
-    offset_unit: OffsetUnitOption,
-    annotator: str | None = None,
-    named_labels: Container[str] = (),
-    losses: ConversionLosses,
-) -> Iterator[Document]:
+def read(path: Path, options: ImportOptions, losses: ConversionLosses) -> Iterator[Document]:
     """Read a file. The id of a document that has none is the number of its row.
 
-    `named_labels` are the numbers of labels (as texts) that a label map will name. With `auto`,
-    offsets are UTF-16 units; where another unit fits as well, that is counted in `losses`.
+    Numbers of labels must be named by the label map. With `auto`, offsets are UTF-16 units; where
+    another unit fits as well, that is counted in `losses`.
 
     Raises:
         TableError: the file cannot be read, or is not JSON.
         FormatError: a value is of another type than expected, or lies outside the text.
     """
-    unit: OffsetUnit = "utf-16" if offset_unit == "auto" else offset_unit
-    annotators = AnnotatorChoice(annotator, losses)
+    is_auto = options.offset_unit == "auto"
+    unit: OffsetUnit = "utf-16" if options.offset_unit == "auto" else options.offset_unit
+    named_labels = options.label_map.labels if options.label_map else ()
+    annotators = AnnotatorChoice(options.annotator, losses)
     for row, place, fields in read_fields(path):
         name = next((name for name in _TEXTS if name in fields), _TEXTS[0])
         text = require_text(require_field(fields, name, place), place)
@@ -71,7 +67,7 @@ def read(
             for number, value in enumerate(values, 1)
             if annotators.accepts(_annotators(value), key=row, place=f"{place}: label {number}")
         ]
-        if offset_unit == "auto" and (others := find_ambiguity(text, raw_spans, unit)):
+        if is_auto and (others := find_ambiguity(text, raw_spans, unit)):
             losses.note(
                 "document",
                 f"whose offsets could also count {others}, read as UTF-16 units: look at "
@@ -83,7 +79,9 @@ def read(
     annotators.check_found(path)
 
 
-def write(documents: Iterable[Document], path: Path, *, losses: ConversionLosses) -> None:
+def write(
+    documents: Iterable[Document], path: Path, _: ExportOptions, losses: ConversionLosses
+) -> None:
     """Write a line for each document."""
     with path.open("w", encoding="utf-8", newline="\n") as stream:
         for document in drop_unsupported(documents, CAPABILITIES, losses):

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
     from annoseq.formats.capabilities import ConversionLosses
+    from annoseq.formats.conversion_options import ExportOptions, ImportOptions
     from annoseq.formats.documents import Mention
     from annoseq.formats.offsets import OffsetUnitOption
 
@@ -49,9 +50,7 @@ _NUMBER = re.compile(r"[0-9]{1,12}")
 _CDATA_ESCAPES = {"]]>": "]]]]><![CDATA[>", "\r": "]]>&#13;<![CDATA["}
 
 
-def read(
-    source: Path, *, offset_unit: OffsetUnitOption, losses: ConversionLosses
-) -> Iterator[Document]:
+def read(source: Path, options: ImportOptions, losses: ConversionLosses) -> Iterator[Document]:
     """Read a folder of XML files and those below it, or one file.
 
     Raises:
@@ -63,13 +62,27 @@ def read(
             for number, record in enumerate(records, 1):
                 yield _read_record(record, number, path, name, losses)
         else:
-            yield _read_document(root, path, name, offset_unit, losses)
+            yield _read_document(root, path, name, options.offset_unit, losses)
 
 
 def write(
-    documents: Iterable[Document], folder: Path, *, root: str, losses: ConversionLosses
+    documents: Iterable[Document], folder: Path, _: ExportOptions, losses: ConversionLosses
 ) -> None:
-    """Write a file for each document into a folder, with `root` as its outermost element."""
+    """Write a file for each document into a folder, as i2b2's script reads it."""
+    _write(documents, folder, "deIdi2b2", losses)
+
+
+def write_meddocan(
+    documents: Iterable[Document], folder: Path, _: ExportOptions, losses: ConversionLosses
+) -> None:
+    """Write a file for each document into a folder, as MEDDOCAN's script reads it."""
+    _write(documents, folder, "MEDDOCAN", losses)
+
+
+def _write(
+    documents: Iterable[Document], folder: Path, root: str, losses: ConversionLosses
+) -> None:
+    """Write files with `root` as their outermost element."""
     for document in drop_unsupported(documents, CAPABILITIES, losses):
         text = document.text
         for special, escaped in _CDATA_ESCAPES.items():

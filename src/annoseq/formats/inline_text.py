@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from annoseq.data.foreign_markup import note_attributes
+from annoseq.data.foreign_markup import (
+    markup_aligner,
+    markup_parser,
+    markup_writer,
+    note_attributes,
+)
 from annoseq.data.markup import Span, is_label
 from annoseq.data.streams import document_path, find_files, read_text, write_text
 from annoseq.errors import FormatError, MarkupError, MismatchError
@@ -15,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from annoseq.data.foreign_markup import MarkupAligner, MarkupParser, MarkupWriter
     from annoseq.formats.capabilities import ConversionLosses
+    from annoseq.formats.conversion_options import ExportOptions, ImportOptions
 
 
 CAPABILITIES = FormatCapabilities(nested=True, supports_label=is_label, supports_text=has_no_nul)
@@ -26,12 +31,13 @@ ORIGINAL, ANNOTATED = "orig", "annotated"
 """Names of the parallel folders."""
 
 
-def read(source: Path, *, parse: MarkupParser, losses: ConversionLosses) -> Iterator[Document]:
+def read(source: Path, options: ImportOptions, losses: ConversionLosses) -> Iterator[Document]:
     """Read a folder of texts and those below it, or one file.
 
     Raises:
         FormatError: the tags of a file are not well nested.
     """
+    parse = markup_parser(options.markup)
     for name, path in find_files(source, _SUFFIX).items():
         annotated = read_text(path, keep_bom=True)
         try:
@@ -43,26 +49,22 @@ def read(source: Path, *, parse: MarkupParser, losses: ConversionLosses) -> Iter
 
 
 def write(
-    documents: Iterable[Document],
-    folder: Path,
-    *,
-    write_markup: MarkupWriter,
-    losses: ConversionLosses,
+    documents: Iterable[Document], folder: Path, options: ExportOptions, losses: ConversionLosses
 ) -> None:
     """Write a file for each document into a folder."""
-    texts = _annotated_texts(documents, write_markup=write_markup, losses=losses)
-    for document, annotated in texts:
+    for document, annotated in _annotated_texts(documents, options, losses):
         write_text(document_path(folder, document.id, _SUFFIX), annotated)
 
 
 def read_parallel(
-    folder: Path, *, align: MarkupAligner, losses: ConversionLosses
+    folder: Path, options: ImportOptions, losses: ConversionLosses
 ) -> Iterator[Document]:
     """Read the texts of `folder/orig` with the tags of `folder/annotated`.
 
     Raises:
         FormatError: a file is missing in one folder, or is not the other plus tags.
     """
+    align = markup_aligner(options.markup)
     for name in (ORIGINAL, ANNOTATED):
         if not (folder / name).is_dir():
             raise FormatError(
@@ -87,23 +89,19 @@ def read_parallel(
 
 
 def write_parallel(
-    documents: Iterable[Document],
-    folder: Path,
-    *,
-    write_markup: MarkupWriter,
-    losses: ConversionLosses,
+    documents: Iterable[Document], folder: Path, options: ExportOptions, losses: ConversionLosses
 ) -> None:
     """Write two files for each document, in two folders within `folder`."""
-    texts = _annotated_texts(documents, write_markup=write_markup, losses=losses)
-    for document, annotated in texts:
+    for document, annotated in _annotated_texts(documents, options, losses):
         write_text(document_path(folder / ORIGINAL, document.id, _SUFFIX), document.text)
         write_text(document_path(folder / ANNOTATED, document.id, _SUFFIX), annotated)
 
 
 def _annotated_texts(
-    documents: Iterable[Document], *, write_markup: MarkupWriter, losses: ConversionLosses
+    documents: Iterable[Document], options: ExportOptions, losses: ConversionLosses
 ) -> Iterator[tuple[Document, str]]:
     """Yield every document with its annotated text; what the markup cannot hold is a loss."""
+    write_markup = markup_writer(options.markup)
     for document in drop_unsupported(documents, CAPABILITIES, losses):
         spans = [Span(m.start, m.end, m.label) for m in document.mentions]
         annotated = write_markup(document.text, spans)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
     from annoseq.formats.capabilities import ConversionLosses
+    from annoseq.formats.conversion_options import ExportOptions, ImportOptions
 
 
 _TEXT = re.compile(r"[\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
@@ -104,7 +105,7 @@ CAPABILITIES = FormatCapabilities(
 _ROOT = "document"
 
 
-def read(source: Path, *, losses: ConversionLosses) -> Iterator[Document]:
+def read(source: Path, _: ImportOptions, losses: ConversionLosses) -> Iterator[Document]:
     """Read a folder of XML files and those below it, or one file.
 
     Empty elements, and attributes other than the type, are counted as losses.
@@ -117,7 +118,9 @@ def read(source: Path, *, losses: ConversionLosses) -> Iterator[Document]:
         yield Document(name, text, tuple(mentions), str(path))
 
 
-def write(documents: Iterable[Document], folder: Path, *, losses: ConversionLosses) -> None:
+def write(
+    documents: Iterable[Document], folder: Path, _: ExportOptions, losses: ConversionLosses
+) -> None:
     """Write a file for each document into a folder."""
     for document in drop_unsupported(documents, CAPABILITIES, losses):
         spans = [Span(m.start, m.end, m.label) for m in document.mentions]

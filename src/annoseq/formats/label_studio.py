@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from annoseq.formats.capabilities import ConversionLosses
+    from annoseq.formats.conversion_options import ExportOptions, ImportOptions
     from annoseq.formats.documents import Mention
     from annoseq.formats.offsets import OffsetUnitOption
 
@@ -58,15 +59,7 @@ class _Task:
     results: dict[str, list[RawSpan]]
 
 
-def read(
-    path: Path,
-    *,
-    offset_unit: OffsetUnitOption,
-    annotator: str | None = None,
-    field: str | None = None,
-    predictions: bool = False,
-    losses: ConversionLosses,
-) -> Iterator[Document]:
+def read(path: Path, options: ImportOptions, losses: ConversionLosses) -> Iterator[Document]:
     """Read an export in Label Studio's format JSON.
 
     Of each task, the annotation that is ground truth is read, or that of `annotator`, or the first
@@ -77,13 +70,13 @@ def read(
         FormatError: a value is of another type than expected, or lies outside the text; or several
             fields are annotated.
     """
-    annotators = AnnotatorChoice(annotator, losses)
+    annotators = AnnotatorChoice(options.annotator, losses)
     tasks: list[_Task] = []
     for number, value in enumerate(_require_tasks(path), 1):
         place = f"{path}: task {number}"
         record = require_object(value, place)
         data = _require_data(record, place)
-        if predictions:
+        if options.predictions:
             entry = _prediction(record, place, losses)
         else:
             entry = _annotation(record, place, annotators, losses)
@@ -92,13 +85,15 @@ def read(
             document_id = data.get("doc_id", record.get("id", number))
             tasks.append(_Task(place, document_id, texts, _results(entry, place, losses)))
     annotators.check_found(path)
-    fields = _fields_of_elements(tasks, offset_unit)
-    chosen = _choose_field(tasks, fields, field, path)
+    fields = _fields_of_elements(tasks, options.offset_unit)
+    chosen = _choose_field(tasks, fields, options.field, path)
     for task in tasks:
-        yield _document(task, fields, chosen, offset_unit, losses)
+        yield _document(task, fields, chosen, options.offset_unit, losses)
 
 
-def write(documents: Iterable[Document], path: Path, *, losses: ConversionLosses) -> None:
+def write(
+    documents: Iterable[Document], path: Path, _: ExportOptions, losses: ConversionLosses
+) -> None:
     """Write tasks for a project whose template has a Labels `label` of a Text `text`.
 
     If any mention has a score, all documents are a model's, and are written as predictions.

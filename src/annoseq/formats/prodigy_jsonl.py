@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from annoseq.formats.capabilities import ConversionLosses
+    from annoseq.formats.conversion_options import ExportOptions, ImportOptions
     from annoseq.formats.documents import Mention
-    from annoseq.formats.offsets import OffsetUnitOption
 
 CAPABILITIES = FormatCapabilities(scores=True, crossing=True, nested=True)
 
@@ -48,13 +48,7 @@ _LISTS = ("spans", "entities")
 _TAG_LISTS = ("ner_tags", "ner", "tags", "labels")
 
 
-def read(
-    path: Path,
-    *,
-    offset_unit: OffsetUnitOption,
-    annotator: str | None = None,
-    losses: ConversionLosses,
-) -> Iterator[Document]:
+def read(path: Path, options: ImportOptions, losses: ConversionLosses) -> Iterator[Document]:
     """Read a file. The id of a document that has none is the number of its row.
 
     Answers other than `accept` are no annotations: they are left out and counted.
@@ -63,7 +57,7 @@ def read(
         TableError: the file cannot be read, or is not JSON.
         FormatError: a value is of another type than expected, or lies outside the text.
     """
-    annotators = AnnotatorChoice(annotator, losses)
+    annotators = AnnotatorChoice(options.annotator, losses)
     for row, place, fields in read_fields(path):
         if (answer := fields.get("answer", "accept")) != "accept":
             kind = answer if answer in ("reject", "ignore") else "unknown"
@@ -84,12 +78,14 @@ def read(
         raw_spans = [
             _raw_span(value, f"{place}: span {number}") for number, value in enumerate(values, 1)
         ]
-        _, mentions = resolve_spans([text], raw_spans, unit=offset_unit)
+        _, mentions = resolve_spans([text], raw_spans, unit=options.offset_unit)
         yield Document(document_id, text, mentions, place)
     annotators.check_found(path)
 
 
-def write(documents: Iterable[Document], path: Path, *, losses: ConversionLosses) -> None:
+def write(
+    documents: Iterable[Document], path: Path, _: ExportOptions, losses: ConversionLosses
+) -> None:
     """Write a line for each document, with `spans`."""
     with path.open("w", encoding="utf-8", newline="\n") as stream:
         for document in drop_unsupported(documents, CAPABILITIES, losses):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from annoseq.formats.capabilities import ConversionLosses
-    from annoseq.formats.offsets import OffsetUnitOption
+    from annoseq.formats.conversion_options import ExportOptions, ImportOptions
 
 _TITLE_OR_ABSTRACT = re.compile(r"([^|\t]+)\|([ta])\|(.*)", re.S)
 _NUMBER = re.compile(r"[0-9]{1,12}")
@@ -57,9 +57,7 @@ CAPABILITIES = FormatCapabilities(
 )
 
 
-def read(
-    path: Path, *, offset_unit: OffsetUnitOption, losses: ConversionLosses
-) -> Iterator[Document]:
+def read(path: Path, options: ImportOptions, losses: ConversionLosses) -> Iterator[Document]:
     """Read a file of documents.
 
     Raises:
@@ -80,11 +78,13 @@ def read(
         text = document.title
         if document.abstract is not None:
             text = f"{text}\n{document.abstract}"
-        _, mentions = resolve_spans([text], document.raw_spans, unit=offset_unit)
+        _, mentions = resolve_spans([text], document.raw_spans, unit=options.offset_unit)
         yield Document(document.id, text, mentions, document.place)
 
 
-def write(documents: Iterable[Document], path: Path, *, losses: ConversionLosses) -> None:
+def write(
+    documents: Iterable[Document], path: Path, _: ExportOptions, losses: ConversionLosses
+) -> None:
     """Write one file. A text of one line is a title; line ends after the first are a loss.
 
     Raises:

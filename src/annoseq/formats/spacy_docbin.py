@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from annoseq.formats.capabilities import ConversionLosses
+    from annoseq.formats.conversion_options import ExportOptions, ImportOptions
 
 _GROUP = "sc"
 _ID = "id"
@@ -33,7 +34,7 @@ CAPABILITIES = FormatCapabilities(
 )
 
 
-def read(path: Path, *, losses: ConversionLosses) -> Iterator[Document]:
+def read(path: Path, _: ImportOptions, losses: ConversionLosses) -> Iterator[Document]:
     """Read the entities and the span groups of a file.
 
     Raises:
@@ -61,7 +62,9 @@ def read(path: Path, *, losses: ConversionLosses) -> Iterator[Document]:
         yield Document(str(doc.user_data.get(_ID, number)), doc.text, tuple(kept), place)
 
 
-def write(documents: Iterable[Document], path: Path, *, losses: ConversionLosses) -> None:
+def write(
+    documents: Iterable[Document], path: Path, _: ExportOptions, losses: ConversionLosses
+) -> None:
     """Write one file.
 
     Raises:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from annoseq.data.jsonl_table import parse_json
 from annoseq.data.streams import find_files, read_text
-from annoseq.data.table_rows import DEFAULT_DIALECT, parse_offset
+from annoseq.data.table_rows import parse_offset
 from annoseq.data.tables import read_rows, write_rows
 from annoseq.errors import FormatError, display_name
 from annoseq.formats.capabilities import FormatCapabilities, drop_unsupported
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from annoseq.data.table_rows import TableRow, TextDialect
+    from annoseq.data.table_rows import TableRow
     from annoseq.formats.capabilities import ConversionLosses
-    from annoseq.formats.offsets import OffsetUnitOption
+    from annoseq.formats.conversion_options import ExportOptions, ImportOptions
 
 _SPAN_COLUMNS = ("start", "end", "label")
 _COLUMNS = ("doc_id", "text", "start", "end", "label", "score")
@@ -44,14 +44,8 @@ class _SpansDocument:
     place: str = ""
 
 
-def read(
-    path: Path,
-    *,
-    texts: Path | None,
-    offset_unit: OffsetUnitOption,
-    dialect: TextDialect = DEFAULT_DIALECT,
-) -> Iterator[Document]:
-    """Read a table (CSV, TSV, JSONL or Parquet), and its texts from a folder `texts` if given.
+def read(path: Path, options: ImportOptions, _: ConversionLosses) -> Iterator[Document]:
+    """Read a table (CSV, TSV, JSONL or Parquet), and its texts from a folder if one is given.
 
     Raises:
         OptionError: the format has no such delimiter or encoding.
@@ -66,8 +60,8 @@ def read(
         nullable=_SPAN_COLUMNS,
         optional=("text", "score", "covered"),
         fractions=(*_SPAN_COLUMNS, "score"),
-        delimiter=dialect.delimiter,
-        encoding=dialect.encoding,
+        delimiter=options.dialect.delimiter,
+        encoding=options.dialect.encoding,
     ):
         place = f"{path}: row {row.number}"
         document = documents.setdefault(row.values["doc_id"], _SpansDocument(place=place))
@@ -78,6 +72,7 @@ def read(
             raise FormatError(f"{place}: its document has another text above. Give it one text.")
         if any(row.values.get(name) for name in _SPAN_COLUMNS):
             document.raw_spans.append(_raw_span(row, place))
+    texts = options.texts
     files = None if texts is None else find_files(texts, ".txt")
     for name, document in documents.items():
         if files is not None:
@@ -92,30 +87,25 @@ def read(
                 f"{path}: there is no column 'text'. Add the texts of the documents, or name the "
                 "folder of their files with --texts."
             )
-        _, mentions = resolve_spans([document.text], document.raw_spans, unit=offset_unit)
+        mentions = resolve_spans([document.text], document.raw_spans, unit=options.offset_unit)[1]
         yield Document(name, document.text, mentions, document.place)
 
 
 def write(
-    documents: Iterable[Document],
-    path: Path,
-    *,
-    bom: bool = False,
-    span_text: bool = False,
-    losses: ConversionLosses,
+    documents: Iterable[Document], path: Path, options: ExportOptions, losses: ConversionLosses
 ) -> None:
     """Write a table in the format of the suffix of `path`, with texts in the first rows only.
 
-    With `span_text`, the column `covered` holds the text of each annotation; with `bom`, CSV begins
-    with a byte order mark.
+    With the option `span_text`, the column `covered` holds the text of each annotation; with `bom`,
+    CSV begins with a byte order mark.
 
     Raises:
         OptionError: the format has no byte order mark.
     """
     supported = drop_unsupported(documents, CAPABILITIES, losses)
-    columns = (*_COLUMNS, "covered") if span_text else _COLUMNS
+    columns = (*_COLUMNS, "covered") if options.span_text else _COLUMNS
     rows = (row[: len(columns)] for document in supported for row in _rows(document))
-    write_rows(rows, path, columns=dict.fromkeys(columns, str), overwrite=False, bom=bom)
+    write_rows(rows, path, columns=dict.fromkeys(columns, str), overwrite=False, bom=options.bom)
 
 
 def _raw_span(row: TableRow, place: str) -> RawSpan:
