@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from annoseq.data.markup import Span, parse, render, strip_tags
     from annoseq.data.pairs import Pair, Pairs, read_pairs, write_pairs
     from annoseq.errors import AnnoseqError
+    from annoseq.evaluation.coverage import CoveragePoint, CoverageTarget
     from annoseq.evaluation.recall_thresholds import RecallTarget
     from annoseq.inference.annotation import Annotation
     from annoseq.inference.annotator import Annotator
@@ -56,6 +57,8 @@ __all__ = [
     "BatchConfig",
     "CheckReport",
     "ColumnsConfig",
+    "CoveragePoint",
+    "CoverageTarget",
     "DataConfig",
     "Dataset",
     "DeviceConfig",
@@ -99,6 +102,8 @@ _HOMES = {
     "BatchConfig": "config",
     "CheckReport": "check.check_report",
     "ColumnsConfig": "config",
+    "CoveragePoint": "evaluation.coverage",
+    "CoverageTarget": "evaluation.coverage",
     "DataConfig": "config",
     "Dataset": "tokenization.dataset",
     "DeviceConfig": "config",
@@ -122,7 +127,7 @@ _HOMES = {
     "TrainedModel": "models.serialization",
     "TrainingConfig": "config",
     "TransformerConfig": "config",
-    "ValidationScore": "training.objective",
+    "ValidationScore": "training.objectives",
     "check_pairs": "check.checks",
     "parse": "data.markup",
     "read_pairs": "data.pairs",

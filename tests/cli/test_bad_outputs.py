@@ -135,7 +135,7 @@ def test_what_another_run_is_writing_is_refused(
         "redact": ("redact", places["MODEL"], places["TABLE"]),
         "export": ("export", "brat", places["TABLE"]),
     }
-    out = tmp_path / "new" / "out.csv"
+    out = tmp_path / "new" / ("out" if name == "redact" else "out.csv")
     with OutputLock(out):
         before = snapshot(tmp_path)
         target = (out,) if name == "export" else ("--out", out)
