@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -172,8 +173,7 @@ def test_a_dataset_of_several_splits_is_an_error() -> None:
 
 
 def test_a_frame_of_pairs_can_be_read_again() -> None:
-    pairs = Pairs([Pair("a", "b", 1, "d", 3)], name="t")
-    again = Pairs.from_frame(
-        pairs.to_frame(), source="source", target="target", document="document", offset="start"
-    )
-    assert list(again) == list(pairs)
+    pairs = [Pair("a", "b", 1, "d", 3), Pair("c", "d", 2), Pair("e", "f", 3, None, 4)]
+    for some in (pairs, pairs[1:2]):
+        renumbered = [replace(pair, row=row) for row, pair in enumerate(some, 1)]
+        assert list(Pairs.from_frame(Pairs(some, name="t").to_frame())) == renumbered

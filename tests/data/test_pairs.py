@@ -54,21 +54,22 @@ def test_head_and_tail_are_frames_indexed_by_row() -> None:
     pd.testing.assert_frame_equal(
         PLAIN.head(2),
         pd.DataFrame(
-            {"source": ["s1", "s2"], "target": ["t1", "t2"]}, index=pd.Index([1, 2], name="row")
+            {"orig_text": ["s1", "s2"], "annotated_text": ["t1", "t2"]},
+            index=pd.Index([1, 2], name="row"),
         ),
     )
     assert list(PLAIN.head().index) == [1, 2, 3, 4, 5]
     assert list(PLAIN.tail().index) == [3, 4, 5, 6, 7]
-    assert list(PLAIN.tail(1)["target"]) == ["t7"]
+    assert list(PLAIN.tail(1)["annotated_text"]) == ["t7"]
     assert len(PLAIN.head(100)) == len(PLAIN.tail(100)) == len(PLAIN.to_frame()) == 7
     assert len(PLAIN.head(0)) == len(PLAIN.tail(0)) == 0
 
 
 def test_a_frame_has_documents_and_starts_where_the_pairs_have_them() -> None:
     frame = PLACED.to_frame()
-    assert list(frame.columns) == ["source", "target", "document", "start"]
+    assert list(frame.columns) == ["orig_text", "annotated_text", "doc_id", "start"]
     assert list(frame["start"]) == [0, 4]
-    assert list(PLAIN[:0].to_frame().columns) == ["source", "target"]
+    assert list(PLAIN[:0].to_frame().columns) == ["orig_text", "annotated_text"]
 
 
 def test_the_fingerprint_tells_texts_and_their_borders_apart() -> None:

@@ -23,13 +23,13 @@ from annoseq.output_lock import restore_interrupted
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from annoseq.cli.options import DatasetOptions, LearnerOptions
     from annoseq.config import DataConfig, NetworkConfig, Task
     from annoseq.data.examples import Example
-    from annoseq.data.pairs import Pair, Pairs
+    from annoseq.data.pairs import Pairs
     from annoseq.data.table_rows import TableFormat
     from annoseq.models.serialization import ModelConfig, TrainedModel
     from annoseq.tokenization.dataset import Dataset
@@ -45,29 +45,8 @@ def read_table(
     requires_keys: bool = True,
 ) -> Pairs:
     """Read a table of pairs; without `requires_keys`, its keys may be absent, though named."""
-    pairs = stream_table(path, columns, input_format=input_format, requires_keys=requires_keys)
+    pairs = stream_pairs(path, columns, format=input_format, requires_keys=requires_keys)
     return Pairs(pairs, name=source_name(path), columns=columns)
-
-
-def stream_table(
-    path: Path,
-    columns: ColumnsConfig,
-    *,
-    input_format: TableFormat | None = None,
-    requires_keys: bool = True,
-) -> Iterator[Pair]:
-    """Read a table of pairs, one pair at a time, with the options of `read_table`."""
-    return stream_pairs(
-        path,
-        source=columns.source,
-        target=columns.target,
-        document=columns.document,
-        offset=columns.offset,
-        format=input_format,
-        delimiter=columns.delimiter,
-        encoding=columns.encoding,
-        requires_keys=requires_keys,
-    )
 
 
 def inherit_columns(given: ColumnsConfig, model: ColumnsConfig) -> ColumnsConfig:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from annoseq.atomic_io import check_writable
-from annoseq.cli.loading import stream_table
 from annoseq.cli.options import Columns, Overwrite, TableFormatOption, TextDelimiter, TextEncoding
 from annoseq.cli.output import print_result
 from annoseq.cli.scoring_options import (
@@ -24,6 +23,7 @@ from annoseq.cli.scoring_options import (
 )
 from annoseq.cli.target_options import ScoreTargetRecall, choose_threshold, threshold_lines
 from annoseq.config import ColumnsConfig
+from annoseq.data.pairs import stream_pairs
 from annoseq.data.streams import is_standard_input
 from annoseq.data.table_rows import TextDialect
 from annoseq.data.tables import read_rows
@@ -108,7 +108,7 @@ def score(
         if is_standard_input(path):
             raise OptionError("standard input cannot be read twice. Give a file.")
     text = TextScorer() if text_scores else None
-    pairs = partial(stream_table, gold, tables.columns, input_format=tables.input_format)
+    pairs = partial(stream_pairs, gold, tables.columns, format=tables.input_format)
     corpus = summarize_corpus(pairs())
     rows = pair_with_predictions(
         _with_ids(pairs(), _ids(gold, tables)),

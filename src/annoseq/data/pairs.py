@@ -67,6 +67,7 @@ class Pair:
         return f"<Pair: row {self.row}, {len(self.source):,} and {target}>"
 
 
+_DEFAULT_COLUMNS = ColumnsConfig()
 _HTML_ROWS = 5
 """Number of rows in the table that a notebook shows."""
 
@@ -84,7 +85,7 @@ class Pairs(Sequence[Pair]):
     ) -> None:
         self._pairs = tuple(pairs)
         self._name = name
-        self.columns = columns or ColumnsConfig()
+        self.columns = columns or _DEFAULT_COLUMNS
 
     @classmethod
     def from_frame(
@@ -105,10 +106,10 @@ class Pairs(Sequence[Pair]):
             TableError: there are no rows, a column is missing or doubled, or a cell does not hold
                 text (a missing value among them).
         """
-        columns = PairColumns.choose(source, target, document, offset)
-        rows = read_frame(frame, columns.selection(), name=name)
-        named = ColumnsConfig(source=source, target=target, document=document, offset=offset)
-        return cls(_to_pairs(columns, rows, name=name), name=name, columns=named)
+        columns = ColumnsConfig(source=source, target=target, document=document, offset=offset)
+        chosen = PairColumns.choose(columns)
+        rows = read_frame(frame, chosen.selection(), name=name)
+        return cls(_to_pairs(chosen, rows, name=name), name=name, columns=columns)
 
     @classmethod
     def from_dataset(
@@ -126,10 +127,10 @@ class Pairs(Sequence[Pair]):
         Raises:
             TableError: as `from_frame`, or there are several splits.
         """
-        columns = PairColumns.choose(source, target, document, offset)
-        rows = read_hugging_face_dataset(dataset, columns.selection(), name=name)
-        named = ColumnsConfig(source=source, target=target, document=document, offset=offset)
-        return cls(_to_pairs(columns, rows, name=name), name=name, columns=named)
+        columns = ColumnsConfig(source=source, target=target, document=document, offset=offset)
+        chosen = PairColumns.choose(columns)
+        rows = read_hugging_face_dataset(dataset, chosen.selection(), name=name)
+        return cls(_to_pairs(chosen, rows, name=name), name=name, columns=columns)
 
     def __repr__(self) -> str:  # without the texts, which are private
         return f"Pairs({self.name!r}, {count_noun(len(self), 'pair')})"
@@ -168,17 +169,20 @@ class Pairs(Sequence[Pair]):
         return self[-n:].to_frame() if n else self[:0].to_frame()
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a data frame with one row per pair, indexed by its row in the table."""
+        """Return a data frame with one row per pair, indexed by its row in the table.
+
+        Its columns have the default names, so that `from_frame` reads them.
+        """
         import pandas as pd
 
         columns: dict[str, list[str] | list[str | None] | list[int | None]] = {
-            "source": [pair.source for pair in self._pairs],
-            "target": [pair.target for pair in self._pairs],
+            SOURCE_COLUMN: [pair.source for pair in self._pairs],
+            TARGET_COLUMN: [pair.target for pair in self._pairs],
         }
         if any(pair.document is not None for pair in self._pairs):
-            columns["document"] = [pair.document for pair in self._pairs]
+            columns[DOCUMENT_COLUMN] = [pair.document for pair in self._pairs]
         if any(pair.start is not None for pair in self._pairs):
-            columns["start"] = [pair.start for pair in self._pairs]
+            columns[OFFSET_COLUMN] = [pair.start for pair in self._pairs]
         return pd.DataFrame(columns, index=pd.Index([p.row for p in self._pairs], name="row"))
 
     def fingerprint(self) -> str:
@@ -223,30 +227,23 @@ def read_pairs(
         TableError: the table cannot be read, has no rows, lacks a column, or has a row that
             is not well-formed.
     """
-    pairs = stream_pairs(
-        path,
+    columns = ColumnsConfig(
         source=source,
         target=target,
         document=document,
         offset=offset,
-        format=format,
         delimiter=delimiter,
         encoding=encoding,
     )
-    columns = ColumnsConfig(source=source, target=target, document=document, offset=offset)
+    pairs = stream_pairs(path, columns, format=format)
     return Pairs(pairs, name=source_name(path), columns=columns)
 
 
 def stream_pairs(
     path: str | Path,
+    columns: ColumnsConfig = _DEFAULT_COLUMNS,
     *,
-    source: str = SOURCE_COLUMN,
-    target: str = TARGET_COLUMN,
-    document: str | None = None,
-    offset: str | None = None,
     format: TableFormat | None = None,  # noqa: A002
-    delimiter: str | None = None,
-    encoding: str | None = None,
     on_bad: Callable[[TableError], None] | None = None,
     requires_keys: bool = True,
 ) -> Iterator[Pair]:
@@ -259,21 +256,21 @@ def stream_pairs(
         OptionError: `format` is none of the known ones.
         TableError: as `read_pairs` does, most when that row is reached.
     """
-    columns = PairColumns.choose(source, target, document, offset)
+    chosen = PairColumns.choose(columns)
     if not requires_keys:
-        columns = columns._replace(required=())
-    selection = columns.selection()
+        chosen = chosen._replace(required=())
+    selection = chosen.selection()
     rows = read_rows(
         path,
         columns=selection.texts,
         keys=selection.keys,
         optional=selection.optional,
         format=format,
-        delimiter=delimiter,
-        encoding=encoding,
+        delimiter=columns.delimiter,
+        encoding=columns.encoding,
         on_bad=on_bad,
     )
-    yield from _to_pairs(columns, rows, name=source_name(path))
+    yield from _to_pairs(chosen, rows, name=source_name(path))
 
 
 def write_pairs(

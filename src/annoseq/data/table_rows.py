@@ -18,6 +18,8 @@ from annoseq.errors import TableError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from annoseq.config import ColumnsConfig
+
 TableFormat = Literal["csv", "tsv", "jsonl", "parquet", "xlsx"]
 
 _COLUMNS_SHOWN = 20
@@ -133,10 +135,10 @@ class PairColumns(NamedTuple):
     required: tuple[str, ...]
 
     @classmethod
-    def choose(
-        cls, source: str, target: str, document: str | None, offset: str | None
-    ) -> PairColumns:
+    def choose(cls, columns: ColumnsConfig) -> PairColumns:
         """Take the default columns for those that are not named, unless they are taken."""
+        source, target = columns.source, columns.target
+        document, offset = columns.document, columns.offset
         required = tuple(column for column in (document, offset) if column is not None)
         taken = {source, target, *required}
         if document is None and DOCUMENT_COLUMN not in taken:
