@@ -46,6 +46,7 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.tagger
 	$(BIN)/python -m benchmarks.tagger_speed
 	$(BIN)/python -m benchmarks.target_recall
+	$(BIN)/python -m benchmarks.certify
 	$(BIN)/python -m benchmarks.threads
 
 dist: $(READY)

@@ -22,14 +22,12 @@ from annoseq.evaluation.calibration_statistics import COVERAGE_FLOOR
 from annoseq.evaluation.certificate import (
     Loss,
     RiskBound,
-    ScoredIdentifier,
     Unit,
     make_certificate,
+    score_units,
 )
-from annoseq.evaluation.coverage import CoverageCounter, PartScores
-from annoseq.evaluation.recall_thresholds import score_bin
+from annoseq.evaluation.coverage import CoverageCounter
 from annoseq.evaluation.score_file import write_score_file
-from annoseq.evaluation.span_matching import unique_spans
 from annoseq.inference.annotator import Annotator
 from annoseq.models.serialization import WEIGHTS_FILE
 from annoseq.progress import progress_bar
@@ -40,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from annoseq.cli.loading import SelectedRows
-    from annoseq.evaluation.certificate import Certificate
+    from annoseq.evaluation.certificate import Certificate, ScoredIdentifier
     from annoseq.evaluation.coverage import CoverageCounts
 
 
@@ -157,16 +155,9 @@ def _score_units(
     with progress_bar("scoring coverage", total=len(examples)) as advance:
         texts = [example.source for example in examples]
         parts = annotator.score_coverage(texts, batching=batching, advance=advance)
-    units: dict[str | int, list[ScoredIdentifier]] = {}
     for example, row_parts in zip(examples, parts, strict=True):
-        gold, scores = example.tight_spans, PartScores(row_parts)
-        counter.add(example.source, gold, row_parts, document=example.document)
-        unit = units.setdefault(example.document or example.row, [])
-        for span in unique_spans(gold):
-            score = scores.lowest(example.source, span.start, span.end)
-            bin_ = None if score is None else score_bin(score)
-            unit.append(ScoredIdentifier(bin_, bound.weights.get(span.label, 1.0)))
-    return list(units.values()), counter.counts()
+        counter.add(example.source, example.tight_spans, row_parts, document=example.document)
+    return score_units(examples, parts, bound.weights), counter.counts()
 
 
 def _scope(rows: SelectedRows) -> list[str]:

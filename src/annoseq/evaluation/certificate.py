@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from math import inf
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -11,19 +12,22 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from annoseq._version import __version__
 from annoseq.errors import OptionError, count_noun, describe_validation_error
-from annoseq.evaluation.coverage import CoveragePoint, CoverageTarget
-from annoseq.evaluation.recall_thresholds import lowest_score
+from annoseq.evaluation.coverage import CoveragePoint, CoverageTarget, PartScores
+from annoseq.evaluation.recall_thresholds import lowest_score, score_bin
 from annoseq.evaluation.risk_control import (
     conformal_risk_control,
     learn_then_test,
     p_value,
     units_needed,
 )
+from annoseq.evaluation.span_matching import unique_spans
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from annoseq.data.examples import Example
+    from annoseq.data.markup import Span
     from annoseq.evaluation.counts import Array
     from annoseq.evaluation.coverage import CoverageCounts
 
@@ -150,8 +154,7 @@ def make_certificate(
         OptionError: no threshold controls the risk; the message says how many units would be
             needed, or that too much is missed.
     """
-    bins = _bins(units)
-    losses = np.array([_losses(unit, bins, bound.loss) for unit in units]).reshape(-1, len(bins)).T
+    bins, losses = loss_table(units, bound.loss)
     delta = 1 - bound.confidence
     index = learn_then_test(losses, risk=bound.missed, delta=delta)
     if index is None:
@@ -173,10 +176,30 @@ def make_certificate(
     )
 
 
-def _bins(units: Sequence[Sequence[ScoredIdentifier]]) -> list[int]:
-    """Return the bins of all scores, lowest first: between them, no loss changes."""
-    bins = {identifier.bin for unit in units for identifier in unit if identifier.bin is not None}
-    return sorted(bins) or [0]
+def score_units(
+    examples: Sequence[Example],
+    parts: Sequence[Sequence[Span]],
+    weights: Mapping[str, float] = MappingProxyType({}),
+) -> list[list[ScoredIdentifier]]:
+    """Score the identifiers of each document of examples, whose texts have these scored parts."""
+    units: dict[str | int, list[ScoredIdentifier]] = {}
+    for example, text_parts in zip(examples, parts, strict=True):
+        scores = PartScores(text_parts)
+        unit = units.setdefault(example.document or example.row, [])
+        for span in unique_spans(example.tight_spans):
+            score = scores.lowest(example.source, span.start, span.end)
+            bin_ = None if score is None else score_bin(score)
+            unit.append(ScoredIdentifier(bin_, weights.get(span.label, 1.0)))
+    return list(units.values())
+
+
+def loss_table(units: Sequence[Sequence[ScoredIdentifier]], loss: Loss) -> tuple[list[int], Array]:
+    """Return the bins of all scores, lowest first, and the losses (T, U) at their thresholds."""
+    bins = sorted(
+        {identifier.bin for unit in units for identifier in unit if identifier.bin is not None}
+    ) or [0]
+    losses = np.array([_losses(unit, bins, loss) for unit in units]).reshape(-1, len(bins)).T
+    return bins, losses
 
 
 def _losses(unit: Sequence[ScoredIdentifier], bins: Sequence[int], loss: Loss) -> Array:
