@@ -100,26 +100,30 @@ class TrainingConfig(ConfigSection):
         Raises:
             OptionError: an option was given that does not apply to a tagger.
         """
-        is_gru, is_tagger = model == "gru", model == "tagger"
-        for name in sorted(self.model_fields_set & _SEQ2SEQ_OPTIONS) if is_tagger else ():
+        if model == "tagger":
+            self._check_tagger_options()
+        defaults = _automatic_defaults(model, rows)
+        update = {name: value for name, value in defaults.items() if getattr(self, name) == "auto"}
+        return self.model_copy(update=update)
+
+    def _check_tagger_options(self) -> None:
+        for name in sorted(self.model_fields_set & _SEQ2SEQ_OPTIONS):
             if getattr(self, name) != type(self).model_fields[name].default:
                 option = "--" + name.replace("_", "-")
                 raise OptionError(
                     f"{option} is for sequence-to-sequence models, and this one is a tagger. "
                     f"Leave {option} off, or name another model with --model."
                 )
-        resolved: dict[str, object] = {}
-        if self.epochs == "auto":
-            resolved["epochs"] = _tagger_epochs(rows) if is_tagger else 5
-        if self.max_lr == "auto":
-            resolved["max_lr"] = 3e-3 if is_tagger else 1e-3
-        if self.clip_norm == "auto":
-            resolved["clip_norm"] = 0.0 if is_gru else 1.0
-        if self.teacher_forcing == "auto" and not is_tagger:
-            resolved["teacher_forcing"] = 0.0 if is_gru else 1.0
-        if self.loss == "auto" and not is_tagger:
-            resolved["loss"] = "padded" if is_gru else "token"
-        return self.model_copy(update=resolved)
+
+
+def _automatic_defaults(model: str, rows: int) -> dict[str, object]:
+    """Return what `auto` stands for; settings that a model does not have are left out."""
+    if model == "tagger":
+        return {"epochs": _tagger_epochs(rows), "max_lr": 3e-3, "clip_norm": 1.0}
+    common = {"epochs": 5, "max_lr": 1e-3}
+    if model == "gru":  # as in the notebook
+        return {**common, "clip_norm": 0.0, "teacher_forcing": 0.0, "loss": "padded"}
+    return {**common, "clip_norm": 1.0, "teacher_forcing": 1.0, "loss": "token"}
 
 
 def _tagger_epochs(rows: int) -> int:

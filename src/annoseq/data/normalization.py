@@ -10,7 +10,7 @@ import unicodedata
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _PUNCTUATION = str.maketrans(
     dict.fromkeys("‘’‚‛′`´", "'") | dict.fromkeys("“”„‟″«»", '"') | dict.fromkeys("‐‑‒–—―−", "-")
@@ -47,26 +47,13 @@ def normalize(text: str) -> NormalizedText:
     '"Ames"'
     """
     characters: list[_Character] = []
-    run: list[_Character] = []  # combining characters, which NFKD puts in their canonical order
-    for at, character in enumerate(text):
-        if character in _INVISIBLE:
-            continue
-        if character.isascii():  # most of most texts
-            decomposed = "'" if character == "`" else character
+    for character in _decomposed_characters(text):
+        if not character.text.isspace():
+            characters.append(character)
+        elif characters and characters[-1].text == " ":
+            characters[-1] = characters[-1]._replace(end=character.end)
         else:
-            decomposed = _decompose(character)
-        for part in decomposed:
-            if unicodedata.combining(part):
-                run.append(_Character(part, at, at + 1))
-                continue
-            _flush(run, characters)
-            if not part.isspace():
-                characters.append(_Character(part, at, at + 1))
-            elif characters and characters[-1].text == " ":
-                characters[-1] = characters[-1]._replace(end=at + 1)
-            else:
-                characters.append(_Character(" ", at, at + 1))
-    _flush(run, characters)
+            characters.append(character._replace(text=" "))
     first = int(bool(characters) and characters[0].text == " ")
     if len(characters) > first and characters[-1].text == " ":
         characters.pop()
@@ -78,16 +65,37 @@ def normalize(text: str) -> NormalizedText:
     )
 
 
+def _decomposed_characters(text: str) -> Iterator[_Character]:
+    """Yield the characters that the visible ones decompose into, with their places."""
+    run: list[_Character] = []  # combining characters, which NFKD puts in their canonical order
+    for at, character in enumerate(text):
+        if character in _INVISIBLE:
+            continue
+        for part in _decompose_character(character):
+            if unicodedata.combining(part):
+                run.append(_Character(part, at, at + 1))
+                continue
+            if run:
+                yield from sorted(run, key=_combining_class)
+                run.clear()
+            yield _Character(part, at, at + 1)
+    yield from sorted(run, key=_combining_class)
+
+
+def _combining_class(character: _Character) -> int:
+    return unicodedata.combining(character.text)
+
+
+def _decompose_character(character: str) -> str:
+    if character.isascii():  # most of most texts
+        return "'" if character == "`" else character
+    return _decompose(character)
+
+
 def _decompose(text: str) -> str:
     # Quotes first: the compatibility decomposition of an acute accent is a space with an accent.
     plain = unicodedata.normalize("NFD", text).translate(_PUNCTUATION)
     return unicodedata.normalize("NFKD", plain).translate(_PUNCTUATION)
-
-
-def _flush(run: list[_Character], characters: list[_Character]) -> None:
-    run.sort(key=lambda character: unicodedata.combining(character.text))
-    characters.extend(run)
-    run.clear()
 
 
 def describe_only_difference(first: str, second: str) -> str | None:

@@ -6,19 +6,18 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from annoseq.data.alignment import align
+from annoseq.data.examples import parse_pair
 from annoseq.data.markup import Span
-from annoseq.data.pairs import stream_pairs
+from annoseq.data.pairs import Pair, stream_pairs
 from annoseq.data.text_inputs import read_texts
 from annoseq.deid.redaction import DocumentLeaks
 from annoseq.errors import AnnoseqError, PairsError
 from annoseq.evaluation.deid_metrics import covered_characters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from annoseq.data.pairs import Pair
     from annoseq.deid.redaction import DetectedSpan, DocumentPart
     from annoseq.errors import TableError
 
@@ -67,17 +66,26 @@ class GoldIdentifiers:
             PairsError: there is no gold for the text, or it has another text.
         """
         try:
-            if is_row:
-                return self._row_spans(part)
-            if self.texts or self.text is not None:
-                return align(part.text, self._annotated_text(part.id)).spans
-            return self._document_spans(part)
+            return [
+                Span(start + span.start, start + span.end, span.label)
+                for start, pair in self._placed_pairs(part, is_row=is_row)
+                for span in parse_pair(pair).spans or ()
+            ]
         except PairsError:
             raise
         except AnnoseqError as error:
             raise PairsError(f"{self.name}: the gold of {part.id}: {error}") from error
 
-    def _row_spans(self, part: DocumentPart) -> list[Span]:
+    def _placed_pairs(self, part: DocumentPart, *, is_row: bool) -> list[tuple[int, Pair]]:
+        """Return the gold pairs of a text, each with its offset there."""
+        if is_row:
+            return [(0, self._row(part))]
+        if self.texts or self.text is not None:
+            return [(0, Pair(part.text, self._annotated_text(part.id), 1))]
+        pairs = self._document_pairs(part)
+        return [(self._start(pair, part, is_only=len(pairs) == 1), pair) for pair in pairs]
+
+    def _row(self, part: DocumentPart) -> Pair:
         pair = self.rows.get(part.id)
         if pair is None or pair.source != part.text:
             problem = "is missing" if pair is None else "is of another text"
@@ -85,7 +93,7 @@ class GoldIdentifiers:
                 f"{self.name}: row {part.id} {problem}. Give --gold the same rows as are redacted, "
                 "as a table of pairs."
             )
-        return align(pair.source, pair.target).spans
+        return pair
 
     def _annotated_text(self, name: str) -> str:
         if self.text is not None:
@@ -97,7 +105,7 @@ class GoldIdentifiers:
             "name for every text."
         )
 
-    def _document_spans(self, part: DocumentPart) -> list[Span]:
+    def _document_pairs(self, part: DocumentPart) -> list[Pair]:
         stem = part.id.removesuffix(".txt")
         names = (part.id, stem, stem.rpartition("/")[2])
         pairs = next((self.documents[name] for name in names if name in self.documents), None)
@@ -106,22 +114,17 @@ class GoldIdentifiers:
                 f"{self.name}: there is no gold for {part.id}. Give --gold a table of pairs whose "
                 "doc_id is the file's name, with or without .txt."
             )
-        return [
-            span for pair in pairs for span in self._shifted(pair, part, is_only=len(pairs) == 1)
-        ]
+        return pairs
 
-    def _shifted(self, pair: Pair, part: DocumentPart, *, is_only: bool) -> Sequence[Span]:
-        """Return the spans of a pair with offsets in the text of its document."""
+    def _start(self, pair: Pair, part: DocumentPart, *, is_only: bool) -> int:
+        """Return the offset of a pair in the text of its document."""
         start = 0 if pair.start is None and is_only else pair.start
         if start is None or not part.text.startswith(pair.source, start):
             raise PairsError(
                 f"{self.name}: row {pair.row} is not what stands in {part.id} at its start. Give "
                 "--gold the pairs of the texts that are redacted, with their column start."
             )
-        return [
-            Span(start + span.start, start + span.end, span.label)
-            for span in align(pair.source, pair.target).spans
-        ]
+        return start
 
 
 def count_leaks(

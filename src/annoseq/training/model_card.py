@@ -6,7 +6,7 @@ import platform
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from annoseq.errors import count_noun
 from annoseq.inference.network_predictors import build_predictor
@@ -15,7 +15,7 @@ from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 from annoseq.training.calibration_runner import CalibrationRunner
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from annoseq.data.examples import Example
@@ -46,13 +46,17 @@ def write_card(
 
     `statistics` are the calibration statistics of a tagger, if there were enough spans.
     """
+    if isinstance(tokenizer, TaggerTokenizer):
+        parts = _describe_tagger(tokenizer, config.vectors, statistics)
+    else:
+        parts = _describe_writer(tokenizer, dataset)
     facts = {
         "task": config.task,
         "network": f"{config.network.model}, {count_noun(config.epochs, 'epoch')}",
         "training rows": f"{len(dataset.train):,}",
         "validation rows": f"{len(dataset.valid):,}",
         "labels": ", ".join(tokenizer.labels) or "none",
-        **_describe_input(tokenizer, dataset, config.vectors),
+        **parts.input_facts,
         "rows left out": str(len(dataset.skipped)),
         "data fingerprint": config.fingerprint,
         "seed": str(config.training.seed),
@@ -60,28 +64,70 @@ def write_card(
         "versions": f"annoseq {config.annoseq}, torch {version('torch')}, "
         f"Python {platform.python_version()}",
     }
-    lines = [
-        "# Model card",
-        "",
-        *(f"- **{name}**: {value}" for name, value in facts.items()),
-        "",
-        _describe_privacy(tokenizer),
-    ]
+    listed = "\n".join(f"- **{name}**: {value}" for name, value in facts.items())
+    sections = ["# Model card", listed, parts.privacy]
     if validated is not None:
-        names = [name.replace("_", " ") for name in validated.scores]
-        lines += [
-            "",
+        sections += [
             f"## Validation after epoch {validated.epoch}",
-            "",
-            _describe_validation(tokenizer),
-            "",
-            f"| {' | '.join(names)} |",
-            "|---" * len(names) + "|",
-            "| " + " | ".join(f"{score:.4f}" for score in validated.scores.values()) + " |",
+            parts.validation,
+            _score_table(validated.scores),
         ]
-    if isinstance(tokenizer, TaggerTokenizer):
-        lines += ["", "## Scores of spans", "", _describe_scores(statistics)]
-    return "\n".join(lines) + "\n"
+    if parts.scores:
+        sections += ["## Scores of spans", parts.scores]
+    return "\n\n".join(sections) + "\n"
+
+
+class _CardParts(NamedTuple):
+    """Parts of a card that depend on the kind of model."""
+
+    input_facts: dict[str, str]
+    privacy: str
+    validation: str
+    scores: str = ""
+
+
+def _describe_tagger(
+    tokenizer: TaggerTokenizer,
+    vectors: VectorsRecord | None,
+    statistics: CalibrationStatistics | None,
+) -> _CardParts:
+    matcher = tokenizer.lexicon_matcher
+    features = [f"list {name}" for name in matcher.lists]
+    features += [f"pattern {name}" for name in matcher.patterns]
+    lists = "The user's own lists are in `tagging.json` as they were given. "
+    return _CardParts(
+        {
+            "levels of nested spans": str(tokenizer.levels),
+            "lists and patterns": ", ".join(features) or "none",
+            "word vectors": _describe_vectors(vectors),
+        },
+        f"{PRIVACY_NOTE} {lists if matcher.lists else ''}Weights can also reveal whether a text "
+        "was in the training data: share the folder with care.",
+        "Measured on the rows kept from training: a span counts with its offsets and label.",
+        _describe_scores(statistics),
+    )
+
+
+def _describe_writer(tokenizer: Seq2SeqTokenizer, dataset: Dataset) -> _CardParts:
+    target = count_noun(len(tokenizer.target), "target token")
+    misaligned = dataset.encoded_train.misaligned
+    return _CardParts(
+        {
+            "vocabularies": f"{len(tokenizer.source):,} source and {target}",
+            "spans within a token": f"{misaligned} in training, widened to whole tokens",
+        },
+        "The vocabularies (`source.json`, `target.json`) list words of the training texts: treat "
+        "this folder as you treat those texts.",
+        "Measured on the rows kept from training, the decoder fed its own output. Padded accuracy "
+        "counts padding, and flatters.",
+    )
+
+
+def _score_table(scores: Mapping[str, float]) -> str:
+    """Render scores as a Markdown table of one row."""
+    names = [name.replace("_", " ") for name in scores]
+    values = " | ".join(f"{score:.4f}" for score in scores.values())
+    return f"| {' | '.join(names)} |\n{'|---' * len(names)}|\n| {values} |"
 
 
 def _describe_scores(statistics: CalibrationStatistics | None) -> str:
@@ -106,57 +152,12 @@ def _describe_scores(statistics: CalibrationStatistics | None) -> str:
     )
 
 
-def _describe_input(
-    tokenizer: Seq2SeqTokenizer | TaggerTokenizer, dataset: Dataset, vectors: VectorsRecord | None
-) -> dict[str, str]:
-    if isinstance(tokenizer, TaggerTokenizer):
-        lexicon_features = [f"list {name}" for name in tokenizer.lexicon_matcher.lists]
-        lexicon_features += [f"pattern {name}" for name in tokenizer.lexicon_matcher.patterns]
-        return {
-            "levels of nested spans": str(tokenizer.levels),
-            "lists and patterns": ", ".join(lexicon_features) or "none",
-            "word vectors": _describe_vectors(vectors),
-        }
-    return {
-        "vocabularies": f"{len(tokenizer.source):,} source and "
-        f"{count_noun(len(tokenizer.target), 'target token')}",
-        "spans within a token": f"{dataset.encoded_train.misaligned} in training, widened to whole "
-        "tokens",
-    }
-
-
 def _describe_vectors(vectors: VectorsRecord | None) -> str:
     if vectors is None:
         return "none"
     return (
         f"{vectors.name}, {vectors.width} wide, sha256 {vectors.fingerprint[:12]} of size and "
         "samples; needed to annotate, and not in this folder"
-    )
-
-
-def _describe_privacy(tokenizer: Seq2SeqTokenizer | TaggerTokenizer) -> str:
-    if isinstance(tokenizer, TaggerTokenizer):
-        lists = (
-            "The user's own lists are in `tagging.json` as they were given. "
-            if tokenizer.lexicon_matcher.lists
-            else ""
-        )
-        return (
-            f"{PRIVACY_NOTE} {lists}Weights can also reveal whether a text was in the training "
-            "data: share the folder with care."
-        )
-    return (
-        "The vocabularies (`source.json`, `target.json`) list words of the training texts: treat "
-        "this folder as you treat those texts."
-    )
-
-
-def _describe_validation(tokenizer: Seq2SeqTokenizer | TaggerTokenizer) -> str:
-    if isinstance(tokenizer, TaggerTokenizer):
-        return "Measured on the rows kept from training: a span counts with its offsets and label."
-    return (
-        "Measured on the rows kept from training, the decoder fed its own output. Padded accuracy "
-        "counts padding, and flatters."
     )
 
 
