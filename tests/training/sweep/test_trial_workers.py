@@ -44,6 +44,6 @@ def test_a_worker_that_is_killed_is_told() -> None:
     with pytest.raises(TrainingError) as caught:
         run_workers(die, workers=1)
     assert str(caught.value) == (
-        "1 of 1 workers ended with exit code -9; -9 is often a lack of memory. "
+        "1 of 1 worker ended with exit code -9; -9 is often a lack of memory. "
         "Add --resume to go on, perhaps with fewer --workers."
     )
