@@ -28,7 +28,7 @@ measure() {
 
 # The network of the 2019 notebook, as it was trained there.
 notebook() {
-    run annoseq find-lr "$out/pairs.csv" --model gru --plot "$out/lr.png"
+    run annoseq find-lr "$out/pairs.csv" --model gru --steps 50 --plot "$out/lr.png"
     timed notebook.training annoseq train "$out/pairs.csv" --out "$out/notebook" \
         --model gru --epochs 5 --max-lr 5e-3 --plot "$out/notebook.png"
     measure notebook

@@ -31,12 +31,12 @@ def column(scores: dict[str, Any], times: dict[str, float], model: str) -> list[
 
 
 FIGURES = (
-    "text changed, written freely",
+    "outputs that change the text, decoded freely",
     "spans found",
     "span F1",
-    "rows without a fault",
+    "rows annotated without an error",
     "training",
-    "annotating all rows, start included",
+    "annotating 4,000 rows, start-up included",
 )
 
 

@@ -97,6 +97,13 @@ def test_find_lr_suggests_a_rate_and_draws_the_curve(short: Path, tmp_path: Path
     assert plot.read_bytes().startswith(PNG)
 
 
+def test_the_number_of_steps_of_a_range_test_is_checked(short: Path) -> None:
+    few = run("find-lr", short, "--steps", 4, "--gru.hidden", 8, "--gru.embedding", 8)
+    assert few.code == 0
+    assert few.out.startswith("suggested --max-lr ")
+    assert "--steps" in refusal(run("find-lr", short, "--steps", 1))
+
+
 def test_train_prints_the_table_of_epochs_and_draws_the_curves(data: Path, tmp_path: Path) -> None:
     plot = tmp_path / "curves.png"
     result = run(

@@ -17,7 +17,14 @@ from annoseq.cli.loading import (
     load_dataset,
     make_learner,
 )
-from annoseq.cli.options import DataPath, DatasetOptions, LearnerOptions, Overwrite, Plot
+from annoseq.cli.options import (
+    DataPath,
+    DatasetOptions,
+    LearnerOptions,
+    Overwrite,
+    Plot,
+    at_least,
+)
 from annoseq.cli.output import print_note, print_result
 from annoseq.config import DataConfig, NetworkConfig
 from annoseq.data.streams import is_standard_input
@@ -190,6 +197,10 @@ def find_lr(
     *,
     plot: Plot = None,
     overwrite: Overwrite = False,
+    steps: Annotated[
+        int,
+        Parameter(help="Batches of the test, unless the loss diverges.", validator=at_least(2)),
+    ] = 100,
     dataset_options: DatasetOptions = DatasetOptions(),
     learner_options: LearnerOptions = LearnerOptions(),
 ) -> None:
@@ -198,7 +209,7 @@ def find_lr(
         check_writable(plot, overwrite=overwrite)
     ComputeDevice.select(learner_options.device)  # before the table is read, which may take long
     learner = make_learner(load_dataset(pairs, dataset_options), learner_options)
-    result = learner.lr_find()
+    result = learner.lr_find(steps=steps)
     learner.processes.leave()
     print_result(f"suggested --max-lr {result.suggestion:.2e}")
     if plot and torchrun_environment().is_main:
