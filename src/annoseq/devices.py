@@ -55,9 +55,11 @@ class ComputeDevice:
     def one_thread(self) -> Iterator[None]:
         """Use one thread of a CPU, unless the user has set their number.
 
-        The steps of these networks are small. With two threads on a machine whose other core is
-        busy, each waits for the other: training on the sample corpus was 5.2 times slower for a
-        tagger, 3.9 for `gru`, 5.1 for `attention` and 1.2 for the transformer (2 cores).
+        The steps of these networks are small. With two threads on two cores of which one is busy,
+        each waits for the other: training was 3.4 times slower for a tagger, 2.7 for `gru`, 2.5
+        for `attention` and 2.0 for the transformer. On an idle machine, two threads were 1.15, 1.45,
+        1.57 and 1.66 times as fast (benchmarks/threads.md). The choice does not depend on a
+        measurement at the start, so that a training repeats bit for bit.
         """
         before = torch.get_num_threads()
         if self.device.type != "cpu" or are_threads_chosen():
