@@ -57,8 +57,8 @@ class ComputeDevice:
 
         The steps of these networks are small. With two threads on two cores of which one is busy,
         each waits for the other: training was 3.4 times slower for a tagger, 2.7 for `gru`, 2.5
-        for `attention` and 2.0 for the transformer. On an idle machine, two threads were 1.15, 1.45,
-        1.57 and 1.66 times as fast (benchmarks/threads.md). The choice does not depend on a
+        for `attention` and 2.0 for the transformer. On an idle machine, two threads were 1.15,
+        1.45, 1.57 and 1.66 times as fast (benchmarks/threads.md). The choice does not depend on a
         measurement at the start, so that a training repeats bit for bit.
         """
         before = torch.get_num_threads()
