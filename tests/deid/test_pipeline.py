@@ -87,6 +87,17 @@ def test_a_folder_becomes_a_folder(tmp_path: Path) -> None:
     assert report.documents_without_spans == ["b.txt"]
 
 
+def test_punctuation_that_a_model_marks_stays(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"Dr. Ames, (50).")
+    _, annotations, _ = redact_source(
+        path,
+        tmp_path / "out",
+        "Dr. {{NAME}}Ames{{/NAME}}{{NAME}},{{/NAME}} {{AGE}}(50){{/AGE}}{{NAME}}.{{/NAME}}",
+    )
+    assert [record["text"] for record in annotations] == ["Dr. [NAME], [AGE]."]
+
+
 def test_a_table_keeps_its_text_and_document_and_is_redacted_by_document(tmp_path: Path) -> None:
     source = tmp_path / "new.csv"
     source.write_text(TABLE)

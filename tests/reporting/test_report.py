@@ -232,6 +232,8 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert str(caught.value) == (
         "--report needs jinja2, which is not installed. Run: pip install 'annoseq[report]'"
     )
+    with pytest.raises(OptionError, match=r"^annoseq certify needs jinja2"):
+        import_jinja(needed_by="annoseq certify")
 
 
 def test_attention_maps_are_shown_for_rows_with_errors() -> None:

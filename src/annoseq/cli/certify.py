@@ -129,7 +129,7 @@ def _check_outputs(out: Path, *, overwrite: bool) -> Path:
     page = out.with_suffix(".html")
     for path in (out, page):
         check_writable(path, overwrite=overwrite)
-    import_jinja()
+    import_jinja(needed_by="annoseq certify")
     return page
 
 

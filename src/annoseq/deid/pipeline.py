@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -143,7 +144,11 @@ class RedactionPipeline:
                     "the model writes texts of its own and marks nothing. Give a model that "
                     "annotates."
                 )
-            spans = [DetectedSpan.from_span(span) for span in annotation.spans]
+            spans = [
+                DetectedSpan.from_span(span)
+                for span in annotation.spans
+                if not _is_punctuation(part.text[span.start : span.end])
+            ]
             spans += find_patterns(self.patterns, part.text, where=f"text {part.id}")
             parts.append(replace(part, spans=tuple(spans)))
         return replace(document, parts=tuple(parts))
@@ -181,6 +186,11 @@ def _chunk_documents(
 def _count_texts(documents: Iterable[RedactionDocument]) -> int:
     """Return the number of texts of documents."""
     return sum(len(document.parts) for document in documents)
+
+
+def _is_punctuation(text: str) -> bool:
+    """Return True for a text without a letter, digit or symbol: it identifies nobody."""
+    return all(unicodedata.category(character).startswith("P") for character in text)
 
 
 def _document_bytes(document: RedactionDocument) -> bytes:

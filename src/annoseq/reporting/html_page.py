@@ -27,8 +27,8 @@ _ESCAPES = {
 }
 
 
-def import_jinja() -> ModuleType:
-    """Import jinja2, which only reports need.
+def import_jinja(*, needed_by: str = "--report") -> ModuleType:
+    """Import jinja2, which only pages need.
 
     Raises:
         OptionError: it is not installed.
@@ -37,7 +37,7 @@ def import_jinja() -> ModuleType:
         import jinja2
     except ImportError:
         raise OptionError(
-            "--report needs jinja2, which is not installed. Run: pip install 'annoseq[report]'"
+            f"{needed_by} needs jinja2, which is not installed. Run: pip install 'annoseq[report]'"
         ) from None
     return jinja2
 
