@@ -125,21 +125,22 @@ class BiaffineHead(nn.Module):
         Pairs of tokens count as independent: a token is in no span if none of the pairs around it
         is a span.
         """
-        tokens, log_probs = [], []
+        scored, tokens, log_probs = [], [], []
         for chunk in self._chunks(encoded):
             scores = finite(self._scores(encoded[chunk])).log_softmax(3)
-            is_pair = _pair_mask(scores, lengths[chunk]).unsqueeze(3)
-            no_span = _sum_around(scores[..., :1].masked_fill(~is_pair, 0.0)).squeeze(2)
-            by_label = _sum_around(scores[..., 1:].exp().masked_fill(~is_pair, 0.0))
+            is_pair = _pair_mask(scores, lengths[chunk])
+            scored.append(_likely_pairs(scores, is_pair, floor=_THRESHOLD, first_row=chunk.start))
+            outside = ~is_pair.unsqueeze(3)
+            no_span = _sum_around(scores[..., :1].masked_fill(outside, 0.0)).squeeze(2)
+            by_label = _sum_around(scores[..., 1:].exp().masked_fill(outside, 0.0))
             chunk_tokens, chunk_log_probs = covered_tokens(
                 -torch.expm1(no_span), by_label, floor=floor
             )
             chunk_tokens[:, 0] += chunk.start
             tokens.append(chunk_tokens)
             log_probs.append(chunk_log_probs)
-        return CoveragePredictions(
-            self.decode(encoded, lengths), torch.cat(tokens), torch.cat(log_probs)
-        )
+        best = self._select(_concatenate(scored))
+        return CoveragePredictions(best, torch.cat(tokens), torch.cat(log_probs))
 
     def _select(self, scored: _SpanScores) -> SpanPredictions:
         """Select well-nested spans above the threshold."""
@@ -155,14 +156,8 @@ class BiaffineHead(nn.Module):
         for chunk in self._chunks(encoded):
             scores = finite(self._scores(encoded[chunk])).log_softmax(3)
             is_pair = _pair_mask(scores, lengths[chunk])
-            no_span = scores[..., 0].masked_fill(~is_pair, 0.0)
-            spans = ((scores[..., 1:] >= log(floor)) & is_pair.unsqueeze(3)).nonzero()
-            row, first, last, label = spans.unbind(1)
-            log_probs = scores[row, first, last, label + 1]
-            gains = log_probs - no_span[row, first, last]
-            spans[:, 0] += chunk.start
-            chunks.append(_SpanScores(spans, log_probs, gains, no_span.sum((1, 2))))
-        return _SpanScores(*map(torch.cat, zip(*chunks, strict=True)))
+            chunks.append(_likely_pairs(scores, is_pair, floor=floor, first_row=chunk.start))
+        return _concatenate(chunks)
 
     def _chunks(self, encoded: Tensor) -> Iterator[slice]:
         """Split a batch into rows whose scores fit into memory together."""
@@ -186,6 +181,21 @@ class BiaffineHead(nn.Module):
         scores = scores + (sums[:, None, 1:] - sums[:, :-1, None]) / span_lengths.unsqueeze(2)
         by_length: Tensor = self.length_embedding(span_lengths.clamp(max=_LENGTHS - 1)).float()
         return scores + by_length
+
+
+def _likely_pairs(scores: Tensor, is_pair: Tensor, *, floor: float, first_row: int) -> _SpanScores:
+    """Return the spans with a probability of at least `floor` of log-probabilities (B, T, T, C)."""
+    no_span = scores[..., 0].masked_fill(~is_pair, 0.0)
+    spans = ((scores[..., 1:] >= log(floor)) & is_pair.unsqueeze(3)).nonzero()
+    row, first, last, label = spans.unbind(1)
+    log_probs = scores[row, first, last, label + 1]
+    gains = log_probs - no_span[row, first, last]
+    spans[:, 0] += first_row
+    return _SpanScores(spans, log_probs, gains, no_span.sum((1, 2)))
+
+
+def _concatenate(chunks: list[_SpanScores]) -> _SpanScores:
+    return _SpanScores(*map(torch.cat, zip(*chunks, strict=True)))
 
 
 def _sum_around(values: Tensor) -> Tensor:
