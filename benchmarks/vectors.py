@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from annoseq.errors import AnnoseqError, OutputError
-from annoseq.vectors.fasttext_header import MAGIC, NEWEST_VERSION
+from annoseq.vectors.fasttext_rows import MAGIC, NEWEST_VERSION
 from benchmarks.measure import children_cpu_seconds, describe_machine, markdown_table, write_report
 
 if TYPE_CHECKING:

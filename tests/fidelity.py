@@ -28,8 +28,7 @@ from annoseq.inference.annotator import Annotator
 from annoseq.models.build import build_seq2seq, build_tagger
 from annoseq.models.serialization import ModelConfig, TrainedModel
 from annoseq.tokenization.dataset import Dataset
-from annoseq.tokenization.gazetteer import LexiconFeatures, LexiconMatcher
-from annoseq.tokenization.regex_patterns import RegexPattern
+from annoseq.tokenization.gazetteer import LexiconFeatures, LexiconMatcher, RegexPattern
 from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 from tests.data.strategies import ODD_PIECES
 

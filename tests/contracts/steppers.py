@@ -25,7 +25,7 @@ from tests.tiny import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from annoseq.decoding.sampling import Hypothesis
+    from annoseq.decoding.logits_processors import Hypothesis
     from annoseq.models.interfaces import Stepper
     from annoseq.tokenization.batching import Batch
 

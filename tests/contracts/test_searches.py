@@ -34,7 +34,7 @@ from tests.tiny import SIZE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from annoseq.decoding.sampling import Hypothesis
+    from annoseq.decoding.logits_processors import Hypothesis
     from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
 
 THOROUGH = settings(max_examples=40, deadline=None)

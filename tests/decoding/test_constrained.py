@@ -20,7 +20,7 @@ from annoseq.decoding.constrained import (
     EditVocabulary,
     spans_from_edits,
 )
-from annoseq.decoding.sampling import decode_hypotheses, select_most_likely
+from annoseq.decoding.logits_processors import decode_hypotheses, select_most_likely
 from annoseq.tokenization.batching import collate
 from annoseq.tokenization.bioes import TokenSpan
 from annoseq.tokenization.length_stats import LengthStats

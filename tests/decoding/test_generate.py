@@ -9,8 +9,14 @@ import torch
 from annoseq.config import SearchConfig
 from annoseq.decoding.beam_search import beam_search
 from annoseq.decoding.generate import generate
-from annoseq.decoding.logits_processors import apply_temperature, apply_top_k, apply_top_p
-from annoseq.decoding.sampling import TokenSampler, decode_hypotheses, select_most_likely
+from annoseq.decoding.logits_processors import (
+    TokenSampler,
+    apply_temperature,
+    apply_top_k,
+    apply_top_p,
+    decode_hypotheses,
+    select_most_likely,
+)
 from annoseq.tokenization.batching import collate
 from tests.contracts.steppers import ROWS, Table
 

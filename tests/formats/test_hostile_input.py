@@ -16,7 +16,7 @@ from annoseq.errors import AnnoseqError
 from annoseq.formats.capabilities import ConversionLosses
 from annoseq.formats.conversion import export_corpus, import_corpus
 from annoseq.formats.conversion_options import ExportOptions
-from annoseq.formats.from_rows import read_documents
+from annoseq.formats.rows import read_documents
 from tests.formats.documents import FILES, OPTIONS, PLAIN, mention
 
 if TYPE_CHECKING:

@@ -16,8 +16,7 @@ from annoseq.errors import ModelError, OptionError
 from annoseq.inference.annotator import Annotator
 from annoseq.models.serialization import TrainedModel
 from annoseq.tokenization import hash_features as features
-from annoseq.tokenization.gazetteer import LexiconMatcher
-from annoseq.tokenization.regex_patterns import RegexPattern, find_matches
+from annoseq.tokenization.gazetteer import LexiconMatcher, RegexPattern, find_matches
 from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 from tests.fidelity import (
     HARD,

@@ -15,7 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import load_model, save_model
 
 from annoseq.config import NetworkConfig
-from annoseq.decoding.sampling import decode_ids, select_most_likely
+from annoseq.decoding.logits_processors import decode_ids, select_most_likely
 from annoseq.models.build import build_network
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
 from annoseq.tokenization.vocabulary import BEGIN, PAD

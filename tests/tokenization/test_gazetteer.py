@@ -12,12 +12,13 @@ from annoseq.tokenization import gazetteer
 from annoseq.tokenization.gazetteer import (
     LexiconFeatures,
     LexiconMatcher,
+    RegexPattern,
+    find_matches,
     fold,
     read_lexicon,
     read_patterns,
 )
 from annoseq.tokenization.pretokenizer import build_pretokenizer
-from annoseq.tokenization.regex_patterns import RegexPattern, find_matches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,8 +12,8 @@ import pytest
 from annoseq.errors import VectorsError
 from annoseq.tokenization.hash_features import FeatureHasher
 from annoseq.vectors.fasttext_bin import FastTextFile
+from annoseq.vectors.fasttext_rows import file_fingerprint
 from annoseq.vectors.lookup import VectorsRecord, open_token_vectors
-from annoseq.vectors.random_access import file_fingerprint
 from annoseq.vectors.vec_text import VecFile
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from annoseq.data.normalization import describe_only_difference
+from annoseq.data.alignment import describe_only_difference
 from annoseq.errors import count_noun
 
 if TYPE_CHECKING:

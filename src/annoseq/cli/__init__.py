@@ -8,8 +8,7 @@ import sys
 from cyclopts import App, CycloptsError, Group
 
 from annoseq._version import __version__
-from annoseq.cli.error_messages import usage_error_message
-from annoseq.cli.output import logged_notes, print_error
+from annoseq.cli.output import logged_notes, print_error, usage_error_message
 from annoseq.errors import AnnoseqError
 
 _COMMANDS = {

@@ -242,7 +242,7 @@ def corpus_writer(
     from annoseq.formats.capabilities import ConversionLosses
     from annoseq.formats.conversion import check_export_target, check_folders_of_texts
     from annoseq.formats.conversion_options import ExportOptions
-    from annoseq.formats.from_rows import read_output_documents
+    from annoseq.formats.rows import read_output_documents
 
     entry, out = FORMATS[format_], options.out
     if out is None:

@@ -31,8 +31,7 @@ from annoseq.evaluation.score_file import write_score_file
 from annoseq.inference.annotator import Annotator
 from annoseq.models.serialization import WEIGHTS_FILE
 from annoseq.progress import progress_bar
-from annoseq.reporting.certificate_page import write_certificate_page
-from annoseq.reporting.html_page import import_jinja
+from annoseq.reporting.html_page import import_jinja, write_certificate_page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -25,7 +25,6 @@ from annoseq.errors import OptionError, display_name
 from annoseq.formats.capabilities import ConversionLosses
 from annoseq.formats.conversion import import_corpus
 from annoseq.formats.conversion_options import ExportOptions, ImportOptions
-from annoseq.formats.from_rows import read_documents
 from annoseq.formats.label_map import LabelMap, find_case_twins
 from annoseq.formats.offsets import OffsetUnitOption
 from annoseq.formats.registry import (
@@ -34,6 +33,7 @@ from annoseq.formats.registry import (
     FormatName,
     import_options,
 )
+from annoseq.formats.rows import read_documents
 from annoseq.formats.sentence_splitter import RowUnit
 from annoseq.progress import progress_bar
 

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from annoseq.evaluation.references import SeenTexts
     from annoseq.evaluation.score_file import RecallTargetScores, ScoreFile
     from annoseq.inference.annotation import Annotation
-    from annoseq.inference.targets import Target
+    from annoseq.inference.predictor import Target
     from annoseq.reporting.report import AttentionFunction
 
 _ID_SCORES = ("padded_accuracy", "token_accuracy")

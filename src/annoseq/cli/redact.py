@@ -71,7 +71,7 @@ if TYPE_CHECKING:
     from annoseq.deid.pipeline import AnnotateFunction
     from annoseq.deid.redaction import RedactedDocument
     from annoseq.inference.annotation import Annotation
-    from annoseq.inference.targets import Target
+    from annoseq.inference.predictor import Target
 
 
 def redact(

@@ -39,8 +39,8 @@ from annoseq.training.sweep.search_space import (
 )
 from annoseq.training.sweep.sweep_folder import SweepFolder
 from annoseq.training.sweep.trial import Sweep, run_grid, run_workers
+from annoseq.vectors.fasttext_rows import file_fingerprint
 from annoseq.vectors.lookup import open_vectors
-from annoseq.vectors.random_access import file_fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable

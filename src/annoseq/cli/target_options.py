@@ -13,7 +13,7 @@ from annoseq.cli.output import print_note
 from annoseq.errors import OptionError, count_noun
 from annoseq.evaluation.certificate import read_certificate
 from annoseq.evaluation.coverage import CoverageTarget
-from annoseq.inference.targets import check_marginals
+from annoseq.inference.predictor import check_marginals
 from annoseq.models.serialization import WEIGHTS_FILE
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from annoseq.evaluation.recall_thresholds import CandidateCounter, RecallTarget
     from annoseq.evaluation.score_file import RecallTargetScores, ScoreFile
     from annoseq.inference.annotator import Annotator
-    from annoseq.inference.targets import Target
+    from annoseq.inference.predictor import Target
 
 
 _DEFAULT_COVERAGE = 0.99

@@ -7,11 +7,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from annoseq.data.alignment import align_normalized
+from annoseq.data.alignment import align_normalized, describe_only_difference, normalize
 from annoseq.data.foreign_markup import detect_tag_syntax
 from annoseq.data.markup import is_label, strip_tags
 from annoseq.data.markup_templates import KNOWN_SYNTAXES
-from annoseq.data.normalization import describe_only_difference, normalize
 from annoseq.errors import MarkupError, MismatchError
 
 if TYPE_CHECKING:

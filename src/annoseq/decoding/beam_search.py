@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from annoseq.decoding.sampling import to_hypothesis
+from annoseq.decoding.logits_processors import to_hypothesis
 from annoseq.tokenization.vocabulary import BEGIN, END, PAD
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from annoseq.decoding.sampling import Hypothesis
+    from annoseq.decoding.logits_processors import Hypothesis
     from annoseq.models.interfaces import State, Stepper
     from annoseq.tokenization.batching import Batch
 

@@ -6,8 +6,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from annoseq.decoding.beam_search import beam_search
-from annoseq.decoding.logits_processors import apply_temperature, apply_top_k, apply_top_p
-from annoseq.decoding.sampling import TokenSampler, decode_hypotheses, select_most_likely
+from annoseq.decoding.logits_processors import (
+    TokenSampler,
+    apply_temperature,
+    apply_top_k,
+    apply_top_p,
+    decode_hypotheses,
+    select_most_likely,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -15,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from annoseq.config import SearchConfig
-    from annoseq.decoding.sampling import Hypothesis
+    from annoseq.decoding.logits_processors import Hypothesis
     from annoseq.models.interfaces import State, Stepper
     from annoseq.tokenization.batching import Batch
 

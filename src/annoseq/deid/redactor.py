@@ -19,7 +19,7 @@ from annoseq.deid.redaction import (
     RedactionDocument,
     Replacement,
 )
-from annoseq.tokenization.regex_patterns import RegexPattern, find_matches, read_regex_patterns
+from annoseq.tokenization.gazetteer import RegexPattern, find_matches, read_regex_patterns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -15,7 +15,7 @@ from annoseq.data.tables import describe_folder
 from annoseq.errors import FormatError, OptionError, count_noun, quote_name
 from annoseq.formats.documents import Document, Mention, remove_duplicates
 from annoseq.formats.registry import FORMATS
-from annoseq.formats.to_rows import render_document, to_pairs
+from annoseq.formats.rows import render_document, to_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -22,8 +22,13 @@ from annoseq.inference.annotation import (
     rank,
 )
 from annoseq.inference.network_predictors import build_predictor
-from annoseq.inference.predictor import SpanQuery, predict_spans
-from annoseq.inference.targets import check_marginals, choose_target, make_query
+from annoseq.inference.predictor import (
+    SpanQuery,
+    check_marginals,
+    choose_target,
+    make_query,
+    predict_spans,
+)
 from annoseq.models.serialization import TrainedModel
 from annoseq.progress import progress_bar
 
@@ -33,8 +38,7 @@ if TYPE_CHECKING:
 
     from annoseq.data.markup import Span
     from annoseq.evaluation.recall_thresholds import RecallTarget
-    from annoseq.inference.predictor import SpanPredictor, TextGenerator, TokenizedText
-    from annoseq.inference.targets import Target
+    from annoseq.inference.predictor import SpanPredictor, Target, TextGenerator, TokenizedText
     from annoseq.tokenization.bioes import ScoredTokenSpans
 
 

@@ -14,7 +14,7 @@ from annoseq.config import BatchConfig
 from annoseq.data.examples import Example
 from annoseq.decoding.constrained import ConstrainedStepper, EditVocabulary, spans_from_edits
 from annoseq.decoding.generate import generate
-from annoseq.decoding.sampling import decode_ids, select_most_likely
+from annoseq.decoding.logits_processors import decode_ids, select_most_likely
 from annoseq.decoding.sliding_window import cut_windows
 from annoseq.evaluation.token_accuracy import Accuracy, measure_accuracy
 from annoseq.inference.predictions import Prediction, Predictions
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from annoseq.config import SearchConfig
     from annoseq.data.markup import Span
-    from annoseq.decoding.sampling import Hypothesis
+    from annoseq.decoding.logits_processors import Hypothesis
     from annoseq.devices import ComputeDevice
     from annoseq.inference.predictor import SpanPredictor, SpanQuery
     from annoseq.models.gru import GruWithAttention

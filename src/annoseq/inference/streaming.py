@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from annoseq.data.text_inputs import InputText
     from annoseq.inference.annotation import Annotation
     from annoseq.inference.annotator import Annotator
-    from annoseq.inference.targets import Target
+    from annoseq.inference.predictor import Target
 
 
 OutputFormat = Literal["inline", "jsonl", "csv", "xlsx"]

@@ -1,4 +1,4 @@
-"""Self-contained HTML page of a report, with embedded data and images."""
+"""Self-contained HTML pages with embedded data and images, and the certificate to sign as one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from base64 import b64encode
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from annoseq.atomic_io import atomic_file
 from annoseq.errors import OptionError
 
 if TYPE_CHECKING:
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
     from jinja2 import Environment
     from markupsafe import Markup
+
+    from annoseq.evaluation.certificate import Certificate
+
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _CARD_LEVEL = 2
@@ -139,3 +143,16 @@ class EmbeddedImage(NamedTuple):
                 f"to {_MAX_IMAGE_BYTES:,}. Make it smaller."
             )
         return cls(path.stem, f"data:{media_type};base64,{b64encode(data).decode()}")
+
+
+def write_certificate_page(certificate: Certificate, path: Path, *, overwrite: bool) -> None:
+    """Write a certificate as HTML, whole or not at all.
+
+    Raises:
+        OptionError: jinja2 is not installed.
+        OutputError: the file exists and may not be overwritten, or cannot be written.
+    """
+    template = make_environment().get_template("certificate.html.j2")
+    page = template.render(certificate=certificate, measured=certificate.measured)
+    with atomic_file(path, overwrite=overwrite) as new:
+        new.write_text(page, encoding="utf-8")

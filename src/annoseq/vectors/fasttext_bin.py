@@ -13,16 +13,14 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
-from annoseq.vectors.fasttext_header import (
+from annoseq.vectors.fasttext_rows import (
     FLOAT_SIZE,
     FastTextHeader,
-    find_input_matrix,
-    read_header,
-)
-from annoseq.vectors.random_access import (
     RandomAccessFile,
     WordIndex,
     damaged_error,
+    find_input_matrix,
+    read_header,
     truncated_error,
 )
 from annoseq.vectors.word_vectors import MAX_ABS_VALUE, VectorLookup, VectorOrigin

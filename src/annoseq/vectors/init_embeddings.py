@@ -20,8 +20,8 @@ from safetensors.numpy import save_file
 from annoseq.atomic_io import atomic_file
 from annoseq.errors import OutputError, VectorsError, count_noun
 from annoseq.tokenization.vocabulary import PAD
+from annoseq.vectors.fasttext_rows import explain_read_errors, file_fingerprint
 from annoseq.vectors.lookup import open_vectors
-from annoseq.vectors.random_access import explain_read_errors, file_fingerprint
 from annoseq.vectors.word_vectors import coverage_summary, lookup_word
 
 if TYPE_CHECKING:

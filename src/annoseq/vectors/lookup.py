@@ -14,8 +14,13 @@ from pydantic import BaseModel, ConfigDict
 
 from annoseq.errors import VectorsError, count_noun
 from annoseq.vectors.fasttext_bin import FastTextFile
-from annoseq.vectors.fasttext_header import MAGIC, not_fasttext_error, quantized_error
-from annoseq.vectors.random_access import RandomAccessFile, file_fingerprint
+from annoseq.vectors.fasttext_rows import (
+    MAGIC,
+    RandomAccessFile,
+    file_fingerprint,
+    not_fasttext_error,
+    quantized_error,
+)
 from annoseq.vectors.vec_text import GZIP_MAGIC, VecFile, open_decompressed
 from annoseq.vectors.word_vectors import coverage_summary, lookup_word
 

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, NamedTuple, Self, cast
 import numpy as np
 
 from annoseq.errors import VectorsError, count_noun
-from annoseq.vectors.fasttext_header import MAX_WIDTH
-from annoseq.vectors.random_access import (
+from annoseq.vectors.fasttext_rows import (
+    MAX_WIDTH,
     RandomAccessFile,
     WordIndex,
     explain_read_errors,

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from annoseq.errors import VectorsError
 from annoseq.vectors import fasttext_bin
+from annoseq.vectors.fasttext_rows import WordIndex
 from annoseq.vectors.lookup import open_vectors
-from annoseq.vectors.random_access import WordIndex
 from annoseq.vectors.vec_text import VecFile
 from tests.vectors.crafted import craft
 
