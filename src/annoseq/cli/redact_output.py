@@ -1,0 +1,139 @@
+"""Options of the output of `annoseq redact`, and the checks of its paths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from annoseq.atomic_io import check_folder_writable, check_writable
+from annoseq.cli.options import ByteOrderMark, Overwrite
+from annoseq.data.streams import is_standard_input
+from annoseq.data.tables import table_format
+from annoseq.errors import OptionError, TableError
+from annoseq.inference.resumable_output import check_unfinished
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from annoseq.cli.redact_options import RedactionOptions
+    from annoseq.deid.run_output import OutputLayout
+
+_FILE_ONLY = {"parquet": "a Parquet table", "xlsx": "an Excel workbook"}
+"""Table formats that cannot be written to a stream."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedactionOutputOptions:
+    """Options of the output of `annoseq redact`."""
+
+    out: Annotated[
+        Path,
+        Parameter(
+            help="Folder to write: the texts as they came, annotations.jsonl, report.json; or - "
+            "for the redacted text or table alone on standard output.",
+            allow_leading_hyphen=True,
+        ),
+    ]
+    mapping: Annotated[
+        Path | None,
+        Parameter(help="File to write what was replaced with what; it undoes the redaction."),
+    ] = None
+    resume: Annotated[
+        bool, Parameter(help="Go on with the interrupted run of --out.", negative="")
+    ] = False
+    bom: ByteOrderMark = False
+    overwrite: Overwrite = False
+
+    @property
+    def is_stream(self) -> bool:
+        """True if the output is standard output."""
+        return str(self.out) == "-"
+
+    def check(
+        self, layout: OutputLayout, redaction: RedactionOptions, inputs: Sequence[Path | None]
+    ) -> None:
+        """Check before the work that the output can be written and replaces no input.
+
+        Raises:
+            OptionError: options contradict each other, or a path contains another.
+            OutputError: the output exists and may not be overwritten, or cannot be written.
+        """
+        if self.bom:
+            layout.check_bom()
+        if self.is_stream:
+            self._check_stream(layout)
+        if self.resume and redaction.has_forgotten_key:
+            raise OptionError(
+                "--resume needs the secret of the interrupted run, which is forgotten unless it "
+                "is in a file. Give --key FILE, or start again with --overwrite instead of "
+                "--resume."
+            )
+        _check_apart(None if self.is_stream else self.out, self.mapping, inputs)
+        if self.resume:
+            check_unfinished(self.out)
+        if not self.is_stream:
+            check_folder_writable(self.out, overwrite=self.overwrite)
+            _check_folder_name(self.out)
+        if self.mapping:
+            check_writable(self.mapping, overwrite=self.overwrite)
+
+    def _check_stream(self, layout: OutputLayout) -> None:
+        if self.resume:
+            raise OptionError(
+                "--resume goes on with the interrupted run of a folder, and --out - is a stream. "
+                "Leave --resume off."
+            )
+        if layout.name is None:
+            raise OptionError(
+                "--out - is one stream, and the input is a folder of texts. Name a folder with "
+                "--out."
+            )
+        if layout.column is not None and layout.table_format in _FILE_ONLY:
+            raise OptionError(
+                f"--out - is a stream, and {_FILE_ONLY[layout.table_format]} is a file. Name a "
+                "folder with --out."
+            )
+
+
+def _check_folder_name(out: Path) -> None:
+    """Check that an output folder is not named as a table.
+
+    Raises:
+        OptionError: its suffix is that of a table.
+    """
+    try:
+        table_format(out)
+    except TableError:
+        return
+    raise OptionError(
+        f"--out {out} is the name of a table, and this command writes a folder: the redacted table "
+        "has the name and the format of the input. Name a folder."
+    )
+
+
+def _check_apart(out: Path | None, mapping: Path | None, inputs: Sequence[Path | None]) -> None:
+    """Check that the output neither replaces an input nor contains the mapping.
+
+    Raises:
+        OptionError: one path of the command contains another.
+    """
+    folder = out.resolve() if out else None
+    for path in inputs:
+        if path is None or is_standard_input(path):
+            continue
+        resolved = path.resolve()
+        if folder and (folder.is_relative_to(resolved) or resolved.is_relative_to(folder)):
+            raise OptionError(
+                f"--out {out} and {path}, which is read, lie in each other. Name a folder apart."
+            )
+        if mapping and mapping.resolve() in {resolved, *resolved.parents}:
+            raise OptionError(f"--mapping {mapping} is read by this command. Choose another name.")
+    if mapping and folder and mapping.resolve().is_relative_to(folder):
+        raise OptionError(
+            f"--mapping {mapping} is inside --out {out}, and it undoes the redaction. Keep it "
+            "elsewhere."
+        )

@@ -1,0 +1,167 @@
+"""A run of `annoseq redact`: to a stream, or by way of a journal to a folder."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from annoseq.atomic_io import atomic_file, atomic_folder
+from annoseq.cli.output import (
+    LeftOutInputs,
+    data_output,
+    is_terminal,
+    make_console,
+    print_result,
+    resume_hint,
+)
+from annoseq.cli.redact_output import RedactionOutputOptions
+from annoseq.cli.redact_texts import TextTableOptions
+from annoseq.data.text_inputs import count_texts
+from annoseq.deid.leak_check import GoldIdentifiers, LeakCounts
+from annoseq.deid.pipeline import RedactionPipeline
+from annoseq.deid.redaction_report import RedactionReport, print_report
+from annoseq.deid.run_output import (
+    CONFIG_FILE,
+    REPORT_FILE,
+    OutputLayout,
+    read_journal,
+    record_mapping,
+    stream_redacted,
+    write_json,
+    write_redacted,
+)
+from annoseq.inference.resumable_output import ResumableOutput
+from annoseq.progress import progress_bar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
+    from typing import TextIO
+
+    from annoseq.deid.redaction import RedactedDocument
+
+
+@dataclass(frozen=True)
+class RedactionRun:
+    """Redaction of one input to a stream, or by way of a journal to a folder."""
+
+    pipeline: RedactionPipeline
+    texts: Path
+    source: TextTableOptions
+    target: RedactionOutputOptions
+    layout: OutputLayout
+    settings: dict[str, Any]
+    gold: Path | None
+
+    def stream(self) -> None:
+        """Write the redacted text or table to standard output, and the report to standard error."""
+        left_out, output = LeftOutInputs(), data_output()
+        report = self._new_report()
+        with (
+            _owner_only_file(self.target.mapping, overwrite=self.target.overwrite) as mapping,
+            self._progress_bar() as advance,
+        ):
+            documents = self.source.documents(self.texts, self._load_gold(left_out), left_out.add)
+            redacted = self.pipeline.redact(
+                documents, chunk_size=self.source.chunk_size, advance=advance
+            )
+            counted = _count(record_mapping(redacted, mapping), report)
+            stream_redacted(output, self.layout, counted, bom=self.target.bom)
+            output.flush()
+        report.left_out = left_out.count
+        print_report(self._values(report), make_console(stderr=True, width=_report_width()))
+        left_out.print_notes()
+
+    def write(self, plan: dict[str, Any], *, is_resumable: bool) -> None:
+        """Write the folder when all texts are redacted; an interrupted run can be resumed."""
+        target, left_out = self.target, LeftOutInputs()
+        report = self._new_report()
+
+        def finish(journal: Path) -> None:
+            report.left_out = left_out.count
+            self._write_folder(journal, report)
+
+        journal = ResumableOutput(
+            target.out,
+            plan=plan,
+            is_folder=False,
+            resume=target.resume,
+            overwrite=target.overwrite,
+            convert=finish,
+        )
+        with resume_hint(journal, is_resumable=is_resumable), self._progress_bar() as advance:
+            self.pipeline.redact_to_journal(
+                self.source.documents(self.texts, self._load_gold(left_out), left_out.add),
+                journal,
+                chunk_size=self.source.chunk_size,
+                keeps_originals=target.mapping is not None,
+                advance=advance,
+            )
+        print_report(self._values(report), make_console(width=_report_width()))
+        print_result(f"wrote {target.out}")
+        left_out.print_notes()
+
+    def _write_folder(self, journal: Path, report: RedactionReport) -> None:
+        target = self.target
+        with (
+            _owner_only_file(target.mapping, overwrite=target.overwrite) as mapping,
+            atomic_folder(target.out, overwrite=target.overwrite) as folder,
+        ):
+            documents = _count(record_mapping(read_journal(journal), mapping), report)
+            write_redacted(folder, self.layout, documents, bom=target.bom)
+            write_json(folder / REPORT_FILE, self._values(report))
+            write_json(folder / CONFIG_FILE, self.settings)
+
+    def _load_gold(self, left_out: LeftOutInputs) -> GoldIdentifiers | None:
+        if self.gold is None:
+            return None
+        on_bad = left_out.add if self.source.skip_bad else None
+        return GoldIdentifiers.load(self.gold, on_bad=on_bad)
+
+    def _new_report(self) -> RedactionReport:
+        return RedactionReport(leaks=LeakCounts() if self.gold else None)
+
+    def _values(self, report: RedactionReport) -> dict[str, Any]:
+        return report.to_dict(has_surrogates=self.pipeline.redactor.surrogates is not None)
+
+    def _progress_bar(self) -> AbstractContextManager[Callable[[int], None]]:
+        """Return a progress bar, unless it would garble results on the same terminal."""
+        if not is_terminal() or (self.target.is_stream and sys.stdout.isatty()):
+            return nullcontext(lambda _: None)
+        source = self.source
+        total = count_texts(
+            self.texts,
+            column=source.text_column,
+            format_=source.input_format,
+            delimiter=source.delimiter,
+            encoding=source.encoding,
+        )
+        return progress_bar("redacting", total=total)
+
+
+def _count(
+    documents: Iterable[RedactedDocument], report: RedactionReport
+) -> Iterator[RedactedDocument]:
+    for document in documents:
+        report.add(document)
+        yield document
+
+
+def _report_width() -> int | None:
+    return None if is_terminal() else 120
+
+
+@contextmanager
+def _owner_only_file(path: Path | None, *, overwrite: bool) -> Iterator[TextIO | None]:
+    """Open a new file that only its owner may read, if there is a path."""
+    if path is None:
+        yield None
+        return
+    with atomic_file(path, overwrite=overwrite) as new:
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+            yield file
