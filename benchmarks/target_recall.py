@@ -21,7 +21,8 @@ from annoseq.devices import ComputeDevice
 from annoseq.errors import OptionError
 from annoseq.evaluation.calibration import BinTotals, expected_calibration_error, judge_spans
 from annoseq.evaluation.calibration_statistics import COVERAGE_FLOOR
-from annoseq.evaluation.coverage import CoverageCounter, CoverageTarget
+from annoseq.evaluation.coverage import CoverageTarget
+from annoseq.evaluation.coverage_counter import CoverageCounter
 from annoseq.evaluation.recall_thresholds import RecallTarget, lowest_score
 from annoseq.inference.annotator import Annotator
 from annoseq.models.serialization import TrainedModel

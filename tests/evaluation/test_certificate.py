@@ -16,7 +16,7 @@ from annoseq.evaluation.certificate import (
     make_certificate,
     read_certificate,
 )
-from annoseq.evaluation.coverage import CoverageCounter
+from annoseq.evaluation.coverage_counter import CoverageCounter
 from annoseq.evaluation.recall_thresholds import score_bin, threshold_bin
 
 if TYPE_CHECKING:

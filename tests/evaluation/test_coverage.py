@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annoseq.data.markup import Span
-from annoseq.evaluation.coverage import CoverageCounter, CoverageCounts, ScoreHistogram
+from annoseq.evaluation.coverage import CoverageCounts, ScoreHistogram
+from annoseq.evaluation.coverage_counter import CoverageCounter
 from annoseq.evaluation.coverage_scores import coverage_lines, make_coverage_scores
 from annoseq.evaluation.recall_thresholds import lowest_score, score_bin, threshold_bin
 

@@ -26,7 +26,7 @@ from annoseq.evaluation.certificate import (
     make_certificate,
     score_units,
 )
-from annoseq.evaluation.coverage import CoverageCounter
+from annoseq.evaluation.coverage_counter import CoverageCounter
 from annoseq.evaluation.score_file import write_score_file
 from annoseq.inference.annotator import Annotator
 from annoseq.models.serialization import WEIGHTS_FILE

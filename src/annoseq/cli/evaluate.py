@@ -31,7 +31,8 @@ from annoseq.data.tables import table_format
 from annoseq.errors import ModelError
 from annoseq.evaluation.calibration_statistics import COVERAGE_FLOOR
 from annoseq.evaluation.counts import SpanComparison, group_by_document
-from annoseq.evaluation.coverage import CoverageCounter, CoverageTarget
+from annoseq.evaluation.coverage import CoverageTarget
+from annoseq.evaluation.coverage_counter import CoverageCounter
 from annoseq.evaluation.coverage_scores import coverage_lines, make_coverage_scores
 from annoseq.evaluation.error_analysis import FIDELITY_ERRORS
 from annoseq.evaluation.recall_thresholds import RecallTarget

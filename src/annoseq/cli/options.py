@@ -21,6 +21,7 @@ from annoseq.config import (
     SearchConfig,
     TrainingConfig,
 )
+from annoseq.data.patients import PatientRule
 from annoseq.data.table_rows import TableFormat, display_column
 from annoseq.data.text_inputs import InputFormat
 
@@ -186,6 +187,30 @@ def columns_to_keep(names: list[str] | None, *, always: Sequence[str]) -> list[s
     if names is None:
         return []
     return [name for name in names if name not in always] if names else None
+
+
+@Parameter(name="*", group="Table")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatientOptions:
+    """Options that tell the patient of a row."""
+
+    patient: Annotated[str | None, Parameter(help="Column of the patient of a row.")] = None
+    patient_from: Annotated[
+        str | None,
+        Parameter(
+            help="Regular expression that finds the patient in the id of a document: its group "
+            "`patient`, or its first group, or all that it matches.",
+            allow_leading_hyphen=True,
+        ),
+    ] = None
+
+    def rule(self) -> PatientRule | None:
+        """Return the rule of the option that is given.
+
+        Raises:
+            OptionError: both are given, or the expression is none.
+        """
+        return PatientRule.of(column=self.patient, pattern=self.patient_from)
 
 
 @Parameter(name="*")

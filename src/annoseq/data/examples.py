@@ -35,7 +35,7 @@ class Example:
     """A parsed pair.
 
     `spans` are those of `source`, in opening order; None in the translate task. `target` is the
-    text of the table. `row`, `document` and `start` are those of the `Pair`.
+    text of the table. `row`, `document`, `start` and `patient` are those of the `Pair`.
     """
 
     source: str
@@ -44,6 +44,7 @@ class Example:
     row: int
     document: str | None = None
     start: int | None = None
+    patient: str | None = None
 
     def __repr__(self) -> str:  # without the texts, which are private
         spans = "" if self.spans is None else f", {count_noun(len(self.spans), 'span')}"
@@ -174,7 +175,9 @@ def is_blank(pair: Pair) -> bool:
 
 
 def _example(pair: Pair, spans: tuple[Span, ...] | None) -> Example:
-    return Example(pair.source, pair.target, spans, pair.row, pair.document, pair.start)
+    return Example(
+        pair.source, pair.target, spans, pair.row, pair.document, pair.start, pair.patient
+    )
 
 
 def _parse(pair: Pair, *, task: Task | Literal["auto"], normalize: bool) -> Example:

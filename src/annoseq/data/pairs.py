@@ -16,9 +16,10 @@ from annoseq.config import (
     ColumnsConfig,
 )
 from annoseq.data.frame_table import read_frame, read_hugging_face_dataset
+from annoseq.data.patients import PatientRegister
 from annoseq.data.span_html import render_pairs_html
 from annoseq.data.streams import source_name
-from annoseq.data.table_rows import PairColumns, parse_offset
+from annoseq.data.table_rows import PairColumns, read_offset
 from annoseq.data.tables import read_rows, write_rows
 from annoseq.errors import TableError, count_noun
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from annoseq.data.frame_table import HuggingFaceDataset
+    from annoseq.data.patients import PatientRule
     from annoseq.data.table_rows import TableFormat, TableRow
 
     class TextPair(Protocol):
@@ -53,7 +55,7 @@ class Pair:
 
     `row` counts the rows of the table from 1, its header not counted. `document` and
     `start` (the source's offset in its document, in code points) are None where the table
-    does not have them.
+    does not have them, `patient` where it was not asked for.
     """
 
     source: str
@@ -61,6 +63,7 @@ class Pair:
     row: int
     document: str | None = None
     start: int | None = None
+    patient: str | None = None
 
     def __repr__(self) -> str:  # without the texts, which are private
         target = count_noun(len(self.target), "character")
@@ -246,17 +249,19 @@ def stream_pairs(
     format: TableFormat | None = None,  # noqa: A002
     on_bad: Callable[[TableError], None] | None = None,
     requires_keys: bool = True,
+    patients: PatientRule | None = None,
 ) -> Iterator[Pair]:
     """Read a table of pairs as `read_pairs` does, one pair at a time.
 
     Without `requires_keys`, the columns `document` and `offset` may be absent, though named. With
     `on_bad`, it is called with the error of a row that cannot be read, which is left out.
+    `patients` tells the patient of each row.
 
     Raises:
         OptionError: `format` is none of the known ones.
         TableError: as `read_pairs` does, most when that row is reached.
     """
-    chosen = PairColumns.choose(columns)
+    chosen = PairColumns.choose(columns, patient=patients.column if patients else None)
     if not requires_keys:
         chosen = chosen._replace(required=())
     selection = chosen.selection()
@@ -270,7 +275,7 @@ def stream_pairs(
         encoding=columns.encoding,
         on_bad=on_bad,
     )
-    yield from _to_pairs(chosen, rows, name=source_name(path))
+    yield from _to_pairs(chosen, rows, name=source_name(path), patients=patients)
 
 
 def write_pairs(
@@ -321,26 +326,24 @@ def _fields(pair: Pair, columns: list[str], *, name: str) -> list[str | int]:
     return list(fields.values())
 
 
-def _to_pairs(columns: PairColumns, rows: Iterable[TableRow], *, name: str) -> Iterator[Pair]:
+def _to_pairs(
+    columns: PairColumns,
+    rows: Iterable[TableRow],
+    *,
+    name: str,
+    patients: PatientRule | None = None,
+) -> Iterator[Pair]:
     """Make a pair of each row."""
-    document, offset = columns.document, columns.offset
+    offset = columns.offset
+    register = PatientRegister(patients) if patients else None
     for row in rows:
+        document = row.values.get(columns.document) if columns.document else None
+        is_required = offset in columns.required
         yield Pair(
             source=row.values[columns.source],
             target=row.values[columns.target],
             row=row.number,
-            document=row.values.get(document) if document else None,
-            start=_start(row, offset, is_required=offset in columns.required, name=name),
+            document=document,
+            start=read_offset(row, offset, is_required=is_required, name=name),
+            patient=register.add(row, document, name=name) if register else None,
         )
-
-
-def _start(row: TableRow, column: str | None, *, is_required: bool, name: str) -> int | None:
-    cell = row.values.get(column, "") if column else ""
-    if not cell and not is_required:
-        return None
-    if (start := parse_offset(cell)) is None:
-        raise TableError(
-            f"{name}: row {row.number}: column {column!r} does not hold a whole number from 0. "
-            "Give the place of the text in its document, in characters."
-        )
-    return start

@@ -133,9 +133,10 @@ class PairColumns(NamedTuple):
     document: str | None
     offset: str | None
     required: tuple[str, ...]
+    patient: str | None = None
 
     @classmethod
-    def choose(cls, columns: ColumnsConfig) -> PairColumns:
+    def choose(cls, columns: ColumnsConfig, *, patient: str | None = None) -> PairColumns:
         """Take the default columns for those that are not named, unless they are taken."""
         source, target = columns.source, columns.target
         document, offset = columns.document, columns.offset
@@ -145,12 +146,13 @@ class PairColumns(NamedTuple):
             document = DOCUMENT_COLUMN
         if offset is None and OFFSET_COLUMN not in taken:
             offset = OFFSET_COLUMN
-        return cls(source, target, document, offset, required)
+        return cls(source, target, document, offset, required, patient)
 
     def selection(self) -> ColumnSelection:
         """Return the columns to read."""
         optional = [column for column in (self.document, self.offset) if column is not None]
-        return ColumnSelection((self.source, self.target), self.required, optional=tuple(optional))
+        keys = self.required if self.patient is None else (*self.required, self.patient)
+        return ColumnSelection((self.source, self.target), keys, optional=tuple(optional))
 
 
 _OFFSET = re.compile(r"([0-9]{1,18})(?:\.0*)?")  # pandas writes 4.0 beside empty cells
@@ -164,6 +166,23 @@ def parse_offset(cell: str) -> int | None:
     """
     match = _OFFSET.fullmatch(cell)
     return int(match[1]) if match else None
+
+
+def read_offset(row: TableRow, column: str | None, *, is_required: bool, name: str) -> int | None:
+    """Return a row's offset in its document, None if it has none and none is required.
+
+    Raises:
+        TableError: the cell holds something else; `name` is the table's.
+    """
+    cell = row.values.get(column, "") if column else ""
+    if not cell and not is_required:
+        return None
+    if (start := parse_offset(cell)) is None:
+        raise TableError(
+            f"{name}: row {row.number}: column {column!r} does not hold a whole number from 0. "
+            "Give the place of the text in its document, in characters."
+        )
+    return start
 
 
 def is_missing(value: object) -> bool:

@@ -15,7 +15,8 @@ from annoseq.evaluation.calibration import (
     expected_calibration_error,
     judge_spans,
 )
-from annoseq.evaluation.coverage import CoverageCounter, CoverageCounts
+from annoseq.evaluation.coverage import CoverageCounts
+from annoseq.evaluation.coverage_counter import CoverageCounter
 from annoseq.evaluation.recall_thresholds import CandidateCounter, CandidateCounts
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from annoseq._version import __version__
 from annoseq.errors import OptionError, count_noun, describe_validation_error
-from annoseq.evaluation.coverage import CoveragePoint, CoverageTarget, PartScores
+from annoseq.evaluation.coverage import CoveragePoint, CoverageTarget
+from annoseq.evaluation.coverage_counter import PartScores
 from annoseq.evaluation.recall_thresholds import lowest_score, score_bin
 from annoseq.evaluation.risk_control import (
     conformal_risk_control,

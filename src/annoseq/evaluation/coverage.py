@@ -10,30 +10,21 @@ threshold.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, bisect_right
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from annoseq.evaluation.deid_metrics import TOKEN
 from annoseq.evaluation.recall_thresholds import (
-    design_effect,
     lowest_score,
-    score_bin,
     standard_error,
     threshold_bin,
 )
-from annoseq.evaluation.span_matching import unique_spans
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-    from annoseq.data.markup import Span
-
-_CLUSTERING_SCORE = 0.01
-"""Identifiers covered at this score count in the design effect of documents."""
 _MARGIN, _CONFIDENCE = 1.2816, 90
 """Standard errors above the target coverage that a threshold aims at, and the confidence in %."""
 _LEAST_CHANGE = 0.0005
@@ -75,8 +66,9 @@ class ScoreHistogram(BaseModel):
 class CoveragePoint(BaseModel):
     """Counts of covered identifiers and of other text that a threshold marks.
 
-    `clean_documents` are those without a missed identifier; tokens are runs of letters and digits,
-    and single other characters. `other_tokens` are in no identifier.
+    `clean_documents` are those without a missed identifier, and so are `clean_patients`, which are
+    0 of 0 where patients are not known; tokens are runs of letters and digits, and single other
+    characters. `other_tokens` are in no identifier.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -91,6 +83,8 @@ class CoveragePoint(BaseModel):
     marked_tokens: int
     other_tokens: int
     marked_other_tokens: int
+    patients: int = 0
+    clean_patients: int = 0
 
     @property
     def coverage(self) -> float:
@@ -106,6 +100,11 @@ class CoveragePoint(BaseModel):
     def clean_share(self) -> float:
         """Share of documents with identifiers that have no missed one."""
         return self.clean_documents / self.documents if self.documents else 0.0
+
+    @property
+    def clean_patient_share(self) -> float:
+        """Share of patients with identifiers that have no missed one."""
+        return self.clean_patients / self.patients if self.patients else 0.0
 
     @property
     def other_share(self) -> float:
@@ -142,9 +141,9 @@ class CoverageTarget:
 class CoverageCounts(BaseModel):
     """Histograms of coverage scores on rows with gold spans.
 
-    `identifiers` by label, `documents` with identifiers, `characters` and `tokens` of identifiers,
-    and `other_tokens`, which are in none. `floor` is the lowest score of a part; `clustering` is
-    the design effect of the coverage of documents.
+    `identifiers` by label, `documents` and `patients` with identifiers, `characters` and `tokens`
+    of identifiers, and `other_tokens`, which are in none. `floor` is the lowest score of a part;
+    `clustering` is the design effect of the coverage of documents.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -156,6 +155,7 @@ class CoverageCounts(BaseModel):
     characters: ScoreHistogram
     tokens: ScoreHistogram
     other_tokens: ScoreHistogram
+    patients: ScoreHistogram = ScoreHistogram()
 
     def choose_threshold(self, target_coverage: float) -> CoverageTarget:
         """Choose the highest threshold that covers the target share of the identifiers.
@@ -190,6 +190,8 @@ class CoverageCounts(BaseModel):
             marked_tokens=self.tokens.count_from(bin_),
             other_tokens=self.other_tokens.total,
             marked_other_tokens=self.other_tokens.count_from(bin_),
+            patients=self.patients.total,
+            clean_patients=self.patients.count_from(bin_),
         )
 
     def coverage_by_label(self, threshold: float) -> dict[str, tuple[int, int]]:
@@ -220,109 +222,6 @@ class CoverageCounts(BaseModel):
 
     def _histograms(self) -> Iterator[ScoreHistogram]:
         yield from (*self.identifiers.values(), self.other_tokens)
-
-
-class CoverageCounter:
-    """Streaming counter of coverage scores; rows of a document are consecutive."""
-
-    def __init__(self, *, floor: float) -> None:
-        self._floor = floor
-        self._identifiers: dict[str, Counter[int | None]] = {}
-        self._documents = Counter[int | None]()
-        self._characters = Counter[int | None]()
-        self._tokens = Counter[int | None]()
-        self._other_tokens = Counter[int | None]()
-        self._found: list[tuple[int, int]] = []  # identifiers of each document, and those covered
-        self._document: str | None = None
-        self._lowest: list[float | None] = []  # scores of the identifiers of the document
-
-    def add(
-        self, text: str, gold: Sequence[Span], parts: Sequence[Span], *, document: str | None
-    ) -> None:
-        """Count a row: gold spans, and scored parts of the text in its order without overlap."""
-        if document is None or document != self._document:
-            self._close_document()
-        self._document = document
-        scores = PartScores(parts)
-        for span in unique_spans(gold):
-            score = scores.lowest(text, span.start, span.end)
-            self._identifiers.setdefault(span.label, Counter())[_bin(score)] += 1
-            self._lowest.append(score)
-        self._count_text(text, gold, scores)
-
-    def counts(self) -> CoverageCounts:
-        """Return the histograms of all rows."""
-        self._close_document()
-        return CoverageCounts(
-            floor=self._floor,
-            clustering=design_effect(self._found),
-            identifiers={
-                label: _histogram(counter) for label, counter in sorted(self._identifiers.items())
-            },
-            documents=_histogram(self._documents),
-            characters=_histogram(self._characters),
-            tokens=_histogram(self._tokens),
-            other_tokens=_histogram(self._other_tokens),
-        )
-
-    def _close_document(self) -> None:
-        if scores := self._lowest:
-            known = [score for score in scores if score is not None]
-            self._documents[_bin(min(known) if len(known) == len(scores) else None)] += 1
-            covered = sum(score >= _CLUSTERING_SCORE for score in known)
-            self._found.append((len(scores), covered))
-        self._lowest = []
-
-    def _count_text(self, text: str, gold: Sequence[Span], scores: PartScores) -> None:
-        """Count the characters of identifiers, and all tokens of a text."""
-        is_gold = bytearray(len(text))
-        for span in gold:
-            is_gold[span.start : span.end] = b"\1" * (span.end - span.start)
-        for token in TOKEN.finditer(text):
-            start, end = token.span()
-            in_gold = sum(is_gold[start:end])
-            counter = self._tokens if in_gold else self._other_tokens
-            counter[_bin(scores.highest(start, end))] += 1
-            if in_gold:
-                for place in range(start, end):
-                    if is_gold[place]:
-                        self._characters[_bin(scores.highest(place, place + 1))] += 1
-
-
-class PartScores:
-    """Scores of the parts of a text, which are in order and do not overlap."""
-
-    def __init__(self, parts: Sequence[Span]) -> None:
-        self._parts = parts
-        self._starts = [part.start for part in parts]
-
-    def _overlapping(self, start: int, end: int) -> Iterator[Span]:
-        first = max(bisect_right(self._starts, start) - 1, 0)
-        for index in range(first, bisect_left(self._starts, end)):
-            if self._parts[index].end > start:
-                yield self._parts[index]
-
-    def highest(self, start: int, end: int) -> float | None:
-        """Return the highest score of the parts in a range, or None if there is none."""
-        return max((part.score or 0.0 for part in self._overlapping(start, end)), default=None)
-
-    def lowest(self, text: str, start: int, end: int) -> float | None:
-        """Return the lowest score in a range, or None if a character is in no part."""
-        lowest, reach = 1.0, start
-        for part in self._overlapping(start, end):
-            if text[reach : part.start].strip():
-                return None
-            lowest, reach = min(lowest, part.score or 0.0), part.end
-        return None if text[reach:end].strip() else lowest
-
-
-def _bin(score: float | None) -> int | None:
-    return None if score is None else score_bin(score)
-
-
-def _histogram(counter: Counter[int | None]) -> ScoreHistogram:
-    bins = [(bin_, count) for bin_, count in counter.items() if bin_ is not None]
-    return ScoreHistogram(bins=tuple(sorted(bins, reverse=True)), unscored=counter[None])
 
 
 def _differ(point: CoveragePoint, following: CoveragePoint) -> bool:

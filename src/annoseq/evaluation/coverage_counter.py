@@ -1,0 +1,142 @@
+"""Streaming counter of coverage scores: identifiers, documents, patients and tokens by score."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from annoseq.evaluation.coverage import CoverageCounts, ScoreHistogram
+from annoseq.evaluation.deid_metrics import TOKEN
+from annoseq.evaluation.recall_thresholds import design_effect, score_bin
+from annoseq.evaluation.span_matching import unique_spans
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from annoseq.data.markup import Span
+
+_CLUSTERING_SCORE = 0.01
+"""Identifiers covered at this score count in the design effect of documents."""
+
+
+class CoverageCounter:
+    """Streaming counter of coverage scores; rows of a document are consecutive."""
+
+    def __init__(self, *, floor: float) -> None:
+        self._floor = floor
+        self._identifiers: dict[str, Counter[int | None]] = {}
+        self._documents = Counter[int | None]()
+        self._characters = Counter[int | None]()
+        self._tokens = Counter[int | None]()
+        self._other_tokens = Counter[int | None]()
+        self._found: list[tuple[int, int]] = []  # identifiers of each document, and those covered
+        self._document: str | None = None
+        self._lowest: list[float | None] = []  # scores of the identifiers of the document
+        self._lowest_of_patient: dict[str, float | None] = {}
+
+    def add(
+        self,
+        text: str,
+        gold: Sequence[Span],
+        parts: Sequence[Span],
+        *,
+        document: str | None,
+        patient: str | None = None,
+    ) -> None:
+        """Count a row: gold spans, and scored parts of the text in its order without overlap.
+
+        The rows of a `patient` may be anywhere.
+        """
+        if document is None or document != self._document:
+            self._close_document()
+        self._document = document
+        scores = PartScores(parts)
+        for span in unique_spans(gold):
+            score = scores.lowest(text, span.start, span.end)
+            self._identifiers.setdefault(span.label, Counter())[_bin(score)] += 1
+            self._lowest.append(score)
+            if patient is not None:
+                lowest = self._lowest_of_patient.get(patient, 1.0)
+                self._lowest_of_patient[patient] = _lower(lowest, score)
+        self._count_text(text, gold, scores)
+
+    def counts(self) -> CoverageCounts:
+        """Return the histograms of all rows."""
+        self._close_document()
+        return CoverageCounts(
+            floor=self._floor,
+            clustering=design_effect(self._found),
+            identifiers={
+                label: _histogram(counter) for label, counter in sorted(self._identifiers.items())
+            },
+            documents=_histogram(self._documents),
+            characters=_histogram(self._characters),
+            tokens=_histogram(self._tokens),
+            other_tokens=_histogram(self._other_tokens),
+            patients=_histogram(Counter(map(_bin, self._lowest_of_patient.values()))),
+        )
+
+    def _close_document(self) -> None:
+        if scores := self._lowest:
+            known = [score for score in scores if score is not None]
+            self._documents[_bin(min(known) if len(known) == len(scores) else None)] += 1
+            covered = sum(score >= _CLUSTERING_SCORE for score in known)
+            self._found.append((len(scores), covered))
+        self._lowest = []
+
+    def _count_text(self, text: str, gold: Sequence[Span], scores: PartScores) -> None:
+        """Count the characters of identifiers, and all tokens of a text."""
+        is_gold = bytearray(len(text))
+        for span in gold:
+            is_gold[span.start : span.end] = b"\1" * (span.end - span.start)
+        for token in TOKEN.finditer(text):
+            start, end = token.span()
+            in_gold = sum(is_gold[start:end])
+            counter = self._tokens if in_gold else self._other_tokens
+            counter[_bin(scores.highest(start, end))] += 1
+            if in_gold:
+                for place in range(start, end):
+                    if is_gold[place]:
+                        self._characters[_bin(scores.highest(place, place + 1))] += 1
+
+
+class PartScores:
+    """Scores of the parts of a text, which are in order and do not overlap."""
+
+    def __init__(self, parts: Sequence[Span]) -> None:
+        self._parts = parts
+        self._starts = [part.start for part in parts]
+
+    def _overlapping(self, start: int, end: int) -> Iterator[Span]:
+        first = max(bisect_right(self._starts, start) - 1, 0)
+        for index in range(first, bisect_left(self._starts, end)):
+            if self._parts[index].end > start:
+                yield self._parts[index]
+
+    def highest(self, start: int, end: int) -> float | None:
+        """Return the highest score of the parts in a range, or None if there is none."""
+        return max((part.score or 0.0 for part in self._overlapping(start, end)), default=None)
+
+    def lowest(self, text: str, start: int, end: int) -> float | None:
+        """Return the lowest score in a range, or None if a character is in no part."""
+        lowest, reach = 1.0, start
+        for part in self._overlapping(start, end):
+            if text[reach : part.start].strip():
+                return None
+            lowest, reach = min(lowest, part.score or 0.0), part.end
+        return None if text[reach:end].strip() else lowest
+
+
+def _lower(score: float | None, other: float | None) -> float | None:
+    """Return the lower of two scores; None, of what has no score, is the lowest."""
+    return None if score is None or other is None else min(score, other)
+
+
+def _bin(score: float | None) -> int | None:
+    return None if score is None else score_bin(score)
+
+
+def _histogram(counter: Counter[int | None]) -> ScoreHistogram:
+    bins = [(bin_, count) for bin_, count in counter.items() if bin_ is not None]
+    return ScoreHistogram(bins=tuple(sorted(bins, reverse=True)), unscored=counter[None])
