@@ -9,20 +9,31 @@ import pytest
 import torch
 
 from annoseq.config import DeviceConfig, TrainingConfig
+from annoseq.data.markup import strip_tags
+from annoseq.data.pairs import Pair, Pairs
+from annoseq.inference.annotator import Annotator
+from annoseq.tokenization.dataset import Dataset
 from annoseq.training.learner import Learner
+from tests.models.tiny import TINY_TAGGER
 from tests.tiny import BATCHING, TINY, TINY_ATTENTION, TINY_TRANSFORMER
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from annoseq.config import AnyNetworkConfig
-    from annoseq.tokenization.dataset import Dataset
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
-NETWORKS = pytest.mark.parametrize("model", [TINY, TINY_ATTENTION, TINY_TRANSFORMER])
+NETWORKS = pytest.mark.parametrize("model", [TINY, TINY_ATTENTION, TINY_TRANSFORMER, TINY_TAGGER])
 
 
 def trained(
-    dataset: Dataset, model: AnyNetworkConfig, *, precision: str = "auto", compiles: bool = False
+    dataset: Dataset,
+    model: AnyNetworkConfig,
+    *,
+    precision: str = "auto",
+    compiles: bool = False,
+    epochs: int = 4,
 ) -> Learner:
     learner = Learner(
         dataset,
@@ -31,12 +42,12 @@ def trained(
         batching=BATCHING,
         device=DeviceConfig.model_validate({"device": "cuda", "precision": precision}),
     )
-    learner.fit_one_cycle(4, 1e-2, report=lambda line: None)
+    learner.fit_one_cycle(epochs, 1e-2, report=lambda line: None)
     return learner
 
 
 def check(learner: Learner) -> None:
-    """Check that it learned, on the GPU and in float32 weights, and can write."""
+    """Check that it learned, on the GPU and in float32 weights, and can predict."""
     first, *_, last = learner.recorder.epochs
     assert last.train_loss < first.train_loss
     assert last.valid_loss < first.valid_loss
@@ -80,3 +91,29 @@ def test_memory_that_does_not_suffice_is_explained(dataset: Dataset) -> None:
             learner.fit_one_cycle(1, report=lambda line: None)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
+
+
+FLAT = "Dr. {{{{NAME}}}}{name}{{{{/NAME}}}} came on {{{{DATE}}}}{day} May{{{{/DATE}}}}"
+NESTED = "{{{{ORG}}}}University of {{{{CITY}}}}{name}{{{{/CITY}}}}{{{{/ORG}}}} wrote on {day} May"
+
+
+@pytest.mark.parametrize("markup", [FLAT, NESTED], ids=["crf", "biaffine"])
+def test_a_tagger_finds_the_same_spans_on_a_gpu_and_on_a_cpu(markup: str, tmp_path: Path) -> None:
+    names = ("Ames", "Bo Lee", "de la Cruz", "O'Hara", "Zoë")
+    targets = [markup.format(name=name, day=day) for day in range(1, 13) for name in names]
+    rows = [Pair(strip_tags(target), target, row) for row, target in enumerate(targets, 1)]
+    pairs = Pairs(rows, name="notes")
+    learner = trained(Dataset.from_pairs(pairs), TINY_TAGGER, precision="float32", epochs=20)
+    learner.save(tmp_path / "model")
+    texts = [pair.source for pair in pairs] + ["", " \u200b", "A\U0001f600 Dr. Ames " * 400]
+    on_gpu, on_cpu = (
+        [annotation.spans or () for annotation in annotator.annotate(texts)]
+        for annotator in (
+            Annotator.load(tmp_path / "model", device=device) for device in ("cuda", "cpu")
+        )
+    )
+    assert any(on_cpu)
+    assert on_gpu == on_cpu
+    for ours, theirs in zip(on_gpu, on_cpu, strict=True):
+        scores = [span.score for span in theirs]
+        assert [span.score for span in ours] == pytest.approx(scores, abs=1e-4)
