@@ -73,12 +73,14 @@ def test_notes_become_clean(style: str, here: Path, model: Path) -> None:
             assert record["text"][span["start"] : span["end"]] == span["text"]
     report = json.loads(made["report.json"])
     assert report["documents"] == 2
-    assert report["labels"]["NAME:DOCTOR"] | {"without_surrogate": 0} == {
+    assert report["labels"]["NAME:DOCTOR"] == {
+        "type": "name",
+        "action": style,
         "replaced": 3,
         "model": 0,
         "pattern": 2,
         "propagated": 1,
-        "without_surrogate": 0,
+        "fallback": 0,
         "lowest_scores": [],
     }
     assert report["below_min_score"] > 0
@@ -169,7 +171,7 @@ def test_an_unmapped_label_is_named_before_any_work(here: Path, model: Path) -> 
     (here / "pets.toml").write_text("[pet]\nlabel = 'PET'\npattern = 'Rex'\n")
     message = refusal(run("redact", model, "notes", "--out", "clean", "--patterns", "pets.toml"))
     assert message.startswith("the label 'PET' has no PHI type yet.")
-    (here / "table.toml").write_text("[labels]\nPET = 'label'\n")
+    (here / "table.toml").write_text("[labels]\nPET = 'other'\n")
     options = ("--patterns", "pets.toml", "--phi-types", "table.toml")
     assert run("redact", model, "notes", "--out", "clean", *options).code == 0
 
@@ -270,7 +272,7 @@ def test_a_run_is_resumed_only_under_its_plan(
     (here / "other").write_text("another key of many bytes")
     for options, problem in {
         ("--with", "surrogate", "--key", "other"): "was begun with key",
-        ("--with", "mask"): "was begun with with 'surrogate', and now it is 'mask'",
+        ("--with", "mask"): "was begun with policy 'surrogate', and now it is 'mask'",
         ("--no-propagate",): "was begun with propagate True",
         ("--mapping", "map.jsonl"): "was begun with mapping False",
         ("--keep-columns", "day"): "was begun with keep_columns None",

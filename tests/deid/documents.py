@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from annoseq.data.markup import parse
 from annoseq.deid.faker_values import LocaleFaker
 from annoseq.deid.keyed_rng import KeyedRng
 from annoseq.deid.phi_types import PhiTypeTable
+from annoseq.deid.policy import Policy
 from annoseq.deid.propagation import PropagatedValues
 from annoseq.deid.redaction import DetectedSpan, DocumentPart, RedactionDocument
 from annoseq.deid.redactor import Redactor
@@ -18,7 +19,9 @@ from annoseq.inference.annotation import Annotation
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from annoseq.deid.redaction import RedactedText, RedactionStyle
+    from annoseq.deid.redaction import RedactedText
+
+Style: TypeAlias = Literal["label", "mask", "surrogate"]
 
 KEY = b"a key of sixteen bytes or more"
 TABLE = PhiTypeTable.default()
@@ -54,7 +57,7 @@ def locale_faker(locale: str = "en_US") -> LocaleFaker:
 
 
 def redactor(
-    style: RedactionStyle = "surrogate",
+    style: Style | Policy = "surrogate",
     *,
     locale: str = "en_US",
     table: PhiTypeTable = TABLE,
@@ -64,16 +67,17 @@ def redactor(
     propagates: bool = True,
 ) -> Redactor:
     generator = SurrogateGenerator(locale_faker(locale), KeyedRng(key, consistent))
+    policy = style if isinstance(style, Policy) else Policy.uniform(style)
     return Redactor(
         table,
-        style,
-        generator if style == "surrogate" else None,
+        policy,
+        generator if policy.has_action("surrogate", "shift") else None,
         min_score=min_score,
         propagates=propagates,
     )
 
 
-def redacted(style: RedactionStyle, *annotated: str) -> str:
+def redacted(style: Style | Policy, *annotated: str) -> str:
     """Redact a document and join its texts."""
     return "|".join(text.text for text in redactor(style).redact(document(*annotated)))
 

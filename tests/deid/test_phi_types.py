@@ -26,9 +26,11 @@ def test_every_phi_type_has_a_propagation_rule() -> None:
         ("NAME:USERNAME", "username"),
         ("name:nurse", "name"),
         ("LOCATION:HOSPITAL", "hospital"),
-        ("LOCATION:OTHER", "label"),
+        ("LOCATION:OTHER", "other"),
         ("CONTACT:EMAIL", "email"),
         ("ID:BIOID", "id"),
+        ("CONTACT:PHONE", "phone"),
+        ("LOCATION:ZIP", "zip"),
         ("DATE:FECHAS", "date"),
         ("FECHAS", "date"),
     ],
@@ -40,11 +42,11 @@ def test_a_label_is_looked_up_whole_and_in_parts(label: str, phi_type: str) -> N
 def test_a_users_table_takes_precedence(tmp_path: Path) -> None:
     path = tmp_path / "table.toml"
     path.write_text(
-        '[labels]\nPET = "name"\n"NAME:DOCTOR" = "label"\n'
+        '[labels]\nPET = "name"\n"NAME:DOCTOR" = "other"\n'
         '[propagation]\nage = "whole"\n[words]\nnever = ["Rex"]\n'
     )
     table = PhiTypeTable.load(path)
-    assert (table.phi_type("PET"), table.phi_type("NAME:DOCTOR")) == ("name", "label")
+    assert (table.phi_type("PET"), table.phi_type("NAME:DOCTOR")) == ("name", "other")
     assert table.phi_type("NAME:PATIENT") == "name"
     assert table.propagation["age"] == "whole"
     assert "rex" in table.never
@@ -55,6 +57,7 @@ def test_a_users_table_takes_precedence(tmp_path: Path) -> None:
     [
         ("labels = 1", r"found 'labels' at the top. Use the tables \[labels\]"),
         ("[other]", r"found 'other' at the top"),
+        ('[labels]\nX = "unknown"', r"'X' has the value 'unknown'. Use one of name, username"),
         ('[labels]\nX = "nam"', r"\[labels\]: 'X' has the value 'nam'. Use one of name, username"),
         ('[labels]\n"a b" = "name"', r"'a b' cannot be a label: no white space"),
         ('[propagation]\nnam = "no"', r"\[propagation\]: 'nam' is no PHI type. Use one of name"),

@@ -167,13 +167,16 @@ def test_the_report_counts_and_quotes_nothing(tmp_path: Path) -> None:
     report, _, _ = redact_source(
         notes(tmp_path), tmp_path / "out", *NOTES, report=RedactionReport(leaks=LeakCounts())
     )
-    values = report.to_dict(has_surrogates=False)
+    values = report.to_dict()
     assert (values["documents"], values["replaced"]) == (3, 3)
     assert values["labels"]["NAME"] == {
+        "type": "name",
+        "action": "label",
         "replaced": 2,
         "model": 2,
         "pattern": 0,
         "propagated": 0,
+        "fallback": 0,
         "lowest_scores": [],
     }
     assert "Ames" not in json.dumps(values)

@@ -165,7 +165,7 @@ def _scope(rows: SelectedRows) -> list[str]:
         "Texts of another origin, form or time: the bound holds for units that are exchangeable "
         "with those of this table, such as a random sample of the same notes.",
         "Errors of the people who marked these identifiers: what they missed is not counted.",
-        "What is done with the marked text: redaction keeps labels whose PHI type is keep, and "
+        "What is done with the marked text: redaction keeps what its policy keeps, and "
         "punctuation that is marked by itself.",
         "What identifies by its content alone, without an identifier.",
     ]

@@ -17,6 +17,7 @@ from annoseq.cli.options import (
     TextsPath,
     inherit_text_column,
 )
+from annoseq.cli.output import print_note
 from annoseq.cli.redact_options import RedactionOptions
 from annoseq.cli.redact_output import RedactionOutputOptions
 from annoseq.cli.redact_run import RedactionRun
@@ -30,7 +31,7 @@ from annoseq.cli.target_options import (
 )
 from annoseq.config import BatchConfig, DeviceConfig
 from annoseq.deid.pipeline import RedactionPipeline
-from annoseq.errors import OptionError
+from annoseq.errors import OptionError, display_name
 from annoseq.inference.annotator import Annotator
 from annoseq.models.serialization import WEIGHTS_FILE
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from annoseq.deid.phi_types import PhiTypeTable
     from annoseq.deid.pipeline import AnnotateFunction
+    from annoseq.deid.redactor import Redactor
     from annoseq.inference.annotation import Annotation
     from annoseq.inference.predictor import Target
 
@@ -64,10 +66,11 @@ def redact(
     """Replace what a model finds in texts, and write them de-identified."""
     layout = source.layout(texts)
     check_targets(targets, best_path=best_path, min_score=redaction.min_score)
-    inputs = (model, texts, redaction.key, redaction.phi_types, redaction.patterns, gold, vectors)
+    inputs = (model, texts, *redaction.files(), gold, vectors)
     target.check(layout, redaction, inputs)
     redactor, patterns = redaction.load()
     annotator = _load_annotator(model, redactor.table, device=device, vectors=vectors)
+    _note_default(redactor, annotator.model.tokenizer.labels)
     if layout.column is not None:
         column = inherit_text_column(source.column, annotator.model.config.columns)
         source = replace(source, column=column)
@@ -80,7 +83,7 @@ def redact(
         "annoseq": __version__,
         "model": annotator.model.config.files[WEIGHTS_FILE][:12],
         **targets.settings(),
-        **redaction.settings(),
+        **redaction.settings(redactor),
     }
     plan = {
         **settings,
@@ -109,6 +112,21 @@ def _load_annotator(
         )
     table.check_labels(annotator.model.tokenizer.labels)
     return annotator
+
+
+def _note_default(redactor: Redactor, labels: Sequence[str]) -> None:
+    """Note on standard error which labels of a model no rule of the policy covers."""
+    policy = redactor.policy
+    names = [
+        display_name(label, kind="label")
+        for label in labels
+        if not policy.covers(redactor.table.phi_type(label))
+    ]
+    if names:
+        print_note(
+            f"the policy {policy.name} has no rule for {', '.join(names)}: its default, "
+            f"{policy.default.action}, is applied to what they mark"
+        )
 
 
 def _annotate_function(

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from annoseq.cli.options import fingerprint_file
+from annoseq.deid.custom_patterns import load_patterns
 from annoseq.deid.faker_values import LocaleFaker
+from annoseq.deid.generalisation import Generaliser, ZipTable
 from annoseq.deid.keyed_rng import KeyedRng
 from annoseq.deid.phi_types import PhiTypeTable
-from annoseq.deid.redaction import RedactionStyle
-from annoseq.deid.redactor import Redactor, load_patterns
+from annoseq.deid.policy import POLICIES, Policy, ShiftUnit
+from annoseq.deid.redactor import Redactor
 from annoseq.deid.surrogates import SurrogateGenerator
+from annoseq.errors import OptionError
 
 if TYPE_CHECKING:
-    from annoseq.deid.redactor import CustomPattern
+    from annoseq.deid.custom_patterns import CustomPattern
 
 
 def _check_fraction(_: object, number: float) -> None:
@@ -31,12 +35,27 @@ class RedactionOptions:
     """Options of replacements, and of what is replaced."""
 
     style: Annotated[
-        RedactionStyle,
+        Literal["label", "mask", "surrogate"] | None,
         Parameter(
             name="--with",
-            help="label ([NAME:DOCTOR]), mask (same length), or surrogate (made up, same kind).",
+            help="The same for all: label ([NAME:DOCTOR], the default), mask (same length), or "
+            "surrogate (made up, same kind).",
         ),
-    ] = "label"
+    ] = None
+    policy: Annotated[
+        str | None,
+        Parameter(
+            help=f"What is done for each type of PHI: {', '.join(POLICIES)}, or a TOML file."
+        ),
+    ] = None
+    zip_table: Annotated[
+        Path | None,
+        Parameter(help="CSV of three-digit ZIP areas with 20,000 people or fewer, of a census."),
+    ] = None
+    shift_by: Annotated[
+        ShiftUnit | None,
+        Parameter(help="Shift dates by days (the default), or by whole weeks: weekdays stay."),
+    ] = None
     locale: Annotated[
         str, Parameter(help="Where surrogates come from, such as en_US, es_ES, de_DE.")
     ] = "en_US"
@@ -62,44 +81,94 @@ class RedactionOptions:
     ] = True
 
     def load(self) -> tuple[Redactor, list[CustomPattern]]:
-        """Read the table of PHI types, the key and the patterns, and load the locale.
+        """Read the policy, the table of PHI types, the key and the patterns, and load the locale.
 
         Raises:
-            OptionError: a file cannot be read or is invalid, or the locale is unknown.
+            OptionError: a file cannot be read or is invalid, options contradict each other, or the
+                locale is unknown.
+            TableError: the table of ZIP codes cannot be read.
         """
-        table = PhiTypeTable.load(self.phi_types)
+        policy = self._load_policy()
+        table = replace(PhiTypeTable.load(self.phi_types), has_unknown=self.policy is not None)
         rng = KeyedRng.load(self.key, consistent=self.consistent)
         surrogates = None
-        if self.style == "surrogate":
-            surrogates = SurrogateGenerator(LocaleFaker(self.locale), rng)
+        if policy.has_action("surrogate", "shift"):
+            locale = LocaleFaker(self.locale)
+            surrogates = SurrogateGenerator(locale, rng, shifts_weeks=policy.shift_by == "weeks")
         patterns = load_patterns(self.patterns) if self.patterns else []
         table.check_labels(pattern.label for pattern in patterns)
+        generaliser = Generaliser(ZipTable.load(self.zip_table), year=date.today().year)
         redactor = Redactor(
-            table, self.style, surrogates, min_score=self.min_score, propagates=self.propagate
+            table,
+            policy,
+            surrogates,
+            min_score=self.min_score,
+            propagates=self.propagate,
+            generaliser=generaliser,
         )
         return redactor, patterns
 
+    def files(self) -> tuple[Path | None, ...]:
+        """Return the files that these options name."""
+        policy = Path(self.policy) if self.policy and self.policy not in POLICIES else None
+        return (self.key, self.phi_types, self.patterns, self.zip_table, policy)
+
+    def _load_policy(self) -> Policy:
+        if self.policy is None:
+            if self.zip_table:
+                raise OptionError(
+                    "--zip-table is for policies that generalise ZIP codes. Add --policy "
+                    "safe-harbor, or leave it off."
+                )
+            return Policy.uniform(self.style or "label", shift_by=self.shift_by or "days")
+        for option, value in {"--with": self.style, "--shift-by": self.shift_by}.items():
+            if value is not None:
+                raise OptionError(
+                    f"{option} and --policy both say what is done. Leave {option} off, or write a "
+                    "policy of your own that says so."
+                )
+        policy = Policy.load(self.policy)
+        if policy.standard != "none" and self.min_score:
+            raise OptionError(
+                f"--min-score leaves identifiers in the text, which the standard {policy.standard} "
+                "does not allow. Leave it off."
+            )
+        if self.zip_table and policy.action("zip") != "generalise":
+            raise OptionError(
+                f"--zip-table: the policy {policy.name} generalises no ZIP codes. Leave it off."
+            )
+        return policy
+
     @property
     def has_forgotten_key(self) -> bool:
-        """True if the surrogates follow from a secret that is in no file."""
-        return self.style == "surrogate" and self.key is None
+        """True if surrogates or shifted dates may follow from a secret that is in no file."""
+        return self.key is None and self._load_policy().has_action("surrogate", "shift")
 
     def plan(self, redactor: Redactor) -> dict[str, Any]:
         """Return what decides the replacements: a run is resumed only under the same plan."""
         rng = redactor.surrogates.rng if redactor.surrogates else None
         return {
-            **self.settings(),
+            **self.settings(redactor),
             "key": f"{rng.seed('', 'fingerprint') % 2**64:016x}" if rng else None,
             "phi_types": fingerprint_file(self.phi_types),
             "patterns": fingerprint_file(self.patterns),
+            "zip_table": fingerprint_file(self.zip_table),
+            "year": redactor.generaliser.year,
         }
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self, redactor: Redactor) -> dict[str, Any]:
         """Return what the run's `config.json` says of the replacements."""
+        policy = redactor.policy
         return {
-            "with": self.style,
+            "policy": policy.name,
+            "policy_sha256": policy.fingerprint,
             "min_score": self.min_score,
             "propagate": self.propagate,
-            "locale": self.locale if self.style == "surrogate" else None,
+            "locale": self.locale if redactor.surrogates else None,
             "consistent": self.consistent,
+            "census": (
+                redactor.generaliser.zip_table.census
+                if policy.action("zip") == "generalise"
+                else None
+            ),
         }

@@ -126,7 +126,7 @@ class RedactionRun:
         return RedactionReport(leaks=LeakCounts() if self.gold else None)
 
     def _values(self, report: RedactionReport) -> dict[str, Any]:
-        return report.to_dict(has_surrogates=self.pipeline.redactor.surrogates is not None)
+        return report.to_dict()
 
     def _progress_bar(self) -> AbstractContextManager[Callable[[int], None]]:
         """Return a progress bar, unless it would garble results on the same terminal."""

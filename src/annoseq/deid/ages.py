@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from annoseq.deid.faker_values import SeededFaker
 
-_MAX_AGE = 89
+MAX_AGE = 89
 """Older ages are identifiers by the HIPAA Privacy Rule, 45 CFR 164.514(b)(2)(i)(C)."""
 _MAX_CHANGE = 3
 _MAX_DIGITS = 3
@@ -33,18 +33,23 @@ def fake_age(value: str, faker: SeededFaker) -> str | None:
     return _number_pattern().sub(lambda match: _other_age(match[0], faker.rng), value)
 
 
-def fake_age_over_89(value: str, faker: SeededFaker) -> str | None:
-    """Replace an age above 89, and leave every other unchanged, as HIPAA allows."""
-    return fake_age(value, faker) if is_over_89(value) else value
-
-
 def is_over_89(value: str) -> bool:
     """Return True if an age has a number above 89.
 
     >>> is_over_89("noventa y un años")
     True
     """
-    return any(_parse(match[0])[0] > _MAX_AGE for match in _number_pattern().finditer(value))
+    return any(number > MAX_AGE for number in age_numbers(value))
+
+
+def age_numbers(value: str) -> list[int]:
+    """Return the numbers of an age, in digits or words; 1000 stands for all of more digits."""
+    return [_parse(match[0])[0] for match in _number_pattern().finditer(value)]
+
+
+def without_numbers(value: str) -> str:
+    """Return an age without its numbers: the words around them."""
+    return _number_pattern().sub(" ", value)
 
 
 def normalize_age(value: str) -> str:
@@ -53,15 +58,15 @@ def normalize_age(value: str) -> str:
     >>> normalize_age("cuarenta y siete años")
     '47'
     """
-    return " ".join(str(_parse(match[0])[0]) for match in _number_pattern().finditer(value))
+    return " ".join(map(str, age_numbers(value)))
 
 
 def _other_age(written: str, rng: Random) -> str:
     number, language = _parse(written)
-    if number > _MAX_AGE:
-        return f"{_MAX_AGE + 1}+"
+    if number > MAX_AGE:
+        return f"{MAX_AGE + 1}+"
     lowest = max(min(number, 1), number - _MAX_CHANGE)
-    highest = min(_MAX_AGE, number + _MAX_CHANGE)
+    highest = min(MAX_AGE, number + _MAX_CHANGE)
     other = rng.choice([age for age in range(lowest, highest + 1) if age != number])
     if not language:
         digits = _digits(written)

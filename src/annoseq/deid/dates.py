@@ -78,6 +78,13 @@ class DateShifter:
         groups = self._parse(value, is_day_first)
         return [_full_year(group.year.text) for group in groups or () if group.year]
 
+    def possible_years(
+        self, value: str, *, is_day_first: bool | None = None
+    ) -> list[tuple[int, ...]]:
+        """Return the readings of every year that is written: two of a year of two digits."""
+        groups = self._parse(value, is_day_first)
+        return [_year_readings(group.year.text) for group in groups or () if group.year]
+
     def _parse(self, value: str, is_day_first: bool | None) -> list[DateGroup] | None:
         day_first = self.is_day_first if is_day_first is None else is_day_first
         parts = parse_dates(value, self.language, is_day_first=day_first)
@@ -86,15 +93,17 @@ class DateShifter:
         return [part for part in parts if isinstance(part, DateGroup)]
 
 
-def draw_shift(rng: Random) -> int:
+def draw_shift(rng: Random, *, by_weeks: bool = False) -> int:
     """Draw a number of days: one to five years, either way, and never near a whole year.
 
     So every part of a date changes, also where it is written alone: its year, its month, its
-    season, and its weekday.
+    season, and its weekday. With `by_weeks` it is a number of whole weeks, and weekdays stay.
     """
     while True:
         days = 365 * rng.randint(1, 4) + rng.randint(92, 273)
-        if days % 7:
+        if by_weeks:
+            days -= days % 7
+        if by_weeks or days % 7:
             return rng.choice((-days, days))
 
 
@@ -219,3 +228,8 @@ def _full_year(written: str) -> int:
     if len(digits) == 4:
         return int(digits)
     return int(digits) + (2000 if int(digits) < _PIVOT else 1900)
+
+
+def _year_readings(written: str) -> tuple[int, ...]:
+    digits = written.lstrip("'’")
+    return (int(digits),) if len(digits) == 4 else (1900 + int(digits), 2000 + int(digits))

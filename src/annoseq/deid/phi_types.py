@@ -21,9 +21,11 @@ PhiType = Literal[
     "email",
     "url",
     "ip",
+    "phone",
     "id",
     "street",
     "city",
+    "zip",
     "state",
     "country",
     "place",
@@ -32,15 +34,19 @@ PhiType = Literal[
     "profession",
     "date",
     "age",
-    "age-over-89",
-    "label",
-    "keep",
+    "other",
+    "unknown",
+    "none",
 ]
-"""Spans of type `label` have no surrogate but their label; those of type `keep` are never
-replaced, in any style."""
+"""`other` are identifiers of no other type, `none` are spans that identify nobody and always stay,
+`unknown` are the spans of labels that no table has."""
+ASSIGNABLE_TYPES: tuple[PhiType, ...] = tuple(
+    phi_type for phi_type in get_args(PhiType) if phi_type != "unknown"
+)
+"""Types that a table may give to a label."""
 PropagationRule = Literal["parts", "whole", "no"]
 
-_VALUES = {"labels": get_args(PhiType), "propagation": get_args(PropagationRule)}
+_VALUES = {"labels": ASSIGNABLE_TYPES, "propagation": get_args(PropagationRule)}
 _WORD_LISTS = ("common", "never")
 
 
@@ -49,13 +55,15 @@ class PhiTypeTable:
     """PHI types by label, propagation rules by PHI type, and the words that propagate less.
 
     Words in `common` propagate by themselves only as they were written, words in `never` do not
-    propagate by themselves. Labels and words are in lower case.
+    propagate by themselves. Labels and words are in lower case. With `has_unknown`, a label that is
+    not in the table is of the type `unknown`, and else an error.
     """
 
     labels: Mapping[str, PhiType]
     propagation: Mapping[PhiType, PropagationRule]
     common: frozenset[str]
     never: frozenset[str]
+    has_unknown: bool = False
 
     def phi_type(self, label: str) -> PhiType:
         """Return the PHI type of a label, found by its full name or by a part of it.
@@ -70,10 +78,12 @@ class PhiTypeTable:
         for name in (label, second, first):
             if phi_type := self.labels.get(name.casefold()):
                 return phi_type
+        if self.has_unknown:
+            return "unknown"
         raise OptionError(
             f"the label {label!r} has no PHI type yet. Assign one in a file for --phi-types: "
             f'under [labels], a line "{label}" = "TYPE", where TYPE is one of '
-            f"{', '.join(get_args(PhiType))}."
+            f"{', '.join(ASSIGNABLE_TYPES)}."
         )
 
     def check_labels(self, labels: Iterable[str]) -> None:
@@ -88,7 +98,7 @@ class PhiTypeTable:
     @classmethod
     def default(cls) -> PhiTypeTable:
         """Read the table that comes with the package."""
-        text = (files(__package__) / "defaults.toml").read_text(encoding="utf-8")
+        text = (files(__package__) / "phi_types.toml").read_text(encoding="utf-8")
         return cls({}, {}, frozenset(), frozenset())._updated(tomllib.loads(text))
 
     @classmethod
@@ -113,6 +123,7 @@ class PhiTypeTable:
             {**self.propagation, **content.get("propagation", {})},
             self.common | {word.casefold() for word in words.get("common", ())},
             self.never | {word.casefold() for word in words.get("never", ())},
+            self.has_unknown,
         )
 
 

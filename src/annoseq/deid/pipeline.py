@@ -14,6 +14,7 @@ from annoseq.config import DOCUMENT_COLUMN
 from annoseq.data.streams import source_name
 from annoseq.data.tables import read_rows
 from annoseq.data.text_inputs import is_text_input, read_texts
+from annoseq.deid.custom_patterns import find_patterns
 from annoseq.deid.leak_check import count_leaks
 from annoseq.deid.redaction import (
     DetectedSpan,
@@ -21,7 +22,6 @@ from annoseq.deid.redaction import (
     RedactedDocument,
     RedactionDocument,
 )
-from annoseq.deid.redactor import find_patterns
 from annoseq.deid.run_output import journal_line
 from annoseq.errors import OptionError, PairsError, TableError, count_noun
 from annoseq.inference.resumable_output import OutputProgress
@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from annoseq.data.text_inputs import InputFormat
+    from annoseq.deid.custom_patterns import CustomPattern
     from annoseq.deid.leak_check import GoldIdentifiers
     from annoseq.deid.redaction import DocumentLeaks, RedactedText
-    from annoseq.deid.redactor import CustomPattern, Redactor
+    from annoseq.deid.redactor import Redactor
     from annoseq.errors import AnnoseqError
     from annoseq.inference.annotation import Annotation
     from annoseq.inference.streaming import AnnotationSink
@@ -156,11 +157,10 @@ class RedactionPipeline:
     def _count_leaks(
         self, document: RedactionDocument, texts: Sequence[RedactedText]
     ) -> DocumentLeaks:
-        table = self.redactor.table
         return count_leaks(
             (
                 part.text,
-                [span for span in part.gold if table.phi_type(span.label) != "keep"],
+                [span for span in part.gold if not self.redactor.is_kept(span.label)],
                 [replacement.span for replacement in text.replacements],
             )
             for part, text in zip(document.parts, texts, strict=True)

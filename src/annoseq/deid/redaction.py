@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from annoseq.deid.phi_types import PhiType  # noqa: TC001  # read by pydantic
+
 if TYPE_CHECKING:
     from annoseq.data.markup import Span
 
 DetectionSource = Literal["model", "pattern", "propagated"]
 """Origin of a span: the model, a custom pattern, or the same value elsewhere in the document."""
-RedactionStyle = Literal["label", "mask", "surrogate"]
+Action = Literal["remove", "label", "mask", "surrogate", "shift", "generalise", "keep"]
+"""Treatment of an identifier: nothing in its place, its label, a mask of the same length, a
+surrogate, a shifted date, a less exact value, or the identifier itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +64,9 @@ class RedactionDocument:
 class Replacement:
     """A replaced span, and its replacement at `[start:end]` of the redacted text.
 
-    `original` is the replaced text. `is_surrogate` is False where a label or a mask was written,
-    also where a surrogate was asked for and none was safe.
+    `original` is the replaced text. `planned` is the action of the policy's rule for the PHI type,
+    or of its default if `is_default`; `action` is what was done: a label or a mask is written where
+    nothing else is safe.
     """
 
     span: DetectedSpan
@@ -69,7 +74,10 @@ class Replacement:
     end: int
     original: str
     text: str
-    is_surrogate: bool = False
+    phi_type: PhiType
+    planned: Action
+    action: Action
+    is_default: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +85,8 @@ class RedactedText:
     """A part of a document after redaction, with its replacements in text order.
 
     `nested_spans` is the number of detected spans that were merged into others, `low_scores` that
-    of the spans that were left alone because of their scores.
+    of the spans that were left alone because of their scores. `kept_spans` counts, by label, those
+    that the policy keeps.
     """
 
     id: str
@@ -85,6 +94,7 @@ class RedactedText:
     replacements: tuple[Replacement, ...]
     nested_spans: int = 0
     low_scores: int = 0
+    kept_spans: dict[str, int] = field(default_factory=dict)
     kept: dict[str, Any] = field(default_factory=dict)
 
 

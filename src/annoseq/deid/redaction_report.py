@@ -1,16 +1,16 @@
-"""Redaction report: counts of replacements by label and by what found them, and of leaks."""
+"""Redaction report: counts of replacements by label, action and what found them, and of leaks."""
 
 from __future__ import annotations
 
 import heapq
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from rich.table import Table as Grid
 from rich.text import Text
 
-from annoseq.deid.redaction import DetectionSource
+from annoseq.deid.redaction import Action, DetectionSource
 from annoseq.errors import count_noun
 
 if TYPE_CHECKING:
@@ -19,10 +19,19 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from annoseq.deid.leak_check import LeakCounts
+    from annoseq.deid.phi_types import PhiType
     from annoseq.deid.redaction import RedactedDocument, Replacement
 
 _LOWEST_SCORES = 5
 """Number of scores listed for each label, so that people can look at those spans."""
+
+
+class LabelRule(NamedTuple):
+    """PHI type of a label and the action that the policy plans for it, by default or not."""
+
+    phi_type: PhiType
+    planned: Action
+    is_default: bool
 
 
 @dataclass
@@ -33,7 +42,12 @@ class RedactionReport:
     texts: int = 0
     counts: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     """Replacements by label and detection source."""
-    without_surrogate: Counter[str] = field(default_factory=Counter)
+    actions: defaultdict[str, Counter[Action]] = field(default_factory=lambda: defaultdict(Counter))
+    """Replacements by label and by what was done."""
+    rules: dict[str, LabelRule] = field(default_factory=dict)
+    """Rules of the labels that were replaced."""
+    kept_spans: Counter[str] = field(default_factory=Counter)
+    """Spans that the policy keeps, by label."""
     nested_spans: int = 0
     below_min_score: int = 0
     lowest_scores: defaultdict[str, list[tuple[float, str, int, int]]] = field(
@@ -54,6 +68,7 @@ class RedactionReport:
         for text in document.texts:
             self.nested_spans += text.nested_spans
             self.below_min_score += text.low_scores
+            self.kept_spans.update(text.kept_spans)
             for replacement in text.replacements:
                 self._add_replacement(text.id, replacement)
         for label, scores in self.lowest_scores.items():
@@ -64,11 +79,14 @@ class RedactionReport:
     def _add_replacement(self, text_id: str, replacement: Replacement) -> None:
         span = replacement.span
         self.counts[span.label][span.source] += 1
-        self.without_surrogate[span.label] += not replacement.is_surrogate
+        self.actions[span.label][replacement.action] += 1
+        self.rules[span.label] = LabelRule(
+            replacement.phi_type, replacement.planned, replacement.is_default
+        )
         if span.score is not None:
             self.lowest_scores[span.label].append((span.score, text_id, span.start, span.end))
 
-    def to_dict(self, *, has_surrogates: bool) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the counts as plain values."""
         values: dict[str, Any] = {
             "documents": self.documents,
@@ -76,9 +94,13 @@ class RedactionReport:
             "replaced": sum(counts.total() for counts in self.counts.values()),
             "within_others": self.nested_spans,
             "below_min_score": self.below_min_score,
-            "labels": {
-                label: self._label_values(label, has_surrogates=has_surrogates)
-                for label in sorted(self.counts)
+            "actions": self._action_totals(),
+            "labels": {label: self._label_values(label) for label in sorted(self.counts)},
+            "kept": dict(sorted(self.kept_spans.items())),
+            "without_a_rule": {
+                label: self.counts[label].total()
+                for label, rule in sorted(self.rules.items())
+                if rule.is_default
             },
             "documents_without_any_span": self.documents_without_spans,
         }
@@ -88,13 +110,27 @@ class RedactionReport:
             values["leaks"] = self.leaks.to_dict()
         return values
 
-    def _label_values(self, label: str, *, has_surrogates: bool) -> dict[str, Any]:
-        counts = self.counts[label]
-        without_surrogate = {"without_surrogate": self.without_surrogate[label]}
+    def types(self) -> dict[PhiType, Counter[Action]]:
+        """Return the replacements by PHI type and by what was done."""
+        types: defaultdict[PhiType, Counter[Action]] = defaultdict(Counter)
+        for label, rule in self.rules.items():
+            types[rule.phi_type].update(self.actions[label])
+        return dict(types)
+
+    def _action_totals(self) -> dict[str, int]:
+        totals = Counter[Action]()
+        for counts in self.actions.values():
+            totals.update(counts)
+        return {action: totals[action] for action in get_args(Action) if totals[action]}
+
+    def _label_values(self, label: str) -> dict[str, Any]:
+        counts, rule = self.counts[label], self.rules[label]
         return {
+            "type": rule.phi_type,
+            "action": rule.planned,
             "replaced": counts.total(),
             **{source: counts[source] for source in get_args(DetectionSource)},
-            **(without_surrogate if has_surrogates else {}),
+            "fallback": counts.total() - self.actions[label][rule.planned],
             "lowest_scores": [
                 {"score": round(score, 6), "text": text, "start": start, "end": end}
                 for score, text, start, end in self.lowest_scores.get(label, ())
@@ -104,17 +140,16 @@ class RedactionReport:
 
 def print_report(values: Mapping[str, Any], console: Console) -> None:
     """Print the values of a report as a table of labels, with a summary below it."""
-    has_surrogates = any("without_surrogate" in row for row in values["labels"].values())
-    columns = ["replaced", *get_args(DetectionSource)]
-    columns += ["without_surrogate"] if has_surrogates else []
+    columns = ["replaced", *get_args(DetectionSource), "fallback"]
     grid = Grid(box=None, pad_edge=False, header_style="")
     grid.add_column("label", overflow="fold")
+    grid.add_column("action")
     for name in (*columns, "lowest score"):
         grid.add_column(name.replace("_", " "), justify="right")
     for label, row in values["labels"].items():
         scores = row["lowest_scores"]
         lowest = f"{scores[0]['score']:.4f}" if scores else ""
-        grid.add_row(Text(label), *(f"{row[name]:,}" for name in columns), lowest)
+        grid.add_row(Text(label), row["action"], *(f"{row[name]:,}" for name in columns), lowest)
     console.print(grid)
     console.print(Text("\n".join(["", *_summary(values)])), soft_wrap=True)
 
@@ -125,6 +160,13 @@ def _summary(values: Mapping[str, Any]) -> list[str]:
         f"replaced {count_noun(values['replaced'], 'span')} in "
         f"{count_noun(values['documents'], 'document')}"
     ]
+    if kept := sum(values["kept"].values()):
+        lines.append(f"kept by the policy: {count_noun(kept, 'span')}")
+    if without := values["without_a_rule"]:
+        lines.append(
+            f"without a rule of the policy, so that its default was applied: "
+            f"{count_noun(sum(without.values()), 'span')} of {count_noun(len(without), 'label')}"
+        )
     if values["below_min_score"]:
         lines.append(f"left as below --min-score: {count_noun(values['below_min_score'], 'span')}")
     if without_spans:

@@ -1,16 +1,15 @@
-"""Redactor: labels, masks or surrogates for detected spans and matches of custom patterns."""
+"""Redactor: the actions of a policy for detected spans, and for the same values elsewhere."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from itertools import chain, count
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
-from pydantic import field_validator
-
-from annoseq.data.markup import is_label, trim_range
+from annoseq.data.markup import trim_range
+from annoseq.deid.generalisation import OLDEST, Generaliser
 from annoseq.deid.propagation import PropagatedValues, merge_overlapping, propagate
 from annoseq.deid.redaction import (
     DetectedSpan,
@@ -19,22 +18,15 @@ from annoseq.deid.redaction import (
     RedactionDocument,
     Replacement,
 )
-from annoseq.tokenization.gazetteer import RegexPattern, find_matches, read_regex_patterns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
-
-    import regex
+    from collections.abc import Sequence
 
     from annoseq.deid.phi_types import PhiTypeTable
-    from annoseq.deid.redaction import RedactionStyle
-    from annoseq.deid.surrogates import SurrogateGenerator
+    from annoseq.deid.policy import Policy
+    from annoseq.deid.redaction import Action
+    from annoseq.deid.surrogates import DocumentSurrogates, SurrogateGenerator
 
-
-ReplaceFunction: TypeAlias = Callable[[DetectedSpan, str], tuple[str | None, bool]]
-"""Maps a span and its text to the replacement, and to True if that is a surrogate. None stands
-for a mask."""
 
 _MASK_CHARACTERS = "*#█_~=+^°·"
 
@@ -43,16 +35,17 @@ _MASK_CHARACTERS = "*#█_~=+^°·"
 class Redactor:
     """Redacts documents, each independently of the others.
 
-    The style `surrogate` needs `surrogates`. Spans with a score below `min_score` stay as they
-    are; spans without a score are replaced. `propagates` replaces detected values wherever they
-    occur in the document.
+    A policy with surrogates or shifted dates needs `surrogates`. Spans with a score below
+    `min_score` stay as they are; spans without a score are replaced. `propagates` replaces detected
+    values wherever they occur in the document.
     """
 
     table: PhiTypeTable
-    style: RedactionStyle
+    policy: Policy
     surrogates: SurrogateGenerator | None = None
     min_score: float = 0.0
     propagates: bool = True
+    generaliser: Generaliser = field(default_factory=Generaliser)
 
     def redact(self, document: RedactionDocument) -> tuple[RedactedText, ...]:
         """Replace the detected spans of a document; return its texts in the order of its parts.
@@ -64,23 +57,36 @@ class Redactor:
             OptionError: a label has no PHI type.
         """
         low_scores = [sum(map(self._is_below, part.spans)) for part in document.parts]
+        kept_spans = [self._count_kept(part) for part in document.parts]
         document = replace(document, parts=tuple(map(self._with_replaceable_spans, document.parts)))
         if self.propagates:
             document, values = propagate(document, self.table)
         else:
             values = PropagatedValues.from_document(document, self.table)
         merged = [merge_overlapping(part.spans) for part in document.parts]
-        replacement_of = self._replace_function(document, merged, values)
-        mask = _unused_mask_character(document)
+        writer = _ReplacementWriter(
+            self, values, self._surrogates(document, merged, values), _unused_mask(document)
+        )
         return tuple(
             replace(
-                _redact_part(part, spans, replacement_of, values, mask=mask),
+                writer.redact_part(part, spans),
                 nested_spans=_count_detected(part.spans) - _count_detected(spans),
-                low_scores=count,
+                low_scores=low,
+                kept_spans=kept,
                 kept=part.kept,
             )
-            for part, spans, count in zip(document.parts, merged, low_scores, strict=True)
+            for part, spans, low, kept in zip(
+                document.parts, merged, low_scores, kept_spans, strict=True
+            )
         )
+
+    def is_kept(self, label: str) -> bool:
+        """Return True if the policy keeps the spans of a label."""
+        return self.policy.action(self.table.phi_type(label)) == "keep"
+
+    def _count_kept(self, part: DocumentPart) -> dict[str, int]:
+        kept = (span.label for span in part.spans if self.is_kept(span.label))
+        return dict(Counter(label for label in kept))
 
     def _with_replaceable_spans(self, part: DocumentPart) -> DocumentPart:
         """Drop spans that are kept or score too low, and white space at the edges of the others."""
@@ -88,50 +94,34 @@ class Redactor:
         for span in part.spans:
             start, end = trim_range(part.text, span.start, span.end)
             is_blank = not part.text[start:end].strip()
-            if not is_blank and self._is_replaced(span):
+            if not (is_blank or self.is_kept(span.label) or self._is_below(span)):
                 spans.append(replace(span, start=start, end=end))
         return replace(part, spans=tuple(spans))
-
-    def _is_replaced(self, span: DetectedSpan) -> bool:
-        is_kept = self.table.phi_type(span.label) == "keep"
-        return not is_kept and not self._is_below(span)
 
     def _is_below(self, span: DetectedSpan) -> bool:
         return span.score is not None and span.score < self.min_score
 
-    def _replace_function(
+    def _surrogates(
         self,
         document: RedactionDocument,
         merged: Sequence[Sequence[DetectedSpan]],
         values: PropagatedValues,
-    ) -> ReplaceFunction:
-        def label(span: DetectedSpan) -> str | None:
-            written = f"[{span.label}]"
-            return None if values.occur_in(written) else written
-
-        if self.style == "mask":
-            return lambda span, original: (None, False)
-        if self.style == "label" or self.surrogates is None:
-            return lambda span, original: (label(span), False)
+    ) -> DocumentSurrogates | None:
+        if self.surrogates is None:
+            return None
         identifiers = [
             (self.table.phi_type(span.label), part.text[span.start : span.end])
             for part, spans in zip(document.parts, merged, strict=True)
             for span in spans
         ]
-        surrogates = self.surrogates.for_document(document.id, identifiers, values)
-
-        def surrogate(span: DetectedSpan, original: str) -> tuple[str | None, bool]:
-            generated = surrogates.surrogate(self.table.phi_type(span.label), original)
-            return (label(span), False) if generated is None else (generated, True)
-
-        return surrogate
+        return self.surrogates.for_document(document.id, identifiers, values)
 
 
 def _count_detected(spans: Sequence[DetectedSpan]) -> int:
     return sum(span.source != "propagated" for span in spans)
 
 
-def _unused_mask_character(document: RedactionDocument) -> str:
+def _unused_mask(document: RedactionDocument) -> str:
     """Choose a character that occurs in none of the detected spans."""
     used = {
         character
@@ -143,26 +133,86 @@ def _unused_mask_character(document: RedactionDocument) -> str:
     return next(character for character in candidates if character not in used)
 
 
-def _redact_part(
-    part: DocumentPart,
-    spans: Sequence[DetectedSpan],
-    replacement_of: ReplaceFunction,
-    values: PropagatedValues,
-    *,
-    mask: str,
-) -> RedactedText:
-    """Replace the spans of a part.
+@dataclass(frozen=True)
+class _ReplacementWriter:
+    """Writes the replacements of one document, none of which reveals one of its values."""
 
-    A replacement and the text beside it may form a propagated value: then a mask is written
-    instead.
-    """
-    masked: set[int] = set()
-    while True:
-        redacted = _replace_spans(part, spans, replacement_of, masked=masked, mask=mask)
-        leaking = _leaking_replacements(redacted, values)
-        if leaking <= masked:
-            return redacted
-        masked |= leaking
+    redactor: Redactor
+    values: PropagatedValues
+    surrogates: DocumentSurrogates | None
+    mask: str
+
+    def redact_part(self, part: DocumentPart, spans: Sequence[DetectedSpan]) -> RedactedText:
+        """Replace the spans of a part.
+
+        A replacement and the text beside it may form a propagated value: then a mask is written
+        instead.
+        """
+        masked: set[int] = set()
+        while True:
+            redacted = self._replace_spans(part, spans, masked=masked)
+            leaking = _leaking_replacements(redacted, self.values)
+            if leaking <= masked:
+                return redacted
+            masked |= leaking
+
+    def _replace_spans(
+        self, part: DocumentPart, spans: Sequence[DetectedSpan], *, masked: set[int]
+    ) -> RedactedText:
+        pieces: list[str] = []
+        replacements: list[Replacement] = []
+        cursor = length = 0
+        for index, span in enumerate(spans):
+            length += span.start - cursor
+            made = self._replacement(part, span, at=length, is_masked=index in masked)
+            pieces += [part.text[cursor : span.start], made.text]
+            replacements.append(made)
+            length, cursor = made.end, span.end
+        return RedactedText(part.id, "".join([*pieces, part.text[cursor:]]), tuple(replacements))
+
+    def _replacement(
+        self, part: DocumentPart, span: DetectedSpan, *, at: int, is_masked: bool
+    ) -> Replacement:
+        original = part.text[span.start : span.end]
+        phi_type = self.redactor.table.phi_type(span.label)
+        policy = self.redactor.policy
+        planned = policy.action(phi_type)
+        text, action = (None, planned) if is_masked else self._write(span, original, planned)
+        if text is None:
+            text, action = _mask(original, self.mask), "mask"
+        return Replacement(
+            span,
+            at,
+            at + len(text),
+            original,
+            text,
+            phi_type,
+            planned,
+            action,
+            is_default=not policy.covers(phi_type),
+        )
+
+    def _write(
+        self, span: DetectedSpan, original: str, planned: Action
+    ) -> tuple[str | None, Action]:
+        """Return the text that replaces a span, None for a mask, and the action that it is from."""
+        phi_type = self.redactor.table.phi_type(span.label)
+        text = None
+        match planned:
+            case "remove":
+                return "", planned
+            case "mask":
+                return None, planned
+            case "surrogate" | "shift" if self.surrogates:
+                text = self.surrogates.surrogate(phi_type, original)
+            case "generalise":
+                text = self.redactor.generaliser.generalise(phi_type, original)
+                if text is not None and text != OLDEST and self.values.occur_in(text):
+                    text = None
+        if text is not None:
+            return text, planned
+        label = f"[{span.label}]"
+        return None if self.values.occur_in(label) else label, "label"
 
 
 def _leaking_replacements(redacted: RedactedText, values: PropagatedValues) -> set[int]:
@@ -178,85 +228,6 @@ def _leaking_replacements(redacted: RedactedText, values: PropagatedValues) -> s
     }
 
 
-def _replace_spans(
-    part: DocumentPart,
-    spans: Sequence[DetectedSpan],
-    replacement_of: ReplaceFunction,
-    *,
-    masked: set[int],
-    mask: str,
-) -> RedactedText:
-    pieces: list[str] = []
-    replacements: list[Replacement] = []
-    cursor = length = 0
-    for index, span in enumerate(spans):
-        original = part.text[span.start : span.end]
-        text, is_surrogate = (None, False) if index in masked else replacement_of(span, original)
-        if text is None:
-            text = _mask(original, mask)
-        length += span.start - cursor
-        pieces += [part.text[cursor : span.start], text]
-        replacements.append(
-            Replacement(span, length, length + len(text), original, text, is_surrogate)
-        )
-        length += len(text)
-        cursor = span.end
-    return RedactedText(part.id, "".join([*pieces, part.text[cursor:]]), tuple(replacements))
-
-
 def _mask(text: str, mask: str) -> str:
     """Mask all characters but line ends, so that the lines stay as they are."""
     return "".join(character if character in "\r\n" else mask for character in text)
-
-
-_EXAMPLE = "label = \"LABEL\" and pattern = 'EXPRESSION', and ignore_case = true if you like"
-
-
-class _PatternEntry(RegexPattern):
-    label: str
-
-    @field_validator("label")
-    @classmethod
-    def _check_label(cls, label: str) -> str:
-        if not is_label(label):
-            raise ValueError(f"{label!r} has white space, braces or backslashes")
-        return label
-
-
-@dataclass(frozen=True)
-class CustomPattern:
-    """A labelled regular expression; it detects its group `value`, or else its whole match."""
-
-    name: str
-    label: str
-    expression: regex.Pattern[str]
-
-    def find(
-        self, text: str, *, where: str, seconds: float | None = None
-    ) -> Iterator[DetectedSpan]:
-        """Yield the matches in a text, which error messages call `where`.
-
-        Raises:
-            OptionError: matching takes longer than `seconds`.
-        """
-        for start, end in find_matches(
-            self.expression, text, name=self.name, where=where, seconds=seconds
-        ):
-            yield DetectedSpan(start, end, self.label, source="pattern")
-
-
-def load_patterns(path: Path) -> list[CustomPattern]:
-    """Read patterns from a TOML file: a table with `label` and `pattern` for each.
-
-    Raises:
-        OptionError: the file cannot be read, or an entry is invalid.
-    """
-    entries = read_regex_patterns(path, _PatternEntry, option="--patterns", example=_EXAMPLE)
-    return [CustomPattern(name, entry.label, entry.compile()) for name, entry in entries.items()]
-
-
-def find_patterns(
-    patterns: Sequence[CustomPattern], text: str, *, where: str
-) -> list[DetectedSpan]:
-    """Return the matches of all patterns in a text."""
-    return [span for pattern in patterns for span in pattern.find(text, where=where)]

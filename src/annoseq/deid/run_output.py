@@ -246,7 +246,10 @@ def read_journal(path: Path) -> Iterator[RedactedDocument]:
 
 
 def annotation_record(document: RedactedDocument, text: RedactedText) -> dict[str, Any]:
-    """Return a redacted text with its replacements, as a line of the annotations file."""
+    """Return a redacted text with its replacements, as a line of the annotations file.
+
+    What was removed stands nowhere in the text, and has no span.
+    """
     return {
         "id": text.id,
         "document": document.id,
@@ -259,8 +262,10 @@ def annotation_record(document: RedactedDocument, text: RedactedText) -> dict[st
                 "text": replacement.text,
                 "score": _rounded(replacement.span.score),
                 "by": replacement.span.source,
+                "action": replacement.action,
             }
             for replacement in text.replacements
+            if replacement.text
         ],
     }
 
@@ -274,6 +279,7 @@ def _mapping_record(
         "label": replacement.span.label,
         "start": replacement.span.start,
         "end": replacement.span.end,
+        "action": replacement.action,
         "original": replacement.original,
         "replacement": replacement.text,
     }

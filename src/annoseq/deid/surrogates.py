@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from annoseq.deid.ages import fake_age, fake_age_over_89, is_over_89, normalize_age
+from annoseq.deid.ages import fake_age, normalize_age
 from annoseq.deid.date_parser import reads_day_first
 from annoseq.deid.dates import DateShifter, draw_shift
 from annoseq.deid.faker_values import (
@@ -47,9 +47,11 @@ _FAKE_VALUES: Mapping[PhiType, Callable[[str, SeededFaker], str | None]] = {
     "email": fake_email,
     "url": fake_url,
     "ip": fake_ip,
+    "phone": fake_id,
     "id": fake_id,
     "street": fake_street,
     "city": fake_city,
+    "zip": fake_id,
     "state": fake_state,
     "country": fake_country,
     "place": fake_place,
@@ -57,9 +59,9 @@ _FAKE_VALUES: Mapping[PhiType, Callable[[str, SeededFaker], str | None]] = {
     "organization": fake_organization,
     "profession": fake_profession,
     "age": fake_age,
-    "age-over-89": fake_age_over_89,
 }
-"""Types whose values are drawn independently: not names, dates and labels."""
+"""Types whose values are drawn independently: not names and dates."""
+_WITHOUT_SURROGATE: frozenset[PhiType] = frozenset({"other", "unknown", "none"})
 _PROPER_NAMES: frozenset[PhiType] = frozenset(
     {"street", "city", "state", "country", "place", "hospital", "organization", "profession"}
 )
@@ -70,10 +72,14 @@ _ASCII_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz")
 
 @dataclass(frozen=True)
 class SurrogateGenerator:
-    """Generates the surrogates of any document, in one locale and with one key."""
+    """Generates the surrogates of any document, in one locale and with one key.
+
+    Dates are shifted by any number of days, or by whole weeks if `shifts_weeks`.
+    """
 
     locale: LocaleFaker
     rng: KeyedRng
+    shifts_weeks: bool = False
 
     @cached_property
     def date_shifter(self) -> DateShifter:
@@ -103,7 +109,7 @@ class DocumentSurrogates:
         values: PropagatedValues,
     ) -> None:
         self._locale, self._rng, self._document = generator.locale, generator.rng, document
-        self._values = values
+        self._values, self._shifts_weeks = values, generator.shifts_weeks
         self._originals = {text.casefold() for _, text in identifiers}
         self._words = {word.casefold() for _, text in identifiers for word in WORD.findall(text)}
         self._surrogates: dict[tuple[PhiType, str], str | None] = {}
@@ -124,7 +130,7 @@ class DocumentSurrogates:
 
     def surrogate(self, phi_type: PhiType, value: str) -> str | None:
         """Return the surrogate of a value, or None if it can only be replaced by its label."""
-        if phi_type == "label" or not value.strip():
+        if phi_type in _WITHOUT_SURROGATE or not value.strip():
             return None
         key = phi_type, _normalize_space(value)
         if key not in self._surrogates:
@@ -157,7 +163,7 @@ class DocumentSurrogates:
 
     def _draw_value(self, phi_type: PhiType, value: str) -> str | None:
         """Draw values until one reveals nothing and, in the first half, stands for no other."""
-        is_age = phi_type.startswith("age")
+        is_age = phi_type == "age"
         context = normalize_age(value) if is_age else _normalize_space(value)
         for attempt in range(_ATTEMPTS):
             faker = self._faker(phi_type, context, str(attempt))
@@ -219,7 +225,8 @@ class DocumentSurrogates:
         """
         best_days = fewest_clashes = -1
         for attempt in range(1 if self._rng.is_consistent else _ATTEMPTS):
-            days = draw_shift(self._rng.generator(self._document, "days", str(attempt)))
+            rng = self._rng.generator(self._document, "days", str(attempt))
+            days = draw_shift(rng, by_weeks=self._shifts_weeks)
             clashes = self._count_clashes(dates, days)
             if fewest_clashes < 0 or clashes < fewest_clashes:
                 best_days, fewest_clashes = days, clashes
@@ -248,9 +255,7 @@ class DocumentSurrogates:
 
     def _reveals(self, surrogate: str, value: str, phi_type: PhiType) -> bool:
         """Return True if a surrogate contains its value or any propagated value."""
-        if phi_type == "age-over-89" and not is_over_89(value):
-            return False
-        if phi_type.startswith("age") and "90+" in surrogate:
+        if phi_type == "age" and "90+" in surrogate:
             return False  # 90+ is a class of ages, which may contain the age itself
         return value.strip().casefold() in surrogate.casefold() or self._values.occur_in(surrogate)
 

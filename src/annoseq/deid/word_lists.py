@@ -43,6 +43,14 @@ class NumberWords(_Lists):
     variants: dict[str, int]
 
 
+class AgeUnits(_Lists):
+    """Units of ages: words for years, for shorter times, and other words of an age."""
+
+    years: frozenset[str]
+    others: frozenset[str]
+    context: frozenset[str]
+
+
 class WordLists(_Lists):
     """All lists, in lower case."""
 
@@ -53,6 +61,7 @@ class WordLists(_Lists):
     institution_particles: tuple[str, ...]
     dates: dict[str, DateWords]
     numbers: dict[str, NumberWords]
+    age_units: AgeUnits
 
 
 @cache

@@ -1,0 +1,170 @@
+"""`annoseq redact --policy`: the rules of a law or a protocol, and what contradicts them."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.command import refusal, run, snapshot
+from tests.deid.documents import LookupAnnotator
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PATTERNS = r"""
+[name]
+label = "NAME:PATIENT"
+pattern = 'Ms (?P<value>\w+)'
+[birth]
+label = "DATE"
+pattern = '\d+/\d+/\d{4}'
+[age]
+label = "AGE"
+pattern = '(?P<value>\d+) years'
+[zip]
+label = "ZIP"
+pattern = '\b\d{5}\b'
+[country]
+label = "COUNTRY"
+pattern = 'Peru'
+[pet]
+label = "PET"
+pattern = 'Rex'
+"""
+NOTE = "Ms Ames, 94 years, born 3/4/1931, seen 5/6/2024 with Rex, from Peru, 03601."
+SAFE = "Ms [NAME:PATIENT], 90+ years, born 90+, seen 2024 with , from Peru, 000."
+ONLY_PATTERNS = ("--patterns", "patterns.toml", "--best-path")
+POLICY = 'base = "safe-harbor"\nname = "cohort"\nstandard = "none"\n'
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in, with a note, patterns, a key and two policies."""
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").write_text(NOTE)
+    (tmp_path / "patterns.toml").write_text(PATTERNS)
+    (tmp_path / "key").write_text("0123456789abcdef" * 2)
+    (tmp_path / "key").chmod(0o600)
+    (tmp_path / "cohort.toml").write_text(POLICY + '[rules.date]\naction = "shift"\n')
+    (tmp_path / "zip.csv").write_text("zip3,census\n021,2020\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def silent(here: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a model that marks nothing by itself: what a pattern finds is known."""
+    monkeypatch.setattr("annoseq.cli.redact._annotate_function", lambda *_: LookupAnnotator())
+    return model
+
+
+def test_safe_harbor_is_applied_counted_and_recorded(here: Path, silent: Path) -> None:
+    result = run(
+        "redact", silent, "notes", "--out", "clean", *ONLY_PATTERNS, "--policy", "safe-harbor"
+    )
+    assert (result.code, result.err) == (0, "")
+    assert (here / "clean" / "a.txt").read_text() == SAFE
+    report = json.loads((here / "clean" / "report.json").read_bytes())
+    assert report["actions"] == {"remove": 1, "label": 1, "generalise": 4}
+    assert (report["kept"], report["without_a_rule"]) == ({"COUNTRY": 1}, {"PET": 1})
+    assert "kept by the policy: 1 span" in result.out
+    assert "its default was applied: 1 span of 1 label" in result.out
+    config = json.loads((here / "clean" / "config.json").read_bytes())
+    assert (config["policy"], config["census"]) == ("safe-harbor", "2000")
+    assert len(config["policy_sha256"]) == 64
+    annotated = json.loads((here / "clean" / "annotations.jsonl").read_bytes())
+    assert [span["action"] for span in annotated["spans"]] == ["label", *["generalise"] * 4]
+
+
+def test_another_table_of_zip_codes(here: Path, silent: Path) -> None:
+    options = ("--policy", "safe-harbor", "--zip-table", "zip.csv", *ONLY_PATTERNS)
+    assert run("redact", silent, "notes", "--out", "clean", *options).code == 0
+    assert (here / "clean" / "a.txt").read_text() == SAFE.replace("000", "036")
+
+
+def test_a_policy_of_ones_own_shifts_dates(here: Path, silent: Path) -> None:
+    options = ("--policy", "cohort.toml", "--key", "key", *ONLY_PATTERNS)
+    assert run("redact", silent, "notes", "--out", "clean", *options).code == 0
+    text = (here / "clean" / "a.txt").read_text()
+    assert text.startswith("Ms [NAME:PATIENT], 90+ years, born ")
+    assert "3/4/1931" not in text
+    assert "[DATE]" not in text
+
+
+def test_labels_without_a_rule_are_named_beforehand(here: Path, silent: Path) -> None:
+    (here / "bare.toml").write_text(
+        'name = "bare"\nstandard = "none"\n[default]\naction = "mask"\n[rules.name]\n'
+        'action = "label"\n'
+    )
+    options = ("--policy", "bare.toml", "--best-path")
+    result = run("redact", silent, "notes", "--out", "clean", *options)
+    assert result.code == 0
+    assert result.err.startswith("the policy bare has no rule for AGE, ")
+    assert result.err.endswith("its default, mask, is applied to what they mark\n")
+
+
+MESSAGES = {
+    "--policy safe-harbor --with surrogate": (
+        "--with and --policy both say what is done. Leave --with off, or write a policy of your "
+        "own that says so."
+    ),
+    "--policy safe-harbor --shift-by weeks": (
+        "--shift-by and --policy both say what is done. Leave --shift-by off, or write a policy of "
+        "your own that says so."
+    ),
+    "--policy safe-harbor --min-score 0.5": (
+        "--min-score leaves identifiers in the text, which the standard safe-harbor does not "
+        "allow. Leave it off."
+    ),
+    "--policy limited-data-set --zip-table zip.csv": (
+        "--zip-table: the policy limited-data-set generalises no ZIP codes. Leave it off."
+    ),
+    "--zip-table zip.csv": (
+        "--zip-table is for policies that generalise ZIP codes. Add --policy safe-harbor, or leave "
+        "it off."
+    ),
+    "--policy hipaa": (
+        "--policy hipaa: there is no such policy. Use safe-harbor or limited-data-set, or the name "
+        "of a TOML file."
+    ),
+    "--policy cohort.toml --resume": (
+        "--resume needs the secret of the interrupted run, which is forgotten unless it is in a "
+        "file. Give --key FILE, or start again with --overwrite instead of --resume."
+    ),
+    "--policy safe-harbor --shift-by x": "--shift-by: found 'x'. Give one of days, weeks.",
+}
+
+
+@pytest.mark.parametrize("options", MESSAGES)
+def test_what_contradicts_a_policy_is_refused(options: str, here: Path, model: Path) -> None:
+    before = snapshot(here)
+    arguments = (model, "notes", "--out", "clean", *options.split())
+    assert refusal(run("redact", *arguments)) == MESSAGES[options]
+    assert snapshot(here) == before
+
+
+def test_a_policy_that_shifts_dates_is_no_safe_harbor(here: Path, model: Path) -> None:
+    (here / "mine.toml").write_text(
+        'base = "safe-harbor"\nname = "mine"\n[rules.date]\naction = "shift"\n'
+    )
+    message = refusal(run("redact", model, "notes", "--out", "clean", "--policy", "mine.toml"))
+    assert message.startswith(
+        "--policy mine.toml: rules.date: the standard safe-harbor does not allow the action 'shift'"
+    )
+    assert "Shifted dates are no Safe Harbor" in message
+
+
+def test_dates_shifted_by_weeks_keep_their_weekdays(here: Path, silent: Path) -> None:
+    (here / "notes" / "a.txt").write_text("seen 5/6/2024")
+    (here / "dates.toml").write_text("[date]\nlabel = 'DATE'\npattern = '\\d+/\\d+/\\d{4}'\n")
+    options = ("--with", "surrogate", "--shift-by", "weeks", "--best-path")
+    patterns = ("--patterns", "dates.toml")
+    assert run("redact", silent, "notes", "--out", "clean", *options, *patterns).code == 0
+    written = (here / "clean" / "a.txt").read_text().removeprefix("seen ")
+    shifted = datetime.strptime(written, "%m/%d/%Y")
+    original = datetime(2024, 5, 6)
+    assert shifted != original
+    assert shifted.weekday() == original.weekday()
