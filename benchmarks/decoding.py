@@ -202,7 +202,7 @@ def _run(options: argparse.Namespace, argv: Sequence[str] | None) -> None:
         f"training, {len(dev):,} dev",
         "training": story.read_text(encoding="utf-8"),
         "vocabulary": f"{len(tokenizer.target):,} target tokens",
-        **describe_machine(annotator.compute.device),
+        **describe_machine(torch.device(annotator.device)),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "command": f"`{shlex.join(command)}`",
     }

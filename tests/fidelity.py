@@ -26,7 +26,8 @@ from annoseq.decoding.sliding_window import cut_windows
 from annoseq.errors import MarkupError
 from annoseq.inference.annotator import Annotator
 from annoseq.models.build import build_seq2seq, build_tagger
-from annoseq.models.serialization import ModelConfig, TrainedModel
+from annoseq.models.model_config import ModelConfig
+from annoseq.models.serialization import TrainedModel
 from annoseq.tokenization.dataset import Dataset
 from annoseq.tokenization.gazetteer import LexiconFeatures, LexiconMatcher, RegexPattern
 from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer

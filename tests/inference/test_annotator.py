@@ -9,7 +9,8 @@ from annoseq.data.markup import Span, escape, parse
 from annoseq.data.pairs import Pair, Pairs
 from annoseq.errors import ModelError
 from annoseq.inference.annotator import Annotator
-from annoseq.models.serialization import ModelConfig, TrainedModel
+from annoseq.models.model_config import ModelConfig
+from annoseq.models.serialization import TrainedModel
 from annoseq.tokenization.dataset import Dataset
 from annoseq.tokenization.vocabulary import END, UNKNOWN
 from tests.scripted import Scripted, as_network

@@ -102,7 +102,7 @@ def test_four_threads_get_what_one_gets(name: str, monkeypatch: pytest.MonkeyPat
 
 
 def test_its_repr_is_a_line_about_the_model(annotator: Annotator) -> None:
-    assert repr(annotator) == f"<Annotator: tagger, annotate, {annotator.compute.device}>"
+    assert repr(annotator) == f"<Annotator: tagger, annotate, {annotator.device}>"
 
 
 @pytest.mark.parametrize("texts", ["Dr. \ud800 Ames", ["Dr. \udfff Ames"]])

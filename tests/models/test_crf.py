@@ -6,6 +6,7 @@ import itertools
 from math import exp, log
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 import torch
 
@@ -116,7 +117,7 @@ def test_span_probabilities_match_brute_force(labels: int) -> None:
         scores = all_scores(crf, emissions[row, :length])
         shares: dict[tuple[int, ...], float] = {}
         for tags, score in scores.items():
-            for _, *span in bioes_to_token_spans(torch.tensor([tags]), labels=labels).tolist():
+            for _, *span in bioes_to_token_spans(np.array([tags]), labels=labels).tolist():
                 place = (row, *span)
                 shares[place] = shares.get(place, 0.0) + exp(score - total(scores))
         assert len(shares) == labels * length * (length + 1) // 2
@@ -206,7 +207,7 @@ def test_nothing_overflows(kind: str) -> None:
         loss.sum(), [emissions, crf.span_transitions, crf.inner_transitions]
     )
     messages = crf.forward_backward(emissions, lengths)
-    spans = bioes_to_token_spans(tags, labels=2)
+    spans = torch.from_numpy(bioes_to_token_spans(tags.numpy(), labels=2))
     for one in (loss, *gradients, *messages, crf.span_log_probs(messages, spans)):
         assert one.isfinite().all()
     for row, length in enumerate(lengths.tolist()):
@@ -219,7 +220,7 @@ def test_long_rows_keep_their_precision() -> None:
     emissions[1, 20:140, 3] += 8.0  # inside a span of the first label
     lengths = torch.tensor([150, 145])
     best = crf.viterbi(emissions, lengths)
-    spans = bioes_to_token_spans(best, labels=2)
+    spans = torch.from_numpy(bioes_to_token_spans(best.numpy(), labels=2))
     assert (spans[:, 2] - spans[:, 1]).max() > 100
     exact = crf.forward_backward(emissions, lengths)
     expected = crf.span_log_probs(exact, spans)

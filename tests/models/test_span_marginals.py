@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import exp
 
+import numpy as np
 import pytest
 import torch
 
@@ -32,7 +33,7 @@ def found_by_hand(labels: int, *, spread: float) -> dict[Place, float]:
         scores = all_scores(crf, emissions[row, :length])
         whole = total(scores)
         for tags, score in scores.items():
-            for _, *span in bioes_to_token_spans(torch.tensor([tags]), labels=labels).tolist():
+            for _, *span in bioes_to_token_spans(np.array([tags]), labels=labels).tolist():
                 place = (row, *span)
                 shares[place] = shares.get(place, 0.0) + exp(score - whole)
     return shares

@@ -6,7 +6,7 @@ from annoseq.data.markup import Span
 from annoseq.evaluation.counts import SpanComparison
 from annoseq.evaluation.score_file import ScoreFile, make_score_file
 from annoseq.evaluation.scorer import Scorer
-from annoseq.models.serialization import EpochRecord, TrainingHistory
+from annoseq.models.model_config import EpochRecord, TrainingHistory
 
 HOSTILE = "</script><img src=x onerror=alert(1)> & 'x' \"y\" \u2028 <!-- 😀 Ames ]]>"
 PLACE = HOSTILE.index("Ames")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from annoseq.models.serialization import EpochRecord, TrainingHistory
+from annoseq.models.model_config import EpochRecord, TrainingHistory
 from annoseq.reporting.charts import HEIGHT, WIDTH, draw_charts
 from tests.reporting.samples import sample_history
 

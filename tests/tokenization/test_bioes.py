@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import torch
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -48,9 +48,9 @@ def _depth(aligned_spans: list[AlignedSpan]) -> int:
 @given(rows=st.lists(nested_covers(), min_size=1, max_size=3))
 def test_tags_hold_all_of_nested_spans(rows: list[tuple[int, list[AlignedSpan]]]) -> None:
     width = max(tokens for tokens, _ in rows)
-    tags = torch.zeros(len(rows), width, LEVELS, dtype=torch.long)
+    tags = np.zeros((len(rows), width, LEVELS), np.int64)
     for row, (tokens, aligned_spans) in enumerate(rows):
-        tags[row, :tokens] = torch.tensor(
+        tags[row, :tokens] = np.array(
             spans_to_bioes(
                 aligned_spans, tokens=tokens, levels=LEVELS, labels=LABELS, self_nested=NAMES
             )
@@ -78,7 +78,7 @@ def test_what_a_tagger_cannot_find_is_left_out() -> None:
 
 
 def test_spans_of_no_labels_are_none() -> None:
-    assert bioes_to_token_spans(torch.zeros(2, 3, dtype=torch.long), labels=0).shape == (0, 4)
+    assert bioes_to_token_spans(np.zeros((2, 3), np.int64), labels=0).shape == (0, 4)
 
 
 def test_places_in_the_text_leave_out_white_space() -> None:

@@ -41,7 +41,6 @@ from annoseq.errors import OptionError, count_noun
 from annoseq.inference.annotator import Annotator
 from annoseq.inference.resumable_output import ResumableOutput
 from annoseq.inference.streaming import OUTPUT_COLUMNS, annotate_stream
-from annoseq.models.serialization import WEIGHTS_FILE
 from annoseq.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -151,7 +150,7 @@ def annotate(
     _check_has_spans(annotator, model, destination)
     chosen = choose_target(annotator, targets)
     plan = {
-        "model": annotator.model.config.files[WEIGHTS_FILE][:12],
+        "model": annotator.model.fingerprint[:12],
         "column": None if is_text else source.text_column,
         "delimiter": source.delimiter,
         "encoding": source.encoding,

@@ -29,7 +29,6 @@ from annoseq.evaluation.certificate import (
 from annoseq.evaluation.coverage_counter import CoverageCounter
 from annoseq.evaluation.score_file import write_score_file
 from annoseq.inference.annotator import Annotator
-from annoseq.models.serialization import WEIGHTS_FILE
 from annoseq.progress import progress_bar
 from annoseq.reporting.html_page import import_jinja, write_certificate_page
 
@@ -111,7 +110,7 @@ def certify(
         units,
         counts,
         bound,
-        model=annotator.model.config.files[WEIGHTS_FILE],
+        model=annotator.model.fingerprint,
         data=fingerprint_pairs(rows.examples),
         scope=_scope(rows),
     )

@@ -41,13 +41,10 @@ from annoseq.evaluation.scorer import Scorer
 from annoseq.evaluation.text_scores import TEXT_SCORES, TextScorer
 from annoseq.evaluation.token_accuracy import Accuracy
 from annoseq.inference.annotator import Annotator
-from annoseq.inference.network_predictors import attention_map
 from annoseq.inference.predictions import Prediction, Predictions
-from annoseq.models.gru import GruWithAttention
-from annoseq.models.serialization import CARD_FILE
+from annoseq.models.model_config import CARD_FILE
 from annoseq.progress import progress_bar
 from annoseq.reporting.report import ReportData
-from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -295,11 +292,16 @@ def _count_coverage(
 
 def _attention(annotator: Annotator) -> AttentionFunction | None:
     """Return the attention maps of rows, if the model has attention and annotates."""
-    network, tokenizer = annotator.model.network, annotator.model.tokenizer
-    if not isinstance(network, GruWithAttention) or not isinstance(tokenizer, Seq2SeqTokenizer):
+    if annotator.is_tagger or annotator.is_translator:
         return None
-    if annotator.is_translator:
+    # Imported here because they import torch, which a tagger may do without.
+    from annoseq.inference.network_predictors import Seq2SeqPredictor, attention_map
+    from annoseq.models.gru import GruWithAttention
+
+    predictor = annotator.predictor
+    if not isinstance(predictor, Seq2SeqPredictor):
         return None
-    return lambda row: attention_map(
-        network, tokenizer, row.text, row.predicted, compute=annotator.compute
-    )
+    network, tokenizer, compute = predictor.network, predictor.tokenizer, predictor.compute
+    if not isinstance(network, GruWithAttention):
+        return None
+    return lambda row: attention_map(network, tokenizer, row.text, row.predicted, compute=compute)

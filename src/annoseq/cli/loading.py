@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from annoseq.data.examples import Example
     from annoseq.data.pairs import Pairs
     from annoseq.data.table_rows import TableFormat
-    from annoseq.models.serialization import ModelConfig, TrainedModel
+    from annoseq.models.model_config import ModelConfig
+    from annoseq.models.serialization import TrainedModel
     from annoseq.tokenization.dataset import Dataset
     from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
     from annoseq.training.learner import Learner

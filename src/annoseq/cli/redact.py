@@ -33,7 +33,6 @@ from annoseq.config import BatchConfig, DeviceConfig
 from annoseq.deid.pipeline import RedactionPipeline
 from annoseq.errors import OptionError, display_name
 from annoseq.inference.annotator import Annotator
-from annoseq.models.serialization import WEIGHTS_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,7 +80,7 @@ def redact(
     pipeline = RedactionPipeline(annotate, redactor, patterns, has_gold=gold is not None)
     settings = {
         "annoseq": __version__,
-        "model": annotator.model.config.files[WEIGHTS_FILE][:12],
+        "model": annotator.model.fingerprint[:12],
         **targets.settings(),
         **redaction.settings(redactor),
     }

@@ -14,7 +14,6 @@ from annoseq.errors import OptionError, count_noun
 from annoseq.evaluation.certificate import read_certificate
 from annoseq.evaluation.coverage import CoverageTarget
 from annoseq.inference.predictor import check_marginals
-from annoseq.models.serialization import WEIGHTS_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,7 +155,7 @@ def _choose(annotator: Annotator, targets: TargetOptions) -> Target | None:
         )
     check_marginals(annotator.predictor, kind="coverage")
     return read_certificate(targets.certificate).target(
-        model=annotator.model.config.files[WEIGHTS_FILE], name=str(targets.certificate)
+        model=annotator.model.fingerprint, name=str(targets.certificate)
     )
 
 

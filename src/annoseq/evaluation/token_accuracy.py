@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
-import torch.nn.functional as F
-
 from annoseq.tokenization.vocabulary import END, PAD, UNKNOWN
 
 if TYPE_CHECKING:
@@ -76,6 +74,8 @@ def measure_accuracy(output: Tensor, target: Tensor) -> Accuracy:
 
     Ids after an output's first end symbol count as padding.
     """
+    import torch.nn.functional as F
+
     width = max(output.shape[1], target.shape[1])
     output = F.pad(_pad_after_end(output), (0, width - output.shape[1]), value=PAD)
     target = F.pad(target, (0, width - target.shape[1]), value=PAD)

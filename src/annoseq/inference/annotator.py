@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, overload
 from annoseq.config import BatchConfig, DeviceConfig, SearchConfig
 from annoseq.data.text_inputs import check_texts
 from annoseq.decoding.coverage_spans import score_coverage
-from annoseq.devices import ComputeDevice
 from annoseq.errors import OptionError
 from annoseq.evaluation.calibration_statistics import COVERAGE_FLOOR
 from annoseq.evaluation.coverage import CoverageTarget
@@ -21,7 +20,6 @@ from annoseq.inference.annotation import (
     from_spans,
     rank,
 )
-from annoseq.inference.network_predictors import build_predictor
 from annoseq.inference.predictor import (
     SpanQuery,
     check_marginals,
@@ -29,7 +27,6 @@ from annoseq.inference.predictor import (
     make_query,
     predict_spans,
 )
-from annoseq.models.serialization import TrainedModel
 from annoseq.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -39,6 +36,7 @@ if TYPE_CHECKING:
     from annoseq.data.markup import Span
     from annoseq.evaluation.recall_thresholds import RecallTarget
     from annoseq.inference.predictor import SpanPredictor, Target, TextGenerator, TokenizedText
+    from annoseq.models.serialization import TrainedModel
     from annoseq.tokenization.bioes import ScoredTokenSpans
 
 
@@ -57,10 +55,15 @@ class Annotator:
     """
 
     def __init__(self, model: TrainedModel, *, device: DeviceConfig | str | None = None) -> None:
+        # Imported here because they import torch.
+        from annoseq.devices import ComputeDevice
+        from annoseq.inference.network_predictors import build_predictor
+
         self.model = model
-        self.compute = ComputeDevice.select(device)
+        compute = ComputeDevice.select(device)
+        self.device = str(compute.device)
         self.predictor: SpanPredictor = build_predictor(
-            model.network, model.tokenizer, self.compute, bounds_cache=True
+            model.network, model.tokenizer, compute, bounds_cache=True
         )
 
     @classmethod
@@ -81,11 +84,13 @@ class Annotator:
             VectorsError: the file of word vectors cannot be read, or is another one.
             OptionError: `vectors` was given, and the model reads none.
         """
+        from annoseq.models.serialization import TrainedModel
+
         return cls(TrainedModel.load(folder, vectors=vectors), device=device)
 
     def __repr__(self) -> str:
         config = self.model.config
-        return f"<Annotator: {config.network.model}, {config.task}, {self.compute.device}>"
+        return f"<Annotator: {config.network.model}, {config.task}, {self.device}>"
 
     @property
     def is_translator(self) -> bool:

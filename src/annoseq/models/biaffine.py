@@ -92,7 +92,8 @@ class BiaffineHead(nn.Module):
         scores = self._scores(encoded)
         classes = torch.zeros_like(scores[..., 0], dtype=torch.long)
         for level in reversed(tags.unbind(2)):  # of two spans of the same tokens, the outer one
-            row, first, last, label = bioes_to_token_spans(level, labels=len(self.nests)).unbind(1)
+            spans = bioes_to_token_spans(level.numpy(force=True), labels=len(self.nests))
+            row, first, last, label = torch.from_numpy(spans).to(level.device).unbind(1)
             classes[row, first, last] = label + 1
         losses = F.cross_entropy(scores.flatten(0, 2), classes.flatten(), reduction="none")
         return losses.view_as(classes).masked_fill(~_pair_mask(scores, lengths), 0.0).sum((1, 2))

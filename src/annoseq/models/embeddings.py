@@ -186,8 +186,9 @@ class HashEmbedding(nn.Module):
 
     def forward(self, bags: FeatureBags) -> Tensor:
         """Return the vectors (W, D) of W tokens."""
+        device = self.tables[_WORD].get_parameter("weight").device
         parts = [
-            table(ids, starts)
+            table(torch.from_numpy(ids).to(device), torch.from_numpy(starts).to(device))
             for table, ids, starts in zip(self.tables, bags.ids, bags.starts, strict=True)
         ]
         if self.training and self.word_dropout:
@@ -196,7 +197,8 @@ class HashEmbedding(nn.Module):
             parts[_WORD] = words * is_kept
         if self.projection is not None:
             assert bags.vectors is not None
-            parts.append(self.projection(self._drop_vectors(bags.vectors)))
+            vectors = torch.from_numpy(bags.vectors).to(device)
+            parts.append(self.projection(self._drop_vectors(vectors)))
         return torch.cat(parts, 1)
 
     def _drop_vectors(self, vectors: Tensor) -> Tensor:

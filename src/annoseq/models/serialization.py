@@ -17,22 +17,14 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_model, save_file
 
 from annoseq._version import __version__
 from annoseq.atomic_io import atomic_folder
-from annoseq.config import (
-    BatchConfig,
-    ColumnsConfig,
-    DataConfig,
-    NetworkConfig,
-    Task,
-    TrainingConfig,
-)
 from annoseq.data.folder_files import MEBIBYTE, describe_unsafe_file
 from annoseq.errors import (
     ModelError,
@@ -43,22 +35,25 @@ from annoseq.errors import (
 )
 from annoseq.evaluation.calibration_statistics import CalibrationStatistics
 from annoseq.models.build import build_seq2seq, build_tagger, no_init_weights
+from annoseq.models.model_config import (
+    CALIBRATION_FILE,
+    CARD_FILE,
+    CONFIG_FILE,
+    FORMAT,
+    HISTORY_FILE,
+    WEIGHTS_FILE,
+    ModelConfig,
+    TrainingHistory,
+)
 from annoseq.output_lock import restore_interrupted
-from annoseq.tokenization.length_stats import LengthStats
 from annoseq.tokenization.seq2seq_tokenizer import FILES, VOCABULARY_BYTES, Seq2SeqTokenizer
 from annoseq.tokenization.tagger_tokenizer import TAGGING_FILE, TaggerTokenizer
-from annoseq.vectors.lookup import VectorsRecord
 
 if TYPE_CHECKING:
     from annoseq.models.interfaces import AnySeq2SeqNetwork
     from annoseq.models.tagger import Tagger
     from annoseq.vectors.lookup import TokenVectors
 
-
-CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = "config.json", "weights.safetensors", "card.md"
-CALIBRATION_FILE, HISTORY_FILE = "calibration.json", "history.json"
-FORMAT: Literal[2] = 2
-"""Format number of model folders; folders of another format are refused."""
 
 _MAX_BYTES: dict[str, int | None] = {
     WEIGHTS_FILE: None,
@@ -69,59 +64,6 @@ _MAX_BYTES: dict[str, int | None] = {
 """Size in bytes that no file but the weights exceeds."""
 
 FileModel = TypeVar("FileModel", bound=BaseModel)
-
-
-class EpochRecord(BaseModel):
-    """An epoch: its number, its losses, and its scores on the validation rows by name."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    epoch: int
-    train_loss: float
-    valid_loss: float
-    scores: dict[str, float]
-
-
-class TrainingHistory(BaseModel):
-    """All epochs, and training loss and learning rate over the steps.
-
-    Long histories are downsampled: each value of `losses` and `rates` is then the mean of several
-    consecutive steps.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    epochs: tuple[EpochRecord, ...]
-    steps: int
-    losses: tuple[float, ...]
-    rates: tuple[float, ...]
-
-
-class ModelConfig(BaseModel):
-    """Contents of `config.json`: everything about a model but its weights and vocabularies.
-
-    `fingerprint` is that of the pairs before the split, `valid_fingerprint` that of the validation
-    pairs; `columns` are those of the table of pairs; `epochs` counts all epochs of training, those
-    of a base model included; `vectors` is the word-vector file that a tagger reads, which is not in
-    the folder; `files` are the checksums of the other files.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    format: Literal[2] = FORMAT
-    annoseq: str = __version__
-    task: Task
-    length_stats: LengthStats
-    fingerprint: str
-    valid_fingerprint: str = ""
-    data: DataConfig
-    columns: ColumnsConfig = ColumnsConfig()
-    network: NetworkConfig
-    training: TrainingConfig
-    batching: BatchConfig
-    epochs: int
-    vectors: VectorsRecord | None = None
-    files: dict[str, str] = {}
 
 
 @dataclass(frozen=True, repr=False)
@@ -141,6 +83,11 @@ class TrainedModel:
     def __repr__(self) -> str:
         config, epochs = self.config, count_noun(self.config.epochs, "epoch")
         return f"<TrainedModel: {config.network.model}, {config.task}, {epochs}>"
+
+    @property
+    def fingerprint(self) -> str:
+        """Checksum of the weights, empty for a model that was never saved."""
+        return self.config.files.get(WEIGHTS_FILE, "")
 
     def save(self, folder: str | Path, *, card: str, overwrite: bool = False) -> None:
         """Write the model folder.

@@ -82,7 +82,8 @@ class CrfHead(nn.Module):
         self, emissions: Tensor, lengths: Tensor, messages: ForwardBackward
     ) -> SpanPredictions:
         tags = self.crf.viterbi(emissions, lengths)
-        spans = bioes_to_token_spans(tags, labels=self.crf.labels)
+        found = bioes_to_token_spans(tags.numpy(force=True), labels=self.crf.labels)
+        spans = torch.from_numpy(found).to(tags.device)
         log_probs = self.crf.span_log_probs(messages, spans)
         row_log_probs = self.crf.log_likelihood(emissions, tags, lengths, messages)
         return SpanPredictions(spans, log_probs, row_log_probs)
@@ -197,9 +198,7 @@ class Tagger(nn.Module):
         return torch.cat([self._cached[ids[is_cached]], self._embed(ids[~is_cached])])
 
     def _embed(self, ids: Tensor) -> Tensor:
-        device = next(self.parameters()).device
-        assert isinstance(device, torch.device)
-        return self.embedding(self.feature_hasher.bags(ids.tolist()).to(device))  # type: ignore[no-any-return]
+        return self.embedding(self.feature_hasher.bags(ids.tolist()))  # type: ignore[no-any-return]
 
 
 def _by_row(predictions: SpanPredictions) -> list[ScoredTokenSpans]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from annoseq.evaluation.coverage_scores import CoverageScores
-    from annoseq.models.serialization import TrainingHistory
+    from annoseq.models.model_config import TrainingHistory
 
 WIDTH, HEIGHT = 300, 160
 """Size of a chart in SVG units."""

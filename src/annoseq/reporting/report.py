@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from annoseq.evaluation.error_analysis import SpanError
     from annoseq.evaluation.score_file import LabelScoreValues, ScoreFile
     from annoseq.inference.network_predictors import AttentionMap
-    from annoseq.models.serialization import TrainingHistory
+    from annoseq.models.model_config import TrainingHistory
     from annoseq.reporting.html_page import EmbeddedImage
 
 

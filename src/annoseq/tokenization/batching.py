@@ -7,15 +7,13 @@ from dataclasses import dataclass, replace
 from math import ceil
 from typing import TYPE_CHECKING, Protocol
 
-import torch
-from torch.nn.utils.rnn import pad_sequence
-
 from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 from annoseq.tokenization.vocabulary import END, PAD, SPECIALS, UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence, Sized
 
+    import torch
     from rich.console import Console
     from rich.text import Text
     from torch import Tensor
@@ -90,14 +88,9 @@ class Batch:
 
 def collate(rows: Sequence[int], examples: Sequence[Seq2SeqEncoding]) -> Batch:
     """Collate the examples at `rows`, padded, each with the end symbol."""
-    sources = [torch.tensor([*examples[row].source, END]) for row in rows]
-    targets = [torch.tensor([*examples[row].target, END]) for row in rows]
-    return Batch(
-        rows=list(rows),
-        source=pad_sequence(sources, batch_first=True, padding_value=PAD),
-        source_lengths=torch.tensor([len(source) for source in sources]),
-        target=pad_sequence(targets, batch_first=True, padding_value=PAD),
-    )
+    source, source_lengths = _pad([[*examples[row].source, END] for row in rows])
+    target, _ = _pad([[*examples[row].target, END] for row in rows])
+    return Batch(list(rows), source, source_lengths, target)
 
 
 def collate_sources(
@@ -105,24 +98,25 @@ def collate_sources(
 ) -> Batch:
     """Collate the sources at `rows`, each with the end symbol or, for a tagger, without."""
     end = [END] if has_ends else []
-    sources = [torch.tensor([*examples[row].source, *end]) for row in rows]
-    return Batch(
-        rows=list(rows),
-        source=pad_sequence(sources, batch_first=True, padding_value=PAD),
-        source_lengths=torch.tensor([len(source) for source in sources]),
-    )
+    source, source_lengths = _pad([[*examples[row].source, *end] for row in rows])
+    return Batch(list(rows), source, source_lengths)
 
 
 def collate_tags(rows: Sequence[int], examples: Sequence[TaggerEncoding]) -> Batch:
     """Collate rows of a tagger: numbers (B, S) and tags (B, S, D), without end symbols."""
-    sources = [torch.tensor(examples[row].source) for row in rows]
-    targets = [torch.tensor(examples[row].target) for row in rows]
-    return Batch(
-        rows=list(rows),
-        source=pad_sequence(sources, batch_first=True),
-        source_lengths=torch.tensor([len(source) for source in sources]),
-        target=pad_sequence(targets, batch_first=True),
-    )
+    source, source_lengths = _pad([examples[row].source for row in rows])
+    target, _ = _pad([examples[row].target for row in rows])
+    return Batch(list(rows), source, source_lengths, target)
+
+
+def _pad(rows: Sequence[Sequence[int] | Sequence[tuple[int, ...]]]) -> tuple[Tensor, Tensor]:
+    """Return rows padded to the longest (B, T) or (B, T, D), and their lengths (B,)."""
+    import torch  # batching works without it
+    from torch.nn.utils.rnn import pad_sequence
+
+    tensors = [torch.tensor(row) for row in rows]
+    padded = pad_sequence(tensors, batch_first=True, padding_value=PAD)
+    return padded, torch.tensor([len(row) for row in rows])
 
 
 def shuffled_batches(

@@ -13,14 +13,14 @@ from dataclasses import replace
 from math import exp
 from typing import TYPE_CHECKING, NamedTuple
 
-import torch
+import numpy as np
 
 from annoseq.data.markup import Span, tighten
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from torch import Tensor
+    from numpy.typing import NDArray
 
     from annoseq.tokenization.linearize import AlignedSpan
 
@@ -99,18 +99,18 @@ def _kind(place: int, span: AlignedSpan) -> int:
     return _END if place == span.last - 1 else _INSIDE
 
 
-def bioes_to_token_spans(tags: Tensor, *, labels: int) -> Tensor:
+def bioes_to_token_spans(tags: NDArray[np.int64], *, labels: int) -> NDArray[np.int64]:
     """Decode tags (B, T) to spans (N, 4): row, first and last token, label; by row and position.
 
     The tags must be those of whole spans, as a CRF finds them: then the n-th that begins is the
     n-th that ends.
     """
     labels = max(labels, 1)  # a model may have been trained on rows without a span
-    kinds = torch.where(tags > 0, (tags - 1) // labels, -1)
-    begins = ((kinds == _BEGIN) | (kinds == _SINGLE)).nonzero()
-    ends = ((kinds == _END) | (kinds == _SINGLE)).nonzero()
-    label = (tags[begins[:, 0], begins[:, 1]] - 1) % labels
-    return torch.stack([begins[:, 0], begins[:, 1], ends[:, 1], label], 1)
+    kinds = np.where(tags > 0, (tags - 1) // labels, -1)
+    row, first = np.nonzero((kinds == _BEGIN) | (kinds == _SINGLE))
+    _, last = np.nonzero((kinds == _END) | (kinds == _SINGLE))
+    label = (tags[row, first] - 1) % labels
+    return np.stack([row, first, last, label], 1)
 
 
 def token_spans_to_text(

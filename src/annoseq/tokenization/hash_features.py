@@ -15,12 +15,12 @@ from hashlib import blake2b
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-import torch
+import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from torch import Tensor
+    from numpy.typing import NDArray
 
     from annoseq.vectors.lookup import TokenVectors
 
@@ -51,17 +51,9 @@ class FeatureBags(NamedTuple):
     token without one.
     """
 
-    ids: tuple[Tensor, ...]
-    starts: tuple[Tensor, ...]
-    vectors: Tensor | None = None
-
-    def to(self, device: torch.device) -> FeatureBags:
-        """Copy to a device."""
-        return FeatureBags(
-            tuple(ids.to(device) for ids in self.ids),
-            tuple(starts.to(device) for starts in self.starts),
-            None if self.vectors is None else self.vectors.to(device),
-        )
+    ids: tuple[NDArray[np.int64], ...]
+    starts: tuple[NDArray[np.int64], ...]
+    vectors: NDArray[np.float32] | None = None
 
 
 def table_sizes(buckets: int) -> tuple[int, ...]:
@@ -148,14 +140,14 @@ class FeatureHasher:
         tokens = [self._features[id_] for id_ in token_ids]
         rows, starts = [], []
         for kind in range(FEATURE_KINDS):
-            lengths = torch.tensor([0, *(len(features[kind]) for features in tokens)])
-            starts.append(lengths.cumsum(0)[:-1])
+            lengths = np.array([0, *(len(features[kind]) for features in tokens)])
+            starts.append(lengths.cumsum()[:-1])
             flat = [row for features in tokens for row in features[kind]]
-            rows.append(torch.tensor(flat, dtype=torch.long))
+            rows.append(np.array(flat, dtype=np.int64))
         vectors = None
         if self.vectors is not None:
             self.read_vectors()
-            vectors = torch.from_numpy(self.vectors.take(token_ids))
+            vectors = self.vectors.take(token_ids)
         return FeatureBags(tuple(rows), tuple(starts), vectors)
 
     def read_vectors(self) -> None:

@@ -19,7 +19,8 @@ from annoseq.devices import ComputeDevice
 from annoseq.errors import OptionError, count_noun
 from annoseq.inference.network_predictors import build_predictor
 from annoseq.inference.predictor import predict_examples
-from annoseq.models.serialization import ModelConfig, TrainedModel
+from annoseq.models.model_config import ModelConfig
+from annoseq.models.serialization import TrainedModel
 from annoseq.progress import progress_bar
 from annoseq.tokenization.dataset import Dataset
 from annoseq.tokenization.gazetteer import LexiconFeatures
@@ -53,8 +54,7 @@ class Learner:
     `lexicon_features` are lexicons and patterns whose matches are features of a tagger.
 
     `vectors` is a file of word vectors (fastText's .bin, .vec or .vec.gz) that initializes the
-    embeddings, or is part of a tagger's features; `learner.vectors` then tells how many words it
-    has.
+    embeddings, or is part of a tagger's features; `learner.vectors` then counts its words.
 
     Under torchrun, every process has a learner: all must be made of the same dataset and settings,
     and must train and validate together. `processes.is_main` is True in the one that prints and

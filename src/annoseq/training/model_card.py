@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from annoseq.data.examples import Example
     from annoseq.devices import ComputeDevice
     from annoseq.evaluation.calibration_statistics import CalibrationStatistics
-    from annoseq.models.serialization import ModelConfig, TrainedModel
+    from annoseq.models.model_config import ModelConfig
+    from annoseq.models.serialization import TrainedModel
     from annoseq.tokenization.dataset import Dataset
     from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
     from annoseq.training.recorder import Epoch

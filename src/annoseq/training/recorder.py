@@ -11,7 +11,7 @@ import numpy as np
 
 from annoseq.atomic_io import atomic_file
 from annoseq.errors import count_noun
-from annoseq.models.serialization import EpochRecord, TrainingHistory
+from annoseq.models.model_config import EpochRecord, TrainingHistory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

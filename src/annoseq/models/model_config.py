@@ -1,0 +1,81 @@
+"""Model configuration and training history: the JSON files of a model that need no network.
+
+`ModelConfig` is everything about a model but its weights and vocabularies. Model folders and ONNX
+files hold it alike.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from annoseq._version import __version__
+from annoseq.config import (
+    BatchConfig,
+    ColumnsConfig,
+    DataConfig,
+    NetworkConfig,
+    Task,
+    TrainingConfig,
+)
+from annoseq.tokenization.length_stats import LengthStats
+from annoseq.vectors.lookup import VectorsRecord
+
+CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = "config.json", "weights.safetensors", "card.md"
+CALIBRATION_FILE, HISTORY_FILE = "calibration.json", "history.json"
+FORMAT: Literal[2] = 2
+"""Format number of model folders; folders of another format are refused."""
+
+
+class EpochRecord(BaseModel):
+    """An epoch: its number, its losses, and its scores on the validation rows by name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epoch: int
+    train_loss: float
+    valid_loss: float
+    scores: dict[str, float]
+
+
+class TrainingHistory(BaseModel):
+    """All epochs, and training loss and learning rate over the steps.
+
+    Long histories are downsampled: each value of `losses` and `rates` is then the mean of several
+    consecutive steps.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epochs: tuple[EpochRecord, ...]
+    steps: int
+    losses: tuple[float, ...]
+    rates: tuple[float, ...]
+
+
+class ModelConfig(BaseModel):
+    """Contents of `config.json`: everything about a model but its weights and vocabularies.
+
+    `fingerprint` is that of the pairs before the split, `valid_fingerprint` that of the validation
+    pairs; `columns` are those of the table of pairs; `epochs` counts all epochs of training, those
+    of a base model included; `vectors` is the word-vector file that a tagger reads, which is not in
+    the folder; `files` are the checksums of the other files.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal[2] = FORMAT
+    annoseq: str = __version__
+    task: Task
+    length_stats: LengthStats
+    fingerprint: str
+    valid_fingerprint: str = ""
+    data: DataConfig
+    columns: ColumnsConfig = ColumnsConfig()
+    network: NetworkConfig
+    training: TrainingConfig
+    batching: BatchConfig
+    epochs: int
+    vectors: VectorsRecord | None = None
+    files: dict[str, str] = {}
