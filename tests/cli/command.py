@@ -29,6 +29,12 @@ class Result(NamedTuple):
     err: str
 
 
+def write_key(path: Path, key: str) -> None:
+    """Write a key that its owner alone may read."""
+    path.write_text(key)
+    path.chmod(0o600)
+
+
 def run(*arguments: object, stdin: bytes = b"") -> Result:
     """Run a command in this process."""
     out, err = _stream(), _stream()

@@ -16,7 +16,7 @@ import pytest
 
 from annoseq.data.tables import write_rows
 from annoseq.inference.resumable_output import ResumableOutput
-from tests.cli.command import SECRET, refusal, run, snapshot
+from tests.cli.command import SECRET, refusal, run, snapshot, write_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +46,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "notes" / "a.txt").write_bytes(NOTE.encode())
     (tmp_path / "notes" / "sub" / "b.txt").write_text(f"Dr. {SECRET}")
     (tmp_path / "patterns.toml").write_text(PATTERNS)
-    (tmp_path / "key").write_text("0123456789abcdef")
+    write_key(tmp_path / "key", "0123456789abcdef" * 2)
     (tmp_path / "new.csv").write_text("doc_id,orig_text\n1,Dr. Ames\n1,Ames\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -106,7 +106,7 @@ def test_a_table_becomes_a_table_and_is_compared_with_gold(here: Path, model: Pa
 def test_a_key_makes_runs_the_same(here: Path, model: Path) -> None:
     options = ("--with", "surrogate", *ONLY_PATTERNS)
     for name in ("one", "two"):
-        key = ("--key", "key", "--consistent")
+        key = ("--key", "key", "--scope", "corpus")
         assert run("redact", model, "notes", "--out", name, *options, *key).code == 0
     assert run("redact", model, "notes", "--out", "other", *options).code == 0
     one, two, other = (snapshot(here / name)["a.txt"] for name in ("one", "two", "other"))
@@ -143,9 +143,32 @@ MESSAGES = {
     "--out clean --mapping key --key key --overwrite": (
         "--mapping key is read by this command. Choose another name."
     ),
-    "--out clean --consistent": (
-        "--consistent gives a value the same surrogate in every document, by the secret of --key. "
-        "Give --key FILE."
+    "--out clean --with surrogate --scope corpus": (
+        "surrogates that are the same in all documents of a corpus follow from the secret of "
+        "--key, in later runs, too. Give --key FILE."
+    ),
+    "--out clean --with surrogate --patient-from .": (
+        "surrogates that are the same in all documents of a patient follow from the secret of "
+        "--key, in later runs, too. Give --key FILE."
+    ),
+    "--out clean --with surrogate --key key --scope corpus --patient-from .": (
+        "--scope and --patient both say where a value has one surrogate. Leave one of them off."
+    ),
+    "--out clean --patient-from .": (
+        "--patient: the policy label writes no surrogates and shifts no dates. Leave it off, or "
+        "add --with surrogate."
+    ),
+    "--out clean --with mask --surrogates random": (
+        "--surrogates: the policy mask writes no surrogates and shifts no dates. Leave it off, or "
+        "add --with surrogate."
+    ),
+    "--out clean --patient x": "--patient belongs to a table, and the input is text. Leave it off.",
+    "--out clean --patient x --patient-from x": (
+        "--patient and --patient-from both tell the patient. Leave one of them off."
+    ),
+    "--out clean --patient-from (": (
+        "--patient-from: this is not a regular expression: missing ) at position 1. Write one "
+        "whose first group is the patient, such as '^([^_]+)_'."
     ),
     "--out clean --column x": "--column belongs to a table, and the input is text. Leave it off.",
     "--out clean --document x": (
@@ -269,7 +292,7 @@ def test_a_run_is_resumed_only_under_its_plan(
     keyed = ("--with", "surrogate", "--key", "key")
     interrupted(monkeypatch, *arguments, *keyed, after=3, error=KeyboardInterrupt)
     before = snapshot(here)
-    (here / "other").write_text("another key of many bytes")
+    write_key(here / "other", "another key of very many bytes indeed")
     for options, problem in {
         ("--with", "surrogate", "--key", "other"): "was begun with key",
         ("--with", "mask"): "was begun with policy 'surrogate', and now it is 'mask'",

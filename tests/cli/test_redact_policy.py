@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.command import refusal, run, snapshot
+from tests.cli.command import refusal, run, snapshot, write_key
 from tests.deid.documents import LookupAnnotator
 
 if TYPE_CHECKING:
@@ -46,8 +46,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "a.txt").write_text(NOTE)
     (tmp_path / "patterns.toml").write_text(PATTERNS)
-    (tmp_path / "key").write_text("0123456789abcdef" * 2)
-    (tmp_path / "key").chmod(0o600)
+    write_key(tmp_path / "key", "0123456789abcdef" * 2)
     (tmp_path / "cohort.toml").write_text(POLICY + '[rules.date]\naction = "shift"\n')
     (tmp_path / "zip.csv").write_text("zip3,census\n021,2020\n")
     monkeypatch.chdir(tmp_path)
@@ -168,3 +167,98 @@ def test_dates_shifted_by_weeks_keep_their_weekdays(here: Path, silent: Path) ->
     original = datetime(2024, 5, 6)
     assert shifted != original
     assert shifted.weekday() == original.weekday()
+
+
+def by_patient(folder: Path) -> list[tuple[str, str]]:
+    """Return the name and the date of each note of a folder."""
+    texts = [path.read_text() for path in sorted(folder.glob("*.txt"))]
+    return [(text.split()[1].rstrip(","), text.rpartition(" ")[2]) for text in texts]
+
+
+KEYED = ("--with", "surrogate", "--key", "key", "--best-path", "--patterns", "two.toml")
+
+
+@pytest.fixture
+def patients(here: Path) -> Path:
+    """A folder and a table with two notes of one patient, and one of another."""
+    for path in (here / "notes").iterdir():
+        path.unlink()
+    (here / "two.toml").write_text(PATTERNS[: PATTERNS.index("[age]")])
+    rows = [("7_a", "7"), ("7_b", "7"), ("8_a", "8")]
+    for name, _ in rows:
+        (here / "notes" / f"{name}.txt").write_text("Ms Ames, seen 5/6/2024")
+    lines = [f'{name},{patient},"Ms Ames, seen 5/6/2024"' for name, patient in rows]
+    (here / "notes.csv").write_text("\n".join(["doc_id,case,orig_text", *lines]) + "\n")
+    return here
+
+
+def test_all_documents_of_a_patient_share_surrogates_and_shift(
+    patients: Path, silent: Path
+) -> None:
+    options = (*KEYED, "--patient-from", r"^(\d+)_")
+    assert run("redact", silent, "notes", "--out", "clean", *options).code == 0
+    first, second, other = by_patient(patients / "clean")
+    assert first == second
+    assert first[0] != other[0]
+    assert first[1] != other[1]
+    result = run("redact", silent, "notes.csv", "--out", "table", *KEYED, "--patient", "case")
+    assert (result.code, result.err) == (0, "")
+    texts = (patients / "table" / "notes.csv").read_text()
+    assert texts.startswith('"doc_id","orig_text"\n')
+    assert texts.count(first[0]) == texts.count(first[1]) == 2
+    assert texts.count(other[0]) == texts.count(other[1]) == 1
+
+
+def test_random_surrogates_differ_within_a_note(patients: Path, silent: Path) -> None:
+    (patients / "notes" / "7_a.txt").write_text("Ms Ames, Ms Ames, Ms Ames")
+    options = (*KEYED, "--surrogates", "random")
+    assert run("redact", silent, "notes", "--out", "clean", *options).code == 0
+    text = (patients / "clean" / "7_a.txt").read_text()
+    assert len(set(text.split(", "))) == 3
+    assert "Ames" not in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (
+            ("notes", "--patient-from", r"^(\d+)-"),
+            "notes: document '7_a.txt': --patient-from finds no patient in its id.",
+        ),
+        (("notes.csv", "--patient", "person"), "notes.csv: there is no column 'person'."),
+        (
+            ("empty.csv", "--patient", "case"),
+            "empty.csv: document 'b': the column 'case' of the patient is empty.",
+        ),
+        (
+            ("two.csv", "--patient", "case"),
+            "two.csv: document 'a': its rows are of 2 patients. Give every document one",
+        ),
+        (
+            ("plain.csv", "--patient-from", "."),
+            "plain.csv: row 1: --patient-from finds no patient in its id.",
+        ),
+    ],
+)
+def test_a_document_without_one_patient_is_refused_or_left_out(
+    arguments: tuple[str, ...], problem: str, patients: Path, silent: Path
+) -> None:
+    (patients / "empty.csv").write_text("doc_id,case,orig_text\na,7,x\nb,,Ms Ames\n")
+    (patients / "two.csv").write_text("doc_id,case,orig_text\na,7,x\na,8,Ms Ames\nb,8,x\n")
+    (patients / "plain.csv").write_text("orig_text\nMs Ames\n")
+    before = snapshot(patients)
+    command = ("redact", silent, *arguments, "--out", "clean", *KEYED)
+    assert refusal(run(*command)).startswith(problem)
+    assert snapshot(patients) == before
+    if arguments[0] in {"empty.csv", "two.csv"}:
+        result = run(*command, "--skip-bad")
+        assert (result.code, "1 could not be read" in result.err) == (0, True)
+        assert json.loads((patients / "clean" / "report.json").read_bytes())["left_out"] == 1
+
+
+def test_a_key_that_others_may_read_is_refused(here: Path, model: Path) -> None:
+    (here / "key").chmod(0o644)
+    message = refusal(
+        run("redact", model, "notes", "--out", "clean", "--with", "surrogate", "--key", "key")
+    )
+    assert message.startswith("key: found the mode 0644: others than the owner can read or write")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from annoseq.deid.redaction import RedactedText
+    from annoseq.deid.surrogates import SurrogateScope, SurrogateStrategy
 
 Style: TypeAlias = Literal["label", "mask", "surrogate"]
 
@@ -45,10 +47,9 @@ def part(annotated: str, name: str = "1") -> DocumentPart:
     return DocumentPart(name, text, tuple(detected))
 
 
-def document(*annotated: str, name: str = "note") -> RedactionDocument:
-    return RedactionDocument(
-        name, tuple(part(text, str(row)) for row, text in enumerate(annotated, 1))
-    )
+def document(*annotated: str, name: str = "note", patient: str | None = None) -> RedactionDocument:
+    parts = (part(text, str(row)) for row, text in enumerate(annotated, 1))
+    return RedactionDocument(name, tuple(replace(one, patient=patient) for one in parts))
 
 
 @cache
@@ -61,12 +62,13 @@ def redactor(
     *,
     locale: str = "en_US",
     table: PhiTypeTable = TABLE,
-    consistent: bool = False,
+    scope: SurrogateScope = "document",
+    strategy: SurrogateStrategy = "consistent",
     key: bytes = KEY,
     min_score: float = 0.0,
     propagates: bool = True,
 ) -> Redactor:
-    generator = SurrogateGenerator(locale_faker(locale), KeyedRng(key, consistent))
+    generator = SurrogateGenerator(locale_faker(locale), KeyedRng(key), scope, strategy)
     policy = style if isinstance(style, Policy) else Policy.uniform(style)
     return Redactor(
         table,

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from annoseq.deid.date_parser import reads_day_first
 from annoseq.deid.date_patterns import CalendarNames
-from annoseq.deid.dates import DateShifter, draw_shift
+from annoseq.deid.date_shift import draw_shift
+from annoseq.deid.dates import DateShifter
 
 DAYS = 460
 ENGLISH = DateShifter("en", is_day_first=False)

@@ -11,8 +11,9 @@ import pytest
 from rich.console import Console
 
 from annoseq.data.tables import read_rows
+from annoseq.deid.document_source import DocumentSource
 from annoseq.deid.leak_check import LeakCounts
-from annoseq.deid.pipeline import DocumentSource, RedactionPipeline
+from annoseq.deid.pipeline import RedactionPipeline
 from annoseq.deid.redaction import DocumentPart, RedactionDocument
 from annoseq.deid.redaction_report import RedactionReport, print_report
 from annoseq.deid.run_output import OutputLayout, record_mapping, write_redacted

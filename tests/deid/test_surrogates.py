@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annoseq.deid.ages import is_over_89
+from annoseq.deid.date_shift import draw_shift
 from annoseq.deid.faker_values import LocaleFaker, is_initials
 from annoseq.deid.keyed_rng import KeyedRng
+from annoseq.deid.redaction import DetectedSpan, DocumentPart, RedactionDocument
 from annoseq.deid.surrogates import SurrogateGenerator
 from annoseq.errors import OptionError
 from tests.deid.documents import document, locale_faker, redacted, redactor
@@ -21,10 +23,23 @@ from tests.deid.documents import document, locale_faker, redacted, redactor
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from annoseq.deid.surrogates import SurrogateScope, SurrogateStrategy
 
-def replaced(*annotated: str, name: str = "note", consistent: bool = False) -> list[str]:
+
+SCOPES: tuple[SurrogateScope, ...] = ("document", "patient", "corpus")
+STRATEGIES: tuple[SurrogateStrategy, ...] = ("consistent", "random")
+
+
+def replaced(
+    *annotated: str,
+    name: str = "note",
+    patient: str | None = None,
+    scope: SurrogateScope = "document",
+    strategy: SurrogateStrategy = "consistent",
+) -> list[str]:
     """Return the surrogates of a document in their order."""
-    made = redactor(consistent=consistent).redact(document(*annotated, name=name))
+    own = redactor(scope=scope, strategy=strategy)
+    made = own.redact(document(*annotated, name=name, patient=patient))
     return [change.text for one in made for change in one.replacements]
 
 
@@ -125,12 +140,112 @@ def test_dates_of_a_document_keep_their_distances_and_age_its_value() -> None:
     assert alone == made[0]
 
 
-def test_documents_differ_unless_they_are_to_be_consistent() -> None:
-    text = "{{P}}Ida Ames{{/P}} {{I}}0123456{{/I}} {{D}}1/2/2010{{/D}} {{C}}Boston{{/C}}"
-    one, other = (replaced(text, name=name) for name in "ab")
+TEXT = "{{P}}Ida Ames{{/P}} {{I}}0123456{{/I}} {{D}}1/2/2010{{/D}} {{C}}Boston{{/C}}"
+
+
+def test_documents_differ_unless_they_share_their_surrogates() -> None:
+    one, other = (replaced(TEXT, name=name) for name in "ab")
     assert all(mine != theirs for mine, theirs in zip(one, other, strict=True))
-    same = [replaced(text, name=name, consistent=True) for name in "ab"]
+    same = [replaced(TEXT, name=name, scope="corpus") for name in "ab"]
     assert same[0] == same[1]
+
+
+def test_documents_of_a_patient_share_their_surrogates_and_those_of_others_do_not() -> None:
+    one, same, other = (
+        replaced(TEXT, name=name, scope="patient", patient=patient)
+        for name, patient in (("a", "p1"), ("b", "p1"), ("c", "p2"))
+    )
+    assert one == same
+    assert all(mine != theirs for mine, theirs in zip(one, other, strict=True))
+    with pytest.raises(OptionError, match=r"a document has no patient. Name the column"):
+        replaced(TEXT, scope="patient")
+
+
+def test_a_value_has_one_surrogate_in_a_patients_documents_whatever_else_they_say() -> None:
+    value = "{{P}}I. Ames{{/P}} {{C}}Boston{{/C}}"
+    others = ("", "{{P}}Ida Ames{{/P}}", "{{P}}Ines{{/P}} {{C}}BOSTON{{/C}}", "{{P}}AMES{{/P}}")
+    made = [
+        replaced(value, other, name=str(number), scope="patient", patient="p")[:2]
+        for number, other in enumerate(others)
+    ]
+    assert made[1:] == made[:-1]
+    full = replaced("{{P}}Ida Ames{{/P}} {{P}}I. Ames{{/P}}", scope="patient", patient="p")
+    assert full[1] == f"{full[0][0]}. {full[0].split()[1]}"
+
+
+def test_a_shared_surrogate_that_is_a_name_of_the_document_gives_way_to_the_label() -> None:
+    (name,) = replaced("{{P}}Ames{{/P}}", scope="patient", patient="p")
+    text = f"{{{{P}}}}Ames{{{{/P}}}} {{{{NAME:DOCTOR}}}}{name}{{{{/NAME:DOCTOR}}}}"
+    patient, doctor = replaced(text, scope="patient", patient="p")
+    assert patient == "[NAME:PATIENT]"
+    assert doctor != name
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    patients=st.lists(st.text(min_size=1, max_size=5), min_size=2, max_size=2, unique=True),
+    documents=st.lists(st.text(min_size=1, max_size=5), min_size=2, max_size=2),
+    key=st.binary(min_size=32, max_size=40),
+)
+def test_shifts_and_surrogates_follow_from_key_and_patient_alone(
+    patients: list[str], documents: list[str], key: bytes
+) -> None:
+    def made(name: str, patient: str) -> list[str]:
+        own = redactor(scope="patient", key=key)  # as in another run
+        return [
+            change.text
+            for text in own.redact(document(TEXT, name=name, patient=patient))
+            for change in text.replacements
+        ]
+
+    first, again = (made(name, patients[0]) for name in documents)
+    other = made(documents[0], patients[1])
+    assert first == again
+    assert first != other
+
+
+def test_offsets_of_patients_are_spread_evenly() -> None:
+    days = []
+    for number in range(400):
+        generator = SurrogateGenerator(locale_faker(), KeyedRng(b"k" * 32), "patient")
+        scope = generator.scope_of(document("x", patient=str(number)))
+        days.append(draw_shift(generator.rng.generator(*scope, "days", "0")))
+    assert 150 < sum(day > 0 for day in days) < 250
+    assert len(set(days)) > 200
+    assert {day % 7 for day in days} == {1, 2, 3, 4, 5, 6}
+    weeks = {draw_shift(Random(number), by_weeks=True) for number in range(400)}
+    assert {day % 7 for day in weeks} == {0}
+    assert all(80 < abs(day) % 365 < 285 for day in weeks)
+
+
+def test_random_surrogates_are_new_for_each_occurrence_and_dates_still_move_alike() -> None:
+    name, city = "{{P}}Ida Ames{{/P}}", "{{C}}Boston{{/C}}"
+    text = f"{name} {name} {{{{P}}}}Ames{{{{/P}}}} {city} {city}"
+    made = replaced(text, text, strategy="random")
+    names = [*made[:2], *made[5:7]]
+    assert len(set(names)) == 4
+    assert not any("Ames" in name or "Ida" in name for name in names)
+    assert made[3] != made[4]
+    assert made == replaced(text, text, strategy="random")
+    dates = replaced("{{D}}1/2/2010{{/D}} {{D}}1/2/2010{{/D}}", strategy="random")
+    assert dates[0] == dates[1]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    label=st.sampled_from(["NAME", "ID", "CITY", "AGE", "EMAIL", "HOSPITAL", "URL", "STREET"]),
+    value=st.text(min_size=1, max_size=8).filter(lambda text: bool(text.strip())),
+    scope=st.sampled_from(SCOPES),
+    strategy=st.sampled_from(STRATEGIES),
+)
+def test_no_surrogate_of_any_scope_or_strategy_holds_its_value(
+    label: str, value: str, scope: SurrogateScope, strategy: SurrogateStrategy
+) -> None:
+    part = DocumentPart("1", value, (DetectedSpan(0, len(value), label),), patient="p")
+    made = redactor(scope=scope, strategy=strategy).redact(RedactionDocument("n", (part,)))
+    for change in made[0].replacements:
+        holds = change.original.casefold() in change.text.casefold()
+        assert change.action != "surrogate" or not holds or "90+" in change.text
 
 
 @settings(max_examples=25, deadline=None)
@@ -141,8 +256,6 @@ def test_documents_differ_unless_they_are_to_be_consistent() -> None:
 def test_no_surrogate_holds_its_value(label: str, value: str) -> None:
     values = redactor().redact(document("x"))  # begin with an empty document
     assert values[0].replacements == ()
-    from annoseq.deid.redaction import DetectedSpan, DocumentPart, RedactionDocument
-
     one = RedactionDocument("n", (DocumentPart("1", value, (DetectedSpan(0, len(value), label),)),))
     for change in redactor().redact(one)[0].replacements:
         assert change.action == "label" or change.original.casefold() not in change.text.casefold()
@@ -159,26 +272,47 @@ def test_initials_are_told_from_names() -> None:
     ] * 3
 
 
+def key_file(folder: Path, key: bytes, mode: int = 0o600) -> Path:
+    path = folder / "key"
+    path.write_bytes(key)
+    path.chmod(mode)
+    return path
+
+
 def test_the_key_is_drawn_or_read_from_a_file(tmp_path: Path) -> None:
     assert KeyedRng().key != KeyedRng().key
     assert "key" not in repr(KeyedRng())
-    path = tmp_path / "key"
-    path.write_bytes(b"0123456789abcdef\n")
-    one, same = (KeyedRng.load(path, consistent=False) for _ in "12")
-    assert one.seed("a", "b") == same.seed("a", "b") != one.seed("ab", "")
-    generator = SurrogateGenerator(locale_faker(), KeyedRng.load(path, consistent=True))
-    assert generator.rng.seed("a", "x") == generator.rng.seed("b", "x")
+    path = key_file(tmp_path, b"0123456789abcdef" * 2 + b"\n")
+    one, same = (KeyedRng.load(path) for _ in "12")
+    assert one.digest("a", "b") == same.digest("a", "b") != one.digest("ab", "")
+    assert one.fingerprint == same.fingerprint != KeyedRng().fingerprint
+    path.chmod(0o400)
+    assert KeyedRng.load(path) == one
+
+
+def test_keyed_hashes_are_those_of_the_standard() -> None:
+    # RFC 4231, test case 2, whose message here follows its length.
+    import hashlib
+    import hmac
+
+    message = (28).to_bytes(8, "big") + b"what do ya want for nothing?"
+    expected = hmac.new(b"Jefe", message, hashlib.sha256).digest()
+    assert KeyedRng(b"Jefe").digest("what do ya want for nothing?") == expected
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660, 0o602])
+def test_a_key_that_others_may_read_is_refused(mode: int, tmp_path: Path) -> None:
+    path = key_file(tmp_path, b"x" * 64, mode)
+    with pytest.raises(OptionError, match=rf"key: found the mode {mode:04o}: others .* chmod 600"):
+        KeyedRng.load(path)
 
 
 def test_invalid_keys_and_locales_are_refused(tmp_path: Path) -> None:
-    short = tmp_path / "key"
-    short.write_text("abc")
-    with pytest.raises(OptionError, match=r"found a key of 3 bytes. Use one of at least 16"):
-        KeyedRng.load(short, consistent=False)
+    short = key_file(tmp_path, b"0123456789abcdef")
+    with pytest.raises(OptionError, match=r"found a key of 16 bytes. Use one of at least 32"):
+        KeyedRng.load(short)
     with pytest.raises(OptionError, match=r"the key cannot be read: No such file.*openssl rand"):
-        KeyedRng.load(tmp_path / "none", consistent=True)
-    with pytest.raises(OptionError, match=r"by the secret of --key. Give --key FILE"):
-        KeyedRng.load(None, consistent=True)
+        KeyedRng.load(tmp_path / "none")
     with pytest.raises(OptionError, match=r"--locale xx_YY: there are no names of this locale"):
         LocaleFaker("xx_YY")
 

@@ -67,7 +67,7 @@ def redact(
     check_targets(targets, best_path=best_path, min_score=redaction.min_score)
     inputs = (model, texts, *redaction.files(), gold, vectors)
     target.check(layout, redaction, inputs)
-    redactor, patterns = redaction.load()
+    redactor, patterns = redaction.load(has_patients=source.has_patients)
     annotator = _load_annotator(model, redactor.table, device=device, vectors=vectors)
     _note_default(redactor, annotator.model.tokenizer.labels)
     if layout.column is not None:

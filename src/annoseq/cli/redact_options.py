@@ -17,7 +17,7 @@ from annoseq.deid.keyed_rng import KeyedRng
 from annoseq.deid.phi_types import PhiTypeTable
 from annoseq.deid.policy import POLICIES, Policy, ShiftUnit
 from annoseq.deid.redactor import Redactor
-from annoseq.deid.surrogates import SurrogateGenerator
+from annoseq.deid.surrogates import SurrogateGenerator, SurrogateScope, SurrogateStrategy
 from annoseq.errors import OptionError
 
 if TYPE_CHECKING:
@@ -62,10 +62,20 @@ class RedactionOptions:
     key: Annotated[
         Path | None, Parameter(help="File of the secret; without it, one is drawn and forgotten.")
     ] = None
-    consistent: Annotated[
-        bool,
-        Parameter(help="Same value, same surrogate in all documents, by --key.", negative=""),
-    ] = False
+    surrogates: Annotated[
+        SurrogateStrategy | None,
+        Parameter(
+            help="consistent: same value, same surrogate (the default); random: a new one for each "
+            "occurrence, so that a missed original is one name among many."
+        ),
+    ] = None
+    scope: Annotated[
+        Literal["document", "corpus"] | None,
+        Parameter(
+            help="Where a value has one surrogate, and dates move alike: in a document (the "
+            "default), or everywhere, by --key. With --patient: in all documents of a patient."
+        ),
+    ] = None
     phi_types: Annotated[
         Path | None, Parameter(help="TOML file: which type of PHI each label stands for.")
     ] = None
@@ -80,8 +90,10 @@ class RedactionOptions:
         bool, Parameter(help="Find everywhere in a document what was found once.")
     ] = True
 
-    def load(self) -> tuple[Redactor, list[CustomPattern]]:
+    def load(self, *, has_patients: bool = False) -> tuple[Redactor, list[CustomPattern]]:
         """Read the policy, the table of PHI types, the key and the patterns, and load the locale.
+
+        With `has_patients`, all documents of a patient share their surrogates.
 
         Raises:
             OptionError: a file cannot be read or is invalid, options contradict each other, or the
@@ -90,11 +102,7 @@ class RedactionOptions:
         """
         policy = self._load_policy()
         table = replace(PhiTypeTable.load(self.phi_types), has_unknown=self.policy is not None)
-        rng = KeyedRng.load(self.key, consistent=self.consistent)
-        surrogates = None
-        if policy.has_action("surrogate", "shift"):
-            locale = LocaleFaker(self.locale)
-            surrogates = SurrogateGenerator(locale, rng, shifts_weeks=policy.shift_by == "weeks")
+        surrogates = self._load_surrogates(policy, has_patients=has_patients)
         patterns = load_patterns(self.patterns) if self.patterns else []
         table.check_labels(pattern.label for pattern in patterns)
         generaliser = Generaliser(ZipTable.load(self.zip_table), year=date.today().year)
@@ -107,6 +115,39 @@ class RedactionOptions:
             generaliser=generaliser,
         )
         return redactor, patterns
+
+    def _load_surrogates(self, policy: Policy, *, has_patients: bool) -> SurrogateGenerator | None:
+        scope: SurrogateScope = "patient" if has_patients else self.scope or "document"
+        given = {
+            "--surrogates": self.surrogates,
+            "--scope": self.scope,
+            "--patient": "patient" if has_patients else None,
+        }
+        if has_patients and self.scope:
+            raise OptionError(
+                "--scope and --patient both say where a value has one surrogate. Leave one of them "
+                "off."
+            )
+        if not policy.has_action("surrogate", "shift"):
+            for option, value in given.items():
+                if value is not None:
+                    raise OptionError(
+                        f"{option}: the policy {policy.name} writes no surrogates and shifts no "
+                        "dates. Leave it off, or add --with surrogate."
+                    )
+            return None
+        if scope != "document" and self.key is None:
+            raise OptionError(
+                f"surrogates that are the same in all documents of a {scope} follow from the "
+                "secret of --key, in later runs, too. Give --key FILE."
+            )
+        return SurrogateGenerator(
+            LocaleFaker(self.locale),
+            KeyedRng.load(self.key),
+            scope,
+            self.surrogates or "consistent",
+            shifts_weeks=policy.shift_by == "weeks",
+        )
 
     def files(self) -> tuple[Path | None, ...]:
         """Return the files that these options name."""
@@ -146,10 +187,9 @@ class RedactionOptions:
 
     def plan(self, redactor: Redactor) -> dict[str, Any]:
         """Return what decides the replacements: a run is resumed only under the same plan."""
-        rng = redactor.surrogates.rng if redactor.surrogates else None
         return {
             **self.settings(redactor),
-            "key": f"{rng.seed('', 'fingerprint') % 2**64:016x}" if rng else None,
+            "key": redactor.surrogates and redactor.surrogates.rng.fingerprint,
             "phi_types": fingerprint_file(self.phi_types),
             "patterns": fingerprint_file(self.patterns),
             "zip_table": fingerprint_file(self.zip_table),
@@ -158,14 +198,15 @@ class RedactionOptions:
 
     def settings(self, redactor: Redactor) -> dict[str, Any]:
         """Return what the run's `config.json` says of the replacements."""
-        policy = redactor.policy
+        policy, surrogates = redactor.policy, redactor.surrogates
         return {
             "policy": policy.name,
             "policy_sha256": policy.fingerprint,
             "min_score": self.min_score,
             "propagate": self.propagate,
-            "locale": self.locale if redactor.surrogates else None,
-            "consistent": self.consistent,
+            "locale": self.locale if surrogates else None,
+            "surrogates": surrogates and surrogates.strategy,
+            "scope": surrogates and surrogates.scope,
             "census": (
                 redactor.generaliser.zip_table.census
                 if policy.action("zip") == "generalise"

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 MAX_AGE = 89
 """Older ages are identifiers by the HIPAA Privacy Rule, 45 CFR 164.514(b)(2)(i)(C)."""
+OLDEST = f"{MAX_AGE + 1}+"
+"""The one category of all ages above 89."""
 _MAX_CHANGE = 3
 _MAX_DIGITS = 3
 _NO_AGE = 10**_MAX_DIGITS
@@ -64,7 +66,7 @@ def normalize_age(value: str) -> str:
 def _other_age(written: str, rng: Random) -> str:
     number, language = _parse(written)
     if number > MAX_AGE:
-        return f"{MAX_AGE + 1}+"
+        return OLDEST
     lowest = max(min(number, 1), number - _MAX_CHANGE)
     highest = min(MAX_AGE, number + _MAX_CHANGE)
     other = rng.choice([age for age in range(lowest, highest + 1) if age != number])

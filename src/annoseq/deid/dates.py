@@ -15,7 +15,6 @@ from annoseq.deid.date_parser import DateGroup, parse_dates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from random import Random
 
     from annoseq.deid.date_format import Edit
 
@@ -91,20 +90,6 @@ class DateShifter:
         if parts is None:
             return None
         return [part for part in parts if isinstance(part, DateGroup)]
-
-
-def draw_shift(rng: Random, *, by_weeks: bool = False) -> int:
-    """Draw a number of days: one to five years, either way, and never near a whole year.
-
-    So every part of a date changes, also where it is written alone: its year, its month, its
-    season, and its weekday. With `by_weeks` it is a number of whole weeks, and weekdays stay.
-    """
-    while True:
-        days = 365 * rng.randint(1, 4) + rng.randint(92, 273)
-        if by_weeks:
-            days -= days % 7
-        if by_weeks or days % 7:
-            return rng.choice((-days, days))
 
 
 def _is_day_first(groups: Sequence[DateGroup]) -> bool | None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 
 WORD = re.compile(r"(?:[^\W\d_][\u0300-\u036f]*)+")
+NAME_LETTERS = "ABCDEFGHJKLMNPRSTW"
+"""First letters that many names have."""
 _MAX_INITIALS = 3
 """Capitals without a vowel after the first are initials up to this number: JD, ASB."""
 _WHOLE_NAMES = {"Ciudad": "Ciudad Real"}
@@ -164,7 +166,7 @@ def _single_word(name: str) -> str:
 
 
 def _other_initial(letter: str, faker: SeededFaker) -> str:
-    return faker.rng.choice([other for other in "ABCDEFGHJKLMNPRSTW" if other != letter.upper()])
+    return faker.rng.choice([other for other in NAME_LETTERS if other != letter.upper()])
 
 
 _ALPHANUMERIC = re.compile(r"[^\W_]+[ºª]?")

@@ -13,7 +13,7 @@ from importlib.resources import as_file, files
 from typing import TYPE_CHECKING
 
 from annoseq.data.tables import read_rows
-from annoseq.deid.ages import MAX_AGE, age_numbers, without_numbers
+from annoseq.deid.ages import MAX_AGE, OLDEST, age_numbers, without_numbers
 from annoseq.deid.date_parser import reads_day_first
 from annoseq.deid.dates import DateShifter
 from annoseq.deid.word_lists import word_lists
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from annoseq.data.table_rows import TableRow
     from annoseq.deid.phi_types import PhiType
 
-OLDEST = f"{MAX_AGE + 1}+"
-"""The one category of all ages above 89."""
 SPARSE_ZIP = "000"
 """First three digits of the ZIP codes of areas with few people."""
 _FEW_PEOPLE = 20_000

@@ -1,10 +1,12 @@
-"""Keyed random numbers: every draw of a run follows from one secret key."""
+"""Keyed random numbers: every draw follows from one secret key and the context of the draw."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 import secrets
+import stat
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
@@ -14,59 +16,65 @@ from annoseq.errors import OptionError, count_noun
 if TYPE_CHECKING:
     from pathlib import Path
 
-_MIN_KEY_BYTES = 16
-"""A shorter key can be guessed, and then every surrogate can be undone."""
+_MIN_KEY_BYTES = 32
+"""Length of the output of SHA-256. A shorter key can be guessed, and then every surrogate can be
+undone."""
 
 
 @dataclass(frozen=True)
 class KeyedRng:
-    """Random generators seeded with the HMAC-SHA256 of their context under a secret key.
+    """Random generators seeded with the HMAC-SHA-256 of a context under a secret key (RFC 2104).
 
-    The draws cannot be repeated without the key. They differ between documents unless
-    `is_consistent`.
+    The draws cannot be repeated without the key, and those of one context tell nothing of those of
+    another.
     """
 
-    key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
-    is_consistent: bool = False
+    key: bytes = field(default_factory=lambda: secrets.token_bytes(_MIN_KEY_BYTES), repr=False)
 
     @classmethod
-    def load(cls, path: Path | None, *, consistent: bool) -> KeyedRng:
+    def load(cls, path: Path | None) -> KeyedRng:
         """Read the key from a file, or draw a random one that is never stored.
 
         Raises:
-            OptionError: the file cannot be read, the key is too short, or `consistent` without a
-                file.
+            OptionError: the file cannot be read, others than its owner may read it, or the key is
+                too short.
         """
         if path is None:
-            if consistent:
-                raise OptionError(
-                    "--consistent gives a value the same surrogate in every document, by the "
-                    "secret of --key. Give --key FILE."
-                )
             return cls()
         try:
+            mode = stat.S_IMODE(path.stat().st_mode)
             key = path.read_bytes().strip()
         except OSError as error:
             raise OptionError(
                 f"{path}: the key cannot be read: {error.strerror}. Make a key once, and guard it: "
                 f"(umask 077; openssl rand -hex 32 > {path})"
             ) from error
+        if mode & 0o077 and os.name != "nt":
+            raise OptionError(
+                f"{path}: found the mode {mode:04o}: others than the owner can read or write this "
+                f"key, which undoes surrogates. Type chmod 600 {path}, and make a new key if "
+                "somebody may have read it."
+            )
         if len(key) < _MIN_KEY_BYTES:
             raise OptionError(
                 f"{path}: found a key of {count_noun(len(key), 'byte')}. Use one of at least "
                 f"{_MIN_KEY_BYTES}: (umask 077; openssl rand -hex 32 > {path})"
             )
-        return cls(key, consistent)
+        return cls(key)
 
-    def seed(self, document: str, *context: str) -> int:
-        """Return the 256-bit seed for a context in a document."""
-        scope = () if self.is_consistent else (document,)
+    def digest(self, *context: str) -> bytes:
+        """Return the keyed hash of a context, whose items cannot run into each other."""
         digest = hmac.new(self.key, digestmod=hashlib.sha256)
-        for item in (str(len(scope)), *scope, *context):
+        for item in context:
             data = item.encode("utf-8", "surrogatepass")
             digest.update(len(data).to_bytes(8, "big") + data)
-        return int.from_bytes(digest.digest(), "big")
+        return digest.digest()
 
-    def generator(self, document: str, *context: str) -> Random:
-        """Return a random generator for a context in a document."""
-        return Random(self.seed(document, *context))
+    def generator(self, *context: str) -> Random:
+        """Return a random generator for a context."""
+        return Random(int.from_bytes(self.digest(*context), "big"))
+
+    @property
+    def fingerprint(self) -> str:
+        """Name of the key: it tells keys apart, and does not give them away."""
+        return self.digest("fingerprint").hex()[:16]

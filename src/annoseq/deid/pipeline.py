@@ -7,35 +7,21 @@ import json
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import groupby
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from annoseq.config import DOCUMENT_COLUMN
-from annoseq.data.streams import source_name
-from annoseq.data.tables import read_rows
-from annoseq.data.text_inputs import is_text_input, read_texts
 from annoseq.deid.custom_patterns import find_patterns
 from annoseq.deid.leak_check import count_leaks
-from annoseq.deid.redaction import (
-    DetectedSpan,
-    DocumentPart,
-    RedactedDocument,
-    RedactionDocument,
-)
+from annoseq.deid.redaction import DetectedSpan, RedactedDocument, RedactionDocument
 from annoseq.deid.run_output import journal_line
-from annoseq.errors import OptionError, PairsError, TableError, count_noun
+from annoseq.errors import OptionError, count_noun
 from annoseq.inference.resumable_output import OutputProgress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
-    from annoseq.data.text_inputs import InputFormat
     from annoseq.deid.custom_patterns import CustomPattern
-    from annoseq.deid.leak_check import GoldIdentifiers
     from annoseq.deid.redaction import DocumentLeaks, RedactedText
     from annoseq.deid.redactor import Redactor
-    from annoseq.errors import AnnoseqError
     from annoseq.inference.annotation import Annotation
     from annoseq.inference.streaming import AnnotationSink
 
@@ -195,92 +181,4 @@ def _is_punctuation(text: str) -> bool:
 
 def _document_bytes(document: RedactionDocument) -> bytes:
     texts = [(part.id, part.text, part.kept) for part in document.parts]
-    return json.dumps([document.id, texts]).encode()
-
-
-@dataclass(frozen=True)
-class DocumentSource:
-    """A table, a file or a folder of texts, read as documents.
-
-    `document` is the column of a row's document; without it, `doc_id` is used where the table has
-    it. `keep` are the columns of a table that are passed on, None for all others. With `on_bad`, it
-    is called with the error of a row or file that cannot be read or has no gold, which is left out.
-    """
-
-    path: Path
-    column: str
-    document: str | None = None
-    format: InputFormat | None = None
-    delimiter: str | None = None
-    encoding: str | None = None
-    keep: Sequence[str] | None = ()
-    gold: GoldIdentifiers | None = None
-    on_bad: Callable[[AnnoseqError], None] | None = None
-
-    def read(self) -> Iterator[RedactionDocument]:
-        """Yield documents lazily in input order; a row without a document id is a document.
-
-        Raises:
-            TableError: a row or a file cannot be read, or the rows of a document are not adjacent.
-            PairsError: there is no gold for a text, or it has another text.
-            OptionError: a folder without `.txt` files, or a name that does not tell the format.
-        """
-        if is_text_input(self.path, self.format):
-            texts = read_texts(
-                self.path, column=self.column, format_=self.format, on_bad=self.on_bad
-            )
-            files = ((DocumentPart(text.id, text.text), None) for text in texts)
-            for part, _ in self._with_gold(files, is_table=False):
-                yield RedactionDocument(part.id, (part,))
-            return
-        seen: set[str] = set()
-        rows = self._with_gold(self._rows(), is_table=True)
-        # Rows without a document id are grouped by their own: each is a group of one.
-        for (name, _), group in groupby(rows, key=lambda row: (row[1], row[1] or row[0].id)):
-            parts = tuple(part for part, _ in group)
-            if name is None:
-                yield RedactionDocument(parts[0].id, parts, is_named=False)
-                continue
-            if name in seen:
-                raise TableError(
-                    f"{source_name(self.path)}: row {parts[0].id}: its document was there before, "
-                    "with others in between. Sort the table, so that a document's rows follow each "
-                    "other; they are redacted together."
-                )
-            seen.add(name)
-            yield RedactionDocument(name, parts)
-
-    def _rows(self) -> Iterator[tuple[DocumentPart, str | None]]:
-        """Yield the text of every row, and its document id if it has one."""
-        name = self.document or (DOCUMENT_COLUMN if self.column != DOCUMENT_COLUMN else None)
-        for row in read_rows(
-            self.path,
-            columns=[self.column],
-            keys=[self.document] if self.document else [],
-            optional=[name] if name and not self.document else [],
-            keep=self.keep,
-            format=None if self.format == "text" else self.format,
-            delimiter=self.delimiter,
-            encoding=self.encoding,
-            on_bad=self.on_bad,
-        ):
-            document_id = row.values.get(name) if name else None
-            part = DocumentPart(str(row.number), row.values[self.column], kept=row.kept)
-            yield part, document_id or None
-
-    def _with_gold(
-        self, parts: Iterator[tuple[DocumentPart, str | None]], *, is_table: bool
-    ) -> Iterator[tuple[DocumentPart, str | None]]:
-        """Add the gold spans to texts, and leave out those without gold if there is `on_bad`."""
-        for part, name in parts:
-            if self.gold is None:
-                yield part, name
-                continue
-            try:
-                gold = tuple(self.gold.spans(part, is_row=is_table))
-            except PairsError as error:
-                if self.on_bad is None:
-                    raise
-                self.on_bad(error)
-            else:
-                yield replace(part, gold=gold), name
+    return json.dumps([document.id, document.patient, texts]).encode()

@@ -37,7 +37,8 @@ class DetectedSpan:
 class DocumentPart:
     """A text of a document: a row of a table, or a whole file.
 
-    `kept` are the columns of the row that are only passed on, `gold` the spans that people marked.
+    `kept` are the columns of the row that are only passed on, `gold` the spans that people marked,
+    `patient` is the id of the patient, if it is known.
     """
 
     id: str
@@ -45,6 +46,7 @@ class DocumentPart:
     spans: tuple[DetectedSpan, ...] = ()
     kept: dict[str, Any] = field(default_factory=dict)
     gold: tuple[Span, ...] = ()
+    patient: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,11 @@ class RedactionDocument:
     id: str
     parts: tuple[DocumentPart, ...]
     is_named: bool = True
+
+    @property
+    def patient(self) -> str | None:
+        """Id of the patient, the same in all parts."""
+        return self.parts[0].patient if self.parts else None
 
 
 @dataclass(frozen=True, slots=True)

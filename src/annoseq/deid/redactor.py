@@ -9,7 +9,8 @@ from itertools import chain, count
 from typing import TYPE_CHECKING
 
 from annoseq.data.markup import trim_range
-from annoseq.deid.generalisation import OLDEST, Generaliser
+from annoseq.deid.ages import OLDEST
+from annoseq.deid.generalisation import Generaliser
 from annoseq.deid.propagation import PropagatedValues, merge_overlapping, propagate
 from annoseq.deid.redaction import (
     DetectedSpan,
@@ -69,14 +70,14 @@ class Redactor:
         )
         return tuple(
             replace(
-                writer.redact_part(part, spans),
+                writer.redact_part(part, spans, number=number),
                 nested_spans=_count_detected(part.spans) - _count_detected(spans),
                 low_scores=low,
                 kept_spans=kept,
                 kept=part.kept,
             )
-            for part, spans, low, kept in zip(
-                document.parts, merged, low_scores, kept_spans, strict=True
+            for number, (part, spans, low, kept) in enumerate(
+                zip(document.parts, merged, low_scores, kept_spans, strict=True)
             )
         )
 
@@ -114,7 +115,7 @@ class Redactor:
             for part, spans in zip(document.parts, merged, strict=True)
             for span in spans
         ]
-        return self.surrogates.for_document(document.id, identifiers, values)
+        return self.surrogates.for_document(document, identifiers, values)
 
 
 def _count_detected(spans: Sequence[DetectedSpan]) -> int:
@@ -142,42 +143,47 @@ class _ReplacementWriter:
     surrogates: DocumentSurrogates | None
     mask: str
 
-    def redact_part(self, part: DocumentPart, spans: Sequence[DetectedSpan]) -> RedactedText:
-        """Replace the spans of a part.
+    def redact_part(
+        self, part: DocumentPart, spans: Sequence[DetectedSpan], *, number: int
+    ) -> RedactedText:
+        """Replace the spans of a part, which is number `number` of its document.
 
         A replacement and the text beside it may form a propagated value: then a mask is written
         instead.
         """
         masked: set[int] = set()
         while True:
-            redacted = self._replace_spans(part, spans, masked=masked)
+            redacted = self._replace_spans(part, spans, number=number, masked=masked)
             leaking = _leaking_replacements(redacted, self.values)
             if leaking <= masked:
                 return redacted
             masked |= leaking
 
     def _replace_spans(
-        self, part: DocumentPart, spans: Sequence[DetectedSpan], *, masked: set[int]
+        self, part: DocumentPart, spans: Sequence[DetectedSpan], *, number: int, masked: set[int]
     ) -> RedactedText:
         pieces: list[str] = []
         replacements: list[Replacement] = []
         cursor = length = 0
         for index, span in enumerate(spans):
             length += span.start - cursor
-            made = self._replacement(part, span, at=length, is_masked=index in masked)
+            original = part.text[span.start : span.end]
+            place = f"{number}:{span.start}"
+            made = self._replacement(
+                span, original, place=place, at=length, is_masked=index in masked
+            )
             pieces += [part.text[cursor : span.start], made.text]
             replacements.append(made)
             length, cursor = made.end, span.end
         return RedactedText(part.id, "".join([*pieces, part.text[cursor:]]), tuple(replacements))
 
     def _replacement(
-        self, part: DocumentPart, span: DetectedSpan, *, at: int, is_masked: bool
+        self, span: DetectedSpan, original: str, *, place: str, at: int, is_masked: bool
     ) -> Replacement:
-        original = part.text[span.start : span.end]
         phi_type = self.redactor.table.phi_type(span.label)
         policy = self.redactor.policy
         planned = policy.action(phi_type)
-        text, action = (None, planned) if is_masked else self._write(span, original, planned)
+        text, action = (None, planned) if is_masked else self._write(span, original, planned, place)
         if text is None:
             text, action = _mask(original, self.mask), "mask"
         return Replacement(
@@ -193,7 +199,7 @@ class _ReplacementWriter:
         )
 
     def _write(
-        self, span: DetectedSpan, original: str, planned: Action
+        self, span: DetectedSpan, original: str, planned: Action, place: str
     ) -> tuple[str | None, Action]:
         """Return the text that replaces a span, None for a mask, and the action that it is from."""
         phi_type = self.redactor.table.phi_type(span.label)
@@ -204,7 +210,7 @@ class _ReplacementWriter:
             case "mask":
                 return None, planned
             case "surrogate" | "shift" if self.surrogates:
-                text = self.surrogates.surrogate(phi_type, original)
+                text = self.surrogates.surrogate(phi_type, original, place=place)
             case "generalise":
                 text = self.redactor.generaliser.generalise(phi_type, original)
                 if text is not None and text != OLDEST and self.values.occur_in(text):

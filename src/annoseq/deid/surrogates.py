@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Literal
 
-from annoseq.deid.ages import fake_age, normalize_age
-from annoseq.deid.date_parser import reads_day_first
-from annoseq.deid.dates import DateShifter, draw_shift
+from annoseq.deid.ages import OLDEST, fake_age, normalize_age
+from annoseq.deid.date_shift import DocumentDateShift
+from annoseq.deid.dates import DateShifter
 from annoseq.deid.faker_values import (
+    NAME_LETTERS,
     WORD,
     LocaleFaker,
     fake_city,
@@ -33,6 +33,7 @@ from annoseq.deid.faker_values import (
     is_title_or_particle,
     match_case,
 )
+from annoseq.errors import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -41,6 +42,10 @@ if TYPE_CHECKING:
     from annoseq.deid.keyed_rng import KeyedRng
     from annoseq.deid.phi_types import PhiType
     from annoseq.deid.propagation import PropagatedValues
+    from annoseq.deid.redaction import RedactionDocument
+
+SurrogateScope = Literal["document", "patient", "corpus"]
+SurrogateStrategy = Literal["consistent", "random"]
 
 _FAKE_VALUES: Mapping[PhiType, Callable[[str, SeededFaker], str | None]] = {
     "username": fake_username,
@@ -67,6 +72,8 @@ _PROPER_NAMES: frozenset[PhiType] = frozenset(
 )
 """Types that are in capitals only where the original is."""
 _ATTEMPTS = 40
+_LETTER_ATTEMPTS = 150
+"""Draws of a name with a given first letter: one in ten to a hundred names has it."""
 _ASCII_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz")
 
 
@@ -74,11 +81,15 @@ _ASCII_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz")
 class SurrogateGenerator:
     """Generates the surrogates of any document, in one locale and with one key.
 
-    Dates are shifted by any number of days, or by whole weeks if `shifts_weeks`.
+    Within the `scope`, a value has one surrogate, and dates move by one number of days: any number,
+    or whole weeks if `shifts_weeks`. With the strategy `random`, every occurrence of a value has a
+    surrogate of its own; dates still move alike.
     """
 
     locale: LocaleFaker
     rng: KeyedRng
+    scope: SurrogateScope = "document"
+    strategy: SurrogateStrategy = "consistent"
     shifts_weeks: bool = False
 
     @cached_property
@@ -88,60 +99,137 @@ class SurrogateGenerator:
         return DateShifter(self.locale.language, is_day_first=is_day_first)
 
     def for_document(
-        self, document: str, identifiers: Iterable[tuple[PhiType, str]], values: PropagatedValues
+        self,
+        document: RedactionDocument,
+        identifiers: Iterable[tuple[PhiType, str]],
+        values: PropagatedValues,
     ) -> DocumentSurrogates:
         """Return the surrogates of a document, given all its identifiers with their types."""
         return DocumentSurrogates(self, document, list(dict.fromkeys(identifiers)), values)
+
+    def scope_of(self, document: RedactionDocument) -> tuple[str, ...]:
+        """Return the context that the draws for a document share with those for others.
+
+        Raises:
+            OptionError: its patient is not known.
+        """
+        match self.scope:
+            case "corpus":
+                return ("corpus",)
+            case "document":
+                return ("document", document.id)
+        if document.patient is None:
+            raise OptionError("a document has no patient. Name the column with --patient.")
+        return ("patient", document.patient)
 
 
 class DocumentSurrogates:
     """Surrogates of one document, drawn when they are first asked for.
 
-    Other values of the document decide a draw only if surrogates are not consistent across
-    documents.
+    Within a document, two values never become the same one. Where a document shares its surrogates
+    with others, a surrogate follows from the key, the scope and the value alone: a value whose
+    surrogate would reveal another value of the document has none there.
     """
 
     def __init__(
         self,
         generator: SurrogateGenerator,
-        document: str,
+        document: RedactionDocument,
         identifiers: Sequence[tuple[PhiType, str]],
         values: PropagatedValues,
     ) -> None:
-        self._locale, self._rng, self._document = generator.locale, generator.rng, document
-        self._values, self._shifts_weeks = values, generator.shifts_weeks
-        self._originals = {text.casefold() for _, text in identifiers}
+        self._generator, self._locale = generator, generator.locale
+        self._scope, self._document = generator.scope_of(document), document.id
+        self._is_shared = generator.scope != "document"
+        self._values = values
         self._words = {word.casefold() for _, text in identifiers for word in WORD.findall(text)}
         self._surrogates: dict[tuple[PhiType, str], str | None] = {}
         self._used: set[str | None] = set()
         self._name_words: dict[str, str] = {}
         self._used_names: set[str] = set()
-        dates = [text for phi_type, text in identifiers if phi_type == "date"]
-        self._shifter = generator.date_shifter
-        self._day_first = reads_day_first(dates)
-        self._year = self._most_common_year(dates)
-        self._days = self._choose_days(dates)
-        self._initials = self._pair_initials(
-            word
-            for phi_type, text in identifiers
-            if phi_type == "name"
-            for word in WORD.findall(text)
+        self._dates = DocumentDateShift(
+            generator.date_shifter,
+            [text for phi_type, text in identifiers if phi_type == "date"],
+            {text.casefold() for _, text in identifiers},
+            generator=lambda attempt: generator.rng.generator(*self._scope, "days", str(attempt)),
+            is_shared=self._is_shared,
+            by_weeks=generator.shifts_weeks,
         )
+        names = [text for phi_type, text in identifiers if phi_type == "name"]
+        self._initials = {} if self._is_shared else self._pair_initials(names)
 
-    def surrogate(self, phi_type: PhiType, value: str) -> str | None:
-        """Return the surrogate of a value, or None if it can only be replaced by its label."""
+    def surrogate(self, phi_type: PhiType, value: str, *, place: str = "") -> str | None:
+        """Return the surrogate of a value, or None if it can only be replaced by its label.
+
+        `place` tells the occurrences of a value in the document apart.
+        """
         if phi_type in _WITHOUT_SURROGATE or not value.strip():
             return None
+        if phi_type == "date":
+            return self._if_safe(self._dates.shift(value), value, phi_type)
+        if self._generator.strategy == "random":
+            return self._random_value(phi_type, value, place)
+        if phi_type == "name":
+            return self._if_safe(fake_name(value, self._name_word), value, phi_type)
+        if self._is_shared:
+            return self._shared_value(phi_type, value)
+        return self._document_value(phi_type, value)
+
+    def _if_safe(self, surrogate: str | None, value: str, phi_type: PhiType) -> str | None:
+        if surrogate is None or self._reveals(surrogate, value, phi_type):
+            return None
+        return surrogate
+
+    def _random_value(self, phi_type: PhiType, value: str, place: str) -> str | None:
+        """Draw a surrogate for one occurrence of a value."""
+        for attempt in range(_ATTEMPTS):
+            faker = self._faker("occurrence", self._document, place, str(attempt))
+            surrogate = (
+                fake_name(value, partial(self._random_word, faker))
+                if phi_type == "name"
+                else _FAKE_VALUES[phi_type](value, faker)
+            )
+            if surrogate is None or not self._reveals(surrogate, value, phi_type):
+                return surrogate
+        return None
+
+    def _random_word(self, faker: SeededFaker, word: str) -> str:
+        if is_initials(word):
+            return fake_initials(word, faker, {})
+        names = (fake_name_word(word.capitalize(), faker, self._locale) for _ in range(_ATTEMPTS))
+        free = (name for name in names if self._is_other_name(name, word))
+        return match_case(word, next(free, word))
+
+    def _is_other_name(self, name: str, word: str) -> bool:
+        """Return True if a name is none of the document and begins with another letter."""
+        return name.casefold() not in self._words and name[:1].casefold() != word[:1].casefold()
+
+    def _shared_value(self, phi_type: PhiType, value: str) -> str | None:
+        """Return the surrogate of a value that follows from the key, the scope and the value."""
+        key = phi_type, value
+        if key not in self._surrogates:
+            self._surrogates[key] = self._if_safe(
+                self._first_other_value(phi_type, value), value, phi_type
+            )
+        return self._surrogates[key]
+
+    def _first_other_value(self, phi_type: PhiType, value: str) -> str | None:
+        """Return the first draw that does not contain the value itself."""
+        for attempt in range(_ATTEMPTS):
+            surrogate = self._draw(phi_type, value, attempt)
+            if surrogate is None or not _contains(surrogate, value) or OLDEST in surrogate:
+                return surrogate
+        return None
+
+    def _document_value(self, phi_type: PhiType, value: str) -> str | None:
+        """Return the surrogate of a value in this document, with the capitals of this spelling."""
         key = phi_type, _normalize_space(value)
         if key not in self._surrogates:
-            self._surrogates[key] = self._generate(phi_type, value)
+            self._surrogates[key] = self._draw_value(phi_type, value)
             self._used.add(self._surrogates[key])
-        return self._restyle(phi_type, value, self._surrogates[key])
-
-    def _restyle(self, phi_type: PhiType, value: str, surrogate: str | None) -> str | None:
-        """Write the surrogate of a value with the capitals of another spelling of the value."""
-        if surrogate is None or phi_type in {"name", "date"}:
-            return self._generate(phi_type, value)  # names and dates follow the value word by word
+        surrogate = self._surrogates[key]
+        if surrogate is None:
+            return None
         if phi_type in _PROPER_NAMES and surrogate.isupper() and not value.isupper():
             surrogate = surrogate.title()
         restyled = match_case(value, surrogate)
@@ -149,45 +237,58 @@ class DocumentSurrogates:
             return surrogate
         return restyled
 
-    def _generate(self, phi_type: PhiType, value: str) -> str | None:
-        match phi_type:
-            case "date":
-                surrogate = self._shift(value, self._days)
-            case "name":
-                surrogate = fake_name(value, self._name_word)
-            case _:
-                return self._draw_value(phi_type, value)
-        if surrogate is None or self._reveals(surrogate, value, phi_type):
-            return None
-        return surrogate
-
     def _draw_value(self, phi_type: PhiType, value: str) -> str | None:
         """Draw values until one reveals nothing and, in the first half, stands for no other."""
-        is_age = phi_type == "age"
-        context = normalize_age(value) if is_age else _normalize_space(value)
         for attempt in range(_ATTEMPTS):
-            faker = self._faker(phi_type, context, str(attempt))
-            surrogate = _FAKE_VALUES[phi_type](value, faker)
+            surrogate = self._draw(phi_type, value, attempt)
             if surrogate is None:
                 return None
-            may_repeat = is_age or self._rng.is_consistent or attempt > _ATTEMPTS // 2
+            may_repeat = phi_type == "age" or attempt > _ATTEMPTS // 2
             is_free = may_repeat or surrogate not in self._used
             if is_free and not self._reveals(surrogate, value, phi_type):
                 return surrogate
         return None
 
+    def _draw(self, phi_type: PhiType, value: str, attempt: int) -> str | None:
+        context = normalize_age(value) if phi_type == "age" else _normalize_space(value)
+        return _FAKE_VALUES[phi_type](value, self._faker(phi_type, context, str(attempt)))
+
     def _name_word(self, word: str) -> str:
         """Return the surrogate of a word of a name."""
         folded = word.casefold()
         if is_initials(word):
+            if self._is_shared:
+                initials = "".join(map(self._shared_letter, word.upper()))
+                return initials if word.isupper() else initials.lower()
             initials = fake_initials(word, self._faker("initial", folded), self._initials)
             is_word = initials.casefold() in self._words - _ASCII_LETTERS
             return initials[::-1] if is_word else initials
         if folded not in self._name_words:
-            name = self._draw_name_word(word)
+            name = self._shared_name(word) if self._is_shared else self._draw_name_word(word)
             self._name_words[folded] = name
             self._used_names.add(name.casefold())
         return match_case(word, self._name_words[folded])
+
+    def _shared_letter(self, letter: str) -> str:
+        """Return the first letter of the surrogates of all names that begin with a letter.
+
+        So initials agree with names, whichever of them a document has.
+        """
+        rng = self._generator.rng.generator(*self._scope, "letter", letter.upper())
+        return rng.choice([other for other in NAME_LETTERS if other != letter.upper()])
+
+    def _shared_name(self, word: str) -> str:
+        """Draw the name that stands for a word in all documents of the scope."""
+        faker = self._faker("word", word.casefold())
+        letter = self._shared_letter(word[0])
+        name = other = ""
+        for _ in range(_LETTER_ATTEMPTS):
+            name = fake_name_word(word.capitalize(), faker, self._locale)
+            is_other = name[:1].casefold() != word[:1].casefold()
+            if is_other and (name[:1].upper() == letter or not name[:1].isascii()):
+                return name
+            other = other or (name if is_other else "")
+        return other or name
 
     def _draw_name_word(self, word: str) -> str:
         """Draw a name that is not in the document and begins with another letter.
@@ -195,69 +296,34 @@ class DocumentSurrogates:
         The last draw is returned if none is: a name that reveals a value is found out where it is
         used.
         """
-        folded = word.casefold()
         name = word
         for attempt in range(_ATTEMPTS):
-            faker = self._faker("word", folded, str(attempt))
+            faker = self._faker("word", word.casefold(), str(attempt))
             name = fake_name_word(word.capitalize(), faker, self._locale)
-            if self._is_free_name(name.casefold()) and name[:1].casefold() != folded[:1]:
+            if self._is_other_name(name, word) and name.casefold() not in self._used_names:
                 break
         return name
 
-    def _is_free_name(self, name: str) -> bool:
-        if name in self._words:
-            return False
-        return self._rng.is_consistent or name not in self._used_names
-
-    def _pair_initials(self, words: Iterable[str]) -> dict[str, str]:
+    def _pair_initials(self, names: Iterable[str]) -> dict[str, str]:
         """Map the first letter of each name of the document to that of its surrogate."""
         pairs: dict[str, str] = {}
-        for word in words:
+        for word in (word for name in names for word in WORD.findall(name)):
             if not is_initials(word) and not is_title_or_particle(word):
                 pairs.setdefault(word[0].upper(), self._name_word(word)[0].upper())
         return pairs
 
-    def _choose_days(self, dates: Sequence[str]) -> int:
-        """Draw the number of days by which dates move, so that none becomes another date.
-
-        If every draw moves some dates to others, as with a month in every row, the draw with the
-        fewest is used, and those dates get their labels.
-        """
-        best_days = fewest_clashes = -1
-        for attempt in range(1 if self._rng.is_consistent else _ATTEMPTS):
-            rng = self._rng.generator(self._document, "days", str(attempt))
-            days = draw_shift(rng, by_weeks=self._shifts_weeks)
-            clashes = self._count_clashes(dates, days)
-            if fewest_clashes < 0 or clashes < fewest_clashes:
-                best_days, fewest_clashes = days, clashes
-            if not clashes:
-                break
-        return best_days
-
-    def _shift(self, value: str, days: int) -> str | None:
-        return self._shifter.shift(value, days, is_day_first=self._day_first, year=self._year)
-
-    def _most_common_year(self, dates: Iterable[str]) -> int | None:
-        """Return the year of the document's dates, which is that of dates without one."""
-        years = Counter(
-            year
-            for value in dates
-            for year in self._shifter.years(value, is_day_first=self._day_first)
-        )
-        return years.most_common(1)[0][0] if years else None
-
-    def _count_clashes(self, dates: Sequence[str], days: int) -> int:
-        shifted = (self._shift(day, days) for day in dates)
-        return sum(day is not None and day.casefold() in self._originals for day in shifted)
-
     def _faker(self, *context: str) -> SeededFaker:
-        return self._locale.seeded(self._rng.generator(self._document, *context))
+        return self._locale.seeded(self._generator.rng.generator(*self._scope, *context))
 
     def _reveals(self, surrogate: str, value: str, phi_type: PhiType) -> bool:
         """Return True if a surrogate contains its value or any propagated value."""
-        if phi_type == "age" and "90+" in surrogate:
+        if phi_type == "age" and OLDEST in surrogate:
             return False  # 90+ is a class of ages, which may contain the age itself
-        return value.strip().casefold() in surrogate.casefold() or self._values.occur_in(surrogate)
+        return _contains(surrogate, value) or self._values.occur_in(surrogate)
+
+
+def _contains(surrogate: str, value: str) -> bool:
+    return value.strip().casefold() in surrogate.casefold()
 
 
 def _normalize_space(value: str) -> str:
