@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, get_args
 
 import pytest
@@ -148,12 +149,7 @@ def test_what_no_rule_covers_is_treated_by_the_default_and_told_apart() -> None:
         default=DefaultRule(action="mask"),
         rules={"name": Rule(action="label")},
     )
-    labels = Redactor(
-        table=TABLE.__class__(
-            TABLE.labels, TABLE.propagation, TABLE.common, TABLE.never, has_unknown=True
-        ),
-        policy=policy,
-    )
+    labels = Redactor(table=replace(TABLE, has_unknown=True), policy=policy)
     (text,) = labels.redact(document("{{P}}Ames{{/P}} {{PET}}Rex{{/PET}} {{C}}Lima{{/C}}"))
     assert text.text == "[NAME:PATIENT] *** ****"
     assert [(made.phi_type, made.planned, made.is_default) for made in text.replacements] == [
@@ -209,9 +205,7 @@ def test_safe_harbor_leaves_no_forbidden_value_of_any_span(
 ) -> None:
     rules = {**SAFE_HARBOR.rules, "name": Rule(action=action)}
     policy = SAFE_HARBOR.model_copy(update={"rules": rules})
-    table = TABLE.__class__(
-        TABLE.labels, TABLE.propagation, TABLE.common, TABLE.never, has_unknown=True
-    )
+    table = replace(TABLE, has_unknown=True)
     generaliser = Generaliser(ZipTable.load(None), year=YEAR)
     (text,) = Redactor(table, policy, generaliser=generaliser).redact(original)
     for made in text.replacements:

@@ -1,15 +1,23 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
+from annoseq.deid.phi_types import PhiTypeTable
 from annoseq.deid.propagation import (
     PropagatedValues,
+    count_guarded,
     merge_overlapping,
     propagate,
     propagated_values,
     tokenize,
 )
-from tests.deid.documents import TABLE, document
+from annoseq.errors import OptionError
+from tests.deid.documents import TABLE, document, redactor
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def detected(*annotated: str) -> list[list[str]]:
@@ -26,7 +34,16 @@ def detected(*annotated: str) -> list[list[str]]:
     [
         ("{{P}}Ames{{/P}} AMES ames Amesbury xAmes", ["Ames", "AMES", "ames"]),
         ("{{P}}Ida de la Cruz{{/P}}: de la, CRUZ,IDA", ["Ida de la Cruz", "CRUZ", "IDA"]),
-        ("{{P}}Dr. Will May{{/P}} will, may; Will", ["Dr. Will May", "Will"]),
+        ("{{P}}Ida Rose{{/P}} rose; Rose", ["Ida Rose", "Rose"]),
+        ("{{P}}Dr. Will May{{/P}} will, may; Will; will may", ["Dr. Will May"]),
+        (
+            "{{P}}Will May{{/P}}: WILL MAY; Dr May. mr. may, Mrs\nMay",
+            ["Will May", "WILL MAY", "May", "may", "May"],
+        ),
+        ("{{P}}Ida Parkinson{{/P}} has Parkinson's disease", ["Ida Parkinson"]),
+        ("{{P}}Hodgkin{{/P}}: no Hodgkin lymphoma, says Prof. Hodgkin", ["Hodgkin", "Hodgkin"]),
+        ("{{P}}Ana Mayo{{/P}} el 3 de mayo; la Sra. Mayo", ["Ana Mayo", "Mayo"]),
+        ("{{C}}Head{{/C}}: head", ["Head"]),
         ("{{P}}Li Wu{{/P}} li Li WU Wu", ["Li Wu", "Li WU", "Wu"]),
         ("{{P}}Ann S.{{/P}}'s s S ANN", ["Ann S.", "ANN"]),
         ("{{P}}Ida\n Ames{{/P}} ida  AMES", ["Ida\n Ames", "ida  AMES"]),
@@ -56,3 +73,46 @@ def test_symbols_and_single_letters_are_not_looked_for() -> None:
     assert list(propagated_values("J.", "NAME", TABLE)) == []
     assert list(propagated_values("Dr", "NAME", TABLE)) == []
     assert not PropagatedValues([]).occur_in("anything")
+
+
+def test_guarded_words_outside_of_spans_are_counted() -> None:
+    original = document("{{P}}May Parkinson{{/P}}, Parkinson's; Dr. May may. {{D}}May{{/D}}")
+    full, values = propagate(original, TABLE)
+    assert [count_guarded(part, values) for part in full.parts] == [2]
+    (text,) = redactor("label").redact(original)
+    assert text.guarded_words == 2
+    assert text.text == "[NAME:PATIENT], Parkinson's; Dr. [NAME:PATIENT] may. [DATE]"
+    (text,) = redactor("label", propagates=False).redact(original)
+    assert text.guarded_words == 0
+
+
+def test_other_words_are_guarded_instead(tmp_path: Path) -> None:
+    path = tmp_path / "words.txt"
+    path.write_text("# ours\nAmes\n\n")
+    table = PhiTypeTable.load(None, guard_words=path)
+    (text,) = redactor("label", table=table).redact(document("{{P}}Ida Ames{{/P}} Ames Ida"))
+    assert text.text == "[NAME:PATIENT] Ames [NAME:PATIENT]"
+    (text,) = redactor("label", table=table).redact(document("{{P}}Hodgkin{{/P}} Hodgkin"))
+    assert text.text == "[NAME:PATIENT] [NAME:PATIENT]"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"May\nHodgkin disease\n", r"--guard-words .*: line 2: found several words. Write one in"),
+        (b"May\n\xff", r"--guard-words .*: byte 4 is not UTF-8. Save the list as UTF-8"),
+        (None, r"--guard-words .* cannot be read: No such file"),
+    ],
+)
+def test_an_invalid_list_is_refused(content: bytes | None, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "words.txt"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(OptionError, match=message):
+        PhiTypeTable.load(None, guard_words=path)
+
+
+def test_the_list_has_eponyms_and_common_words_in_two_languages() -> None:
+    words = {"parkinson", "hodgkin", "párkinson", "may", "will", "mayo", "abril", "crohn", "cabeza"}
+    assert words <= TABLE.guarded
+    assert not TABLE.guarded & TABLE.common

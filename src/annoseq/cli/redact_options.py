@@ -82,6 +82,13 @@ class RedactionOptions:
     patterns: Annotated[
         Path | None, Parameter(help="TOML file of regular expressions to look for as well.")
     ] = None
+    guard_words: Annotated[
+        Path | None,
+        Parameter(
+            help="List of words, one a line, that are also medical terms or common words, such as "
+            "Parkinson or May: they are replaced only where they are found, or after a title."
+        ),
+    ] = None
     min_score: Annotated[
         float,
         Parameter(help="Leave alone what the model is less sure of.", validator=_check_fraction),
@@ -101,7 +108,8 @@ class RedactionOptions:
             TableError: the table of ZIP codes cannot be read.
         """
         policy = self._load_policy()
-        table = replace(PhiTypeTable.load(self.phi_types), has_unknown=self.policy is not None)
+        table = PhiTypeTable.load(self.phi_types, guard_words=self.guard_words)
+        table = replace(table, has_unknown=self.policy is not None)
         surrogates = self._load_surrogates(policy, has_patients=has_patients)
         patterns = load_patterns(self.patterns) if self.patterns else []
         table.check_labels(pattern.label for pattern in patterns)
@@ -152,7 +160,14 @@ class RedactionOptions:
     def files(self) -> tuple[Path | None, ...]:
         """Return the files that these options name."""
         policy = Path(self.policy) if self.policy and self.policy not in POLICIES else None
-        return (self.key, self.phi_types, self.patterns, self.zip_table, policy)
+        return (
+            self.key,
+            self.phi_types,
+            self.patterns,
+            self.guard_words,
+            self.zip_table,
+            policy,
+        )
 
     def _load_policy(self) -> Policy:
         if self.policy is None:
@@ -192,6 +207,7 @@ class RedactionOptions:
             "key": redactor.surrogates and redactor.surrogates.rng.fingerprint,
             "phi_types": fingerprint_file(self.phi_types),
             "patterns": fingerprint_file(self.patterns),
+            "guard_words": fingerprint_file(self.guard_words),
             "zip_table": fingerprint_file(self.zip_table),
             "year": redactor.generaliser.year,
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -54,15 +54,17 @@ _WORD_LISTS = ("common", "never")
 class PhiTypeTable:
     """PHI types by label, propagation rules by PHI type, and the words that propagate less.
 
-    Words in `common` propagate by themselves only as they were written, words in `never` do not
-    propagate by themselves. Labels and words are in lower case. With `has_unknown`, a label that is
-    not in the table is of the type `unknown`, and else an error.
+    Words in `common` propagate by themselves only as they were written, words in `guarded`, which
+    are medical terms and common words, only after a title, and words in `never` do not propagate by
+    themselves. Labels and words are in lower case. With `has_unknown`, a label that is not in the
+    table is of the type `unknown`, and else an error.
     """
 
     labels: Mapping[str, PhiType]
     propagation: Mapping[PhiType, PropagationRule]
     common: frozenset[str]
     never: frozenset[str]
+    guarded: frozenset[str] = frozenset()
     has_unknown: bool = False
 
     def phi_type(self, label: str) -> PhiType:
@@ -98,17 +100,25 @@ class PhiTypeTable:
     @classmethod
     def default(cls) -> PhiTypeTable:
         """Read the table that comes with the package."""
-        text = (files(__package__) / "phi_types.toml").read_text(encoding="utf-8")
-        return cls({}, {}, frozenset(), frozenset())._updated(tomllib.loads(text))
+        table, words = (
+            (files(__package__) / name).read_text(encoding="utf-8")
+            for name in ("phi_types.toml", "guard_words.txt")
+        )
+        guarded = _parse_words(words, "guard_words.txt")
+        return cls({}, {}, frozenset(), frozenset(), guarded)._updated(tomllib.loads(table))
 
     @classmethod
-    def load(cls, path: Path | None) -> PhiTypeTable:
+    def load(cls, path: Path | None, *, guard_words: Path | None = None) -> PhiTypeTable:
         """Read a user's table, whose entries take precedence over the default ones.
 
+        `guard_words` is a list of words that takes the place of the default one.
+
         Raises:
-            OptionError: the file cannot be read, or an entry is invalid.
+            OptionError: a file cannot be read, or an entry is invalid.
         """
         default = cls.default()
+        if guard_words is not None:
+            default = replace(default, guarded=_read_words(guard_words))
         if path is None:
             return default
         return default._updated(
@@ -123,8 +133,38 @@ class PhiTypeTable:
             {**self.propagation, **content.get("propagation", {})},
             self.common | {word.casefold() for word in words.get("common", ())},
             self.never | {word.casefold() for word in words.get("never", ())},
+            self.guarded,
             self.has_unknown,
         )
+
+
+def _read_words(path: Path) -> frozenset[str]:
+    """Read a list of words, one a line; lines that begin with # are comments."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise OptionError(
+            f"--guard-words {path} cannot be read: {error.strerror}. Name a file that can be read."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise OptionError(
+            f"--guard-words {path}: byte {error.start} is not UTF-8. Save the list as UTF-8."
+        ) from error
+    return _parse_words(text, f"--guard-words {path}")
+
+
+def _parse_words(text: str, where: str) -> frozenset[str]:
+    words = set()
+    for number, line in enumerate(text.splitlines(), 1):
+        word = line.strip()
+        if word.startswith("#"):
+            continue
+        if len(word.split()) > 1:
+            raise OptionError(
+                f"{where}: line {number}: found several words. Write one in each line."
+            )
+        words.add(word.casefold())
+    return frozenset(words - {""})
 
 
 def _checked(content: dict[str, Any], file: str) -> dict[str, Any]:

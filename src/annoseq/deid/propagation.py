@@ -2,7 +2,8 @@
 
 Texts are compared token by token without regard to case: a value occurs where its tokens follow
 each other, with any white space between them. Tokens are runs of letters, runs of digits and
-single symbols.
+single symbols. A list of words guards medical terms and common words: `Parkinson` is not replaced
+because a patient has this name.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from annoseq.deid.redaction import DetectedSpan, DocumentPart, RedactionDocument
+from annoseq.deid.word_lists import word_lists
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -47,11 +49,16 @@ def tokenize(text: str, edges: Sequence[int] = ()) -> Iterator[Token]:
 
 
 class PropagatedValue(NamedTuple):
-    """Tokens to search for: in lower case, or as they were written if `is_exact`."""
+    """Tokens to search for: in lower case, or as they were written if `is_exact`.
+
+    A guarded value is a word that is also a medical term or a common word: it is a name only where
+    a title stands before it.
+    """
 
     tokens: tuple[str, ...]
     label: str
     is_exact: bool
+    is_guarded: bool = False
 
 
 class PropagatedValues:
@@ -82,7 +89,19 @@ class PropagatedValues:
         )
 
     def find(self, text: str, edges: Sequence[int] = ()) -> Iterator[DetectedSpan]:
-        """Yield every occurrence of a value in a text, overlapping ones included."""
+        """Yield every occurrence of a value that propagates, overlapping ones included."""
+        return (span for span, is_left in self._occurrences(text, edges) if not is_left)
+
+    def find_all(self, text: str) -> Iterator[DetectedSpan]:
+        """Yield every occurrence of a value, those of guarded words, too."""
+        return (span for span, _ in self._occurrences(text, ()))
+
+    def find_guarded(self, text: str) -> Iterator[DetectedSpan]:
+        """Yield every occurrence of a guarded word that is left alone: no title is before it."""
+        return (span for span, is_left in self._occurrences(text, ()) if is_left)
+
+    def _occurrences(self, text: str, edges: Sequence[int]) -> Iterator[tuple[DetectedSpan, bool]]:
+        """Yield every occurrence, and True if the guard leaves it alone."""
         if not self._lengths:
             return
         tokens = list(tokenize(text, edges))
@@ -94,9 +113,10 @@ class PropagatedValues:
                 if end > len(tokens):
                     break
                 for value in self._at(written[begin:end], folded[begin:end]):
-                    yield DetectedSpan(
+                    span = DetectedSpan(
                         tokens[begin].start, tokens[end - 1].end, value.label, source="propagated"
                     )
+                    yield span, value.is_guarded and not _follows_title(folded, begin)
 
     def _at(self, written: Sequence[str], folded: Sequence[str]) -> list[PropagatedValue]:
         """Return the values that equal some tokens, in the order in which they were detected."""
@@ -107,8 +127,14 @@ class PropagatedValues:
         return [value for _, value in sorted(values)]
 
     def occur_in(self, text: str) -> bool:
-        """Return True if any of the values occurs in a text."""
-        return next(self.find(text), None) is not None
+        """Return True if any of the values occurs in a text, be it a guarded word."""
+        return next(self.find_all(text), None) is not None
+
+
+def _follows_title(tokens: Sequence[str], index: int) -> bool:
+    """Return True if a title, with or without a full stop, is before a token."""
+    before = [token for token in tokens[max(index - 2, 0) : index] if token != "."]
+    return bool(before) and before[-1] in word_lists().titles
 
 
 def propagated_values(text: str, label: str, table: PhiTypeTable) -> Iterator[PropagatedValue]:
@@ -141,6 +167,8 @@ def _propagates_alone(token: str, table: PhiTypeTable, *, is_whole: bool) -> boo
 
 def _single_token_value(token: str, label: str, table: PhiTypeTable) -> PropagatedValue:
     folded = token.casefold()
+    if folded in table.guarded:
+        return PropagatedValue((folded,), label, is_exact=False, is_guarded=True)
     if len(token) == 2 or folded in table.common:
         return PropagatedValue((token,), label, is_exact=True)
     return PropagatedValue((folded,), label, is_exact=False)
@@ -155,6 +183,26 @@ def propagate(
     return replace(document, parts=parts), values
 
 
+def count_guarded(part: DocumentPart, values: PropagatedValues) -> int:
+    """Count the guarded words of a part that lie in none of its spans."""
+    merged = merge_overlapping(part.spans)
+    starts = [span.start for span in merged]
+    left = {
+        (word.start, word.end)
+        for word in values.find_guarded(part.text)
+        if not _is_covered(word, merged, starts)
+    }
+    return len(left)
+
+
+def _is_covered(
+    occurrence: DetectedSpan, merged: Sequence[DetectedSpan], starts: Sequence[int]
+) -> bool:
+    """Return True if an occurrence lies in one of some sorted spans with these starts."""
+    before = bisect_right(starts, occurrence.start) - 1
+    return before >= 0 and merged[before].end >= occurrence.end
+
+
 def _add_occurrences(part: DocumentPart, values: PropagatedValues) -> DocumentPart:
     """Add the occurrences that no span covers yet.
 
@@ -167,11 +215,11 @@ def _add_occurrences(part: DocumentPart, values: PropagatedValues) -> DocumentPa
         merged = merge_overlapping(spans)
         edges = sorted({edge for span in merged for edge in (span.start, span.end)})
         starts = [span.start for span in merged]
-        occurrences = []
-        for occurrence in values.find(part.text, edges):
-            before = bisect_right(starts, occurrence.start) - 1
-            if before < 0 or merged[before].end < occurrence.end:
-                occurrences.append(occurrence)
+        occurrences = [
+            occurrence
+            for occurrence in values.find(part.text, edges)
+            if not _is_covered(occurrence, merged, starts)
+        ]
         if not occurrences:
             return replace(part, spans=tuple(spans))
         spans += occurrences

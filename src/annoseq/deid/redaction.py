@@ -93,7 +93,7 @@ class RedactedText:
 
     `nested_spans` is the number of detected spans that were merged into others, `low_scores` that
     of the spans that were left alone because of their scores. `kept_spans` counts, by label, those
-    that the policy keeps.
+    that the policy keeps. `guarded_words` is the number of words that propagation left alone.
     """
 
     id: str
@@ -102,6 +102,7 @@ class RedactedText:
     nested_spans: int = 0
     low_scores: int = 0
     kept_spans: dict[str, int] = field(default_factory=dict)
+    guarded_words: int = 0
     kept: dict[str, Any] = field(default_factory=dict)
 
 

@@ -50,6 +50,8 @@ class RedactionReport:
     """Spans that the policy keeps, by label."""
     nested_spans: int = 0
     below_min_score: int = 0
+    guarded_words: int = 0
+    """Number of words that propagation left alone, as medical terms or common words."""
     lowest_scores: defaultdict[str, list[tuple[float, str, int, int]]] = field(
         default_factory=lambda: defaultdict(list)
     )
@@ -68,6 +70,7 @@ class RedactionReport:
         for text in document.texts:
             self.nested_spans += text.nested_spans
             self.below_min_score += text.low_scores
+            self.guarded_words += text.guarded_words
             self.kept_spans.update(text.kept_spans)
             for replacement in text.replacements:
                 self._add_replacement(text.id, replacement)
@@ -94,6 +97,7 @@ class RedactionReport:
             "replaced": sum(counts.total() for counts in self.counts.values()),
             "within_others": self.nested_spans,
             "below_min_score": self.below_min_score,
+            "guarded_words": self.guarded_words,
             "actions": self._action_totals(),
             "labels": {label: self._label_values(label) for label in sorted(self.counts)},
             "kept": dict(sorted(self.kept_spans.items())),
@@ -167,6 +171,9 @@ def _summary(values: Mapping[str, Any]) -> list[str]:
             f"without a rule of the policy, so that its default was applied: "
             f"{count_noun(sum(without.values()), 'span')} of {count_noun(len(without), 'label')}"
         )
+    if values["guarded_words"]:
+        words = count_noun(values["guarded_words"], "word")
+        lines.append(f"left by propagation as medical or common: {words}")
     if values["below_min_score"]:
         lines.append(f"left as below --min-score: {count_noun(values['below_min_score'], 'span')}")
     if without_spans:

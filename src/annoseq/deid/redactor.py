@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING
 from annoseq.data.markup import trim_range
 from annoseq.deid.ages import OLDEST
 from annoseq.deid.generalisation import Generaliser
-from annoseq.deid.propagation import PropagatedValues, merge_overlapping, propagate
+from annoseq.deid.propagation import (
+    PropagatedValues,
+    count_guarded,
+    merge_overlapping,
+    propagate,
+)
 from annoseq.deid.redaction import (
     DetectedSpan,
     DocumentPart,
@@ -74,6 +79,7 @@ class Redactor:
                 nested_spans=_count_detected(part.spans) - _count_detected(spans),
                 low_scores=low,
                 kept_spans=kept,
+                guarded_words=count_guarded(part, values) if self.propagates else 0,
                 kept=part.kept,
             )
             for number, (part, spans, low, kept) in enumerate(
@@ -227,7 +233,7 @@ def _leaking_replacements(redacted: RedactedText, values: PropagatedValues) -> s
     ends = [replacement.end for replacement in redacted.replacements]
     return {
         index
-        for occurrence in values.find(redacted.text)
+        for occurrence in values.find_all(redacted.text)
         for index in range(
             bisect_right(ends, occurrence.start), bisect_left(starts, occurrence.end)
         )
