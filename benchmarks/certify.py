@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from annoseq.data.examples import parse_pairs
-from annoseq.evaluation.certificate import Loss, loss_table, score_units
+from annoseq.evaluation.certificate import Loss, RiskBound, loss_table, score_units
 from annoseq.evaluation.risk_control import learn_then_test
 from annoseq.inference.annotator import Annotator
 from annoseq.models.serialization import TrainedModel
@@ -126,7 +126,7 @@ def main(given: Sequence[str] | None = None) -> int:
         examples = parse_pairs(dev, task="annotate").examples
         texts = [example.source for example in examples]
         parts = Annotator(model, device=CPU).score_coverage(texts, batching=WIDE)
-        units = score_units(examples, parts)
+        units = score_units(examples, parts, RiskBound(missed=0.1, confidence=0.9))
         table = make_table(units, options)
         print(table)
         facts = {

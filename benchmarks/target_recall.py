@@ -20,9 +20,8 @@ from annoseq.data.examples import parse_pairs
 from annoseq.devices import ComputeDevice
 from annoseq.errors import OptionError
 from annoseq.evaluation.calibration import BinTotals, expected_calibration_error, judge_spans
-from annoseq.evaluation.calibration_statistics import COVERAGE_FLOOR
 from annoseq.evaluation.coverage import CoverageTarget
-from annoseq.evaluation.coverage_counter import CoverageCounter
+from annoseq.evaluation.coverage_counter import COVERAGE_FLOOR, CoverageCounter
 from annoseq.evaluation.recall_thresholds import RecallTarget, lowest_score
 from annoseq.inference.annotator import Annotator
 from annoseq.models.serialization import TrainedModel
@@ -291,8 +290,8 @@ target is only expected, or it is out of reach because too many gold spans are n
 cross a more likely one.
 
 With a target coverage, tokens that lie in any span with a sufficient probability are marked besides
-the most likely spans. An identifier is covered if all its characters are marked, whatever the
-labels; other tokens are those in no identifier. {TIMING_NOTE}"""
+the most likely spans. An identifier is covered if all its letters, digits and symbols are marked,
+whatever the labels; other tokens are those in no identifier. {TIMING_NOTE}"""
 
 
 def measure_seed(options: argparse.Namespace, seed: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,19 @@ def cautious(shelf: Path) -> Path:
 def rows(shelf: Path) -> Path:
     write_pairs(Pairs(pairs(), name="rows"), shelf / "certified.csv", overwrite=False)
     return shelf / "certified.csv"
+
+
+@pytest.fixture(scope="module")
+def with_patients(shelf: Path) -> Path:
+    """Rows of 80 documents of 40 patients, whose documents do not follow each other."""
+    path = shelf / "patients.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["doc_id", "who", "orig_text", "annotated_text"])
+        for pair in pairs():
+            patient = pair.row % 40
+            writer.writerow([f"p{patient}_{pair.row}", patient, pair.source, pair.target])
+    return path
 
 
 def certify(model: Path, rows: Path, out: Path, *options: object) -> dict[str, object]:
@@ -82,12 +96,12 @@ def test_its_threshold_is_what_annotate_and_redact_mark_by(
 
 
 def test_weights_and_units_are_in_the_certificate(
-    cautious: Path, rows: Path, tmp_path: Path
+    cautious: Path, with_patients: Path, tmp_path: Path
 ) -> None:
     weights = tmp_path / "w.toml"
     weights.write_text("NAME = 3\n")
-    options = ("--weights", weights, "--unit", "patient", "--loss", "any", "--confidence", 0.9)
-    record = certify(cautious, rows, tmp_path / "c.json", *options)
+    options = ("--weights", weights, "--patient", "who", "--loss", "any", "--confidence", 0.9)
+    record = certify(cautious, with_patients, tmp_path / "c.json", *options)
     assert record["bound"] == {
         "missed": 0.1,
         "confidence": 0.9,
@@ -95,6 +109,29 @@ def test_weights_and_units_are_in_the_certificate(
         "loss": "any",
         "weights": {"NAME": 3.0},
     }
+    assert record["units"] == 40
+    measured = record["measured"]
+    assert isinstance(measured, dict)
+    assert measured["patients"] == 40
+    assert f"{measured['clean_patients']} of 40" in (tmp_path / "c.html").read_text()
+    found = certify(
+        cautious, with_patients, tmp_path / "d.json", "--patient-from", r"p(\d+)_", *options[4:]
+    )
+    assert found["units"] == 40
+    by_document = certify(
+        cautious, with_patients, tmp_path / "e.json", "--patient", "who", "--unit", "document"
+    )
+    assert by_document["units"] == 80
+
+
+def test_patients_are_no_unit_where_nothing_tells_them(
+    cautious: Path, rows: Path, tmp_path: Path
+) -> None:
+    options = ("--out", tmp_path / "c.json", "--missed", 0.1, "--unit", "patient")
+    assert refusal(run("certify", cautious, rows, *options)) == (
+        "--unit patient: nothing tells the patient of a row. Name the column with --patient, or "
+        "find it in the document's id with --patient-from."
+    )
 
 
 @pytest.mark.parametrize(

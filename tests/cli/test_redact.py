@@ -103,6 +103,58 @@ def test_a_table_becomes_a_table_and_is_compared_with_gold(here: Path, model: Pa
     assert again.code == 0
 
 
+def test_words_that_are_lost_are_listed_if_asked_for(here: Path, model: Path) -> None:
+    gold = (
+        "doc_id,orig_text,tagged\n1,Dr. Ames,{{NAME:DOCTOR}}Dr.{{/NAME:DOCTOR}} Ames\n1,Ames,Ames\n"
+    )
+    (here / "gold.csv").write_text(gold)
+    options = (*ONLY_PATTERNS, "--gold", "gold.csv", "--gold-column", "tagged")
+    result = run("redact", model, "new.csv", "--out", "clean", *options, "--lost-words", 3)
+    assert (result.code, result.err) == (0, "")
+    assert "over-redaction: 100.00 % of 2 other tokens replaced" in result.out
+    assert "ames" not in result.out
+    leaks = json.loads((here / "clean" / "report.json").read_bytes())["leaks"]
+    assert leaks["lost_words"] == [{"word": "ames", "lost": 2, "kept": 0}]
+    run("redact", model, "new.csv", "--out", "quiet", *options)
+    assert b"ames" not in (here / "quiet" / "report.json").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ("--out", "x", "--lost-words", 3),
+            "--lost-words is about the gold, and there is none. Give --gold too.",
+        ),
+        (
+            ("--out", "x", "--gold-column", "y"),
+            "--gold-column is about the gold, and there is none. Give --gold too.",
+        ),
+        (
+            ("--out", "-", "--gold", "gold.csv", "--lost-words", 3),
+            "--lost-words lists words of the texts in report.json, and a pipe has none. Write to a "
+            "folder with --out.",
+        ),
+    ],
+)
+def test_options_of_the_gold_need_it(
+    options: tuple[object, ...], message: str, here: Path, model: Path
+) -> None:
+    assert refusal(run("redact", model, "new.csv", *options)) == message
+
+
+def test_gold_is_read_from_the_columns_of_the_model(here: Path) -> None:
+    pairs = "note,tagged\n" + "Dr. Ames,Dr. {{NAME:DOCTOR}}Ames{{/NAME:DOCTOR}}\n" * 8
+    (here / "named.csv").write_text(pairs)
+    columns = ("--source", "note", "--target", "tagged")
+    trained = run("train", "named.csv", "--out", "named", "--device", "cpu", *SMALL, *columns)
+    assert trained.code == 0, trained
+    options = (*ONLY_PATTERNS, "--gold", "named.csv")
+    result = run("redact", "named", "named.csv", "--out", "clean", *options)
+    assert result.code == 0, result
+    assert "100.0 % of 8 documents without a missed identifier" in result.out
+
+
 def test_a_key_makes_runs_the_same(here: Path, model: Path) -> None:
     options = ("--with", "surrogate", *ONLY_PATTERNS)
     for name in ("one", "two"):

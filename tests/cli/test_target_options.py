@@ -203,6 +203,45 @@ def test_evaluate_shows_the_curve_and_the_target(
     assert lines[head + 2].startswith("target 0.5 ")
 
 
+def test_patients_without_a_miss_are_counted_beside_documents(
+    cautious: Path, rows: Path, tmp_path: Path
+) -> None:
+    path, table, report = (tmp_path / name for name in ("s.json", "t.csv", "r.html"))
+    lines = rows.read_text().splitlines()
+    named = [f"{number % 3},{line}" for number, line in enumerate(lines[1:])]
+    table.write_text("\n".join([f"who,{lines[0]}", *named]) + "\n")
+    options = ("--patient", "who", "--target-coverage", 0.5, "--json", path, "--report", report)
+    result = run("evaluate", cautious, table, *options)
+    assert (result.code, result.err) == (0, "")
+    head = next(x for x in result.out.splitlines() if x.startswith("coverage of identifiers"))
+    assert head.split()[3:7] == ["covered", "characters", "documents", "patients"]
+    coverage = json.loads(path.read_text())["coverage"]
+    assert {point["patients"] for point in (coverage["best_path"], *coverage["curve"])} == {3}
+    assert '<th scope="col" class="n">patients without a miss</th>' in report.read_text()
+    plain = run("evaluate", cautious, rows)
+    assert "patients" not in plain.out
+
+
+def test_lost_words_are_listed_in_files_alone(cautious: Path, rows: Path, tmp_path: Path) -> None:
+    path, report = tmp_path / "s.json", tmp_path / "r.html"
+    options = ("--target-coverage", 0.5, "--lost-words", 2)
+    result = run("evaluate", cautious, rows, *options, "--json", path, "--report", report)
+    assert (result.code, result.err) == (0, "")
+    words = json.loads(path.read_text())["lost_words"]
+    assert 0 < len(words) <= 2
+    assert words[0]["lost"] >= words[-1]["lost"] > 0
+    assert f'<th scope="row">{words[0]["word"]}</th>' in report.read_text()
+    assert refusal(run("evaluate", cautious, rows, *options)) == (
+        "--lost-words lists words of the texts in a file, and none is written. Give --json or "
+        "--report too."
+    )
+    masked = run("evaluate", cautious, rows, *options, "--report", tmp_path / "m.html", "--redact")
+    assert refusal(masked) == (
+        "--redact keeps words out of the report, and --lost-words lists some. Leave one of them "
+        "off."
+    )
+
+
 def test_redact_covers_by_itself(cautious: Path, rows: Path, types: Path, tmp_path: Path) -> None:
     counts = {}
     for name, options in (("coverage", ()), ("best", ("--best-path",))):

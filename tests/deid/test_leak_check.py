@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from annoseq.config import ColumnsConfig
 from annoseq.data.markup import Span
 from annoseq.deid.leak_check import GoldIdentifiers, LeakCounts, count_leaks
 from annoseq.deid.redaction import DetectedSpan, DocumentPart
-from annoseq.errors import PairsError
+from annoseq.errors import PairsError, TableError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,6 +66,16 @@ def test_annotated_files_are_gold_for_files_of_their_names(tmp_path: Path) -> No
     assert gold.spans(DocumentPart("elsewhere/a.txt", TEXT), is_row=False) == [AMES, IDA]
 
 
+def test_a_table_of_gold_may_have_other_columns(tmp_path: Path) -> None:
+    path = tmp_path / "gold.csv"
+    path.write_text("note,tagged\nDr. Ames,Dr. {{NAME}}Ames{{/NAME}}\n")
+    columns = ColumnsConfig(source="note", target="tagged", document="absent", offset="absent")
+    gold = GoldIdentifiers.load(path, columns=columns)
+    assert gold.spans(DocumentPart("1", "Dr. Ames"), is_row=True) == [AMES]
+    with pytest.raises(TableError, match="there is no column 'orig_text'"):
+        GoldIdentifiers.load(path)
+
+
 def test_leaks_count_documents_identifiers_and_characters() -> None:
     leaks = LeakCounts()
     first, last = DetectedSpan(0, 3, "X"), DetectedSpan(4, 8, "Y")
@@ -72,16 +83,30 @@ def test_leaks_count_documents_identifiers_and_characters() -> None:
     leaks.add("a", count_leaks([("Ida Ames", [name], [first, last])]))
     leaks.add("b", count_leaks([("Ida Ames 12", [name, age], [last])]))
     leaks.add("c", count_leaks([("nothing", [], [])]))
+    words = [DetectedSpan(0, 7, "X"), DetectedSpan(11, 18, "X")]
+    text = "Nothing of nothing"
+    leaks.add("d", count_leaks([(text, [Span(8, 10, "NAME")], words)], counts_words=True))
     assert leaks.to_dict() == {
-        "documents": 3,
+        "documents": 4,
         "documents_without_a_miss": 2,
-        "share_without_a_miss": 0.666667,
-        "identifiers": 3,
-        "missed": 2,
-        "recall": 0.333333,
-        "characters": 16,
-        "character_recall": 0.6875,
-        "missed_by_label": {"NAME": 1, "AGE": 1},
-        "documents_with_a_miss": ["b"],
+        "share_without_a_miss": 0.5,
+        "identifiers": 4,
+        "missed": 3,
+        "recall": 0.25,
+        "characters": 18,
+        "character_recall": 0.611111,
+        "missed_by_label": {"NAME": 2, "AGE": 1},
+        "documents_with_a_miss": ["b", "d"],
+        "other_tokens": 3,
+        "lost_tokens": 2,
+        "over_redaction": 0.666667,
     }
+    leaks.listed_words = 5
+    assert leaks.to_dict()["lost_words"] == [{"word": "nothing", "lost": 2, "kept": 0}]
+
+
+def test_punctuation_in_an_identifier_is_no_leak() -> None:
+    name, parts = Span(0, 9, "NAME"), [DetectedSpan(0, 3, "X"), DetectedSpan(5, 8, "Y")]
+    assert count_leaks([("Ida, Lim.", [name], parts)]).missed == {}
+    assert count_leaks([("Ida+ Lim.", [name], parts)]).missed == {"NAME": 1}
     assert LeakCounts().to_dict()["share_without_a_miss"] is None

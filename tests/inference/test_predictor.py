@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -33,6 +33,7 @@ from tests.models.test_serialization import replace_file
 from tests.scripted import Scripted, as_network
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from annoseq.inference.annotation import Annotation
@@ -294,6 +295,43 @@ def test_coverage_adds_to_the_likeliest_spans_and_changes_no_text(
         assert all(0 < (span.score or 0) <= 1 for span in more.spans or ())
     assert sum(map(len, map(characters, few))) < sum(map(len, map(characters, many)))
     assert cover(annotator, texts, 0.97) == many
+
+
+class CountingPredictor:
+    """A predictor that counts the batches that it is given."""
+
+    def __init__(self, predictor: SpanPredictor) -> None:
+        self._predictor = predictor
+        self.batches = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._predictor, name)
+
+    def predict_batch(
+        self, windows: Sequence[list[int]], query: SpanQuery, *, names: Sequence[str]
+    ) -> list[list[ScoredTokenSpans]]:
+        self.batches += 1
+        return self._predictor.predict_batch(windows, query, names=names)
+
+
+@every_tagger
+def test_annotations_and_their_coverage_scores_come_from_one_pass(
+    name: str, cautious: dict[str, Annotator]
+) -> None:
+    texts = ["Dr. Ames, 31y", "", *hard_texts(12, seed="one pass")]
+    annotator = Annotator(cautious[name].model)
+    target = annotator.choose_target(target_coverage=0.6)
+    assert isinstance(target, CoverageTarget)
+    counting = CountingPredictor(annotator.predictor)
+    annotator.predictor = cast("SpanPredictor", counting)
+    for chosen in (None, target):
+        counting.batches = 0
+        annotated = annotator.annotate(texts, target=chosen)
+        batches, counting.batches = counting.batches, 0
+        scored = annotator.annotate_with_coverage(texts, target=chosen)
+        assert counting.batches == batches
+        assert [annotation for annotation, _ in scored] == annotated
+        assert [parts for _, parts in scored] == annotator.score_coverage(texts)
 
 
 @every_tagger

@@ -18,7 +18,6 @@ from annoseq.cli.target_options import check_open_fraction
 from annoseq.config import BatchConfig, DeviceConfig
 from annoseq.data.pairs import fingerprint_pairs
 from annoseq.errors import OptionError, describe_validation_error
-from annoseq.evaluation.calibration_statistics import COVERAGE_FLOOR
 from annoseq.evaluation.certificate import (
     Loss,
     RiskBound,
@@ -26,18 +25,16 @@ from annoseq.evaluation.certificate import (
     make_certificate,
     score_units,
 )
-from annoseq.evaluation.coverage_counter import CoverageCounter
+from annoseq.evaluation.coverage_counter import count_coverage
 from annoseq.evaluation.score_file import write_score_file
 from annoseq.inference.annotator import Annotator
 from annoseq.progress import progress_bar
 from annoseq.reporting.html_page import import_jinja, write_certificate_page
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from annoseq.cli.loading import SelectedRows
-    from annoseq.evaluation.certificate import Certificate, ScoredIdentifier
-    from annoseq.evaluation.coverage import CoverageCounts
+    from annoseq.data.markup import Span
+    from annoseq.evaluation.certificate import Certificate
 
 
 @Parameter(name="*")
@@ -62,24 +59,31 @@ class BoundOptions:
             help="Loss of a unit: the share of its identifiers that are missed, or 1 if any is."
         ),
     ] = "share"
-    unit: Annotated[Unit, Parameter(help="What --document names: further ones are like these.")] = (
-        "document"
-    )
+    unit: Annotated[
+        Unit | None,
+        Parameter(help="What is sampled: patients if an option tells them, else documents."),
+    ] = None
     weights: Annotated[
         Path | None,
         Parameter(help="TOML file: weights of labels in the share that is missed, by default 1."),
     ] = None
 
-    def bound(self) -> RiskBound:
-        """Return the bound, with the weights of the file.
+    def bound(self, *, has_patients: bool) -> RiskBound:
+        """Return the bound, with the weights of the file; its unit suits the rows.
 
         Raises:
-            OptionError: the file cannot be read or is invalid.
+            OptionError: the file cannot be read or is invalid, or patients are the unit and not
+                known.
         """
+        if self.unit == "patient" and not has_patients:
+            raise OptionError(
+                "--unit patient: nothing tells the patient of a row. Name the column with "
+                "--patient, or find it in the document's id with --patient-from."
+            )
         return RiskBound(
             missed=self.missed,
             confidence=self.confidence,
-            unit=self.unit,
+            unit=self.unit or ("patient" if has_patients else "document"),
             loss=self.loss,
             weights=_read_weights(self.weights) if self.weights else {},
         )
@@ -102,13 +106,13 @@ def certify(
 ) -> None:
     """Choose the threshold that bounds what a model misses, and write what that rests on."""
     page = _check_outputs(out, overwrite=overwrite)
-    bound = bound_options.bound()
+    bound = bound_options.bound(has_patients=row_options.patients.rule() is not None)
     annotator = Annotator.load(model, device=device, vectors=vectors)
     rows = select_rows(pairs, annotator.model.config, row_options)
-    units, counts = _score_units(annotator, rows, annotator.resolve_batching(batching), bound)
+    parts = _score_parts(annotator, rows, annotator.resolve_batching(batching))
     certificate = make_certificate(
-        units,
-        counts,
+        score_units(rows.examples, parts, bound),
+        count_coverage(rows.examples, parts),
         bound,
         model=annotator.model.fingerprint,
         data=fingerprint_pairs(rows.examples),
@@ -145,17 +149,13 @@ def _read_weights(path: Path) -> dict[str, float]:
     return weights
 
 
-def _score_units(
-    annotator: Annotator, rows: SelectedRows, batching: BatchConfig, bound: RiskBound
-) -> tuple[Sequence[Sequence[ScoredIdentifier]], CoverageCounts]:
-    """Score the identifiers of each unit, and count them for the measured coverage."""
-    examples, counter = rows.examples, CoverageCounter(floor=COVERAGE_FLOOR)
-    with progress_bar("scoring coverage", total=len(examples)) as advance:
-        texts = [example.source for example in examples]
-        parts = annotator.score_coverage(texts, batching=batching, advance=advance)
-    for example, row_parts in zip(examples, parts, strict=True):
-        counter.add(example.source, example.tight_spans, row_parts, document=example.document)
-    return score_units(examples, parts, bound.weights), counter.counts()
+def _score_parts(
+    annotator: Annotator, rows: SelectedRows, batching: BatchConfig
+) -> list[list[Span]]:
+    """Return the parts of each text with their coverage scores."""
+    with progress_bar("scoring coverage", total=len(rows.examples)) as advance:
+        texts = [example.source for example in rows.examples]
+        return annotator.score_coverage(texts, batching=batching, advance=advance)
 
 
 def _scope(rows: SelectedRows) -> list[str]:
@@ -164,8 +164,7 @@ def _scope(rows: SelectedRows) -> list[str]:
         "Texts of another origin, form or time: the bound holds for units that are exchangeable "
         "with those of this table, such as a random sample of the same notes.",
         "Errors of the people who marked these identifiers: what they missed is not counted.",
-        "What is done with the marked text: redaction keeps what its policy keeps, and "
-        "punctuation that is marked by itself.",
+        "What is done with the marked text: redaction keeps what its policy keeps.",
         "What identifies by its content alone, without an identifier.",
     ]
     if rows.part == "valid":

@@ -28,13 +28,13 @@ from annoseq.cli.target_options import TargetOptions, choose_target, recall_line
 from annoseq.config import BatchConfig, DeviceConfig
 from annoseq.data.pairs import fingerprint_pairs
 from annoseq.data.tables import table_format
-from annoseq.errors import ModelError
-from annoseq.evaluation.calibration_statistics import COVERAGE_FLOOR
+from annoseq.errors import ModelError, OptionError
 from annoseq.evaluation.counts import SpanComparison, group_by_document
 from annoseq.evaluation.coverage import CoverageTarget
-from annoseq.evaluation.coverage_counter import CoverageCounter
+from annoseq.evaluation.coverage_counter import count_coverage
 from annoseq.evaluation.coverage_scores import coverage_lines, make_coverage_scores
 from annoseq.evaluation.error_analysis import FIDELITY_ERRORS
+from annoseq.evaluation.over_redaction import find_lost_words
 from annoseq.evaluation.recall_thresholds import RecallTarget
 from annoseq.evaluation.score_file import RecallScores, make_score_file, recall_target_scores
 from annoseq.evaluation.scorer import Scorer
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from annoseq.data.examples import Example
-    from annoseq.evaluation.coverage import CoverageCounts
+    from annoseq.data.markup import Span
     from annoseq.evaluation.references import SeenTexts
     from annoseq.evaluation.score_file import RecallTargetScores, ScoreFile
     from annoseq.inference.annotation import Annotation
@@ -73,6 +73,34 @@ class PredictionOptions:
     show: Annotated[
         int, Parameter(help="Predictions to show beside their targets.", validator=at_least(0))
     ] = 0
+    lost_words: Annotated[
+        int,
+        Parameter(
+            help="List so many of the words that are marked outside of gold spans, the most "
+            "frequent first, in --json and --report, which then hold words of the texts.",
+            validator=at_least(0),
+        ),
+    ] = 0
+
+    def check(self, output: ScoreOutputOptions) -> None:
+        """Check that predictions and words can be written.
+
+        Raises:
+            OptionError: no output would hold the words, or all words are to be masked.
+            TableError: the suffix of the table of predictions is not known.
+        """
+        if self.out:
+            table_format(self.out)
+        if self.lost_words and not (output.json_path or output.report):
+            raise OptionError(
+                "--lost-words lists words of the texts in a file, and none is written. Give "
+                "--json or --report too."
+            )
+        if self.lost_words and output.redact:
+            raise OptionError(
+                "--redact keeps words out of the report, and --lost-words lists some. Leave one "
+                "of them off."
+            )
 
 
 def evaluate(
@@ -91,8 +119,7 @@ def evaluate(
 ) -> None:
     """Let a model write for every row, and annotate it, and compare with the targets."""
     images = output.check(prediction_options.out)
-    if prediction_options.out:
-        table_format(prediction_options.out)  # known, or an error
+    prediction_options.check(output)
     text = TextScorer() if text_scores else None
     annotator = Annotator.load(model, device=device, vectors=vectors)
     card = _read_card(model) if output.report else ""
@@ -100,7 +127,7 @@ def evaluate(
     rows = select_rows(pairs, annotator.model.config, row_options)
     _check_labels(rows.examples, annotator)
     batching = annotator.resolve_batching(batching)
-    annotations = _annotate(annotator, rows.examples, batching, target)
+    annotations, parts = _annotate(annotator, rows.examples, batching, target)
     predictions = _generate(annotator, rows.examples, annotations, batching)
     if prediction_options.show:
         predictions.show(prediction_options.show, console=make_console())
@@ -111,7 +138,9 @@ def evaluate(
     scorer.add_all(group_by_document(compared))
     scores = _make_scores(scorer, rows, annotator, batching, predictions)
     scores, recall = _add_recall(scores, target, annotator, part=rows.part)
-    scores, coverage = _add_coverage(scores, target, annotator, rows.examples, batching)
+    scores, coverage = _add_coverage(scores, target, rows.examples, parts)
+    if lost := prediction_options.lost_words:
+        scores = scores.model_copy(update={"lost_words": find_lost_words(compared, lost)})
     data = ReportData(
         title=f"{model} on {pairs}",
         card=card,
@@ -153,12 +182,26 @@ def _annotate(
     examples: Sequence[Example],
     batching: BatchConfig,
     target: Target | None,
-) -> Sequence[Annotation]:
-    """Annotate by choosing among tags only, where the model does not translate."""
+) -> tuple[Sequence[Annotation], Sequence[Sequence[Span]] | None]:
+    """Annotate by choosing among tags only, where the model does not translate.
+
+    The parts of each text with their coverage scores are returned, too, if the model knows the
+    probability of every span.
+    """
     if annotator.is_translator:
-        return ()
+        return (), None
     texts = [example.source for example in examples]
-    return annotator.annotate(texts, batching=batching, target=target)
+    if not annotator.predictor.gives_marginals:
+        return annotator.annotate(texts, batching=batching, target=target), None
+    if isinstance(target, RecallTarget):  # its candidates are another query than the coverage
+        annotations = annotator.annotate(texts, batching=batching, target=target)
+        with progress_bar("scoring coverage", total=len(texts)) as advance:
+            return annotations, annotator.score_coverage(texts, batching=batching, advance=advance)
+    with progress_bar("annotating", total=len(texts)) as advance:
+        scored = annotator.annotate_with_coverage(
+            texts, target=target, batching=batching, advance=advance
+        )
+    return [annotation for annotation, _ in scored], [parts for _, parts in scored]
 
 
 def _generate(
@@ -250,14 +293,13 @@ def _add_recall(
 def _add_coverage(
     scores: ScoreFile,
     target: Target | None,
-    annotator: Annotator,
     examples: Sequence[Example],
-    batching: BatchConfig,
+    parts: Sequence[Sequence[Span]] | None,
 ) -> tuple[ScoreFile, list[str]]:
     """Add the coverage of a model that knows the probability of every span."""
-    if not annotator.predictor.gives_marginals:
+    if parts is None:
         return scores, []
-    counts = _count_coverage(annotator, examples, batching)
+    counts = count_coverage(examples, parts)
     chosen = target if isinstance(target, CoverageTarget) else None
     coverage = make_coverage_scores(counts, chosen)
     return scores.model_copy(update={"coverage": coverage}), list(coverage_lines(counts, coverage))
@@ -274,20 +316,6 @@ def _measure_target(
             precision=scores.scores["span_precision"].value,
         ),
     )
-
-
-def _count_coverage(
-    annotator: Annotator, examples: Sequence[Example], batching: BatchConfig
-) -> CoverageCounts:
-    """Count the identifiers that each threshold covers."""
-    counter = CoverageCounter(floor=COVERAGE_FLOOR)
-    with progress_bar("scoring coverage", total=len(examples)) as advance:
-        parts = annotator.score_coverage(
-            [example.source for example in examples], batching=batching, advance=advance
-        )
-    for example, row_parts in zip(examples, parts, strict=True):
-        counter.add(example.source, example.tight_spans, row_parts, document=example.document)
-    return counter.counts()
 
 
 def _attention(annotator: Annotator) -> AttentionFunction | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from annoseq.cli.options import Columns, Normalize, SkipBad, TableFormatOption
+from annoseq.cli.options import Columns, Normalize, PatientOptions, SkipBad, TableFormatOption
 from annoseq.cli.output import print_note, print_unusable_rows
 from annoseq.cli.scoring_options import Seen, read_seen_texts
 from annoseq.config import ColumnsConfig
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from annoseq.config import DataConfig, NetworkConfig, Task
     from annoseq.data.examples import Example
     from annoseq.data.pairs import Pairs
+    from annoseq.data.patients import PatientRule
     from annoseq.data.table_rows import TableFormat
     from annoseq.models.model_config import ModelConfig
     from annoseq.models.serialization import TrainedModel
@@ -44,9 +45,15 @@ def read_table(
     *,
     input_format: TableFormat | None = None,
     requires_keys: bool = True,
+    patients: PatientRule | None = None,
 ) -> Pairs:
-    """Read a table of pairs; without `requires_keys`, its keys may be absent, though named."""
-    pairs = stream_pairs(path, columns, format=input_format, requires_keys=requires_keys)
+    """Read a table of pairs; without `requires_keys`, its keys may be absent, though named.
+
+    `patients` tells the patient of each row.
+    """
+    pairs = stream_pairs(
+        path, columns, format=input_format, requires_keys=requires_keys, patients=patients
+    )
     return Pairs(pairs, name=source_name(path), columns=columns)
 
 
@@ -208,6 +215,7 @@ class RowOptions:
     normalize: Normalize = False
     input_format: TableFormatOption = None
     columns: Columns = ColumnsConfig()
+    patients: PatientOptions = PatientOptions()
 
 
 @dataclass(frozen=True)
@@ -241,7 +249,11 @@ def select_rows(pairs: Path, config: ModelConfig, options: RowOptions) -> Select
     seen = read_seen_texts(options.seen, columns) if options.seen else None
     requires_keys = not options.columns.model_fields_set.isdisjoint({"document", "offset"})
     table = read_table(
-        pairs, columns, input_format=options.input_format, requires_keys=requires_keys
+        pairs,
+        columns,
+        input_format=options.input_format,
+        requires_keys=requires_keys,
+        patients=options.patients.rule(),
     )
     normalize = options.normalize or config.data.normalize
     examples = _parse(table, task=config.task, skip_bad=options.skip_bad, normalize=normalize)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING
 
 from annoseq._version import __version__
 from annoseq.cli.options import (
@@ -21,7 +19,7 @@ from annoseq.cli.output import print_note
 from annoseq.cli.redact_options import RedactionOptions
 from annoseq.cli.redact_output import RedactionOutputOptions
 from annoseq.cli.redact_run import RedactionRun
-from annoseq.cli.redact_texts import TextTableOptions
+from annoseq.cli.redact_texts import GoldOptions, TextTableOptions
 from annoseq.cli.target_options import (
     BestPath,
     TargetOptions,
@@ -53,10 +51,7 @@ def redact(
     redaction: RedactionOptions = RedactionOptions(),
     targets: TargetOptions = TargetOptions(),
     best_path: BestPath = False,
-    gold: Annotated[
-        Path | None,
-        Parameter(help="What people marked (table of pairs, annotated .txt), to count leaks."),
-    ] = None,
+    gold: GoldOptions = GoldOptions(),
     source: TextTableOptions = TextTableOptions(),
     batching: Batching = BatchConfig(),
     vectors: ModelVectorsPath = None,
@@ -65,7 +60,8 @@ def redact(
     """Replace what a model finds in texts, and write them de-identified."""
     layout = source.layout(texts)
     check_targets(targets, best_path=best_path, min_score=redaction.min_score)
-    inputs = (model, texts, *redaction.files(), gold, vectors)
+    gold.check(has_report=not target.is_stream)
+    inputs = (model, texts, *redaction.files(), gold.gold, vectors)
     target.check(layout, redaction, inputs)
     redactor, patterns = redaction.load(has_patients=source.has_patients)
     annotator = _load_annotator(model, redactor.table, device=device, vectors=vectors)
@@ -77,7 +73,13 @@ def redact(
     if not (best_path or redaction.min_score):
         targets = add_default_coverage(targets, annotator)
     annotate = _annotate_function(annotator, batching, choose_target(annotator, targets))
-    pipeline = RedactionPipeline(annotate, redactor, patterns, has_gold=gold is not None)
+    pipeline = RedactionPipeline(
+        annotate,
+        redactor,
+        patterns,
+        has_gold=gold.gold is not None,
+        counts_words=gold.lost_words > 0,
+    )
     settings = {
         "annoseq": __version__,
         "model": annotator.model.fingerprint[:12],
@@ -88,11 +90,12 @@ def redact(
         **settings,
         **redaction.plan(redactor),
         **source.plan(),
-        "gold": gold and str(gold),
+        **gold.plan(),
         "mapping": target.mapping is not None,
         **{name: value for section in (batching, device) for name, value in section},
     }
-    run = RedactionRun(pipeline, texts, source, target, layout, settings, gold)
+    columns = annotator.model.config.columns
+    run = RedactionRun(pipeline, texts, source, target, layout, settings, gold, columns)
     if target.is_stream:
         run.stream()
     else:

@@ -19,7 +19,8 @@ from annoseq.cli.output import (
     resume_hint,
 )
 from annoseq.cli.redact_output import RedactionOutputOptions
-from annoseq.cli.redact_texts import TextTableOptions
+from annoseq.cli.redact_texts import GoldOptions, TextTableOptions
+from annoseq.config import ColumnsConfig
 from annoseq.data.text_inputs import count_texts
 from annoseq.deid.leak_check import GoldIdentifiers, LeakCounts
 from annoseq.deid.pipeline import RedactionPipeline
@@ -47,7 +48,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RedactionRun:
-    """Redaction of one input to a stream, or by way of a journal to a folder."""
+    """Redaction of one input to a stream, or by way of a journal to a folder.
+
+    `columns` are those of the model's training table.
+    """
 
     pipeline: RedactionPipeline
     texts: Path
@@ -55,7 +59,8 @@ class RedactionRun:
     target: RedactionOutputOptions
     layout: OutputLayout
     settings: dict[str, Any]
-    gold: Path | None
+    gold: GoldOptions
+    columns: ColumnsConfig
 
     def stream(self) -> None:
         """Write the redacted text or table to standard output, and the report to standard error."""
@@ -117,13 +122,11 @@ class RedactionRun:
             write_json(folder / CONFIG_FILE, self.settings)
 
     def _load_gold(self, left_out: LeftOutInputs) -> GoldIdentifiers | None:
-        if self.gold is None:
-            return None
-        on_bad = left_out.add if self.source.skip_bad else None
-        return GoldIdentifiers.load(self.gold, on_bad=on_bad)
+        return self.gold.load(self.source, self.columns, on_bad=left_out.add)
 
     def _new_report(self) -> RedactionReport:
-        return RedactionReport(leaks=LeakCounts() if self.gold else None)
+        leaks = LeakCounts(listed_words=self.gold.lost_words) if self.gold.gold else None
+        return RedactionReport(leaks=leaks)
 
     def _values(self, report: RedactionReport) -> dict[str, Any]:
         return report.to_dict()

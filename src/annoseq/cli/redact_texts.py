@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -16,17 +17,16 @@ from annoseq.cli.options import (
     at_least,
     columns_to_keep,
 )
-from annoseq.config import DOCUMENT_COLUMN, SOURCE_COLUMN
+from annoseq.config import DOCUMENT_COLUMN, SOURCE_COLUMN, ColumnsConfig
 from annoseq.data.text_inputs import is_text_input
 from annoseq.deid.document_source import DocumentSource, PatientColumn, PatientPattern
+from annoseq.deid.leak_check import GoldIdentifiers
 from annoseq.deid.run_output import OutputLayout
 from annoseq.errors import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
-    from annoseq.deid.leak_check import GoldIdentifiers
     from annoseq.deid.redaction import RedactionDocument
     from annoseq.errors import AnnoseqError
 
@@ -158,3 +158,73 @@ class TextTableOptions:
             document=self.document or DOCUMENT_COLUMN,
             format_=self.input_format,
         )
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoldOptions:
+    """Options of the gold that a redaction is compared with."""
+
+    gold: Annotated[
+        Path | None,
+        Parameter(help="What people marked (table of pairs, annotated .txt), to count leaks."),
+    ] = None
+    gold_column: Annotated[
+        str | None,
+        Parameter(
+            help="Column of the annotated texts of a gold table; by default the one that the model "
+            "was trained on. Its texts are in --column."
+        ),
+    ] = None
+    lost_words: Annotated[
+        int,
+        Parameter(
+            help="List so many of the words that were replaced in no identifier of the gold, the "
+            "most frequent first, in report.json, which then holds words of the texts.",
+            validator=at_least(0),
+        ),
+    ] = 0
+
+    def check(self, *, has_report: bool) -> None:
+        """Raise `OptionError` if an option has no gold to work on, or no file to write to."""
+        for name, value in (("--gold-column", self.gold_column), ("--lost-words", self.lost_words)):
+            if value and self.gold is None:
+                raise OptionError(f"{name} is about the gold, and there is none. Give --gold too.")
+        if self.lost_words and not has_report:
+            raise OptionError(
+                "--lost-words lists words of the texts in report.json, and a pipe has none. Write "
+                "to a folder with --out."
+            )
+
+    def load(
+        self,
+        source: TextTableOptions,
+        model: ColumnsConfig,
+        *,
+        on_bad: Callable[[AnnoseqError], None],
+    ) -> GoldIdentifiers | None:
+        """Read the gold, if there is any, from the columns of the model's training table.
+
+        With `--skip-bad`, `on_bad` takes the errors of rows that cannot be read.
+        """
+        if self.gold is None:
+            return None
+        columns = {
+            "source": source.column or model.source,
+            "target": self.gold_column or model.target,
+            "document": source.document or model.document,
+            "offset": model.offset,
+        }
+        return GoldIdentifiers.load(
+            self.gold,
+            columns=ColumnsConfig.model_validate(columns),
+            on_bad=on_bad if source.skip_bad else None,
+        )
+
+    def plan(self) -> dict[str, Any]:
+        """Return what decides the counts: a run is resumed only under the same."""
+        return {
+            "gold": self.gold and str(self.gold),
+            "gold_column": self.gold_column,
+            "lost_words": self.lost_words,
+        }

@@ -6,16 +6,18 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from annoseq.config import ColumnsConfig
 from annoseq.data.examples import parse_pair
 from annoseq.data.markup import Span
 from annoseq.data.pairs import Pair, stream_pairs
 from annoseq.data.text_inputs import read_texts
 from annoseq.deid.redaction import DocumentLeaks
 from annoseq.errors import AnnoseqError, PairsError
-from annoseq.evaluation.deid_metrics import covered_characters
+from annoseq.evaluation.deid_metrics import covered_characters, identifying_characters
+from annoseq.evaluation.over_redaction import OverRedactionCounts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from annoseq.deid.redaction import DetectedSpan, DocumentPart
@@ -39,11 +41,16 @@ class GoldIdentifiers:
 
     @classmethod
     def load(
-        cls, path: Path, *, on_bad: Callable[[TableError], None] | None = None
+        cls,
+        path: Path,
+        *,
+        columns: ColumnsConfig | None = None,
+        on_bad: Callable[[TableError], None] | None = None,
     ) -> GoldIdentifiers:
         """Read a folder of annotated .txt files, one such file, or a table of pairs.
 
-        With `on_bad`, it is called with the error of a row that cannot be read.
+        `columns` are those of the table; those of document and offset may be absent. With `on_bad`,
+        it is called with the error of a row that cannot be read.
         """
         gold = cls(str(path))
         if path.is_dir():
@@ -53,7 +60,8 @@ class GoldIdentifiers:
             (text,) = read_texts(path, column="")
             gold.text = text.text
             return gold
-        for pair in stream_pairs(path, on_bad=on_bad):
+        columns = columns or ColumnsConfig()
+        for pair in stream_pairs(path, columns, on_bad=on_bad, requires_keys=False):
             gold.rows[str(pair.row)] = pair
             if pair.document is not None:
                 gold.documents.setdefault(pair.document, []).append(pair)
@@ -128,32 +136,50 @@ class GoldIdentifiers:
 
 
 def count_leaks(
-    texts: Iterable[tuple[str, Iterable[Span], Iterable[DetectedSpan]]],
+    texts: Iterable[tuple[str, Sequence[Span], Sequence[DetectedSpan]]],
+    *,
+    counts_words: bool = False,
 ) -> DocumentLeaks:
     """Count the leaks of a document: its texts, each with its gold and its replaced spans.
 
-    An identifier is missed if any of its characters is not replaced. White space does not count.
+    An identifier is missed if any of its letters, digits and symbols is not replaced. With
+    `counts_words`, the words in no identifier are counted too: they are text of the document.
     """
     missed: Counter[str] = Counter()
+    others = OverRedactionCounts(counts_words)
     identifiers = characters = replaced_characters = 0
     for text, gold, replaced_spans in texts:
         replaced = covered_characters(text, replaced_spans)
         identifying: set[int] = set()
         for span in gold:
-            covered = covered_characters(text, [span])
+            covered = identifying_characters(text, [span])
             identifying |= covered
             identifiers += 1
             if not covered <= replaced:
                 missed[span.label] += 1
         characters += len(identifying)
         replaced_characters += len(identifying & replaced)
-    return DocumentLeaks(identifiers, characters, replaced_characters, dict(missed))
+        others.add(text, gold, replaced_spans)
+    return DocumentLeaks(
+        identifiers,
+        characters,
+        replaced_characters,
+        dict(missed),
+        other_tokens=others.other_tokens,
+        lost_tokens=others.lost_tokens,
+        lost_words=dict(others.lost_words),
+        kept_words=dict(others.kept_words),
+    )
 
 
 @dataclass
 class LeakCounts:
-    """Counts of missed identifiers over documents."""
+    """Counts of missed identifiers, and of other text that was replaced, over documents.
 
+    `listed_words` is the number of lost words that are listed.
+    """
+
+    listed_words: int = 0
     documents: int = 0
     documents_without_miss: int = 0
     identifiers: int = 0
@@ -162,6 +188,7 @@ class LeakCounts:
     replaced_characters: int = 0
     missed_by_label: Counter[str] = field(default_factory=Counter)
     leaking_documents: list[str] = field(default_factory=list)
+    others: OverRedactionCounts = field(default_factory=OverRedactionCounts)
 
     def add(self, document: str, leaks: DocumentLeaks) -> None:
         """Add the counts of a document."""
@@ -171,6 +198,10 @@ class LeakCounts:
         self.replaced_characters += leaks.replaced_characters
         self.missed += sum(leaks.missed.values())
         self.missed_by_label.update(leaks.missed)
+        self.others.other_tokens += leaks.other_tokens
+        self.others.lost_tokens += leaks.lost_tokens
+        self.others.lost_words.update(leaks.lost_words)
+        self.others.kept_words.update(leaks.kept_words)
         if leaks.missed:
             self.leaking_documents.append(document)
         else:
@@ -178,7 +209,7 @@ class LeakCounts:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the counts as plain values. The share of nothing is None."""
-        return {
+        values: dict[str, Any] = {
             "documents": self.documents,
             "documents_without_a_miss": self.documents_without_miss,
             "share_without_a_miss": _share(self.documents_without_miss, self.documents),
@@ -189,7 +220,14 @@ class LeakCounts:
             "character_recall": _share(self.replaced_characters, self.characters),
             "missed_by_label": dict(self.missed_by_label.most_common()),
             "documents_with_a_miss": self.leaking_documents,
+            "other_tokens": self.others.other_tokens,
+            "lost_tokens": self.others.lost_tokens,
+            "over_redaction": _share(self.others.lost_tokens, self.others.other_tokens),
         }
+        if self.listed_words:
+            words = self.others.worst_words(self.listed_words)
+            values["lost_words"] = [word.model_dump() for word in words]
+        return values
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -14,6 +13,7 @@ from annoseq.deid.leak_check import count_leaks
 from annoseq.deid.redaction import DetectedSpan, RedactedDocument, RedactionDocument
 from annoseq.deid.run_output import journal_line
 from annoseq.errors import OptionError, count_noun
+from annoseq.evaluation.deid_metrics import is_identifying
 from annoseq.inference.resumable_output import OutputProgress
 
 if TYPE_CHECKING:
@@ -45,12 +45,16 @@ class AnnotateFunction(Protocol):
 
 @dataclass(frozen=True)
 class RedactionPipeline:
-    """Annotates and redacts documents; if `has_gold`, it counts the leaks of each."""
+    """Annotates and redacts documents; if `has_gold`, it counts the leaks of each.
+
+    `counts_words` counts the words that are lost, too.
+    """
 
     annotate: AnnotateFunction
     redactor: Redactor
     patterns: Sequence[CustomPattern] = ()
     has_gold: bool = False
+    counts_words: bool = False
 
     def redact(
         self,
@@ -134,7 +138,7 @@ class RedactionPipeline:
             spans = [
                 DetectedSpan.from_span(span)
                 for span in annotation.spans
-                if not _is_punctuation(part.text[span.start : span.end])
+                if is_identifying(part.text[span.start : span.end])
             ]
             spans += find_patterns(self.patterns, part.text, where=f"text {part.id}")
             parts.append(replace(part, spans=tuple(spans)))
@@ -145,11 +149,14 @@ class RedactionPipeline:
     ) -> DocumentLeaks:
         return count_leaks(
             (
-                part.text,
-                [span for span in part.gold if not self.redactor.is_kept(span.label)],
-                [replacement.span for replacement in text.replacements],
-            )
-            for part, text in zip(document.parts, texts, strict=True)
+                (
+                    part.text,
+                    [span for span in part.gold if not self.redactor.is_kept(span.label)],
+                    [replacement.span for replacement in text.replacements],
+                )
+                for part, text in zip(document.parts, texts, strict=True)
+            ),
+            counts_words=self.counts_words,
         )
 
 
@@ -172,11 +179,6 @@ def _chunk_documents(
 def _count_texts(documents: Iterable[RedactionDocument]) -> int:
     """Return the number of texts of documents."""
     return sum(len(document.parts) for document in documents)
-
-
-def _is_punctuation(text: str) -> bool:
-    """Return True for a text without a letter, digit or symbol: it identifies nobody."""
-    return all(unicodedata.category(character).startswith("P") for character in text)
 
 
 def _document_bytes(document: RedactionDocument) -> bytes:

@@ -108,13 +108,20 @@ class RedactedText:
 
 @dataclass(frozen=True, slots=True)
 class DocumentLeaks:
-    """Counts of a document's gold identifiers and their characters, and of what was missed."""
+    """Counts of a document's gold identifiers and their characters, and of what was missed.
+
+    `missed` identifiers are by label. `lost_tokens` are those of the `other_tokens`, which are in
+    no identifier, that were replaced; their words are counted only if that is asked for.
+    """
 
     identifiers: int
     characters: int
     replaced_characters: int
     missed: dict[str, int]
-    """Missed identifiers by label."""
+    other_tokens: int = 0
+    lost_tokens: int = 0
+    lost_words: dict[str, int] = field(default_factory=dict)
+    kept_words: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

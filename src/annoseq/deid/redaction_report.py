@@ -189,8 +189,12 @@ def _summary(values: Mapping[str, Any]) -> list[str]:
             f"{count_noun(leaks['identifiers'], 'identifier')} missed, {_percent(recall)} of their "
             "characters replaced"
         )
+        lines.append(
+            f"over-redaction: {_percent(leaks['over_redaction'], digits=2)} of "
+            f"{count_noun(leaks['other_tokens'], 'other token')} replaced"
+        )
     return lines
 
 
-def _percent(share: float | None) -> str:
-    return "none" if share is None else f"{100 * share:.1f} %"
+def _percent(share: float | None, *, digits: int = 1) -> str:
+    return "none" if share is None else f"{100 * share:.{digits}f} %"

@@ -8,7 +8,6 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from annoseq.evaluation.calibration import (
-    SCORE_MARGIN,
     BinTotals,
     Calibration,
     Method,
@@ -16,7 +15,7 @@ from annoseq.evaluation.calibration import (
     judge_spans,
 )
 from annoseq.evaluation.coverage import CoverageCounts
-from annoseq.evaluation.coverage_counter import CoverageCounter
+from annoseq.evaluation.coverage_counter import COVERAGE_FLOOR, CoverageCounter
 from annoseq.evaluation.recall_thresholds import CandidateCounter, CandidateCounts
 
 if TYPE_CHECKING:
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
 
     Flags = NDArray[np.bool_]
 
-COVERAGE_FLOOR = SCORE_MARGIN
-"""Least coverage score of a token that is counted: thresholds are no finer."""
 MIN_GOLD_SPANS = 100
 """Gold spans that calibration needs: of fewer, a share like 0.95 says little."""
 

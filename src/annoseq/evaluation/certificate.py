@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from math import inf
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -24,7 +23,7 @@ from annoseq.evaluation.risk_control import (
 from annoseq.evaluation.span_matching import unique_spans
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from annoseq.data.examples import Example
@@ -95,6 +94,13 @@ class Certificate(BaseModel):
         return (
             f"With a confidence of {bound.confidence:.4g}, {measure} is at most {bound.missed:.4g}."
         )
+
+    @property
+    def clean_units(self) -> tuple[int, int]:
+        """Number of units with identifiers and no missed one, and of those with identifiers."""
+        if self.bound.unit == "patient":
+            return self.measured.clean_patients, self.measured.patients
+        return self.measured.clean_documents, self.measured.documents
 
     @property
     def review_load(self) -> float:
@@ -178,19 +184,18 @@ def make_certificate(
 
 
 def score_units(
-    examples: Sequence[Example],
-    parts: Sequence[Sequence[Span]],
-    weights: Mapping[str, float] = MappingProxyType({}),
+    examples: Sequence[Example], parts: Sequence[Sequence[Span]], bound: RiskBound
 ) -> list[list[ScoredIdentifier]]:
-    """Score the identifiers of each document of examples, whose texts have these scored parts."""
+    """Score the identifiers of each unit of examples, whose texts have these scored parts."""
     units: dict[str | int, list[ScoredIdentifier]] = {}
     for example, text_parts in zip(examples, parts, strict=True):
         scores = PartScores(text_parts)
-        unit = units.setdefault(example.document or example.row, [])
+        name = example.patient if bound.unit == "patient" else example.document
+        unit = units.setdefault(name or example.row, [])
         for span in unique_spans(example.tight_spans):
             score = scores.lowest(example.source, span.start, span.end)
             bin_ = None if score is None else score_bin(score)
-            unit.append(ScoredIdentifier(bin_, weights.get(span.label, 1.0)))
+            unit.append(ScoredIdentifier(bin_, bound.weights.get(span.label, 1.0)))
     return list(units.values())
 
 

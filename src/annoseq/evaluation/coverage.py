@@ -1,10 +1,10 @@
 """Coverage of identifiers at every threshold on the coverage scores of tokens.
 
-An identifier is covered if all its characters are marked, whatever the spans and labels; white
-space does not count. Its score is the lowest of its parts' scores, and a document's the lowest of
-its identifiers' scores. A threshold marks the parts with at least its score, so that histograms of
-these scores tell the coverage, the documents without a miss and the other text marked at any
-threshold.
+An identifier is covered if all its letters, digits and symbols are marked, whatever the spans and
+labels; white space and punctuation identify nobody. Its score is the lowest of its parts' scores,
+and a document's the lowest of its identifiers' scores. A threshold marks the parts with at least
+its score, so that histograms of these scores tell the coverage, the documents without a miss and
+the other text marked at any threshold.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class CoveragePoint(BaseModel):
 
     @property
     def character_coverage(self) -> float:
-        """Share of the characters of identifiers that are marked."""
+        """Share of the letters, digits and symbols of identifiers that are marked."""
         return self.covered_characters / self.characters if self.characters else 0.0
 
     @property

@@ -6,16 +6,20 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from annoseq.evaluation.calibration import SCORE_MARGIN
 from annoseq.evaluation.coverage import CoverageCounts, ScoreHistogram
-from annoseq.evaluation.deid_metrics import TOKEN
+from annoseq.evaluation.deid_metrics import TOKEN, is_identifying
 from annoseq.evaluation.recall_thresholds import design_effect, score_bin
 from annoseq.evaluation.span_matching import unique_spans
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from annoseq.data.examples import Example
     from annoseq.data.markup import Span
 
+COVERAGE_FLOOR = SCORE_MARGIN
+"""Least coverage score of a token that is counted: thresholds are no finer."""
 _CLUSTERING_SCORE = 0.01
 """Identifiers covered at this score count in the design effect of documents."""
 
@@ -97,8 +101,22 @@ class CoverageCounter:
             counter[_bin(scores.highest(start, end))] += 1
             if in_gold:
                 for place in range(start, end):
-                    if is_gold[place]:
+                    if is_gold[place] and is_identifying(text[place]):
                         self._characters[_bin(scores.highest(place, place + 1))] += 1
+
+
+def count_coverage(examples: Sequence[Example], parts: Sequence[Sequence[Span]]) -> CoverageCounts:
+    """Count the coverage of examples, whose texts have these scored parts."""
+    counter = CoverageCounter(floor=COVERAGE_FLOOR)
+    for example, row_parts in zip(examples, parts, strict=True):
+        counter.add(
+            example.source,
+            example.tight_spans,
+            row_parts,
+            document=example.document,
+            patient=example.patient,
+        )
+    return counter.counts()
 
 
 class PartScores:
@@ -119,13 +137,18 @@ class PartScores:
         return max((part.score or 0.0 for part in self._overlapping(start, end)), default=None)
 
     def lowest(self, text: str, start: int, end: int) -> float | None:
-        """Return the lowest score in a range, or None if a character is in no part."""
+        """Return the lowest score of the identifying characters in a range.
+
+        It is None if one of them is in no part.
+        """
         lowest, reach = 1.0, start
         for part in self._overlapping(start, end):
-            if text[reach : part.start].strip():
+            if is_identifying(text[reach : part.start]):
                 return None
-            lowest, reach = min(lowest, part.score or 0.0), part.end
-        return None if text[reach:end].strip() else lowest
+            if is_identifying(text[max(part.start, start) : min(part.end, end)]):
+                lowest = min(lowest, part.score or 0.0)
+            reach = part.end
+        return None if is_identifying(text[reach:end]) else lowest
 
 
 def _lower(score: float | None, other: float | None) -> float | None:

@@ -11,12 +11,23 @@ from annoseq.evaluation.coverage import CoveragePoint
 from annoseq.evaluation.recall_thresholds import lowest_score
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from annoseq.evaluation.coverage import CoverageCounts, CoverageTarget
 
 _SHARES = (0.98, 0.99, 0.995, 0.998)
 """Coverages whose points on the curve are printed."""
+
+_WIDTHS = {
+    "covered": 9,
+    "characters": 12,
+    "documents": 11,
+    "patients": 10,
+    "other tokens": 14,
+    "precision": 11,
+}
+"""Columns of the table, and their widths."""
+_COLUMNS = {name: name for name in _WIDTHS}
 
 
 class LabelCoverage(BaseModel):
@@ -83,16 +94,19 @@ def _target_scores(target: CoverageTarget, measured: CoveragePoint) -> CoverageT
 
 
 def coverage_lines(counts: CoverageCounts, scores: CoverageScores) -> Iterator[str]:
-    """Render the best path, the target, and points of the curve as a table."""
+    """Render the best path, the target, and points of the curve as a table.
+
+    The shares of documents and patients are those without a missed identifier; patients are left
+    out where they are not known.
+    """
+    has_patients = scores.best_path.patients > 0
     yield ""
-    yield (
-        f"{'coverage of identifiers':24}{'covered':>9}{'characters':>12}{'documents':>11}"
-        f"{'other tokens':>14}{'precision':>11}"
-    )
-    yield _line("best path", scores.best_path)
+    yield _row("coverage of identifiers", _COLUMNS, has_patients=has_patients)
+    yield _line("best path", scores.best_path, has_patients=has_patients)
     if scores.target:
-        yield _line(f"target {scores.target.wanted:g}", scores.target.measured)
-        yield _line("  expected", scores.target.expected)
+        name = f"target {scores.target.wanted:g}"
+        yield _line(name, scores.target.measured, has_patients=has_patients)
+        yield _line("  expected", scores.target.expected, has_patients=has_patients)
     identifiers = counts.all_identifiers()
     for share in _SHARES:
         if scores.best_path.coverage >= share:
@@ -102,11 +116,25 @@ def coverage_lines(counts: CoverageCounts, scores: CoverageScores) -> Iterator[s
         if bin_ is None:
             yield f"{name:24}{'out of reach':>14}"
             return
-        yield _line(name, counts.point(lowest_score(bin_)))
+        yield _line(name, counts.point(lowest_score(bin_)), has_patients=has_patients)
 
 
-def _line(name: str, point: CoveragePoint) -> str:
-    return (
-        f"{name:24}{point.coverage:9.4f}{point.character_coverage:12.4f}{point.clean_share:11.4f}"
-        f"{point.other_share:14.4%}{point.precision:11.4f}"
-    )
+def _line(name: str, point: CoveragePoint, *, has_patients: bool) -> str:
+    cells = {
+        "covered": f"{point.coverage:.4f}",
+        "characters": f"{point.character_coverage:.4f}",
+        "documents": f"{point.clean_share:.4f}",
+        "patients": f"{point.clean_patient_share:.4f}" if point.patients else "",
+        "other tokens": f"{point.other_share:.4%}",
+        "precision": f"{point.precision:.4f}",
+    }
+    return _row(name, cells, has_patients=has_patients)
+
+
+def _row(name: str, cells: Mapping[str, str], *, has_patients: bool) -> str:
+    shown = [
+        f"{cells[column]:>{width}}"
+        for column, width in _WIDTHS.items()
+        if has_patients or column != "patients"
+    ]
+    return f"{name:24}{''.join(shown)}"

@@ -11,6 +11,7 @@ of longitudinal clinical narratives").
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from annoseq.evaluation.counts import Counts
@@ -50,6 +51,19 @@ class CharacterRange(NamedTuple):
     end: int
 
 
+def is_identifying(text: str) -> bool:
+    """Return True if a text has a letter, a digit or a symbol: the rest identifies nobody.
+
+    >>> is_identifying(", "), is_identifying("D.")
+    (False, True)
+    """
+    return any(
+        character.isalnum()
+        or not (character.isspace() or unicodedata.category(character).startswith("P"))
+        for character in text
+    )
+
+
 def count_characters(text: str, gold: Sequence[Span], predicted: Sequence[Span]) -> Counts:
     """Count marked characters without white space, and the tokens that they are in."""
     gold_set = covered_characters(text, gold)
@@ -58,6 +72,15 @@ def count_characters(text: str, gold: Sequence[Span], predicted: Sequence[Span])
         return Counts()
     tokens = _tokens(text, gold_set, predicted_set)
     return Counts(_compared("character", gold_set, predicted_set) | _compared("token", *tokens))
+
+
+def count_tokens(text: str) -> int:
+    """Count the tokens of a text.
+
+    >>> count_tokens("Dr. Ames, 31")
+    5
+    """
+    return len(TOKEN.findall(text))
 
 
 def count_sentences(text: str) -> int:
@@ -119,6 +142,11 @@ def covered_characters(text: str, spans: Iterable[TextRange]) -> set[int]:
         for offset in range(span.start, span.end)
         if not text[offset].isspace()
     }
+
+
+def identifying_characters(text: str, spans: Iterable[TextRange]) -> set[int]:
+    """Return the offsets of the letters, digits and symbols in any of some spans."""
+    return {offset for offset in covered_characters(text, spans) if is_identifying(text[offset])}
 
 
 def _tokens(text: str, gold: set[int], predicted: set[int]) -> tuple[set[int], set[int]]:

@@ -63,6 +63,9 @@ def span_scores(totals: CountTotals) -> dict[str, Array]:
     scores["leak"] = ratio(
         totals["strict.missed"] + totals["strict.incorrect"], totals["sentences"]
     )
+    scores["over_redaction"] = ratio(
+        totals["token.predicted"] - totals["token.correct"], totals["tokens"] - totals["token.gold"]
+    )
     scores["perfect_rows"] = ratio(totals["perfect_rows"], totals["rows"])
     return scores
 

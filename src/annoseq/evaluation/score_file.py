@@ -19,6 +19,7 @@ from annoseq.evaluation.calibration import ReliabilityBin, reliability_bins
 from annoseq.evaluation.counts import CountTotals, LabelCount
 from annoseq.evaluation.coverage_scores import CoverageScores
 from annoseq.evaluation.metrics import confusion_matrix
+from annoseq.evaluation.over_redaction import LostWord
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -130,7 +131,8 @@ class ScoreFile(BaseModel):
 
     `gold` is the fingerprint of the rows, `part` the part of the table that was scored. The plain
     numbers in front repeat the main scores, and have the accuracies of a model that writes.
-    `decoding` tells by score how the outputs were decoded that it is of.
+    `decoding` tells by score how the outputs were decoded that it is of. `lost_words` are words of
+    the texts, and there only if they were asked for.
     """
 
     model_config = _OTHERS_IGNORED
@@ -155,6 +157,7 @@ class ScoreFile(BaseModel):
     replicates: dict[str, str]
     target_recall: RecallTargetScores | None = None
     coverage: CoverageScores | None = None
+    lost_words: list[LostWord] | None = None
     decoding: dict[str, str] | None = None
 
     def samples(self, name: str) -> Array:

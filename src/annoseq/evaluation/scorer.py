@@ -22,6 +22,7 @@ from annoseq.evaluation.deid_metrics import (
     count_i2b2,
     count_merged,
     count_sentences,
+    count_tokens,
 )
 from annoseq.evaluation.error_analysis import count_fidelity_errors
 from annoseq.evaluation.metrics import (
@@ -84,7 +85,7 @@ class DocumentCounter:
 
 
 def _count_spans(row: SpanComparison) -> Counts:
-    counts = Counts({"sentences": count_sentences(row.text)})
+    counts = Counts({"sentences": count_sentences(row.text), "tokens": count_tokens(row.text)})
     gold, predicted = sorted(row.gold), sorted(row.predicted)
     counts["perfect_rows"] = int(gold == predicted)
     for side, repeated in zip(("gold", "predicted"), row.repeated, strict=True):
@@ -277,6 +278,7 @@ _MAIN_SCORES = (
     *_FIRST_SCORES,
     "document_recall",
     "leak",
+    "over_redaction",
     "exact_match",
 )
 

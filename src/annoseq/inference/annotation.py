@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from annoseq.data.markup import Span, parse, render, strip_tags
 from annoseq.data.span_html import render_spans_html
-from annoseq.decoding.coverage_spans import score_coverage, spans_above
+from annoseq.decoding.coverage_spans import spans_above
 from annoseq.decoding.non_crossing import select_non_crossing
 from annoseq.errors import MarkupError, count_noun
 
@@ -108,15 +108,15 @@ def from_spans(
 
 
 def extend_coverage(
-    annotation: Annotation, tokens: Sequence[Span], target: CoverageTarget
+    annotation: Annotation, parts: Sequence[Span], target: CoverageTarget
 ) -> Annotation:
-    """Mark the tokens whose coverage score reaches the target's threshold as well.
+    """Mark the parts whose coverage score reaches the target's threshold as well.
 
-    `tokens` are single tokens with coverage scores. The score of a span that they add is the
+    `parts` are those that `score_coverage` returns. The score of a span that they add is the
     probability that it lies in any span.
     """
     text, best = annotation.text, annotation.spans or ()
-    spans = spans_above(text, best, score_coverage(text, best, tokens), target.threshold)
+    spans = spans_above(text, best, parts, target.threshold)
     return replace(annotation, annotated=render(text, spans), spans=tuple(spans))
 
 

@@ -10,8 +10,8 @@ from annoseq.config import BatchConfig, DeviceConfig, SearchConfig
 from annoseq.data.text_inputs import check_texts
 from annoseq.decoding.coverage_spans import score_coverage
 from annoseq.errors import OptionError
-from annoseq.evaluation.calibration_statistics import COVERAGE_FLOOR
 from annoseq.evaluation.coverage import CoverageTarget
+from annoseq.evaluation.coverage_counter import COVERAGE_FLOOR
 from annoseq.inference.annotation import (
     Annotation,
     calibrate_scores,
@@ -211,15 +211,25 @@ class Annotator:
         Raises:
             OptionError: the model is no tagger, and does not know the probability of every span.
         """
+        scored = self.annotate_with_coverage(texts, batching=batching, advance=advance)
+        return [parts for _, parts in scored]
+
+    def annotate_with_coverage(
+        self,
+        texts: Sequence[str],
+        *,
+        target: CoverageTarget | None = None,
+        batching: BatchConfig | None = None,
+        advance: Callable[[int], None] = lambda _: None,
+    ) -> list[tuple[Annotation, list[Span]]]:
+        """Return what `annotate` and `score_coverage` return of each text, in one pass.
+
+        Raises:
+            OptionError: the model is no tagger, and does not know the probability of every span.
+        """
         check_marginals(self.predictor, kind="coverage")
-        query, labels = SpanQuery(coverage_floor=COVERAGE_FLOOR), self.predictor.labels
         options = _BatchOptions(self.resolve_batching(batching), 1, advance)
-        return [
-            score_coverage(
-                text.text, *(text.to_text_spans(spans, labels=labels) for spans in outputs)
-            )
-            for text, outputs in self._run(check_texts(texts), query, options)
-        ]
+        return self._predict_coverage(check_texts(texts), COVERAGE_FLOOR, target, options)
 
     def calibrate_score(self, score: float) -> float:
         """Return the probability of a span that the network gives a score, as results have it."""
@@ -251,20 +261,38 @@ class Annotator:
         options: _BatchOptions,
     ) -> list[Annotation]:
         """Annotate by predicted spans."""
-        outputs = self._run(texts, make_query(search, target), options)
         if isinstance(target, CoverageTarget):
-            annotations = [self._to_annotation(text, ranked[:1]) for text, ranked in outputs]
-        else:
-            annotations = [self._to_annotation(text, ranked, target) for text, ranked in outputs]
-        if self.model.calibration is not None:
-            annotations = calibrate_scores(annotations, self.model.calibration)
-        if not isinstance(target, CoverageTarget):
+            scored = self._predict_coverage(texts, target.threshold, target, options)
+            return [annotation for annotation, _ in scored]
+        outputs = self._run(texts, make_query(search, target), options)
+        annotations = [self._to_annotation(text, ranked, target) for text, ranked in outputs]
+        return self._calibrated(annotations)
+
+    def _predict_coverage(
+        self,
+        texts: Sequence[str],
+        floor: float,
+        target: CoverageTarget | None,
+        options: _BatchOptions,
+    ) -> list[tuple[Annotation, list[Span]]]:
+        """Annotate texts, and score their parts with at least the coverage score `floor`."""
+        outputs = self._run(texts, SpanQuery(coverage_floor=floor), options)
+        annotations = self._calibrated(
+            [self._to_annotation(text, ranked[:1]) for text, ranked in outputs]
+        )
+        labels, scored = self.predictor.labels, []
+        for annotation, (text, (_, tokens)) in zip(annotations, outputs, strict=True):
+            best = annotation.spans or ()
+            parts = score_coverage(text.text, best, text.to_text_spans(tokens, labels=labels))
+            marked = annotation if target is None else extend_coverage(annotation, parts, target)
+            scored.append((marked, parts))
+        return scored
+
+    def _calibrated(self, annotations: list[Annotation]) -> list[Annotation]:
+        """Replace the scores of spans by calibrated probabilities, if the model is calibrated."""
+        if self.model.calibration is None:
             return annotations
-        labels = self.predictor.labels
-        return [
-            extend_coverage(annotation, text.to_text_spans(tokens, labels=labels), target)
-            for annotation, (text, (_, tokens)) in zip(annotations, outputs, strict=True)
-        ]
+        return calibrate_scores(annotations, self.model.calibration)
 
     def _to_annotation(
         self,

@@ -260,13 +260,9 @@ def choose_target(
     return None
 
 
-def make_query(search: SearchConfig, target: Target | None) -> SpanQuery:
-    """Return the spans to ask a predictor for."""
-    if isinstance(target, RecallTarget):
-        return SpanQuery(search, floor=target.threshold)
-    if isinstance(target, CoverageTarget):
-        return SpanQuery(search, coverage_floor=target.threshold)
-    return SpanQuery(search)
+def make_query(search: SearchConfig, target: RecallTarget | None) -> SpanQuery:
+    """Return the spans to ask a predictor for: the candidates of a target, or the best path."""
+    return SpanQuery(search, floor=None if target is None else target.threshold)
 
 
 def check_marginals(predictor: SpanPredictor, *, kind: _Kind) -> None:

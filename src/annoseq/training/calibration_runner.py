@@ -7,11 +7,8 @@ from typing import TYPE_CHECKING
 
 from annoseq.decoding.coverage_spans import score_coverage
 from annoseq.decoding.non_crossing import select_non_crossing
-from annoseq.evaluation.calibration_statistics import (
-    COVERAGE_FLOOR,
-    MIN_GOLD_SPANS,
-    CalibrationAccumulator,
-)
+from annoseq.evaluation.calibration_statistics import MIN_GOLD_SPANS, CalibrationAccumulator
+from annoseq.evaluation.coverage_counter import COVERAGE_FLOOR
 from annoseq.inference.predictor import SpanQuery, predict_spans
 from annoseq.progress import progress_bar
 from annoseq.tokenization.batching import length_sorted_batches
