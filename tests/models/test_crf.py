@@ -95,6 +95,19 @@ def test_viterbi_matches_brute_force_for_many_rows() -> None:
         assert tuple(best[row].tolist()) == max(scores, key=scores.__getitem__)
 
 
+@pytest.mark.parametrize("spread", [0.1, 1.0, 4.0, 30.0])
+def test_decoding_with_marginals_equals_viterbi(spread: float) -> None:
+    crf = random_crf(2, seed=4)
+    emissions = random_emissions(crf, rows=60, tokens=24) * spread
+    lengths = torch.arange(60) % 24 + 1
+    messages = crf.forward_backward(emissions, lengths)
+    tags, log_likelihood = crf.decode(emissions, lengths, messages)
+    best = crf.viterbi(emissions, lengths)
+    assert torch.equal(tags, best)
+    expected = crf.log_likelihood(emissions, best, lengths, messages)
+    assert torch.allclose(log_likelihood, expected)
+
+
 def test_marginals_match_brute_force() -> None:
     crf = random_crf(2)
     emissions = random_emissions(crf)

@@ -49,11 +49,13 @@ def test_encodings_do_not_depend_on_the_batch(encoder: Encoder) -> None:
         assert torch.allclose(read[row, :length], alone[0], atol=1e-5)
 
 
-def test_encode_distinct_equals_forward(encoder: Encoder) -> None:
-    words, places = some_vectors(), some_places()
-    read = encoder.encode_distinct(words, places, LENGTHS)
-    expected = encoder(words[places], LENGTHS)
-    for row, length in enumerate(LENGTHS.tolist()):
+@pytest.mark.parametrize("order", [[0, 1, 2], [0, 2, 1]], ids=["any order", "longest first"])
+def test_encoding_projections_equals_forward(encoder: Encoder, order: list[int]) -> None:
+    words, places = some_vectors(), some_places()[order]
+    lengths = LENGTHS[order]
+    read = encoder.encode_projected(encoder.project(words), places, lengths)
+    expected = encoder(words[places], lengths)
+    for row, length in enumerate(lengths.tolist()):
         assert torch.allclose(read[row, :length], expected[row, :length], atol=1e-5)
 
 

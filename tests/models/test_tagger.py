@@ -134,6 +134,6 @@ def test_words_beyond_the_cache_are_computed(monkeypatch: pytest.MonkeyPatch) ->
     batch = batch_of(tagged(tagger, list("abcdef")))
     with torch.no_grad():
         expected = tagger.encode(batch)
-        monkeypatch.setattr("annoseq.models.tagger._MAX_CACHED_VECTORS", 2)
+        monkeypatch.setattr("annoseq.models.tagger._MAX_CACHED", 2)
         tagger.train().eval()
         assert torch.allclose(tagger.encode(batch), expected, atol=1e-6)

@@ -19,8 +19,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from annoseq.models.crf import finite, token_mask
+from annoseq.models.crf import finite
 from annoseq.models.interfaces import CoveragePredictions, SpanPredictions
+from annoseq.models.padding import token_mask
 from annoseq.models.span_marginals import covered_tokens
 from annoseq.tokenization.bioes import bioes_to_token_spans
 

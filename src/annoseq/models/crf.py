@@ -16,12 +16,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from annoseq.models.padding import active_rows, reversed_tokens, select_tokens, token_mask
+
 _MIN_EMISSION = -60.0
 """Lower bound of emissions relative to a token's best: no product of two underflows."""
 _MAX_MESSAGE = 1e30
 """Upper bound of backward messages: where one overflows, the forward message underflows."""
 
 
+_SLACK, _LEAST_PROBABILITY = 0.9, 1e-4
+"""Margins of rounding in `LinearChainCrf.decode`: of p, and the least p that is trusted."""
 _MAX_SCORE, _IMPOSSIBLE = 1e4, -1e4
 """Replacements of infinite scores, so that overflown weights cannot break spans."""
 
@@ -101,13 +105,68 @@ class LinearChainCrf(nn.Module):
         return _forward_backward(emissions, self.transitions(), self.can_end, lengths)
 
     @torch.no_grad()
+    def decode(
+        self, emissions: Tensor, lengths: Tensor, messages: ForwardBackward
+    ) -> tuple[Tensor, Tensor]:
+        """Return the likeliest tags (B, T) as `viterbi` does, and their log-likelihood (B,).
+
+        The tags that are the likeliest for each token by themselves have some probability p
+        together. All sequences without one of them share what its marginal leaves, so that tags
+        whose marginal is above 1 - p are in the likeliest sequence. Viterbi's algorithm is needed
+        for the tokens between them only: none, if p is above one half.
+        """
+        is_token = token_mask(emissions, lengths)
+        tags, marginals = _likeliest_by_token(messages, is_token)
+        log_likelihood = self.log_likelihood(emissions, tags, lengths, messages)
+        probability = log_likelihood.exp().unsqueeze(1)
+        is_sure = (marginals > 1 - _SLACK * probability) & (probability > _LEAST_PROBABILITY)
+        unsure = is_token & ~is_sure
+        if unsure.any():
+            self._search_unsure(emissions, lengths, tags, unsure)
+            log_likelihood = self.log_likelihood(emissions, tags, lengths, messages)
+        return tags, log_likelihood
+
+    def _search_unsure(
+        self, emissions: Tensor, lengths: Tensor, tags: Tensor, unsure: Tensor
+    ) -> None:
+        """Replace `tags` (B, T) where they are `unsure` by the likeliest, given all others."""
+        edges = F.pad(unsure, (1, 1)).int().diff(dim=1)  # 1 at the first, -1 after the last
+        row, first = (edges == 1).nonzero().unbind(1)  # (S,) stretches of tokens
+        stop = (edges == -1).nonzero()[:, 1]
+        places = torch.arange(int((stop - first).max()), device=tags.device) + first.unsqueeze(1)
+        is_unsure = places < stop.unsqueeze(1)
+        rows, places = row.unsqueeze(1), places.clamp(max=tags.shape[1] - 1)
+        before = tags[row, (first - 1).clamp(min=0)].masked_fill(first == 0, 0)
+        after = tags[row, stop.clamp(max=tags.shape[1] - 1)]
+        is_last = (stop == lengths.to(stop.device)[row]).unsqueeze(1)
+        leaving = torch.where(is_last, self._end_scores(), self.transitions().T[after])
+        found = self._best_tags(emissions[rows, places], stop - first, before, leaving)
+        tags[rows.expand_as(places)[is_unsure], places[is_unsure]] = found[is_unsure]
+
+    def _end_scores(self) -> Tensor:
+        """Return 0 for the tags (K,) that a row may end with, -inf for the others."""
+        return torch.zeros_like(self.can_end, dtype=self.span_transitions.dtype).masked_fill(
+            ~self.can_end, -torch.inf
+        )
+
+    @torch.no_grad()
     def viterbi(self, emissions: Tensor, lengths: Tensor) -> Tensor:
         """Return the likeliest tags (B, T), outside after a row's length (Viterbi 1967)."""
+        before = torch.zeros(len(emissions), dtype=torch.long, device=emissions.device)
+        return self._best_tags(emissions, lengths, before, self._end_scores())
+
+    def _best_tags(
+        self, emissions: Tensor, lengths: Tensor, before: Tensor, leaving: Tensor
+    ) -> Tensor:
+        """Return the likeliest tags (B, T) after the tags `before` (B,).
+
+        `leaving` (B, K) are the scores of the last tags, of what follows them.
+        """
         _, begin, inside, end, single = tag_blocks(self.labels)
         between = finite(self.span_transitions)
         bi, be, ii, ie = finite(self.inner_transitions)
         reached = emissions.new_full((len(emissions), self.tags), -torch.inf)
-        reached[:, 0] = 0.0  # as after an outside tag
+        reached.scatter_(1, before.unsqueeze(1), 0.0)
         labels = torch.arange(self.labels, device=emissions.device)
         pointers: list[Tensor] = []
         scores: list[Tensor] = []
@@ -135,18 +194,10 @@ class LinearChainCrf(nn.Module):
             close = torch.maximum(begun + be, within + ie)
             reached = torch.cat([opened, stay, close, opened[:, 1:]], 1) + emissions[:, place]
             scores.append(reached)
-        return self._backtrace(torch.stack(pointers, 1), torch.stack(scores, 1), lengths)
-
-    def _backtrace(self, pointers: Tensor, scores: Tensor, lengths: Tensor) -> Tensor:
-        rows = torch.arange(len(scores), device=scores.device)
-        ends = lengths.to(scores.device) - 1
-        final = scores[rows, ends].masked_fill(~self.can_end, -torch.inf).argmax(1)
-        tag, tags = final, torch.zeros_like(pointers[:, :, 0])
-        for place in range(pointers.shape[1] - 1, -1, -1):
-            tag = torch.where(ends == place, final, tag)
-            tags[:, place] = torch.where(ends >= place, tag, 0)
-            tag = torch.where(ends >= place, pointers[rows, place, tag], tag)
-        return tags
+        rows = torch.arange(len(emissions), device=emissions.device)
+        ends = lengths.to(emissions.device) - 1
+        final = (torch.stack(scores, 1)[rows, ends] + leaving).argmax(1)
+        return _backtrace(torch.stack(pointers, 1), final, ends)
 
     @torch.no_grad()
     def span_log_probs(self, messages: ForwardBackward, spans: Tensor) -> Tensor:
@@ -174,6 +225,28 @@ class LinearChainCrf(nn.Module):
         )
         log_probs = torch.where(first == last, one_token, several_tokens).clamp(max=0.0)
         return log_probs.nan_to_num(nan=_IMPOSSIBLE, neginf=_IMPOSSIBLE)
+
+
+def _likeliest_by_token(messages: ForwardBackward, is_token: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the tag (B, T) with the highest marginal of each token, and the marginal."""
+    forward, backward = messages.forward, messages.backward
+    marginals = forward[..., 0] * backward[..., 0]
+    tags = torch.zeros_like(marginals, dtype=torch.long)
+    row, place = (is_token & (marginals <= 0.5)).nonzero().unbind(1)  # the others are outside
+    highest = (forward[row, place] * backward[row, place]).max(1)
+    tags[row, place], marginals[row, place] = highest.indices, highest.values
+    return tags, marginals
+
+
+def _backtrace(pointers: Tensor, final: Tensor, ends: Tensor) -> Tensor:
+    """Return the tags (B, T) on the paths to the `final` tags (B,) of the tokens `ends` (B,)."""
+    rows = torch.arange(len(final), device=final.device)
+    tag, tags = final, torch.zeros_like(pointers[:, :, 0])
+    for place in range(pointers.shape[1] - 1, -1, -1):
+        tag = torch.where(ends == place, final, tag)
+        tags[:, place] = torch.where(ends >= place, tag, 0)
+        tag = torch.where(ends >= place, pointers[rows, place, tag], tag)
+    return tags
 
 
 def _sequence_score(
@@ -213,35 +286,36 @@ class _LogPartition(torch.autograd.Function):
 def _forward_backward(
     emissions: Tensor, transitions: Tensor, can_end: Tensor, lengths: Tensor
 ) -> ForwardBackward:
-    """Pass messages as probabilities scaled at every token: matrix products and few logarithms."""
-    moves, ends = transitions.exp(), can_end.to(emissions.dtype)
-    is_token = token_mask(emissions, lengths)
+    """Pass messages as probabilities scaled at every token: matrix products and few logarithms.
+
+    Both directions take their steps together: the backward messages walk over reversed rows. They
+    are scaled by themselves, and at the end so that products with the forward ones sum to 1.
+    """
+    moves, is_token = transitions.exp(), token_mask(emissions, lengths).unsqueeze(2)
+    reversed_places = reversed_tokens(emissions, lengths)
     highest = emissions.amax(2, keepdim=True)
-    scores = (emissions - highest).clamp(min=_MIN_EMISSION).exp()
-    message = torch.zeros_like(scores[:, 0])
-    message[:, 0] = 1.0
-    forwards, scales = [], []
-    for place in range(emissions.shape[1]):
-        message = (message @ moves) * scores[:, place]
-        scale = message.sum(1, keepdim=True)
-        message = message / scale
-        forwards.append(message)
-        scales.append(scale)
-    forward, scale = torch.stack(forwards, 1), torch.stack(scales, 1)
-    scores = scores / scale
-    rows = torch.arange(len(emissions), device=emissions.device)
-    last = lengths.to(emissions.device) - 1
-    ending = (forward[rows, last] * ends).sum(1, keepdim=True)
-    final, message = ends / ending, torch.zeros_like(message)
-    backwards = [message] * emissions.shape[1]
-    for place in range(emissions.shape[1] - 1, -1, -1):
-        message = torch.where((last == place).unsqueeze(1), final, message)
-        backwards[place] = message
-        message = (message * scores[:, place]).clamp(max=_MAX_MESSAGE) @ moves.T
-    backward = torch.stack(backwards, 1).clamp(max=_MAX_MESSAGE)
-    backward = backward.masked_fill(~is_token.unsqueeze(2), 0.0)
-    total = (scale.log() + highest).squeeze(2).masked_fill(~is_token, 0.0).sum(1)
-    return ForwardBackward(forward, backward, scores, total + ending.log().squeeze(1))
+    scores = (emissions - highest).clamp_(min=_MIN_EMISSION).exp_()
+    both_scores = torch.stack([scores, select_tokens(scores, reversed_places)])  # (2, B, T, K)
+    both_moves = torch.stack([moves, moves.T])
+    # Messages (2, B, T, K) that reach a token, before its own emission.
+    reaching = torch.zeros_like(both_scores)
+    message = torch.stack([moves[:1], can_end.to(moves.dtype)[None]])
+    for place, active in enumerate(active_rows(lengths, emissions.shape[1])):
+        if place:
+            message = torch.bmm(message[:, :active], both_moves)
+        reaching[:, :active, place] = message
+        message = message * both_scores[:, :active, place]
+        message /= message.sum(2, keepdim=True)
+    forward = reaching[0] * scores
+    scale = forward.sum(2, keepdim=True).masked_fill_(~is_token, 1.0)
+    forward /= scale
+    backward = select_tokens(reaching[1], reversed_places)
+    backward /= (forward * backward).sum(2, keepdim=True).clamp_(min=1 / _MAX_MESSAGE)
+    backward = backward.clamp_(max=_MAX_MESSAGE).masked_fill_(~is_token, 0.0)
+    rows, last = torch.arange(len(emissions), device=moves.device), lengths.to(moves.device) - 1
+    ending = (forward[rows, last] * can_end).sum(1).log()
+    total = (scale.log() + highest).masked_fill_(~is_token, 0.0).sum((1, 2))
+    return ForwardBackward(forward, backward, scores / scale, total + ending)
 
 
 def tag_blocks(labels: int) -> tuple[slice, slice, slice, slice, slice]:
@@ -249,12 +323,6 @@ def tag_blocks(labels: int) -> tuple[slice, slice, slice, slice, slice]:
     edges = [0, *(1 + labels * block for block in range(5))]
     outside, begin, inside, end, single = map(slice, edges, edges[1:])
     return outside, begin, inside, end, single
-
-
-def token_mask(values: Tensor, lengths: Tensor) -> Tensor:
-    """Return the mask (B, T) of tokens, False for padding."""
-    places = torch.arange(values.shape[1], device=values.device)
-    return places < lengths.to(values.device).unsqueeze(1)
 
 
 def finite(scores: Tensor) -> Tensor:

@@ -61,10 +61,9 @@ class CrfHead(nn.Module):
         They may overlap.
         """
         emissions = self._emissions(encoded)
-        tags = self.crf.viterbi(emissions, lengths)
         messages = self.crf.forward_backward(emissions, lengths)
         spans, log_probs = likely_spans(self.crf, messages, floor=floor, longest=longest)
-        row_log_probs = self.crf.log_likelihood(emissions, tags, lengths, messages)
+        _, row_log_probs = self.crf.decode(emissions, lengths, messages)
         return SpanPredictions(spans, log_probs, row_log_probs)
 
     @torch.no_grad()
@@ -81,11 +80,10 @@ class CrfHead(nn.Module):
     def _decode(
         self, emissions: Tensor, lengths: Tensor, messages: ForwardBackward
     ) -> SpanPredictions:
-        tags = self.crf.viterbi(emissions, lengths)
+        tags, row_log_probs = self.crf.decode(emissions, lengths, messages)
         found = bioes_to_token_spans(tags.numpy(force=True), labels=self.crf.labels)
         spans = torch.from_numpy(found).to(tags.device)
         log_probs = self.crf.span_log_probs(messages, spans)
-        row_log_probs = self.crf.log_likelihood(emissions, tags, lengths, messages)
         return SpanPredictions(spans, log_probs, row_log_probs)
 
     def _emissions(self, encoded: Tensor) -> Tensor:
@@ -96,8 +94,39 @@ class CrfHead(nn.Module):
         return emissions if self.training else finite(emissions)
 
 
-_MAX_CACHED_VECTORS = 1 << 16
-"""Number of token vectors that are cached at inference, which bounds memory."""
+_MAX_CACHED = 1 << 15
+"""Number of tokens that are cached at inference: 128 MiB with the default network."""
+
+
+class _RowCache:
+    """Growing tensor of rows (N, ...) in memory for twice as many, so that few are ever copied."""
+
+    def __init__(self) -> None:
+        self._memory: Tensor | None = None
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def rows(self) -> Tensor:
+        """Return all rows."""
+        assert self._memory is not None
+        return self._memory[: self._size]
+
+    def append(self, new: Tensor) -> None:
+        """Append rows."""
+        size = self._size + len(new)
+        if self._memory is None or size > len(self._memory):
+            memory = new.new_empty(2 * size, *new.shape[1:])
+            if self._memory is not None:
+                memory[: self._size] = self.rows()
+            self._memory = memory
+        self._memory[self._size : size] = new
+        self._size = size
+
+    def clear(self) -> None:
+        """Remove all rows."""
+        self._memory, self._size = None, 0
 
 
 class Tagger(nn.Module):
@@ -128,24 +157,24 @@ class Tagger(nn.Module):
                 2 * config.hidden, labels=labels, levels=levels, self_nested=self_nested
             )
         )
-        self._cached: Tensor | None = None
+        self._cache = _RowCache()
         self._generation = feature_hasher.generation
 
     def train(self, mode: bool = True) -> Tagger:
-        """Set the mode, and discard the cached token vectors, because the weights may change."""
-        self._cached = None
+        """Set the mode, and discard the cached projections, because the weights may change."""
+        self._cache.clear()
         return super().train(mode)
 
     def encode(self, batch: Batch) -> Tensor:
         """Return the encodings (B, T, 2 H) of the tokens of a batch."""
         ids, lengths = batch.source, batch.source_lengths
+        if not self.training and not torch.is_grad_enabled():
+            return self.encoder.encode_projected(*self._project(ids), lengths)
         unique, places = torch.unique(ids, return_inverse=True)
-        if self.training or torch.is_grad_enabled():
-            # The gradient of indexing would be summed up in an order that depends on threads.
-            vectors = F.embedding(places, self._embed(unique))
-            encoded: Tensor = self.encoder(vectors, lengths)
-            return encoded
-        return self.encoder.encode_distinct(self._embed_cached(unique), places, lengths)
+        # The gradient of indexing would be summed up in an order that depends on threads.
+        vectors = F.embedding(places, self._embed(unique))
+        encoded: Tensor = self.encoder(vectors, lengths)
+        return encoded
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the negative log-likelihood (B,) of the tags `batch.target` (B, T, D)."""
@@ -184,18 +213,23 @@ class Tagger(nn.Module):
         )
         return list(zip(_by_row(predictions.best), _by_row(tokens), strict=True))
 
-    def _embed_cached(self, ids: Tensor) -> Tensor:
-        """Return the vectors (W, D) of tokens, most of them from the cache."""
-        if self._generation != self.feature_hasher.generation:
-            self._cached, self._generation = None, self.feature_hasher.generation
-        cached = 0 if self._cached is None else len(self._cached)
-        size = min(len(self.feature_hasher), _MAX_CACHED_VECTORS)
-        if cached < size:
-            new = self._embed(torch.arange(cached, size))
-            self._cached = new if self._cached is None else torch.cat([self._cached, new])
-        assert self._cached is not None
-        is_cached = ids < size
-        return torch.cat([self._cached[ids[is_cached]], self._embed(ids[~is_cached])])
+    def _project(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Return projections of tokens for the encoder, most of them cached, and places in them.
+
+        Tokens that are met often are met early, so those met first are cached.
+        """
+        hasher, cache = self.feature_hasher, self._cache
+        if self._generation != hasher.generation:
+            self._generation = hasher.generation
+            cache.clear()
+        if len(cache) < (size := min(len(hasher), _MAX_CACHED)):
+            cache.append(self.encoder.project(self._embed(torch.arange(len(cache), size))))
+        if int(ids.max()) < len(cache):
+            return cache.rows(), ids
+        unique, places = torch.unique(ids, return_inverse=True)
+        is_cached = unique < len(cache)
+        new = self.encoder.project(self._embed(unique[~is_cached]))
+        return torch.cat([cache.rows()[unique[is_cached]], new]), places
 
     def _embed(self, ids: Tensor) -> Tensor:
         return self.embedding(self.feature_hasher.bags(ids.tolist()))  # type: ignore[no-any-return]
