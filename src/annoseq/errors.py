@@ -10,6 +10,7 @@
     ├── DatasetError       prepared dataset that is missing, damaged or incompatible
     ├── ModelError         model folder that is missing, damaged or of another version
     ├── VectorsError       word vectors that cannot be read or trained, or are incompatible
+    ├── EncoderError       pre-trained encoder that cannot be read, or is not supported
     ├── TrainingError      training that cannot start, continue or be resumed
     │   ├── DivergenceError    loss that is not finite
     │   └── OutOfMemoryError   GPU that is out of memory
@@ -91,6 +92,10 @@ class ModelError(AnnoseqError, ValueError):
 
 class VectorsError(AnnoseqError, ValueError):
     """Word vectors that cannot be read or trained, or are incompatible with a model."""
+
+
+class EncoderError(AnnoseqError, ValueError):
+    """Pre-trained encoder that cannot be read, or is not supported."""
 
 
 class TrainingError(AnnoseqError, RuntimeError):
