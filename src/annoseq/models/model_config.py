@@ -19,6 +19,7 @@ from annoseq.config import (
     Task,
     TrainingConfig,
 )
+from annoseq.errors import count_noun
 from annoseq.tokenization.length_stats import LengthStats
 from annoseq.vectors.lookup import VectorsRecord
 
@@ -82,7 +83,7 @@ class EncoderRecord(BaseModel):
     def summary(self) -> str:
         """Return name, kind, size and checksum in a line."""
         return (
-            f"{self.name} ({self.model_type}, {self.layers} layers of {self.width}, "
+            f"{self.name} ({self.model_type}, {count_noun(self.layers, 'layer')} of {self.width}, "
             f"sha256 {self.fingerprint[:12]})"
         )
 

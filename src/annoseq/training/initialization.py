@@ -85,26 +85,17 @@ def initialize_model(
         VectorsError: the file of vectors cannot be read.
         EncoderError: the pre-trained encoder cannot be read.
     """
-    seed = training.seed
     if network.model == "tagger":
         tagger, tokenizer = initialize_tagger(
             dataset,
             network.tagger,
             base,
             lexicon_features,
-            seed=seed,
+            seed=training.seed,
             vectors=vectors,
             encoder=encoder,
         )
-        if tagger.pretrained is not None:
-            tagger.pretrained.set_trained(
-                freeze=training.freeze, gradient_checkpointing=training.gradient_checkpointing
-            )
-        tagger_objective = TaggerObjective(tagger, dataset, tokenizer)
-        tokenizer.feature_hasher.read_vectors()
-        token_vectors = tokenizer.feature_hasher.vectors
-        record = None if tagger.pretrained is None else tagger.pretrained.record
-        return InitialModel(network, tokenizer, tagger_objective, token_vectors, record)
+        return _tagger_to_train(network, tagger, tokenizer, dataset, training)
     if lexicon_features:
         raise OptionError(
             f"--lexicon and --patterns are for the tagger, and the model is {network.model}. Leave "
@@ -120,10 +111,10 @@ def initialize_model(
         seq2seq_network = copy_network(base, dataset.tokenizer)
     elif vectors is not None:
         network, seq2seq_network, embeddings = initialize_from_vectors(
-            network, dataset, vectors, seed=seed
+            network, dataset, vectors, seed=training.seed
         )
     else:
-        seq2seq_network = build_seq2seq(network, dataset.tokenizer, seed=seed)
+        seq2seq_network = build_seq2seq(network, dataset.tokenizer, seed=training.seed)
     objective = Seq2SeqObjective(
         seq2seq_network,
         training,
@@ -131,6 +122,26 @@ def initialize_model(
         valid_rows=dataset.encoded_valid.encodings,
     )
     return InitialModel(network, dataset.tokenizer, objective, embeddings)
+
+
+def _tagger_to_train(
+    config: NetworkConfig,
+    tagger: Tagger,
+    tokenizer: TaggerTokenizer,
+    dataset: Dataset,
+    training: TrainingConfig,
+) -> InitialModel:
+    """Return a tagger with its objective, after reading the vectors of its tokens."""
+    encoder = tagger.pretrained
+    if encoder is not None:
+        encoder.set_trained(
+            freeze=training.freeze, gradient_checkpointing=training.gradient_checkpointing
+        )
+    objective = TaggerObjective(tagger, dataset, tokenizer)
+    tokenizer.feature_hasher.read_vectors()
+    vectors = tokenizer.feature_hasher.vectors
+    record = None if encoder is None else encoder.record
+    return InitialModel(config, tokenizer, objective, vectors, record)
 
 
 def copy_network(base: TrainedModel, tokenizer: Seq2SeqTokenizer) -> AnySeq2SeqNetwork:
