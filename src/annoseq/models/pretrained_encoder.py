@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from annoseq.errors import EncoderError
-from annoseq.models.crf import token_mask
+from annoseq.models.padding import token_mask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
