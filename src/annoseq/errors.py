@@ -36,7 +36,13 @@ if TYPE_CHECKING:
 
 
 class AnnoseqError(Exception):
-    """Base class of every error that bad input, options or files can cause."""
+    """Base class of every error that bad input, options or files can cause.
+
+    `document` is the id of the document that it is about, or the name of a text file, where that is
+    known and others may go on without it.
+    """
+
+    document: str | None = None
 
 
 class OptionError(AnnoseqError, ValueError):
