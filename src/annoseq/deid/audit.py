@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from annoseq._version import __version__
+from annoseq.deid.manifest import DocumentStatus
 from annoseq.deid.phi_types import PhiType
 from annoseq.deid.policy import Policy
 from annoseq.deid.redaction import Action
@@ -47,7 +48,7 @@ class RedactionAudit(BaseModel):
     documents: int
     texts: int
     left_out: int
-    statuses: dict[str, int] | None
+    statuses: dict[DocumentStatus, int] | None
     replaced: int
     types: dict[PhiType, dict[Action, int]]
     labels: dict[str, dict[Action, int]]
@@ -64,13 +65,13 @@ class RedactionAudit(BaseModel):
 
 def make_audit(
     report: RedactionReport,
-    policy: Policy,
+    annotations: Path | None,
     *,
+    policy: Policy,
     model: str,
     settings: Mapping[str, Any],
     target: Target | None,
     certificate: Certificate | None,
-    annotations: Path | None,
 ) -> RedactionAudit:
     """Make the audit of a run from its report; `annotations` is the file of redacted texts."""
     values = report.to_dict()
@@ -87,7 +88,7 @@ def make_audit(
         documents=report.documents,
         texts=report.texts,
         left_out=report.left_out,
-        statuses=report.statuses,
+        statuses=None if report.statuses is None else dict(report.statuses),
         replaced=values["replaced"],
         types={phi_type: dict(counts) for phi_type, counts in sorted(report.types().items())},
         labels={label: dict(counts) for label, counts in sorted(report.actions.items())},
