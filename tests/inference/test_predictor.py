@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 import pytest
 
 from annoseq.config import BatchConfig, DeviceConfig
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from annoseq.inference.annotation import Annotation
     from annoseq.inference.predictions import Predictions
     from annoseq.inference.predictor import SpanPredictor
+    from annoseq.tokenization.batching import TokenIds
     from annoseq.tokenization.dataset import Dataset
 
 
@@ -124,16 +126,17 @@ def scored(*spans: tuple[int, int, int], score: float = 0.0) -> ScoredTokenSpans
 
 
 def test_a_text_is_cut_into_tokens_and_windows(tagger: SpanPredictor) -> None:
-    text = tagger.tokenize("Dr. Ames\n" + "x y " * 90)
-    assert text.offsets[:4] == [(0, 2), (2, 3), (3, 8), (8, 9)]
+    (text,) = tagger.tokenize(["Dr. Ames\n" + "x y " * 90])
+    offsets = np.array(text.offsets).tolist()
+    assert offsets[:4] == [[0, 2], [2, 3], [3, 8], [8, 9]]
     assert len(text.windows) > 1
     for index, window in enumerate(text.windows):
-        assert text.window_ids(index) == text.ids[window.first : window.last]
-    assert "".join(text.text[start:end] for start, end in text.offsets) == text.text
+        assert list(text.window_ids(index)) == list(text.ids)[window.first : window.last]
+    assert "".join(text.text[start:end] for start, end in offsets) == text.text
 
 
 def test_outputs_of_windows_are_merged(tagger: SpanPredictor) -> None:
-    text = tagger.tokenize("Dr. Ames\n" + "x y " * 90)
+    (text,) = tagger.tokenize(["Dr. Ames\n" + "x y " * 90])
     windows = text.windows[:1]
     (merged,) = merge_outputs(
         windows, [[scored((0, 3, 0), (2, 3, 1), score=-1.0)]], may_cross=False
@@ -147,7 +150,7 @@ def test_outputs_of_windows_are_merged(tagger: SpanPredictor) -> None:
 
 
 def test_a_window_with_fewer_outputs_takes_part_with_its_last(tagger: SpanPredictor) -> None:
-    first_window, second_window, *_ = tagger.tokenize("x y " * 200).windows
+    first_window, second_window, *_ = tagger.tokenize(["x y " * 200])[0].windows
     name = (first_window.owned_first, first_window.owned_first + 1, 0)
     first, second = merge_outputs(
         [first_window, second_window],
@@ -165,7 +168,7 @@ def test_a_text_without_a_window_has_one_empty_output(text: str) -> None:
 
 
 def test_candidates_include_the_spans_of_the_best_path(tagger: SpanPredictor) -> None:
-    texts = [tagger.tokenize("Dr. Ames, 31y " * 20)]
+    texts = tagger.tokenize(["Dr. Ames, 31y " * 20])
     (best,), (candidates,) = (
         predict_spans(tagger, texts, query)[0] for query in (SpanQuery(), SpanQuery(floor=1e-4))
     )
@@ -308,7 +311,7 @@ class CountingPredictor:
         return getattr(self._predictor, name)
 
     def predict_batch(
-        self, windows: Sequence[list[int]], query: SpanQuery, *, names: Sequence[str]
+        self, windows: Sequence[TokenIds], query: SpanQuery, *, names: Sequence[str]
     ) -> list[list[ScoredTokenSpans]]:
         self.batches += 1
         return self._predictor.predict_batch(windows, query, names=names)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pytest
 
     from annoseq.inference.predictor import SpanPredictor, SpanQuery
+    from annoseq.tokenization.batching import TokenIds
     from annoseq.tokenization.bioes import ScoredTokenSpans
 
 
@@ -87,12 +88,11 @@ def test_long_rows_are_read_in_windows() -> None:
     target = "Dr. {{NAME}}Ames{{/NAME}}, 31y " * 60
     examples = parse_pairs([Pair(text, target, row) for row in (1, 2)], task="annotate").examples
     predictor = build_predictor(model.network, model.tokenizer, compute)
-    assert len(predictor.tokenize(text).windows) > 1
+    (tokenized,) = predictor.tokenize([text])
+    assert len(tokenized.windows) > 1
     recording = Recording(predictor)
     CalibrationRunner(recording).run(examples)
-    assert recording.longest == max(
-        len(predictor.tokenize(text).window_ids(index)) for index in range(3)
-    )
+    assert recording.longest == max(len(tokenized.window_ids(index)) for index in range(3))
 
 
 class Recording:
@@ -109,7 +109,7 @@ class Recording:
         self.longest = 0
 
     def predict_batch(
-        self, windows: Sequence[list[int]], query: SpanQuery, *, names: Sequence[str]
+        self, windows: Sequence[TokenIds], query: SpanQuery, *, names: Sequence[str]
     ) -> list[list[ScoredTokenSpans]]:
         self.longest = max(self.longest, *map(len, windows))
         return self.predictor.predict_batch(windows, query, names=names)

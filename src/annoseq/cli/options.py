@@ -82,14 +82,6 @@ VectorsPath = Annotated[
         group="Network",
     ),
 ]
-Encoder = Annotated[
-    str | None,
-    Parameter(
-        help="Pre-trained encoder that the tagger reads beside its features: a folder with "
-        "config.json, model.safetensors and tokenizer.json, or a name on the Hugging Face hub.",
-        group="Network",
-    ),
-]
 ModelVectorsPath = Annotated[
     Path | None,
     Parameter(
@@ -240,7 +232,6 @@ class LearnerOptions:
 
     network: Network = NetworkConfig()
     vectors: VectorsPath = None
-    encoder: Encoder = None
     lexicon: Lexicon = ()
     patterns: PatternsPath = None
     training: Training = TrainingConfig()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from annoseq._version import __version__
 from annoseq.cli.options import (
@@ -29,19 +28,15 @@ from annoseq.cli.target_options import (
     choose_target,
 )
 from annoseq.config import BatchConfig, DeviceConfig
-from annoseq.deid.audit import make_audit
 from annoseq.deid.pipeline import RedactionPipeline
 from annoseq.errors import OptionError, display_name
-from annoseq.evaluation.certificate import read_certificate
 from annoseq.inference.annotator import Annotator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from annoseq.deid.audit import RedactionAudit
     from annoseq.deid.phi_types import PhiTypeTable
     from annoseq.deid.pipeline import AnnotateFunction
-    from annoseq.deid.redaction_report import RedactionReport
     from annoseq.deid.redactor import Redactor
     from annoseq.inference.annotation import Annotation
     from annoseq.inference.predictor import Target
@@ -77,31 +72,30 @@ def redact(
         layout = source.layout(texts)
     if not (best_path or redaction.min_score):
         targets = add_default_coverage(targets, annotator)
-    chosen = choose_target(annotator, targets)
+    annotate = _annotate_function(annotator, batching, choose_target(annotator, targets))
     pipeline = RedactionPipeline(
-        _annotate_function(annotator, batching, chosen),
+        annotate,
         redactor,
         patterns,
         has_gold=gold.gold is not None,
         counts_words=gold.lost_words > 0,
     )
-    weights, columns = annotator.model.fingerprint, annotator.model.config.columns
-    run_settings = {"annoseq": __version__, "model": weights[:12], **targets.settings()}
-    settings = {**run_settings, **redaction.settings(redactor)}
-    decisive = {**targets.settings(), **redaction.plan(redactor)}
+    settings = {
+        "annoseq": __version__,
+        "model": annotator.model.fingerprint[:12],
+        **targets.settings(),
+        **redaction.settings(redactor),
+    }
     plan = {
-        **run_settings,
-        **decisive,
+        **settings,
+        **redaction.plan(redactor),
         **source.plan(),
         **gold.plan(),
-        **target.plan(),
+        "mapping": target.mapping is not None,
         **{name: value for section in (batching, device) for name, value in section},
     }
-    audit = _audit_function(weights, redactor, decisive, targets, chosen)
-    manifest = redaction.manifest(target.manifest, weights, decisive, only_new=target.only_new)
-    run = RedactionRun(
-        pipeline, texts, source, target, layout, settings, gold, columns, audit, manifest
-    )
+    columns = annotator.model.config.columns
+    run = RedactionRun(pipeline, texts, source, target, layout, settings, gold, columns)
     if target.is_stream:
         run.stream()
     else:
@@ -135,24 +129,6 @@ def _note_default(redactor: Redactor, labels: Sequence[str]) -> None:
             f"the policy {policy.name} has no rule for {', '.join(names)}: its default, "
             f"{policy.default.action}, is applied to what they mark"
         )
-
-
-def _audit_function(
-    weights: str,
-    redactor: Redactor,
-    settings: dict[str, Any],
-    targets: TargetOptions,
-    chosen: Target | None,
-) -> Callable[[RedactionReport, Path | None], RedactionAudit]:
-    """Return the function that makes the audit of a report and a file of redacted texts."""
-    return partial(
-        make_audit,
-        policy=redactor.policy,
-        model=weights,
-        settings=settings,
-        target=chosen,
-        certificate=read_certificate(targets.certificate) if targets.certificate else None,
-    )
 
 
 def _annotate_function(

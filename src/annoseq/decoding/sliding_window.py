@@ -49,11 +49,13 @@ def cut_windows(tokens: Sequence[str], length_stats: LengthStats) -> list[Window
 
 def _segments(tokens: Sequence[str], *, keeps_breaks: bool) -> Iterator[tuple[int, int]]:
     first = 0
-    for place, token in enumerate(tokens):
-        if is_line_break(token) and not keeps_breaks:
-            if first < place:
-                yield (first, place)
-            first = place + 1
+    text = "" if keeps_breaks else "".join(tokens)
+    if "\n" in text or "\r" in text:
+        for place, token in enumerate(tokens):
+            if is_line_break(token):
+                if first < place:
+                    yield (first, place)
+                first = place + 1
     if first < len(tokens):
         yield (first, len(tokens))
 
@@ -80,6 +82,8 @@ def merge_windows(
 
     With `may_cross`, spans that overlap a span of the window before are kept.
     """
+    if len(windows) == 1 and not windows[0].first:
+        return list(window_spans[0])
     merged: list[TokenSpan] = []
     reach = 0  # end of the spans kept from the windows before
     for window, spans in zip(windows, window_spans, strict=True):

@@ -156,4 +156,6 @@ def from_output(text: str, output: str, *, score: float, is_translation: bool) -
 def rank(annotations: Sequence[Annotation]) -> Annotation:
     """Return the first of several annotations of a text, with the others as its alternatives."""
     best, *alternatives = annotations
+    if not alternatives:
+        return best
     return replace(best, alternatives=tuple(alternatives))

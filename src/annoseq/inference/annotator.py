@@ -242,7 +242,7 @@ class Annotator:
     ) -> list[tuple[TokenizedText, list[ScoredTokenSpans]]]:
         """Return each text as the model reads it, with its outputs."""
         with self.predictor.exclusive_use():
-            tokenized = [self.predictor.tokenize(text) for text in texts]
+            tokenized = self.predictor.tokenize(texts)
             outputs = predict_spans(
                 self.predictor,
                 tokenized,

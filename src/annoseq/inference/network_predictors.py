@@ -18,9 +18,9 @@ from annoseq.decoding.logits_processors import decode_ids, select_most_likely
 from annoseq.decoding.sliding_window import cut_windows
 from annoseq.evaluation.token_accuracy import Accuracy, measure_accuracy
 from annoseq.inference.predictions import Prediction, Predictions
-from annoseq.inference.predictor import GeneratedText, TokenizedText
+from annoseq.inference.predictor import GeneratedText, TokenizedText, tokenize_texts
 from annoseq.models.tagger import Tagger
-from annoseq.tokenization.batching import collate, collate_sources, length_sorted_batches
+from annoseq.tokenization.batching import WindowIds, collate, collate_sources, length_sorted_batches
 from annoseq.tokenization.bioes import ScoredTokenSpans
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding, Seq2SeqTokenizer
 from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from annoseq.inference.predictor import SpanPredictor, SpanQuery
     from annoseq.models.gru import GruWithAttention
     from annoseq.models.interfaces import AnySeq2SeqNetwork
-    from annoseq.tokenization.batching import Batch
+    from annoseq.tokenization.batching import Batch, TokenIds
     from annoseq.tokenization.hash_features import FeatureHasher
 
 
@@ -93,12 +93,12 @@ class TaggerPredictor:
                 hasher.clear_if_large()
             yield
 
-    def tokenize(self, text: str) -> TokenizedText:
-        """Tokenize a text, and cut it into windows."""
-        return _tokenize(text, self.tokenizer)
+    def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
+        """Tokenize texts, and cut them into windows."""
+        return tokenize_texts(texts, self.tokenizer)
 
     def predict_batch(
-        self, windows: Sequence[list[int]], query: SpanQuery, *, names: Sequence[str]
+        self, windows: Sequence[TokenIds], query: SpanQuery, *, names: Sequence[str]
     ) -> list[list[ScoredTokenSpans]]:
         """Return one output for each window."""
         batch = _collate_windows(windows, self.compute, has_ends=False)
@@ -140,12 +140,12 @@ class Seq2SeqPredictor:
         """Return an empty context: there is no cache."""
         return nullcontext()
 
-    def tokenize(self, text: str) -> TokenizedText:
-        """Tokenize a text, and cut it into windows."""
-        return _tokenize(text, self.tokenizer)
+    def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
+        """Tokenize texts, and cut them into windows."""
+        return [_tokenize(text, self.tokenizer) for text in texts]
 
     def predict_batch(
-        self, windows: Sequence[list[int]], query: SpanQuery, *, names: Sequence[str]
+        self, windows: Sequence[TokenIds], query: SpanQuery, *, names: Sequence[str]
     ) -> list[list[ScoredTokenSpans]]:
         """Return the outputs of the search for each window, best first."""
         batch = _collate_windows(windows, self.compute, has_ends=True)
@@ -251,16 +251,16 @@ def _until_end(ids: Sequence[int]) -> Iterator[int]:
         yield id_
 
 
-def _tokenize(text: str, tokenizer: Seq2SeqTokenizer | TaggerTokenizer) -> TokenizedText:
+def _tokenize(text: str, tokenizer: Seq2SeqTokenizer) -> TokenizedText:
     tokens, ids = tokenizer.encode_text(text)
     windows = cut_windows(tokens.tokens, tokenizer.length_stats)
     return TokenizedText(text, tokens.offsets, ids, windows)
 
 
 def _collate_windows(
-    windows: Sequence[list[int]], compute: ComputeDevice, *, has_ends: bool
+    windows: Sequence[TokenIds], compute: ComputeDevice, *, has_ends: bool
 ) -> Batch:
-    encodings = [Seq2SeqEncoding(ids, []) for ids in windows]
+    encodings = list(map(WindowIds, windows))
     batch = collate_sources(range(len(windows)), encodings, has_ends=has_ends)
     return batch.to(compute.device)
 

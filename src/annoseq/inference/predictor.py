@@ -6,43 +6,48 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from annoseq.config import SearchConfig
-from annoseq.decoding.sliding_window import Window, merge_windows
+from annoseq.decoding.sliding_window import Window, cut_windows, merge_windows
 from annoseq.errors import OptionError
 from annoseq.evaluation.calibration_statistics import MIN_GOLD_SPANS
 from annoseq.evaluation.coverage import CoverageTarget
 from annoseq.evaluation.recall_thresholds import RecallTarget
 from annoseq.evaluation.token_accuracy import Accuracy, Ratio
 from annoseq.inference.predictions import Prediction, Predictions
-from annoseq.tokenization.batching import length_sorted_batches
+from annoseq.tokenization.batching import WindowIds, length_sorted_batches
 from annoseq.tokenization.bioes import ScoredTokenSpans, token_spans_to_text
-from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from annoseq.config import BatchConfig
     from annoseq.data.examples import Example
     from annoseq.data.markup import Span
     from annoseq.evaluation.calibration_statistics import CalibrationStatistics
+    from annoseq.tokenization.batching import TokenIds
+    from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 
 
 @dataclass(frozen=True, slots=True)
 class TokenizedText:
-    """A text as a model reads it: character offsets and ids of its tokens (T,), and windows.
+    """A text as a model reads it: offsets (T, 2) and ids (T,) of its tokens, and windows.
 
     An empty text has no window.
     """
 
     text: str
-    offsets: list[tuple[int, int]]
-    ids: list[int]
+    offsets: Sequence[tuple[int, int]] | NDArray[np.int64]
+    ids: TokenIds
     windows: list[Window]
 
-    def window_ids(self, index: int) -> list[int]:
+    def window_ids(self, index: int) -> TokenIds:
         """Return the ids of a window."""
         window = self.windows[index]
         return self.ids[window.first : window.last]
@@ -50,6 +55,16 @@ class TokenizedText:
     def to_text_spans(self, spans: ScoredTokenSpans, *, labels: Sequence[str]) -> list[Span]:
         """Return the spans of tokens as spans of characters, with probabilities."""
         return token_spans_to_text(self.text, self.offsets, spans.spans, labels=labels)
+
+
+def tokenize_texts(texts: Sequence[str], tokenizer: TaggerTokenizer) -> list[TokenizedText]:
+    """Tokenize texts for a tagger, and cut them into windows."""
+    cut, ids = tokenizer.encode_texts(texts)
+    tokenized = []
+    for text, (first, last) in zip(texts, pairwise(cut.bounds), strict=True):
+        windows = cut_windows(cut.tokens[first:last], tokenizer.length_stats)
+        tokenized.append(TokenizedText(text, cut.offsets[first:last], ids[first:last], windows))
+    return tokenized
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +149,12 @@ class SpanPredictor(Protocol):
         """
         ...
 
-    def tokenize(self, text: str) -> TokenizedText:
-        """Tokenize a text, and cut it into windows."""
+    def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
+        """Tokenize texts, and cut them into windows."""
         ...
 
     def predict_batch(
-        self, windows: Sequence[list[int]], query: SpanQuery, *, names: Sequence[str]
+        self, windows: Sequence[TokenIds], query: SpanQuery, *, names: Sequence[str]
     ) -> list[list[ScoredTokenSpans]]:
         """Return the outputs of each window, best first; `names` seed random draws."""
         ...
@@ -163,7 +178,7 @@ def predict_spans(
     query = query or SpanQuery()
     batching = batching or predictor.default_batching
     places = [(row, index) for row, text in enumerate(texts) for index in range(len(text.windows))]
-    windows = [Seq2SeqEncoding(texts[row].window_ids(index), []) for row, index in places]
+    windows = [WindowIds(texts[row].window_ids(index)) for row, index in places]
     outputs: dict[tuple[int, int], list[ScoredTokenSpans]] = {}
     advance(sum(not text.windows for text in texts))
     for batch in length_sorted_batches(windows, batching):
@@ -219,7 +234,7 @@ def predict_examples(
             examples, batching=batching or predictor.default_batching, advance=advance
         )
     with predictor.exclusive_use():
-        texts = [predictor.tokenize(example.source) for example in examples]
+        texts = predictor.tokenize([example.source for example in examples])
         outputs = predict_spans(predictor, texts, batching=batching, advance=advance)
     predictions = [
         Prediction.from_spans(example, text.to_text_spans(best, labels=predictor.labels))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+
+import numpy as np
 
 from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 from annoseq.tokenization.vocabulary import END, PAD, SPECIALS, UNKNOWN
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence, Sized
 
     import torch
+    from numpy.typing import NDArray
     from rich.console import Console
     from rich.text import Text
     from torch import Tensor
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding, Seq2SeqTokenizer
     from annoseq.tokenization.tagger_tokenizer import TaggerEncoding
     from annoseq.tokenization.vocabulary import Vocabulary
+
+    TokenIds: TypeAlias = Sequence[int] | NDArray[np.int64]
 
     class EncodedPair(Protocol):
         """An encoding of which batches need only the lengths."""
@@ -34,6 +39,13 @@ if TYPE_CHECKING:
         @property
         def target(self) -> Sized:
             """Ids of the target, or tags."""
+
+
+class WindowIds(NamedTuple):
+    """Ids of a window of a text, an encoding without a target."""
+
+    source: TokenIds
+    target: tuple[()] = ()
 
 
 _POOL = 50
@@ -94,11 +106,11 @@ def collate(rows: Sequence[int], examples: Sequence[Seq2SeqEncoding]) -> Batch:
 
 
 def collate_sources(
-    rows: Sequence[int], examples: Sequence[Seq2SeqEncoding], *, has_ends: bool
+    rows: Sequence[int], examples: Sequence[Seq2SeqEncoding | WindowIds], *, has_ends: bool
 ) -> Batch:
     """Collate the sources at `rows`, each with the end symbol or, for a tagger, without."""
-    end = [END] if has_ends else []
-    source, source_lengths = _pad([[*examples[row].source, *end] for row in rows])
+    sources = [examples[row].source for row in rows]
+    source, source_lengths = _pad([[*ids, END] for ids in sources] if has_ends else sources)
     return Batch(list(rows), source, source_lengths)
 
 
@@ -109,14 +121,15 @@ def collate_tags(rows: Sequence[int], examples: Sequence[TaggerEncoding]) -> Bat
     return Batch(list(rows), source, source_lengths, target)
 
 
-def _pad(rows: Sequence[Sequence[int] | Sequence[tuple[int, ...]]]) -> tuple[Tensor, Tensor]:
+def _pad(rows: Sequence[TokenIds | Sequence[tuple[int, ...]]]) -> tuple[Tensor, Tensor]:
     """Return rows padded to the longest (B, T) or (B, T, D), and their lengths (B,)."""
     import torch  # batching works without it
-    from torch.nn.utils.rnn import pad_sequence
 
-    tensors = [torch.tensor(row) for row in rows]
-    padded = pad_sequence(tensors, batch_first=True, padding_value=PAD)
-    return padded, torch.tensor([len(row) for row in rows])
+    lengths = np.array([len(row) for row in rows])
+    values = np.concatenate([np.asarray(row, np.int64) for row in rows])
+    padded = np.full((len(rows), lengths.max(), *values.shape[1:]), PAD)
+    padded[np.arange(padded.shape[1]) < lengths[:, None]] = values
+    return torch.from_numpy(padded), torch.from_numpy(lengths)
 
 
 def shuffled_batches(

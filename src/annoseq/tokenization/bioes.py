@@ -9,7 +9,6 @@ Shapes: B rows, T tokens, D levels, K tags, N spans.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import exp
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -115,7 +114,7 @@ def bioes_to_token_spans(tags: NDArray[np.int64], *, labels: int) -> NDArray[np.
 
 def token_spans_to_text(
     text: str,
-    offsets: Sequence[tuple[int, int]],
+    offsets: Sequence[tuple[int, int]] | NDArray[np.int64],
     spans: Sequence[TokenSpan],
     *,
     labels: Sequence[str],
@@ -126,7 +125,8 @@ def token_spans_to_text(
     """
     text_spans = []
     for first, last, label, score in spans:
-        span = tighten(text, Span(offsets[first][0], offsets[last - 1][1], labels[label]))
+        start, end = int(offsets[first][0]), int(offsets[last - 1][1])
+        span = tighten(text, Span(start, end, labels[label], exp(score)))
         if not text[span.start : span.end].isspace():
-            text_spans.append(replace(span, score=exp(score)))
+            text_spans.append(span)
     return text_spans

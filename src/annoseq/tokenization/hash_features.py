@@ -11,6 +11,8 @@ prevent that: it would have to be in the model folder too.
 from __future__ import annotations
 
 import re
+from array import array
+from functools import lru_cache
 from hashlib import blake2b
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -32,13 +34,14 @@ PRIVACY_NOTE = (
 """Statement on training words in the weights, worded alike in the model card and the docs."""
 FEATURE_KINDS = 5
 """Number of kinds of features, each with a table of its own: see `FeatureBags`."""
-SHAPE_KINDS = (3, 4)
-"""Kinds of features that do not depend on the letters of a token: shape, and lexicons."""
 _NGRAM_LENGTHS = range(3, 6)
 _AFFIX_LENGTHS = range(1, 5)
 _LONGEST_SHAPE, _LONGEST_WORD = 10, 12
 _MAX_TOKENS = 1 << 17
 """Tokens after which a `FeatureHasher` is cleared, which bounds its memory."""
+_LOW_BITS, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
+_MAX_DIGESTS = 1 << 18
+"""Digests of features that are kept, as words share most of their n-grams; about 50 MB."""
 _Key = str | tuple[str, tuple[str, ...]]
 _RUN, _ONCE = re.compile(r"(.)\1+"), r"\1"
 
@@ -68,26 +71,86 @@ def token_features(token: str, lexicon_features: Sequence[str]) -> Iterator[list
     is_spaced = len(token) > 1 and token[0] == " "
     word = token[1:] if is_spaced else token
     lower = word.lower()
-    shape = "".join(map(_character_shape, word))
+    shape = word.translate(_SHAPES)
     bounded = f"<{lower}>"
     yield [lower]
     yield [bounded[i : i + n] for n in _NGRAM_LENGTHS for i in range(len(bounded) - n + 1)]
     yield [affix for n in _AFFIX_LENGTHS for affix in (f"<{lower[:n]}", f"{lower[-n:]}>")]
     yield [
         f"shape {shape[:_LONGEST_SHAPE]}",
-        f"kinds {_RUN.sub(_ONCE, shape)}",
+        f"kinds {_without_repetitions(shape)}",
         f"length {min(len(word), _LONGEST_WORD)}",
         f"spaced {is_spaced}",
     ]
     yield list(lexicon_features)
 
 
-def _character_shape(character: str) -> str:
-    if character.isupper():
-        return "X"
-    if character.isalpha():
-        return "x"
-    return "d" if character.isdigit() else character
+class _CharacterShapes(dict[int, str]):
+    """Shape of each character by code point, computed when it is first met."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        if character.isupper():
+            shape = "X"
+        elif character.isalpha():
+            shape = "x"
+        else:
+            shape = "d" if character.isdigit() else character
+        self[code] = shape
+        return shape
+
+
+_SHAPES = _CharacterShapes()
+
+
+@lru_cache(maxsize=1 << 12)
+def _without_repetitions(shape: str) -> str:
+    return _RUN.sub(_ONCE, shape)
+
+
+class _FeatureDigests(dict[str, int]):
+    """Hash of each feature, of 64 bits, computed when it is first met."""
+
+    def __missing__(self, feature: str) -> int:
+        digest = blake2b(feature.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        self[feature] = number = int.from_bytes(digest, "little")
+        return number
+
+
+class _TokenIds(dict[_Key, int]):
+    """Id of each token, added when it is first met."""
+
+    def __init__(self, add: Callable[[_Key], None]) -> None:
+        super().__init__()
+        self._add_features = add
+
+    def __missing__(self, key: _Key) -> int:
+        self._add_features(key)
+        self[key] = id_ = len(self)
+        return id_
+
+
+class _Bags:
+    """Hashes of the features of one kind of all tokens, and where those of each token end."""
+
+    def __init__(self) -> None:
+        self._digests = array("Q")
+        self._ends = array("q", [0])
+
+    def append(self, digests: Iterable[int]) -> None:
+        """Append the features of a token."""
+        self._digests.extend(digests)
+        self._ends.append(len(self._digests))
+
+    def take(self, ids: NDArray[np.int64], size: int) -> tuple[NDArray[np.int64], ...]:
+        """Return the rows of a table of some size for tokens (W,), and each token's first."""
+        ends = np.frombuffer(self._ends, np.int64)
+        counts = ends[ids + 1] - ends[ids]
+        firsts = counts.cumsum() - counts
+        places = np.arange(counts.sum()) + np.repeat(ends[ids] - firsts, counts)
+        digests = np.frombuffer(self._digests, np.uint64)[places]
+        rows = np.stack([digests & _LOW_BITS, digests >> _HALF], 1).ravel() % np.uint64(size)
+        return rows.astype(np.int64), 2 * firsts
 
 
 class FeatureHasher:
@@ -101,12 +164,13 @@ class FeatureHasher:
     def __init__(self, *, buckets: int, vectors: TokenVectors | None = None) -> None:
         self.vectors = vectors
         self._table_sizes = table_sizes(buckets)
-        self._ids: dict[_Key, int] = {}
-        self._features: list[list[list[int]]] = []
+        self._digests = _FeatureDigests()
+        self._ids = _TokenIds(self._add)
+        self._bags = [_Bags() for _ in range(FEATURE_KINDS)]
         self.generation = 0
 
     def __len__(self) -> int:
-        return len(self._features)
+        return len(self._ids)
 
     def token_ids(
         self,
@@ -120,14 +184,13 @@ class FeatureHasher:
                 token if not features else (token, features)
                 for token, features in zip(tokens, lexicon_features, strict=True)
             )
-        known = self._ids
-        return [known[key] if key in known else self._add(key) for key in keys]
+        return list(map(self._ids.__getitem__, keys))
 
     def clear_if_large(self) -> None:
         """Remove all tokens if there are many, which invalidates their ids."""
         if len(self) > _MAX_TOKENS:
             self._ids.clear()
-            self._features.clear()
+            self._bags = [_Bags() for _ in range(FEATURE_KINDS)]
             if self.vectors is not None:
                 self.vectors.clear()
             self.generation += 1
@@ -138,19 +201,19 @@ class FeatureHasher:
         Raises:
             VectorsError: the file of word vectors is cut off or damaged.
         """
-        token_ids = list(ids)
-        tokens = [self._features[id_] for id_ in token_ids]
-        rows, starts = [], []
-        for kind in range(FEATURE_KINDS):
-            lengths = np.array([0, *(len(features[kind]) for features in tokens)])
-            starts.append(lengths.cumsum()[:-1])
-            flat = [row for features in tokens for row in features[kind]]
-            rows.append(np.array(flat, dtype=np.int64))
+        token_ids = np.fromiter(ids, np.int64)
+        rows, starts = zip(
+            *(
+                bags.take(token_ids, size)
+                for bags, size in zip(self._bags, self._table_sizes, strict=True)
+            ),
+            strict=True,
+        )
         vectors = None
         if self.vectors is not None:
             self.read_vectors()
-            vectors = self.vectors.take(token_ids)
-        return FeatureBags(tuple(rows), tuple(starts), vectors)
+            vectors = self.vectors.take(token_ids.tolist())
+        return FeatureBags(rows, starts, vectors)
 
     def read_vectors(self) -> None:
         """Read the word vectors of all new tokens, if there is a file; fastest for many at once.
@@ -159,30 +222,12 @@ class FeatureHasher:
             VectorsError: the file is cut off or damaged.
         """
         if self.vectors is not None and len(self.vectors) < len(self):
-            self.vectors.add_tokens(self.tokens(start=len(self.vectors)))
+            new = islice(self._ids, len(self.vectors), None)
+            self.vectors.add_tokens(key if isinstance(key, str) else key[0] for key in new)
 
-    def tokens(self, *, start: int = 0) -> list[str]:
-        """Return the tokens whose ids are at least `start`, in the order of their ids."""
-        keys = islice(self._ids, start, None)
-        return [key if isinstance(key, str) else key[0] for key in keys]
-
-    def _add(self, key: _Key) -> int:
+    def _add(self, key: _Key) -> None:
         token, lexicon_features = (key, ()) if isinstance(key, str) else key
-        self._ids[key] = id_ = len(self._features)
-        self._features.append(
-            [
-                [row for feature in features for row in _table_rows(feature, size)]
-                for features, size in zip(
-                    token_features(token, lexicon_features), self._table_sizes, strict=True
-                )
-            ]
-        )
-        return id_
-
-
-def _table_rows(feature: str, size: int) -> tuple[int, int]:
-    digest = blake2b(feature.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return (
-        int.from_bytes(digest[:4], "little") % size,
-        int.from_bytes(digest[4:], "little") % size,
-    )
+        if len(self._digests) > _MAX_DIGESTS:
+            self._digests.clear()
+        for bags, features in zip(self._bags, token_features(token, lexicon_features), strict=True):
+            bags.append(map(self._digests.__getitem__, features))

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 # To Python, the separators U+001C to U+001F are white space; to the `tokenizers` library not.
-_SPACE = r"\s\x1c-\x1f"
-_TOKEN = rf" ?\p{{L}}[\p{{L}}\p{{M}}]*| ?[^{_SPACE}\p{{L}}]\p{{M}}*|[{_SPACE}]"
+WHITE_SPACE = r"\s\x1c-\x1f"
+"""White space, within the brackets of a regular expression."""
+_TOKEN = rf" ?\p{{L}}[\p{{L}}\p{{M}}]*| ?[^{WHITE_SPACE}\p{{L}}]\p{{M}}*|[{WHITE_SPACE}]"
 _DIGITS = r" ?\p{N}+"
 _TAG = r" ?\{\{/?" + LABEL_PATTERN + r"\}\}"
 _WHOLE_TAG = re.compile(_TAG)

@@ -11,27 +11,29 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from annoseq.config.networks import MAX_LABELS
 from annoseq.errors import DatasetError, count_noun
+from annoseq.tokenization.batch_pretokenizer import BatchPreTokenizer
 from annoseq.tokenization.bioes import bioes_name, spans_to_bioes
 from annoseq.tokenization.gazetteer import LexiconMatcher
 from annoseq.tokenization.hash_features import FeatureHasher
 from annoseq.tokenization.length_stats import LengthStats
 from annoseq.tokenization.linearize import TokenizedPair, align_to_tokens
-from annoseq.tokenization.pretokenizer import build_pretokenizer
-from annoseq.tokenization.vocabulary import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from tokenizers.pre_tokenizers import PreTokenizer
+    from numpy.typing import NDArray
 
     from annoseq.config import Task
     from annoseq.data.examples import Example
+    from annoseq.tokenization.batch_pretokenizer import CutTexts
     from annoseq.tokenization.gazetteer import LexiconFeatures
+    from annoseq.tokenization.vocabulary import Tokens
     from annoseq.vectors.lookup import TokenVectors
 
 TAGGING_FILE = "tagging.json"
@@ -128,13 +130,12 @@ class TaggerTokenizer:
         return max(2 * self.length_stats.longest_span, 1)
 
     @cached_property
-    def _pre_tokenizer(self) -> PreTokenizer:
-        return build_pretokenizer(joins_digits=self.joins_digits)
+    def _pre_tokenizer(self) -> BatchPreTokenizer:
+        return BatchPreTokenizer(joins_digits=self.joins_digits)
 
     def tokenize(self, text: str) -> Tokens:
         """Split a text into tokens; joined, they are the text."""
-        pieces = self._pre_tokenizer.pre_tokenize_str(text)
-        return Tokens([token for token, _ in pieces], [offsets for _, offsets in pieces])
+        return self._pre_tokenizer.cut([text]).of_text(0)
 
     def tokenize_example(self, example: Example) -> TokenizedPair:
         """Split the source into tokens, and align the spans to them."""
@@ -150,6 +151,21 @@ class TaggerTokenizer:
         """
         tokens = self.tokenize(text)
         return tokens, self._number(text, tokens)
+
+    def encode_texts(self, texts: Sequence[str]) -> tuple[CutTexts, NDArray[np.int64]]:
+        """Return the tokens of many texts, and their numbers (T,).
+
+        Raises:
+            OptionError: a pattern takes too long.
+        """
+        cut, features = self._pre_tokenizer.cut(texts), None
+        if self.lexicon_matcher:
+            features = [
+                token_features
+                for index, text in enumerate(texts)
+                for token_features in self.lexicon_matcher.match(text, *cut.of_text(index))
+            ]
+        return cut, np.array(self.feature_hasher.token_ids(cut.tokens, features), np.int64)
 
     def encode(
         self, examples: Sequence[Example], *, is_training: bool = False

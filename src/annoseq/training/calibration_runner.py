@@ -11,8 +11,7 @@ from annoseq.evaluation.calibration_statistics import MIN_GOLD_SPANS, Calibratio
 from annoseq.evaluation.coverage_counter import COVERAGE_FLOOR
 from annoseq.inference.predictor import SpanQuery, predict_spans
 from annoseq.progress import progress_bar
-from annoseq.tokenization.batching import length_sorted_batches
-from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
+from annoseq.tokenization.batching import WindowIds, length_sorted_batches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,9 +58,9 @@ class CalibrationRunner:
 
     def _choose_floor(self, examples: Sequence[Example]) -> float:
         """Count the candidates of a batch of middling length; return the floor to use."""
-        texts = [self.predictor.tokenize(example.source) for example in examples]
+        texts = self.predictor.tokenize([example.source for example in examples])
         windows = [
-            Seq2SeqEncoding(text.window_ids(index), [])
+            WindowIds(text.window_ids(index))
             for text in texts
             for index in range(len(text.windows))
         ]
@@ -85,7 +84,7 @@ class CalibrationRunner:
     ) -> None:
         """Add the candidates and the best paths of some rows."""
         labels = self.predictor.labels
-        texts = [self.predictor.tokenize(example.source) for example in examples]
+        texts = self.predictor.tokenize([example.source for example in examples])
         query = SpanQuery(floor=accumulator.floor)
         candidates = predict_spans(self.predictor, texts, query, advance=advance)
         covered = predict_spans(self.predictor, texts, SpanQuery(coverage_floor=COVERAGE_FLOOR))
