@@ -26,12 +26,14 @@ from annoseq.decoding.sliding_window import cut_windows
 from annoseq.errors import MarkupError
 from annoseq.inference.annotator import Annotator
 from annoseq.models.build import build_seq2seq, build_tagger
+from annoseq.models.encoder_folder import open_encoder
 from annoseq.models.model_config import ModelConfig
 from annoseq.models.serialization import TrainedModel
 from annoseq.tokenization.dataset import Dataset
 from annoseq.tokenization.gazetteer import LexiconFeatures, LexiconMatcher, RegexPattern
 from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 from tests.data.strategies import ODD_PIECES
+from tests.encoders import encoder_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -71,6 +73,10 @@ TAGGERS = {
     "tagger without labels": (PLAIN, "lstm"),
     "nested tagger of convolutions": (NESTED, "convolution"),
     "nested tagger of attention": (NESTED, "transformer"),
+    "tagger with a pre-trained bert": (FLAT, "lstm"),
+    "nested tagger with a pre-trained roberta": (NESTED, "linear"),
+    "nested tagger with a pre-trained xlm-roberta": (NESTED, "lstm"),
+    "tagger with a pre-trained deberta-v2": (FLAT, "linear"),
 }
 ONE_PASS = "one pass"
 """Name of the decoding of taggers, which have no search."""
@@ -128,7 +134,9 @@ def _random_tagger(name: str, *, seed: int) -> Annotator:
         examples, buckets=settings.buckets, lexicon_features=LexiconFeatures()
     )
     tokenizer = replace(plain, lexicon_matcher=_LEXICON_MATCHER)
-    network = build_tagger(settings, tokenizer, seed=seed)
+    _, _, family = name.partition(" pre-trained ")
+    pretrained = open_encoder(encoder_folder(family)) if family else None
+    network = build_tagger(settings, tokenizer, seed=seed, pretrained=pretrained)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for weights in network.parameters():
@@ -142,6 +150,7 @@ def _random_tagger(name: str, *, seed: int) -> Annotator:
         training=TrainingConfig(),
         batching=BatchConfig(),
         epochs=0,
+        encoder=None if pretrained is None else pretrained.record,
     )
     return Annotator(TrainedModel(network, tokenizer, about))
 

@@ -16,6 +16,7 @@ from annoseq.config import (
     TrainingConfig,
     TransformerConfig,
 )
+from annoseq.errors import OptionError
 
 SECTIONS = [
     kind
@@ -169,9 +170,34 @@ def test_auto_is_resolved_by_the_model(model: str, forcing: float, loss: str) ->
         teacher_forcing="falling",
         loss="token",
         forcing_end_epoch=2,
+        warmup=0.2,
     )
     assert given.resolve_auto(model=model, rows=9) == given
     assert TrainingConfig(loss="token").resolve_auto(model=model, rows=9).loss == "token"
+
+
+def test_a_pre_trained_encoder_has_defaults_of_its_own() -> None:
+    tagger, encoder = (
+        TrainingConfig().resolve_auto(model="tagger", rows=5_000, has_encoder=has_encoder)
+        for has_encoder in (False, True)
+    )
+    assert (tagger.epochs, tagger.max_lr, tagger.warmup) == (17, 3e-3, 0.3)
+    assert (encoder.epochs, encoder.max_lr, encoder.warmup) == (8, 1e-3, 0.1)
+    few = TrainingConfig().resolve_auto(model="tagger", rows=100, has_encoder=True)
+    assert few.epochs == 20
+
+
+@pytest.mark.parametrize("name", ["encoder_lr", "layer_decay"])
+def test_options_of_an_encoder_need_one(name: str) -> None:
+    config = TrainingConfig.model_validate({name: 0.5})
+    assert config.resolve_auto(model="tagger", rows=9, has_encoder=True).encoder_lr
+    option = "--" + name.replace("_", "-")
+    with pytest.raises(OptionError) as caught:
+        config.resolve_auto(model="tagger", rows=9)
+    assert str(caught.value) == (
+        f"{option} is for a pre-trained encoder, and the model has none. Leave {option} off, or "
+        "name an encoder with --encoder."
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,10 @@ from annoseq.config import DeviceConfig, TrainingConfig
 from annoseq.data.markup import strip_tags
 from annoseq.data.pairs import Pair, Pairs
 from annoseq.inference.annotator import Annotator
+from annoseq.models.tagger import Tagger
 from annoseq.tokenization.dataset import Dataset
 from annoseq.training.learner import Learner
+from tests.encoders import FAMILIES, encoder_folder
 from tests.models.tiny import TINY_TAGGER
 from tests.tiny import BATCHING, TINY, TINY_ATTENTION, TINY_TRANSFORMER
 
@@ -34,10 +36,12 @@ def trained(
     precision: str = "auto",
     compiles: bool = False,
     epochs: int = 4,
+    encoder: Path | None = None,
 ) -> Learner:
     learner = Learner(
         dataset,
         model=model,
+        encoder=encoder,
         training=TrainingConfig(clip_norm=1.0, keep="last", compile=compiles),
         batching=BATCHING,
         device=DeviceConfig.model_validate({"device": "cuda", "precision": precision}),
@@ -80,6 +84,16 @@ def test_a_compiled_network_trains(dataset: Dataset, model: AnyNetworkConfig) ->
     check(trained(dataset, model, compiles=True))
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_pre_trained_encoder_trains(dataset: Dataset, family: str, precision: str) -> None:
+    encoder = encoder_folder(family)
+    learner = trained(dataset, TINY_TAGGER, precision=precision, encoder=encoder)
+    check(learner)
+    assert isinstance(learner.network, Tagger)
+    assert learner.network.pretrained is not None
+
+
 def test_memory_that_does_not_suffice_is_explained(dataset: Dataset) -> None:
     from annoseq.errors import TrainingError
 
@@ -97,13 +111,19 @@ FLAT = "Dr. {{{{NAME}}}}{name}{{{{/NAME}}}} came on {{{{DATE}}}}{day} May{{{{/DA
 NESTED = "{{{{ORG}}}}University of {{{{CITY}}}}{name}{{{{/CITY}}}}{{{{/ORG}}}} wrote on {day} May"
 
 
+@pytest.mark.parametrize("family", [None, "bert", "xlm-roberta"])
 @pytest.mark.parametrize("markup", [FLAT, NESTED], ids=["crf", "biaffine"])
-def test_a_tagger_finds_the_same_spans_on_a_gpu_and_on_a_cpu(markup: str, tmp_path: Path) -> None:
+def test_a_tagger_finds_the_same_spans_on_a_gpu_and_on_a_cpu(
+    markup: str, family: str | None, tmp_path: Path
+) -> None:
+    encoder = None if family is None else encoder_folder(family)
     names = ("Ames", "Bo Lee", "de la Cruz", "O'Hara", "Zoë")
     targets = [markup.format(name=name, day=day) for day in range(1, 13) for name in names]
     rows = [Pair(strip_tags(target), target, row) for row, target in enumerate(targets, 1)]
     pairs = Pairs(rows, name="notes")
-    learner = trained(Dataset.from_pairs(pairs), TINY_TAGGER, precision="float32", epochs=20)
+    learner = trained(
+        Dataset.from_pairs(pairs), TINY_TAGGER, precision="float32", epochs=20, encoder=encoder
+    )
     learner.save(tmp_path / "model")
     texts = [pair.source for pair in pairs] + ["", " \u200b", "A\U0001f600 Dr. Ames " * 400]
     on_gpu, on_cpu = (

@@ -10,6 +10,7 @@
     ├── DatasetError       prepared dataset that is missing, damaged or incompatible
     ├── ModelError         model folder that is missing, damaged or of another version
     ├── VectorsError       word vectors that cannot be read or trained, or are incompatible
+    ├── EncoderError       pre-trained encoder that cannot be read, or is not supported
     ├── TrainingError      training that cannot start, continue or be resumed
     │   ├── DivergenceError    loss that is not finite
     │   └── OutOfMemoryError   GPU that is out of memory
@@ -35,7 +36,13 @@ if TYPE_CHECKING:
 
 
 class AnnoseqError(Exception):
-    """Base class of every error that bad input, options or files can cause."""
+    """Base class of every error that bad input, options or files can cause.
+
+    `document` is the id of the document that it is about, or the name of a text file, where that is
+    known and others may go on without it.
+    """
+
+    document: str | None = None
 
 
 class OptionError(AnnoseqError, ValueError):
@@ -91,6 +98,10 @@ class ModelError(AnnoseqError, ValueError):
 
 class VectorsError(AnnoseqError, ValueError):
     """Word vectors that cannot be read or trained, or are incompatible with a model."""
+
+
+class EncoderError(AnnoseqError, ValueError):
+    """Pre-trained encoder that cannot be read, or is not supported."""
 
 
 class TrainingError(AnnoseqError, RuntimeError):

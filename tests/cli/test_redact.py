@@ -216,11 +216,12 @@ MESSAGES = {
     ),
     "--out clean --patient x": "--patient belongs to a table, and the input is text. Leave it off.",
     "--out clean --patient x --patient-from x": (
-        "--patient and --patient-from both tell the patient. Leave one of them off."
+        "--patient and --patient-from are two ways to tell whose note a row is. Leave one of them "
+        "off."
     ),
     "--out clean --patient-from (": (
-        "--patient-from: this is not a regular expression: missing ) at position 1. Write one "
-        "whose first group is the patient, such as '^([^_]+)_'."
+        "--patient-from: this is not a regular expression: missing ) at position 1. Write one that "
+        "finds the patient in the id of a document, such as '^(\\d+)_'."
     ),
     "--out clean --column x": "--column belongs to a table, and the input is text. Leave it off.",
     "--out clean --document x": (

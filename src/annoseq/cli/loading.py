@@ -123,11 +123,14 @@ def make_learner(
         batching=options.batching,
         device=options.device,
         vectors=options.vectors if base is None else None,
+        encoder=options.encoder,
         lexicon_features=LexiconFeatures(tuple(options.lexicon), options.patterns),
     )
     print_dataset_summary(dataset, learner.tokenizer)
     if learner.vectors is not None:
         print_note(f"vectors: {learner.vectors.summary()}")
+    if learner.encoder is not None:
+        print_note(f"encoder: {learner.encoder.summary()}")
     return learner
 
 

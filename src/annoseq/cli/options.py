@@ -82,6 +82,14 @@ VectorsPath = Annotated[
         group="Network",
     ),
 ]
+Encoder = Annotated[
+    str | None,
+    Parameter(
+        help="Pre-trained encoder that the tagger reads beside its features: a folder with "
+        "config.json, model.safetensors and tokenizer.json, or a name on the Hugging Face hub.",
+        group="Network",
+    ),
+]
 ModelVectorsPath = Annotated[
     Path | None,
     Parameter(
@@ -232,6 +240,7 @@ class LearnerOptions:
 
     network: Network = NetworkConfig()
     vectors: VectorsPath = None
+    encoder: Encoder = None
     lexicon: Lexicon = ()
     patterns: PatternsPath = None
     training: Training = TrainingConfig()

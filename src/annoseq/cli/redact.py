@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from annoseq._version import __version__
 from annoseq.cli.options import (
@@ -28,15 +29,19 @@ from annoseq.cli.target_options import (
     choose_target,
 )
 from annoseq.config import BatchConfig, DeviceConfig
+from annoseq.deid.audit import make_audit
 from annoseq.deid.pipeline import RedactionPipeline
 from annoseq.errors import OptionError, display_name
+from annoseq.evaluation.certificate import read_certificate
 from annoseq.inference.annotator import Annotator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from annoseq.deid.audit import RedactionAudit
     from annoseq.deid.phi_types import PhiTypeTable
     from annoseq.deid.pipeline import AnnotateFunction
+    from annoseq.deid.redaction_report import RedactionReport
     from annoseq.deid.redactor import Redactor
     from annoseq.inference.annotation import Annotation
     from annoseq.inference.predictor import Target
@@ -72,30 +77,31 @@ def redact(
         layout = source.layout(texts)
     if not (best_path or redaction.min_score):
         targets = add_default_coverage(targets, annotator)
-    annotate = _annotate_function(annotator, batching, choose_target(annotator, targets))
+    chosen = choose_target(annotator, targets)
     pipeline = RedactionPipeline(
-        annotate,
+        _annotate_function(annotator, batching, chosen),
         redactor,
         patterns,
         has_gold=gold.gold is not None,
         counts_words=gold.lost_words > 0,
     )
-    settings = {
-        "annoseq": __version__,
-        "model": annotator.model.fingerprint[:12],
-        **targets.settings(),
-        **redaction.settings(redactor),
-    }
+    weights, columns = annotator.model.fingerprint, annotator.model.config.columns
+    run_settings = {"annoseq": __version__, "model": weights[:12], **targets.settings()}
+    settings = {**run_settings, **redaction.settings(redactor)}
+    decisive = {**targets.settings(), **redaction.plan(redactor)}
     plan = {
-        **settings,
-        **redaction.plan(redactor),
+        **run_settings,
+        **decisive,
         **source.plan(),
         **gold.plan(),
-        "mapping": target.mapping is not None,
+        **target.plan(),
         **{name: value for section in (batching, device) for name, value in section},
     }
-    columns = annotator.model.config.columns
-    run = RedactionRun(pipeline, texts, source, target, layout, settings, gold, columns)
+    audit = _audit_function(weights, redactor, decisive, targets, chosen)
+    manifest = redaction.manifest(target.manifest, weights, decisive, only_new=target.only_new)
+    run = RedactionRun(
+        pipeline, texts, source, target, layout, settings, gold, columns, audit, manifest
+    )
     if target.is_stream:
         run.stream()
     else:
@@ -129,6 +135,24 @@ def _note_default(redactor: Redactor, labels: Sequence[str]) -> None:
             f"the policy {policy.name} has no rule for {', '.join(names)}: its default, "
             f"{policy.default.action}, is applied to what they mark"
         )
+
+
+def _audit_function(
+    weights: str,
+    redactor: Redactor,
+    settings: dict[str, Any],
+    targets: TargetOptions,
+    chosen: Target | None,
+) -> Callable[[RedactionReport, Path | None], RedactionAudit]:
+    """Return the function that makes the audit of a report and a file of redacted texts."""
+    return partial(
+        make_audit,
+        policy=redactor.policy,
+        model=weights,
+        settings=settings,
+        target=chosen,
+        certificate=read_certificate(targets.certificate) if targets.certificate else None,
+    )
 
 
 def _annotate_function(

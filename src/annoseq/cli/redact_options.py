@@ -14,6 +14,7 @@ from annoseq.deid.custom_patterns import load_patterns
 from annoseq.deid.faker_values import LocaleFaker
 from annoseq.deid.generalisation import Generaliser, ZipTable
 from annoseq.deid.keyed_rng import KeyedRng
+from annoseq.deid.manifest import RedactionManifest
 from annoseq.deid.phi_types import PhiTypeTable
 from annoseq.deid.policy import POLICIES, Policy, ShiftUnit
 from annoseq.deid.redactor import Redactor
@@ -21,6 +22,8 @@ from annoseq.deid.surrogates import SurrogateGenerator, SurrogateScope, Surrogat
 from annoseq.errors import OptionError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from annoseq.deid.custom_patterns import CustomPattern
 
 
@@ -211,6 +214,21 @@ class RedactionOptions:
             "zip_table": fingerprint_file(self.zip_table),
             "year": redactor.generaliser.year,
         }
+
+    def manifest(
+        self, path: Path | None, model: str, settings: Mapping[str, Any], *, only_new: bool
+    ) -> RedactionManifest | None:
+        """Return the manifest at a path, if there is one.
+
+        The current year, by which old years are told, has no part in it: what was done last year
+        is done.
+        """
+        if path is None:
+            return None
+        decisive = {name: value for name, value in settings.items() if name != "year"}
+        return RedactionManifest(
+            path, KeyedRng.load(self.key), {**decisive, "model": model}, skips_done=only_new
+        )
 
     def settings(self, redactor: Redactor) -> dict[str, Any]:
         """Return what the run's `config.json` says of the replacements."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -16,7 +16,7 @@ from annoseq.errors import OptionError, TableError
 from annoseq.inference.resumable_output import check_unfinished
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from annoseq.cli.redact_options import RedactionOptions
     from annoseq.deid.run_output import OutputLayout
@@ -42,6 +42,23 @@ class RedactionOutputOptions:
         Path | None,
         Parameter(help="File to write what was replaced with what; it undoes the redaction."),
     ] = None
+    audit: Annotated[
+        Path | None,
+        Parameter(help="JSON file to write: policy, target, counts and hashes, no text."),
+    ] = None
+    manifest: Annotated[
+        Path | None,
+        Parameter(
+            help="SQLite file of the documents that are done, by id and keyed hash; needs --key."
+        ),
+    ] = None
+    only_new: Annotated[
+        bool,
+        Parameter(
+            help="Leave out what the manifest says is done; what has changed is done again.",
+            negative="",
+        ),
+    ] = False
     resume: Annotated[
         bool, Parameter(help="Go on with the interrupted run of --out.", negative="")
     ] = False
@@ -52,6 +69,14 @@ class RedactionOutputOptions:
     def is_stream(self) -> bool:
         """True if the output is standard output."""
         return str(self.out) == "-"
+
+    def plan(self) -> dict[str, Any]:
+        """Return what decides the output: a run is resumed only under the same."""
+        return {
+            "mapping": self.mapping is not None,
+            "manifest": self.manifest and str(self.manifest),
+            "only_new": self.only_new,
+        }
 
     def check(
         self, layout: OutputLayout, redaction: RedactionOptions, inputs: Sequence[Path | None]
@@ -72,14 +97,38 @@ class RedactionOutputOptions:
                 "is in a file. Give --key FILE, or start again with --overwrite instead of "
                 "--resume."
             )
-        _check_apart(None if self.is_stream else self.out, self.mapping, inputs)
+        self._check_manifest(redaction, inputs)
+        files = {"--mapping": self.mapping, "--audit": self.audit, "--manifest": self.manifest}
+        _check_apart(None if self.is_stream else self.out, files, inputs)
         if self.resume:
             check_unfinished(self.out)
         if not self.is_stream:
             check_folder_writable(self.out, overwrite=self.overwrite)
             _check_folder_name(self.out)
-        if self.mapping:
-            check_writable(self.mapping, overwrite=self.overwrite)
+        for file in (self.mapping, self.audit):
+            if file:
+                check_writable(file, overwrite=self.overwrite)
+        if self.manifest:
+            check_writable(self.manifest, overwrite=True)
+
+    def _check_manifest(self, redaction: RedactionOptions, inputs: Sequence[Path | None]) -> None:
+        if self.manifest is None:
+            if self.only_new:
+                raise OptionError(
+                    "--only-new leaves out what is done, and --manifest says what that is. Give "
+                    "--manifest FILE; it need not exist yet."
+                )
+            return
+        if redaction.key is None:
+            raise OptionError(
+                "--manifest holds keyed hashes of the texts, and surrogates stay the same only by "
+                "a key. Give --key FILE."
+            )
+        if self.is_stream or any(map(is_standard_input, filter(None, inputs))):
+            raise OptionError(
+                "--manifest is for files and folders: nobody can tell what became of a stream. "
+                "Name an input and a folder with --out, or leave it off."
+            )
 
     def _check_stream(self, layout: OutputLayout) -> None:
         if self.resume:
@@ -115,13 +164,18 @@ def _check_folder_name(out: Path) -> None:
     )
 
 
-def _check_apart(out: Path | None, mapping: Path | None, inputs: Sequence[Path | None]) -> None:
-    """Check that the output neither replaces an input nor contains the mapping.
+def _check_apart(
+    out: Path | None, files: Mapping[str, Path | None], inputs: Sequence[Path | None]
+) -> None:
+    """Check that the output replaces no input and contains no other file of the run.
+
+    `files` are those by option that are written beside the output.
 
     Raises:
         OptionError: one path of the command contains another.
     """
     folder = out.resolve() if out else None
+    written = {option: path.resolve() for option, path in files.items() if path}
     for path in inputs:
         if path is None or is_standard_input(path):
             continue
@@ -130,10 +184,18 @@ def _check_apart(out: Path | None, mapping: Path | None, inputs: Sequence[Path |
             raise OptionError(
                 f"--out {out} and {path}, which is read, lie in each other. Name a folder apart."
             )
-        if mapping and mapping.resolve() in {resolved, *resolved.parents}:
-            raise OptionError(f"--mapping {mapping} is read by this command. Choose another name.")
-    if mapping and folder and mapping.resolve().is_relative_to(folder):
-        raise OptionError(
-            f"--mapping {mapping} is inside --out {out}, and it undoes the redaction. Keep it "
-            "elsewhere."
-        )
+        for option, file in written.items():
+            if file in {resolved, *resolved.parents}:
+                raise OptionError(
+                    f"{option} {files[option]} is read by this command. Choose another name."
+                )
+    if len(set(written.values())) < len(written):
+        raise OptionError(f"{' and '.join(written)} name one file. Give each its own.")
+    for option, file in written.items():
+        if folder and file.is_relative_to(folder):
+            reason = (
+                "it undoes the redaction" if option == "--mapping" else "that is written as a whole"
+            )
+            raise OptionError(
+                f"{option} {files[option]} is inside --out {out}, and {reason}. Keep it elsewhere."
+            )

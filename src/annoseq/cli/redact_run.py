@@ -15,6 +15,7 @@ from annoseq.cli.output import (
     data_output,
     is_terminal,
     make_console,
+    print_note,
     print_result,
     resume_hint,
 )
@@ -26,6 +27,7 @@ from annoseq.deid.leak_check import GoldIdentifiers, LeakCounts
 from annoseq.deid.pipeline import RedactionPipeline
 from annoseq.deid.redaction_report import RedactionReport, print_report
 from annoseq.deid.run_output import (
+    ANNOTATIONS_FILE,
     CONFIG_FILE,
     REPORT_FILE,
     OutputLayout,
@@ -43,14 +45,18 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import TextIO
 
-    from annoseq.deid.redaction import RedactedDocument
+    from annoseq.deid.audit import RedactionAudit
+    from annoseq.deid.manifest import RedactionManifest
+    from annoseq.deid.redaction import RedactedDocument, RedactionDocument
+    from annoseq.errors import AnnoseqError
 
 
 @dataclass(frozen=True)
 class RedactionRun:
     """Redaction of one input to a stream, or by way of a journal to a folder.
 
-    `columns` are those of the model's training table.
+    `columns` are those of the model's training table; `audit` makes the audit of a report and the
+    file of redacted texts; `manifest` has the documents of earlier runs.
     """
 
     pipeline: RedactionPipeline
@@ -61,6 +67,8 @@ class RedactionRun:
     settings: dict[str, Any]
     gold: GoldOptions
     columns: ColumnsConfig
+    audit: Callable[[RedactionReport, Path | None], RedactionAudit]
+    manifest: RedactionManifest | None = None
 
     def stream(self) -> None:
         """Write the redacted text or table to standard output, and the report to standard error."""
@@ -70,7 +78,7 @@ class RedactionRun:
             _owner_only_file(self.target.mapping, overwrite=self.target.overwrite) as mapping,
             self._progress_bar() as advance,
         ):
-            documents = self.source.documents(self.texts, self._load_gold(left_out), left_out.add)
+            documents = self._documents(left_out, advance)
             redacted = self.pipeline.redact(
                 documents, chunk_size=self.source.chunk_size, advance=advance
             )
@@ -78,16 +86,42 @@ class RedactionRun:
             stream_redacted(output, self.layout, counted, bom=self.target.bom)
             output.flush()
         report.left_out = left_out.count
+        self._write_audit(report, None)
         print_report(self._values(report), make_console(stderr=True, width=_report_width()))
         left_out.print_notes()
 
     def write(self, plan: dict[str, Any], *, is_resumable: bool) -> None:
-        """Write the folder when all texts are redacted; an interrupted run can be resumed."""
+        """Write the folder when all texts are redacted; an interrupted run can be resumed.
+
+        The manifest comes last: what it says is done, is in the output.
+        """
         target, left_out = self.target, LeftOutInputs()
         report = self._new_report()
+        with self.manifest or nullcontext():
+            if self.manifest and self.manifest.has_other_settings:
+                print_note(f"{target.manifest}: the last run had other settings: all is done again")
+            self._write_journal(plan, report, left_out, is_resumable=is_resumable)
+            self._write_audit(report, target.out / ANNOTATIONS_FILE)
+            if self.manifest:
+                self.manifest.commit()
+        print_report(self._values(report), make_console(width=_report_width()))
+        print_result(f"wrote {target.out}")
+        left_out.print_notes()
+
+    def _write_journal(
+        self,
+        plan: dict[str, Any],
+        report: RedactionReport,
+        left_out: LeftOutInputs,
+        *,
+        is_resumable: bool,
+    ) -> None:
+        """Redact to a journal, and turn it into the folder and the report when it is complete."""
+        target = self.target
 
         def finish(journal: Path) -> None:
             report.left_out = left_out.count
+            report.statuses = self.manifest.counts() if self.manifest else None
             self._write_folder(journal, report)
 
         journal = ResumableOutput(
@@ -100,15 +134,31 @@ class RedactionRun:
         )
         with resume_hint(journal, is_resumable=is_resumable), self._progress_bar() as advance:
             self.pipeline.redact_to_journal(
-                self.source.documents(self.texts, self._load_gold(left_out), left_out.add),
+                self._documents(left_out, advance),
                 journal,
                 chunk_size=self.source.chunk_size,
                 keeps_originals=target.mapping is not None,
                 advance=advance,
             )
-        print_report(self._values(report), make_console(width=_report_width()))
-        print_result(f"wrote {target.out}")
-        left_out.print_notes()
+
+    def _documents(
+        self, left_out: LeftOutInputs, advance: Callable[[int], None]
+    ) -> Iterator[RedactionDocument]:
+        """Read the documents, but those that the manifest says are done."""
+
+        def leave_out(error: AnnoseqError) -> None:
+            left_out.add(error)
+            if self.manifest and error.document is not None:
+                self.manifest.mark_failed(error.document)
+
+        documents = self.source.documents(self.texts, self._load_gold(left_out), leave_out)
+        return self.manifest.select(documents, on_skip=advance) if self.manifest else documents
+
+    def _write_audit(self, report: RedactionReport, annotations: Path | None) -> None:
+        if self.target.audit is None:
+            return
+        with atomic_file(self.target.audit, overwrite=self.target.overwrite) as new:
+            self.audit(report, annotations).write(new)
 
     def _write_folder(self, journal: Path, report: RedactionReport) -> None:
         target = self.target

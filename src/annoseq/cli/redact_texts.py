@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from annoseq.cli.options import (
     KeepColumns,
+    PatientOptions,
     TextColumn,
     TextDelimiter,
     TextEncoding,
@@ -19,7 +20,7 @@ from annoseq.cli.options import (
 )
 from annoseq.config import DOCUMENT_COLUMN, SOURCE_COLUMN, ColumnsConfig
 from annoseq.data.text_inputs import is_text_input
-from annoseq.deid.document_source import DocumentSource, PatientColumn, PatientPattern
+from annoseq.deid.document_source import DocumentSource
 from annoseq.deid.leak_check import GoldIdentifiers
 from annoseq.deid.run_output import OutputLayout
 from annoseq.errors import OptionError
@@ -41,20 +42,7 @@ class TextTableOptions:
         str | None,
         Parameter(help=f"Column of a row's document; by default {DOCUMENT_COLUMN} if there."),
     ] = None
-    patient: Annotated[
-        str | None,
-        Parameter(
-            help="Column of a row's patient, all of whose documents share their surrogates and the "
-            "shift of their dates."
-        ),
-    ] = None
-    patient_from: Annotated[
-        str | None,
-        Parameter(
-            help="Regular expression that finds the patient in the name of a file or the id of a "
-            "document: its first group, such as '^([^_]+)_'."
-        ),
-    ] = None
+    patients: PatientOptions = PatientOptions()
     input_format: TextFormatOption = None
     delimiter: TextDelimiter = None
     encoding: TextEncoding = None
@@ -78,20 +66,15 @@ class TextTableOptions:
     @property
     def has_patients(self) -> bool:
         """True if the patient of each document is told."""
-        return self.patient is not None or self.patient_from is not None
-
-    def _patient_source(self) -> PatientColumn | PatientPattern | None:
-        if self.patient is not None:
-            return PatientColumn(self.patient)
-        return None if self.patient_from is None else PatientPattern.compile(self.patient_from)
+        return self.patients != PatientOptions()
 
     def plan(self) -> dict[str, Any]:
         """Return what decides the texts that are read: a run is resumed only under the same."""
         return {
             "column": self.column,
             "document": self.document,
-            "patient": self.patient,
-            "patient_from": self.patient_from,
+            "patient": self.patients.patient,
+            "patient_from": self.patients.patient_from,
             "input_format": self.input_format,
             "delimiter": self.delimiter,
             "encoding": self.encoding,
@@ -117,7 +100,7 @@ class TextTableOptions:
             keep=columns_to_keep(self.keep_columns, always=(self.document or DOCUMENT_COLUMN,)),
             gold=gold,
             on_bad=on_bad if self.skip_bad else None,
-            patient=self._patient_source(),
+            patient=self.patients.rule(),
         ).read()
 
     def layout(self, texts: Path) -> OutputLayout:
@@ -127,16 +110,12 @@ class TextTableOptions:
             OptionError: an option of tables was given with texts, options contradict each other,
                 or a name is taken.
         """
-        if self.patient is not None and self.patient_from is not None:
-            raise OptionError(
-                "--patient and --patient-from both tell the patient. Leave one of them off."
-            )
-        self._patient_source()
+        self.patients.rule()
         is_text = is_text_input(texts, self.input_format)
         given = {
             "--column": self.column,
             "--document": self.document,
-            "--patient": self.patient,
+            "--patient": self.patients.patient,
             "--keep-columns": self.keep_columns,
             "--delimiter": self.delimiter,
             "--encoding": self.encoding,

@@ -130,7 +130,7 @@ def _train(
     ComputeDevice.select(learner_options.device)  # before the table is read, which may take long
     base = None
     if output.go_on_from is not None:
-        _check_not_settled(network, data)
+        _check_not_settled(network, data, encoder=learner_options.encoder)
         base = TrainedModel.load(output.go_on_from, vectors=learner_options.vectors)
         # The same rows are kept for validation as before, or the model would have seen them.
         data = base.config.data.model_copy(update=data.model_dump(exclude_unset=True))
@@ -175,14 +175,14 @@ def _seq2seq_tokenizer(base: TrainedModel | None) -> Seq2SeqTokenizer | None:
     return tokenizer if isinstance(tokenizer, Seq2SeqTokenizer) else None
 
 
-def _check_not_settled(network: NetworkConfig, data: DataConfig) -> None:
+def _check_not_settled(network: NetworkConfig, data: DataConfig, *, encoder: str | None) -> None:
     """Check that no option was given that is part of the model of `--go-on-from`.
 
     Raises:
         OptionError: such an option was given.
     """
     settled = data.model_fields_set & {"task", *VOCABULARY_OPTIONS}
-    names = [*settled, *network.explicit_options()]
+    names = [*settled, *network.explicit_options(), *(["encoder"] if encoder else [])]
     if names:
         option = "--" + min(names).replace("_", "-")
         raise OptionError(

@@ -84,12 +84,18 @@ class TransformerConfig(ConfigSection):
 class TaggerConfig(ConfigSection):
     """Span tagger: hashed features, encoder, CRF or biaffine head (docs/reference/models.md)."""
 
-    encoder: Literal["lstm", "convolution", "transformer"] = "lstm"
-    """Contextual encoder: bidirectional LSTM, dilated convolutions, or transformer."""
+    encoder: Literal["lstm", "convolution", "transformer", "linear"] = "lstm"
+    """Contextual encoder: bidirectional LSTM, dilated convolutions, transformer, or linear (a
+    projection, for a pre-trained encoder that has the context already)."""
     hidden: Annotated[Width, Field(multiple_of=8)] = 128
     """Width of the LSTM in each direction; other encoders have twice this width."""
     layers: Layers | None = None
     """Encoder layers; by default 1 for lstm, 4 for convolution, 2 for transformer."""
+    encoder_layers: Layers | None = None
+    """First layers of a pre-trained encoder (--encoder) to use; by default all."""
+    features: Literal["all", "shape"] = "all"
+    """Features beside a pre-trained encoder: all, or shape, with which it takes the place of words,
+    n-grams and affixes; the shape tells upper case, which uncased encoders do not see."""
     embedding: Width = 64
     """Width of the embedding of each of the five kinds of features."""
     buckets: Annotated[PositiveInt, Field(multiple_of=1024, le=2**28)] = 32_768

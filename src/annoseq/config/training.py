@@ -14,11 +14,13 @@ from pydantic import (
     model_validator,
 )
 
-from annoseq.config.section import ConfigSection, DeviceName, FractionOrZero, Probability
+from annoseq.config.section import ConfigSection, DeviceName, Fraction, FractionOrZero, Probability
 from annoseq.errors import OptionError
 
 _EPOCHS_OF_ONE_ROW, _MIN_EPOCHS, _MAX_EPOCHS = 1_200, 6, 50
 """Epochs of a tagger are 1,200 / sqrt(rows) within bounds: 12 for 10,000 rows, 50 for up to 576."""
+_MAX_ENCODER_EPOCHS = 20
+"""Maximum of a tagger with a pre-trained encoder, which otherwise takes half as many epochs."""
 
 
 class DeviceConfig(ConfigSection):
@@ -51,11 +53,11 @@ class TrainingConfig(ConfigSection):
     """Training of a model."""
 
     epochs: PositiveInt | Literal["auto"] = "auto"
-    """Passes over the training rows; auto: 6 to 50 for the tagger, more for fewer rows, and 5 for
-    the other models."""
+    """Passes over the training rows; auto: 6 to 50 for the tagger, more for fewer rows, 6 to 20
+    with a pre-trained encoder, and 5 for the other models."""
     max_lr: PositiveFloat | Literal["auto"] = "auto"
     """Maximum learning rate of the one-cycle schedule; `annoseq find-lr` suggests one; auto: 3e-3
-    for the tagger, 1e-3 for the other models."""
+    for the tagger, 1e-3 with a pre-trained encoder and for the other models."""
     teacher_forcing: Probability | Literal["auto", "falling"] = "auto"
     """Probability that the decoder is fed the target token instead of its own prediction; falling:
     from 1 to 0 over the epochs; auto: 0 for gru, as in the notebook, 1 for the other models."""
@@ -67,6 +69,19 @@ class TrainingConfig(ConfigSection):
     models."""
     label_smoothing: FractionOrZero = 0.0
     """Probability that label smoothing spreads over the vocabulary (Szegedy et al. 2016)."""
+    warmup: Fraction | Literal["auto"] = "auto"
+    """Share of the steps in which the learning rate rises; auto: 0.3, and 0.1 with a pre-trained
+    encoder."""
+    encoder_lr: PositiveFloat = 1e-4
+    """Maximum learning rate of the last layer of a pre-trained encoder."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """Learning rate of each layer of a pre-trained encoder, as a share of that of the layer above
+    it (Howard and Ruder 2018)."""
+    freeze: Literal["none", "embeddings", "encoder"] = "embeddings"
+    """Weights of a pre-trained encoder that stay as they are: none, its word embeddings, or all."""
+    gradient_checkpointing: bool = False
+    """Recompute the layers of a pre-trained encoder in the backward pass: less memory, a third more
+    time."""
     clip_norm: Annotated[float, Field(ge=0, allow_inf_nan=False)] | Literal["auto"] = "auto"
     """Maximum norm for gradient clipping; 0 turns it off; auto: 0 for gru, as in the notebook, 1
     for the other models."""
@@ -94,15 +109,18 @@ class TrainingConfig(ConfigSection):
             )
         return self
 
-    def resolve_auto(self, *, model: str, rows: int) -> Self:
+    def resolve_auto(self, *, model: str, rows: int, has_encoder: bool = False) -> Self:
         """Replace `auto` by the defaults of a model for a number of training rows.
 
         Raises:
-            OptionError: an option was given that does not apply to a tagger.
+            OptionError: an option was given that does not apply to a tagger, or that needs a
+                pre-trained encoder.
         """
         if model == "tagger":
             self._check_tagger_options()
-        defaults = _automatic_defaults(model, rows)
+        if not has_encoder:
+            self._check_encoder_options()
+        defaults = _automatic_defaults(model, rows, has_encoder=has_encoder)
         update = {name: value for name, value in defaults.items() if getattr(self, name) == "auto"}
         return self.model_copy(update=update)
 
@@ -115,12 +133,24 @@ class TrainingConfig(ConfigSection):
                     f"Leave {option} off, or name another model with --model."
                 )
 
+    def _check_encoder_options(self) -> None:
+        for name in sorted(self.model_fields_set & _ENCODER_OPTIONS):
+            if getattr(self, name) != type(self).model_fields[name].default:
+                option = "--" + name.replace("_", "-")
+                raise OptionError(
+                    f"{option} is for a pre-trained encoder, and the model has none. Leave "
+                    f"{option} off, or name an encoder with --encoder."
+                )
 
-def _automatic_defaults(model: str, rows: int) -> dict[str, object]:
+
+def _automatic_defaults(model: str, rows: int, *, has_encoder: bool) -> dict[str, object]:
     """Return what `auto` stands for; settings that a model does not have are left out."""
+    if has_encoder:
+        epochs = max(_MIN_EPOCHS, min(_MAX_ENCODER_EPOCHS, round(_tagger_epochs(rows) / 2)))
+        return {"epochs": epochs, "max_lr": 1e-3, "clip_norm": 1.0, "warmup": 0.1}
     if model == "tagger":
-        return {"epochs": _tagger_epochs(rows), "max_lr": 3e-3, "clip_norm": 1.0}
-    common = {"epochs": 5, "max_lr": 1e-3}
+        return {"epochs": _tagger_epochs(rows), "max_lr": 3e-3, "clip_norm": 1.0, "warmup": 0.3}
+    common = {"epochs": 5, "max_lr": 1e-3, "warmup": 0.3}
     if model == "gru":  # as in the notebook
         return {**common, "clip_norm": 0.0, "teacher_forcing": 0.0, "loss": "padded"}
     return {**common, "clip_norm": 1.0, "teacher_forcing": 1.0, "loss": "token"}
@@ -130,6 +160,7 @@ def _tagger_epochs(rows: int) -> int:
     return max(_MIN_EPOCHS, min(_MAX_EPOCHS, round(_EPOCHS_OF_ONE_ROW / sqrt(rows))))
 
 
+_ENCODER_OPTIONS = frozenset({"encoder_lr", "layer_decay", "freeze", "gradient_checkpointing"})
 _SEQ2SEQ_OPTIONS = frozenset(
     {"teacher_forcing", "forcing_end_epoch", "loss", "label_smoothing", "compile"}
 )

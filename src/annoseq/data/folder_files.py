@@ -23,7 +23,7 @@ def describe_unsafe_file(folder: Path, max_bytes: Mapping[str, int | None]) -> s
             continue
         if not path.is_file():
             return f"{name} is not a regular file"
-        if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+        if not path.resolve().is_relative_to(folder.resolve()):
             return f"{name} is a link to a file outside the folder"
         if limit is not None and path.stat().st_size > limit:
             size = path.stat().st_size

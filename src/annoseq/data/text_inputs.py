@@ -98,6 +98,7 @@ def read_texts(
         except TableError as error:
             if on_bad is None:
                 raise
+            error.document = name
             on_bad(error)
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from annoseq.deid.leak_check import LeakCounts
+    from annoseq.deid.manifest import DocumentStatus
     from annoseq.deid.phi_types import PhiType
     from annoseq.deid.redaction import RedactedDocument, Replacement
 
@@ -58,6 +59,8 @@ class RedactionReport:
     """Score, text id, start and end, by label."""
     documents_without_spans: list[str] = field(default_factory=list)
     leaks: LeakCounts | None = None
+    statuses: Mapping[DocumentStatus, int] | None = None
+    """Number of documents by status, of a run with a manifest."""
     left_out: int = 0
     """Number of rows or files that could not be read or had no gold."""
 
@@ -108,6 +111,8 @@ class RedactionReport:
             },
             "documents_without_any_span": self.documents_without_spans,
         }
+        if self.statuses is not None:
+            values["statuses"] = dict(self.statuses)
         if self.left_out:
             values["left_out"] = self.left_out
         if self.leaks is not None:
@@ -164,6 +169,9 @@ def _summary(values: Mapping[str, Any]) -> list[str]:
         f"replaced {count_noun(values['replaced'], 'span')} in "
         f"{count_noun(values['documents'], 'document')}"
     ]
+    if statuses := values.get("statuses"):
+        counts = (f"{count:,} {status}" for status, count in statuses.items())
+        lines.append(f"by the manifest: {', '.join(counts)}")
     if kept := sum(values["kept"].values()):
         lines.append(f"kept by the policy: {count_noun(kept, 'span')}")
     if without := values["without_a_rule"]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from annoseq.config import NetworkConfig, TaggerConfig
     from annoseq.models.interfaces import AnySeq2SeqNetwork
+    from annoseq.models.pretrained_encoder import PretrainedEncoder
     from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
     from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
     from annoseq.tokenization.vocabulary import Vocabulary
@@ -54,8 +55,14 @@ def no_init_weights() -> Iterator[None]:
         yield
 
 
-def build_tagger(config: TaggerConfig, tokenizer: TaggerTokenizer, *, seed: int) -> Tagger:
-    """Build a tagger whose weights depend on `seed` only."""
+def build_tagger(
+    config: TaggerConfig,
+    tokenizer: TaggerTokenizer,
+    *,
+    seed: int,
+    pretrained: PretrainedEncoder | None = None,
+) -> Tagger:
+    """Build a tagger whose weights, but for those of a given encoder, depend on `seed` only."""
     nested = [tokenizer.labels.index(label) for label in tokenizer.length_stats.self_nested]
     with torch.random.fork_rng(devices=[]):  # weights are drawn on the CPU
         torch.default_generator.manual_seed(seed)
@@ -65,6 +72,7 @@ def build_tagger(config: TaggerConfig, tokenizer: TaggerTokenizer, *, seed: int)
             labels=len(tokenizer.labels),
             levels=tokenizer.levels,
             self_nested=nested,
+            pretrained=pretrained,
         )
 
 

@@ -160,6 +160,8 @@ _WORD, _NGRAMS = 0, 1
 class HashEmbedding(nn.Module):
     """Concatenation of one embedding for each kind of features (D = kinds x `width`).
 
+    `kinds` are the kinds of features that are read, by default all (see `FeatureBags`).
+
     Word vectors of a file, `columns` wide, are one more kind. They are not trained: a projection of
     them is learned, and an input for words without a vector.
 
@@ -168,14 +170,25 @@ class HashEmbedding(nn.Module):
     training word would leave untrained what happens without one.
     """
 
-    def __init__(self, *, buckets: int, width: int, word_dropout: float, columns: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        buckets: int,
+        width: int,
+        word_dropout: float,
+        columns: int = 0,
+        kinds: Sequence[int] = range(FEATURE_KINDS),
+    ) -> None:
         super().__init__()
-        self.width = (FEATURE_KINDS + bool(columns)) * width
+        self.width = (len(kinds) + bool(columns)) * width
         self.word_dropout = word_dropout
+        self.kinds = kinds
         # Averaging n-grams keeps long words from dominating.
         self.tables = nn.ModuleList(
-            nn.EmbeddingBag(size, width, mode="mean" if kind == _NGRAMS else "sum")
-            for kind, size in enumerate(table_sizes(buckets))
+            nn.EmbeddingBag(
+                table_sizes(buckets)[kind], width, mode="mean" if kind == _NGRAMS else "sum"
+            )
+            for kind in kinds
         )
         for table in self.tables:
             nn.init.normal_(table.weight, std=_INITIAL_STD)  # type: ignore[arg-type]
@@ -186,12 +199,15 @@ class HashEmbedding(nn.Module):
 
     def forward(self, bags: FeatureBags) -> Tensor:
         """Return the vectors (W, D) of W tokens."""
-        device = self.tables[_WORD].get_parameter("weight").device
+        device = self.tables[0].get_parameter("weight").device
         parts = [
-            table(torch.from_numpy(ids).to(device), torch.from_numpy(starts).to(device))
-            for table, ids, starts in zip(self.tables, bags.ids, bags.starts, strict=True)
+            table(
+                torch.from_numpy(bags.ids[kind]).to(device),
+                torch.from_numpy(bags.starts[kind]).to(device),
+            )
+            for table, kind in zip(self.tables, self.kinds, strict=True)
         ]
-        if self.training and self.word_dropout:
+        if self.training and self.word_dropout and _WORD in self.kinds:
             words = parts[_WORD]
             is_kept = torch.rand(len(words), 1, device=words.device) >= self.word_dropout
             parts[_WORD] = words * is_kept

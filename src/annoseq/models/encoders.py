@@ -1,4 +1,4 @@
-"""Contextual encoders of the tagger: BiLSTM, gated convolutions and transformer.
+"""Contextual encoders of the tagger: BiLSTM, gated convolutions, transformer, and projection.
 
 All encode vectors (B, T, D) of padded rows as (B, T, 2 H). `docs/tagger.md` compares them.
 """
@@ -60,6 +60,8 @@ def build_encoder(config: TaggerConfig, *, width: int) -> Encoder:
         case "transformer":
             layers = config.layers or 2
             return TransformerEncoder(width=width, hidden=hidden, layers=layers, dropout=dropout)
+        case "linear":
+            return LinearEncoder(width=width, hidden=hidden, dropout=dropout)
 
 
 class VariationalDropout(nn.Module):
@@ -240,3 +242,18 @@ class TransformerEncoder(Encoder):
             vectors = layer(vectors, rotary, mask)
         dropped: Tensor = self.dropout(self.norm(vectors))
         return dropped
+
+
+class LinearEncoder(Encoder):
+    """Projection of each token by itself, for vectors that have their context already."""
+
+    def __init__(self, *, width: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.output = nn.Linear(width, 2 * hidden)
+        self.dropout = VariationalDropout(dropout)
+
+    def forward(self, vectors: Tensor, lengths: Tensor) -> Tensor:
+        """Project each token."""
+        del lengths
+        projected: Tensor = F.gelu(self.output(self.dropout(vectors)))
+        return projected

@@ -19,6 +19,7 @@ from annoseq.config import (
     Task,
     TrainingConfig,
 )
+from annoseq.errors import count_noun
 from annoseq.tokenization.length_stats import LengthStats
 from annoseq.vectors.lookup import VectorsRecord
 
@@ -26,6 +27,15 @@ CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = "config.json", "weights.safetensors", "ca
 CALIBRATION_FILE, HISTORY_FILE = "calibration.json", "history.json"
 FORMAT: Literal[2] = 2
 """Format number of model folders; folders of another format are refused."""
+ENCODER_FOLDER = "encoder"
+ENCODER_WEIGHTS = f"{ENCODER_FOLDER}/model.safetensors"
+ENCODER_FILES = (
+    f"{ENCODER_FOLDER}/config.json",
+    ENCODER_WEIGHTS,
+    f"{ENCODER_FOLDER}/tokenizer.json",
+    f"{ENCODER_FOLDER}/NOTICE.txt",
+)
+"""Files of a tagger's pre-trained encoder, tuned (see `encoder_folder`)."""
 
 
 class EpochRecord(BaseModel):
@@ -54,13 +64,38 @@ class TrainingHistory(BaseModel):
     rates: tuple[float, ...]
 
 
+class EncoderRecord(BaseModel):
+    """Origin of a pre-trained encoder: name, kind, size, checksum of its weights, and licence.
+
+    `fingerprint` is the SHA-256 of the file of weights that training began with; of several files,
+    that of their contents one after the other.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    model_type: str
+    layers: int
+    width: int
+    fingerprint: str
+    license: str
+
+    def summary(self) -> str:
+        """Return name, kind, size and checksum in a line."""
+        return (
+            f"{self.name} ({self.model_type}, {count_noun(self.layers, 'layer')} of {self.width}, "
+            f"sha256 {self.fingerprint[:12]})"
+        )
+
+
 class ModelConfig(BaseModel):
     """Contents of `config.json`: everything about a model but its weights and vocabularies.
 
     `fingerprint` is that of the pairs before the split, `valid_fingerprint` that of the validation
     pairs; `columns` are those of the table of pairs; `epochs` counts all epochs of training, those
     of a base model included; `vectors` is the word-vector file that a tagger reads, which is not in
-    the folder; `files` are the checksums of the other files.
+    the folder; `encoder` the origin of its pre-trained encoder, which is; `files` are the checksums
+    of the other files.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -78,4 +113,5 @@ class ModelConfig(BaseModel):
     batching: BatchConfig
     epochs: int
     vectors: VectorsRecord | None = None
+    encoder: EncoderRecord | None = None
     files: dict[str, str] = {}

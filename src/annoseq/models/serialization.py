@@ -7,6 +7,7 @@ model/
 ├── target.json
 ├── labels.json
 ├── tagging.json         instead of these three for a tagger: labels, lexicons and patterns
+├── encoder/             pre-trained encoder of a tagger, tuned (see `encoder_folder`)
 ├── calibration.json     calibration statistics of a tagger, if the validation spans suffice
 ├── history.json         training history
 └── card.md              model card
@@ -21,7 +22,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_model, save_file
 
 from annoseq._version import __version__
 from annoseq.atomic_io import atomic_folder
@@ -35,16 +35,20 @@ from annoseq.errors import (
 )
 from annoseq.evaluation.calibration_statistics import CalibrationStatistics
 from annoseq.models.build import build_seq2seq, build_tagger, no_init_weights
+from annoseq.models.encoder_folder import build_encoder_of_model
 from annoseq.models.model_config import (
     CALIBRATION_FILE,
     CARD_FILE,
     CONFIG_FILE,
+    ENCODER_FILES,
+    ENCODER_WEIGHTS,
     FORMAT,
     HISTORY_FILE,
     WEIGHTS_FILE,
     ModelConfig,
     TrainingHistory,
 )
+from annoseq.models.weights_file import load_weights, write_weights
 from annoseq.output_lock import restore_interrupted
 from annoseq.tokenization.seq2seq_tokenizer import FILES, VOCABULARY_BYTES, Seq2SeqTokenizer
 from annoseq.tokenization.tagger_tokenizer import TAGGING_FILE, TaggerTokenizer
@@ -60,6 +64,8 @@ _MAX_BYTES: dict[str, int | None] = {
     **dict.fromkeys((CONFIG_FILE, CALIBRATION_FILE, HISTORY_FILE, CARD_FILE), 16 * MEBIBYTE),
     **VOCABULARY_BYTES,
     TAGGING_FILE: 1024 * MEBIBYTE,
+    **dict.fromkeys(ENCODER_FILES, 256 * MEBIBYTE),
+    ENCODER_WEIGHTS: None,
 }
 """Size in bytes that no file but the weights exceeds."""
 
@@ -87,7 +93,9 @@ class TrainedModel:
     @property
     def fingerprint(self) -> str:
         """Checksum of the weights, empty for a model that was never saved."""
-        return self.config.files.get(WEIGHTS_FILE, "")
+        files = self.config.files
+        own, encoder = files.get(WEIGHTS_FILE, ""), files.get(ENCODER_WEIGHTS)
+        return hashlib.sha256((own + encoder).encode()).hexdigest() if encoder else own
 
     def save(self, folder: str | Path, *, card: str, overwrite: bool = False) -> None:
         """Write the model folder.
@@ -96,7 +104,7 @@ class TrainedModel:
             OutputError: the folder exists already, or cannot be written.
         """
         with atomic_folder(Path(folder), overwrite=overwrite) as temporary:
-            _write_weights(self.network, temporary / WEIGHTS_FILE)
+            write_weights(self.network, temporary)
             self.tokenizer.save(temporary)
             (temporary / CARD_FILE).write_text(card, encoding="utf-8")
             names = [WEIGHTS_FILE, *_tokenizer_files(self.config)]
@@ -131,7 +139,7 @@ class TrainedModel:
         try:
             with no_init_weights():
                 network, tokenizer = _build(folder, config, token_vectors)
-            load_model(network, folder / WEIGHTS_FILE)
+            load_weights(network, folder)
         except (ValueError, SafetensorError) as error:
             raise ModelError(f"{folder}: damaged: {error}. Train again.") from error
         except (RuntimeError, MemoryError) as error:  # torch lists every tensor on its own line
@@ -149,7 +157,10 @@ class TrainedModel:
 
 
 def _tokenizer_files(config: ModelConfig) -> tuple[str, ...]:
-    return (TAGGING_FILE,) if config.network.model == "tagger" else FILES
+    """Return the files, other than the weights, that a model of a kind always has."""
+    if config.network.model != "tagger":
+        return FILES
+    return (TAGGING_FILE, *(ENCODER_FILES if config.encoder is not None else ()))
 
 
 def _open_vectors(
@@ -175,22 +186,12 @@ def _build(
         tagger_tokenizer = TaggerTokenizer.load(
             folder, length_stats=stats, buckets=settings.buckets, vectors=vectors
         )
-        return build_tagger(settings, tagger_tokenizer, seed=0), tagger_tokenizer
+        record = config.encoder
+        pretrained = None if record is None else build_encoder_of_model(folder, record)
+        network = build_tagger(settings, tagger_tokenizer, seed=0, pretrained=pretrained)
+        return network, tagger_tokenizer
     tokenizer = Seq2SeqTokenizer.load(folder, task=config.task, length_stats=stats)
     return build_seq2seq(config.network, tokenizer, seed=0), tokenizer
-
-
-def _write_weights(network: AnySeq2SeqNetwork | Tagger, path: Path) -> None:
-    # safetensors' save_model would record the names of tied tensors, in an order that varies.
-    unique = {name for name, _ in network.named_parameters()}
-    unique |= {name for name, _ in network.named_buffers()}
-    weights = {
-        name: tensor.contiguous() for name, tensor in network.state_dict().items() if name in unique
-    }
-    try:
-        save_file(weights, path)
-    except SafetensorError as error:  # raised for a full disk
-        raise OSError(str(error)) from error
 
 
 def _read_config(folder: Path) -> ModelConfig:

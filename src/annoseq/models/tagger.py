@@ -1,4 +1,4 @@
-"""Span tagger: hashed features, a contextual encoder, and a CRF or biaffine head.
+"""Span tagger: hashed features, contextual encoders, and a CRF or biaffine head.
 
 The tagger predicts edits instead of text (Malmi et al. 2019, LaserTagger): one pass tells for every
 token which tags to open and close around it. Where the training spans are flat, the head is a CRF
@@ -23,10 +23,12 @@ from annoseq.models.encoders import build_encoder
 from annoseq.models.interfaces import CoveragePredictions, SpanPredictions
 from annoseq.models.span_marginals import covered_tokens, likely_spans
 from annoseq.tokenization.bioes import ScoredTokenSpans, TokenSpan, bioes_to_token_spans
+from annoseq.tokenization.hash_features import FEATURE_KINDS, SHAPE_KINDS
 
 if TYPE_CHECKING:
     from annoseq.config import TaggerConfig
     from annoseq.models.crf import ForwardBackward
+    from annoseq.models.pretrained_encoder import PretrainedEncoder
     from annoseq.tokenization.batching import Batch
     from annoseq.tokenization.hash_features import FeatureHasher
 
@@ -130,7 +132,10 @@ class _RowCache:
 
 
 class Tagger(nn.Module):
-    """Span tagger over batches whose `source` (B, T) are token ids of `feature_hasher`."""
+    """Span tagger over batches whose `source` (B, T) are token ids of `feature_hasher`.
+
+    The vectors of a pre-trained encoder, if there is one, are read beside the hashed features.
+    """
 
     def __init__(
         self,
@@ -140,16 +145,20 @@ class Tagger(nn.Module):
         labels: int,
         levels: int,
         self_nested: list[int],
+        pretrained: PretrainedEncoder | None = None,
     ) -> None:
         super().__init__()
         self.feature_hasher = feature_hasher
+        self.pretrained = pretrained
         self.embedding = HashEmbedding(
             buckets=config.buckets,
             width=config.embedding,
             word_dropout=config.word_dropout,
             columns=0 if feature_hasher.vectors is None else feature_hasher.vectors.columns,
+            kinds=range(FEATURE_KINDS) if config.features == "all" else SHAPE_KINDS,
         )
-        self.encoder = build_encoder(config, width=self.embedding.width)
+        width = self.embedding.width + (0 if pretrained is None else pretrained.width)
+        self.encoder = build_encoder(config, width=width)
         self.head = (
             CrfHead(2 * config.hidden, labels=labels)
             if levels == 1
@@ -168,11 +177,13 @@ class Tagger(nn.Module):
     def encode(self, batch: Batch) -> Tensor:
         """Return the encodings (B, T, 2 H) of the tokens of a batch."""
         ids, lengths = batch.source, batch.source_lengths
-        if not self.training and not torch.is_grad_enabled():
+        if self.pretrained is None and not self.training and not torch.is_grad_enabled():
             return self.encoder.encode_projected(*self._project(ids), lengths)
         unique, places = torch.unique(ids, return_inverse=True)
         # The gradient of indexing would be summed up in an order that depends on threads.
         vectors = F.embedding(places, self._embed(unique))
+        if self.pretrained is not None:
+            vectors = torch.cat([vectors, self.pretrained(self.feature_hasher, ids, lengths)], 2)
         encoded: Tensor = self.encoder(vectors, lengths)
         return encoded
 

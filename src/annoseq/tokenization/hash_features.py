@@ -34,6 +34,8 @@ PRIVACY_NOTE = (
 """Statement on training words in the weights, worded alike in the model card and the docs."""
 FEATURE_KINDS = 5
 """Number of kinds of features, each with a table of its own: see `FeatureBags`."""
+SHAPE_KINDS = (3, 4)
+"""Kinds of features that do not depend on the letters of a token: shape, and lexicons."""
 _NGRAM_LENGTHS = range(3, 6)
 _AFFIX_LENGTHS = range(1, 5)
 _LONGEST_SHAPE, _LONGEST_WORD = 10, 12
@@ -222,8 +224,12 @@ class FeatureHasher:
             VectorsError: the file is cut off or damaged.
         """
         if self.vectors is not None and len(self.vectors) < len(self):
-            new = islice(self._ids, len(self.vectors), None)
-            self.vectors.add_tokens(key if isinstance(key, str) else key[0] for key in new)
+            self.vectors.add_tokens(self.tokens(start=len(self.vectors)))
+
+    def tokens(self, *, start: int = 0) -> list[str]:
+        """Return the tokens whose ids are at least `start`, in the order of their ids."""
+        keys = islice(self._ids, start, None)
+        return [key if isinstance(key, str) else key[0] for key in keys]
 
     def _add(self, key: _Key) -> None:
         token, lexicon_features = (key, ()) if isinstance(key, str) else key

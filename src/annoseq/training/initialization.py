@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
+from annoseq.config import BatchConfig, TrainingConfig
+from annoseq.data.pairs import Pairs
 from annoseq.errors import DatasetError, OptionError
 from annoseq.models.build import build_seq2seq, build_tagger
+from annoseq.models.encoder_folder import open_encoder
 from annoseq.models.tagger import Tagger
+from annoseq.tokenization.dataset import Dataset
 from annoseq.tokenization.hash_features import FeatureHasher
 from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 from annoseq.training.objectives import Seq2SeqObjective, TaggerObjective
@@ -21,26 +25,45 @@ from annoseq.vectors.lookup import open_token_vectors
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from annoseq.config import NetworkConfig, TaggerConfig, TrainingConfig
+    from annoseq.config import NetworkConfig, TaggerConfig
     from annoseq.models.interfaces import AnySeq2SeqNetwork
+    from annoseq.models.model_config import EncoderRecord
+    from annoseq.models.pretrained_encoder import PretrainedEncoder
     from annoseq.models.serialization import TrainedModel
-    from annoseq.tokenization.dataset import Dataset
     from annoseq.tokenization.gazetteer import LexiconFeatures
     from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
     from annoseq.vectors.init_embeddings import InitialEmbeddings
     from annoseq.vectors.lookup import TokenVectors
 
 
+def check_arguments(dataset: object, training: object, batching: object) -> None:
+    """Raise `OptionError` for an argument of another type, with what to give instead."""
+    if not isinstance(dataset, Dataset):
+        hint = "Dataset.from_pairs(pairs)" if isinstance(dataset, Pairs) else "a Dataset"
+        raise OptionError(
+            f"found a {type(dataset).__name__} where a Dataset was expected. Give {hint}."
+        )
+    sections = (("training", training, TrainingConfig), ("batching", batching, BatchConfig))
+    for name, value, expected in sections:
+        if value is not None and not isinstance(value, expected):
+            raise OptionError(
+                f"{name}: found a {type(value).__name__} where a {expected.__name__} was expected. "
+                f"Give {expected.__name__}(...)."
+            )
+
+
 class InitialModel(NamedTuple):
     """A network with its objective, tokenizer and final configuration, ready to be trained.
 
     `vectors` are the initial embeddings of the target vocabulary; of a tagger, the open file.
+    `encoder` is the origin of a tagger's pre-trained encoder.
     """
 
     config: NetworkConfig
     tokenizer: Seq2SeqTokenizer | TaggerTokenizer
     objective: TaggerObjective | Seq2SeqObjective
     vectors: InitialEmbeddings | TokenVectors | None = None
+    encoder: EncoderRecord | None = None
 
 
 def initialize_model(
@@ -51,6 +74,7 @@ def initialize_model(
     base: TrainedModel | None,
     vectors: str | Path | None,
     lexicon_features: LexiconFeatures,
+    encoder: str | Path | None = None,
 ) -> InitialModel:
     """Build the model to train on a dataset, or copy a trained model.
 
@@ -59,30 +83,38 @@ def initialize_model(
             be read.
         DatasetError: the data do not fit the trained model.
         VectorsError: the file of vectors cannot be read.
+        EncoderError: the pre-trained encoder cannot be read.
     """
-    seed = training.seed
     if network.model == "tagger":
         tagger, tokenizer = initialize_tagger(
-            dataset, network.tagger, base, lexicon_features, seed=seed, vectors=vectors
+            dataset,
+            network.tagger,
+            base,
+            lexicon_features,
+            seed=training.seed,
+            vectors=vectors,
+            encoder=encoder,
         )
-        tagger_objective = TaggerObjective(tagger, dataset, tokenizer)
-        tokenizer.feature_hasher.read_vectors()
-        token_vectors = tokenizer.feature_hasher.vectors
-        return InitialModel(network, tokenizer, tagger_objective, token_vectors)
+        return _tagger_to_train(network, tagger, tokenizer, dataset, training)
     if lexicon_features:
         raise OptionError(
             f"--lexicon and --patterns are for the tagger, and the model is {network.model}. Leave "
             "them off, or use --model tagger."
+        )
+    if encoder is not None:
+        raise OptionError(
+            f"--encoder is for the tagger, and the model is {network.model}. Leave it off, or use "
+            "--model tagger."
         )
     embeddings: InitialEmbeddings | None = None
     if base is not None:
         seq2seq_network = copy_network(base, dataset.tokenizer)
     elif vectors is not None:
         network, seq2seq_network, embeddings = initialize_from_vectors(
-            network, dataset, vectors, seed=seed
+            network, dataset, vectors, seed=training.seed
         )
     else:
-        seq2seq_network = build_seq2seq(network, dataset.tokenizer, seed=seed)
+        seq2seq_network = build_seq2seq(network, dataset.tokenizer, seed=training.seed)
     objective = Seq2SeqObjective(
         seq2seq_network,
         training,
@@ -90,6 +122,26 @@ def initialize_model(
         valid_rows=dataset.encoded_valid.encodings,
     )
     return InitialModel(network, dataset.tokenizer, objective, embeddings)
+
+
+def _tagger_to_train(
+    config: NetworkConfig,
+    tagger: Tagger,
+    tokenizer: TaggerTokenizer,
+    dataset: Dataset,
+    training: TrainingConfig,
+) -> InitialModel:
+    """Return a tagger with its objective, after reading the vectors of its tokens."""
+    encoder = tagger.pretrained
+    if encoder is not None:
+        encoder.set_trained(
+            freeze=training.freeze, gradient_checkpointing=training.gradient_checkpointing
+        )
+    objective = TaggerObjective(tagger, dataset, tokenizer)
+    tokenizer.feature_hasher.read_vectors()
+    vectors = tokenizer.feature_hasher.vectors
+    record = None if encoder is None else encoder.record
+    return InitialModel(config, tokenizer, objective, vectors, record)
 
 
 def copy_network(base: TrainedModel, tokenizer: Seq2SeqTokenizer) -> AnySeq2SeqNetwork:
@@ -115,21 +167,24 @@ def initialize_tagger(
     *,
     seed: int,
     vectors: str | Path | None = None,
+    encoder: str | Path | None = None,
 ) -> tuple[Tagger, TaggerTokenizer]:
-    """Build a tagger for a dataset, or copy that of a trained model, which has its vectors.
+    """Build a tagger for a dataset, or copy that of a trained model with its vectors and encoder.
 
     Raises:
-        OptionError: lexicons or patterns cannot be read, or are given with a trained model.
+        OptionError: lexicons or patterns cannot be read, or options are given that do not apply.
         VectorsError: the file of vectors cannot be read.
+        EncoderError: the pre-trained encoder cannot be read.
     """
     if base is None:
+        pretrained = _open_encoder(encoder, config)
         tokenizer = TaggerTokenizer.fit(
             dataset.train,
             buckets=config.buckets,
             lexicon_features=lexicon_features,
             vectors=None if vectors is None else open_token_vectors(vectors),
         )
-        return build_tagger(config, tokenizer, seed=seed), tokenizer
+        return build_tagger(config, tokenizer, seed=seed, pretrained=pretrained), tokenizer
     if lexicon_features:
         raise OptionError(
             "--lexicon and --patterns were settled when the model was first trained. Leave them "
@@ -142,9 +197,31 @@ def initialize_tagger(
         buckets=config.buckets, vectors=None if opened is None else opened.empty_copy()
     )
     tokenizer = replace(base.tokenizer, feature_hasher=feature_hasher)
-    network = build_tagger(config, tokenizer, seed=seed)
+    assert isinstance(base.network, Tagger)
+    pretrained = deepcopy(base.network.pretrained)
+    network = build_tagger(config, tokenizer, seed=seed, pretrained=pretrained)
     network.load_state_dict(base.network.state_dict())
     return network, tokenizer
+
+
+def _open_encoder(encoder: str | Path | None, config: TaggerConfig) -> PretrainedEncoder | None:
+    """Open a pre-trained encoder, if there is one.
+
+    Raises:
+        OptionError: there is none, and an option of it was given.
+        EncoderError: it cannot be read.
+    """
+    if encoder is not None:
+        return open_encoder(encoder, layers=config.encoder_layers)
+    default = type(config)()
+    for name in ("encoder_layers", "features"):
+        if getattr(config, name) != getattr(default, name):
+            option = f"--tagger.{name.replace('_', '-')}"
+            raise OptionError(
+                f"{option} is for a pre-trained encoder. Leave {option} off, or name an encoder "
+                "with --encoder."
+            )
+    return None
 
 
 def initialize_from_vectors(

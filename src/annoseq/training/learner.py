@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from annoseq.config import BatchConfig, DeviceConfig, NetworkConfig, TrainingConfig
-from annoseq.data.pairs import Pairs, fingerprint_pairs
+from annoseq.data.pairs import fingerprint_pairs
 from annoseq.devices import ComputeDevice
 from annoseq.errors import OptionError, count_noun
 from annoseq.inference.network_predictors import build_predictor
@@ -22,12 +22,11 @@ from annoseq.inference.predictor import predict_examples
 from annoseq.models.model_config import ModelConfig
 from annoseq.models.serialization import TrainedModel
 from annoseq.progress import progress_bar
-from annoseq.tokenization.dataset import Dataset
 from annoseq.tokenization.gazetteer import LexiconFeatures
 from annoseq.training.checkpoint import BestCheckpoint, read_checkpoint, write_checkpoint
 from annoseq.training.distributed import ProcessGroup
 from annoseq.training.early_stopping import EarlyStopping
-from annoseq.training.initialization import initialize_model
+from annoseq.training.initialization import check_arguments, initialize_model
 from annoseq.training.loop import OneCycle, Trainer
 from annoseq.training.lr_finder import find_learning_rate
 from annoseq.training.model_card import save_model
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
 
     from annoseq.config import AnyNetworkConfig, ModelName
     from annoseq.inference.predictions import Predictions
+    from annoseq.tokenization.dataset import Dataset
     from annoseq.training.lr_finder import LrFinderResult
     from annoseq.training.objectives import ValidationScore
 
@@ -56,6 +56,9 @@ class Learner:
     `vectors` is a file of word vectors (fastText's .bin, .vec or .vec.gz) that initializes the
     embeddings, or is part of a tagger's features; `learner.vectors` then counts its words.
 
+    `encoder` is a pre-trained encoder, the folder of one or its name on the Hugging Face hub, whose
+    vectors a tagger reads beside its features or in place of them.
+
     Under torchrun, every process has a learner: all must be made of the same dataset and settings,
     and must train and validate together. `processes.is_main` is True in the one that prints and
     saves.
@@ -64,6 +67,7 @@ class Learner:
         DatasetError: the dataset has other vocabularies than the base model.
         OptionError: the device is not there, or the network cannot be as wide as the vectors.
         VectorsError: the file of vectors cannot be read.
+        EncoderError: the pre-trained encoder cannot be read.
         TrainingError: the processes do not find each other.
     """
 
@@ -77,14 +81,20 @@ class Learner:
         batching: BatchConfig | None = None,
         device: DeviceConfig | str | None = None,
         vectors: str | Path | None = None,
+        encoder: str | Path | None = None,
         lexicon_features: LexiconFeatures | None = None,
     ) -> None:
-        _check_arguments(dataset, training, batching)
+        check_arguments(dataset, training, batching)
         self.dataset = dataset
         network = base.config.network if base else NetworkConfig.of(model)
         self.model_config = network.resolve_auto(task=dataset.task)
         training = training or (base.config.training if base else TrainingConfig())
-        self.config = training.resolve_auto(model=self.model_config.model, rows=len(dataset.train))
+        self.config = training.resolve_auto(
+            model=self.model_config.model,
+            rows=len(dataset.train),
+            has_encoder=encoder is not None
+            or (base is not None and base.config.encoder is not None),
+        )
         batching = batching or (base.config.batching if base else BatchConfig())
         self.batching = batching.resolve_auto(model=self.model_config.model)
         self.compute = ComputeDevice.select(device)
@@ -96,9 +106,10 @@ class Learner:
             self.config,
             base=base,
             vectors=vectors,
+            encoder=encoder,
             lexicon_features=lexicon_features or LexiconFeatures(),
         )
-        self.model_config, self.tokenizer, objective, self.vectors = initial
+        self.model_config, self.tokenizer, objective, self.vectors, self.encoder = initial
         self.network = objective.network.to(self.compute.device)
         self.processes = ProcessGroup.join(self.compute.device)
         self._rng = RngState(self.processes.seed(self.config.seed), self.compute.device)
@@ -240,6 +251,7 @@ class Learner:
             batching=self.batching,
             epochs=self.epochs,
             vectors=self.vectors.record() if isinstance(self.vectors, TokenVectors) else None,
+            encoder=self.encoder,
         )
         history = self.recorder.history() if self.recorder.epochs else None
         model = TrainedModel(self.network, tokenizer, config, history=history)
@@ -304,6 +316,7 @@ class Learner:
             "vocabularies": self.tokenizer.signature(),
             "model": self.model_config.model_dump(),
             "vectors": "" if self.vectors is None else self.vectors.checksum(),
+            "encoder": "" if self.encoder is None else self.encoder.fingerprint,
             **self.config.model_dump(exclude={"epochs", "max_lr"}),
             "batching": self.batching.model_dump(),
             "precision": str(self.compute.dtype),
@@ -332,19 +345,3 @@ class Learner:
         self._stopping.best = BestCheckpoint(**state["best"])
         self._validated = self.recorder.epochs[-1] if self.recorder.epochs else None
         self.epochs = run.epoch
-
-
-def _check_arguments(dataset: object, training: object, batching: object) -> None:
-    """Raise `OptionError` for an argument of another type, with what to give instead."""
-    if not isinstance(dataset, Dataset):
-        hint = "Dataset.from_pairs(pairs)" if isinstance(dataset, Pairs) else "a Dataset"
-        raise OptionError(
-            f"found a {type(dataset).__name__} where a Dataset was expected. Give {hint}."
-        )
-    sections = (("training", training, TrainingConfig), ("batching", batching, BatchConfig))
-    for name, value, expected in sections:
-        if value is not None and not isinstance(value, expected):
-            raise OptionError(
-                f"{name}: found a {type(value).__name__} where a {expected.__name__} was expected. "
-                f"Give {expected.__name__}(...)."
-            )

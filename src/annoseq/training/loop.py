@@ -16,6 +16,7 @@ from annoseq.progress import progress_bar
 from annoseq.tokenization.batching import length_sorted_batches, shuffled_batches
 from annoseq.training.distributed import ProcessGroup
 from annoseq.training.objectives import teacher_forcing_probability
+from annoseq.training.parameter_groups import parameter_groups
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 _BETAS = (0.95, 0.99)
 _DIV_FACTOR = 25
 """One cycle starts at the highest rate divided by this, as in fastai v1."""
+_WARMUP = 0.3
+"""Share of the steps of a rising rate, as in fastai v1, where a learner has not resolved `auto`."""
 _CHECK_STEPS = 20
 """Steps between two checks of the loss: on a GPU a check waits for all steps before it."""
 
@@ -62,15 +65,8 @@ class Trainer:
         )
 
     def optimizer(self, lr: float) -> torch.optim.AdamW:
-        """Return the notebook's optimizer: AdamW with decoupled weight decay.
-
-        Biases and normalization weights, which have one dimension, are not decayed.
-        """
-        weights = list(self.objective.parameters())
-        groups: list[dict[str, Any]] = [
-            {"params": [weight for weight in weights if weight.ndim > 1]},
-            {"params": [weight for weight in weights if weight.ndim < 2], "weight_decay": 0.0},
-        ]
+        """Return the notebook's optimizer: AdamW with decoupled weight decay."""
+        groups = parameter_groups(self.objective, self.config, lr)
         # The fused kernel does not report whether the scaler of float16 skipped a step.
         is_fused = self.compute.dtype != torch.float16
         return torch.optim.AdamW(
@@ -166,19 +162,22 @@ class Trainer:
 class OneCycle:
     """A run of the one-cycle policy: optimizer, schedule and next epoch.
 
-    The rate rises from `max_lr / 25` to `max_lr` in the first 30 % of the steps and then falls to
-    nearly 0; AdamW's first beta falls from 0.95 to 0.85 and rises again.
+    The rate rises from `max_lr / 25` to `max_lr` in the first steps (`warmup`) and then falls to
+    nearly 0, that of a pre-trained encoder likewise; AdamW's first beta falls from 0.95 to 0.85 and
+    rises again.
     """
 
     def __init__(self, trainer: Trainer, *, first: int, epochs: int, max_lr: float) -> None:
         self.trainer = trainer
         self.first, self.epoch, self.end = first, first, first + epochs
-        self.optimizer = trainer.optimizer(max_lr / _DIV_FACTOR)
+        self.optimizer = trainer.optimizer(max_lr)
         self.scaler = trainer.compute.scaler()
+        steps = sum(len(trainer.order(epoch)) for epoch in range(first, self.end))
         self.schedule = OneCycleLR(
             self.optimizer,
-            max_lr,
-            total_steps=sum(len(trainer.order(epoch)) for epoch in range(first, self.end)),
+            [float(group["lr"]) for group in self.optimizer.param_groups],
+            total_steps=steps,
+            pct_start=_warmup_share(trainer.config, steps=steps),
             div_factor=_DIV_FACTOR,
             final_div_factor=1e4,
         )
@@ -239,3 +238,10 @@ class OneCycle:
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self.scaler.load_state_dict(state["scaler"])
+
+
+def _warmup_share(config: TrainingConfig, *, steps: int) -> float:
+    """Return the share of steps in which the rate rises."""
+    share = _WARMUP if config.warmup == "auto" else config.warmup
+    # A rise of exactly one step has no length, by which torch divides.
+    return share if abs(share * steps - 1) > 1e-6 else 1.5 / steps

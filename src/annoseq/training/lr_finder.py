@@ -14,6 +14,7 @@ import numpy as np
 
 from annoseq.errors import OptionError, TrainingError, count_noun
 from annoseq.progress import progress_bar
+from annoseq.training.parameter_groups import BASE_GROUPS
 from annoseq.training.recorder import MovingAverage, make_subplots, save_figure, smooth
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def lr_range_test(trainer: Trainer, rates: Sequence[float]) -> list[float]:
     with progress_bar("lr_find", total=len(rates)) as advance:
         for step, rate in enumerate(rates):
             rows = rows or trainer.order(epoch=step)
-            for group in optimizer.param_groups:
+            for group in optimizer.param_groups[:BASE_GROUPS]:
                 group["lr"] = rate
             loss = float(trainer.step(rows.pop(), optimizer, scaler, forcing=forcing))
             if smoothed.has_diverged(loss):

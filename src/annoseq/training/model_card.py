@@ -48,7 +48,7 @@ def write_card(
     `statistics` are the calibration statistics of a tagger, if there were enough spans.
     """
     if isinstance(tokenizer, TaggerTokenizer):
-        parts = _describe_tagger(tokenizer, config.vectors, statistics)
+        parts = _describe_tagger(tokenizer, config, statistics)
     else:
         parts = _describe_writer(tokenizer, dataset)
     facts = {
@@ -89,7 +89,7 @@ class _CardParts(NamedTuple):
 
 def _describe_tagger(
     tokenizer: TaggerTokenizer,
-    vectors: VectorsRecord | None,
+    config: ModelConfig,
     statistics: CalibrationStatistics | None,
 ) -> _CardParts:
     matcher = tokenizer.lexicon_matcher
@@ -100,7 +100,8 @@ def _describe_tagger(
         {
             "levels of nested spans": str(tokenizer.levels),
             "lists and patterns": ", ".join(features) or "none",
-            "word vectors": _describe_vectors(vectors),
+            "word vectors": _describe_vectors(config.vectors),
+            "pre-trained encoder": _describe_encoder(config),
         },
         f"{PRIVACY_NOTE} {lists if matcher.lists else ''}Weights can also reveal whether a text "
         "was in the training data: share the folder with care.",
@@ -159,6 +160,22 @@ def _describe_vectors(vectors: VectorsRecord | None) -> str:
     return (
         f"{vectors.name}, {vectors.width} wide, sha256 {vectors.fingerprint[:12]} of size and "
         "samples; needed to annotate, and not in this folder"
+    )
+
+
+def _describe_encoder(config: ModelConfig) -> str:
+    encoder = config.encoder
+    if encoder is None:
+        return "none"
+    trained = {
+        "none": "tuned",
+        "embeddings": "tuned but for its word embeddings",
+        "encoder": "not tuned",
+    }
+    return (
+        f"{encoder.name}, {encoder.model_type}, {count_noun(encoder.layers, 'layer')} of "
+        f"{encoder.width}, {trained[config.training.freeze]}; sha256 of the original weights "
+        f"{encoder.fingerprint}; licence: {encoder.license} (`encoder/NOTICE.txt`)"
     )
 
 
