@@ -68,7 +68,11 @@ def test_safe_harbor_is_applied_counted_and_recorded(here: Path, silent: Path) -
     result = run(
         "redact", silent, "notes", "--out", "clean", *ONLY_PATTERNS, "--policy", "safe-harbor"
     )
-    assert (result.code, result.err) == (0, "")
+    note = (
+        "the policy safe-harbor has no rule for PET: its default, remove, is applied to what they "
+        "mark\n"
+    )
+    assert (result.code, result.err) == (0, note)
     assert (here / "clean" / "a.txt").read_text() == SAFE
     report = json.loads((here / "clean" / "report.json").read_bytes())
     assert report["actions"] == {"remove": 1, "label": 1, "generalise": 4}
@@ -80,6 +84,27 @@ def test_safe_harbor_is_applied_counted_and_recorded(here: Path, silent: Path) -
     assert len(config["policy_sha256"]) == 64
     annotated = json.loads((here / "clean" / "annotations.jsonl").read_bytes())
     assert [span["action"] for span in annotated["spans"]] == ["label", *["generalise"] * 4]
+
+
+def test_what_is_known_by_its_form_is_replaced_without_a_model_or_patterns(
+    here: Path, silent: Path
+) -> None:
+    (here / "notes" / "a.txt").write_text("A 93-year-old man, ames@mail.org, 310-555-1234")
+    options = ("--policy", "safe-harbor", "--best-path")
+    result = run("redact", silent, "notes", "--out", "clean", *options)
+    assert (result.code, result.err) == (0, "")
+    text = (here / "clean" / "a.txt").read_text()
+    assert text == "A 90+-year-old man, [EMAIL], [PHONE]"
+
+
+def test_types_that_nothing_marks_are_named_beforehand(here: Path, silent: Path) -> None:
+    (here / "types.toml").write_text('[labels]\nAGE = "none"\nDATE = "none"\n')
+    options = ("--policy", "safe-harbor", "--best-path", "--phi-types", "types.toml")
+    result = run("redact", silent, "notes", "--out", "clean", *options)
+    assert result.err == (
+        "neither the model nor a pattern marks date, age, which the standard safe-harbor lists: if "
+        "the texts have any, they stay (--patterns)\n"
+    )
 
 
 def test_another_table_of_zip_codes(here: Path, silent: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from annoseq.deid.custom_patterns import compile_patterns, find_patterns
 from annoseq.deid.generalisation import Generaliser, ZipTable
 from annoseq.deid.phi_types import ASSIGNABLE_TYPES
 from annoseq.deid.policy import POLICIES, DefaultRule, Policy, Rule
@@ -83,6 +84,48 @@ def test_a_policy_may_be_based_on_another(tmp_path: Path) -> None:
     assert re.fullmatch(r"Mr (?!Ames)\w+, no ", text)
 
 
+FORMS = {
+    "a 93-year-old man": ["93"],
+    "101 yo; 95 y/o; 92 years of age": ["101", "95", "92"],
+    "aged ninety-two years old, of one hundred years of age": ["ninety-two", "one hundred"],
+    "varón de 91 años y mujer de noventa y dos años": ["91", "noventa y dos"],
+    "an 89-year-old, 1990 years, 90 mg, 2.95 y/o, 90 months old": [],
+    "ida.ames+x@mail.hospital.org, www.a.org/b?c=1. See (https://b.org)": [
+        "ida.ames+x@mail.hospital.org",
+        "www.a.org/b?c=1",
+        "https://b.org",
+    ],
+    "10.1.2.3 and 1.2.3.4.5": ["10.1.2.3"],
+    "078-05-1120, (310) 555-1234, +1 310-555-1234, 310.555.1234": [
+        "078-05-1120",
+        "(310) 555-1234",
+        "+1 310-555-1234",
+        "310.555.1234",
+    ],
+    "INR 2.0-3.0, BP 120/80, 5-10 mg, T 98.6": [],
+}
+
+
+@pytest.mark.parametrize("text", FORMS)
+def test_safe_harbor_finds_by_their_form_what_no_model_marked(text: str) -> None:
+    patterns = compile_patterns(SAFE_HARBOR.patterns)
+    found = sorted(find_patterns(patterns, text, where="x"), key=lambda span: span.start)
+    assert [text[span.start : span.end] for span in found] == FORMS[text]
+    TABLE.check_labels(span.label for span in found)
+
+
+def test_types_that_are_never_marked_are_told() -> None:
+    assert SAFE_HARBOR.unmarked_types(["name", "date", "id", "age", "ip"]) == [
+        "phone",
+        "email",
+        "url",
+    ]
+    assert Policy.load("limited-data-set").unmarked_types(["name", "email", "id", "url", "ip"]) == [
+        "phone"
+    ]
+    assert Policy.uniform("label").unmarked_types([]) == []
+
+
 def test_uniform_policies_do_the_same_to_all_types() -> None:
     for action in ("label", "mask"):
         policy = Policy.uniform(action)
@@ -127,6 +170,11 @@ SHIFT = 'base = "safe-harbor"\nname = "{}"\nstandard = "{}"\n[rules.date]\nactio
         ('name = "safe-harbor"', r"name: give the policy a name of its own"),
         ('base = "hipaa"\nname = "x"', r"base: use one of safe-harbor, limited-data-set"),
         ('base = "safe-harbor"\nname = "x"\nrules = 1', r"rules: Input should be a valid dict"),
+        (
+            START + '[rules]\n[patterns.x]\nlabel = "ID"\npattern = "("',
+            r"patterns.x: this is not a regular expression",
+        ),
+        (START + '[rules]\n[patterns.x]\nlabel = "A B"\npattern = "a"', r"'A B' has white space"),
         ("x = ", r"this is not TOML"),
     ],
 )

@@ -70,7 +70,8 @@ def redact(
     target.check(layout, redaction, inputs)
     redactor, patterns = redaction.load(has_patients=source.has_patients)
     annotator = _load_annotator(model, redactor.table, device=device, vectors=vectors)
-    _note_default(redactor, annotator.model.tokenizer.labels)
+    labels = [*annotator.model.tokenizer.labels, *(pattern.label for pattern in patterns)]
+    _note_gaps(redactor, list(dict.fromkeys(labels)))
     if layout.column is not None:
         column = inherit_text_column(source.column, annotator.model.config.columns)
         source = replace(source, column=column)
@@ -122,18 +123,24 @@ def _load_annotator(
     return annotator
 
 
-def _note_default(redactor: Redactor, labels: Sequence[str]) -> None:
-    """Note on standard error which labels of a model no rule of the policy covers."""
+def _note_gaps(redactor: Redactor, labels: Sequence[str]) -> None:
+    """Note on standard error which labels no rule covers, and which types have no label."""
     policy = redactor.policy
+    types = {label: redactor.table.phi_type(label) for label in labels}
     names = [
         display_name(label, kind="label")
-        for label in labels
-        if not policy.covers(redactor.table.phi_type(label))
+        for label, phi_type in types.items()
+        if not policy.covers(phi_type)
     ]
     if names:
         print_note(
             f"the policy {policy.name} has no rule for {', '.join(names)}: its default, "
             f"{policy.default.action}, is applied to what they mark"
+        )
+    if unmarked := policy.unmarked_types(types.values()):
+        print_note(
+            f"neither the model nor a pattern marks {', '.join(unmarked)}, which the standard "
+            f"{policy.standard} lists: if the texts have any, they stay (--patterns)"
         )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from annoseq.cli.options import fingerprint_file
-from annoseq.deid.custom_patterns import load_patterns
+from annoseq.deid.custom_patterns import compile_patterns, load_patterns
 from annoseq.deid.faker_values import LocaleFaker
 from annoseq.deid.generalisation import Generaliser, ZipTable
 from annoseq.deid.keyed_rng import KeyedRng
@@ -114,7 +114,8 @@ class RedactionOptions:
         table = PhiTypeTable.load(self.phi_types, guard_words=self.guard_words)
         table = replace(table, has_unknown=self.policy is not None)
         surrogates = self._load_surrogates(policy, has_patients=has_patients)
-        patterns = load_patterns(self.patterns) if self.patterns else []
+        patterns = compile_patterns(policy.patterns)
+        patterns += load_patterns(self.patterns) if self.patterns else []
         table.check_labels(pattern.label for pattern in patterns)
         generaliser = Generaliser(ZipTable.load(self.zip_table), year=date.today().year)
         redactor = Redactor(

@@ -13,7 +13,7 @@ from annoseq.deid.redaction import DetectedSpan
 from annoseq.tokenization.gazetteer import RegexPattern, find_matches, read_regex_patterns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import regex
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 _EXAMPLE = "label = \"LABEL\" and pattern = 'EXPRESSION', and ignore_case = true if you like"
 
 
-class _PatternEntry(RegexPattern):
+class LabelledPattern(RegexPattern):
+    """A regular expression of the `regex` library with the label of what it matches."""
+
     label: str
 
     @field_validator("label")
@@ -60,7 +62,16 @@ def load_patterns(path: Path) -> list[CustomPattern]:
     Raises:
         OptionError: the file cannot be read, or an entry is invalid.
     """
-    entries = read_regex_patterns(path, _PatternEntry, option="--patterns", example=_EXAMPLE)
+    entries = read_regex_patterns(path, LabelledPattern, option="--patterns", example=_EXAMPLE)
+    return compile_patterns(entries)
+
+
+def compile_patterns(entries: Mapping[str, LabelledPattern]) -> list[CustomPattern]:
+    """Compile patterns by name.
+
+    Raises:
+        ValueError: one is not a regular expression.
+    """
     return [CustomPattern(name, entry.label, entry.compile()) for name, entry in entries.items()]
 
 

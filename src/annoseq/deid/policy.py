@@ -6,14 +6,18 @@ import hashlib
 import tomllib
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from annoseq.data.streams import read_toml
+from annoseq.deid.custom_patterns import LabelledPattern
 from annoseq.deid.phi_types import ASSIGNABLE_TYPES, PhiType
 from annoseq.deid.redaction import Action
 from annoseq.errors import OptionError, describe_validation_error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Standard = Literal["safe-harbor", "limited-data-set", "none"]
 ShiftUnit = Literal["days", "weeks"]
@@ -22,6 +26,8 @@ POLICIES = ("safe-harbor", "limited-data-set")
 
 _UNCOVERED: tuple[PhiType, ...] = ("unknown", "none")
 """Types without a rule: labels that no table has, and spans that identify nobody."""
+_LISTED_TYPES: tuple[PhiType, ...] = ("name", "date", "age", "phone", "email", "id", "url", "ip")
+"""Types that both standards or one of them list and that every text may have, besides places."""
 _ANYWHERE: frozenset[Action] = frozenset({"remove", "label", "mask", "keep"})
 """Actions that are possible for every type."""
 _POSSIBLE: dict[PhiType, set[Action]] = {
@@ -68,6 +74,8 @@ class DefaultRule(Rule):
 class Policy(BaseModel):
     """Rules by PHI type; `default` is that of all others and of labels without a PHI type.
 
+    `patterns` find what is known by its form, in addition to what the model marks.
+
     A policy of the standard `safe-harbor` or `limited-data-set` has no rule that leaves more than
     the standard allows. Dates are shifted by whole `shift_by`: whole weeks keep their weekdays.
     """
@@ -80,9 +88,15 @@ class Policy(BaseModel):
     shift_by: ShiftUnit = "days"
     default: DefaultRule
     rules: dict[PhiType, Rule]
+    patterns: dict[str, LabelledPattern] = {}
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        for name, pattern in self.patterns.items():
+            try:
+                pattern.compile()
+            except ValueError as error:
+                raise ValueError(f"patterns.{name}: {error}") from error
         for phi_type, rule in self.rules.items():
             self._check_rule(phi_type, rule.action)
         for standard in POLICIES:
@@ -124,6 +138,11 @@ class Policy(BaseModel):
     def covers(self, phi_type: PhiType) -> bool:
         """Return True if a PHI type has a rule of its own."""
         return phi_type == "none" or phi_type in self.rules
+
+    def unmarked_types(self, marked: Iterable[PhiType]) -> list[PhiType]:
+        """Return the types that the standard lists and that are not among the marked ones."""
+        allowed = _ALLOWED[self.standard]
+        return [one for one in _LISTED_TYPES if one in allowed and one not in set(marked)]
 
     def has_action(self, *actions: Action) -> bool:
         """Return True if a rule has one of some actions."""
@@ -191,9 +210,10 @@ def _with_base(content: dict[str, Any], where: str) -> dict[str, Any]:
         return content
     if content["base"] not in POLICIES:
         raise OptionError(f"{where}: base: use one of {', '.join(POLICIES)}.")
-    base, rules = _read_own(content["base"]), content.get("rules", {})
+    base = _read_own(content["base"])
     merged = {**base, **content}
     del merged["base"]
-    if isinstance(rules, dict):
-        merged["rules"] = {**base["rules"], **rules}
+    for table in ("rules", "patterns"):
+        if isinstance(merged[table], dict):
+            merged[table] = {**base[table], **merged[table]}
     return merged
