@@ -39,7 +39,7 @@ REPORT = Path(__file__).with_suffix(".md")
 CORPORA = ("bc5cdr", "ncbi_disease", "asq_phi")
 SEEDS = (42, 1, 2)
 CHOICE_CORPUS = "bc5cdr"
-RATES = ("1e-4", "2e-4", "4e-4")
+RATES = ("5e-5", "1e-4", "2e-4", "4e-4")
 """Learning rates of the encoder to choose from."""
 PARTS: dict[str, tuple[TaggerConfig, dict[str, Any]]] = {
     "linear": (TaggerConfig(encoder="linear"), {}),
@@ -49,7 +49,7 @@ PARTS: dict[str, tuple[TaggerConfig, dict[str, Any]]] = {
     "whole": (TaggerConfig(), {"freeze": "none"}),
     "one-rate": (TaggerConfig(), {"layer_decay": 1.0}),
 }
-"""Taggers that differ in one part from that of the first of `RATES`."""
+"""Taggers that differ in one part from that of the chosen rate."""
 DESCRIPTIONS = {
     "linear": "without the BiLSTM on top",
     "shape": "in place of the hashed features (shape and lists stay)",
@@ -59,14 +59,17 @@ DESCRIPTIONS = {
     "one-rate": "the same rate for all layers",
     "none": "no encoder",
 }
-CHOICES = (*(f"rate-{rate}" for rate in RATES), "part-none", *(f"part-{name}" for name in PARTS))
+CHOICES = tuple(f"rate-{rate}" for rate in RATES)
+COMPARED = ("part-none", *(f"part-{name}" for name in PARTS))
 DEV = tuple(
     f"{system}-{corpus}-{seed}"
     for seed in SEEDS
     for corpus in CORPORA
     for system in ("encoder", "tagger")
 )
-RUNS = (*CHOICES, *DEV)
+FIRST_SEED = DEV[: len(DEV) // len(SEEDS)]
+RUNS = (*CHOICES, *FIRST_SEED, *COMPARED, *DEV[len(FIRST_SEED) :])
+"""All runs, in the order in which they are made."""
 _MONITORED_ROWS = 50
 """Training rows that are scored after each epoch where none are kept: nothing is chosen by them."""
 
@@ -111,7 +114,8 @@ def _choose(kind: str, what: str, options: argparse.Namespace) -> dict[str, Any]
     tagger, settings = PARTS.get(what, (TaggerConfig(), {})) if kind == "part" else (None, {})
     has_encoder = what != "none"
     if has_encoder:
-        settings = {"encoder_lr": float(what if kind == "rate" else RATES[0]), **settings}
+        rate = float(what) if kind == "rate" else chosen_rate(options)
+        settings = {"encoder_lr": rate, **settings}
     began = time.perf_counter()
     learner = train(
         options,
@@ -193,7 +197,7 @@ def run_one(name: str, options: argparse.Namespace) -> None:
 def run_side_by_side(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     """Start every run as a process, so many at a time, until the time is up; first the choices."""
     deadline = time.monotonic() + 60 * options.minutes
-    for names in (CHOICES, DEV):
+    for names in (CHOICES, RUNS[len(CHOICES) :]):
         with ThreadPoolExecutor(options.jobs) as pool:
             list(pool.map(partial(_start, options, arguments, deadline), names))
 
@@ -233,7 +237,7 @@ def join(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
 
 def _choice_table(outcomes: dict[str, Any]) -> str:
     rows = []
-    for name in CHOICES:
+    for name in (*CHOICES, *COMPARED):
         if name not in outcomes:
             continue
         kind, _, what = name.partition("-")
@@ -289,9 +293,9 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 ABOUT = """\
 The tagger with a pre-trained encoder, beside the tagger alone. First table: trained on four fifths
 of the training rows of one corpus, and scored on the others; the learning rate of the encoder was
-chosen by it, and the parts differ from its first row in one thing. Second table: trained on all
-training rows with that rate, the last epoch kept, and evaluated on the dev rows, which were used
-for nothing else. Means over seeds, and the standard deviation of F1. A span is correct if its
+chosen by it, and the rows below differ from the one with that rate in one thing. Second table:
+trained on all training rows with that rate, the last epoch kept, and evaluated on the dev rows,
+which were used for nothing else. Means over seeds, and the standard deviation of F1. A span is correct if its
 offsets and its label are. Times are wall times of runs that shared the machine."""
 
 

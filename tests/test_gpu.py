@@ -84,6 +84,7 @@ def test_a_compiled_network_trains(dataset: Dataset, model: AnyNetworkConfig) ->
     check(trained(dataset, model, compiles=True))
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")  # older transformers
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_pre_trained_encoder_trains(dataset: Dataset, family: str, precision: str) -> None:

@@ -16,6 +16,7 @@ import hashlib
 import json
 import logging
 import re
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -301,14 +302,16 @@ def _explained(where: str) -> Iterator[None]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Hide the progress bars and reports of transformers."""
+    """Hide the progress bars, reports and warnings of transformers."""
     from transformers.utils import logging as reports
 
     before, has_bars = reports.get_verbosity(), reports.is_progress_bar_enabled()
     reports.set_verbosity(logging.CRITICAL)
     reports.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # older versions use what torch has deprecated
+            yield
     finally:
         reports.set_verbosity(before)
         if has_bars:
