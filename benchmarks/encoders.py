@@ -295,8 +295,8 @@ The tagger with a pre-trained encoder, beside the tagger alone. First table: tra
 of the training rows of one corpus, and scored on the others; the learning rate of the encoder was
 chosen by it, and the rows below differ from the one with that rate in one thing. Second table:
 trained on all training rows with that rate, the last epoch kept, and evaluated on the dev rows,
-which were used for nothing else. Means over seeds, and the standard deviation of F1. A span is correct if its
-offsets and its label are. Times are wall times of runs that shared the machine."""
+which were used for nothing else. Means over seeds, and the standard deviation of F1. A span is
+correct if its offsets and its label are. Times are wall times of runs that shared the machine."""
 
 
 BENCHMARK = Benchmark(name="encoders", title="Pre-trained encoders", about=ABOUT)
