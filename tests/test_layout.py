@@ -43,6 +43,7 @@ ROOMS = [
     {"inference"},
     {"training"},
     {"deid"},
+    {"scale"},
     {"reporting"},
     {"cli", "__main__"},
 ]

@@ -3,6 +3,7 @@
     AnnoseqError
     ├── OptionError        invalid option or configuration value
     ├── TableError         table that cannot be read, or lacks a column or rows
+    │   └── EmptyTableError    table without rows
     ├── MarkupError        annotated text that is not well formed
     ├── MismatchError      annotated text whose text differs from the original
     ├── PairsError         rows that cannot be used
@@ -51,6 +52,10 @@ class OptionError(AnnoseqError, ValueError):
 
 class TableError(AnnoseqError, ValueError):
     """Table that cannot be read, or lacks a column or rows that were asked for."""
+
+
+class EmptyTableError(TableError):
+    """Table without rows."""
 
 
 class MarkupError(AnnoseqError, ValueError):

@@ -31,8 +31,8 @@ MESSAGES = {
     "--search top-k --p 0.9": "--p belongs to --search nucleus, and the search is top-k.",
     "--chunk-size 0": "--chunk-size: found '0'. Give a number of at least 1.",
     "--format xml": (
-        "--format: found 'xml'. Give one of inline, jsonl, csv, xlsx, brat, i2b2, meddocan, "
-        "folders, inline-xml, conll, pubtator, doccano, label-studio, spacy-jsonl, spacy, spans."
+        "--format: found 'xml'. Give one of inline, jsonl, csv, parquet, xlsx, brat, i2b2, "
+        "meddocan, folders, inline-xml, conll, pubtator, doccano, label-studio, spacy-jsonl, spacy, spans."
     ),
     "--format brat": "--format brat writes a folder. Name it with --out.",
     "--format conll": "--format conll writes a file. Name it with --out.",
@@ -56,9 +56,9 @@ MESSAGES = {
         "--column belongs to a table, and the input is text. Leave it off."
     ),
     "--resume": "--resume goes on with the interrupted run of --out. Give --out.",
-    "--out out.parquet": (
-        "--out out.parquet: its suffix stands for no format that is written here. "
-        "Use a name that ends in .jsonl, .csv or .xlsx, or add --format jsonl or csv."
+    "--out out.tsv": (
+        "--out out.tsv: its suffix stands for no format that is written here. "
+        "Use a name that ends in .jsonl, .csv, .parquet or .xlsx, or add --format jsonl or csv."
     ),
     "--out out.jsonl --resume": (
         "there is no interrupted run at out.jsonl.partial. Leave --resume off to begin one."

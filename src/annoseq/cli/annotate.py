@@ -6,11 +6,12 @@ import sys
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from annoseq.cli.annotate_output import AnnotationOutput, OutputOptions
+from annoseq.cli.annotate_output import AnnotationOutput, OutputOptions, choose_part_format
+from annoseq.cli.folder_options import FolderCommand, FolderOptions
 from annoseq.cli.options import (
     Batching,
     Device,
@@ -42,17 +43,20 @@ from annoseq.inference.annotator import Annotator
 from annoseq.inference.resumable_output import ResumableOutput
 from annoseq.inference.streaming import OUTPUT_COLUMNS, annotate_stream
 from annoseq.progress import progress_bar
+from annoseq.scale.annotate_part import AnnotateJob
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from annoseq.cli.annotate_output import AnyFormat, StandardOutput
+    from annoseq.config import ConfigSection
     from annoseq.data.text_inputs import InputText
     from annoseq.errors import AnnoseqError
     from annoseq.inference.resumable_output import OutputProgress
     from annoseq.inference.streaming import OutputFormat
+    from annoseq.scale.annotate_part import PartFormat
 
 
 @Parameter(name="*")
@@ -88,9 +92,9 @@ class InputOptions:
                     f"{name} belongs to a table, and the input is text. Leave it off."
                 )
 
-    def check_format(self, format_: AnyFormat) -> None:
+    def check_format(self, format_: AnyFormat | PartFormat) -> None:
         """Raise `OptionError` if the format cannot represent columns that are to be kept."""
-        if self.keep_columns is not None and format_ not in {"jsonl", "csv", "xlsx"}:
+        if self.keep_columns is not None and format_ not in {"jsonl", "csv", "xlsx", "parquet"}:
             raise OptionError(
                 f"--format {format_} has no place for other columns. Leave --keep-columns off, or "
                 "use --format jsonl or csv."
@@ -137,8 +141,21 @@ def annotate(
     batching: Batching = BatchConfig(),
     vectors: ModelVectorsPath = None,
     device: Device = DeviceConfig(),
+    folder: FolderOptions = FolderOptions(),
 ) -> None:
     """Annotate every text, in the order given."""
+    if folder.is_folder_run(texts):
+        command = FolderCommand.open(
+            folder,
+            texts,
+            target.out,
+            format_=source.input_format,
+            overwrite=target.overwrite,
+        )
+        _FolderAnnotation(command, source, target, targets, search, batching).run(
+            model, vectors=vectors, device=device
+        )
+        return
     is_text = is_text_input(texts, source.input_format)
     source.check_table(is_text=is_text)
     destination = AnnotationOutput.choose(target, texts, is_text=is_text)
@@ -149,16 +166,8 @@ def annotate(
         source = replace(source, column=column)
     _check_has_spans(annotator, model, destination)
     chosen = choose_target(annotator, targets)
-    plan = {
-        "model": annotator.model.fingerprint[:12],
-        "column": None if is_text else source.text_column,
-        "delimiter": source.delimiter,
-        "encoding": source.encoding,
-        **targets.settings(),
-        "keep_columns": source.keep_columns and list(source.keep_columns),
-        # They decide the batches, and the batches the last digits of scores.
-        **{name: value for section in (batching, device, search) for name, value in section},
-    }
+    sections = (batching, device, search)
+    plan = _plan(annotator, source, targets, sections, is_text=is_text)
     left_out = LeftOutInputs()
     inputs, kept = source.read(texts, left_out.add)
     output = destination.open(plan, kept=kept)
@@ -177,6 +186,80 @@ def annotate(
         )
     _print_problems(output.progress, left_out, destination.stream_format)
     destination.print_written(output.progress, has_spans=not annotator.is_translator)
+
+
+def _plan(
+    annotator: Annotator,
+    source: InputOptions,
+    targets: TargetOptions,
+    sections: Iterable[ConfigSection],
+    *,
+    is_text: bool,
+) -> dict[str, Any]:
+    """Return what decides the annotations: a run is resumed only under the same plan.
+
+    The sections decide the batches, and the batches the last digits of scores.
+    """
+    return {
+        "model": annotator.model.fingerprint[:12],
+        "column": None if is_text else source.text_column,
+        "delimiter": source.delimiter,
+        "encoding": source.encoding,
+        **targets.settings(),
+        "keep_columns": source.keep_columns and list(source.keep_columns),
+        **{name: value for section in sections for name, value in section},
+    }
+
+
+@dataclass(frozen=True)
+class _FolderAnnotation:
+    """Annotation of the parts of a folder."""
+
+    command: FolderCommand
+    source: InputOptions
+    target: OutputOptions
+    targets: TargetOptions
+    search: SearchConfig
+    batching: BatchConfig
+
+    def run(self, model: Path, *, vectors: Path | None, device: DeviceConfig) -> None:
+        """Annotate the parts that are not done, and print what was written."""
+        command, source, target = self.command, self.source, self.target
+        source.check_table(is_text=command.is_text)
+        format_ = choose_part_format(target, command.format)
+        source.check_format(format_)
+        annotator = Annotator.load(model, device=device, vectors=vectors)
+        if not command.is_text:
+            column = inherit_text_column(source.column, annotator.model.config.columns)
+            source = replace(source, column=column)
+        keep = columns_to_keep(source.keep_columns, always=(DOCUMENT_COLUMN, OFFSET_COLUMN))
+        job = AnnotateJob(
+            format_,
+            source.text_column,
+            target.chunk_size,
+            self.search,
+            self.batching,
+            choose_target(annotator, self.targets),
+            keep=None if keep is None else tuple(keep),
+            delimiter=source.delimiter,
+            encoding=source.encoding,
+            bom=target.bom,
+        )
+        sections = (self.batching, device, self.search)
+        plan = {
+            **_plan(annotator, source, self.targets, sections, is_text=command.is_text),
+            **{"format": format_, "bom": target.bom, "chunk_size": target.chunk_size},
+        }
+        summary = command.run(
+            job,
+            plan,
+            annotator,
+            model=model,
+            device=device,
+            vectors=vectors,
+            skip_bad=source.skip_bad,
+        )
+        command.print_summary(summary, has_spans=not annotator.is_translator)
 
 
 def _check_has_spans(annotator: Annotator, model: Path, destination: AnnotationOutput) -> None:

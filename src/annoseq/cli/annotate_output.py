@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
 
 from cyclopts import Parameter
 
 from annoseq.atomic_io import check_writable
-from annoseq.cli.options import ByteOrderMark, Lossy, Overwrite, at_least
+from annoseq.cli.options import ByteOrderMark, Lossy, Overwrite, at_least, to_path
 from annoseq.cli.output import data_output, print_note
 from annoseq.data.excel_table import import_openpyxl
+from annoseq.data.text_inputs import InputFormat
 from annoseq.errors import OptionError, count_noun
 from annoseq.formats.registry import FORMATS, CorpusFormat
 from annoseq.inference.resumable_output import OutputProgress, ResumableOutput, check_unfinished
-from annoseq.inference.streaming import OutputFormat, header, write_workbook
+from annoseq.inference.streaming import (
+    OutputFormat,
+    header,
+    write_parquet_annotations,
+    write_workbook,
+)
 from annoseq.progress import progress_bar
+from annoseq.scale.annotate_part import PartFormat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from typing_extensions import TypeIs
 
@@ -31,11 +39,24 @@ if TYPE_CHECKING:
 
 
 AnyFormat = Literal[OutputFormat, CorpusFormat]
+_FILE_WRITERS: dict[OutputFormat, Callable[..., None]] = {
+    "parquet": write_parquet_annotations,
+    "xlsx": write_workbook,
+}
+"""Writers of formats that are converted from JSONL when all texts are annotated."""
+_PART_FORMATS: dict[InputFormat, PartFormat] = {
+    "text": "inline",
+    "csv": "csv",
+    "tsv": "csv",
+    "jsonl": "jsonl",
+    "parquet": "parquet",
+}
 
 _FORMAT_BY_SUFFIX: dict[str, OutputFormat] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".csv": "csv",
+    ".parquet": "parquet",
     ".xlsx": "xlsx",
 }
 
@@ -46,15 +67,19 @@ class OutputOptions:
     """Options of the output of `annoseq annotate`."""
 
     out: Annotated[
-        Path | None, Parameter(help="File to write, or folder (inline); by default output.")
+        Path | None,
+        Parameter(
+            help="File to write, or folder (inline, or parts); by default output.",
+            converter=to_path,
+        ),
     ] = None
     format_: Annotated[
         AnyFormat | None,
         Parameter(
             name="--format",
-            help="inline (annotated text alone), jsonl, csv, xlsx, or another of `annoseq export`; "
-            "by default as --out's suffix says, or else jsonl for a table, inline for a text, and "
-            "inline for a folder with --out.",
+            help="inline (annotated text alone), jsonl, csv, parquet, xlsx, or another of "
+            "`annoseq export`; by default as --out's suffix says, or else jsonl for a table, "
+            "inline for a text, and inline for a folder with --out.",
         ),
     ] = None
     bom: ByteOrderMark = False
@@ -100,8 +125,8 @@ class AnnotationOutput:
             return cls(options, texts, format_, corpus_writer(format_, options, texts))
         if options.lossy:
             raise OptionError(f"--lossy has no meaning for the format {format_}. Leave it off.")
-        if format_ == "xlsx":
-            check_workbook(options)
+        if format_ in _FILE_WRITERS:
+            check_table_file(options, format_)
         return cls(options, texts, format_, None)
 
     @property
@@ -128,9 +153,8 @@ class AnnotationOutput:
         if is_folder:
             check_outside_input(out, self.texts)
         convert = self.convert
-        if format_ == "xlsx":
-            overwrite = self.options.overwrite
-            convert = partial(write_workbook, path=out, kept=kept, overwrite=overwrite)
+        if write := _FILE_WRITERS.get(format_):
+            convert = partial(write, path=out, kept=kept, overwrite=self.options.overwrite)
         written = {"format": "jsonl" if convert else format_, "bom": self.options.bom}
         return ResumableOutput(
             out,
@@ -155,7 +179,8 @@ class AnnotationOutput:
             counts.append(count_noun(progress.spans, "span"))
             counts.append(count_noun(len(progress.labels), "label"))
         note = f"Wrote {out}: {', '.join(counts)}."
-        if has_spans and _FORMAT_BY_SUFFIX.get(out.suffix.lower()) == self.format:
+        is_readable = self.format != "parquet"  # by `annoseq export`
+        if has_spans and is_readable and _FORMAT_BY_SUFFIX.get(out.suffix.lower()) == self.format:
             note += f" Next: annoseq export FORMAT {shlex.quote(str(out))} TARGET"
         print_note(note)
 
@@ -201,9 +226,30 @@ def choose_format(
     if suffix:
         raise OptionError(
             f"--out {out}: its suffix stands for no format that is written here. "
-            "Use a name that ends in .jsonl, .csv or .xlsx, or add --format jsonl or csv."
+            "Use a name that ends in .jsonl, .csv, .parquet or .xlsx, or add --format jsonl or csv."
         )
     return "jsonl"
+
+
+def choose_part_format(options: OutputOptions, input_format: InputFormat) -> PartFormat:
+    """Return the given format of annotated parts, or that of the parts that are read.
+
+    Raises:
+        OptionError: parts are not written in the format, or an option has no meaning for it.
+    """
+    is_text = input_format == "text"
+    format_ = options.format_ or _PART_FORMATS[input_format]
+    if format_ not in get_args(PartFormat) or (format_ == "inline") != is_text:
+        known = "inline" if is_text else "jsonl, csv or parquet"
+        raise OptionError(
+            f"--format {format_}: parts of {'text' if is_text else 'tables'} are written as "
+            f"{known}. Use that, or give one file instead of a folder of parts."
+        )
+    if options.bom and format_ != "csv":
+        raise OptionError(f"--bom is for CSV, and the format is {format_}. Leave it off.")
+    if options.lossy:
+        raise OptionError(f"--lossy has no meaning for the format {format_}. Leave it off.")
+    return cast("PartFormat", format_)
 
 
 def is_output_format(format_: AnyFormat) -> TypeIs[OutputFormat]:
@@ -211,16 +257,17 @@ def is_output_format(format_: AnyFormat) -> TypeIs[OutputFormat]:
     return format_ in get_args(OutputFormat)
 
 
-def check_workbook(options: OutputOptions) -> None:
-    """Check before the work that a workbook can be written.
+def check_table_file(options: OutputOptions, format_: OutputFormat) -> None:
+    """Check before the work that a workbook or a Parquet table can be written.
 
     Raises:
         OptionError: there is no `--out`, or openpyxl is not installed.
         OutputError: the output exists already, or cannot be written.
     """
     if options.out is None:
-        raise OptionError("--format xlsx writes a file. Name it with --out.")
-    import_openpyxl()
+        raise OptionError(f"--format {format_} writes a file. Name it with --out.")
+    if format_ == "xlsx":
+        import_openpyxl()
     check_writable(options.out, overwrite=options.overwrite)
 
 

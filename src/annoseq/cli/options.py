@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated
+from pathlib import Path, PosixPath
+from typing import Annotated, Self
 
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
 
 from annoseq.cli.output import print_note
 from annoseq.config import (
@@ -21,6 +21,7 @@ from annoseq.config import (
     SearchConfig,
     TrainingConfig,
 )
+from annoseq.data.filesystems import is_remote
 from annoseq.data.patients import PatientRule
 from annoseq.data.table_rows import TableFormat, display_column
 from annoseq.data.text_inputs import InputFormat
@@ -42,6 +43,28 @@ _IMAGE_SUFFIXES = (".png", ".svg", ".pdf")
 def _check_image_suffix(_: object, path: Path | None) -> None:
     if path and path.suffix.lower() not in _IMAGE_SUFFIXES:
         raise ValueError(f"Use a name that ends in one of {', '.join(_IMAGE_SUFFIXES)}.")
+
+
+class RemotePath(PosixPath):
+    """Address with a scheme, such as `s3://bucket/notes`, of which a path would lose a slash."""
+
+    address: str
+
+    def __new__(cls, address: str) -> Self:  # noqa: D102
+        path = super().__new__(cls, address)
+        path.address = address
+        return path
+
+
+def to_path(_: object, tokens: Sequence[Token]) -> Path:
+    """Convert a word of the command line to a path, or to a remote one."""
+    word = tokens[0].value
+    return RemotePath(word) if is_remote(word) else Path(word)
+
+
+def address_of(path: Path) -> str:
+    """Return the address of a path, as it was given."""
+    return path.address if isinstance(path, RemotePath) else str(path)
 
 
 Columns = Annotated[ColumnsConfig, Parameter(name="*", group="Table")]
@@ -134,8 +157,10 @@ Overwrite = Annotated[bool, Parameter(help="Replace what is there already.", neg
 TextsPath = Annotated[
     Path,
     Parameter(
-        help="Table of texts, .txt file, folder of .txt files, or - for a pipe.",
+        help="Table of texts, .txt file, folder of .txt files, or - for a pipe; or a folder of "
+        "tables, a pattern in quotes, an address such as s3://bucket/notes.",
         allow_leading_hyphen=True,
+        converter=to_path,
     ),
 ]
 TextColumn = Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import math
 from itertools import islice
@@ -29,15 +30,15 @@ def read_parquet(
 ) -> Iterator[TableRow | TableError]:
     """Read the selected columns, one row at a time.
 
-    A plain file is read piece by piece; a pipe or a compressed file is first read into memory.
+    A file is read piece by piece; a pipe or a compressed file is first read into memory.
     A row with a value that is null or not UTF-8 is yielded as an error.
 
     Raises:
         TableError: this is no readable Parquet file, or a column is missing, doubled or of the
             wrong type.
     """
-    is_plain_file = isinstance(stream.raw, io.FileIO) and stream.seekable()
-    data = stream if is_plain_file else io.BytesIO(stream.read())
+    is_file = stream.seekable() and not isinstance(stream.raw, gzip.GzipFile)
+    data = stream if is_file else io.BytesIO(stream.read())
     try:
         with pq.ParquetFile(data, buffer_size=_READ_AHEAD) as table:
             schema = table.schema_arrow

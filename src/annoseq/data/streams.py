@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
+from annoseq.data.filesystems import open_input
 from annoseq.errors import FormatError, OptionError, TableError, quote_name
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def source_name(source: str | Path) -> str:
 
 @contextmanager
 def open_source(source: str | Path) -> Iterator[io.BufferedReader]:
-    """Open a file, or standard input for `-`, and decompress it if it is gzip.
+    """Open a file, local or remote, or standard input for `-`, and decompress it if it is gzip.
 
     Errors while the stream is read inside the block are explained too.
 
@@ -56,7 +57,7 @@ def open_source(source: str | Path) -> Iterator[io.BufferedReader]:
                 raise TableError("standard input is closed. Name a file, or give it an input.")
             yield _decompressed(cast("io.BufferedReader", sys.stdin.buffer))
         else:
-            with Path(source).open("rb") as stream:
+            with open_input(str(source)) as stream:
                 yield _decompressed(stream)
     except FileNotFoundError as error:
         raise TableError(f"{name}: there is no such file. Check its name and folder.") from error
@@ -190,7 +191,7 @@ _LONGEST_NAME = (
 )
 
 
-def read_bytes(path: Path, *, limit: int = LARGEST_CORPUS) -> bytes:
+def read_bytes(path: str | Path, *, limit: int = LARGEST_CORPUS) -> bytes:
     """Read a file, decompressed if it is gzip.
 
     Raises:
@@ -215,7 +216,7 @@ def read_bytes(path: Path, *, limit: int = LARGEST_CORPUS) -> bytes:
 
 
 def read_text(
-    path: Path, *, keep_bom: bool = False, allow_nul: bool = False, limit: int = LARGEST_TEXT
+    path: str | Path, *, keep_bom: bool = False, allow_nul: bool = False, limit: int = LARGEST_TEXT
 ) -> str:
     """Read a whole text with its line ends, without a byte order mark unless `keep_bom`.
 

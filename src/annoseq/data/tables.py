@@ -16,7 +16,7 @@ from annoseq.data.csv_table import check_encoding, decoded_as_utf8, read_csv, wr
 from annoseq.data.jsonl_table import read_jsonl, write_jsonl
 from annoseq.data.streams import is_standard_input, open_source, source_name
 from annoseq.data.table_rows import ColumnSelection, TableFormat, TableRow, TextDialect
-from annoseq.errors import OptionError, TableError
+from annoseq.errors import EmptyTableError, OptionError, TableError
 
 if TYPE_CHECKING:
     import io
@@ -29,6 +29,7 @@ __all__ = [
     "check_bom",
     "check_dialect",
     "read_rows",
+    "suffix_format",
     "table_format",
     "write_rows",
 ]
@@ -209,7 +210,7 @@ def _rows(
             else:
                 raise row
     if is_empty:
-        raise TableError(f"{name}: the table has no rows. Give it at least one.")
+        raise EmptyTableError(f"{name}: the table has no rows. Give it at least one.")
 
 
 def _reader(
@@ -247,7 +248,7 @@ def table_format(path: str | Path, named: TableFormat | None = None) -> TableFor
     path = Path(path)
     if path.is_dir():
         raise TableError(f"{path}: {describe_folder(path)}")
-    suffix = (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
+    suffix = _suffix(path.name)
     if suffix not in _SUFFIXES:
         problem = (
             f"the suffix {suffix!r} stands for no known format" if suffix else "it has no suffix"
@@ -257,6 +258,20 @@ def table_format(path: str | Path, named: TableFormat | None = None) -> TableFor
             f"follow), or name the format: {known}."
         )
     return _SUFFIXES[suffix]
+
+
+def suffix_format(name: str) -> TableFormat | None:
+    """Return the format that the suffix of a file's name stands for, None if for none.
+
+    >>> suffix_format("notes.csv.gz"), suffix_format("README.md")
+    ('csv', None)
+    """
+    return _SUFFIXES.get(_suffix(name))
+
+
+def _suffix(name: str) -> str:
+    path = Path(name)
+    return (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
 
 
 def describe_folder(folder: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from annoseq.config import DOCUMENT_COLUMN, OFFSET_COLUMN
@@ -14,7 +15,6 @@ from annoseq.errors import FormatError, OptionError, TableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from annoseq.data.table_rows import TableFormat, TableRow
 
@@ -58,7 +58,7 @@ def is_text_input(source: Path, format_: InputFormat | None) -> bool:
 
 
 def read_texts(
-    source: Path,
+    source: str | Path,
     *,
     column: str,
     format_: InputFormat | None = None,
@@ -77,7 +77,7 @@ def read_texts(
         TableError: a row or a file cannot be read.
         OptionError: a folder without `.txt` files, or a name that does not say what it is.
     """
-    if not is_text_input(source, format_):
+    if not is_text_input(Path(source), format_):
         optional = [name for name in (DOCUMENT_COLUMN, OFFSET_COLUMN) if name != column]
         table = _table_format(format_)
         for row in read_rows(
@@ -92,9 +92,9 @@ def read_texts(
         ):
             yield _from_row(row, column)
         return
-    for path, name in _text_files(source):
+    for path, name in _text_files(Path(source)):
         try:
-            yield InputText(_check_name(name), _read_text(path))
+            yield InputText(_check_name(name), read_whole_text(path))
         except TableError as error:
             if on_bad is None:
                 raise
@@ -159,8 +159,12 @@ def _check_name(name: str) -> str:
     return name
 
 
-def _read_text(path: Path) -> str:
-    """Read a whole text as it is: line ends and a byte order mark are part of it."""
+def read_whole_text(path: str | Path) -> str:
+    """Read a whole text as it is: line ends and a byte order mark are part of it.
+
+    Raises:
+        TableError: it cannot be read, or is not UTF-8.
+    """
     try:
         return read_text(path, keep_bom=True, allow_nul=True)
     except FormatError as error:

@@ -188,14 +188,18 @@ class FeatureHasher:
             )
         return list(map(self._ids.__getitem__, keys))
 
+    def clear(self) -> None:
+        """Remove all tokens, which invalidates their ids."""
+        self._ids.clear()
+        self._bags = [_Bags() for _ in range(FEATURE_KINDS)]
+        if self.vectors is not None:
+            self.vectors.clear()
+        self.generation += 1
+
     def clear_if_large(self) -> None:
-        """Remove all tokens if there are many, which invalidates their ids."""
+        """Remove all tokens if there are many."""
         if len(self) > _MAX_TOKENS:
-            self._ids.clear()
-            self._bags = [_Bags() for _ in range(FEATURE_KINDS)]
-            if self.vectors is not None:
-                self.vectors.clear()
-            self.generation += 1
+            self.clear()
 
     def bags(self, ids: Iterable[int]) -> FeatureBags:
         """Return the features of the tokens with these ids.

@@ -1,0 +1,1 @@
+"""Folders of any number of texts: parts, their manifest, and engines that map parts."""

@@ -1,0 +1,181 @@
+"""Annotation of a part: texts in, annotations out as JSONL, CSV, Parquet or inline text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import IO, TYPE_CHECKING, Literal, Protocol
+
+from annoseq.data.text_inputs import InputText, read_texts, read_whole_text
+from annoseq.errors import OptionError
+from annoseq.inference.streaming import (
+    OUTPUT_COLUMNS,
+    AnnotationParquet,
+    check_kept,
+    format_annotation,
+    header,
+    to_record,
+)
+from annoseq.scale.part_worker import empty_token_cache, ignore_empty, isolate_failures
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from annoseq.config import BatchConfig, SearchConfig
+    from annoseq.inference.annotation import Annotation
+    from annoseq.inference.annotator import Annotator
+    from annoseq.inference.predictor import Target
+    from annoseq.scale.part_worker import PartOutput
+    from annoseq.scale.parts import InputPart
+
+PartFormat = Literal["inline", "jsonl", "csv", "parquet"]
+"""Format of annotated parts."""
+_SUFFIXES: dict[PartFormat, str] = {
+    "inline": ".txt",
+    "jsonl": ".jsonl",
+    "csv": ".csv",
+    "parquet": ".parquet",
+}
+
+
+@dataclass(frozen=True)
+class AnnotateJob:
+    """Options of annotating parts; `keep` are the columns passed on, None for all others."""
+
+    format: PartFormat
+    column: str
+    chunk_size: int
+    search: SearchConfig
+    batching: BatchConfig
+    target: Target | None = None
+    keep: tuple[str, ...] | None = ()
+    delimiter: str | None = None
+    encoding: str | None = None
+    bom: bool = False
+
+    def attach(self, annotator: Annotator) -> AnnotateProcessor:
+        """Return the processor of these options and a model."""
+        return AnnotateProcessor(self, annotator)
+
+
+@dataclass(frozen=True)
+class AnnotateProcessor:
+    """Annotates the texts of parts."""
+
+    job: AnnotateJob
+    annotator: Annotator
+
+    @property
+    def has_annotations(self) -> bool:
+        """False: the output has the spans."""
+        return False
+
+    def output_name(self, part: InputPart) -> str:
+        """Return the name of the part with the suffix of the output's format."""
+        return part.stem + _SUFFIXES[self.job.format]
+
+    def write(self, part: InputPart, output: PartOutput) -> None:
+        """Annotate a part in chunks, and write them as they are done.
+
+        Raises:
+            TableError: the part cannot be read.
+            OptionError: the output would have two columns of one name.
+            WorkerError: not one text of several could be annotated.
+        """
+        empty_token_cache(self.annotator)
+        texts = self._texts(part, output)
+        first: list[InputText] = []
+        ignore_empty(lambda: first.extend(islice(texts, 1)))
+        kept = list(first[0].kept or ()) if first else []
+        if clashes := sorted(OUTPUT_COLUMNS & set(kept)):
+            raise OptionError(
+                f"--keep-columns: the output has a column {clashes[0]!r} of its own. Rename this "
+                "column of the table, or name the columns to keep."
+            )
+        writer = _writer(self.job, output.data, kept)
+        inputs, done = chain(first, texts), 0
+        while chunk := list(islice(inputs, self.job.chunk_size)):
+            for text, annotation in self._annotate(chunk, output, first=done + 1):
+                writer.add(text, annotation)
+                output.count(span.label for span in annotation.spans or ())
+                output.problems += annotation.problem is not None
+            done += len(chunk)
+        writer.close()
+
+    def _annotate(
+        self, chunk: Sequence[InputText], output: PartOutput, *, first: int
+    ) -> list[tuple[InputText, Annotation]]:
+        """Annotate texts, from number `first`; those that fail become error rows."""
+
+        def annotate(texts: Sequence[InputText]) -> list[tuple[InputText, Annotation]]:
+            annotations = self.annotator.annotate(
+                [text.text for text in texts],
+                search=self.job.search,
+                batching=self.job.batching,
+                target=self.job.target,
+                first=first,
+                advance=lambda _: None,
+            )
+            return list(zip(texts, annotations, strict=True))
+
+        def fail(text: InputText, error: Exception) -> None:
+            output.add_error(text.id, error)
+
+        return isolate_failures(chunk, annotate, fail)
+
+    def _texts(self, part: InputPart, output: PartOutput) -> Iterator[InputText]:
+        if part.format == "text":
+            return iter([InputText(part.name, read_whole_text(part.address))])
+        return read_texts(
+            part.address,
+            column=self.job.column,
+            format_=part.format,
+            keep=self.job.keep,
+            delimiter=self.job.delimiter,
+            encoding=self.job.encoding,
+            on_bad=output.add_bad_row,
+        )
+
+
+class _AnnotationWriter(Protocol):
+    """Writer of annotations in a format."""
+
+    def add(self, text: InputText, annotation: Annotation) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def _writer(job: AnnotateJob, stream: IO[bytes], kept: list[str]) -> _AnnotationWriter:
+    if job.format == "parquet":
+        return _ParquetWriter(stream, kept)
+    return _LineWriter(stream, job, kept)
+
+
+class _LineWriter:
+    """Writer of JSONL, CSV and inline text."""
+
+    def __init__(self, stream: IO[bytes], job: AnnotateJob, kept: list[str]) -> None:
+        assert job.format != "parquet"
+        self._stream, self._format, self._kept = stream, job.format, kept
+        stream.write(header(self._format, kept, bom=job.bom).encode())
+
+    def add(self, text: InputText, annotation: Annotation) -> None:
+        line = format_annotation(text, annotation, self._format, self._kept)
+        self._stream.write(line.encode())
+
+    def close(self) -> None:
+        pass
+
+
+class _ParquetWriter:
+    """Writer of Parquet."""
+
+    def __init__(self, stream: IO[bytes], kept: list[str]) -> None:
+        self._table, self._kept = AnnotationParquet(stream, kept), kept
+
+    def add(self, text: InputText, annotation: Annotation) -> None:
+        check_kept(text, self._kept)
+        self._table.add(to_record(text, annotation))
+
+    def close(self) -> None:
+        self._table.close()
