@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annoseq.deid.generalisation import Generaliser, ZipTable, generalise_age
@@ -97,6 +97,7 @@ def test_the_shipped_table_is_that_of_the_2000_census() -> None:
     )
 
 
+@settings(deadline=None)
 @given(st.from_regex(r"[0-9]{5}(-[0-9]{4})?", fullmatch=True) | st.text(max_size=12))
 def test_no_sparse_area_is_ever_written(value: str) -> None:
     written = GENERALISER.generalise("zip", value)
@@ -106,6 +107,7 @@ def test_no_sparse_area_is_ever_written(value: str) -> None:
         assert value.strip().startswith(written or "")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30) | st.from_regex(r"[0-9]{1,4}([ /-](years|months|May|[0-9]{1,4})){0,3}"))
 def test_no_year_and_no_age_is_written_that_tells_an_age_above_89(value: str) -> None:
     years = GENERALISER.generalise("date", value)

@@ -16,11 +16,15 @@ from annoseq.deid.phi_types import ASSIGNABLE_TYPES
 from annoseq.deid.policy import POLICIES, DefaultRule, Policy, Rule
 from annoseq.deid.redaction import Action, DetectedSpan, DocumentPart, RedactionDocument
 from annoseq.deid.redactor import Redactor
+from annoseq.deid.word_lists import word_lists
 from annoseq.errors import OptionError
+from annoseq.evaluation.deid_metrics import covered_characters
 from tests.deid.documents import TABLE, document, redactor
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from annoseq.deid.redaction import RedactedText
 
 SAFE_HARBOR = Policy.load("safe-harbor")
 YEAR = 2026
@@ -264,7 +268,24 @@ def test_safe_harbor_leaves_no_forbidden_value_of_any_span(
             assert made.text == f"[{made.span.label}]"
         else:
             assert made.action in {"remove", "mask"}
-            assert not set(made.text.strip()) & set(made.original)
+            assert not (set(made.text) - set("\r\n")) & set(made.original)
+    check_nothing_is_left(original, text, policy)
+
+
+def check_nothing_is_left(
+    original: RedactionDocument, redacted: RedactedText, policy: Policy
+) -> None:
+    """Check that what was detected is replaced, unless the policy keeps it, and nothing else."""
+    (part,) = original.parts
+    table = replace(TABLE, has_unknown=True)
+    gone = [span for span in part.spans if policy.action(table.phi_type(span.label)) != "keep"]
+    replaced = covered_characters(part.text, [made.span for made in redacted.replacements])
+    assert covered_characters(part.text, gone) <= replaced
+    pieces, cursor = [], 0
+    for made in redacted.replacements:
+        pieces += [part.text[cursor : made.span.start], made.text]
+        cursor = made.span.end
+    assert redacted.text == "".join([*pieces, part.text[cursor:]])
 
 
 def check_generalised(phi_type: str, original: str, text: str) -> None:
@@ -277,7 +298,8 @@ def check_generalised(phi_type: str, original: str, text: str) -> None:
             assert all(year in original or year[2:] in original for year in years if year != "90+")
         case "age":
             numbers = [int(number) for number in re.findall(r"\d+", text)]
-            is_short = re.search("month|mont", text)
+            words = set(re.findall(r"[^\W\d_]+", text.casefold()))
+            is_short = words & word_lists().age_units.others
             assert text == "90+" or is_short or all(number < 90 for number in numbers)
             assert "ninety" not in text or is_short
             assert not re.search("Ames|Ida|Boston", text)
