@@ -47,6 +47,7 @@ RUN = (
     "docs/how-to/data.md",
     "docs/how-to/evaluate.md",
     "docs/how-to/import-export.md",
+    "docs/how-to/learning-curve.md",
     "docs/how-to/report.md",
     "docs/how-to/scale.md",
     "docs/how-to/sweep.md",
@@ -130,8 +131,10 @@ def smaller(verb: str, arguments: list[str]) -> tuple[str, ...]:
     """Return the options that make a command cheap."""
     if (verb, arguments[0]) == ("vectors", "train"):
         return TINY_VECTORS
-    if verb not in {"train", "find-lr"}:
+    if verb not in {"train", "find-lr", "curve"}:
         return ()
+    if verb == "curve":
+        return (*SIZES["tagger"], "--epochs", "1", "--repeats", "1", "--workers", "1")
     epochs = () if verb == "find-lr" or "--epochs" in arguments else ("--epochs", "2")
     if "--go-on-from" in arguments:
         return epochs

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from annoseq.evaluation.learning_curve import CurveTotals
+from annoseq.evaluation.sample_size import estimate_sample_size
 from annoseq.models.model_config import EpochRecord, TrainingHistory
-from annoseq.reporting.charts import HEIGHT, WIDTH, draw_charts
+from annoseq.reporting.charts import HEIGHT, WIDTH, draw_charts, draw_learning_curve
+from tests.evaluation.test_learning_curve import simulated_runs
 from tests.reporting.samples import sample_history
 
 
@@ -34,3 +37,14 @@ def test_short_and_odd_curves_stay_within_the_drawing(losses: tuple[float, ...])
 def test_a_run_that_ended_before_its_first_epoch() -> None:
     charts = draw_charts(TrainingHistory(epochs=(), steps=0, losses=(), rates=()))
     assert [chart.x_label for chart in charts] == ["0 steps", "0 steps", "no epoch"]
+
+
+def test_a_learning_curve_is_drawn_from_its_first_point_to_twice_the_documents() -> None:
+    totals = CurveTotals.of(simulated_runs(0), replicates=20)
+    chart = draw_learning_curve(estimate_sample_size(totals, documents=160))
+    assert chart.x_label == "documents: 8 to 320, logarithmic"
+    assert [line.name for line in chart.lines] == [
+        *("F1, fitted", "F1, measured", "coverage, fitted", "coverage, measured")
+    ]
+    assert chart.lines[0].points.split()[0].startswith("0.0,")
+    assert chart.lines[0].points.split()[-1].startswith(f"{WIDTH}.0,")

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from annoseq.errors import OptionError, OutputError
 from annoseq.evaluation.error_analysis import ERROR_TYPES
+from annoseq.evaluation.learning_curve import CurveTotals
+from annoseq.evaluation.sample_size import estimate_sample_size
 from annoseq.inference.network_predictors import AttentionMap
 from annoseq.reporting.html_page import EmbeddedImage, embed_json, import_jinja, render_markdown
 from annoseq.reporting.report import (
@@ -23,6 +25,7 @@ from annoseq.reporting.report import (
     mask_words,
     write_report,
 )
+from tests.evaluation.test_learning_curve import simulated_runs
 from tests.reporting.samples import HOSTILE, SECRET, sample_history, sample_rows, scores_of
 
 if TYPE_CHECKING:
@@ -256,3 +259,14 @@ def test_attention_maps_stop_before_the_report_grows_large() -> None:
     assert (
         make_report_rows(sample_rows(), redact=False, attention=lambda _: wide).attention_maps == 2
     )
+
+
+def test_a_learning_curve_is_a_section() -> None:
+    totals = CurveTotals.of(simulated_runs(0), replicates=20)
+    curve = estimate_sample_size(totals, documents=160, target_f1=0.9)
+    rows = sample_rows()
+    data = ReportData(title="t", learning_curve=curve)
+    html = make_report(scores_of(rows), rows, data=data)
+    assert '<section id="learning-curve"' in html
+    assert all(statement in html for statement in curve.statements())
+    assert '<a href="#learning-curve">' in html

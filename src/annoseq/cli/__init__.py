@@ -43,6 +43,10 @@ _COMMANDS = {
         "evaluate": ("evaluate:evaluate", "Score a model on a table of pairs."),
         "score": ("score:score", "Score predicted spans, whoever made them, against gold ones."),
         "certify": ("certify:certify", "Bound what a model misses, with confidence, for a record."),
+        "curve": (
+            "curve:curve",
+            "Tell from a learning curve what more annotated documents would give.",
+        ),
         "compare": ("score:compare", "Compare two files of scores, document by document."),
     },
     "Exchange": {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +14,7 @@ from annoseq.cli.output import print_note, print_result
 from annoseq.data.tables import read_rows
 from annoseq.errors import count_noun
 from annoseq.evaluation.references import SeenTexts
+from annoseq.evaluation.sample_size import read_learning_curve
 from annoseq.evaluation.score_file import write_score_file
 from annoseq.evaluation.scorer import score_lines
 from annoseq.reporting.html_page import EmbeddedImage, import_jinja
@@ -61,6 +62,13 @@ class ScoreOutputOptions:
             negative="",
         ),
     ] = None
+    learning_curve: Annotated[
+        Path | None,
+        Parameter(
+            name="--learning-curve",
+            help="Folder that `annoseq curve` wrote, for a section of the report.",
+        ),
+    ] = None
     overwrite: Overwrite = False
 
     def check(self, *others: Path | None) -> list[EmbeddedImage]:
@@ -68,6 +76,7 @@ class ScoreOutputOptions:
 
         Raises:
             OptionError: jinja2 is not installed, or a picture cannot be read.
+            TableError: the learning curve cannot be read.
             OutputError: an output exists already, or cannot be written.
         """
         for path in (self.json_path, self.report, *others):
@@ -75,6 +84,8 @@ class ScoreOutputOptions:
                 check_writable(path, overwrite=self.overwrite)
         if self.report:
             import_jinja()
+        if self.learning_curve:
+            read_learning_curve(self.learning_curve)  # refused before the work
         return [EmbeddedImage.read(path) for path in self.pictures or ()]
 
     def write(self, scores: ScoreFile, rows: Sequence[SpanComparison], data: ReportData) -> None:
@@ -82,11 +93,12 @@ class ScoreOutputOptions:
         if self.json_path:
             write_score_file(scores, self.json_path, overwrite=self.overwrite)
         if self.report:
+            curve = read_learning_curve(self.learning_curve) if self.learning_curve else None
             write_report(
                 scores,
                 rows,
                 self.report,
-                data=data,
+                data=replace(data, learning_curve=curve),
                 redact=self.redact,
                 overwrite=self.overwrite,
             )

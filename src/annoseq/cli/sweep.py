@@ -29,6 +29,7 @@ from annoseq.config import (
 from annoseq.data.pairs import fingerprint_pairs
 from annoseq.devices import ComputeDevice
 from annoseq.errors import OptionError, count_noun
+from annoseq.training.run_folder import run_workers
 from annoseq.training.sweep.optuna_search import import_optuna, run_optuna_search
 from annoseq.training.sweep.results import describe_settings, plot_runs, results_table
 from annoseq.training.sweep.search_space import (
@@ -38,7 +39,7 @@ from annoseq.training.sweep.search_space import (
     option_name,
 )
 from annoseq.training.sweep.sweep_folder import SweepFolder
-from annoseq.training.sweep.trial import Sweep, run_grid, run_workers
+from annoseq.training.sweep.trial import Sweep, run_grid
 from annoseq.vectors.fasttext_rows import file_fingerprint
 from annoseq.vectors.lookup import open_vectors
 
@@ -112,7 +113,7 @@ class SweepFolderOptions:
         """
         folder = SweepFolder(self.out)
         if not self.resume:
-            folder.check_writable(overwrite=self.overwrite)
+            folder.files.check_writable(overwrite=self.overwrite)
         return folder
 
 
@@ -177,9 +178,9 @@ def sweep(
     _check_settings(sweep, dataset_options, is_search=runs.search)
     plan = _plan(sweep, compute, is_search=runs.search)
     if output.resume:
-        folder.resume(plan)
+        folder.files.resume(plan)
     else:
-        folder.begin(plan, overwrite=output.overwrite)
+        folder.files.begin(plan, overwrite=output.overwrite)
     _run(sweep, runs)
 
 
@@ -197,10 +198,7 @@ def _run(sweep: Sweep, runs: SweepConfig) -> None:
     varied, folder = sweep.space.varied, sweep.folder
     work = _work(sweep, runs)
     try:
-        if runs.workers == 1:
-            work()
-        else:
-            run_workers(work, workers=runs.workers)
+        run_workers(work, workers=runs.workers)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"interrupted after {count_noun(len(folder.runs()), 'run')}. "

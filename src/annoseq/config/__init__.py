@@ -22,7 +22,14 @@ from annoseq.config.networks import (
 )
 from annoseq.config.search import SearchConfig
 from annoseq.config.section import ConfigSection, Task
-from annoseq.config.training import DeviceConfig, SweepConfig, TrainingConfig
+from annoseq.config.training import (
+    AuditConfig,
+    CurveConfig,
+    DeviceConfig,
+    SweepConfig,
+    TrainingConfig,
+    Workers,
+)
 
 __all__ = [
     "DOCUMENT_COLUMN",
@@ -31,9 +38,11 @@ __all__ = [
     "TARGET_COLUMN",
     "AnyNetworkConfig",
     "AttentionConfig",
+    "AuditConfig",
     "BatchConfig",
     "ColumnsConfig",
     "ConfigSection",
+    "CurveConfig",
     "DataConfig",
     "DeviceConfig",
     "GruConfig",
@@ -45,4 +54,5 @@ __all__ = [
     "Task",
     "TrainingConfig",
     "TransformerConfig",
+    "Workers",
 ]

@@ -188,3 +188,34 @@ class SweepConfig(ConfigSection):
                     f"{option} belongs to a search. Add --search, or leave {option} off"
                 )
         return self
+
+
+Workers = PositiveInt | Literal["auto"]
+
+
+class CurveConfig(ConfigSection):
+    """Runs of a learning curve."""
+
+    points: Annotated[int, Field(ge=4)] = 8
+    """Numbers of documents that are trained on, at least 4, from a sixteenth of them to all."""
+    repeats: PositiveInt = 3
+    """Trainings at each point, each with other documents, and other ones held back."""
+    held_back: Annotated[float, Field(gt=0, le=0.5)] = 0.2
+    """Fraction of the documents that a repeat holds back to score its trainings on."""
+    curve_seed: NonNegativeInt = 42
+    """Random seed of the documents of each repeat."""
+    workers: Workers = "auto"
+    """Number of parallel trainings, each in a process of its own; auto: one for each CPU core, or
+    one on an accelerator."""
+
+
+class AuditConfig(ConfigSection):
+    """Cross-validation of an audit."""
+
+    folds: Annotated[int, Field(ge=2)] = 5
+    """Parts of the documents, each of which is predicted by a model trained on the others."""
+    fold_seed: NonNegativeInt = 42
+    """Random seed of the folds."""
+    workers: Workers = "auto"
+    """Number of parallel trainings, each in a process of its own; auto: one for each CPU core, or
+    one on an accelerator."""

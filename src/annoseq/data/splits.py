@@ -42,14 +42,18 @@ def split_rows(
             f"a split needs at least 2 rows, and the pairs have {len(pairs)}. "
             "Add rows, or give validation pairs with --valid."
         )
-    groups = _groups(pairs, by)
+    groups = group_rows(pairs, by=by)
     chosen = _choose(groups, target=share * len(pairs), seed=seed)
     train = [row for row in range(len(pairs)) if row not in chosen]
     return train, sorted(chosen)
 
 
-def _groups(pairs: Sequence[TextPair], by: SplitBy) -> dict[str | int, list[int]]:
-    """Return the rows that stay together, under the key that ranks them."""
+def group_rows(pairs: Sequence[TextPair], *, by: SplitBy) -> dict[str | int, list[int]]:
+    """Return the indices of the rows that stay together, under the key that ranks them.
+
+    Raises:
+        PairsError: they are to be grouped by document, and there are not two.
+    """
     if by != "row":
         documents: dict[str | int, list[int]] = {}
         for index, pair in enumerate(pairs):
@@ -78,7 +82,7 @@ def _check_documents(*, named: int, groups: int) -> None:
 
 def _choose(groups: dict[str | int, list[int]], *, target: float, seed: int) -> set[int]:
     """Take, in the order of their hashes, the groups that bring the rows nearer to `target`."""
-    ranked = [groups[key] for key in sorted(groups, key=lambda key: _rank(seed, key))]
+    ranked = [groups[key] for key in sorted(groups, key=lambda key: hash_rank(seed, key))]
     chosen: set[int] = set()
     for rows in ranked[:-1]:  # one is left to train on
         if abs(len(chosen) + len(rows) - target) < abs(len(chosen) - target):
@@ -87,5 +91,6 @@ def _choose(groups: dict[str | int, list[int]], *, target: float, seed: int) -> 
     return chosen or set(smallest)
 
 
-def _rank(seed: int, key: str | int) -> bytes:
+def hash_rank(seed: int | str, key: str | int) -> bytes:
+    """Return the sort key that brings rows or documents into a seeded random order."""
     return hashlib.sha256(f"{seed}:{key}".encode()).digest()

@@ -1,8 +1,8 @@
-"""Training curves and the coverage curve as SVG line charts."""
+"""Training curves, the coverage curve and learning curves as SVG line charts."""
 
 from __future__ import annotations
 
-from math import floor, log10
+from math import floor, log, log10
 from typing import TYPE_CHECKING, NamedTuple
 
 from annoseq.errors import count_noun
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from annoseq.evaluation.coverage_scores import CoverageScores
+    from annoseq.evaluation.sample_size import LearningCurve
     from annoseq.models.model_config import TrainingHistory
 
 WIDTH, HEIGHT = 300, 160
@@ -97,6 +98,33 @@ def draw_coverage(scores: CoverageScores) -> Chart:
         low=low,
         high=1.0,
     )
+
+
+def draw_learning_curve(curve: LearningCurve) -> Chart:
+    """Return the chart of F1 and coverage by number of documents, up to twice those there are."""
+    first, last = (curve.f1.fitted[place].documents for place in (0, -1))
+
+    def position(documents: int) -> float:
+        return log(documents / first) / log(last / first)
+
+    curves = []
+    for name, scores in (("F1", curve.f1), ("coverage", curve.coverage)):
+        fitted, points = scores.fitted, scores.points
+        curves += [
+            _Curve(
+                f"{name}, fitted",
+                [position(point.documents) for point in fitted],
+                [point.score for point in fitted],
+            ),
+            _Curve(
+                f"{name}, measured",
+                [position(point.documents) for point in points],
+                [point.score for point in points],
+                is_dotted=True,
+            ),
+        ]
+    label = f"documents: {first:,} to {last:,}, logarithmic"
+    return _chart("Learning curve", label, curves, low=0.0, high=1.0)
 
 
 def _positions(count: int) -> list[float]:

@@ -12,7 +12,7 @@ from annoseq._version import __version__
 from annoseq.atomic_io import atomic_file
 from annoseq.evaluation.error_analysis import ERROR_TYPES, find_span_errors
 from annoseq.evaluation.metrics import NO_SPAN
-from annoseq.reporting.charts import draw_charts, draw_coverage
+from annoseq.reporting.charts import draw_charts, draw_coverage, draw_learning_curve
 from annoseq.reporting.html_page import import_jinja, render_markdown, render_page
 from annoseq.tokenization.pretokenizer import is_tag
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from annoseq.data.markup import Span
     from annoseq.evaluation.counts import SpanComparison
     from annoseq.evaluation.error_analysis import SpanError
+    from annoseq.evaluation.sample_size import LearningCurve
     from annoseq.evaluation.score_file import LabelScoreValues, ScoreFile
     from annoseq.inference.network_predictors import AttentionMap
     from annoseq.models.model_config import TrainingHistory
@@ -39,7 +40,8 @@ _MAX_MAIN_SCORES = 6
 class ReportData:
     """Contents of a report besides scores and errors.
 
-    `card` is the model card. `attention` returns the attention map of a row, or None.
+    `card` is the model card, `learning_curve` what `annoseq curve` found. `attention` returns the
+    attention map of a row, or None.
     """
 
     title: str
@@ -47,6 +49,7 @@ class ReportData:
     history: TrainingHistory | None = None
     images: Sequence[EmbeddedImage] = ()
     attention: AttentionFunction | None = None
+    learning_curve: LearningCurve | None = None
 
 
 def write_report(
@@ -91,6 +94,8 @@ def make_report(
         "card": render_markdown(data.card),
         "charts": draw_charts(data.history) if data.history else [],
         "coverage_chart": draw_coverage(scores.coverage) if scores.coverage else None,
+        "learning_curve": data.learning_curve,
+        "learning_chart": draw_learning_curve(data.learning_curve) if data.learning_curve else None,
         "images": data.images,
         "is_redacted": redact,
     }

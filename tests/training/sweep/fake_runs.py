@@ -35,5 +35,5 @@ def sweep_in(folder: Path, dataset: Dataset, given: dict[str, str], *, ranges: b
     """Begin a sweep of tiny networks."""
     space = SearchSpace.parse({**given, **TINY}, ranges=ranges)
     found = SweepFolder(folder)
-    found.begin({}, overwrite=False)
+    found.files.begin({}, overwrite=False)
     return Sweep(dataset, space, found, DeviceConfig(device="cpu"))

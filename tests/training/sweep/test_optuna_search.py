@@ -153,11 +153,11 @@ def test_a_run_that_was_cut_short_is_taken_up_again(
         patch.setattr("annoseq.training.sweep.results.SweepRun.write", interrupt)
         with pytest.raises(KeyboardInterrupt):
             search_all(sweep, trials=3)
-    assert sweep.folder.checkpoint(3).exists()
+    assert sweep.folder.files.checkpoint(3).exists()
     assert len(sweep.folder.runs()) == 2
     again = search_all(sweep, trials=4)
     assert [run.number for run in again] == [3, 4]
-    assert not sweep.folder.checkpoint(3).exists()
+    assert not sweep.folder.files.checkpoint(3).exists()
     assert len(whole) + len(again) == len(sweep.folder.runs()) == 4
 
 
@@ -166,7 +166,7 @@ def test_a_run_counts_while_another_process_is_at_it(faked: Sweep) -> None:
     with open_study(faked.folder, prune=False) as study:
         study.ask().set_user_attr("run", 3)
         study.ask()  # its process died at once
-        with faked.folder.claim(3):
+        with faked.folder.files.claim(3):
             assert search_all(faked, trials=3) == []
         assert [run.number for run in search_all(faked, trials=3)] == [3]
         states = [trial.state.name for trial in study.get_trials()]

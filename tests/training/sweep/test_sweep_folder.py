@@ -21,7 +21,7 @@ PLAN = {"pairs": "abc", "--max-lr": "0.001,0.01"}
 @pytest.fixture
 def folder(tmp_path: Path) -> SweepFolder:
     folder = SweepFolder(tmp_path / "sweep")
-    folder.begin(PLAN, overwrite=False)
+    folder.files.begin(PLAN, overwrite=False)
     return folder
 
 
@@ -65,9 +65,10 @@ def test_a_damaged_run_is_named(content: str, tmp_path: Path) -> None:
 
 
 def test_a_run_is_held_by_one_at_a_time(folder: SweepFolder) -> None:
-    with folder.claim(1) as first, folder.claim(1) as second, folder.claim(2) as other:
+    claim = folder.files.claim
+    with claim(1) as first, claim(1) as second, claim(2) as other:
         assert (first, second, other) == (True, False, True)
-    with folder.claim(1) as again:
+    with folder.files.claim(1) as again:
         assert again
 
 
@@ -79,7 +80,7 @@ def test_where_locks_do_not_work_nothing_is_begun(
 
     monkeypatch.setattr("fcntl.flock", refuse)
     with pytest.raises(OutputError) as caught:
-        SweepFolder(tmp_path / "sweep").begin(PLAN, overwrite=False)
+        SweepFolder(tmp_path / "sweep").files.begin(PLAN, overwrite=False)
     assert str(caught.value) == (
         f"{tmp_path / 'sweep'} cannot be locked: No locks available. A sweep needs a folder "
         "that it may write to, on a disk where file locks work: choose another --out."
@@ -97,10 +98,10 @@ def test_the_table_is_written_again(folder: SweepFolder) -> None:
 
 
 def test_a_run_that_has_ended_is_not_held_again(folder: SweepFolder) -> None:
-    with folder.claim(1) as is_ours:
+    with folder.files.claim(1) as is_ours:
         assert is_ours
         folder.save(run_of(1, 0.5), None)
-    with folder.claim(1) as is_ours:
+    with folder.files.claim(1) as is_ours:
         assert not is_ours
     assert sorted(path.name for path in (folder.path / "runs").iterdir()) == ["001.json", "lock"]
 
@@ -114,7 +115,7 @@ def test_the_table_has_the_best_run_first(folder: SweepFolder) -> None:
 
 
 def test_the_same_plan_resumes(folder: SweepFolder) -> None:
-    folder.resume(dict(PLAN))
+    folder.files.resume(dict(PLAN))
 
 
 @pytest.mark.parametrize(
@@ -130,7 +131,7 @@ def test_another_plan_does_not_resume(
     plan: dict[str, str], difference: str, folder: SweepFolder
 ) -> None:
     with pytest.raises(TrainingError) as caught:
-        folder.resume(plan)
+        folder.files.resume(plan)
     assert str(caught.value) == (
         f"{folder.path} was begun with {difference}. "
         "Resume with the same data and options, or choose another --out."
@@ -139,14 +140,14 @@ def test_another_plan_does_not_resume(
 
 def test_what_is_no_sweep_does_not_resume(folder: SweepFolder, tmp_path: Path) -> None:
     with pytest.raises(TrainingError) as caught:
-        SweepFolder(tmp_path).resume(PLAN)
+        SweepFolder(tmp_path).files.resume(PLAN)
     assert str(caught.value) == (
         f"there is no sweep at {tmp_path}. Leave --resume off to begin one."
     )
     path = folder.path / "config.json"
     path.write_text("{")
     with pytest.raises(TrainingError) as caught:
-        folder.resume(PLAN)
+        folder.files.resume(PLAN)
     assert str(caught.value) == (
         f"{path} is damaged, so that the sweep cannot be resumed. Begin another one."
     )
@@ -156,27 +157,27 @@ def test_a_sweep_that_was_being_replaced_is_found(folder: SweepFolder) -> None:
     folder.save(run_of(1, 0.5), None)
     hidden = temporary_folder(folder.path) / REPLACED
     folder.path.rename(hidden)  # as a killed process leaves it
-    folder.resume(dict(PLAN))
+    folder.files.resume(dict(PLAN))
     assert len(folder.runs()) == 1
     folder.path.rename(temporary_folder(folder.path) / REPLACED)
     with pytest.raises(OutputError, match=r"exists already. Add --resume if it is this sweep"):
-        folder.begin(PLAN, overwrite=False)
+        folder.files.begin(PLAN, overwrite=False)
 
 
 def test_a_sweep_is_replaced_only_when_asked(folder: SweepFolder) -> None:
     folder.save(run_of(1, 0.5), None)
     with pytest.raises(OutputError) as caught:
-        folder.begin(PLAN, overwrite=False)
+        folder.files.begin(PLAN, overwrite=False)
     assert str(caught.value) == (
         f"{folder.path} exists already. Add --resume if it is this sweep, interrupted; "
         "choose another name, or add --overwrite to replace it."
     )
     assert len(folder.runs()) == 1
-    folder.begin(PLAN, overwrite=True)
+    folder.files.begin(PLAN, overwrite=True)
     assert folder.runs() == []
 
 
 def test_what_is_not_ours_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("mine")
     with pytest.raises(OutputError, match="was not written by annoseq"):
-        SweepFolder(tmp_path).check_writable(overwrite=True)
+        SweepFolder(tmp_path).files.check_writable(overwrite=True)

@@ -87,7 +87,7 @@ def test_an_interrupted_run_goes_on_from_its_last_epoch(sweep: Sweep) -> None:
 
 
 def test_a_damaged_checkpoint_costs_no_more_than_its_run(sweep: Sweep) -> None:
-    sweep.folder.checkpoint(1).write_bytes(b"no checkpoint")
+    sweep.folder.files.checkpoint(1).write_bytes(b"no checkpoint")
     run = run_trial(sweep, 1, THREE)
     assert (run.state, len(run.epochs)) == ("finished", 3)
 
@@ -168,6 +168,6 @@ def test_every_run_of_a_grid_is_trained_once(sweep: Sweep) -> None:
 
 def test_a_run_claimed_by_another_process_is_skipped(sweep: Sweep) -> None:
     runs: list[SweepRun] = []
-    with sweep.folder.claim(2):
+    with sweep.folder.files.claim(2):
         run_grid(sweep, report=runs.append)
     assert [run.number for run in runs] == [1, 3, 4]

@@ -71,14 +71,14 @@ def run_optuna_search(
     with open_study(sweep.folder, prune=prune) as study:
         while True:
             with ExitStack() as claim:
-                with sweep.folder.lock():
+                with sweep.folder.files.lock():
                     _requeue_lost_runs(study, sweep)
                     if not _is_trial_left(study, trials=trials):
                         return
                     trial, values = _ask_trial(study, sweep, seed=seed, claim=claim)
                 after_epoch = _pruning_callback(trial, sweep, values)
                 run = run_trial(sweep, _run_number(trial), values, after_epoch=after_epoch)
-                with sweep.folder.lock():
+                with sweep.folder.files.lock():
                     _tell_trial(study, trial.number, run)
                 report(run)
 
@@ -99,7 +99,7 @@ def open_study(folder: SweepFolder, *, prune: bool) -> Iterator[optuna.Study]:
         _MIN_TRIALS, n_warmup_steps=_WARMUP_STEPS, n_min_trials=_MIN_TRIALS
     )
     with ExitStack() as cleanup, _database_errors(folder.study):
-        with folder.lock():
+        with folder.files.lock():
             storage = optuna.storages.RDBStorage(
                 url.render_as_string(hide_password=False),
                 # A pool keeps a connection of each thread, and closes only that of its own.
@@ -182,7 +182,7 @@ def _ask_trial(
         if _RUN_NUMBER not in trial.user_attrs:
             last = max((_run_number(other) for other in trials), default=0)
             trial.set_user_attr(_RUN_NUMBER, last + 1)
-        claim.enter_context(sweep.folder.claim(_run_number(trial)))
+        claim.enter_context(sweep.folder.files.claim(_run_number(trial)))
         return trial, values
     raise OptionError(
         f"{MAX_ATTEMPTS} settings were drawn, and with none can a run begin; with the last: "
@@ -208,7 +208,7 @@ def _requeue_lost_runs(study: optuna.Study, sweep: Sweep) -> None:
         if not number:  # its process died before it had a number
             study.tell(trial.number, state=states.FAIL)
             continue
-        with sweep.folder.claim(number) as is_claimed:
+        with sweep.folder.files.claim(number) as is_claimed:
             run = sweep.folder.find(number)
             if run is not None:
                 _tell_trial(study, trial.number, run)
@@ -264,7 +264,7 @@ def _pruning_callback(
     def after_epoch(epochs: list[Epoch]) -> None:
         nonlocal next_step
         scores = scores_at_steps([epoch.score for epoch in epochs], total=total)
-        with sweep.folder.lock():
+        with sweep.folder.files.lock():
             for step in [step for step in scores if step >= next_step]:
                 trial.report(scores[step], step)
                 next_step = step + 1

@@ -1,34 +1,23 @@
-"""Trials of a sweep: one run, a grid of runs, and parallel workers."""
+"""Trials of a sweep: one run, and a grid of runs."""
 
 from __future__ import annotations
 
 import math
-import os
-import signal
 from dataclasses import dataclass
 from functools import cached_property
-from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 import torch
 
-from annoseq.devices import are_threads_chosen
-from annoseq.errors import (
-    AnnoseqError,
-    DivergenceError,
-    OutOfMemoryError,
-    TrainingError,
-    count_noun,
-)
+from annoseq.errors import DivergenceError, OutOfMemoryError
 from annoseq.training.learner import Learner
+from annoseq.training.run_folder import fit_from_checkpoint, train_again_if_damaged
 from annoseq.training.sweep.results import RunState, SweepRun
 from annoseq.training.sweep.search_space import TrialSettings
 from annoseq.vectors.lookup import open_vectors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from multiprocessing.process import BaseProcess
-    from multiprocessing.queues import SimpleQueue
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from annoseq.config import DeviceConfig
@@ -85,22 +74,17 @@ def run_trial(
         OptionError: no run can be trained with the values.
     """
     settings = TrialSettings.from_values(values)
+    checkpoint = sweep.folder.files.checkpoint(number)
     try:
-        learner = _make_learner(sweep, settings)
+        learner, state = train_again_if_damaged(
+            lambda: _make_learner(sweep, settings),
+            checkpoint,
+            lambda learner: _train(learner, checkpoint, after_epoch),
+        )
     except torch.OutOfMemoryError:
         run = SweepRun(number, "out of memory", dict(values), [])
         sweep.folder.save(run, None)
         return run
-    has_checkpoint = sweep.folder.checkpoint(number).exists()
-    try:
-        state = _train(sweep, number, learner, after_epoch)
-    except TrainingError:
-        if not has_checkpoint:
-            raise
-        # The checkpoint is damaged or of other settings; a run is cheap to begin again.
-        sweep.folder.checkpoint(number).unlink()
-        learner = _make_learner(sweep, settings)
-        state = _train(sweep, number, learner, after_epoch)
     epochs = learner.recorder.epochs
     if state == "finished" and not math.isfinite(epochs[-1].valid_loss):
         state = "diverged"  # in the very last step, after which no training loss is seen
@@ -124,13 +108,11 @@ def _make_learner(sweep: Sweep, settings: TrialSettings) -> Learner:
     )
 
 
-def _train(sweep: Sweep, number: int, learner: Learner, after_epoch: AfterEpoch) -> RunState:
-    checkpoint = sweep.folder.checkpoint(number)
+def _train(learner: Learner, checkpoint: Path, after_epoch: AfterEpoch) -> RunState:
     try:
-        learner.fit_one_cycle(
-            checkpoint=checkpoint,
-            resume=checkpoint.exists(),
-            report=lambda line: None,
+        fit_from_checkpoint(
+            learner,
+            checkpoint,
             after_epoch=lambda epoch: after_epoch(learner.recorder.epochs),
         )
     except DivergenceError:
@@ -149,57 +131,6 @@ def run_grid(sweep: Sweep, *, report: Callable[[SweepRun], None]) -> None:
     Several processes may do so at once. `report` is called with each run.
     """
     for number, values in enumerate(sweep.space.grid(), start=1):
-        with sweep.folder.claim(number) as is_claimed:
+        with sweep.folder.files.claim(number) as is_claimed:
             if is_claimed:
                 report(run_trial(sweep, number, values))
-
-
-def run_workers(work: Callable[[], None], *, workers: int) -> None:
-    """Call `work` in several processes, which share the cores among them, and wait for all.
-
-    Raises:
-        AnnoseqError: a process raised it.
-        TrainingError: a process was killed.
-    """
-    context = get_context("spawn")  # a fork would inherit torch's threads in any state
-    errors: SimpleQueue[AnnoseqError] = context.SimpleQueue()
-    threads = max(1, torch.get_num_threads() // workers) if are_threads_chosen() else 1
-    processes = [
-        context.Process(target=_run_worker, args=(work, threads, errors), daemon=True)
-        for _ in range(workers)
-    ]
-    try:
-        _start_ignoring_interrupts(processes)
-        for process in processes:
-            process.join()
-    finally:
-        for process in processes:
-            if process.is_alive():
-                process.terminate()
-                process.join()
-    if not errors.empty():
-        raise errors.get()
-    if codes := [process.exitcode for process in processes if process.exitcode]:
-        raise TrainingError(
-            f"{len(codes)} of {count_noun(workers, 'worker')} ended with exit code {codes[0]}; -9 "
-            "is often a lack of memory. Add --resume to go on, perhaps with fewer --workers."
-        )
-
-
-def _start_ignoring_interrupts(processes: Sequence[BaseProcess]) -> None:
-    """Start processes that leave Ctrl-C to this one, which then terminates them."""
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        for process in processes:
-            process.start()
-    finally:
-        signal.signal(signal.SIGINT, handler)
-
-
-def _run_worker(work: Callable[[], None], threads: int, errors: SimpleQueue[AnnoseqError]) -> None:
-    torch.set_num_threads(threads)
-    os.environ["TTY_COMPATIBLE"] = "0"  # progress bars of several processes garble each other
-    try:
-        work()
-    except AnnoseqError as error:
-        errors.put(error)

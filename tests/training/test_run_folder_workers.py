@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from annoseq.errors import OutputError, TrainingError
-from annoseq.training.sweep.trial import run_workers
+from annoseq.training.run_folder import run_workers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,13 +37,13 @@ def test_the_work_is_done_in_processes_of_their_own(tmp_path: Path) -> None:
 
 def test_what_a_worker_raises_is_raised() -> None:
     with pytest.raises(OutputError, match=r"^no room$"):
-        run_workers(fail, workers=1)
+        run_workers(fail, workers=2)
 
 
 def test_a_worker_that_is_killed_is_told() -> None:
     with pytest.raises(TrainingError) as caught:
-        run_workers(die, workers=1)
+        run_workers(die, workers=2)
     assert str(caught.value) == (
-        "1 of 1 worker ended with exit code -9; -9 is often a lack of memory. "
+        "2 of 2 workers ended with exit code -9; -9 is often a lack of memory. "
         "Add --resume to go on, perhaps with fewer --workers."
     )
