@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import faker
 from cyclopts import Parameter
 
 from annoseq.cli.options import fingerprint_file
@@ -240,6 +241,7 @@ class RedactionOptions:
             "min_score": self.min_score,
             "propagate": self.propagate,
             "locale": self.locale if surrogates else None,
+            "faker": faker.VERSION if surrogates else None,
             "surrogates": surrogates and surrogates.strategy,
             "scope": surrogates and surrogates.scope,
             "census": (
