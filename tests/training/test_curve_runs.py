@@ -17,7 +17,7 @@ from annoseq.training.curve_runs import (
     read_run,
     write_run,
 )
-from annoseq.training.run_folder import RunFolder
+from annoseq.training.run_folder import TrainingRuns
 from tests.training.test_held_out import SETTINGS, corpus_of
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def runs(tmp_path: Path) -> CurveRuns:
     corpus = corpus_of(12)
-    folder = RunFolder(tmp_path / "curve", "learning curve")
+    folder = TrainingRuns(tmp_path / "curve", "learning curve")
     folder.begin({}, overwrite=False)
     subsets = plan_subsets(corpus, points=2, repeats=1, held_back=0.25, seed=1)
     return CurveRuns(corpus, subsets, SETTINGS, folder)
@@ -95,7 +95,7 @@ def test_a_run_that_was_lost_is_trained_again_alike(runs: CurveRuns) -> None:
 
 def test_subsets_without_spans_score_nothing(tmp_path: Path) -> None:
     corpus = corpus_of(8, has_names=False)
-    folder = RunFolder(tmp_path / "curve", "learning curve")
+    folder = TrainingRuns(tmp_path / "curve", "learning curve")
     folder.begin({}, overwrite=False)
     subsets = plan_subsets(corpus, points=2, repeats=1, held_back=0.25, seed=1)
     runs = CurveRuns(corpus, subsets, SETTINGS, folder)

@@ -31,7 +31,7 @@ from annoseq.reporting.curve_plot import plot_learning_curve
 from annoseq.tokenization.gazetteer import LexiconFeatures
 from annoseq.training.curve_runs import CurveRuns, plan_subsets
 from annoseq.training.held_out import DocumentCorpus, LearnerSettings
-from annoseq.training.run_folder import RunFolder, count_workers, run_workers
+from annoseq.training.run_folder import TrainingRuns, count_workers, run_workers
 
 if TYPE_CHECKING:
     from annoseq.evaluation.learning_curve import CurveRun
@@ -98,7 +98,7 @@ class CurveOutputOptions:
     ] = False
     overwrite: Overwrite = False
 
-    def check(self) -> RunFolder:
+    def check(self) -> TrainingRuns:
         """Return the folder of the runs, after checking that it can be made.
 
         Raises:
@@ -107,7 +107,7 @@ class CurveOutputOptions:
         """
         if self.resume and self.overwrite:
             raise OptionError("--resume goes on with what --overwrite removes. Give one of them.")
-        folder = RunFolder(self.out, "learning curve")
+        folder = TrainingRuns(self.out, "learning curve")
         if not self.resume:
             folder.check_writable(overwrite=self.overwrite)
         return folder
@@ -151,7 +151,7 @@ def curve(
 
 def make_runs(
     dataset: Dataset,
-    folder: RunFolder,
+    folder: TrainingRuns,
     design: CurveConfig,
     options: LearnerOptions,
     *,

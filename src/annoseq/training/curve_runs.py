@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from annoseq.evaluation.counts import CountKey
     from annoseq.training.held_out import DocumentCorpus, Documents, LearnerSettings
     from annoseq.training.learner import Learner
-    from annoseq.training.run_folder import RunFolder
+    from annoseq.training.run_folder import TrainingRuns
 
 _SMALLEST_SHARE = 1 / 16
 """Documents of the first point, as a share of those of the last."""
@@ -58,7 +58,7 @@ class CurveRuns:
     corpus: DocumentCorpus
     subsets: tuple[Subset, ...]
     settings: LearnerSettings
-    folder: RunFolder
+    folder: TrainingRuns
     held_back: DocumentCorpus | None = None
 
     def work(self, *, report: Callable[[int, CurveRun], None]) -> None:

@@ -49,7 +49,7 @@ _POLL_SECONDS = 0.01
 
 
 @dataclass(frozen=True)
-class RunFolder:
+class TrainingRuns:
     """Folder of runs with numbers from 1. Its locks are released by the system at a process's end.
 
     `kind` is the name of what the runs make up, such as sweep, for messages.

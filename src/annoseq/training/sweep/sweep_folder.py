@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from annoseq.training.run_folder import RunFolder
+from annoseq.training.run_folder import TrainingRuns
 from annoseq.training.sweep.results import SweepRun, write_results
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ class SweepFolder:
     path: Path
 
     @property
-    def files(self) -> RunFolder:
+    def files(self) -> TrainingRuns:
         """Plan, locks, records and checkpoints of the runs."""
-        return RunFolder(self.path, "sweep")
+        return TrainingRuns(self.path, "sweep")
 
     @property
     def best(self) -> Path:
