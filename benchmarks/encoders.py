@@ -48,6 +48,8 @@ PARTS: dict[str, tuple[TaggerConfig, dict[str, Any]]] = {
     "frozen": (TaggerConfig(), {"freeze": "encoder"}),
     "whole": (TaggerConfig(), {"freeze": "none"}),
     "one-rate": (TaggerConfig(), {"layer_decay": 1.0}),
+    "dropout": (TaggerConfig(dropout=0.2), {}),
+    "head-rate": (TaggerConfig(), {"max_lr": 3e-3}),
 }
 """Taggers that differ in one part from that of the chosen rate."""
 DESCRIPTIONS = {
@@ -57,6 +59,8 @@ DESCRIPTIONS = {
     "frozen": "encoder not trained",
     "whole": "word embeddings trained too",
     "one-rate": "the same rate for all layers",
+    "dropout": "half the dropout around the BiLSTM",
+    "head-rate": "a rate of 3e-3 for all but the encoder",
     "none": "no encoder",
 }
 CHOICES = tuple(f"rate-{rate}" for rate in RATES)

@@ -48,9 +48,10 @@ def test_its_folder_holds_the_tuned_encoder(tagger: Path) -> None:
         assert str(encoder_folder("roberta")) not in (tagger / name).read_text()
 
 
-@pytest.mark.parametrize("command", ["annotate", "evaluate"])
-def test_it_is_used_like_any_model(tagger: Path, table: Path, command: str) -> None:
-    result = run(command, tagger, table)
+@pytest.mark.parametrize("command", ["annotate", "evaluate", "redact"])
+def test_it_is_used_like_any_model(tagger: Path, table: Path, tmp_path: Path, command: str) -> None:
+    options = ("--out", tmp_path / "clean") if command == "redact" else ()
+    result = run(command, tagger, table, *options)
     assert result.code == 0, result
 
 

@@ -20,6 +20,7 @@ from annoseq.tokenization.batching import collate
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
 from annoseq.training.distributed import ProcessGroup
 from tests.cli.command import TINY, Result, finish
+from tests.encoders import encoder_folder
 from tests.training import together
 
 if TYPE_CHECKING:
@@ -276,6 +277,16 @@ def test_torchrun_trains_a_model(table: Path, program: tuple[str, ...]) -> None:
     assert ended.code == 0, ended.err
     assert ended.out.count("epoch  train_loss") == 1
     assert (table.parent / "model" / "weights.safetensors").exists()
+
+
+@pytest.mark.slow
+def test_torchrun_tunes_a_pre_trained_encoder(table: Path) -> None:
+    options = ("--encoder", encoder_folder("bert"), "--epochs", 1, "--device", "cpu")
+    ended = torchrun(
+        "-m", "annoseq", "train", table, "--out", "model", *options, folder=table.parent
+    )
+    assert ended.code == 0, ended.err
+    assert (table.parent / "model" / "encoder" / "model.safetensors").exists()
 
 
 @pytest.mark.slow
