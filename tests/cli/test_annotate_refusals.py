@@ -32,7 +32,8 @@ MESSAGES = {
     "--chunk-size 0": "--chunk-size: found '0'. Give a number of at least 1.",
     "--format xml": (
         "--format: found 'xml'. Give one of inline, jsonl, csv, parquet, xlsx, brat, i2b2, "
-        "meddocan, folders, inline-xml, conll, pubtator, doccano, label-studio, spacy-jsonl, spacy, spans."
+        "meddocan, folders, inline-xml, conll, pubtator, doccano, label-studio, spacy-jsonl, "
+        "spacy, spans."
     ),
     "--format brat": "--format brat writes a folder. Name it with --out.",
     "--format conll": "--format conll writes a file. Name it with --out.",

@@ -60,7 +60,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def silent(here: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a model that marks nothing by itself: what a pattern finds is known."""
-    monkeypatch.setattr("annoseq.cli.redact._annotate_function", lambda *_: LookupAnnotator())
+    monkeypatch.setattr("annoseq.cli.redact.annotate_function", lambda *_: LookupAnnotator())
     return model
 
 

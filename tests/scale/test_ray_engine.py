@@ -71,7 +71,8 @@ class FaultyJob(AnnotateJob):
 
     def _attempts(self) -> dict[str, str]:
         """Return what is written of the parts that were begun."""
-        files = list(Path(self.faults, "begun").rglob("[!.]*.json"))
+        files = list(Path(self.faults, "begun").glob("*/[!.]*.json"))  # none being written
+        files += Path(self.faults, "begun").glob("*/[0-9]/[!.]*.json")
         with suppress(FileNotFoundError):
             return {file.name: file.read_text() for file in files}
         return {}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from annoseq.cli.annotate_output import AnnotationOutput, OutputOptions, choose_part_format
-from annoseq.cli.folder_options import FolderCommand, FolderOptions
+from annoseq.cli.folder_options import FolderCommand, FolderOptions, OnlyNewParts
 from annoseq.cli.options import (
     Batching,
     Device,
@@ -44,6 +44,7 @@ from annoseq.inference.resumable_output import ResumableOutput
 from annoseq.inference.streaming import OUTPUT_COLUMNS, annotate_stream
 from annoseq.progress import progress_bar
 from annoseq.scale.annotate_part import AnnotateJob
+from annoseq.scale.folder_run import WorkerSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -142,20 +143,20 @@ def annotate(
     vectors: ModelVectorsPath = None,
     device: Device = DeviceConfig(),
     folder: FolderOptions = FolderOptions(),
+    only_new: OnlyNewParts = False,
 ) -> None:
     """Annotate every text, in the order given."""
     if folder.is_folder_run(texts):
-        command = FolderCommand.open(
-            folder,
-            texts,
-            target.out,
-            format_=source.input_format,
-            overwrite=target.overwrite,
-        )
+        command = _open_folder(folder, texts, source, target, only_new=only_new)
         _FolderAnnotation(command, source, target, targets, search, batching).run(
             model, vectors=vectors, device=device
         )
         return
+    if only_new:
+        raise OptionError(
+            "--only-new is for a folder of parts. Name a folder of tables, a pattern in quotes, or "
+            "add --engine."
+        )
     is_text = is_text_input(texts, source.input_format)
     source.check_table(is_text=is_text)
     destination = AnnotationOutput.choose(target, texts, is_text=is_text)
@@ -186,6 +187,24 @@ def annotate(
         )
     _print_problems(output.progress, left_out, destination.stream_format)
     destination.print_written(output.progress, has_spans=not annotator.is_translator)
+
+
+def _open_folder(
+    folder: FolderOptions,
+    texts: Path,
+    source: InputOptions,
+    target: OutputOptions,
+    *,
+    only_new: bool,
+) -> FolderCommand:
+    return FolderCommand.open(
+        folder,
+        texts,
+        target.out,
+        format_=source.input_format,
+        overwrite=target.overwrite,
+        only_new=only_new,
+    )
 
 
 def _plan(
@@ -250,15 +269,8 @@ class _FolderAnnotation:
             **_plan(annotator, source, self.targets, sections, is_text=command.is_text),
             **{"format": format_, "bom": target.bom, "chunk_size": target.chunk_size},
         }
-        summary = command.run(
-            job,
-            plan,
-            annotator,
-            model=model,
-            device=device,
-            vectors=vectors,
-            skip_bad=source.skip_bad,
-        )
+        worker = WorkerSpec(job, command.out, "", device, vectors, source.skip_bad)
+        summary = command.run(worker, plan, annotator, model=model)
         command.print_summary(summary, has_spans=not annotator.is_translator)
 
 

@@ -27,11 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
-    from annoseq.config import DeviceConfig
     from annoseq.data.text_inputs import InputFormat
     from annoseq.inference.annotator import Annotator
     from annoseq.scale.folder_run import FolderSummary
-    from annoseq.scale.part_worker import PartJob
 
 _MAX_NAMED = 5
 """Parts left out that are named; the others are counted."""
@@ -45,6 +43,16 @@ def _check_share(_: object, share: float | None) -> None:
 def _check_workers(type_: object, workers: int | None) -> None:
     if workers is not None:
         at_least(1)(type_, workers)
+
+
+OnlyNewParts = Annotated[
+    bool,
+    Parameter(
+        help="Leave parts that are done as they are, whatever model and options did them.",
+        negative="",
+        group="Folders",
+    ),
+]
 
 
 @Parameter(name="*")
@@ -83,14 +91,6 @@ class FolderOptions:
             group="Folders",
         ),
     ] = None
-    only_new: Annotated[
-        bool,
-        Parameter(
-            help="Leave parts that are done as they are, whatever model and options did them.",
-            negative="",
-            group="Folders",
-        ),
-    ] = False
 
     def is_folder_run(self, texts: Path) -> bool:
         """Return True if the input is to be read as parts.
@@ -105,13 +105,13 @@ class FolderOptions:
             if value:
                 raise OptionError(
                     f"{name} is for a folder of parts. Name a folder of tables, a pattern in "
-                    "quotes, or add --engine."
+                    "quotes, or add --engine ray."
                 )
         return False
 
     def _check_engine(self) -> None:
         for name, value in self._given().items():
-            if value and name != "--only-new" and self.engine != "ray":
+            if value and self.engine != "ray":
                 raise OptionError(f"{name} is for Ray. Add --engine ray, or leave it off.")
 
     def _given(self) -> dict[str, object]:
@@ -119,7 +119,6 @@ class FolderOptions:
             "--address": self.address,
             "--concurrency": self.concurrency,
             "--gpus-per-worker": self.gpus_per_worker,
-            "--only-new": self.only_new,
         }
 
     def make_engine(self, annotator: Annotator, model: Path) -> Engine:
@@ -145,6 +144,7 @@ class FolderCommand:
     listing: PartListing
     out: str
     overwrite: bool
+    only_new: bool
 
     @classmethod
     def open(
@@ -155,6 +155,7 @@ class FolderCommand:
         *,
         format_: InputFormat | None,
         overwrite: bool,
+        only_new: bool,
     ) -> FolderCommand:
         """List the parts.
 
@@ -166,7 +167,7 @@ class FolderCommand:
             raise OptionError(
                 "the input is read as parts, and a folder of parts is written. Name it with --out."
             )
-        if overwrite and options.only_new:
+        if overwrite and only_new:
             raise OptionError(
                 "--only-new leaves what is done, and --overwrite does it again. Leave one off."
             )
@@ -176,7 +177,7 @@ class FolderCommand:
             import_ray()
         address, target = address_of(texts), address_of(out)
         _check_apart(address, target)
-        return cls(options, find_parts(address, format_), target, overwrite)
+        return cls(options, find_parts(address, format_), target, overwrite, only_new)
 
     @property
     def is_text(self) -> bool:
@@ -190,16 +191,13 @@ class FolderCommand:
 
     def run(
         self,
-        job: PartJob,
+        worker: WorkerSpec,
         plan: Mapping[str, Any],
         annotator: Annotator,
         *,
         model: Path,
-        device: DeviceConfig,
-        vectors: Path | None,
-        skip_bad: bool,
     ) -> FolderSummary:
-        """Do what is missing, with a progress bar on a terminal.
+        """Do what is missing under a plan, with a progress bar on a terminal.
 
         Raises:
             AnnoseqError: parts failed, or the output cannot be written.
@@ -209,15 +207,14 @@ class FolderCommand:
             self.out,
             self.listing,
             plan,
-            only_new=self.options.only_new,
+            only_new=self.only_new,
             overwrite=self.overwrite,
         )
-        spec = WorkerSpec(job, self.out, "", device, vectors, skip_bad)
         engine = self.options.make_engine(annotator, model)
         with run.lock(), _progress_bar(len(self.listing.parts)) as advance:
             parts = run.prepare()
             try:
-                return run.run(engine, spec, parts, advance=advance)
+                return run.run(engine, worker, parts, advance=advance)
             except KeyboardInterrupt:
                 raise KeyboardInterrupt(
                     "interrupted. Run the same command again to go on with what is missing."

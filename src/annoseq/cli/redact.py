@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from annoseq._version import __version__
+from annoseq.cli.folder_options import FolderCommand, FolderOptions
 from annoseq.cli.options import (
     Batching,
     Device,
@@ -19,7 +20,7 @@ from annoseq.cli.options import (
 from annoseq.cli.output import print_note
 from annoseq.cli.redact_options import RedactionOptions
 from annoseq.cli.redact_output import RedactionOutputOptions
-from annoseq.cli.redact_run import RedactionRun
+from annoseq.cli.redact_run import RedactionRun, report_folder
 from annoseq.cli.redact_texts import GoldOptions, TextTableOptions
 from annoseq.cli.target_options import (
     BestPath,
@@ -30,20 +31,19 @@ from annoseq.cli.target_options import (
 )
 from annoseq.config import BatchConfig, DeviceConfig
 from annoseq.deid.audit import make_audit
-from annoseq.deid.pipeline import RedactionPipeline
+from annoseq.deid.pipeline import annotate_function
 from annoseq.errors import OptionError, display_name
 from annoseq.evaluation.certificate import read_certificate
 from annoseq.inference.annotator import Annotator
+from annoseq.scale.folder_run import WorkerSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from annoseq.deid.audit import RedactionAudit
-    from annoseq.deid.phi_types import PhiTypeTable
-    from annoseq.deid.pipeline import AnnotateFunction
+    from annoseq.deid.custom_patterns import CustomPattern
     from annoseq.deid.redaction_report import RedactionReport
     from annoseq.deid.redactor import Redactor
-    from annoseq.inference.annotation import Annotation
     from annoseq.inference.predictor import Target
 
 
@@ -61,65 +61,95 @@ def redact(
     batching: Batching = BatchConfig(),
     vectors: ModelVectorsPath = None,
     device: Device = DeviceConfig(),
+    folder: FolderOptions = FolderOptions(),
 ) -> None:
     """Replace what a model finds in texts, and write them de-identified."""
-    layout = source.layout(texts)
     check_targets(targets, best_path=best_path, min_score=redaction.min_score)
     gold.check(has_report=not target.is_stream)
-    inputs = (model, texts, *redaction.files(), gold.gold, vectors)
-    target.check(layout, redaction, inputs)
+    command = None
+    if folder.is_folder_run(texts):
+        command = _open_folder(
+            folder, texts, target=target, redaction=redaction, gold=gold, source=source
+        )
+    else:
+        inputs = (model, texts, *redaction.files(), gold.gold, vectors)
+        target.check(source.layout(texts), redaction, inputs)
     redactor, patterns = redaction.load(has_patients=source.has_patients)
-    annotator = _load_annotator(model, redactor.table, device=device, vectors=vectors)
-    labels = [*annotator.model.tokenizer.labels, *(pattern.label for pattern in patterns)]
-    _note_gaps(redactor, list(dict.fromkeys(labels)))
-    if layout.column is not None:
+    annotator = _load_annotator(model, redactor, patterns, device=device, vectors=vectors)
+    if not (command.is_text if command else source.layout(texts).column is None):
         column = inherit_text_column(source.column, annotator.model.config.columns)
         source = replace(source, column=column)
-        layout = source.layout(texts)
     if not (best_path or redaction.min_score):
         targets = add_default_coverage(targets, annotator)
     chosen = choose_target(annotator, targets)
-    pipeline = RedactionPipeline(
-        _annotate_function(annotator, batching, chosen),
-        redactor,
-        patterns,
-        has_gold=gold.gold is not None,
-        counts_words=gold.lost_words > 0,
-    )
-    weights, columns = annotator.model.fingerprint, annotator.model.config.columns
-    run_settings = {"annoseq": __version__, "model": weights[:12], **targets.settings()}
-    settings = {**run_settings, **redaction.settings(redactor)}
+    weights = annotator.model.fingerprint
+    settings = {"annoseq": __version__, "model": weights[:12], **targets.settings()}
     decisive = {**targets.settings(), **redaction.plan(redactor)}
-    plan = {
-        **run_settings,
-        **decisive,
-        **source.plan(),
-        **gold.plan(),
-        **target.plan(),
-        **{name: value for section in (batching, device) for name, value in section},
-    }
-    audit = _audit_function(weights, redactor, decisive, targets, chosen)
-    manifest = redaction.manifest(target.manifest, weights, decisive, only_new=target.only_new)
+    plan = {**settings, **decisive, **source.plan(), **gold.plan()}
+    plan |= {name: value for section in (batching, device) for name, value in section}
+    if command:
+        job = source.redact_job(redactor, patterns, batching, chosen, bom=target.bom)
+        plan["bom"] = target.bom
+        worker = WorkerSpec(job, command.out, "", device, vectors, source.skip_bad)
+        report_folder(command, command.run(worker, plan, annotator, model=model))
+        return
+    annotate = annotate_function(annotator, batching, chosen)
     run = RedactionRun(
-        pipeline, texts, source, target, layout, settings, gold, columns, audit, manifest
+        gold.pipeline(annotate, redactor, patterns),
+        texts,
+        source,
+        target,
+        source.layout(texts),
+        {**settings, **redaction.settings(redactor)},
+        gold,
+        annotator.model.config.columns,
+        _audit_function(weights, redactor, decisive, targets, chosen),
+        redaction.manifest(target.manifest, weights, decisive, only_new=target.only_new),
     )
-    if target.is_stream:
-        run.stream()
-    else:
-        run.write(plan, is_resumable=not redaction.has_forgotten_key)
+    run.start({**plan, **target.plan()}, is_resumable=not redaction.has_forgotten_key)
+
+
+def _open_folder(
+    folder: FolderOptions,
+    texts: Path,
+    *,
+    target: RedactionOutputOptions,
+    redaction: RedactionOptions,
+    gold: GoldOptions,
+    source: TextTableOptions,
+) -> FolderCommand:
+    """Return the run over a folder of parts, when its options are checked."""
+    target.check_folder(redaction, has_gold=gold.gold is not None)
+    command = FolderCommand.open(
+        folder,
+        texts,
+        target.out,
+        format_=source.input_format,
+        overwrite=target.overwrite,
+        only_new=target.only_new,
+    )
+    source.check_table(is_text=command.is_text)
+    return command
 
 
 def _load_annotator(
-    model: Path, table: PhiTypeTable, *, device: DeviceConfig, vectors: Path | None
+    model: Path,
+    redactor: Redactor,
+    patterns: Sequence[CustomPattern],
+    *,
+    device: DeviceConfig,
+    vectors: Path | None,
 ) -> Annotator:
-    """Load a model that annotates, all of whose labels have a PHI type."""
+    """Load a model that annotates, all of whose labels have a PHI type; note gaps of the policy."""
     annotator = Annotator.load(model, device=device, vectors=vectors)
     if annotator.is_translator:
         raise OptionError(
             f"{model}: this model writes texts of its own and marks nothing. Give a model that "
             "annotates."
         )
-    table.check_labels(annotator.model.tokenizer.labels)
+    redactor.table.check_labels(annotator.model.tokenizer.labels)
+    labels = [*annotator.model.tokenizer.labels, *(pattern.label for pattern in patterns)]
+    _note_gaps(redactor, list(dict.fromkeys(labels)))
     return annotator
 
 
@@ -160,16 +190,3 @@ def _audit_function(
         target=chosen,
         certificate=read_certificate(targets.certificate) if targets.certificate else None,
     )
-
-
-def _annotate_function(
-    annotator: Annotator, batching: BatchConfig, target: Target | None
-) -> AnnotateFunction:
-    def annotate(
-        texts: Sequence[str], first: int, advance: Callable[[int], None]
-    ) -> list[Annotation]:
-        return annotator.annotate(
-            texts, batching=batching, target=target, first=first, advance=advance
-        )
-
-    return annotate

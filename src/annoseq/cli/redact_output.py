@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from annoseq.atomic_io import check_folder_writable, check_writable
-from annoseq.cli.options import ByteOrderMark, Overwrite
+from annoseq.cli.options import ByteOrderMark, Overwrite, to_path
 from annoseq.data.streams import is_standard_input
 from annoseq.data.tables import table_format
 from annoseq.errors import OptionError, TableError
@@ -36,6 +36,7 @@ class RedactionOutputOptions:
             help="Folder to write: the texts as they came, annotations.jsonl, report.json; or - "
             "for the redacted text or table alone on standard output.",
             allow_leading_hyphen=True,
+            converter=to_path,
         ),
     ]
     mapping: Annotated[
@@ -110,6 +111,30 @@ class RedactionOutputOptions:
                 check_writable(file, overwrite=self.overwrite)
         if self.manifest:
             check_writable(self.manifest, overwrite=True)
+
+    def check_folder(self, redaction: RedactionOptions, *, has_gold: bool) -> None:
+        """Check before the work that parts of a folder can be redacted under these options.
+
+        Raises:
+            OptionError: they cannot.
+        """
+        given = {
+            "--mapping": self.mapping,
+            "--audit": self.audit,
+            "--manifest": self.manifest,
+            "--gold": has_gold,
+        }
+        for name, value in given.items():
+            if value:
+                raise OptionError(
+                    f"{name} is for one input, and a folder of parts is read, whose manifest is in "
+                    "--out. Leave it off, or give one table."
+                )
+        if redaction.has_forgotten_key:
+            raise OptionError(
+                "surrogates in a folder of parts need one secret for all workers and runs. Give "
+                "--key FILE."
+            )
 
     def _check_manifest(self, redaction: RedactionOptions, inputs: Sequence[Path | None]) -> None:
         if self.manifest is None:

@@ -25,7 +25,7 @@ from annoseq.config import ColumnsConfig
 from annoseq.data.text_inputs import count_texts
 from annoseq.deid.leak_check import GoldIdentifiers, LeakCounts
 from annoseq.deid.pipeline import RedactionPipeline
-from annoseq.deid.redaction_report import RedactionReport, print_report
+from annoseq.deid.redaction_report import RedactionReport, merge_reports, print_report
 from annoseq.deid.run_output import (
     ANNOTATIONS_FILE,
     CONFIG_FILE,
@@ -39,16 +39,19 @@ from annoseq.deid.run_output import (
 )
 from annoseq.inference.resumable_output import ResumableOutput
 from annoseq.progress import progress_bar
+from annoseq.scale.part_manifest import RunFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
     from typing import TextIO
 
+    from annoseq.cli.folder_options import FolderCommand
     from annoseq.deid.audit import RedactionAudit
     from annoseq.deid.manifest import RedactionManifest
     from annoseq.deid.redaction import RedactedDocument, RedactionDocument
     from annoseq.errors import AnnoseqError
+    from annoseq.scale.folder_run import FolderSummary
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,13 @@ class RedactionRun:
     columns: ColumnsConfig
     audit: Callable[[RedactionReport, Path | None], RedactionAudit]
     manifest: RedactionManifest | None = None
+
+    def start(self, plan: dict[str, Any], *, is_resumable: bool) -> None:
+        """Write the stream or the folder, whichever is asked for."""
+        if self.target.is_stream:
+            self.stream()
+        else:
+            self.write(plan, is_resumable=is_resumable)
 
     def stream(self) -> None:
         """Write the redacted text or table to standard output, and the report to standard error."""
@@ -218,3 +228,17 @@ def _owner_only_file(path: Path | None, *, overwrite: bool) -> Iterator[TextIO |
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
             yield file
+
+
+def report_folder(command: FolderCommand, summary: FolderSummary) -> None:
+    """Report on all parts of a folder that are redacted, in this run or before.
+
+    Raises:
+        TableError: parts failed.
+    """
+    values = merge_reports(
+        (record.name, record.report) for record in summary.records if record.report is not None
+    )
+    RunFolder(command.out).write_json(REPORT_FILE, values)
+    print_report(values, make_console(width=_report_width()))
+    command.print_summary(summary)

@@ -22,14 +22,21 @@ from annoseq.config import DOCUMENT_COLUMN, SOURCE_COLUMN, ColumnsConfig
 from annoseq.data.text_inputs import is_text_input
 from annoseq.deid.document_source import DocumentSource
 from annoseq.deid.leak_check import GoldIdentifiers
+from annoseq.deid.pipeline import RedactionPipeline
 from annoseq.deid.run_output import OutputLayout
 from annoseq.errors import OptionError
+from annoseq.scale.redact_part import RedactJob
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+    from annoseq.config import BatchConfig
+    from annoseq.deid.custom_patterns import CustomPattern
+    from annoseq.deid.pipeline import AnnotateFunction
     from annoseq.deid.redaction import RedactionDocument
+    from annoseq.deid.redactor import Redactor
     from annoseq.errors import AnnoseqError
+    from annoseq.inference.predictor import Target
 
 
 @Parameter(name="*")
@@ -103,6 +110,34 @@ class TextTableOptions:
             patient=self.patients.rule(),
         ).read()
 
+    def redact_job(
+        self,
+        redactor: Redactor,
+        patterns: Sequence[CustomPattern],
+        batching: BatchConfig,
+        target: Target | None,
+        *,
+        bom: bool,
+    ) -> RedactJob:
+        """Return the options of redacting parts."""
+        document = self.document or DOCUMENT_COLUMN
+        keep = columns_to_keep(self.keep_columns, always=(document,))
+        return RedactJob(
+            redactor,
+            patterns,
+            self.text_column,
+            document,
+            self.document,
+            self.chunk_size,
+            batching,
+            target,
+            keep=None if keep is None else tuple(keep),
+            delimiter=self.delimiter,
+            encoding=self.encoding,
+            bom=bom,
+            patient=self.patients.rule(),
+        )
+
     def layout(self, texts: Path) -> OutputLayout:
         """Return the layout of the output.
 
@@ -110,8 +145,19 @@ class TextTableOptions:
             OptionError: an option of tables was given with texts, options contradict each other,
                 or a name is taken.
         """
-        self.patients.rule()
         is_text = is_text_input(texts, self.input_format)
+        self.check_table(is_text=is_text)
+        return OutputLayout.of(
+            texts,
+            is_text=is_text,
+            column=self.text_column,
+            document=self.document or DOCUMENT_COLUMN,
+            format_=self.input_format,
+        )
+
+    def check_table(self, *, is_text: bool) -> None:
+        """Raise `OptionError` if options contradict each other or what is read."""
+        self.patients.rule()
         given = {
             "--column": self.column,
             "--document": self.document,
@@ -130,13 +176,6 @@ class TextTableOptions:
                 f"--keep-columns {self.text_column}: this is the column that is redacted. "
                 "Leave it off."
             )
-        return OutputLayout.of(
-            texts,
-            is_text=is_text,
-            column=self.text_column,
-            document=self.document or DOCUMENT_COLUMN,
-            format_=self.input_format,
-        )
 
 
 @Parameter(name="*")
@@ -207,3 +246,15 @@ class GoldOptions:
             "gold_column": self.gold_column,
             "lost_words": self.lost_words,
         }
+
+    def pipeline(
+        self, annotate: AnnotateFunction, redactor: Redactor, patterns: Sequence[CustomPattern]
+    ) -> RedactionPipeline:
+        """Return the pipeline of a redaction that is compared with the gold, if there is any."""
+        return RedactionPipeline(
+            annotate,
+            redactor,
+            patterns,
+            has_gold=self.gold is not None,
+            counts_words=self.lost_words > 0,
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from annoseq.config import DOCUMENT_COLUMN
@@ -16,7 +17,6 @@ from annoseq.errors import PairsError, TableError, quote_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from annoseq.data.patients import PatientRule
     from annoseq.data.text_inputs import InputFormat
@@ -34,7 +34,7 @@ class DocumentSource:
     `patient` tells the patient of each document, if that is asked for.
     """
 
-    path: Path
+    path: str | Path
     column: str
     document: str | None = None
     format: InputFormat | None = None
@@ -53,7 +53,7 @@ class DocumentSource:
             PairsError: there is no gold for a text, or it has another text.
             OptionError: a folder without `.txt` files, or a name that does not tell the format.
         """
-        if is_text_input(self.path, self.format):
+        if is_text_input(Path(self.path), self.format):
             texts = read_texts(
                 self.path, column=self.column, format_=self.format, on_bad=self.on_bad
             )

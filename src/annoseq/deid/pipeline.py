@@ -19,10 +19,13 @@ from annoseq.inference.resumable_output import OutputProgress
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from annoseq.config import BatchConfig
     from annoseq.deid.custom_patterns import CustomPattern
     from annoseq.deid.redaction import DocumentLeaks, RedactedText
     from annoseq.deid.redactor import Redactor
     from annoseq.inference.annotation import Annotation
+    from annoseq.inference.annotator import Annotator
+    from annoseq.inference.predictor import Target
     from annoseq.inference.streaming import AnnotationSink
 
 
@@ -41,6 +44,21 @@ class AnnotateFunction(Protocol):
     ) -> Sequence[Annotation]:
         """Return the annotations in the order of their texts."""
         ...
+
+
+def annotate_function(
+    annotator: Annotator, batching: BatchConfig, target: Target | None
+) -> AnnotateFunction:
+    """Return the function by which an annotator annotates under these options."""
+
+    def annotate(
+        texts: Sequence[str], first: int, advance: AdvanceFunction
+    ) -> Sequence[Annotation]:
+        return annotator.annotate(
+            texts, batching=batching, target=target, first=first, advance=advance
+        )
+
+    return annotate
 
 
 @dataclass(frozen=True)
@@ -65,7 +83,7 @@ class RedactionPipeline:
     ) -> Iterator[RedactedDocument]:
         """Yield redacted documents; at most `chunk_size` texts, or one document, are in memory."""
         done = 0
-        for chunk in _chunk_documents(documents, chunk_size):
+        for chunk in chunk_documents(documents, chunk_size):
             yield from self.redact_chunk(chunk, first=done + 1, advance=advance)
             done += _count_texts(chunk)
 
@@ -98,7 +116,7 @@ class RedactionPipeline:
                 "--overwrite instead of --resume."
             )
         advance(done)
-        for chunk in _chunk_documents(documents, chunk_size):
+        for chunk in chunk_documents(documents, chunk_size):
             redacted = self.redact_chunk(chunk, first=done + 1, advance=advance)
             done += _count_texts(chunk)
             for document in chunk:
@@ -160,7 +178,7 @@ class RedactionPipeline:
         )
 
 
-def _chunk_documents(
+def chunk_documents(
     documents: Iterable[RedactionDocument], size: int
 ) -> Iterator[list[RedactionDocument]]:
     """Yield whole documents with up to `size` texts in all, or one document if it has more."""

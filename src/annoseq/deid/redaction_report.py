@@ -14,7 +14,7 @@ from annoseq.deid.redaction import Action, DetectionSource
 from annoseq.errors import count_noun
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from rich.console import Console
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from annoseq.deid.phi_types import PhiType
     from annoseq.deid.redaction import RedactedDocument, Replacement
 
+_NAMES, _NAMES_COUNT = "documents_without_any_span", "number_without_any_span"
+_NAMES_OF_PART, _NAMES_SHOWN = 20, 1_000
+"""Documents without a span that the report of a part, and that of all parts, name."""
 _LOWEST_SCORES = 5
 """Number of scores listed for each label, so that people can look at those spans."""
 
@@ -109,7 +112,7 @@ class RedactionReport:
                 for label, rule in sorted(self.rules.items())
                 if rule.is_default
             },
-            "documents_without_any_span": self.documents_without_spans,
+            _NAMES: self.documents_without_spans,
         }
         if self.statuses is not None:
             values["statuses"] = dict(self.statuses)
@@ -147,6 +150,37 @@ class RedactionReport:
         }
 
 
+def shorten_report(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the report of a part with some of its documents without a span, and their number."""
+    names = values[_NAMES]
+    return {**values, _NAMES: names[:_NAMES_OF_PART], _NAMES_COUNT: len(names)}
+
+
+def merge_reports(reports: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
+    """Add up the short reports of parts, given with the names of the parts."""
+    merged = shorten_report(RedactionReport().to_dict())
+    for part, values in reports:
+        _merge(merged, values, part)
+    merged["labels"] = dict(sorted(merged["labels"].items()))
+    return merged
+
+
+def _merge(total: dict[str, Any], values: Mapping[str, Any], part: str) -> None:
+    """Add numbers; of names and scores, keep the first and the lowest, with their part."""
+    for name, value in values.items():
+        if name == "lowest_scores":
+            scores = total.get(name, []) + [{**score, "part": part} for score in value]
+            total[name] = heapq.nsmallest(_LOWEST_SCORES, scores, key=lambda one: one["score"])
+        elif name == _NAMES:
+            total[name] = (total.get(name, []) + [f"{part}: {one}" for one in value])[:_NAMES_SHOWN]
+        elif isinstance(value, dict):
+            _merge(total.setdefault(name, {}), value, part)
+        elif isinstance(value, int):
+            total[name] = total.get(name, 0) + value
+        else:
+            total.setdefault(name, value)
+
+
 def print_report(values: Mapping[str, Any], console: Console) -> None:
     """Print the values of a report as a table of labels, with a summary below it."""
     columns = ["replaced", *get_args(DetectionSource), "fallback"]
@@ -164,7 +198,7 @@ def print_report(values: Mapping[str, Any], console: Console) -> None:
 
 
 def _summary(values: Mapping[str, Any]) -> list[str]:
-    without_spans = values["documents_without_any_span"]
+    without_spans = values.get(_NAMES_COUNT, len(values[_NAMES]))
     lines = [
         f"replaced {count_noun(values['replaced'], 'span')} in "
         f"{count_noun(values['documents'], 'document')}"
@@ -186,8 +220,8 @@ def _summary(values: Mapping[str, Any]) -> list[str]:
         lines.append(f"left as below --min-score: {count_noun(values['below_min_score'], 'span')}")
     if without_spans:
         lines.append(
-            f"look at {count_noun(len(without_spans), 'document')} without any span, "
-            "which report.json names"
+            f"look at {count_noun(without_spans, 'document')} without any span, which report.json "
+            f"names{'' if without_spans == len(values[_NAMES]) else ' in part'}"
         )
     if leaks := values.get("leaks"):
         share, recall = leaks["share_without_a_miss"], leaks["character_recall"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from io import TextIOWrapper
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -117,17 +118,28 @@ def stream_redacted(
     documents: Iterable[RedactedDocument],
     *,
     bom: bool = False,
+    annotations: IO[bytes] | None = None,
 ) -> None:
     """Write redacted texts alone: a table with its header, or the text of one file.
 
-    With `bom`, a CSV table begins with a byte order mark, for Excel.
+    With `bom`, a CSV table begins with a byte order mark, for Excel. `annotations` gets those of
+    the texts, if it is given.
     """
+    if annotations is not None:
+        text = TextIOWrapper(annotations, encoding="utf-8", newline="")
+        stream_redacted(stream, layout, _record(documents, text), bom=bom)
+        text.detach()  # flushes, and leaves the stream open
+        return
     if layout.column is None:
         for document in documents:
             stream.write(document.texts[0].text.encode())
         return
     table = _Table.of(layout, iter(documents))
-    if layout.table_format == "jsonl":
+    if layout.table_format == "parquet":
+        from annoseq.data.parquet_table import write_parquet
+
+        write_parquet(table.rows, stream, table.columns)
+    elif layout.table_format == "jsonl":
         write_jsonl(table.rows, stream, list(table.columns))
     else:
         delimiter = "\t" if layout.table_format == "tsv" else ","

@@ -36,6 +36,7 @@ class WorkerSpec:
     job: PartJob
     folder: str
     run: str
+    """Digest of the plan, which `FolderRun` fills in."""
     device: DeviceConfig
     vectors: Path | None = None
     skip_bad: bool = False
