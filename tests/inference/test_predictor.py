@@ -15,6 +15,7 @@ from annoseq.errors import ModelError, OptionError
 from annoseq.evaluation.coverage import CoverageTarget
 from annoseq.evaluation.recall_thresholds import RecallTarget
 from annoseq.evaluation.token_accuracy import Accuracy, Ratio, measure_accuracy
+from annoseq.inference.annotation import extend_coverage
 from annoseq.inference.annotator import Annotator
 from annoseq.inference.network_predictors import Seq2SeqGenerator, build_predictor, decode_rows
 from annoseq.inference.predictor import (
@@ -331,9 +332,12 @@ def test_annotations_and_their_coverage_scores_come_from_one_pass(
         counting.batches = 0
         annotated = annotator.annotate(texts, target=chosen)
         batches, counting.batches = counting.batches, 0
-        scored = annotator.annotate_with_coverage(texts, target=chosen)
+        scored = annotator.annotate_with_coverage(texts)
         assert counting.batches == batches
-        assert [annotation for annotation, _ in scored] == annotated
+        assert annotated == [
+            extend_coverage(annotation, parts, chosen) if chosen else annotation
+            for annotation, parts in scored
+        ]
         assert [parts for _, parts in scored] == annotator.score_coverage(texts)
 
 

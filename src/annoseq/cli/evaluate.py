@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from annoseq.cli.coverage_evaluation import CoverageOptions, add_coverage, annotate_rows
 from annoseq.cli.loading import RowOptions, SelectedRows, select_rows
 from annoseq.cli.options import (
     Batching,
@@ -30,9 +31,6 @@ from annoseq.data.pairs import fingerprint_pairs
 from annoseq.data.tables import table_format
 from annoseq.errors import ModelError, OptionError
 from annoseq.evaluation.counts import SpanComparison, group_by_document
-from annoseq.evaluation.coverage import CoverageTarget
-from annoseq.evaluation.coverage_counter import count_coverage
-from annoseq.evaluation.coverage_scores import coverage_lines, make_coverage_scores
 from annoseq.evaluation.error_analysis import FIDELITY_ERRORS
 from annoseq.evaluation.over_redaction import find_lost_words
 from annoseq.evaluation.recall_thresholds import RecallTarget
@@ -50,7 +48,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from annoseq.data.examples import Example
-    from annoseq.data.markup import Span
     from annoseq.evaluation.references import SeenTexts
     from annoseq.evaluation.score_file import RecallTargetScores, ScoreFile
     from annoseq.inference.annotation import Annotation
@@ -113,6 +110,7 @@ def evaluate(
     row_options: RowOptions = RowOptions(),
     text_scores: TextScores = False,
     targets: TargetOptions = TargetOptions(),
+    coverage_options: CoverageOptions = CoverageOptions(),
     batching: Batching = BatchConfig(),
     vectors: ModelVectorsPath = None,
     device: Device = DeviceConfig(),
@@ -123,11 +121,12 @@ def evaluate(
     text = TextScorer() if text_scores else None
     annotator = Annotator.load(model, device=device, vectors=vectors)
     card = _read_card(model) if output.report else ""
+    redactor = coverage_options.redactor(annotator)
     target = choose_target(annotator, targets, prints_expectation=False)
     rows = select_rows(pairs, annotator.model.config, row_options)
     _check_labels(rows.examples, annotator)
     batching = annotator.resolve_batching(batching)
-    annotations, parts = _annotate(annotator, rows.examples, batching, target)
+    annotations, scored = annotate_rows(annotator, rows.examples, batching, target)
     predictions = _generate(annotator, rows.examples, annotations, batching)
     if prediction_options.show:
         predictions.show(prediction_options.show, console=make_console())
@@ -138,7 +137,7 @@ def evaluate(
     scorer.add_all(group_by_document(compared))
     scores = _make_scores(scorer, rows, annotator, batching, predictions)
     scores, recall = _add_recall(scores, target, annotator, part=rows.part)
-    scores, coverage = _add_coverage(scores, target, rows.examples, parts)
+    scores, coverage = add_coverage(scores, scored, target, redactor)
     if lost := prediction_options.lost_words:
         scores = scores.model_copy(update={"lost_words": find_lost_words(compared, lost)})
     data = ReportData(
@@ -175,33 +174,6 @@ def _check_labels(examples: Sequence[Example], annotator: Annotator) -> None:
     if not annotator.is_translator:
         labels = {span.label for example in examples for span in example.spans or ()}
         print_label_warning(labels, annotator.predictor.labels, predicted_by="the model")
-
-
-def _annotate(
-    annotator: Annotator,
-    examples: Sequence[Example],
-    batching: BatchConfig,
-    target: Target | None,
-) -> tuple[Sequence[Annotation], Sequence[Sequence[Span]] | None]:
-    """Annotate by choosing among tags only, where the model does not translate.
-
-    The parts of each text with their coverage scores are returned, too, if the model knows the
-    probability of every span.
-    """
-    if annotator.is_translator:
-        return (), None
-    texts = [example.source for example in examples]
-    if not annotator.predictor.gives_marginals:
-        return annotator.annotate(texts, batching=batching, target=target), None
-    if isinstance(target, RecallTarget):  # its candidates are another query than the coverage
-        annotations = annotator.annotate(texts, batching=batching, target=target)
-        with progress_bar("scoring coverage", total=len(texts)) as advance:
-            return annotations, annotator.score_coverage(texts, batching=batching, advance=advance)
-    with progress_bar("annotating", total=len(texts)) as advance:
-        scored = annotator.annotate_with_coverage(
-            texts, target=target, batching=batching, advance=advance
-        )
-    return [annotation for annotation, _ in scored], [parts for _, parts in scored]
 
 
 def _generate(
@@ -288,21 +260,6 @@ def _add_recall(
     measured = _measure_target(target, annotator, scores)
     lines = recall_lines(measured, is_in_sample=part == "valid")
     return scores.model_copy(update={"target_recall": measured}), list(lines)
-
-
-def _add_coverage(
-    scores: ScoreFile,
-    target: Target | None,
-    examples: Sequence[Example],
-    parts: Sequence[Sequence[Span]] | None,
-) -> tuple[ScoreFile, list[str]]:
-    """Add the coverage of a model that knows the probability of every span."""
-    if parts is None:
-        return scores, []
-    counts = count_coverage(examples, parts)
-    chosen = target if isinstance(target, CoverageTarget) else None
-    coverage = make_coverage_scores(counts, chosen)
-    return scores.model_copy(update={"coverage": coverage}), list(coverage_lines(counts, coverage))
 
 
 def _measure_target(

@@ -64,11 +64,7 @@ class Redactor:
         """
         low_scores = [sum(map(self._is_below, part.spans)) for part in document.parts]
         kept_spans = [self._count_kept(part) for part in document.parts]
-        document = replace(document, parts=tuple(map(self._with_replaceable_spans, document.parts)))
-        if self.propagates:
-            document, values = propagate(document, self.table)
-        else:
-            values = PropagatedValues.from_document(document, self.table)
+        document, values = self._propagate(document)
         merged = [merge_overlapping(part.spans) for part in document.parts]
         writer = _ReplacementWriter(
             self, values, self._surrogates(document, merged, values), _unused_mask(document)
@@ -86,6 +82,17 @@ class Redactor:
                 zip(document.parts, merged, low_scores, kept_spans, strict=True)
             )
         )
+
+    def find_replaced(self, document: RedactionDocument) -> list[list[DetectedSpan]]:
+        """Return the spans of each part that `redact` replaces, in text order without overlap."""
+        return [merge_overlapping(part.spans) for part in self._propagate(document)[0].parts]
+
+    def _propagate(self, document: RedactionDocument) -> tuple[RedactionDocument, PropagatedValues]:
+        """Drop what stays, and add the occurrences of the detected values, and these values."""
+        document = replace(document, parts=tuple(map(self._with_replaceable_spans, document.parts)))
+        if self.propagates:
+            return propagate(document, self.table)
+        return document, PropagatedValues.from_document(document, self.table)
 
     def is_kept(self, label: str) -> bool:
         """Return True if the policy keeps the spans of a label."""

@@ -194,6 +194,12 @@ class CoverageCounts(BaseModel):
             clean_patients=self.patients.count_from(bin_),
         )
 
+    def point_for(self, share: float) -> CoveragePoint | None:
+        """Return the point of the highest threshold that covers a share, or None."""
+        identifiers = self.all_identifiers()
+        bin_ = identifiers.bin_of(math.ceil(share * identifiers.total))
+        return None if bin_ is None else self.point(lowest_score(bin_))
+
     def coverage_by_label(self, threshold: float) -> dict[str, tuple[int, int]]:
         """Return the number of identifiers of each label, and of those covered at a threshold."""
         bin_ = threshold_bin(threshold)

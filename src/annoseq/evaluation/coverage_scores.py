@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 from annoseq.evaluation.coverage import CoveragePoint
-from annoseq.evaluation.recall_thresholds import lowest_score
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from annoseq.evaluation.coverage import CoverageCounts, CoverageTarget
+    from annoseq.evaluation.coverage import CoverageTarget
 
 _SHARES = (0.98, 0.99, 0.995, 0.998)
 """Coverages whose points on the curve are printed."""
@@ -57,7 +55,8 @@ class CoverageTargetScores(BaseModel):
 class CoverageScores(BaseModel):
     """Coverage by the best path, at all thresholds, and at that of a target if there is one.
 
-    `labels` is the coverage of each label at the target, or by the best path without one.
+    `labels` is the coverage of each label at the target, or by the best path without one. If
+    `is_propagated`, it is what redaction covers: values found once are covered everywhere.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -66,9 +65,32 @@ class CoverageScores(BaseModel):
     curve: list[CoveragePoint]
     labels: dict[str, LabelCoverage]
     target: CoverageTargetScores | None = None
+    is_propagated: bool = False
 
 
-def make_coverage_scores(counts: CoverageCounts, target: CoverageTarget | None) -> CoverageScores:
+class CoverageMeasure(Protocol):
+    """Coverage of some rows by threshold: of what a model marks, or of what is redacted."""
+
+    def point(self, threshold: float) -> CoveragePoint:
+        """Return the counts at a threshold."""
+        ...
+
+    def curve(self) -> list[CoveragePoint]:
+        """Return points of the curve, highest threshold first."""
+        ...
+
+    def point_for(self, share: float) -> CoveragePoint | None:
+        """Return the point of the highest threshold that covers a share, or None."""
+        ...
+
+    def coverage_by_label(self, threshold: float) -> dict[str, tuple[int, int]]:
+        """Return the number of identifiers of each label, and of those covered at a threshold."""
+        ...
+
+
+def make_coverage_scores(
+    counts: CoverageMeasure, target: CoverageTarget | None, *, is_propagated: bool = False
+) -> CoverageScores:
     """Return the scores of the rows that were counted."""
     best = counts.point(1.0)
     chosen = best if target is None else counts.point(target.threshold)
@@ -80,6 +102,7 @@ def make_coverage_scores(counts: CoverageCounts, target: CoverageTarget | None) 
             for label, (identifiers, covered) in counts.coverage_by_label(chosen.threshold).items()
         },
         target=None if target is None else _target_scores(target, chosen),
+        is_propagated=is_propagated,
     )
 
 
@@ -93,30 +116,30 @@ def _target_scores(target: CoverageTarget, measured: CoveragePoint) -> CoverageT
     )
 
 
-def coverage_lines(counts: CoverageCounts, scores: CoverageScores) -> Iterator[str]:
+def coverage_lines(counts: CoverageMeasure, scores: CoverageScores) -> Iterator[str]:
     """Render the best path, the target, and points of the curve as a table.
 
     The shares of documents and patients are those without a missed identifier; patients are left
-    out where they are not known.
+    out where they are not known. What was expected at the target is what the model marks.
     """
     has_patients = scores.best_path.patients > 0
     yield ""
-    yield _row("coverage of identifiers", _COLUMNS, has_patients=has_patients)
+    title = "coverage of redaction" if scores.is_propagated else "coverage of identifiers"
+    yield _row(title, _COLUMNS, has_patients=has_patients)
     yield _line("best path", scores.best_path, has_patients=has_patients)
     if scores.target:
         name = f"target {scores.target.wanted:g}"
         yield _line(name, scores.target.measured, has_patients=has_patients)
         yield _line("  expected", scores.target.expected, has_patients=has_patients)
-    identifiers = counts.all_identifiers()
     for share in _SHARES:
         if scores.best_path.coverage >= share:
             continue
-        bin_ = identifiers.bin_of(ceil(share * identifiers.total))
         name = f"{share:g}, chosen on these"
-        if bin_ is None:
+        point = counts.point_for(share)
+        if point is None:
             yield f"{name:24}{'out of reach':>14}"
             return
-        yield _line(name, counts.point(lowest_score(bin_)), has_patients=has_patients)
+        yield _line(name, point, has_patients=has_patients)
 
 
 def _line(name: str, point: CoveragePoint, *, has_patients: bool) -> str:

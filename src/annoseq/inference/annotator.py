@@ -218,7 +218,6 @@ class Annotator:
         self,
         texts: Sequence[str],
         *,
-        target: CoverageTarget | None = None,
         batching: BatchConfig | None = None,
         advance: Callable[[int], None] = lambda _: None,
     ) -> list[tuple[Annotation, list[Span]]]:
@@ -229,7 +228,7 @@ class Annotator:
         """
         check_marginals(self.predictor, kind="coverage")
         options = _BatchOptions(self.resolve_batching(batching), 1, advance)
-        return self._predict_coverage(check_texts(texts), COVERAGE_FLOOR, target, options)
+        return self._predict_coverage(check_texts(texts), COVERAGE_FLOOR, options)
 
     def calibrate_score(self, score: float) -> float:
         """Return the probability of a span that the network gives a score, as results have it."""
@@ -262,8 +261,8 @@ class Annotator:
     ) -> list[Annotation]:
         """Annotate by predicted spans."""
         if isinstance(target, CoverageTarget):
-            scored = self._predict_coverage(texts, target.threshold, target, options)
-            return [annotation for annotation, _ in scored]
+            scored = self._predict_coverage(texts, target.threshold, options)
+            return [extend_coverage(annotation, parts, target) for annotation, parts in scored]
         outputs = self._run(texts, make_query(search, target), options)
         annotations = [self._to_annotation(text, ranked, target) for text, ranked in outputs]
         return self._calibrated(annotations)
@@ -272,7 +271,6 @@ class Annotator:
         self,
         texts: Sequence[str],
         floor: float,
-        target: CoverageTarget | None,
         options: _BatchOptions,
     ) -> list[tuple[Annotation, list[Span]]]:
         """Annotate texts, and score their parts with at least the coverage score `floor`."""
@@ -284,8 +282,7 @@ class Annotator:
         for annotation, (text, (_, tokens)) in zip(annotations, outputs, strict=True):
             best = annotation.spans or ()
             parts = score_coverage(text.text, best, text.to_text_spans(tokens, labels=labels))
-            marked = annotation if target is None else extend_coverage(annotation, parts, target)
-            scored.append((marked, parts))
+            scored.append((annotation, parts))
         return scored
 
     def _calibrated(self, annotations: list[Annotation]) -> list[Annotation]:

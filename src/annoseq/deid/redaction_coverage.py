@@ -1,0 +1,129 @@
+"""Coverage of redaction: what it delivers at fixed thresholds, propagated values included.
+
+A value that is found once is replaced everywhere in its document, so that redaction covers more
+than a model marks. What propagates depends on the spans that a threshold marks and joins, and need
+not grow as it falls: so each threshold is measured by itself, and not read off scores.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
+
+from annoseq.data.markup import Span
+from annoseq.decoding.coverage_spans import spans_above
+from annoseq.deid.redaction import DetectedSpan, DocumentPart, RedactionDocument
+from annoseq.evaluation.coverage_counter import COVERAGE_FLOOR, CoverageCounter
+from annoseq.evaluation.deid_metrics import is_identifying
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from annoseq.data.examples import Example
+    from annoseq.deid.redactor import Redactor
+    from annoseq.evaluation.coverage import CoverageCounts, CoveragePoint
+
+_STEPS_PER_DECADE, _DECADES = 4, 6
+GRID = tuple(10 ** (-step / _STEPS_PER_DECADE) for step in range(_STEPS_PER_DECADE * _DECADES + 1))
+"""Thresholds that are measured: from the best path to the least score that is counted."""
+
+
+class ScoredRow(NamedTuple):
+    """An example with its likeliest spans, and the scored parts of `score_coverage`."""
+
+    example: Example
+    best: Sequence[Span]
+    parts: Sequence[Span]
+
+
+@dataclass(frozen=True)
+class RedactionCoverage:
+    """Counts of what redaction covers, by threshold, highest first."""
+
+    counts: Mapping[float, CoverageCounts]
+
+    def point(self, threshold: float) -> CoveragePoint:
+        """Return the counts at a threshold that was measured."""
+        return self.counts[threshold].point(1.0).model_copy(update={"threshold": threshold})
+
+    def curve(self) -> list[CoveragePoint]:
+        """Return the points of all thresholds."""
+        return list(map(self.point, self.counts))
+
+    def point_for(self, share: float) -> CoveragePoint | None:
+        """Return the point of the highest threshold that covers a share, or None."""
+        return next((point for point in self.curve() if point.coverage >= share), None)
+
+    def coverage_by_label(self, threshold: float) -> dict[str, tuple[int, int]]:
+        """Return the number of identifiers of each label, and of those covered at a threshold."""
+        return self.counts[threshold].coverage_by_label(1.0)
+
+
+def measure_redaction(
+    rows: Iterable[ScoredRow],
+    redactor: Redactor,
+    *,
+    threshold: float | None = None,
+    advance: Callable[[int], None] = lambda _: None,
+) -> RedactionCoverage:
+    """Count what a redactor covers at the thresholds of `GRID`, and at one that was chosen.
+
+    Identifiers that its policy keeps are not counted. Rows of a document are consecutive; `advance`
+    is told how many are done.
+
+    Raises:
+        OptionError: a label has no PHI type.
+    """
+    thresholds = sorted({*GRID, *([] if threshold is None else [threshold])}, reverse=True)
+    counters = {one: CoverageCounter(floor=COVERAGE_FLOOR) for one in thresholds}
+    numbered = enumerate(rows)
+    for _, group in groupby(numbered, key=lambda item: item[1].example.document or item[0]):
+        document = [row for _, row in group]
+        for one, replaced in _replaced_at(document, redactor, thresholds):
+            for row, spans in zip(document, replaced, strict=True):
+                _count(counters[one], row, spans, redactor)
+        advance(len(document))
+    return RedactionCoverage({one: counter.counts() for one, counter in counters.items()})
+
+
+def _replaced_at(
+    rows: Sequence[ScoredRow], redactor: Redactor, thresholds: Sequence[float]
+) -> Iterator[tuple[float, list[list[DetectedSpan]]]]:
+    """Yield what is replaced in a document at each threshold."""
+    document = RedactionDocument(
+        "", tuple(DocumentPart(str(row.example.row), row.example.source) for row in rows)
+    )
+    before, replaced = None, list[list[DetectedSpan]]()
+    for threshold in thresholds:
+        marked = [_detect(row, threshold) for row in rows]
+        if marked != before:  # most thresholds mark nothing new in most documents
+            before = marked
+            parts = zip(document.parts, marked, strict=True)
+            replaced = redactor.find_replaced(
+                replace(document, parts=tuple(replace(part, spans=spans) for part, spans in parts))
+            )
+        yield threshold, replaced
+
+
+def _detect(row: ScoredRow, threshold: float) -> tuple[DetectedSpan, ...]:
+    """Return the spans that a model marks at a threshold, without punctuation by itself."""
+    text = row.example.source
+    return tuple(
+        DetectedSpan(span.start, span.end, span.label)
+        for span in spans_above(text, row.best, row.parts, threshold)
+        if is_identifying(text[span.start : span.end])
+    )
+
+
+def _count(
+    counter: CoverageCounter, row: ScoredRow, spans: Sequence[DetectedSpan], redactor: Redactor
+) -> None:
+    example = row.example
+    counter.add(
+        example.source,
+        [span for span in example.tight_spans if not redactor.is_kept(span.label)],
+        [Span(span.start, span.end, span.label, 1.0) for span in spans],
+        document=example.document,
+        patient=example.patient,
+    )
