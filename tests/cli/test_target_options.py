@@ -222,6 +222,37 @@ def test_patients_without_a_miss_are_counted_beside_documents(
     assert "patients" not in plain.out
 
 
+def test_the_coverage_of_redaction_is_that_of_what_it_replaces(
+    cautious: Path, rows: Path, types: Path, model: Path, tmp_path: Path
+) -> None:
+    path, report, clean = (tmp_path / name for name in ("s.json", "r.html", "clean"))
+    options = ("--target-coverage", 0.5, "--phi-types", types)
+    written = ("--json", path, "--report", report)
+    result = run("evaluate", cautious, rows, "--propagate", *options, *written)
+    assert (result.code, result.err) == (0, "")
+    lines = result.out.splitlines()
+    head = next(i for i, line in enumerate(lines) if line.startswith("coverage of redaction"))
+    assert lines[head + 2].startswith("target 0.5 ")
+    coverage = json.loads(path.read_text())["coverage"]
+    assert coverage["is_propagated"]
+    assert "Covered is what redaction replaces" in report.read_text()
+    redacted = run("redact", cautious, rows, "--out", clean, *options, "--gold", rows)
+    assert redacted.code == 0, redacted
+    leaks = json.loads((clean / "report.json").read_text())["leaks"]
+    measured = coverage["target"]["measured"]
+    assert leaks["identifiers"] - leaks["missed"] == measured["covered"]
+    assert leaks["lost_tokens"] == measured["marked_other_tokens"]
+    assert leaks["other_tokens"] == measured["other_tokens"]
+    assert refusal(run("evaluate", cautious, rows, "--phi-types", types)) == (
+        "--phi-types says what redaction propagates. Give --propagate too, or leave it off."
+    )
+    message = refusal(run("evaluate", model, rows, "--propagate"))
+    assert message == (
+        "--propagate measures coverage at all thresholds, and this model knows no probabilities of "
+        "tokens. Leave it off, or train a model with --model tagger."
+    )
+
+
 def test_lost_words_are_listed_in_files_alone(cautious: Path, rows: Path, tmp_path: Path) -> None:
     path, report = tmp_path / "s.json", tmp_path / "r.html"
     options = ("--target-coverage", 0.5, "--lost-words", 2)
