@@ -48,6 +48,7 @@ RUN = (
     "docs/how-to/evaluate.md",
     "docs/how-to/import-export.md",
     "docs/how-to/learning-curve.md",
+    "docs/how-to/onnx.md",
     "docs/how-to/redact.md",
     "docs/how-to/report.md",
     "docs/how-to/scale.md",

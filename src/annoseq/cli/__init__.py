@@ -51,7 +51,10 @@ _COMMANDS = {
     },
     "Exchange": {
         "import": ("convert:import_", "Turn a corpus into a table of pairs."),
-        "export": ("convert:export", "Write annotations, or pairs, in another program's format."),
+        "export": (
+            "convert:export_app",
+            "Write annotations, or pairs, in another program's format, or a model as an ONNX file.",
+        ),
     },
 }
 """Module, function and help of each command, by stage."""

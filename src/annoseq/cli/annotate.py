@@ -163,7 +163,7 @@ def annotate(
     source.check_format(destination.format)
     annotator = Annotator.load(model, device=device, vectors=vectors)
     if not is_text:
-        column = inherit_text_column(source.column, annotator.model.config.columns)
+        column = inherit_text_column(source.column, annotator.config.columns)
         source = replace(source, column=column)
     _check_has_spans(annotator, model, destination)
     chosen = choose_target(annotator, targets)
@@ -220,7 +220,7 @@ def _plan(
     The sections decide the batches, and the batches the last digits of scores.
     """
     return {
-        "model": annotator.model.fingerprint[:12],
+        "model": annotator.fingerprint[:12],
         "column": None if is_text else source.text_column,
         "delimiter": source.delimiter,
         "encoding": source.encoding,
@@ -249,7 +249,7 @@ class _FolderAnnotation:
         source.check_format(format_)
         annotator = Annotator.load(model, device=device, vectors=vectors)
         if not command.is_text:
-            column = inherit_text_column(source.column, annotator.model.config.columns)
+            column = inherit_text_column(source.column, annotator.config.columns)
             source = replace(source, column=column)
         keep = columns_to_keep(source.keep_columns, always=(DOCUMENT_COLUMN, OFFSET_COLUMN))
         job = AnnotateJob(

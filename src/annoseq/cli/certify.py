@@ -108,13 +108,13 @@ def certify(
     page = _check_outputs(out, overwrite=overwrite)
     bound = bound_options.bound(has_patients=row_options.patients.rule() is not None)
     annotator = Annotator.load(model, device=device, vectors=vectors)
-    rows = select_rows(pairs, annotator.model.config, row_options)
+    rows = select_rows(pairs, annotator.config, row_options)
     parts = _score_parts(annotator, rows, annotator.resolve_batching(batching))
     certificate = make_certificate(
         score_units(rows.examples, parts, bound),
         count_coverage(rows.examples, parts),
         bound,
-        model=annotator.model.fingerprint,
+        model=annotator.fingerprint,
         data=fingerprint_pairs(rows.examples),
         scope=_scope(rows),
     )

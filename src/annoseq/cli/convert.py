@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import App, Parameter
 
 from annoseq.cli.annotate_output import write_corpus
 from annoseq.cli.options import (
@@ -108,6 +108,18 @@ def export(
         notes=notes,
         overwrite=overwrite,
     )
+
+
+export_app = App(
+    name="export",
+    help="Write annotations, or pairs, in another program's format, or a model as an ONNX file.",
+)
+export_app.default(export)
+export_app.command(
+    "annoseq.cli.export_onnx:export_onnx",
+    name="onnx",
+    help="Write a tagger as an ONNX file, which is run without torch.",
+)
 
 
 @Parameter(name="*")

@@ -29,7 +29,7 @@ from annoseq.cli.target_options import TargetOptions, choose_target, recall_line
 from annoseq.config import BatchConfig, DeviceConfig
 from annoseq.data.pairs import fingerprint_pairs
 from annoseq.data.tables import table_format
-from annoseq.errors import ModelError, OptionError
+from annoseq.errors import OptionError
 from annoseq.evaluation.counts import SpanComparison, group_by_document
 from annoseq.evaluation.error_analysis import FIDELITY_ERRORS
 from annoseq.evaluation.over_redaction import find_lost_words
@@ -39,8 +39,8 @@ from annoseq.evaluation.scorer import Scorer
 from annoseq.evaluation.text_scores import TEXT_SCORES, TextScorer
 from annoseq.evaluation.token_accuracy import Accuracy
 from annoseq.inference.annotator import Annotator
+from annoseq.inference.model_loading import read_card
 from annoseq.inference.predictions import Prediction, Predictions
-from annoseq.models.model_config import CARD_FILE
 from annoseq.progress import progress_bar
 from annoseq.reporting.report import ReportData
 
@@ -120,10 +120,10 @@ def evaluate(
     prediction_options.check(output)
     text = TextScorer() if text_scores else None
     annotator = Annotator.load(model, device=device, vectors=vectors)
-    card = _read_card(model) if output.report else ""
+    card = read_card(model) if output.report else ""
     redactor = coverage_options.redactor(annotator)
     target = choose_target(annotator, targets, prints_expectation=False)
-    rows = select_rows(pairs, annotator.model.config, row_options)
+    rows = select_rows(pairs, annotator.config, row_options)
     _check_labels(rows.examples, annotator)
     batching = annotator.resolve_batching(batching)
     annotations, scored = annotate_rows(annotator, rows.examples, batching, target)
@@ -143,7 +143,7 @@ def evaluate(
     data = ReportData(
         title=f"{model} on {pairs}",
         card=card,
-        history=annotator.model.history,
+        history=annotator.history,
         images=images,
         attention=_attention(annotator),
     )
@@ -154,19 +154,6 @@ def evaluate(
     print_scores(
         scorer, *recall, *coverage, accuracies=accuracies
     )  # last: a reader of the output may end before it is read
-
-
-def _read_card(model: Path) -> str:
-    """Return the model card, which a folder need not have."""
-    path = model / CARD_FILE
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return ""
-    except OSError as error:
-        raise ModelError(
-            f"{path} cannot be read: {error.strerror}. Make it readable, or remove it."
-        ) from error
 
 
 def _check_labels(examples: Sequence[Example], annotator: Annotator) -> None:

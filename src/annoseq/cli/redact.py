@@ -77,12 +77,12 @@ def redact(
     redactor, patterns = redaction.load(has_patients=source.has_patients)
     annotator = _load_annotator(model, redactor, patterns, device=device, vectors=vectors)
     if not (command.is_text if command else source.layout(texts).column is None):
-        column = inherit_text_column(source.column, annotator.model.config.columns)
+        column = inherit_text_column(source.column, annotator.config.columns)
         source = replace(source, column=column)
     if not (best_path or redaction.min_score):
         targets = add_default_coverage(targets, annotator)
     chosen = choose_target(annotator, targets)
-    weights = annotator.model.fingerprint
+    weights = annotator.fingerprint
     settings = {"annoseq": __version__, "model": weights[:12], **targets.settings()}
     decisive = {**targets.settings(), **redaction.plan(redactor)}
     plan = {**settings, **decisive, **source.plan(), **gold.plan()}
@@ -102,7 +102,7 @@ def redact(
         source.layout(texts),
         {**settings, **redaction.settings(redactor)},
         gold,
-        annotator.model.config.columns,
+        annotator.config.columns,
         _audit_function(weights, redactor, decisive, targets, chosen),
         redaction.manifest(target.manifest, weights, decisive, only_new=target.only_new),
     )
@@ -147,8 +147,8 @@ def _load_annotator(
             f"{model}: this model writes texts of its own and marks nothing. Give a model that "
             "annotates."
         )
-    redactor.table.check_labels(annotator.model.tokenizer.labels)
-    labels = [*annotator.model.tokenizer.labels, *(pattern.label for pattern in patterns)]
+    redactor.table.check_labels(annotator.predictor.labels)
+    labels = [*annotator.predictor.labels, *(pattern.label for pattern in patterns)]
     _note_gaps(redactor, list(dict.fromkeys(labels)))
     return annotator
 

@@ -155,7 +155,7 @@ def _choose(annotator: Annotator, targets: TargetOptions) -> Target | None:
         )
     check_marginals(annotator.predictor, kind="coverage")
     return read_certificate(targets.certificate).target(
-        model=annotator.model.fingerprint, name=str(targets.certificate)
+        model=annotator.fingerprint, name=str(targets.certificate)
     )
 
 
@@ -163,10 +163,10 @@ def _default_coverage(annotator: Annotator) -> float | None:
     """Return the default coverage of redaction, or None, with a note, if the model allows none."""
     if not annotator.predictor.gives_marginals:
         reason = "this model writes its output, and does not know what else may be an identifier"
-    elif annotator.model.calibration is None:
+    elif annotator.calibration is None:
         reason = "this model has no calibration: it was validated on too few spans"
     else:
-        target = annotator.model.calibration.coverage.choose_threshold(_DEFAULT_COVERAGE)
+        target = annotator.calibration.coverage.choose_threshold(_DEFAULT_COVERAGE)
         if target.confidence:
             return _DEFAULT_COVERAGE
         reason = (

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, overload
 
-from annoseq.config import BatchConfig, DeviceConfig, SearchConfig
+from annoseq.config import BatchConfig, SearchConfig
 from annoseq.data.text_inputs import check_texts
 from annoseq.decoding.coverage_spans import score_coverage
 from annoseq.errors import OptionError
@@ -20,22 +20,26 @@ from annoseq.inference.annotation import (
     from_spans,
     rank,
 )
+from annoseq.inference.model_loading import load_model, open_predictor
 from annoseq.inference.predictor import (
     SpanQuery,
     check_marginals,
+    check_no_search,
     choose_target,
     make_query,
     predict_spans,
 )
+from annoseq.models.onnx_model import OnnxModel
 from annoseq.progress import progress_bar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
+    from annoseq.config import DeviceConfig
     from annoseq.data.markup import Span
     from annoseq.evaluation.recall_thresholds import RecallTarget
-    from annoseq.inference.predictor import SpanPredictor, Target, TextGenerator, TokenizedText
+    from annoseq.inference.predictor import Target, TextGenerator, TokenizedText
     from annoseq.models.serialization import TrainedModel
     from annoseq.tokenization.bioes import ScoredTokenSpans
 
@@ -51,20 +55,17 @@ class Annotator:
     """A trained model, ready to annotate.
 
     It may be called from several threads at once; the calls of a tagger wait for one another,
-    because they share a cache of token features.
+    because they share a cache of token features. `config`, `tokenizer`, `calibration` and `history`
+    are those of the model; `fingerprint` is the checksum of its weights.
     """
 
-    def __init__(self, model: TrainedModel, *, device: DeviceConfig | str | None = None) -> None:
-        # Imported here because they import torch.
-        from annoseq.devices import ComputeDevice
-        from annoseq.inference.network_predictors import build_predictor
-
-        self.model = model
-        compute = ComputeDevice.select(device)
-        self.device = str(compute.device)
-        self.predictor: SpanPredictor = build_predictor(
-            model.network, model.tokenizer, compute, bounds_cache=True
-        )
+    def __init__(
+        self, model: TrainedModel | OnnxModel, *, device: DeviceConfig | str | None = None
+    ) -> None:
+        self._model, self.config, self.fingerprint = model, model.config, model.fingerprint
+        self.calibration, self.history = model.calibration, model.history
+        self.tokenizer = model.tokenizer
+        self.predictor, self.device = open_predictor(model, device=device)
 
     @classmethod
     def load(
@@ -74,7 +75,7 @@ class Annotator:
         device: DeviceConfig | str | None = None,
         vectors: str | Path | None = None,
     ) -> Annotator:
-        """Read a model folder.
+        """Read a model folder, or an ONNX file that `annoseq export onnx` wrote.
 
         `vectors` is the file of word vectors that a tagger was trained with, if it is no longer
         where it was.
@@ -84,18 +85,23 @@ class Annotator:
             VectorsError: the file of word vectors cannot be read, or is another one.
             OptionError: `vectors` was given, and the model reads none.
         """
-        from annoseq.models.serialization import TrainedModel
-
-        return cls(TrainedModel.load(folder, vectors=vectors), device=device)
+        return cls(load_model(folder, vectors=vectors), device=device)
 
     def __repr__(self) -> str:
-        config = self.model.config
+        config = self.config
         return f"<Annotator: {config.network.model}, {config.task}, {self.device}>"
+
+    @property
+    def model(self) -> TrainedModel:
+        """The network and its tokenizer; raises `OptionError` for an ONNX file, which has none."""
+        if isinstance(self._model, OnnxModel):
+            raise OptionError("an ONNX file holds no network. Give the model folder.")
+        return self._model
 
     @property
     def is_translator(self) -> bool:
         """True if the model writes any text, instead of annotating the one it reads."""
-        return self.model.config.task == "translate"
+        return self.config.task == "translate"
 
     @property
     def is_tagger(self) -> bool:
@@ -157,7 +163,7 @@ class Annotator:
         checked = check_texts(texts)
         search = search or SearchConfig()
         if self.predictor.generator is None:
-            _check_no_search(search)
+            check_no_search(search)
         target = target or self.choose_target(
             target_recall=target_recall, target_coverage=target_coverage
         )
@@ -191,7 +197,7 @@ class Annotator:
         """
         return choose_target(
             self.predictor,
-            self.model.calibration,
+            self.calibration,
             target_recall=target_recall,
             target_coverage=target_coverage,
         )
@@ -232,9 +238,9 @@ class Annotator:
 
     def calibrate_score(self, score: float) -> float:
         """Return the probability of a span that the network gives a score, as results have it."""
-        if self.model.calibration is None:
+        if self.calibration is None:
             return score
-        return float(self.model.calibration.probabilities([score])[0])
+        return float(self.calibration.probabilities([score])[0])
 
     def _run(
         self, texts: Sequence[str], query: SpanQuery, options: _BatchOptions
@@ -287,9 +293,9 @@ class Annotator:
 
     def _calibrated(self, annotations: list[Annotation]) -> list[Annotation]:
         """Replace the scores of spans by calibrated probabilities, if the model is calibrated."""
-        if self.model.calibration is None:
+        if self.calibration is None:
             return annotations
-        return calibrate_scores(annotations, self.model.calibration)
+        return calibrate_scores(annotations, self.calibration)
 
     def _to_annotation(
         self,
@@ -336,12 +342,3 @@ class Annotator:
             )
             for text, ranked in zip(texts, outputs, strict=True)
         ]
-
-
-def _check_no_search(search: SearchConfig) -> None:
-    if fields := sorted(search.model_fields_set):
-        option = "--" + fields[0].replace("_", "-")
-        raise OptionError(
-            f"{option} is for sequence-to-sequence models, and this one is a tagger: it finds the "
-            f"likeliest tags in one pass. Leave {option} off."
-        )

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from threading import Lock, RLock
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import torch
 
@@ -15,10 +13,14 @@ from annoseq.data.examples import Example
 from annoseq.decoding.constrained import ConstrainedStepper, EditVocabulary, spans_from_edits
 from annoseq.decoding.generate import generate
 from annoseq.decoding.logits_processors import decode_ids, select_most_likely
-from annoseq.decoding.sliding_window import cut_windows
 from annoseq.evaluation.token_accuracy import Accuracy, measure_accuracy
 from annoseq.inference.predictions import Prediction, Predictions
-from annoseq.inference.predictor import GeneratedText, TokenizedText, tokenize_texts
+from annoseq.inference.predictor import (
+    GeneratedText,
+    hasher_lock,
+    tokenize_in_windows,
+    tokenize_texts,
+)
 from annoseq.models.tagger import Tagger
 from annoseq.tokenization.batching import WindowIds, collate, collate_sources, length_sorted_batches
 from annoseq.tokenization.bioes import ScoredTokenSpans
@@ -35,11 +37,10 @@ if TYPE_CHECKING:
     from annoseq.data.markup import Span
     from annoseq.decoding.logits_processors import Hypothesis
     from annoseq.devices import ComputeDevice
-    from annoseq.inference.predictor import SpanPredictor, SpanQuery
+    from annoseq.inference.predictor import SpanPredictor, SpanQuery, TokenizedText
     from annoseq.models.gru import GruWithAttention
     from annoseq.models.interfaces import AnySeq2SeqNetwork
     from annoseq.tokenization.batching import Batch, TokenIds
-    from annoseq.tokenization.hash_features import FeatureHasher
 
 
 T = TypeVar("T")
@@ -88,7 +89,7 @@ class TaggerPredictor:
     def exclusive_use(self) -> Iterator[None]:
         """Lock the cache of token features, and empty it if it has grown large."""
         hasher = self.tokenizer.feature_hasher
-        with _hasher_lock(hasher):
+        with hasher_lock(hasher):
             if self.bounds_cache:
                 hasher.clear_if_large()
             yield
@@ -142,7 +143,7 @@ class Seq2SeqPredictor:
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
         """Tokenize texts, and cut them into windows."""
-        return [_tokenize(text, self.tokenizer) for text in texts]
+        return [tokenize_in_windows(text, self.tokenizer) for text in texts]
 
     def predict_batch(
         self, windows: Sequence[TokenIds], query: SpanQuery, *, names: Sequence[str]
@@ -251,12 +252,6 @@ def _until_end(ids: Sequence[int]) -> Iterator[int]:
         yield id_
 
 
-def _tokenize(text: str, tokenizer: Seq2SeqTokenizer) -> TokenizedText:
-    tokens, ids = tokenizer.encode_text(text)
-    windows = cut_windows(tokens.tokens, tokenizer.length_stats)
-    return TokenizedText(text, tokens.offsets, ids, windows)
-
-
 def _collate_windows(
     windows: Sequence[TokenIds], compute: ComputeDevice, *, has_ends: bool
 ) -> Batch:
@@ -268,16 +263,6 @@ def _collate_windows(
 def _scored_spans(hypothesis: Hypothesis) -> ScoredTokenSpans:
     spans = spans_from_edits(hypothesis.ids, hypothesis.log_probs)
     return ScoredTokenSpans(spans, hypothesis.score)
-
-
-# Annotators of one model share its feature hasher, whose numbers and cached vectors change.
-_HASHER_LOCKS: WeakKeyDictionary[FeatureHasher, AbstractContextManager[Any]] = WeakKeyDictionary()
-_HASHER_LOCKS_LOCK = Lock()
-
-
-def _hasher_lock(hasher: FeatureHasher) -> AbstractContextManager[Any]:
-    with _HASHER_LOCKS_LOCK:
-        return _HASHER_LOCKS.setdefault(hasher, RLock())
 
 
 _END = "(end)"

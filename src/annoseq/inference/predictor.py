@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from threading import Lock, RLock
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from weakref import WeakKeyDictionary
 
 from annoseq.config import SearchConfig
 from annoseq.decoding.sliding_window import Window, cut_windows, merge_windows
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from annoseq.data.markup import Span
     from annoseq.evaluation.calibration_statistics import CalibrationStatistics
     from annoseq.tokenization.batching import TokenIds
+    from annoseq.tokenization.hash_features import FeatureHasher
+    from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
     from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 
 
@@ -65,6 +69,24 @@ def tokenize_texts(texts: Sequence[str], tokenizer: TaggerTokenizer) -> list[Tok
         windows = cut_windows(cut.tokens[first:last], tokenizer.length_stats)
         tokenized.append(TokenizedText(text, cut.offsets[first:last], ids[first:last], windows))
     return tokenized
+
+
+def tokenize_in_windows(text: str, tokenizer: Seq2SeqTokenizer) -> TokenizedText:
+    """Tokenize a text, and cut it into windows."""
+    tokens, ids = tokenizer.encode_text(text)
+    windows = cut_windows(tokens.tokens, tokenizer.length_stats)
+    return TokenizedText(text, tokens.offsets, ids, windows)
+
+
+# Annotators of one model share its feature hasher, whose numbers and cached vectors change.
+_HASHER_LOCKS: WeakKeyDictionary[FeatureHasher, AbstractContextManager[Any]] = WeakKeyDictionary()
+_HASHER_LOCKS_LOCK = Lock()
+
+
+def hasher_lock(hasher: FeatureHasher) -> AbstractContextManager[Any]:
+    """Return the lock of a feature hasher and of what is computed for its tokens."""
+    with _HASHER_LOCKS_LOCK:
+        return _HASHER_LOCKS.setdefault(hasher, RLock())
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +300,16 @@ def choose_target(
 def make_query(search: SearchConfig, target: RecallTarget | None) -> SpanQuery:
     """Return the spans to ask a predictor for: the candidates of a target, or the best path."""
     return SpanQuery(search, floor=None if target is None else target.threshold)
+
+
+def check_no_search(search: SearchConfig) -> None:
+    """Raise `OptionError` if an option of a search was given, which a tagger has none of."""
+    if fields := sorted(search.model_fields_set):
+        option = "--" + fields[0].replace("_", "-")
+        raise OptionError(
+            f"{option} is for sequence-to-sequence models, and this one is a tagger: it finds the "
+            f"likeliest tags in one pass. Leave {option} off."
+        )
 
 
 def check_marginals(predictor: SpanPredictor, *, kind: _Kind) -> None:

@@ -129,7 +129,7 @@ class BiaffineHead(nn.Module):
         """
         scored, tokens, log_probs = [], [], []
         for chunk in self._chunks(encoded):
-            scores = finite(self._scores(encoded[chunk])).log_softmax(3)
+            scores = self.scores(encoded[chunk])
             is_pair = _pair_mask(scores, lengths[chunk])
             scored.append(_likely_pairs(scores, is_pair, floor=_THRESHOLD, first_row=chunk.start))
             outside = ~is_pair.unsqueeze(3)
@@ -144,6 +144,10 @@ class BiaffineHead(nn.Module):
         best = self._select(_concatenate(scored))
         return CoveragePredictions(best, torch.cat(tokens), torch.cat(log_probs))
 
+    def scores(self, encoded: Tensor) -> Tensor:
+        """Return the log-probabilities (B, T, T, C) of all pairs of a first and a last token."""
+        return finite(self._scores(encoded)).log_softmax(3)
+
     def _select(self, scored: _SpanScores) -> SpanPredictions:
         """Select well-nested spans above the threshold."""
         indices = (scored.log_probs >= log(_THRESHOLD)).nonzero().squeeze(1)
@@ -156,7 +160,7 @@ class BiaffineHead(nn.Module):
     def _score_spans(self, encoded: Tensor, lengths: Tensor, *, floor: float) -> _SpanScores:
         chunks = []
         for chunk in self._chunks(encoded):
-            scores = finite(self._scores(encoded[chunk])).log_softmax(3)
+            scores = self.scores(encoded[chunk])
             is_pair = _pair_mask(scores, lengths[chunk])
             chunks.append(_likely_pairs(scores, is_pair, floor=floor, first_row=chunk.start))
         return _concatenate(chunks)

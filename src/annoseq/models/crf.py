@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from annoseq.models.padding import active_rows, reversed_tokens, select_tokens, token_mask
+from annoseq.tokenization.bioes import tag_blocks
 
 _MIN_EMISSION = -60.0
 """Lower bound of emissions relative to a token's best: no product of two underflows."""
@@ -316,13 +317,6 @@ def _forward_backward(
     ending = (forward[rows, last] * can_end).sum(1).log()
     total = (scale.log() + highest).masked_fill_(~is_token, 0.0).sum((1, 2))
     return ForwardBackward(forward, backward, scores / scale, total + ending)
-
-
-def tag_blocks(labels: int) -> tuple[slice, slice, slice, slice, slice]:
-    """Return the slices of the outside, begin, inside, end and single tags."""
-    edges = [0, *(1 + labels * block for block in range(5))]
-    outside, begin, inside, end, single = map(slice, edges, edges[1:])
-    return outside, begin, inside, end, single
 
 
 def finite(scores: Tensor) -> Tensor:

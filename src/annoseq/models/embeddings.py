@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from annoseq.tokenization.hash_features import FEATURE_KINDS, table_sizes
+from annoseq.tokenization.hash_features import FEATURE_KINDS, NGRAMS, WORD, table_sizes
 from annoseq.tokenization.vocabulary import BEGIN, END, PAD
 
 if TYPE_CHECKING:
@@ -154,7 +154,6 @@ def position_increments(size: int, tags: Sequence[int]) -> Tensor:
 
 
 _INITIAL_STD = 0.1
-_WORD, _NGRAMS = 0, 1
 
 
 class HashEmbedding(nn.Module):
@@ -186,7 +185,7 @@ class HashEmbedding(nn.Module):
         # Averaging n-grams keeps long words from dominating.
         self.tables = nn.ModuleList(
             nn.EmbeddingBag(
-                table_sizes(buckets)[kind], width, mode="mean" if kind == _NGRAMS else "sum"
+                table_sizes(buckets)[kind], width, mode="mean" if kind == NGRAMS else "sum"
             )
             for kind in kinds
         )
@@ -207,10 +206,10 @@ class HashEmbedding(nn.Module):
             )
             for table, kind in zip(self.tables, self.kinds, strict=True)
         ]
-        if self.training and self.word_dropout and _WORD in self.kinds:
-            words = parts[_WORD]
+        if self.training and self.word_dropout and WORD in self.kinds:
+            words = parts[WORD]
             is_kept = torch.rand(len(words), 1, device=words.device) >= self.word_dropout
-            parts[_WORD] = words * is_kept
+            parts[WORD] = words * is_kept
         if self.projection is not None:
             assert bags.vectors is not None
             vectors = torch.from_numpy(bags.vectors).to(device)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from annoseq.models.crf import tag_blocks
+from annoseq.tokenization.bioes import tag_blocks
 
 if TYPE_CHECKING:
     from torch import Tensor

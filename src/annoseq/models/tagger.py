@@ -22,7 +22,7 @@ from annoseq.models.embeddings import HashEmbedding
 from annoseq.models.encoders import build_encoder
 from annoseq.models.interfaces import CoveragePredictions, SpanPredictions
 from annoseq.models.span_marginals import covered_tokens, likely_spans
-from annoseq.tokenization.bioes import ScoredTokenSpans, TokenSpan, bioes_to_token_spans
+from annoseq.tokenization.bioes import ScoredTokenSpans, bioes_to_token_spans, group_by_row
 from annoseq.tokenization.hash_features import FEATURE_KINDS, SHAPE_KINDS
 
 if TYPE_CHECKING:
@@ -88,10 +88,15 @@ class CrfHead(nn.Module):
         log_probs = self.crf.span_log_probs(messages, spans)
         return SpanPredictions(spans, log_probs, row_log_probs)
 
-    def _emissions(self, encoded: Tensor) -> Tensor:
+    def scores(self, encoded: Tensor) -> Tensor:
         """Return the scores (B, T, K) of all tags."""
         # In single precision: sums over long texts lose precision otherwise.
-        emissions: Tensor = self.output(encoded).float()
+        scores: Tensor = self.output(encoded).float()
+        return scores
+
+    def _emissions(self, encoded: Tensor) -> Tensor:
+        """Return the scores (B, T, K) of all tags."""
+        emissions = self.scores(encoded)
         # Spans stay whole even where half precision has overflown.
         return emissions if self.training else finite(emissions)
 
@@ -193,6 +198,11 @@ class Tagger(nn.Module):
         return self.head.loss(self.encode(batch), batch.target, batch.source_lengths)
 
     @torch.no_grad()
+    def scores(self, batch: Batch) -> Tensor:
+        """Return the scores of the head: of tags (B, T, K), or of pairs of tokens (B, T, T, C)."""
+        return self.head.scores(self.encode(batch))
+
+    @torch.no_grad()
     def spans(self, batch: Batch) -> list[ScoredTokenSpans]:
         """Return the likeliest spans of every row (B,), well nested, with log-probabilities."""
         return _by_row(self.head.decode(self.encode(batch), batch.source_lengths))
@@ -248,11 +258,4 @@ class Tagger(nn.Module):
 
 def _by_row(predictions: SpanPredictions) -> list[ScoredTokenSpans]:
     """Group predictions by row, in opening order."""
-    rows: list[list[TokenSpan]] = [[] for _ in predictions.row_log_probs]
-    for (row, first, last, label), log_prob in zip(
-        predictions.spans.tolist(), predictions.log_probs.tolist(), strict=True
-    ):
-        rows[row].append(TokenSpan(first, last + 1, label, log_prob))
-    for spans in rows:
-        spans.sort(key=lambda span: (span.first, -span.last))
-    return list(map(ScoredTokenSpans, rows, predictions.row_log_probs.tolist()))
+    return group_by_row(*(values.tolist() for values in predictions))

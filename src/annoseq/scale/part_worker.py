@@ -272,7 +272,7 @@ def empty_token_cache(annotator: Annotator) -> None:
 
     A tagger computes new tokens together, and their number changes the last digits of scores.
     """
-    tokenizer = annotator.model.tokenizer
+    tokenizer = annotator.tokenizer
     if isinstance(tokenizer, TaggerTokenizer):
         with annotator.predictor.exclusive_use():
             tokenizer.feature_hasher.clear()

@@ -112,6 +112,28 @@ def bioes_to_token_spans(tags: NDArray[np.int64], *, labels: int) -> NDArray[np.
     return np.stack([row, first, last, label], 1)
 
 
+def tag_blocks(labels: int) -> tuple[slice, slice, slice, slice, slice]:
+    """Return the slices of the outside, begin, inside, end and single tags."""
+    edges = [0, *(1 + labels * block for block in range(5))]
+    outside, begin, inside, end, single = map(slice, edges, edges[1:])
+    return outside, begin, inside, end, single
+
+
+def group_by_row(
+    spans: Sequence[Sequence[int]], log_probs: Sequence[float], row_log_probs: Sequence[float]
+) -> list[ScoredTokenSpans]:
+    """Return the spans (row, first and last token, label) of each row, in opening order.
+
+    `log_probs` are those of the spans, `row_log_probs` those of the rows.
+    """
+    rows: list[list[TokenSpan]] = [[] for _ in row_log_probs]
+    for (row, first, last, label), log_prob in zip(spans, log_probs, strict=True):
+        rows[row].append(TokenSpan(first, last + 1, label, log_prob))
+    for row_spans in rows:
+        row_spans.sort(key=lambda span: (span.first, -span.last))
+    return list(map(ScoredTokenSpans, rows, row_log_probs))
+
+
 def token_spans_to_text(
     text: str,
     offsets: Sequence[tuple[int, int]] | NDArray[np.int64],

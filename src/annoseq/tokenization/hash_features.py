@@ -34,6 +34,8 @@ PRIVACY_NOTE = (
 """Statement on training words in the weights, worded alike in the model card and the docs."""
 FEATURE_KINDS = 5
 """Number of kinds of features, each with a table of its own: see `FeatureBags`."""
+WORD, NGRAMS = 0, 1
+"""The kinds of the lower-cased word and of its n-grams."""
 SHAPE_KINDS = (3, 4)
 """Kinds of features that do not depend on the letters of a token: shape, and lexicons."""
 _NGRAM_LENGTHS = range(3, 6)
@@ -66,6 +68,12 @@ class FeatureBags(NamedTuple):
 def table_sizes(buckets: int) -> tuple[int, ...]:
     """Return the number of rows of each kind's table; the table of n-grams has `buckets`."""
     return buckets // 2, buckets, buckets // 4, buckets // 16, buckets // 16
+
+
+def table_offsets(buckets: int) -> list[int]:
+    """Return the first row of each kind's table, if all tables are put one after the other."""
+    sizes = table_sizes(buckets)
+    return [sum(sizes[:kind]) for kind in range(FEATURE_KINDS)]
 
 
 def token_features(token: str, lexicon_features: Sequence[str]) -> Iterator[list[str]]:

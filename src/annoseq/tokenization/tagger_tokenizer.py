@@ -213,16 +213,17 @@ class TaggerTokenizer:
 
     def signature(self) -> str:
         """Return a checksum of everything that decides what a tag means."""
-        return hashlib.sha256(self._to_json().encode()).hexdigest()
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
 
-    def _to_json(self) -> str:
+    def to_json(self) -> str:
+        """Return labels, lists and patterns as JSON."""
         return _TaggerTokenizerFile(
             labels=self.labels, joins_digits=self.joins_digits, lexicon_matcher=self.lexicon_matcher
         ).model_dump_json(indent=1)
 
     def save(self, folder: Path) -> None:
         """Write labels, lists and patterns into `folder` as JSON."""
-        (folder / TAGGING_FILE).write_text(self._to_json() + "\n", encoding="utf-8")
+        (folder / TAGGING_FILE).write_text(self.to_json() + "\n", encoding="utf-8")
 
     @classmethod
     def load(
@@ -239,8 +240,25 @@ class TaggerTokenizer:
             OSError: the file cannot be read.
             ValueError: the file is not what `save` wrote.
         """
+        content = (folder / TAGGING_FILE).read_bytes()
+        return cls.from_json(content, length_stats=length_stats, buckets=buckets, vectors=vectors)
+
+    @classmethod
+    def from_json(
+        cls,
+        content: str | bytes,
+        *,
+        length_stats: LengthStats,
+        buckets: int,
+        vectors: TokenVectors | None = None,
+    ) -> TaggerTokenizer:
+        """Read what `to_json` returned.
+
+        Raises:
+            ValueError: it is anything else.
+        """
         try:
-            file = _TaggerTokenizerFile.model_validate_json((folder / TAGGING_FILE).read_bytes())
+            file = _TaggerTokenizerFile.model_validate_json(content)
         except ValidationError as error:
             fault = error.errors(include_input=False, include_url=False)[0]
             raise ValueError(f"{TAGGING_FILE}: {fault['msg']}") from error

@@ -1,0 +1,99 @@
+"""Span decoders: from the scores of a tagger's head to spans, in numpy, for use without torch.
+
+A head scores the tags of tokens (CRF) or pairs of tokens (biaffine), in torch or in an ONNX
+runtime; a decoder makes spans of the scores. The heads of `annoseq.models` do the same in torch, on
+any device, and train.
+
+Shapes: B rows, T tokens, L labels, N spans; scores (B, T, ...) are those of the head.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from annoseq.tokenization.bioes import ScoredTokenSpans
+
+from annoseq.tokenization.bioes import group_by_row
+
+MAX_SCORE = 1e4
+"""Bound of scores, so that sums over texts of any length are finite."""
+
+
+class SpanArrays(NamedTuple):
+    """Spans of a batch: `SpanPredictions` as numpy arrays.
+
+    `spans` (N, 4) are row, first token, last token (included) and label; `log_probs` (N,) their
+    log-probabilities; `row_log_probs` (B,) those of the likeliest set of spans of each row.
+    """
+
+    spans: NDArray[np.int64]
+    log_probs: NDArray[Any]
+    row_log_probs: NDArray[Any]
+
+    def by_row(self) -> list[ScoredTokenSpans]:
+        """Return the spans of each row, in opening order."""
+        return group_by_row(
+            self.spans.tolist(), self.log_probs.tolist(), self.row_log_probs.tolist()
+        )
+
+
+class SpanDecoder(Protocol):
+    """Decoder of the scores of a head, for rows of `lengths` (B,) tokens."""
+
+    def decode(self, scores: NDArray[np.float32], lengths: NDArray[np.int64]) -> SpanArrays:
+        """Return the likeliest spans, well nested."""
+        ...
+
+    def candidates(
+        self,
+        scores: NDArray[np.float32],
+        lengths: NDArray[np.int64],
+        *,
+        floor: float,
+        longest: int,
+    ) -> SpanArrays:
+        """Return the spans of at most `longest` tokens whose probability is at least `floor`."""
+        ...
+
+    def coverage(
+        self, scores: NDArray[np.float32], lengths: NDArray[np.int64], *, floor: float
+    ) -> tuple[SpanArrays, SpanArrays]:
+        """Return the likeliest spans, and the tokens that lie in any span with at least `floor`."""
+        ...
+
+
+def covered_tokens(
+    covered: NDArray[Any], by_label: NDArray[Any], *, floor: float, row_log_probs: NDArray[Any]
+) -> SpanArrays:
+    """Return the tokens in any span with at least `floor`, each as a span of its likeliest label.
+
+    `covered` (B, T) are the probabilities that a token lies in any span, `by_label` (B, T, L) those
+    for each label, or numbers in the same order.
+    """
+    row, token = np.nonzero(covered >= floor)
+    if not by_label.shape[2]:
+        row, token = row[:0], token[:0]
+        return SpanArrays(_stack(row, token, token, row), covered[row, token], row_log_probs)
+    label = by_label[row, token].argmax(1)
+    log_probs = np.log(covered[row, token].clip(max=1.0))
+    return SpanArrays(_stack(row, token, token, label), log_probs, row_log_probs)
+
+
+def token_mask(lengths: NDArray[np.int64], width: int) -> NDArray[np.bool_]:
+    """Return the mask (B, T) of tokens, False for padding."""
+    mask: NDArray[np.bool_] = np.arange(width) < lengths[:, None]
+    return mask
+
+
+def finite(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Replace NaN and clip scores."""
+    return np.nan_to_num(scores, nan=0.0).clip(-MAX_SCORE, MAX_SCORE)
+
+
+def _stack(*columns: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.stack(columns, 1)
