@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from annoseq.deid.audit import RedactionAudit
+from annoseq.deid.manifest import RedactionManifest
 from annoseq.deid.policy import Policy
 from annoseq.inference.resumable_output import ResumableOutput
 from tests.cli.command import refusal, run, snapshot, write_key
@@ -105,6 +106,17 @@ def test_types_that_nothing_marks_are_named_beforehand(here: Path, silent: Path)
         "neither the model nor a pattern marks date, age, which the standard safe-harbor lists: if "
         "the texts have any, they stay (--patterns)\n"
     )
+
+
+def test_what_a_policy_keeps_is_counted(here: Path, silent: Path) -> None:
+    options = ("--policy", "limited-data-set", *ONLY_PATTERNS)
+    result = run("redact", silent, "notes", "--out", "clean", *options)
+    assert "kept by the policy: 5 spans" in result.out
+    report = json.loads((here / "clean" / "report.json").read_bytes())
+    assert report["kept"] == {"AGE": 1, "COUNTRY": 1, "DATE": 2, "ZIP": 1}
+    (here / "notes" / "a.txt").write_text("from Peru")
+    result = run("redact", silent, "notes", "--out", "clean", *options, "--overwrite")
+    assert "without any span" not in result.out
 
 
 def test_another_table_of_zip_codes(here: Path, silent: Path) -> None:
@@ -364,6 +376,24 @@ def test_an_interrupted_refresh_is_resumed_and_recorded_at_the_end(
     assert "by the manifest: 3 done, 0 skipped, 0 failed" in result.out
     assert (patients / "clean" / "notes.csv").read_text().count("\n") == 4
     assert "0 done, 3 skipped" in run(*command, "--out", "again").out
+
+
+def test_a_kill_between_the_output_and_the_manifest_costs_no_document(
+    patients: Path, silent: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ("redact", silent, "notes", *KEYED, *MANIFEST[2:])
+
+    def killed(self: RedactionManifest) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RedactionManifest, "commit", killed)
+        assert run(*command, "--out", "first").code == 130
+    assert not (patients / "m.db").exists()
+    result = run(*command, "--out", "second")
+    assert "by the manifest: 3 done, 0 skipped, 0 failed" in result.out
+    first, second = (snapshot(patients / name) for name in ("first", "second"))
+    assert first == second
 
 
 def test_the_audit_has_policy_counts_and_hashes_and_no_text(here: Path, silent: Path) -> None:

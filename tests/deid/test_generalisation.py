@@ -15,6 +15,8 @@ from annoseq.errors import OptionError, TableError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from annoseq.deid.phi_types import PhiType
+
 ZIP_TABLE = ZipTable.load(None)
 GENERALISER = Generaliser(ZIP_TABLE, year=2026)
 
@@ -88,6 +90,29 @@ def test_an_age_above_89_becomes_one_category(value: str, expected: str | None) 
 )
 def test_a_zip_code_becomes_three_digits_or_000(value: str, expected: str | None) -> None:
     assert GENERALISER.generalise("zip", value) == expected
+
+
+@pytest.mark.parametrize(
+    ("phi_type", "value", "is_known"),
+    [
+        ("state", "MA", True),
+        ("state", "Massachusetts", True),
+        ("state", "N.Y.", True),
+        ("state", "NEW  YORK", True),
+        ("state", "Puerto Rico", True),
+        ("state", "Boston", False),
+        ("state", "Boston, MA", False),
+        ("country", "the United States", True),
+        ("country", "USA", True),
+        ("country", "España", True),
+        ("country", "EE. UU.", True),
+        ("country", "Ida Ames", False),
+        ("country", "Pitcairn Islands", False),
+        ("city", "MA", False),
+    ],
+)
+def test_a_region_stays_if_it_is_a_known_one(phi_type: PhiType, value: str, is_known: bool) -> None:
+    assert GENERALISER.generalise(phi_type, value) == (value if is_known else None)
 
 
 def test_the_shipped_table_is_that_of_the_2000_census() -> None:

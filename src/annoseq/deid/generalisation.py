@@ -1,4 +1,4 @@
-"""Generalised values: dates to their year, ages above 89 to 90+, ZIP codes to three digits.
+"""Generalised values: dates to years, ages above 89 to 90+, ZIP codes to three digits, regions.
 
 The limits are those of the Safe Harbor of the HIPAA Privacy Rule, 45 CFR 164.514(b)(2)(i)(B) and
 (C). A value that is not wholly understood has no generalised form.
@@ -125,6 +125,20 @@ def generalise_age(value: str) -> str | None:
     return OLDEST if is_in_years and max(numbers) > MAX_AGE else value
 
 
+def generalise_region(value: str) -> str | None:
+    """Return a country or a state of the United States as it is; None for any other place.
+
+    What is labelled so may be a smaller place with the wrong label.
+
+    >>> generalise_region("N.Y."), generalise_region("Perú"), generalise_region("Boston")
+    ('N.Y.', 'Perú', None)
+    """
+    regions = word_lists().regions
+    name = " ".join(value.casefold().replace(".", "").split()).removeprefix("the ")
+    known = {*regions.states, *regions.state_abbreviations, *regions.countries}
+    return value if name in known else None
+
+
 def _digits(value: str) -> list[str]:
     return re.findall(r"\d+", value)
 
@@ -135,7 +149,7 @@ def _has_more_digits(number: str) -> bool:
 
 @dataclass(frozen=True)
 class Generaliser:
-    """Generalises dates, ages and ZIP codes.
+    """Generalises dates, ages, ZIP codes, states and countries.
 
     `year` is the current one: a year from which somebody would be above 89 by its end is not
     written, whatever the date is that of.
@@ -146,7 +160,7 @@ class Generaliser:
     year: int = field(default_factory=lambda: date.today().year)
 
     def generalise(self, phi_type: PhiType, value: str) -> str | None:
-        """Return the generalised form of a date, an age or a ZIP code; None for other values."""
+        """Return the generalised form of a value; None if its type or the value has none."""
         match phi_type:
             case "date":
                 return self.generalise_date(value)
@@ -154,6 +168,8 @@ class Generaliser:
                 return generalise_age(value)
             case "zip":
                 return self.zip_table.generalise(value)
+            case "state" | "country":
+                return generalise_region(value)
             case _:
                 return None
 

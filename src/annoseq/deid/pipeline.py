@@ -169,7 +169,11 @@ class RedactionPipeline:
             (
                 (
                     part.text,
-                    [span for span in part.gold if not self.redactor.is_kept(span.label)],
+                    [
+                        span
+                        for span in part.gold
+                        if not self.redactor.stays(span.label, part.text[span.start : span.end])
+                    ],
                     [replacement.span for replacement in text.replacements],
                 )
                 for part, text in zip(document.parts, texts, strict=True)

@@ -34,6 +34,8 @@ _POSSIBLE: dict[PhiType, set[Action]] = {
     "date": {"shift", "generalise"},
     "age": {"surrogate", "generalise"},
     "zip": {"surrogate", "generalise"},
+    "state": {"surrogate", "generalise"},
+    "country": {"surrogate", "generalise"},
     "other": set(),
 }
 """Further actions of these types; those of all other types are surrogates."""

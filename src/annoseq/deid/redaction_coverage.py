@@ -122,7 +122,11 @@ def _count(
     example = row.example
     counter.add(
         example.source,
-        [span for span in example.tight_spans if not redactor.is_kept(span.label)],
+        [
+            span
+            for span in example.tight_spans
+            if not redactor.stays(span.label, example.source[span.start : span.end])
+        ],
         [Span(span.start, span.end, span.label, 1.0) for span in spans],
         document=example.document,
         patient=example.patient,

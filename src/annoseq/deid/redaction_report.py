@@ -71,7 +71,7 @@ class RedactionReport:
         """Count a document. Offsets are those of the original texts."""
         self.documents += 1
         self.texts += len(document.texts)
-        if not any(text.replacements for text in document.texts):
+        if not any(text.replacements or text.kept_spans for text in document.texts):
             self.documents_without_spans.append(document.id)
         for text in document.texts:
             self.nested_spans += text.nested_spans

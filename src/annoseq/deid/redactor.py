@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain, count
 from typing import TYPE_CHECKING
 
@@ -94,22 +95,34 @@ class Redactor:
             return propagate(document, self.table)
         return document, PropagatedValues.from_document(document, self.table)
 
-    def is_kept(self, label: str) -> bool:
-        """Return True if the policy keeps the spans of a label."""
-        return self.policy.action(self.table.phi_type(label)) == "keep"
+    def stays(self, label: str, value: str) -> bool:
+        """Return True if the policy leaves a value with a label as it is.
+
+        It keeps the label, or generalises it, and the value is general already.
+        """
+        phi_type = self.table.phi_type(label)
+        match self.policy.action(phi_type):
+            case "keep":
+                return True
+            case "generalise":
+                return self.generaliser.generalise(phi_type, value) == value
+        return False
 
     def _count_kept(self, part: DocumentPart) -> dict[str, int]:
-        kept = (span.label for span in part.spans if self.is_kept(span.label))
-        return dict(Counter(label for label in kept))
+        kept = (
+            span.label
+            for span in map(partial(_trim, part.text), part.spans)
+            if self.stays(span.label, part.text[span.start : span.end])
+        )
+        return dict(Counter(kept))
 
     def _with_replaceable_spans(self, part: DocumentPart) -> DocumentPart:
-        """Drop spans that are kept or score too low, and white space at the edges of the others."""
+        """Drop spans that stay or score too low, and white space at the edges of the others."""
         spans = []
-        for span in part.spans:
-            start, end = trim_range(part.text, span.start, span.end)
-            is_blank = not part.text[start:end].strip()
-            if not (is_blank or self.is_kept(span.label) or self._is_below(span)):
-                spans.append(replace(span, start=start, end=end))
+        for span in map(partial(_trim, part.text), part.spans):
+            value = part.text[span.start : span.end]
+            if value.strip() and not (self._is_below(span) or self.stays(span.label, value)):
+                spans.append(span)
         return replace(part, spans=tuple(spans))
 
     def _is_below(self, span: DetectedSpan) -> bool:
@@ -129,6 +142,12 @@ class Redactor:
             for span in spans
         ]
         return self.surrogates.for_document(document, identifiers, values)
+
+
+def _trim(text: str, span: DetectedSpan) -> DetectedSpan:
+    """Drop the white space at the edges of a span."""
+    start, end = trim_range(text, span.start, span.end)
+    return replace(span, start=start, end=end)
 
 
 def _count_detected(spans: Sequence[DetectedSpan]) -> int:

@@ -51,6 +51,14 @@ class AgeUnits(_Lists):
     context: frozenset[str]
 
 
+class Regions(_Lists):
+    """States of the United States and countries, which are no smaller than a state."""
+
+    states: frozenset[str]
+    state_abbreviations: frozenset[str]
+    countries: frozenset[str]
+
+
 class WordLists(_Lists):
     """All lists, in lower case."""
 
@@ -62,6 +70,7 @@ class WordLists(_Lists):
     dates: dict[str, DateWords]
     numbers: dict[str, NumberWords]
     age_units: AgeUnits
+    regions: Regions
 
 
 @cache
