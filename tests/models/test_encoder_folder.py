@@ -13,15 +13,19 @@ from safetensors.torch import load_file, save_file
 
 from annoseq.errors import EncoderError, ModelError
 from annoseq.inference.annotator import Annotator
+from annoseq.models.build import build_tagger
 from annoseq.models.encoder_folder import open_encoder
 from annoseq.models.model_config import ENCODER_FILES, ENCODER_WEIGHTS
 from annoseq.models.serialization import TrainedModel
 from annoseq.models.tagger import Tagger
+from annoseq.tokenization.hash_features import FeatureHasher
+from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 from tests.encoders import FAMILIES, change_config, encoder_folder, write_encoder_folder
 from tests.fidelity import TAGGERS, hard_texts, random_annotator
 from tests.tiny import same_weights
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 WITH_ENCODER = [name for name in TAGGERS if "pre-trained" in name]
@@ -42,6 +46,18 @@ def model(tmp_path: Path) -> Path:
     path = tmp_path / "model"
     random_annotator(WITH_ENCODER[0]).model.save(path, card="")
     return path
+
+
+def without(package: str) -> Callable[..., Any]:
+    """Return an import function that does not find a package."""
+    real_import = builtins.__import__
+
+    def absent(name: str, *arguments: Any) -> Any:
+        if name == package:
+            raise ImportError(name)
+        return real_import(name, *arguments)
+
+    return absent
 
 
 def refusal(source: str | Path, *, layers: int | None = None) -> str:
@@ -85,6 +101,27 @@ def test_a_saved_tagger_annotates_the_same(name: str, tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_saved_encoder_gives_the_same_vectors(family: str, tmp_path: Path) -> None:
+    plain = random_annotator("flat tagger").model
+    assert isinstance(plain.tokenizer, TaggerTokenizer)
+    encoder = open_encoder(encoder_folder(family))
+    network = build_tagger(
+        plain.config.network.tagger, plain.tokenizer, seed=1, pretrained=encoder
+    ).eval()
+    config = plain.config.model_copy(update={"encoder": encoder.record})
+    replace(plain, network=network, config=config).save(tmp_path / "model", card="")
+    loaded = TrainedModel.load(tmp_path / "model").network.eval()
+    assert isinstance(loaded, Tagger)
+    assert loaded.pretrained is not None
+    hasher = FeatureHasher(buckets=1024)
+    ids = torch.tensor([hasher.token_ids(["Dr", " Ames", "31", "\u200b"] * 12)])
+    lengths = torch.tensor([ids.shape[1]])
+    with torch.no_grad():
+        ours, theirs = (one(hasher, ids, lengths) for one in (encoder, loaded.pretrained))
+    assert torch.equal(ours, theirs)
+
+
 def test_transformers_reads_the_tuned_encoder(model: Path) -> None:
     network = random_annotator(WITH_ENCODER[0]).model.network
     assert isinstance(network, Tagger)
@@ -113,6 +150,14 @@ def test_the_weights_of_both_files_are_in_the_fingerprint(model: Path) -> None:
     files = {**trained.config.files, ENCODER_WEIGHTS: "other"}
     other = replace(trained, config=trained.config.model_copy(update={"files": files}))
     assert trained.fingerprint != other.fingerprint
+
+
+def test_a_model_with_an_encoder_needs_transformers(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(builtins, "__import__", without("transformers"))
+    with pytest.raises(EncoderError, match=r"Run: pip install 'annoseq\[encoders\]'$"):
+        TrainedModel.load(model)
 
 
 @pytest.mark.parametrize("name", ENCODER_FILES)
@@ -163,14 +208,7 @@ def test_a_name_of_the_hub_is_downloaded(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_without_transformers_the_message_names_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    real_import = builtins.__import__
-
-    def absent(name: str, *arguments: Any) -> Any:
-        if name == "transformers":
-            raise ImportError(name)
-        return real_import(name, *arguments)
-
-    monkeypatch.setattr(builtins, "__import__", absent)
+    monkeypatch.setattr(builtins, "__import__", without("transformers"))
     assert refusal("anything") == (
         "A pre-trained encoder needs transformers, which is not installed. "
         "Run: pip install 'annoseq[encoders]'"

@@ -27,6 +27,7 @@ from annoseq._version import __version__
 from annoseq.atomic_io import atomic_folder
 from annoseq.data.folder_files import MEBIBYTE, describe_unsafe_file
 from annoseq.errors import (
+    EncoderError,
     ModelError,
     OptionError,
     count_noun,
@@ -123,6 +124,7 @@ class TrainedModel:
 
         Raises:
             ModelError: a file is missing or damaged, or has another format.
+            EncoderError: the pre-trained encoder needs transformers, or cannot be read.
             VectorsError: the word-vector file cannot be read, or is not that of training.
             OptionError: `vectors` was given, and the model reads none.
         """
@@ -140,6 +142,8 @@ class TrainedModel:
             with no_init_weights():
                 network, tokenizer = _build(folder, config, token_vectors)
             load_weights(network, folder)
+        except EncoderError:  # it says itself what is wrong
+            raise
         except (ValueError, SafetensorError) as error:
             raise ModelError(f"{folder}: damaged: {error}. Train again.") from error
         except (RuntimeError, MemoryError) as error:  # torch lists every tensor on its own line
