@@ -43,6 +43,7 @@ RUN = (
     "docs/tutorials/first-model.md",
     "docs/tutorials/from-fastai.md",
     "docs/how-to/annotate.md",
+    "docs/how-to/audit.md",
     "docs/how-to/certify.md",
     "docs/how-to/data.md",
     "docs/how-to/evaluate.md",
@@ -133,10 +134,12 @@ def smaller(verb: str, arguments: list[str]) -> tuple[str, ...]:
     """Return the options that make a command cheap."""
     if (verb, arguments[0]) == ("vectors", "train"):
         return TINY_VECTORS
-    if verb not in {"train", "find-lr", "curve"}:
+    if verb not in {"train", "find-lr", "curve", "audit"}:
         return ()
     if verb == "curve":
         return (*SIZES["tagger"], "--epochs", "1", "--repeats", "1", "--workers", "1")
+    if verb == "audit":
+        return (*SIZES["tagger"], "--epochs", "1", "--folds", "2", "--workers", "1")
     epochs = () if verb == "find-lr" or "--epochs" in arguments else ("--epochs", "2")
     if "--go-on-from" in arguments:
         return epochs

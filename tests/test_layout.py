@@ -42,6 +42,7 @@ ROOMS = [
     {"decoding"},
     {"inference"},
     {"training"},
+    {"audit"},
     {"deid"},
     {"scale"},
     {"reporting"},

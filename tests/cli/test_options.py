@@ -183,7 +183,7 @@ def test_help_groups_the_commands_by_stage() -> None:
         "Data": ["sample", "check", "show-batch", "prepare", "vectors"],
         "Train": ["find-lr", "train", "sweep"],
         "Annotate": ["annotate", "redact"],
-        "Measure": ["evaluate", "score", "certify", "curve", "compare"],
+        "Measure": ["evaluate", "score", "certify", "curve", "audit", "compare"],
         "Exchange": ["import", "export"],
         "Options": ["--help", "--version"],
     }

@@ -47,6 +47,7 @@ _COMMANDS = {
             "curve:curve",
             "Tell from a learning curve what more annotated documents would give.",
         ),
+        "audit": ("label_audit:app", "Find likely label errors in annotated pairs."),
         "compare": ("score:compare", "Compare two files of scores, document by document."),
     },
     "Exchange": {

@@ -1,0 +1,1 @@
+"""Label errors in annotated pairs: cross-validated predictions, suspected errors, corrections."""
