@@ -182,3 +182,31 @@ def test_a_certificate_of_another_model_or_with_another_target_is_refused(
         "--certificate has its own threshold, and --target-coverage asks for another. Leave one of "
         "them off."
     )
+
+
+def test_new_notes_are_compared_with_the_certified_ones(
+    cautious: Path, rows: Path, tmp_path: Path
+) -> None:
+    out, page, notes = (tmp_path / name for name in ("c.json", "c.html", "notes"))
+    same = tmp_path / "same.csv"
+    same.write_text("orig_text\n" + "\n".join(f'"{pair.source}"' for pair in pairs()) + "\n")
+    result = run("certify", cautious, rows, "--out", out, "--missed", 0.1, "--new-notes", same)
+    assert (result.code, result.err) == (0, "")
+    assert "80 new notes do not differ measurably from the certified documents" in result.out
+    assert json.loads(out.read_text())["shift"]["new_documents"] == 80
+    notes.mkdir()
+    for number in range(20):
+        (notes / f"{number}.txt").write_text(f"{number} " * 60)
+    options = ("--out", out, "--missed", 0.1, "--new-notes", notes, "--overwrite")
+    result = run("certify", cautious, rows, *options)
+    assert result.code == 0
+    assert result.err.startswith(
+        "warning: 20 new notes differ from the certified documents: the bound does not hold for "
+        "them (p-value "
+    )
+    assert "<strong>Warning:</strong> 20 new notes differ" in page.read_text()
+    (notes / "few").mkdir()
+    (notes / "few" / "a.txt").write_text("x")
+    options = ("--out", out, "--missed", 0.1, "--new-notes", notes / "few", "--overwrite")
+    message = refusal(run("certify", cautious, rows, *options))
+    assert message.startswith("1 new note cannot be compared: at least 5 of each side are needed")

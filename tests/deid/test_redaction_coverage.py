@@ -108,7 +108,8 @@ def identifying(text: str, span: Span) -> set[int]:
 @given(documents, st.sampled_from([*GRID[:8], 0.07, 1e-3]))
 def test_the_counts_are_those_of_what_is_written(notes: list[list[Row]], threshold: float) -> None:
     scored = [row.scored(9, str(name)) for name, note in enumerate(notes) for row in note]
-    measured = measure_redaction(scored, redactor("mask"), threshold=threshold).point(threshold)
+    counts = measure_redaction(scored, redactor("mask"), thresholds=[threshold])
+    measured = counts.point(threshold)
     missed = []
     for note in notes:
         texts = redact(note, threshold)

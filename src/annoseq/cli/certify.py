@@ -13,10 +13,11 @@ from pydantic import TypeAdapter, ValidationError
 from annoseq.atomic_io import check_writable
 from annoseq.cli.loading import RowOptions, select_rows
 from annoseq.cli.options import Batching, Device, ModelPath, ModelVectorsPath, Overwrite, PairsPath
-from annoseq.cli.output import print_result
+from annoseq.cli.output import print_note, print_result
 from annoseq.cli.target_options import check_open_fraction
 from annoseq.config import BatchConfig, DeviceConfig
 from annoseq.data.pairs import fingerprint_pairs
+from annoseq.deid.document_source import DocumentSource
 from annoseq.errors import OptionError, describe_validation_error
 from annoseq.evaluation.certificate import (
     Loss,
@@ -27,14 +28,18 @@ from annoseq.evaluation.certificate import (
 )
 from annoseq.evaluation.coverage_counter import count_coverage
 from annoseq.evaluation.score_file import write_score_file
+from annoseq.evaluation.shift import compare_documents, document_figures
 from annoseq.inference.annotator import Annotator
 from annoseq.progress import progress_bar
 from annoseq.reporting.html_page import import_jinja, write_certificate_page
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from annoseq.cli.loading import SelectedRows
     from annoseq.data.markup import Span
     from annoseq.evaluation.certificate import Certificate
+    from annoseq.evaluation.shift import ShiftTest
 
 
 @Parameter(name="*")
@@ -98,6 +103,13 @@ def certify(
         Path, Parameter(help="Certificate to write (.json); a page beside it has its name (.html).")
     ],
     bound_options: BoundOptions,
+    new_notes: Annotated[
+        Path | None,
+        Parameter(
+            help="Notes without annotations (table, folder of .txt) that the model is meant for: a "
+            "test warns if they differ from those that are certified on."
+        ),
+    ] = None,
     row_options: RowOptions = RowOptions(),
     batching: Batching = BatchConfig(),
     vectors: ModelVectorsPath = None,
@@ -109,7 +121,9 @@ def certify(
     bound = bound_options.bound(has_patients=row_options.patients.rule() is not None)
     annotator = Annotator.load(model, device=device, vectors=vectors)
     rows = select_rows(pairs, annotator.config, row_options)
-    parts = _score_parts(annotator, rows, annotator.resolve_batching(batching))
+    notes = _read_notes(new_notes, annotator, row_options) if new_notes else []
+    batching = annotator.resolve_batching(batching)
+    parts = _score_parts(annotator, [example.source for example in rows.examples], batching)
     certificate = make_certificate(
         score_units(rows.examples, parts, bound),
         count_coverage(rows.examples, parts),
@@ -118,8 +132,14 @@ def certify(
         data=fingerprint_pairs(rows.examples),
         scope=_scope(rows),
     )
+    if new_notes:
+        certificate = certificate.model_copy(
+            update={"shift": _compare(annotator, rows, parts, certificate, notes)}
+        )
     write_score_file(certificate, out, overwrite=overwrite)
     write_certificate_page(certificate, page, overwrite=overwrite)
+    if certificate.shift and certificate.shift.is_shifted:
+        print_note(f"warning: {certificate.shift.statement}")
     for line in _lines(certificate, out, page):
         print_result(line)
 
@@ -150,12 +170,42 @@ def _read_weights(path: Path) -> dict[str, float]:
 
 
 def _score_parts(
-    annotator: Annotator, rows: SelectedRows, batching: BatchConfig
+    annotator: Annotator, texts: Sequence[str], batching: BatchConfig
 ) -> list[list[Span]]:
     """Return the parts of each text with their coverage scores."""
-    with progress_bar("scoring coverage", total=len(rows.examples)) as advance:
-        texts = [example.source for example in rows.examples]
+    with progress_bar("scoring coverage", total=len(texts)) as advance:
         return annotator.score_coverage(texts, batching=batching, advance=advance)
+
+
+def _read_notes(path: Path, annotator: Annotator, options: RowOptions) -> list[list[str]]:
+    """Return the texts of each new note; their column is that of the texts of the pairs."""
+    model, given = annotator.config.columns, options.columns
+    is_given = "source" in given.model_fields_set
+    column = given.source if is_given else model.source
+    documents = DocumentSource(path, column, given.document).read()
+    return [[part.text for part in document.parts] for document in documents]
+
+
+def _compare(
+    annotator: Annotator,
+    rows: SelectedRows,
+    parts: Sequence[Sequence[Span]],
+    certificate: Certificate,
+    notes: Sequence[Sequence[str]],
+) -> ShiftTest:
+    """Compare new notes with the certified documents."""
+    certified: dict[str | int, list[tuple[str, Sequence[Span]]]] = {}
+    for example, row_parts in zip(rows.examples, parts, strict=True):
+        name = example.document or example.row
+        certified.setdefault(name, []).append((example.source, row_parts))
+    texts = [text for note in notes for text in note]
+    scored = iter(_score_parts(annotator, texts, annotator.resolve_batching(None)))
+    new = [[(text, next(scored)) for text in note] for note in notes]
+    threshold = certificate.threshold
+    return compare_documents(
+        [document_figures(document, threshold=threshold) for document in certified.values()],
+        [document_figures(note, threshold=threshold) for note in new],
+    )
 
 
 def _scope(rows: SelectedRows) -> list[str]:
@@ -176,7 +226,8 @@ def _scope(rows: SelectedRows) -> list[str]:
 
 
 def _lines(certificate: Certificate, out: Path, page: Path) -> list[str]:
-    measured, unit = certificate.measured, certificate.bound.unit
+    measured, unit, shift = certificate.measured, certificate.bound.unit, certificate.shift
+    compared = [shift.statement] if shift and not shift.is_shifted else []
     return [
         certificate.statement,
         f"certified on {certificate.units:,} {unit}s with {measured.identifiers:,} identifiers: "
@@ -184,6 +235,7 @@ def _lines(certificate: Certificate, out: Path, page: Path) -> list[str]:
         f"marks tokens with a coverage score of at least {certificate.threshold:.6f}: "
         f"{measured.other_share:.2%} of other tokens, {certificate.review_load:,.1f} tokens per "
         f"{unit}",
+        *compared,
         f"wrote {out} and {page}; next: annoseq redact MODEL TEXTS --out FOLDER --certificate "
         f"{out}",
     ]

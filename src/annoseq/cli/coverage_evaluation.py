@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from annoseq.deid.phi_types import PhiTypeTable
 from annoseq.deid.policy import Policy
-from annoseq.deid.redaction_coverage import ScoredRow, measure_redaction
+from annoseq.deid.redaction_coverage import GRID, ScoredRow, measure_redaction
 from annoseq.deid.redactor import Redactor
 from annoseq.errors import OptionError
 from annoseq.evaluation.coverage import CoverageTarget
@@ -115,9 +115,9 @@ def add_coverage(
         coverage = make_coverage_scores(counts, chosen)
         lines = list(coverage_lines(counts, coverage))
     else:
-        threshold = None if chosen is None else chosen.threshold
+        thresholds = GRID if chosen is None else (*GRID, chosen.threshold)
         with progress_bar("redacting", total=len(rows)) as advance:
-            measured = measure_redaction(rows, redactor, threshold=threshold, advance=advance)
+            measured = measure_redaction(rows, redactor, thresholds=thresholds, advance=advance)
         coverage = make_coverage_scores(measured, chosen, is_propagated=True)
         lines = list(coverage_lines(measured, coverage))
     return scores.model_copy(update={"coverage": coverage}), lines

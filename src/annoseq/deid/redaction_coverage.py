@@ -64,10 +64,10 @@ def measure_redaction(
     rows: Iterable[ScoredRow],
     redactor: Redactor,
     *,
-    threshold: float | None = None,
+    thresholds: Iterable[float] = GRID,
     advance: Callable[[int], None] = lambda _: None,
 ) -> RedactionCoverage:
-    """Count what a redactor covers at the thresholds of `GRID`, and at one that was chosen.
+    """Count what a redactor covers at some thresholds.
 
     Identifiers that its policy keeps are not counted. Rows of a document are consecutive; `advance`
     is told how many are done.
@@ -75,12 +75,12 @@ def measure_redaction(
     Raises:
         OptionError: a label has no PHI type.
     """
-    thresholds = sorted({*GRID, *([] if threshold is None else [threshold])}, reverse=True)
-    counters = {one: CoverageCounter(floor=COVERAGE_FLOOR) for one in thresholds}
+    falling = sorted(set(thresholds), reverse=True)
+    counters = {one: CoverageCounter(floor=COVERAGE_FLOOR) for one in falling}
     numbered = enumerate(rows)
     for _, group in groupby(numbered, key=lambda item: item[1].example.document or item[0]):
         document = [row for _, row in group]
-        for one, replaced in _replaced_at(document, redactor, thresholds):
+        for one, replaced in _replaced_at(document, redactor, falling):
             for row, spans in zip(document, replaced, strict=True):
                 _count(counters[one], row, spans, redactor)
         advance(len(document))

@@ -20,6 +20,7 @@ from annoseq.evaluation.risk_control import (
     p_value,
     units_needed,
 )
+from annoseq.evaluation.shift import ShiftTest
 from annoseq.evaluation.span_matching import unique_spans
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Certificate(BaseModel):
     `p_value` is that of a higher risk at the threshold, `observed_loss` the mean loss of the units.
     `model` and `data` are the fingerprints of the weights and of the rows; `expected_threshold`
     bounds the same risk in expectation only (conformal risk control), None if no threshold does.
+    `shift` compares new notes with the certified documents, if some were given.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -81,6 +83,7 @@ class Certificate(BaseModel):
     expected_threshold: float | None
     measured: CoveragePoint
     scope: tuple[str, ...]
+    shift: ShiftTest | None = None
 
     @property
     def statement(self) -> str:
