@@ -141,6 +141,7 @@ class RedactionOptions:
                 "--scope and --patient both say where a value has one surrogate. Leave one of them "
                 "off."
             )
+        rng = KeyedRng.load(self.key)
         if not policy.has_action("surrogate", "shift"):
             for option, value in given.items():
                 if value is not None:
@@ -156,7 +157,7 @@ class RedactionOptions:
             )
         return SurrogateGenerator(
             LocaleFaker(self.locale),
-            KeyedRng.load(self.key),
+            rng,
             scope,
             self.surrogates or "consistent",
             shifts_weeks=policy.shift_by == "weeks",
