@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import dataclass, field
-from types import SimpleNamespace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from annoseq.config import BatchConfig, DeviceConfig, SearchConfig
@@ -107,7 +106,7 @@ class EchoAnnotator:
 
     calls: int = 0
     error: type[Exception] = ValueError
-    model: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(tokenizer=None))
+    tokenizer: None = None
 
     def annotate(self, texts: Sequence[str], **_: object) -> list[Annotation]:
         self.calls += 1

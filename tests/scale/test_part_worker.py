@@ -253,7 +253,7 @@ def test_a_worker_error_of_several_texts_is_raised() -> None:
 
 def test_a_part_does_not_depend_on_the_texts_before(tmp_path: Path) -> None:
     annotator = random_annotator("flat tagger")
-    tokenizer = annotator.model.tokenizer
+    tokenizer = annotator.tokenizer
     assert isinstance(tokenizer, TaggerTokenizer)
     part = csv_part(tmp_path / "in", TEXTS)
     written = []

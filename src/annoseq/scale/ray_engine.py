@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
 import tempfile
 import uuid
 from contextlib import contextmanager
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 _OBJECT_STORE = 100 << 20
 """Bytes of shared memory of a Ray of our own, besides the model: rows are names of parts."""
+_ANSWER_TIMEOUT = 10
+"""Seconds."""
 _MAX_RESTARTS = 20
 """Deaths of a worker's process, after which the run ends: Ray would start it for ever."""
 _PRIVATE = {
@@ -82,6 +85,7 @@ class RayEngine:
     @contextmanager
     def _connected(self, ray: ModuleType) -> Iterator[None]:
         """Connect to the cluster, or start a Ray of our own, unless the program has one."""
+        _check_answers(self.address)
         if ray.is_initialized():
             yield
             return
@@ -97,10 +101,7 @@ class RayEngine:
         try:
             ray.init(self.address, **options)
         except (ConnectionError, ValueError, RuntimeError):
-            raise OptionError(
-                f"--address {self.address}: no Ray cluster answers there. Start one with `ray "
-                "start --head`, or leave --address off to use this machine."
-            ) from None
+            raise _no_cluster(self.address) from None
         try:
             yield
         finally:
@@ -191,6 +192,28 @@ def import_ray() -> ModuleType:
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     return ray
+
+
+def _check_answers(address: str | None) -> None:
+    """Check that something listens at `host:port`: Ray would try for minutes.
+
+    Raises:
+        OptionError: nothing does.
+    """
+    host, _, port = (address or "").rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host, int(port)), _ANSWER_TIMEOUT).close()
+    except (OSError, OverflowError):
+        raise _no_cluster(address) from None
+
+
+def _no_cluster(address: str | None) -> OptionError:
+    return OptionError(
+        f"--address {address}: no Ray cluster answers there. Start one with `ray start --head`, or "
+        "leave --address off to use this machine."
+    )
 
 
 def _outcome(line: str) -> PartOutcome:
