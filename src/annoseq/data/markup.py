@@ -191,6 +191,8 @@ def render(text: str, spans: Iterable[Span]) -> str:
             label that cannot stand in a tag.
     """
     spans = sorted(spans, key=_opening_order)
+    if not spans:
+        return escape(text)
     opened: list[Span] = []
     for span in spans:
         while opened and opened[-1].end <= span.start:

@@ -27,6 +27,8 @@ _MAX_MESSAGE = 1e30
 
 _SLACK, _LEAST_PROBABILITY = 0.9, 1e-4
 """Margins of rounding in `LinearChainCrf.decode`: of p, and the least p that is trusted."""
+_SEEMS_SURE = 0.99
+"""Marginal above which a tag is taken for sure at first."""
 _MAX_SCORE, _IMPOSSIBLE = 1e4, -1e4
 """Replacements of infinite scores, so that overflown weights cannot break spans."""
 
@@ -114,17 +116,22 @@ class LinearChainCrf(nn.Module):
         The tags that are the likeliest for each token by themselves have some probability p
         together. All sequences without one of them share what its marginal leaves, so that tags
         whose marginal is above 1 - p are in the likeliest sequence. Viterbi's algorithm is needed
-        for the tokens between them only: none, if p is above one half.
+        for the tokens between them only: none, if p is above one half. Where p is too small to
+        tell, tags with a high marginal are taken for sure at first, which makes p larger.
         """
         is_token = token_mask(emissions, lengths)
         tags, marginals = _likeliest_by_token(messages, is_token)
         log_likelihood = self.log_likelihood(emissions, tags, lengths, messages)
-        probability = log_likelihood.exp().unsqueeze(1)
-        is_sure = (marginals > 1 - _SLACK * probability) & (probability > _LEAST_PROBABILITY)
-        unsure = is_token & ~is_sure
-        if unsure.any():
-            self._search_unsure(emissions, lengths, tags, unsure)
-            log_likelihood = self.log_likelihood(emissions, tags, lengths, messages)
+        seems_sure = marginals > _SEEMS_SURE
+        for is_last_round in (False, True):
+            unsure = is_token & ~_is_sure(marginals, log_likelihood)
+            if is_last_round:
+                unsure &= (unsure & seems_sure).any(1, keepdim=True)
+            else:
+                unsure &= ~seems_sure
+            if unsure.any():
+                self._search_unsure(emissions, lengths, tags, unsure)
+                log_likelihood = self.log_likelihood(emissions, tags, lengths, messages)
         return tags, log_likelihood
 
     def _search_unsure(
@@ -239,6 +246,15 @@ def _likeliest_by_token(messages: ForwardBackward, is_token: Tensor) -> tuple[Te
     return tags, marginals
 
 
+def _is_sure(marginals: Tensor, log_likelihood: Tensor) -> Tensor:
+    """Return a mask (B, T) of the tags that the likeliest sequence must have.
+
+    `log_likelihood` (B,) is that of a sequence of tags with these marginals (B, T).
+    """
+    probability = log_likelihood.exp().unsqueeze(1)
+    return (marginals > 1 - _SLACK * probability) & (probability > _LEAST_PROBABILITY)
+
+
 def _backtrace(pointers: Tensor, final: Tensor, ends: Tensor) -> Tensor:
     """Return the tags (B, T) on the paths to the `final` tags (B,) of the tokens `ends` (B,)."""
     rows = torch.arange(len(final), device=final.device)
@@ -321,7 +337,7 @@ def _forward_backward(
 
 def finite(scores: Tensor) -> Tensor:
     """Replace NaN and clamp scores, so that sums over texts of any length are finite."""
-    return scores.nan_to_num(nan=0.0).clamp(-_MAX_SCORE, _MAX_SCORE)
+    return scores.nan_to_num(nan=0.0).clamp_(-_MAX_SCORE, _MAX_SCORE)
 
 
 def _log(probabilities: Tensor) -> Tensor:
