@@ -39,6 +39,8 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.decoding --minutes 20
 	$(BIN)/python -m benchmarks.streaming
 	$(BIN)/python -m benchmarks.scale
+	$(BIN)/python -m benchmarks.audit
+	$(BIN)/python -m benchmarks.learning_curve
 	$(BIN)/python -m benchmarks.vectors
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.time_to_quality

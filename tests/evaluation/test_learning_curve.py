@@ -126,7 +126,7 @@ def test_one_repeat_takes_its_noise_from_the_steps_of_the_curve() -> None:
     smooth = forecast(CurveScores(sizes, scores, np.repeat(scores[None], 50, axis=0)))
     assert smooth.noise == pytest.approx(0)
     rough = scores + np.array([[0.02, -0.02, 0.02, -0.02, 0.02]])
-    assert forecast(CurveScores(sizes, rough, np.repeat(rough[None], 50, axis=0))).noise > 0.02
+    assert forecast(CurveScores(sizes, rough, np.repeat(rough[None], 50, axis=0))).noise > 0.2
 
 
 def test_the_same_runs_have_the_same_forecast() -> None:

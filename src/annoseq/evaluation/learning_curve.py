@@ -170,7 +170,7 @@ class CurveForecast:
     """Curve fitted to the mean scores of a learning curve, and its replicates.
 
     `means` (P,) are the scores at `documents` (P,), with replicates (R, P). `noise` is the standard
-    deviation of a single training's score s, divided by sqrt(s * (1 - s)).
+    deviation of a single training's score s, of n documents, divided by sqrt(s * (1 - s) / n).
     """
 
     documents: Array
@@ -199,12 +199,15 @@ class CurveForecast:
         """Return the score of a training on so many documents, and the interval of one training.
 
         The value is the median of the replicates, which errs less than the form that the mean
-        scores choose.
+        scores choose. More documents than at the last point score no less than there: curves rise,
+        also where a form misses the last point.
         """
         draws = self.replicates.predict(documents)
+        if documents >= self.documents[-1]:
+            draws = np.maximum(draws, self.mean_replicates[:, -1])
         value = float(np.median(draws))
         noise = np.random.default_rng(self.seed).standard_t(self.freedom, len(draws))
-        draws = np.clip(draws + noise * self.noise * _spread(draws), 0.0, 1.0)
+        draws = np.clip(draws + noise * self.noise * _spread(draws, documents), 0.0, 1.0)
         return _estimate(value, draws)
 
     def documents_for(self, score: float) -> Estimate:
@@ -219,10 +222,10 @@ def forecast(scores: CurveScores, *, seed: int = SEED) -> CurveForecast:
     """Fit the forms to the mean over repeats, and to replicates of it."""
     generator = np.random.default_rng(seed)
     means = scores.scores.mean(axis=0)
-    noise, freedom = _training_noise(scores.scores)
+    noise, freedom = _training_noise(scores.documents, scores.scores)
     size, repeats, points = scores.replicates.shape
     draws = generator.standard_t(freedom, (size, points))
-    spread = noise * _spread(means) / sqrt(repeats)
+    spread = noise * _spread(means, scores.documents) / sqrt(repeats)
     replicates = np.clip(scores.replicates.mean(axis=1) + draws * spread, 0.0, 1.0)
     return CurveForecast(
         documents=scores.documents,
@@ -242,7 +245,7 @@ def _estimate(value: float, draws: Array) -> Estimate:
     return Estimate(value, float(min(low, value)), float(max(high, value)))
 
 
-def _training_noise(scores: Array) -> tuple[float, int]:
+def _training_noise(documents: Array, scores: Array) -> tuple[float, int]:
     """Return the relative standard deviation of a training's score, and its degrees of freedom.
 
     It is that of the interaction of repeats and points (K, P): what all runs of a repeat have in
@@ -250,7 +253,7 @@ def _training_noise(scores: Array) -> tuple[float, int]:
     is that of second differences, in which a smooth curve leaves little.
     """
     repeats, points = scores.shape
-    spread = np.maximum(_spread(scores.mean(axis=0)), 1e-6)
+    spread = np.maximum(_spread(scores.mean(axis=0), documents), 1e-6)
     if repeats > 1:
         residuals = scores - scores.mean(axis=0) - scores.mean(axis=1)[:, None] + scores.mean()
         freedom = (repeats - 1) * (points - 1)
@@ -260,9 +263,13 @@ def _training_noise(scores: Array) -> tuple[float, int]:
     return float(np.sqrt(((residuals / spread) ** 2).sum() / freedom)), freedom
 
 
-def _spread(scores: Array) -> Array:
-    """Return the factors of the training noise: less near 0 and 1, where there is no room."""
-    factors: Array = np.sqrt(scores * (1 - scores))
+def _spread(scores: Array, documents: Array | float) -> Array:
+    """Return the factors of the training noise.
+
+    It is less near 0 and 1, where there is no room, and its variance falls with the number of
+    documents, as that of a mean over them does.
+    """
+    factors: Array = np.sqrt(scores * (1 - scores) / documents)
     return factors
 
 

@@ -71,7 +71,7 @@ class ScoreCurve(_Result):
 
     `last_errors` are the errors of each form at the last point when fitted to the others; `fitted`
     are points of the fitted curve up to twice the documents; `training_noise` is the standard
-    deviation of a single training's score s, divided by sqrt(s * (1 - s)).
+    deviation of a single training's score s, of n documents, divided by sqrt(s * (1 - s) / n).
     """
 
     points: list[CurvePoint]
