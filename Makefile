@@ -48,6 +48,7 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.eole
 	$(BIN)/python -m benchmarks.tagger
 	$(BIN)/python -m benchmarks.tagger_speed
+	$(BIN)/python -m benchmarks.onnx
 	$(BIN)/python -m benchmarks.target_recall
 	$(BIN)/python -m benchmarks.certify
 	$(BIN)/python -m benchmarks.threads
@@ -55,6 +56,7 @@ bench: $(READY)
 dist: $(READY)
 	rm -rf dist
 	$(BIN)/python -m build
+	$(BIN)/python -m build --wheel --outdir dist packaging/onnx
 
 clean:
 	rm -rf $(VENV) dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis

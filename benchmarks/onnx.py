@@ -73,7 +73,7 @@ def export_systems(options: argparse.Namespace, folder: Path) -> list[System]:
         if not model.exists():
             raise OptionError(f"{model}: there is no model. Run python -m benchmarks.tagger first.")
     model = TrainedModel.load(options.model)
-    train, _ = read_tables(options.data, first=options.rows)
+    train, _ = read_tables(options.data, first=None)  # the split of all rows is the model's
     examples = parse_pairs(train, task="annotate").examples
     data = model.config.data
     _, valid = split_rows(examples, share=data.valid_share, by=data.split_by, seed=data.split_seed)

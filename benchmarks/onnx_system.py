@@ -7,6 +7,7 @@ of 0 is all of them.
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from pathlib import Path
@@ -74,10 +75,9 @@ def measure(kind: str, model: Path, data: Path, rows: int) -> dict[str, float]:
 
 
 def _peak_mebibytes() -> float:
-    import resource  # POSIX has it
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+    """Return the largest resident set, which `getrusage` would count from the parent's on."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 2**10
 
 
 def main(arguments: Sequence[str]) -> None:
