@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from annoseq.inference.annotation import Annotation
     from annoseq.inference.annotator import Annotator
     from annoseq.inference.predictions import Prediction, Predictions
+    from annoseq.models.onnx_model import OnnxModel
     from annoseq.models.serialization import TrainedModel
     from annoseq.sample import sample_pairs
     from annoseq.tokenization.batching import Batch
@@ -69,6 +70,7 @@ __all__ = [
     "LexiconFeatures",
     "LrFinderResult",
     "NetworkConfig",
+    "OnnxModel",
     "Pair",
     "Pairs",
     "Prediction",
@@ -114,6 +116,7 @@ _HOMES = {
     "LexiconFeatures": "tokenization.gazetteer",
     "LrFinderResult": "training.lr_finder",
     "NetworkConfig": "config",
+    "OnnxModel": "models.onnx_model",
     "Pair": "data.pairs",
     "Pairs": "data.pairs",
     "Prediction": "inference.predictions",

@@ -106,7 +106,8 @@ class OnnxPredictor:
         ids = np.zeros((len(windows), lengths.max()), np.int64)
         ids[np.arange(ids.shape[1]) < lengths[:, None]] = np.concatenate(windows)
         vectors, places = self._cache.take(ids)
-        inputs = dict(zip(SCORE_INPUTS, (vectors, places, lengths), strict=True))
+        arrays: tuple[NDArray[Any], ...] = (vectors, places, lengths)
+        inputs = dict(zip(SCORE_INPUTS, arrays, strict=True))
         return self.model.run("scores", {**self._cache.no_features, **inputs})
 
 
