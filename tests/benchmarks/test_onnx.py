@@ -40,7 +40,7 @@ def test_a_missing_model_is_refused(data: Path, capsys: pytest.CaptureFixture[st
     assert "there is no model. Run python -m benchmarks.tagger first." in capsys.readouterr().err
 
 
-@pytest.mark.e2e
+@pytest.mark.slow
 def test_all_systems_are_compared(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = calibrated_model()
     model.save(data / "model", card="")

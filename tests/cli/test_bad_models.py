@@ -58,7 +58,7 @@ def test_a_missing_folder(verb: str, table: Path, tmp_path: Path) -> None:
 def test_a_file_for_a_folder(verb: str, table: Path, tmp_path: Path) -> None:
     message = refusal(run(*command(verb, table, table, tmp_path / "out")))
     assert message.startswith(f"{table}: ")
-    assert "Give the folder that `annoseq train --out` wrote." in message
+    assert "Give the folder that `annoseq train --out` wrote" in message
 
 
 @every_verb

@@ -88,7 +88,7 @@ def test_nothing_accepted_is_told(audited: tuple[Path, Result], flawed: Path, sh
 
 
 def test_validation_pairs_are_refused(flawed: Path, shelf: Path) -> None:
-    given = ("--valid", flawed, "--out", shelf / "other.csv")
+    given = ("--valid", flawed, "--out", shelf / "unwritten.csv")
     message = refusal(run("audit", flawed, *given, *SMALL))
     assert message == (
         "--valid: an audit predicts every row by a model trained on others, and takes one table. "

@@ -215,9 +215,9 @@ def open_session(model: Path | bytes) -> Any:
         return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except _session_errors() as error:
         raise ModelError(
-            f"{model if isinstance(model, Path) else 'the graph'} cannot be opened: it is no ONNX "
-            "file, is cut off, or needs another version of onnxruntime. Give the file that "
-            "`annoseq export onnx` wrote."
+            f"{model if isinstance(model, Path) else 'the graph'}: this is no ONNX file, is cut "
+            "off, or needs another version of onnxruntime. Give the folder that `annoseq train "
+            "--out` wrote, or the file that `annoseq export onnx` wrote."
         ) from error
 
 
