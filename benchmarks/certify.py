@@ -2,7 +2,8 @@
 
 A tagger is trained on four fifths of the training documents. The dev documents are the population:
 1,000 samples are drawn from them with replacement, each is certified, and the true risk at the
-chosen threshold is that of the population, so that it has no error of its own.
+chosen threshold is that of the population, so that it has no error of its own. The shift test is
+simulated on the same documents (`benchmarks/shift_simulation.py`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 
 from annoseq.data.examples import parse_pairs
-from annoseq.evaluation.certificate import Loss, RiskBound, loss_table, score_units
+from annoseq.evaluation.certificate import Loss, loss_table
 from annoseq.evaluation.risk_control import learn_then_test
 from annoseq.inference.annotator import Annotator
 from annoseq.models.serialization import TrainedModel
@@ -24,13 +25,24 @@ from benchmarks.budget import cache_folder, log, pinned_to_core
 from benchmarks.command import exit_status, make_parser, provenance, read_options
 from benchmarks.measure import describe_machine, markdown_table, write_report
 from benchmarks.meddocan import read_tables
-from benchmarks.target_recall import CPU, WIDE, train
+from benchmarks.shift_simulation import (
+    BOUND,
+    PERMUTATIONS,
+    ShiftSimulation,
+    score_documents,
+    shift_table,
+    upper_case,
+    without_accent,
+)
+from benchmarks.target_recall import CPU, train
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from annoseq.data.examples import Example
     from annoseq.evaluation.certificate import ScoredIdentifier
+    from benchmarks.shift_simulation import ScoredDocuments
 
 REPORT = Path(__file__).with_suffix(".md")
 RISKS: dict[Loss, tuple[float, ...]] = {"share": (0.02, 0.05), "any": (0.1, 0.2)}
@@ -101,20 +113,28 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add("--epochs", type=int, help="epochs to train; by default the tagger's own")
     add("--samples", type=int, default=1_000, help="samples of documents to certify")
     add("--size", type=int, help="documents in a sample; by default as many as there are")
+    add("--repeats", type=int, default=200, help="random halves of the documents: shift test")
+    add("--other", type=Path, help="folder of another corpus, whose dev texts are shifted notes")
     add("--results", type=Path, default=cache_folder("certify"), help="where to train it")
-    return read_options(parser, arguments, above_zero=("epochs", "samples", "size"))
+    return read_options(parser, arguments, above_zero=("epochs", "samples", "size", "repeats"))
 
 
-ABOUT = """\
+ABOUT = f"""\
 A tagger with its defaults, trained on four fifths of the training documents of a corpus. Its dev
 documents are the population. Samples are drawn from them with replacement; for each, `annoseq
 certify` chooses a threshold for the bound, and the bound fails if the risk of the population at
 that threshold is above it. The loss of a document is the share of its identifiers that are missed,
-or 1 if any is."""
+or 1 if any is.
+
+The second table is that of `--new-notes`. A random half of the documents is certified with a bound
+of {BOUND.missed:g} on the share of missed identifiers and a confidence of {BOUND.confidence:g},
+and compared by the shift test ({PERMUTATIONS} permutations, level of 5 %) with new notes:
+documents of the other half, as they are or changed, or documents of another corpus. Their true
+risk is the mean share of their identifiers that is missed at the certified threshold."""
 
 
 def main(given: Sequence[str] | None = None) -> int:
-    """Simulate, print the table, and replace the report."""
+    """Simulate, print the tables, and replace the report."""
     arguments = list(sys.argv[1:] if given is None else given)
     options = parse_arguments(arguments)
 
@@ -122,28 +142,51 @@ def main(given: Sequence[str] | None = None) -> int:
         machine = describe_machine(torch.device("cpu"))
         options.results.mkdir(parents=True, exist_ok=True)
         model = TrainedModel.load(options.model) if options.model else train(options)[0]
-        _, dev = read_tables(options.data, first=options.rows)
-        examples = parse_pairs(dev, task="annotate").examples
-        texts = [example.source for example in examples]
-        parts = Annotator(model, device=CPU).score_coverage(texts, batching=WIDE)
-        units = score_units(examples, parts, RiskBound(missed=0.1, confidence=0.9))
-        table = make_table(units, options)
-        print(table)
+        annotator = Annotator(model, device=CPU)
+        examples = _read_examples(options.data, options)
+        population = score_documents(annotator, examples)
+        units = population.units
+        shifted = _shifted_notes(annotator, examples, options)
+        shift = ShiftSimulation(population, shifted, seed=options.seed)
+        shift.run(options.repeats)
+        tables = [make_table(units, options), shift_table(shift.tallies)]
+        print("\n\n".join(tables))
         facts = {
             "corpus": f"{options.data.parent.name}, {len(units):,} dev documents with "
             f"{sum(map(len, units)):,} identifiers",
             "samples": f"{options.samples:,} of {options.size or len(units):,} documents",
+            "shift test": f"{options.repeats:,} random halves, {shift.certified:,} of them with a bound",
         }
         write_report(
             options.out,
             title="Failures of certified bounds",
             about=ABOUT,
-            tables=[table],
+            tables=tables,
             facts=facts | machine | provenance("certify", arguments),
         )
 
     with pinned_to_core(options.core):
         return exit_status(work)
+
+
+def _read_examples(folder: Path, options: argparse.Namespace) -> Sequence[Example]:
+    _, dev = read_tables(folder, first=options.rows)
+    return parse_pairs(dev, task="annotate").examples
+
+
+def _shifted_notes(
+    annotator: Annotator, examples: Sequence[Example], options: argparse.Namespace
+) -> dict[str, ScoredDocuments]:
+    """Return the notes that differ from the population, by their name in the table."""
+    notes = {
+        "without accents": score_documents(annotator, examples, change=without_accent),
+        "in upper case": score_documents(annotator, examples, change=upper_case),
+    }
+    if options.other:
+        others = _read_examples(options.other, options)
+        name = f"of {options.other.parent.name}"
+        notes[name] = score_documents(annotator, others, is_population=False)
+    return notes
 
 
 if __name__ == "__main__":

@@ -24,9 +24,15 @@ def test_bounds_are_simulated(tmp_path: Path) -> None:
         write_pairs(Pairs(rows, name=name), folder / f"{name}.csv", overwrite=False)
     out = tmp_path / "report.md"
     words = ["--data", str(folder), "--model", str(tmp_path / "model"), "--out", str(out)]
-    assert certify.main([*words, "--samples", "20"]) == 0
+    words += ["--samples", "20", "--repeats", "2", "--other", str(folder)]
+    assert certify.main(words) == 0
     report = out.read_text(encoding="utf-8")
     table = [line.split(" | ") for line in report.splitlines() if line.startswith("| ")][2:]
-    assert len(table) == 8
-    assert all(0 <= float(row[2]) <= 1 for row in table)
+    bounds, shift = table[:8], table[10:]
+    assert [row[:2] for row in shift] == [
+        *(["| the same documents", "25"], ["| without accents", "25"], ["| in upper case", "25"]),
+        *(["| of corpus", "25"], ["| of corpus", "50"]),
+    ]
+    assert all(0 <= float(row[2]) <= 1 for row in bounds + shift)
+    assert "- shift test: 2 random halves, 2 of them with a bound" in report
     assert "- corpus: corpus, 81 dev documents with 240 identifiers" in report
