@@ -155,7 +155,8 @@ def main(given: Sequence[str] | None = None) -> int:
             "corpus": f"{options.data.parent.name}, {len(units):,} dev documents with "
             f"{sum(map(len, units)):,} identifiers",
             "samples": f"{options.samples:,} of {options.size or len(units):,} documents",
-            "shift test": f"{options.repeats:,} random halves, {shift.certified:,} of them with a bound",
+            "shift test": f"{options.repeats:,} random halves, "
+            f"{shift.certified:,} of them with a bound",
         }
         write_report(
             options.out,
