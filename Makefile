@@ -51,6 +51,7 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.onnx
 	$(BIN)/python -m benchmarks.target_recall
 	$(BIN)/python -m benchmarks.certify
+	$(BIN)/python -m benchmarks.deid
 	$(BIN)/python -m benchmarks.threads
 
 dist: $(READY)
