@@ -226,8 +226,9 @@ def run(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
         )
     operations, rate = operations_per_character(annotator, texts), product_rate()
     facts = {
-        "matrix operations": f"{operations / 1e3:,.0f} thousand a character, so that the tagger "
-        f"uses {operations * base / rate:.0%} of the rate of a float32 matrix product "
+        "matrix operations": f"{operations / 1e3:,.0f} thousand a character, without those of "
+        "in-place products, which FlopCounterMode does not count, so that the tagger uses at least "
+        f"{operations * base / rate:.0%} of the rate of a float32 matrix product "
         f"({rate / 1e9:.0f} GFLOP/s, {SQUARE} square)",
         "first result": f"annoseq annotate takes {whole:.1f} s of processor time for one line, "
         f"import torch {bare:.1f} s; at most {memory:,.0f} MiB",
