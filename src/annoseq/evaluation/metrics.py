@@ -1,7 +1,4 @@
-"""Scores computed from totals of counts, and the confusion matrix of labels.
-
-The scores are defined in docs/reference/scores.md.
-"""
+"""Scores computed from totals of counts. The scores are defined in docs/reference/scores.md."""
 
 from __future__ import annotations
 
@@ -9,23 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from annoseq.evaluation.counts import (
-    ConfusionCount,
-    Counts,
-    CountTotals,
-    confusion_key,
-    count_key,
-    precision_recall_f1,
-    ratio,
-)
+from annoseq.evaluation.counts import CountTotals, count_key, precision_recall_f1, ratio
 from annoseq.evaluation.error_analysis import FIDELITY_ERRORS
-from annoseq.evaluation.span_matching import SCHEMES, match_spans
+from annoseq.evaluation.span_matching import SCHEMES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from annoseq.data.markup import Span
-    from annoseq.evaluation.counts import Array, CountKey
+    from annoseq.evaluation.counts import Array
     from annoseq.evaluation.span_matching import MatchOutcome, Scheme
 
 
@@ -112,30 +98,3 @@ def _sum_of_outcomes(
 ) -> Array:
     first, *others = (totals[count_key(f"strict.{outcome}", label)] for outcome in outcomes)
     return sum(others, first)
-
-
-NO_SPAN = ""
-"""Stands in the place of a label where a side has no span. A label is never empty."""
-
-
-def count_confusions(gold: Sequence[Span], predicted: Sequence[Span]) -> Counts:
-    """Count the label pairs of spans that overlap, and of spans without a counterpart."""
-    if gold == predicted:
-        return Counts(confusion_key(span.label, span.label) for span in gold)
-    counts = Counts()
-    for match in match_spans(gold, predicted, scheme="partial"):
-        gold_label, predicted_label = (
-            NO_SPAN if span is None else span.label for span in (match.gold, match.predicted)
-        )
-        counts[confusion_key(gold_label, predicted_label)] += 1
-    return counts
-
-
-def confusion_matrix(counts: Mapping[CountKey, int]) -> dict[tuple[str, str], int]:
-    """Return the cells of the matrix by (gold label, predicted label)."""
-    return {
-        (key.gold, key.predicted): count
-        for key, count in sorted(
-            (key, count) for key, count in counts.items() if isinstance(key, ConfusionCount)
-        )
-    }

@@ -16,9 +16,9 @@ from annoseq.atomic_io import atomic_file
 from annoseq.errors import TableError, describe_validation_error
 from annoseq.evaluation.bootstrap import draws_fingerprint
 from annoseq.evaluation.calibration import ReliabilityBin, reliability_bins
+from annoseq.evaluation.confusion_matrix import confusion_matrix
 from annoseq.evaluation.counts import CountTotals, LabelCount
 from annoseq.evaluation.coverage_scores import CoverageScores
-from annoseq.evaluation.metrics import confusion_matrix
 from annoseq.evaluation.over_redaction import LostWord
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from annoseq.evaluation.calibration import (
     count_reliability,
     expected_calibration_error,
 )
+from annoseq.evaluation.confusion_matrix import count_confusions
 from annoseq.evaluation.counts import Counts, CountTotals, LabelCount, add_counts, count_key
 from annoseq.evaluation.deid_metrics import (
     count_characters,
@@ -26,7 +27,6 @@ from annoseq.evaluation.deid_metrics import (
 )
 from annoseq.evaluation.error_analysis import count_fidelity_errors
 from annoseq.evaluation.metrics import (
-    count_confusions,
     gold_spans,
     output_scores,
     predicted_spans,

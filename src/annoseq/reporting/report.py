@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from annoseq._version import __version__
 from annoseq.atomic_io import atomic_file
+from annoseq.evaluation.confusion_matrix import NO_SPAN
 from annoseq.evaluation.error_analysis import ERROR_TYPES, find_span_errors
-from annoseq.evaluation.metrics import NO_SPAN
 from annoseq.reporting.charts import draw_charts, draw_coverage, draw_learning_curve
 from annoseq.reporting.html_page import import_jinja, render_markdown, render_page
 from annoseq.tokenization.pretokenizer import is_tag
