@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from annoseq.data.filesystems import stat_file
-from annoseq.errors import OptionError
+from annoseq.errors import OptionError, OutputError
 from annoseq.scale import part_worker
 from annoseq.scale.part_manifest import RunFolder
 from annoseq.scale.part_worker import WorkerError, isolate_failures
@@ -122,6 +122,14 @@ def test_texts_that_are_refused_one_by_one_are_no_failure_of_the_worker() -> Non
         ("a", "1 refused"),
         ("b", "1 refused"),
     ]
+
+
+def test_an_output_that_fails_among_texts_one_by_one_ends_the_run() -> None:
+    def fail(items: Sequence[str]) -> Never:
+        raise ValueError if len(items) > 1 else OutputError("the disk is full")
+
+    with pytest.raises(OutputError, match="the disk is full"):
+        isolate_failures(["a", "b"], fail, lambda *failure: None)
 
 
 def test_an_unreadable_part_fails_or_is_left_out(tmp_path: Path) -> None:

@@ -5,33 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from annoseq._version import __version__
+from annoseq.cli.held_out_runs import learner_settings, runs_plan, work_in_processes
 from annoseq.cli.loading import check_vocabulary_options, load_dataset, print_dataset_summary
 from annoseq.cli.options import (
     DataPath,
     DatasetOptions,
     LearnerOptions,
     Overwrite,
-    fingerprint_file,
 )
 from annoseq.cli.output import print_data, print_note, print_result
 from annoseq.cli.target_options import check_open_fraction
 from annoseq.config import CurveConfig
-from annoseq.data.pairs import fingerprint_pairs
 from annoseq.devices import ComputeDevice
 from annoseq.errors import OptionError, count_noun
 from annoseq.evaluation.learning_curve import CurveTotals
 from annoseq.evaluation.sample_size import LearningCurve, estimate_sample_size
 from annoseq.evaluation.score_file import write_score_file
 from annoseq.reporting.curve_plot import plot_learning_curve
-from annoseq.tokenization.gazetteer import LexiconFeatures
 from annoseq.training.curve_runs import CurveRuns, plan_subsets
-from annoseq.training.held_out import DocumentCorpus, LearnerSettings
-from annoseq.training.run_folder import TrainingRuns, count_workers, run_workers
+from annoseq.training.held_out import DocumentCorpus
+from annoseq.training.run_folder import TrainingRuns, count_workers
 
 if TYPE_CHECKING:
     from annoseq.evaluation.learning_curve import CurveRun
@@ -132,12 +129,14 @@ def curve(
     runs = make_runs(
         dataset, folder, design, learner_options, has_valid=bool(dataset_options.valid)
     )
-    plan = _plan(dataset, compute, design, learner_options)
+    plan = runs_plan(dataset, compute, design, learner_options)
     if output.resume:
         folder.resume(plan)
     else:
         folder.begin(plan, overwrite=output.overwrite)
-    _train(runs, workers=count_workers(design.workers, compute))
+    work = partial(runs.work, report=partial(_print_run, total=len(runs.subsets)))
+    workers = count_workers(design.workers, compute)
+    work_in_processes(runs, work, noun="run", workers=workers)
     results = forecasts.estimate(runs.finished(), documents=len(runs.corpus.documents))
     write_score_file(results, output.out / "curve.json", overwrite=True)
     plot_learning_curve(results, path=output.out / "curve.png")
@@ -179,56 +178,6 @@ def make_runs(
         fixed=tuple(range(len(held_back.documents))) if held_back else None,
     )
     return CurveRuns(corpus, subsets, learner_settings(options), folder, held_back)
-
-
-def learner_settings(options: LearnerOptions) -> LearnerSettings:
-    """Return the settings of the learners of many runs."""
-    return LearnerSettings(
-        network=options.network,
-        training=options.training,
-        batching=options.batching,
-        device=options.device,
-        vectors=options.vectors,
-        lexicon_features=LexiconFeatures(tuple(options.lexicon), options.patterns),
-    )
-
-
-def learner_plan(options: LearnerOptions) -> dict[str, Any]:
-    """Return the settings of learners that a resumed command must have too."""
-    return {
-        "network": options.network.model_dump(),
-        "training": options.training.model_dump(),
-        "batching": options.batching.model_dump(),
-        "--vectors": fingerprint_file(options.vectors),
-        "--lexicon": [fingerprint_file(path) for path in options.lexicon],
-        "--patterns": fingerprint_file(options.patterns),
-    }
-
-
-def _plan(
-    dataset: Dataset, compute: ComputeDevice, design: CurveConfig, options: LearnerOptions
-) -> dict[str, Any]:
-    """Return everything that determines the runs; a resumed curve must have the same plan."""
-    return {
-        "annoseq": __version__,
-        "pairs": dataset.fingerprint,
-        "data": dataset.config.model_dump(),
-        "validation pairs": fingerprint_pairs(dataset.valid),
-        "precision": str(compute.dtype),
-        **design.model_dump(exclude={"workers"}),
-        **learner_plan(options),
-    }
-
-
-def _train(runs: CurveRuns, *, workers: int) -> None:
-    report = partial(_print_run, total=len(runs.subsets))
-    try:
-        run_workers(partial(runs.work, report=report), workers=workers)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            f"interrupted after {count_noun(len(runs.folder.records()), 'run')}. "
-            "Add --resume to the same command to go on."
-        ) from None
 
 
 def _print_run(number: int, run: CurveRun, *, total: int) -> None:

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from annoseq._version import __version__
 from annoseq.atomic_io import check_writable, remove_folder
 from annoseq.audit.corrections import apply_corrections, read_corrections, write_label_errors
 from annoseq.audit.cross_validation import CrossValidation
 from annoseq.audit.label_errors import find_label_errors
-from annoseq.cli.curve import learner_plan, learner_settings
+from annoseq.cli.held_out_runs import learner_settings, runs_plan, work_in_processes
 from annoseq.cli.loading import (
     check_vocabulary_options,
     load_dataset,
@@ -38,7 +37,7 @@ from annoseq.data.tables import table_format
 from annoseq.devices import ComputeDevice
 from annoseq.errors import OptionError, count_noun
 from annoseq.training.held_out import DocumentCorpus
-from annoseq.training.run_folder import TrainingRuns, count_workers, run_workers
+from annoseq.training.run_folder import TrainingRuns, count_workers
 
 if TYPE_CHECKING:
     from annoseq.audit.label_errors import LabelError
@@ -78,12 +77,14 @@ def audit(
     dataset = load_dataset(pairs, dataset_options)
     print_dataset_summary(dataset)
     runs = _make_runs(dataset, out, design, learner_options)
-    plan = _plan(dataset, compute, design, learner_options)
+    plan = runs_plan(dataset, compute, design, learner_options)
     if resume:
         runs.folder.resume(plan)
     else:
         runs.folder.begin(plan, overwrite=overwrite)
-    _train(runs, workers=count_workers(design.workers, compute))
+    work = partial(runs.work, report=partial(_print_fold, total=len(runs.folds)))
+    workers = count_workers(design.workers, compute)
+    work_in_processes(runs, work, noun="fold", workers=workers)
     errors = find_label_errors(runs.predictions())
     write_label_errors(errors, out, context=context, overwrite=overwrite)
     remove_folder(runs.folder.path)
@@ -147,31 +148,6 @@ def _make_runs(
     folds = tuple(corpus.folds(design.folds, seed=design.fold_seed))
     folder = TrainingRuns(out.with_name(f"{out.name}.folds"), "audit")
     return CrossValidation(corpus, folds, learner_settings(options), folder)
-
-
-def _plan(
-    dataset: Dataset, compute: ComputeDevice, design: AuditConfig, options: LearnerOptions
-) -> dict[str, Any]:
-    """Return everything that determines the trainings; a resumed audit must have the same plan."""
-    return {
-        "annoseq": __version__,
-        "pairs": dataset.fingerprint,
-        "data": dataset.config.model_dump(),
-        "precision": str(compute.dtype),
-        **design.model_dump(exclude={"workers"}),
-        **learner_plan(options),
-    }
-
-
-def _train(runs: CrossValidation, *, workers: int) -> None:
-    report = partial(_print_fold, total=len(runs.folds))
-    try:
-        run_workers(partial(runs.work, report=report), workers=workers)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            f"interrupted after {count_noun(len(runs.folder.records()), 'fold')}. "
-            "Add --resume to the same command to go on."
-        ) from None
 
 
 def _print_fold(number: int, *, total: int) -> None:

@@ -275,4 +275,7 @@ class LearnerOptions:
 
 def fingerprint_file(path: Path | None) -> str | None:
     """Return a fingerprint of the file of an option, by which a resumed run knows it."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path else None
+    if path is None:
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]

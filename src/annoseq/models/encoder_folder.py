@@ -79,6 +79,16 @@ def open_encoder(source: str | Path, *, layers: int | None = None) -> Pretrained
     return PretrainedEncoder(network, tokenizer, record=record, notice=notice)
 
 
+def fingerprint_encoder(source: str | Path) -> str:
+    """Return the SHA-256 of the weights of an encoder, a folder or a name on the hub.
+
+    Raises:
+        EncoderError: there is no such encoder, or it has only pickles.
+    """
+    _import_transformers()  # names it if it is missing
+    return _fingerprint(_find_weights(_find_folder(source)))
+
+
 def write_encoder(encoder: PretrainedEncoder, folder: Path) -> None:
     """Write a tuned encoder into the folder of a model, all but its weights.
 
@@ -278,8 +288,7 @@ def _fingerprint(weights: list[Path]) -> str:
     digest = hashlib.sha256()
     for path in weights:
         with path.open("rb") as stream:
-            while chunk := stream.read(1 << 20):
-                digest.update(chunk)
+            hashlib.file_digest(stream, lambda: digest)
     return digest.hexdigest()
 
 
@@ -288,9 +297,7 @@ def _explained(where: str) -> Iterator[None]:
     """Turn errors of transformers, which it raises of many kinds, into one line."""
     try:
         yield
-    except EncoderError:
-        raise
-    except MemoryError:
+    except (EncoderError, MemoryError):
         raise
     except Exception as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)

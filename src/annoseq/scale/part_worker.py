@@ -258,6 +258,8 @@ def isolate_failures(
     for item in items:
         try:
             results += process([item])
+        except OutputError:
+            raise
         except Exception as failure:  # noqa: BLE001
             failed.append((item, failure))
     if len(failed) == len(items) and not isinstance(failed[-1][1], AnnoseqError):

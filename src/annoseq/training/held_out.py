@@ -38,6 +38,7 @@ class LearnerSettings:
     batching: BatchConfig
     device: DeviceConfig
     vectors: Path | None = None
+    encoder: str | None = None
     lexicon_features: LexiconFeatures = field(default_factory=LexiconFeatures)
 
     def make(self, dataset: Dataset) -> Learner:
@@ -49,6 +50,7 @@ class LearnerSettings:
             batching=self.batching,
             device=self.device,
             vectors=self.vectors,
+            encoder=self.encoder,
             lexicon_features=self.lexicon_features,
         )
 
