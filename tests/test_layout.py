@@ -46,6 +46,7 @@ ROOMS = [
     {"deid"},
     {"scale"},
     {"reporting"},
+    {"serving"},
     {"cli", "__main__"},
 ]
 FLOORS = {name: floor for floor, names in enumerate(ROOMS) for name in names}

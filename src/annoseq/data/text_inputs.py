@@ -191,7 +191,7 @@ def check_texts(texts: object) -> list[str]:
                 f"cannot annotate element {index}: it is a {type(text).__name__}, not a text. "
                 "Give texts only; of a data frame's column, fill missing values first."
             )
-        if not _is_well_formed(text):
+        if not is_well_formed(text):
             raise OptionError(
                 f"cannot annotate element {index}: it holds a lone surrogate, which is half a "
                 "character. Decode the text again, or leave it out."
@@ -199,7 +199,7 @@ def check_texts(texts: object) -> list[str]:
     return checked
 
 
-def _is_well_formed(text: str) -> bool:
+def is_well_formed(text: str) -> bool:
     """Return True if a text holds no lone surrogate."""
     try:
         text.encode()

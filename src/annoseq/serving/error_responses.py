@@ -1,0 +1,145 @@
+"""Errors of requests as responses in the house's words: none of them quotes what was sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import AfterValidator, BaseModel
+from pydantic_core import PydanticKnownError
+from starlette.exceptions import HTTPException
+
+from annoseq.data.text_inputs import is_well_formed
+from annoseq.errors import AnnoseqError, count_noun, describe_expected, display_name
+from annoseq.serving.security import INTERNAL_ERROR
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fastapi import FastAPI, Request
+    from pydantic_core import ErrorDetails
+
+_WORDS = {
+    400: "the request cannot be read. Send JSON that is valid and not deeply nested.",
+    404: "nothing is at this address.",
+    405: "this address does not take this method.",
+}
+"""Messages of the statuses that the framework gives by itself."""
+_PROBLEMS = {
+    "bool_type": "give true or false",
+    "dict_type": "give an object",
+    "extra_forbidden": "this field is not known; leave it out",
+    "int_type": "give a whole number",
+    "list_type": "give a list",
+    "missing": "this field is missing",
+    "model_attributes_type": "give an object",
+    "model_type": "give an object",
+    "string_type": "give a text in quotes",
+    "string_unicode": "the text holds half of a surrogate pair (\\ud800 to \\udfff); send whole "
+    "characters",
+    "too_short": "give at least {min_length}",
+    "too_long": "give at most {max_length}",
+    "string_too_short": "give at least {min_length} characters",
+    "string_too_long": "give at most {max_length} characters",
+}
+"""Problems by pydantic's type of error; others are described by what is expected."""
+
+
+def _check_characters(text: str) -> str:
+    """Raise the error that pydantic has for a text with half a character, which it lets pass."""
+    if not is_well_formed(text):
+        raise PydanticKnownError("string_unicode")
+    return text
+
+
+RequestText = Annotated[str, AfterValidator(_check_characters)]
+"""Text of a request: JSON can hold half a character, which nothing else can."""
+
+
+class ErrorMessage(BaseModel):
+    """Error of a request: what was found, what was expected, what to do."""
+
+    error: str
+
+
+def install_error_responses(app: FastAPI) -> None:
+    """Let an application answer every error of a request as an `ErrorMessage`."""
+    app.add_exception_handler(RequestValidationError, _answer_validation_error)
+    app.add_exception_handler(HTTPException, _answer_http_exception)
+    app.add_exception_handler(AnnoseqError, _answer_annoseq_error)
+    app.add_exception_handler(Exception, _answer_internal_error)
+
+
+def error_response(
+    status: int, message: str, *, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """Return the response of an error."""
+    return JSONResponse({"error": message}, status_code=status, headers=headers)
+
+
+async def _answer_validation_error(_: Request, error: Exception) -> JSONResponse:
+    details = cast("RequestValidationError", error).errors()
+    return error_response(422, describe_request_error(details))
+
+
+async def _answer_http_exception(_: Request, error: Exception) -> JSONResponse:
+    error = cast("HTTPException", error)
+    is_default = error.status_code in _WORDS and error.detail in _FRAMEWORK_DETAILS
+    message = _WORDS[error.status_code] if is_default else str(error.detail)
+    return error_response(error.status_code, message, headers=error.headers)
+
+
+_FRAMEWORK_DETAILS = {
+    "Not Found",
+    "Method Not Allowed",
+    "Bad Request",
+    "There was an error parsing the body",
+}
+
+
+async def _answer_internal_error(_: Request, _error: Exception) -> JSONResponse:
+    return error_response(500, INTERNAL_ERROR)
+
+
+async def _answer_annoseq_error(_: Request, error: Exception) -> JSONResponse:
+    return error_response(422, str(error))
+
+
+def describe_request_error(details: Sequence[ErrorDetails | Mapping[str, Any]]) -> str:
+    """Return the place and the problem of the first validation error of a request, and the number.
+
+    >>> describe_request_error([{"type": "missing", "loc": ("body", "texts"), "msg": ""}])
+    'texts: this field is missing.'
+    """
+    known = cast("Sequence[ErrorDetails]", details)
+    first = known[0]
+    place = _place(first["loc"])
+    others = [detail for detail in known[1:] if _place(detail["loc"]) != place]
+    more = f" {count_noun(len(others), 'further problem')}." if others else ""
+    return f"{place}: {_problem(first, known)}.{more}"
+
+
+def _problem(first: ErrorDetails, details: Sequence[ErrorDetails]) -> str:
+    kind, context = first["type"], first.get("ctx", {})
+    if kind == "json_invalid":
+        return f"this is no valid JSON ({context.get('error', 'it ends too early')})"
+    if kind == "value_error":  # a validator of ours
+        return first["msg"].removeprefix("Value error, ").removesuffix(".")
+    if kind in _PROBLEMS:
+        return _PROBLEMS[kind].format(**context)
+    if expected := describe_expected(
+        detail for detail in details if detail["loc"][:-1] == first["loc"][:-1]
+    ):
+        return f"give {expected}"
+    return "this value cannot be used"
+
+
+def _place(location: Sequence[int | str]) -> str:
+    """Return the place of a field, without `body` and with no key that may be a text."""
+    parts = [
+        str(part) if isinstance(part, int) else display_name(part)
+        for part in location
+        if part not in {"body", "query", "path"}
+    ]
+    return ".".join(parts) or "the body"

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import urllib.request
+from typing import TYPE_CHECKING
+
+import pytest
+
+from annoseq.errors import OptionError
+from annoseq.serving.server import open_socket, socket_url
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PROGRAM = """
+import asyncio, sys
+from fastapi import FastAPI
+from annoseq.serving.access import AccessPolicy
+from annoseq.serving.server import open_socket, run_app, secure_app
+
+app = FastAPI(openapi_url=None)
+
+@app.get("/slow")
+async def slow() -> str:
+    print("taken", flush=True)
+    await asyncio.sleep(0.5)
+    return "done"
+
+with open_socket("127.0.0.1", 0) as listener:
+    run_app(secure_app(app, AccessPolicy()), listener, on_start=lambda url: print(url, flush=True))
+print("ended", flush=True)
+"""
+
+
+@pytest.fixture
+def server() -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, text=True) as it:
+        yield it
+        it.kill()
+
+
+@pytest.mark.e2e
+def test_a_signal_ends_the_server_after_what_it_took(server: subprocess.Popen[str]) -> None:
+    assert server.stdout is not None
+    url = server.stdout.readline().strip()
+    client = subprocess.Popen(
+        [sys.executable, "-c", f"from urllib.request import urlopen as u; "
+         f"print(u('{url}/slow').read().decode())"],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert server.stdout.readline() == "taken\n"
+    server.send_signal(signal.SIGTERM)
+    assert client.communicate(timeout=20)[0] == '"done"\n'
+    assert server.stdout.readline() == "ended\n"
+    assert server.wait(20) == 0
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(url)
+
+
+def test_a_port_that_is_taken_is_an_error() -> None:
+    with open_socket("127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
+        assert socket_url(listener) == f"http://127.0.0.1:{port}"
+        with pytest.raises(OptionError) as error:
+            open_socket("127.0.0.1", port)
+    assert str(error.value) == (
+        f"port {port} of 127.0.0.1 cannot be opened: Address already in use. Give another with "
+        "--port, or an address of this machine with --host."
+    )
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "a" * 100])
+def test_an_address_of_no_machine_or_of_another_is_an_error(host: str) -> None:
+    with pytest.raises(OptionError, match="cannot be opened"):
+        open_socket(host, 0)
+
+
+def test_an_address_of_ipv6_has_brackets() -> None:
+    with open_socket("::1", 0) as listener:
+        assert socket_url(listener).startswith("http://[::1]:")
