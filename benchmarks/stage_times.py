@@ -14,8 +14,9 @@ from annoseq.data.text_inputs import InputText
 from annoseq.inference import annotator, network_predictors, predictor, streaming
 from annoseq.inference.resumable_output import OutputProgress
 from annoseq.models import tagger
-from annoseq.models.crf import LinearChainCrf
+from annoseq.models.crf_decoder import CrfDecoder
 from annoseq.models.encoders import BiLstmEncoder
+from annoseq.models.span_decoder import SpanArrays
 from annoseq.tokenization.batch_pretokenizer import BatchPreTokenizer
 from annoseq.tokenization.hash_features import FeatureHasher
 
@@ -34,10 +35,10 @@ STAGES: dict[str, list[tuple[object, str]]] = {
         (network_predictors, "_collate_windows"),
     ],
     "LSTM steps": [(BiLstmEncoder, "encode_projected")],
-    "tag scores": [(tagger.CrfHead, "_emissions")],
-    "CRF: forward-backward": [(LinearChainCrf, "forward_backward")],
-    "CRF: likeliest tags": [(LinearChainCrf, "decode")],
-    "CRF: spans and their probabilities": [(tagger.CrfHead, "_decode"), (tagger, "_by_row")],
+    "tag scores": [(tagger.CrfHead, "scores")],
+    "CRF: forward-backward": [(CrfDecoder, "forward_backward")],
+    "CRF: likeliest tags": [(CrfDecoder, "likeliest_tags")],
+    "CRF: spans and their probabilities": [(CrfDecoder, "_best"), (SpanArrays, "by_row")],
     "results: merging, offsets, tags, calibration": [
         (predictor, "merge_outputs"),
         (annotator.Annotator, "_to_annotation"),

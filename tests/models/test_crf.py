@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from annoseq.models.forward_backward import ForwardBackward
+
 LENGTHS = torch.tensor([4, 1, 3])
 many_labels = pytest.mark.parametrize("labels", [0, 1, 2])
 
@@ -35,6 +37,15 @@ def random_emissions(
 ) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(rows, tokens, crf.tags, generator=generator, dtype=torch.float64)
+
+
+def viterbi(crf: LinearChainCrf, emissions: Tensor, lengths: Tensor) -> Tensor:
+    tags = crf.decoder.viterbi(emissions.numpy(force=True), lengths.numpy())
+    return torch.from_numpy(tags)
+
+
+def messages_of(crf: LinearChainCrf, emissions: Tensor, lengths: Tensor) -> ForwardBackward:
+    return crf.decoder.forward_backward(emissions.numpy(force=True), lengths.numpy())
 
 
 def all_scores(crf: LinearChainCrf, emissions: Tensor) -> dict[tuple[int, ...], float]:
@@ -72,10 +83,11 @@ def test_partition_viterbi_and_likelihood_match_brute_force(
 ) -> None:
     crf = random_crf(labels)
     emissions = random_emissions(crf)
-    messages = crf.forward_backward(emissions, LENGTHS)
-    best = crf.viterbi(emissions, LENGTHS)
+    messages = messages_of(crf, emissions, LENGTHS)
+    best = viterbi(crf, emissions, LENGTHS)
     loss = crf.loss(emissions, best, LENGTHS)
-    likelihood = crf.log_likelihood(emissions, best, LENGTHS, messages)
+    tags, likelihood = crf.decoder.likeliest_tags(emissions.numpy(), LENGTHS.numpy(), messages)
+    assert tags.tolist() == best.tolist()
     for row, length in enumerate(LENGTHS.tolist()):
         scores = all_scores(crf, emissions[row, :length])
         winner = max(scores, key=scores.__getitem__)
@@ -89,7 +101,7 @@ def test_partition_viterbi_and_likelihood_match_brute_force(
 def test_viterbi_matches_brute_force_for_many_rows() -> None:
     crf = random_crf(2, seed=3)
     emissions = random_emissions(crf, rows=25, tokens=3) * 2
-    best = crf.viterbi(emissions, torch.full((25,), 3))
+    best = viterbi(crf, emissions, torch.full((25,), 3))
     for row in range(25):
         scores = all_scores(crf, emissions[row])
         assert tuple(best[row].tolist()) == max(scores, key=scores.__getitem__)
@@ -100,19 +112,19 @@ def test_decoding_with_marginals_equals_viterbi(spread: float) -> None:
     crf = random_crf(2, seed=4)
     emissions = random_emissions(crf, rows=60, tokens=24) * spread
     lengths = torch.arange(60) % 24 + 1
-    messages = crf.forward_backward(emissions, lengths)
-    tags, log_likelihood = crf.decode(emissions, lengths, messages)
-    best = crf.viterbi(emissions, lengths)
-    assert torch.equal(tags, best)
-    expected = crf.log_likelihood(emissions, best, lengths, messages)
-    assert torch.allclose(log_likelihood, expected)
+    messages = messages_of(crf, emissions, lengths)
+    tags, log_likelihood = crf.decoder.likeliest_tags(emissions.numpy(), lengths.numpy(), messages)
+    best = viterbi(crf, emissions, lengths)
+    assert tags.tolist() == best.tolist()
+    expected = -crf.loss(emissions, best, lengths).detach()
+    assert log_likelihood.tolist() == pytest.approx(expected.tolist())
 
 
 def test_marginals_match_brute_force() -> None:
     crf = random_crf(2)
     emissions = random_emissions(crf)
-    messages = crf.forward_backward(emissions, LENGTHS)
-    marginals = messages.forward * messages.backward
+    messages = messages_of(crf, emissions, LENGTHS)
+    marginals = torch.from_numpy(messages.marginals)
     for row, length in enumerate(LENGTHS.tolist()):
         scores = all_scores(crf, emissions[row, :length])
         expected = torch.zeros(4, crf.tags, dtype=torch.float64)
@@ -125,7 +137,7 @@ def test_marginals_match_brute_force() -> None:
 def test_span_probabilities_match_brute_force(labels: int) -> None:
     crf = random_crf(labels)
     emissions = random_emissions(crf)
-    messages = crf.forward_backward(emissions, LENGTHS)
+    messages = messages_of(crf, emissions, LENGTHS)
     for row, length in enumerate(LENGTHS.tolist()):
         scores = all_scores(crf, emissions[row, :length])
         shares: dict[tuple[int, ...], float] = {}
@@ -134,8 +146,8 @@ def test_span_probabilities_match_brute_force(labels: int) -> None:
                 place = (row, *span)
                 shares[place] = shares.get(place, 0.0) + exp(score - total(scores))
         assert len(shares) == labels * length * (length + 1) // 2
-        spans = torch.tensor(list(shares)).reshape(-1, 4)
-        found = crf.span_log_probs(messages, spans).exp()
+        spans = np.array(list(shares)).reshape(-1, 4)
+        found = np.exp(crf.decoder.span_log_probs(messages, spans))
         assert found.tolist() == pytest.approx(list(shares.values()))
 
 
@@ -161,7 +173,7 @@ def naive_loss(crf: LinearChainCrf, emissions: Tensor, tags: Tensor, lengths: Te
 def test_gradients_match_autograd_in_log_space(labels: int) -> None:
     crf = random_crf(labels)
     emissions = random_emissions(crf).requires_grad_()
-    tags = crf.viterbi(-emissions.detach(), LENGTHS)
+    tags = viterbi(crf, -emissions.detach(), LENGTHS)
     weights = [emissions, crf.span_transitions, *([crf.inner_transitions] if labels else [])]
     rows = torch.tensor([1.0, -0.5, 2.0], dtype=torch.float64)
     ours, theirs = (
@@ -178,17 +190,18 @@ def test_padding_is_not_read() -> None:
     lengths = torch.tensor([9, 2, 5])
     for row, length in enumerate(lengths.tolist()):
         emissions[row, length:] = 500.0 * random_emissions(crf, rows=1, tokens=9 - length)[0]
-    best, messages = crf.viterbi(emissions, lengths), crf.forward_backward(emissions, lengths)
+    best, messages = viterbi(crf, emissions, lengths), messages_of(crf, emissions, lengths)
     loss = crf.loss(emissions, best, lengths)
     for row, length in enumerate(lengths.tolist()):
         one, its = emissions[row : row + 1, :length], lengths[row : row + 1]
-        alone = crf.forward_backward(one, its)
-        assert best[row, :length].tolist() == crf.viterbi(one, its)[0].tolist()
+        alone = messages_of(crf, one, its)
+        assert best[row, :length].tolist() == viterbi(crf, one, its)[0].tolist()
         assert not best[row, length:].any()
         assert torch.allclose(loss[row], crf.loss(one, best[row : row + 1, :length], its))
-        spans = torch.tensor([[0, 0, length - 1, 1], [0, length - 1, length - 1, 0]])
-        there = spans + torch.tensor([row, 0, 0, 0])
-        assert torch.allclose(crf.span_log_probs(messages, there), crf.span_log_probs(alone, spans))
+        spans = np.array([[0, 0, length - 1, 1], [0, length - 1, length - 1, 0]])
+        there = spans + np.array([row, 0, 0, 0])
+        together = crf.decoder.span_log_probs(messages, there)
+        assert np.allclose(together, crf.decoder.span_log_probs(alone, spans))
 
 
 def outside_and_spans(crf: LinearChainCrf) -> Tensor:
@@ -214,15 +227,17 @@ def test_nothing_overflows(kind: str) -> None:
         "barred": noise.masked_fill((noise < 0) & (torch.arange(crf.tags) > 0), -torch.inf),
     }[kind].requires_grad_()
     lengths = torch.tensor([14, 3, 1])
-    tags = crf.viterbi(emissions, lengths)
+    tags = viterbi(crf, emissions, lengths)
     loss = crf.loss(emissions, tags, lengths)
     gradients = torch.autograd.grad(
         loss.sum(), [emissions, crf.span_transitions, crf.inner_transitions]
     )
-    messages = crf.forward_backward(emissions, lengths)
-    spans = torch.from_numpy(bioes_to_token_spans(tags.numpy(), labels=2))
-    for one in (loss, *gradients, *messages, crf.span_log_probs(messages, spans)):
-        assert one.isfinite().all()
+    messages = messages_of(crf, emissions, lengths)
+    spans = bioes_to_token_spans(tags.numpy(), labels=2)
+    for tensor in (loss, *gradients):
+        assert tensor.isfinite().all()
+    for array in (*messages, crf.decoder.span_log_probs(messages, spans)):
+        assert np.isfinite(array).all()
     for row, length in enumerate(lengths.tolist()):
         assert is_whole(tuple(tags[row, :length].tolist()), labels=2)
 
@@ -232,17 +247,17 @@ def test_long_rows_keep_their_precision() -> None:
     emissions = random_emissions(crf, rows=2, tokens=150)
     emissions[1, 20:140, 3] += 8.0  # inside a span of the first label
     lengths = torch.tensor([150, 145])
-    best = crf.viterbi(emissions, lengths)
-    spans = torch.from_numpy(bioes_to_token_spans(best.numpy(), labels=2))
+    best = viterbi(crf, emissions, lengths)
+    spans = bioes_to_token_spans(best.numpy(), labels=2)
     assert (spans[:, 2] - spans[:, 1]).max() > 100
-    exact = crf.forward_backward(emissions, lengths)
-    expected = crf.span_log_probs(exact, spans)
+    exact = messages_of(crf, emissions, lengths)
+    expected = crf.decoder.span_log_probs(exact, spans)
     single = crf.float()
-    messages = single.forward_backward(emissions.float(), lengths)
-    assert torch.allclose(messages.log_partition.double(), exact.log_partition, rtol=1e-5)
-    found = single.span_log_probs(messages, spans).double()
-    assert torch.allclose(found.exp(), expected.exp(), atol=1e-3)
-    assert torch.equal(single.viterbi(emissions.float(), lengths), best)
+    messages = messages_of(single, emissions.float(), lengths)
+    assert np.allclose(messages.log_partition, exact.log_partition, rtol=1e-5)
+    found = single.decoder.span_log_probs(messages, spans)
+    assert np.allclose(np.exp(found), np.exp(expected), atol=1e-3)
+    assert torch.equal(viterbi(single, emissions.float(), lengths), best)
 
 
 def test_an_empty_batch_has_no_loss() -> None:

@@ -6,11 +6,8 @@ from math import exp
 
 import numpy as np
 import pytest
-import torch
 
 from annoseq.models import span_marginals as candidates
-from annoseq.models.span_marginals import likely_spans
-from annoseq.models.tagger import CrfHead
 from annoseq.tokenization.bioes import bioes_to_token_spans
 from tests.models.test_crf import (
     LENGTHS,
@@ -41,10 +38,11 @@ def found_by_hand(labels: int, *, spread: float) -> dict[Place, float]:
 
 def found(labels: int, *, spread: float, floor: float, longest: int = 9) -> dict[Place, float]:
     crf = random_crf(labels)
-    messages = crf.forward_backward(random_emissions(crf) * spread, LENGTHS)
-    places, scores = likely_spans(crf, messages, floor=floor, longest=longest)
+    emissions = (random_emissions(crf) * spread).numpy()
+    likely = crf.decoder.candidates(emissions, LENGTHS.numpy(), floor=floor, longest=longest)
+    places, scores = likely.spans, likely.log_probs
     assert len(places) == len(set(map(tuple, places.tolist())))
-    return dict(zip(map(tuple, places.tolist()), scores.exp().tolist(), strict=True))
+    return dict(zip(map(tuple, places.tolist()), np.exp(scores).tolist(), strict=True))
 
 
 @pytest.mark.parametrize("floor", [1e-6, 0.02, 0.1, 0.5])
@@ -74,9 +72,9 @@ def test_chunks_give_the_same_spans(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_labels_there_are_no_spans() -> None:
     crf = random_crf(0)
-    messages = crf.forward_backward(random_emissions(crf), LENGTHS)
-    places, scores = likely_spans(crf, messages, floor=0.01, longest=4)
-    assert (places.shape, scores.shape) == ((0, 4), (0,))
+    emissions = random_emissions(crf).numpy()
+    likely = crf.decoder.candidates(emissions, LENGTHS.numpy(), floor=0.01, longest=4)
+    assert (likely.spans.shape, likely.log_probs.shape) == ((0, 4), (0,))
 
 
 @pytest.mark.parametrize("levels", [1, 2])
@@ -101,30 +99,27 @@ def test_the_likeliest_spans_of_a_tagger_are_among_its_candidates(levels: int) -
 @pytest.mark.parametrize("labels", [1, 2])
 def test_tokens_in_any_span_have_the_sum_of_all_spans_around_them(labels: int) -> None:
     crf = random_crf(labels)
-    head = CrfHead(crf.tags, labels=labels)
-    head.crf = random_crf(labels).float()
-    head.output.weight.data = torch.eye(crf.tags)
-    head.output.bias.data = torch.zeros(crf.tags)
+    emissions = random_emissions(crf).numpy()
     expected: dict[tuple[int, int], list[float]] = {}
     for (row, first, last, label), share in found_by_hand(labels, spread=1.0).items():
         for token in range(first, last + 1):
             expected.setdefault((row, token), [0.0] * labels)[label] += share
-    coverage = head.coverage(random_emissions(crf).float(), LENGTHS, floor=0.02)
+    best, tokens = crf.decoder.coverage(emissions, LENGTHS.numpy(), floor=0.02)
     rows = {
         (row, token): (label, share)
         for (row, token, _, label), share in zip(
-            coverage.tokens.tolist(), coverage.log_probs.exp().tolist(), strict=True
+            tokens.spans.tolist(), np.exp(tokens.log_probs).tolist(), strict=True
         )
     }
     assert set(rows) == {place for place, shares in expected.items() if sum(shares) >= 0.02}
     for place, (label, share) in rows.items():
         assert share == pytest.approx(sum(expected[place]), abs=1e-5)
         assert expected[place][label] == max(expected[place])
-    best = head.decode(random_emissions(crf).float(), LENGTHS)
-    assert torch.equal(coverage.best.spans, best.spans)
+    again = crf.decoder.decode(emissions, LENGTHS.numpy())
+    assert again.spans.tolist() == best.spans.tolist()
 
 
 def test_without_labels_no_token_is_covered() -> None:
-    head = CrfHead(3, labels=0)
-    coverage = head.coverage(torch.randn(2, 4, 3), torch.tensor([4, 2]), floor=1e-6)
-    assert coverage.tokens.shape == (0, 4)
+    crf = random_crf(0)
+    _, tokens = crf.decoder.coverage(random_emissions(crf).numpy(), LENGTHS.numpy(), floor=1e-6)
+    assert tokens.spans.shape == (0, 4)

@@ -106,7 +106,8 @@ def test_a_tagger_without_labels_finds_nothing() -> None:
     tagger = random_tagger(labels=0, levels=1, self_nested=[])
     row = tagged(tagger, ["a", "b"], levels=1)
     (marked,) = tagger.spans(batch_of(row))
-    assert marked == ([], 0.0)
+    assert marked.spans == []
+    assert marked.score == pytest.approx(0.0, abs=1e-6)
     assert tagger.loss(batch_of(row)).tolist() == [0.0]
 
 
@@ -123,10 +124,12 @@ def test_cached_vectors_follow_new_weights(
         tagger.embedding.tables[0].weight.add_(1.0)  # type: ignore[operator]
         assert not torch.allclose(tagger.eval().encode(batch), first, atol=1e-3)
     monkeypatch.setattr(features, "_MAX_TOKENS", 2)
-    before = tagger.spans(batch)
+    (before,) = tagger.spans(batch)
     tagger.feature_hasher.clear_if_large()
     tagger.feature_hasher.token_ids(["other"])  # which has the number of "a" now
-    assert tagger.spans(batch_of(tagged(tagger, ["a", " b", "c"]))) == before
+    (again,) = tagger.spans(batch_of(tagged(tagger, ["a", " b", "c"])))
+    assert again.spans == before.spans
+    assert again.score == pytest.approx(before.score, abs=1e-4)
 
 
 def test_words_beyond_the_cache_are_computed(monkeypatch: pytest.MonkeyPatch) -> None:

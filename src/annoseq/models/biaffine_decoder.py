@@ -1,6 +1,6 @@
-"""Span decoder of a biaffine classifier in numpy.
+"""Span decoder of a biaffine classifier: the most probable well-nested spans, in numpy.
 
-`annoseq.models.biaffine` explains the classifier, and does in torch what this module does without.
+`annoseq.models.biaffine` explains the classifier, and has its scores and its loss.
 
 Shapes: B rows, T tokens, L labels, N spans, C = L + 1 classes, of which the first is no span.
 """
@@ -13,16 +13,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from annoseq.models.span_decoder import SpanArrays, covered_tokens, token_mask
+from annoseq.models.span_decoder import SpanArrays, token_mask
+from annoseq.models.span_marginals import covered_tokens
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _THRESHOLD = 0.25
+"""Probability from which on a span is predicted. The threshold with the best F1 is half that F1
+(Lipton et al. 2014); an accurate model has hardly any spans in between."""
 
 
 class _ScoredPairs(NamedTuple):
-    """Spans (N, 4), their log-probabilities, and log-odds against no span; see `BiaffineHead`."""
+    """Candidate spans (N, 4), their log-probabilities (N,), and log-odds against no span (N,).
+
+    `no_spans` (B,) is the log-probability of a row without any span.
+    """
 
     spans: NDArray[np.int64]
     log_probs: NDArray[Any]
@@ -41,13 +47,13 @@ class BiaffineDecoder:
     levels: int
     nests: NDArray[np.bool_]
 
-    def decode(self, scores: NDArray[np.float32], lengths: NDArray[np.int64]) -> SpanArrays:
+    def decode(self, scores: NDArray[Any], lengths: NDArray[np.int64]) -> SpanArrays:
         """Return the spans above the threshold, well nested whatever the weights are."""
         return self._select(_likely_pairs(scores, lengths, floor=_THRESHOLD))
 
     def candidates(
         self,
-        scores: NDArray[np.float32],
+        scores: NDArray[Any],
         lengths: NDArray[np.int64],
         *,
         floor: float,
@@ -61,16 +67,19 @@ class BiaffineDecoder:
         return SpanArrays(scored.spans[kept], scored.log_probs[kept], row_log_probs)
 
     def coverage(
-        self, scores: NDArray[np.float32], lengths: NDArray[np.int64], *, floor: float
+        self, scores: NDArray[Any], lengths: NDArray[np.int64], *, floor: float
     ) -> tuple[SpanArrays, SpanArrays]:
-        """Return the likeliest spans, and the tokens that lie in any span with at least `floor`."""
+        """Return the likeliest spans, and the tokens that lie in any span with at least `floor`.
+
+        Pairs of tokens count as independent: a token is in no span if none of the pairs around it
+        is a span.
+        """
         best = self._select(_likely_pairs(scores, lengths, floor=_THRESHOLD))
         is_pair = _pair_mask(lengths, scores.shape[1])[..., None]
         no_span = _sum_around(np.where(is_pair, scores[..., :1], 0.0))[..., 0]
         by_label = _sum_around(np.where(is_pair, np.exp(scores[..., 1:]), 0.0))
-        return best, covered_tokens(
-            -np.expm1(no_span), by_label, floor=floor, row_log_probs=best.row_log_probs
-        )
+        tokens, log_probs = covered_tokens(-np.expm1(no_span), by_label, floor=floor)
+        return best, SpanArrays(tokens, log_probs, best.row_log_probs)
 
     def _select(self, scored: _ScoredPairs) -> SpanArrays:
         """Select well-nested spans above the threshold."""
@@ -83,7 +92,7 @@ class BiaffineDecoder:
 
 
 def _likely_pairs(
-    scores: NDArray[np.float32], lengths: NDArray[np.int64], *, floor: float
+    scores: NDArray[Any], lengths: NDArray[np.int64], *, floor: float
 ) -> _ScoredPairs:
     """Return the spans with a probability of at least `floor`."""
     is_pair = _pair_mask(lengths, scores.shape[1])

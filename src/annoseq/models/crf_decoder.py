@@ -1,50 +1,34 @@
-"""Span decoder of a linear-chain CRF in numpy.
+"""Span decoder of a linear-chain CRF: Viterbi and span probabilities, in numpy.
 
-`annoseq.models.crf` explains tags, transitions and scaled messages, `annoseq.models.span_marginals`
-the search for likely spans; both do in torch what this module does without.
+`annoseq.models.crf` explains tags and transitions, and has the loss. Decoding needs no gradients
+and is a loop of small steps, for which numpy serves; a model in an ONNX file is decoded by the same
+code.
 
-Shapes: B rows, T tokens, L labels, K = 4 L + 1 tags, N spans, M begins.
+Shapes: B rows, T tokens, L labels, K = 4 L + 1 tags, N spans, S stretches of tokens.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
-from math import log
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from annoseq.models.span_decoder import SpanArrays, covered_tokens, finite, token_mask
+from annoseq.models.forward_backward import ForwardBackward, forward_backward
+from annoseq.models.span_decoder import SpanArrays, finite, token_mask
+from annoseq.models.span_marginals import covered_tokens, likely_spans
 from annoseq.tokenization.bioes import bioes_to_token_spans, tag_blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
-_MIN_EMISSION = -60.0
-_MAX_MESSAGE = 1e30
+_SLACK, _LEAST_PROBABILITY = 0.9, 1e-4
+"""Margins of rounding in the search for the likeliest tags: of p, and the least p trusted."""
+_SEEMS_SURE = 0.99
+"""Marginal above which a tag is taken for sure at first."""
 _IMPOSSIBLE = -1e4
-_SURE = log(0.51)
-"""Log-likelihood from which on tags are more probable than all others, rounding allowed for."""
-_PAIRS_PER_CHUNK = 1 << 18
-"""Pairs of a begin and an end in memory at a time."""
-
-
-class _Messages(NamedTuple):
-    """Scaled messages (B, T, K), and emissions with the same scale; see `ForwardBackward`."""
-
-    forward: NDArray[Any]
-    backward: NDArray[Any]
-    emissions: NDArray[Any]
-    log_partition: NDArray[Any]
-
-    @property
-    def marginals(self) -> NDArray[Any]:
-        """Probabilities (B, T, K) of the tags, 0 after the end of a row."""
-        product: NDArray[Any] = self.forward * self.backward
-        return product
+"""Lowest log-probability, in place of minus infinity."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,107 +43,122 @@ class CrfDecoder:
         """Number of labels L."""
         return len(self.span_transitions) - 1
 
-    def decode(self, scores: NDArray[np.float32], lengths: NDArray[np.int64]) -> SpanArrays:
+    def decode(self, scores: NDArray[Any], lengths: NDArray[np.int64]) -> SpanArrays:
         """Return the spans of the likeliest tag sequence."""
         emissions = finite(scores)
-        return self._best(emissions, lengths, self._forward_backward(emissions, lengths))
+        return self._best(emissions, lengths, self.forward_backward(emissions, lengths))
 
     def candidates(
-        self,
-        scores: NDArray[np.float32],
-        lengths: NDArray[np.int64],
-        *,
-        floor: float,
-        longest: int,
+        self, scores: NDArray[Any], lengths: NDArray[np.int64], *, floor: float, longest: int
     ) -> SpanArrays:
-        """Return the spans of at most `longest` tokens whose probability is at least `floor`."""
+        """Return the spans of at most `longest` tokens whose probability is at least `floor`.
+
+        They may overlap.
+        """
         emissions = finite(scores)
-        messages = self._forward_backward(emissions, lengths)
-        spans, log_probs = self._likely_spans(messages, floor=floor, longest=longest)
-        _, row_log_probs = self._likeliest_tags(emissions, lengths, messages)
+        messages = self.forward_backward(emissions, lengths)
+        spans, log_probs = likely_spans(
+            messages.marginals,
+            lambda spans: self.span_log_probs(messages, spans),
+            floor=floor,
+            longest=longest,
+        )
+        _, row_log_probs = self.likeliest_tags(emissions, lengths, messages)
         return SpanArrays(spans, log_probs, row_log_probs)
 
     def coverage(
-        self, scores: NDArray[np.float32], lengths: NDArray[np.int64], *, floor: float
+        self, scores: NDArray[Any], lengths: NDArray[np.int64], *, floor: float
     ) -> tuple[SpanArrays, SpanArrays]:
         """Return the likeliest spans, and the tokens that lie in any span with at least `floor`."""
         emissions = finite(scores)
-        messages = self._forward_backward(emissions, lengths)
+        messages = self.forward_backward(emissions, lengths)
         best = self._best(emissions, lengths, messages)
         rows, width, tags = messages.forward.shape
         # Begin, inside, end and single tags of a label together.
         by_label = messages.marginals[..., 1:].reshape(rows, width, 4, tags // 4).sum(2)
-        covered = by_label.sum(2)
-        return best, covered_tokens(
-            covered, by_label, floor=floor, row_log_probs=best.row_log_probs
-        )
+        tokens, log_probs = covered_tokens(by_label.sum(2), by_label, floor=floor)
+        return best, SpanArrays(tokens, log_probs, best.row_log_probs)
 
     def _best(
-        self, emissions: NDArray[Any], lengths: NDArray[np.int64], messages: _Messages
+        self, emissions: NDArray[Any], lengths: NDArray[np.int64], messages: ForwardBackward
     ) -> SpanArrays:
-        tags, row_log_probs = self._likeliest_tags(emissions, lengths, messages)
+        tags, row_log_probs = self.likeliest_tags(emissions, lengths, messages)
         spans = bioes_to_token_spans(tags, labels=self.labels)
-        return SpanArrays(spans, self._span_log_probs(messages, spans), row_log_probs)
+        return SpanArrays(spans, self.span_log_probs(messages, spans), row_log_probs)
 
-    def _likeliest_tags(
-        self, emissions: NDArray[Any], lengths: NDArray[np.int64], messages: _Messages
+    def likeliest_tags(
+        self, emissions: NDArray[Any], lengths: NDArray[np.int64], messages: ForwardBackward
     ) -> tuple[NDArray[np.int64], NDArray[Any]]:
-        """Return the likeliest tags (B, T) of each row, and their log-likelihood (B,).
+        """Return the likeliest tags (B, T), outside after a row's length, and log-likelihoods (B,).
 
-        If the tags that are the likeliest for each token by themselves are more probable together
-        than one half, no other sequence is likelier, and Viterbi's algorithm is not needed.
+        The tags that are the likeliest for each token by themselves have some probability p
+        together. All sequences without one of them share what its marginal leaves, so that tags
+        whose marginal is above 1 - p are in the likeliest sequence. Viterbi's algorithm is needed
+        for the tokens between them only: none, if p is above one half. Where p is too small to
+        tell, tags with a high marginal are taken for sure at first, which makes p larger.
         """
-        tags = messages.marginals.argmax(2)  # outside after the end, where all are 0
+        is_token = token_mask(lengths, emissions.shape[1])
+        tags, marginals = _likeliest_by_token(messages, is_token)
         log_likelihood = self._log_likelihood(emissions, tags, lengths, messages)
-        unsure = np.flatnonzero(log_likelihood < _SURE)
-        if len(unsure):
-            width = lengths[unsure].max()
-            tags[unsure, :width] = self._viterbi(emissions[unsure, :width], lengths[unsure])
-            log_likelihood = self._log_likelihood(emissions, tags, lengths, messages)
+        seems_sure = marginals > _SEEMS_SURE
+        for is_last_round in (False, True):
+            unsure = is_token & ~_is_sure(marginals, log_likelihood)
+            if is_last_round:
+                unsure &= (unsure & seems_sure).any(1, keepdims=True)
+            else:
+                unsure &= ~seems_sure
+            if unsure.any():
+                self._search_unsure(emissions, lengths, tags, unsure)
+                log_likelihood = self._log_likelihood(emissions, tags, lengths, messages)
         return tags, log_likelihood
 
-    def _transitions(self, *, is_finite: bool = False) -> NDArray[Any]:
-        """Return the score (K, K) of each tag (column) after each tag (row), -inf if forbidden.
+    def _search_unsure(
+        self,
+        emissions: NDArray[Any],
+        lengths: NDArray[np.int64],
+        tags: NDArray[np.int64],
+        unsure: NDArray[np.bool_],
+    ) -> None:
+        """Replace `tags` (B, T) where they are `unsure` by the likeliest, given all others."""
+        edges = np.diff(np.pad(unsure, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+        row, first = np.nonzero(edges == 1)  # (S,) stretches of tokens
+        stop = np.nonzero(edges == -1)[1]
+        places = np.arange((stop - first).max()) + first[:, None]
+        is_unsure = places < stop[:, None]
+        places = np.minimum(places, tags.shape[1] - 1)
+        before = np.where(first == 0, 0, tags[row, first - 1])
+        after = tags[row, np.minimum(stop, tags.shape[1] - 1)]
+        is_last = (stop == lengths[row])[:, None]
+        leaving = np.where(is_last, self._end_scores, self._transitions.T[after])
+        found = self._viterbi(emissions[row[:, None], places], stop - first, before, leaving)
+        rows = np.broadcast_to(row[:, None], places.shape)
+        tags[rows[is_unsure], places[is_unsure]] = found[is_unsure]
 
-        With `is_finite`, scores that have overflown are clipped, so that spans stay whole.
-        """
-        outside, begin, inside, end, single = tag_blocks(self.labels)
-        between, within = self.span_transitions, self.inner_transitions
-        if is_finite:
-            between, within = finite(between), finite(within)
-        tags = 4 * self.labels + 1
-        table = np.full((tags, tags), -np.inf, between.dtype)
-        for closing, rows in ((outside, slice(1)), (end, slice(1, None)), (single, slice(1, None))):
-            for opening, columns in (
-                (outside, slice(1)),
-                (begin, slice(1, None)),
-                (single, slice(1, None)),
-            ):
-                table[closing, opening] = between[rows, columns]
-        diagonal = np.arange(self.labels)
-        moves = ((begin, inside), (begin, end), (inside, inside), (inside, end))
-        for scores, (before, after) in zip(within, moves, strict=True):
-            table[diagonal + before.start, diagonal + after.start] = scores
-        return table
+    def viterbi(self, emissions: NDArray[Any], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the likeliest tags (B, T), outside after a row's length (Viterbi 1967)."""
+        before = np.zeros(len(emissions), np.int64)
+        return self._viterbi(emissions, lengths, before, self._end_scores)
 
-    def _can_end(self) -> NDArray[np.bool_]:
-        can_end = np.ones(4 * self.labels + 1, np.bool_)
-        can_end[1 : 1 + 2 * self.labels] = False
-        return can_end
+    def _viterbi(
+        self,
+        emissions: NDArray[Any],
+        lengths: NDArray[np.int64],
+        before: NDArray[np.int64],
+        leaving: NDArray[Any],
+    ) -> NDArray[np.int64]:
+        """Return the likeliest tags (B, T) after the tags `before` (B,).
 
-    def _viterbi(self, emissions: NDArray[Any], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the likeliest tags (B, T), outside after a row's length.
-
-        Scores are kept, and predecessors looked up for the tags of the best path only.
+        `leaving` (B, K) are the scores of the last tags, of what follows them. The best scores of
+        all tags are kept, and predecessors looked up on the best path only.
         """
         _, begin, inside, end, single = tag_blocks(self.labels)
         between = finite(self.span_transitions)
         bi, be, ii, ie = finite(self.inner_transitions)
         rows, width, tags = emissions.shape
         reached = np.full((rows, tags), -np.inf, emissions.dtype)
-        reached[:, 0] = 0.0  # as after an outside tag
+        reached[np.arange(rows), before] = 0.0
         scores = np.empty((width, rows, tags), emissions.dtype)
-        for place, emission in enumerate(emissions.swapaxes(0, 1)):
+        for place in range(width):
             opened = (_ended(reached, end, single)[:, :, None] + between).max(1)
             begun, within = reached[:, begin], reached[:, inside]
             reached = scores[place]
@@ -167,70 +166,71 @@ class CrfDecoder:
             reached[:, single] = opened[:, 1:]
             reached[:, inside] = np.maximum(begun + bi, within + ii)
             reached[:, end] = np.maximum(begun + be, within + ie)
-            reached += emission
-        return self._backtrace(scores, lengths)
+            reached += emissions[:, place]
+        final = (scores[lengths - 1, np.arange(rows)] + leaving).argmax(1)
+        return self._backtrace(scores, final, lengths - 1)
 
-    def _backtrace(self, scores: NDArray[Any], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the best tags (B, T), given the best scores (T, B, K) of paths to each tag."""
-        width, rows, _ = scores.shape
-        transitions = self._transitions(is_finite=True)
-        ends = lengths - 1
-        can_end = np.where(self._can_end(), 0.0, -np.inf)
-        final = (scores[ends, np.arange(rows)] + can_end).argmax(1)
-        tag, tags = final, np.zeros((rows, width), np.int64)
-        for place in range(width - 1, -1, -1):
+    def _backtrace(
+        self, scores: NDArray[Any], final: NDArray[np.int64], ends: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """Return the tags (B, T) on the best paths to the `final` tags (B,) of the tokens `ends`.
+
+        `scores` (T, B, K) are those of the best paths to each tag.
+        """
+        tag, tags = final, np.zeros((len(final), len(scores)), np.int64)
+        for place in range(len(scores) - 1, -1, -1):
             tag = np.where(ends == place, final, tag)
             tags[:, place] = np.where(ends >= place, tag, 0)
-            before = (scores[place - 1] + transitions[:, tag].T).argmax(1)
-            tag = np.where(ends >= place, before, tag)
+            if place:
+                before = (scores[place - 1] + self._finite_transitions[:, tag].T).argmax(1)
+                tag = np.where(ends >= place, before, tag)
         return tags
+
+    @cached_property
+    def _transitions(self) -> NDArray[Any]:
+        """Score (K, K) of each tag (column) after each tag (row), -inf if forbidden."""
+        return _transition_table(self.span_transitions, self.inner_transitions)
+
+    @cached_property
+    def _finite_transitions(self) -> NDArray[Any]:
+        """The same table with scores that have overflown clipped, so that spans stay whole."""
+        return _transition_table(finite(self.span_transitions), finite(self.inner_transitions))
+
+    @cached_property
+    def _end_scores(self) -> NDArray[Any]:
+        """0 for the tags (K,) that a row may end with, -inf for the others."""
+        scores = np.zeros(4 * self.labels + 1, self.span_transitions.dtype)
+        scores[1 : 1 + 2 * self.labels] = -np.inf
+        return scores
 
     def _log_likelihood(
         self,
         emissions: NDArray[Any],
         tags: NDArray[np.int64],
         lengths: NDArray[np.int64],
-        messages: _Messages,
+        messages: ForwardBackward,
     ) -> NDArray[Any]:
         """Return the log-likelihood (B,), at most 0, of tags (B, T)."""
         before = np.concatenate([np.zeros_like(tags[:, :1]), tags[:, :-1]], 1)
         steps = np.take_along_axis(emissions, tags[:, :, None], 2)[:, :, 0]
-        steps = steps + self._transitions()[before, tags]
+        steps = steps + self._transitions[before, tags]
         is_token = token_mask(lengths, tags.shape[1])
         score = np.where(is_token, steps, 0.0).sum(1, dtype=np.float64)
         return _bound(score - messages.log_partition)
 
-    def _forward_backward(self, emissions: NDArray[Any], lengths: NDArray[np.int64]) -> _Messages:
-        """Pass messages as probabilities scaled at every token."""
-        moves, can_end = np.exp(self._transitions()), self._can_end()
-        rows, width, tags = emissions.shape
-        highest = emissions.max(2, keepdims=True)
-        scores = np.exp((emissions - highest).clip(min=_MIN_EMISSION))
-        forward, scale = np.empty_like(scores), np.empty((rows, width), scores.dtype)
-        message = np.zeros((rows, tags), scores.dtype)
-        message[:, 0] = 1.0
-        for place in range(width):
-            message = (message @ moves) * scores[:, place]
-            scale[:, place] = message.sum(1)
-            message /= scale[:, place, None]
-            forward[:, place] = message
-        scores /= scale[:, :, None]
-        last, is_token = lengths - 1, token_mask(lengths, width)
-        ending = (forward[np.arange(rows), last] * can_end).sum(1)
-        final = can_end / ending[:, None]
-        backward, message = np.empty_like(scores), np.zeros_like(final)
-        for place in range(width - 1, -1, -1):
-            message = np.where((last == place)[:, None], final, message)
-            backward[:, place] = message
-            message = (message * scores[:, place]).clip(max=_MAX_MESSAGE) @ moves.T
-        # What rounding has left of both together would add up over a long text.
-        drift = (forward * backward).sum(2, keepdims=True).clip(min=1 / _MAX_MESSAGE)
-        backward = np.where(is_token[:, :, None], (backward / drift).clip(max=_MAX_MESSAGE), 0.0)
-        total = np.where(is_token, np.log(scale) + highest[:, :, 0], 0.0).sum(1, dtype=np.float64)
-        return _Messages(forward, backward, scores, total + np.log(ending))
+    def forward_backward(
+        self, emissions: NDArray[Any], lengths: NDArray[np.int64]
+    ) -> ForwardBackward:
+        """Run the forward-backward algorithm over emissions (B, T, K)."""
+        return forward_backward(
+            emissions, lengths, transitions=self._transitions, end_scores=self._end_scores
+        )
 
-    def _span_log_probs(self, messages: _Messages, spans: NDArray[np.int64]) -> NDArray[Any]:
-        """Return the log-probability (N,) of spans, summed over all sequences that contain them."""
+    def span_log_probs(self, messages: ForwardBackward, spans: NDArray[np.int64]) -> NDArray[Any]:
+        """Return the log-probability (N,) of spans (N, 4): row, first and last token, label.
+
+        The probability of a span is the sum over all tag sequences that contain it.
+        """
         row, first, last, label = spans.T
         _, begins, insides, ends, singles = tag_blocks(self.labels)
         begin, end, single = (label + block.start for block in (begins, ends, singles))
@@ -251,59 +251,45 @@ class CrfDecoder:
         )
         return _bound(np.where(first == last, one_token, several_tokens))
 
-    def _likely_spans(
-        self, messages: _Messages, *, floor: float, longest: int
-    ) -> tuple[NDArray[np.int64], NDArray[Any]]:
-        """Return the spans (N, 4) with a probability of at least `floor`, and its logarithm."""
-        _, begins, insides, ends, singles = (
-            messages.marginals[..., block] for block in tag_blocks(self.labels)
-        )
-        row, place, label = np.nonzero(singles >= floor)
-        spans, log_probs = [], []
-        for candidates in (
-            np.stack([row, place, place, label], 1),
-            *_multi_token_spans(begins, insides, ends, floor, longest),
-        ):
-            candidate_log_probs = self._span_log_probs(messages, candidates)
-            is_likely = np.exp(candidate_log_probs) >= floor
-            spans.append(candidates[is_likely])
-            log_probs.append(candidate_log_probs[is_likely])
-        return np.concatenate(spans), np.concatenate(log_probs)
+
+def _transition_table(between: NDArray[Any], within: NDArray[Any]) -> NDArray[Any]:
+    """Return the score (K, K) of each tag (column) after each tag (row), -inf if forbidden."""
+    outside, begin, inside, end, single = tag_blocks(len(between) - 1)
+    table = np.full((single.stop, single.stop), -np.inf, between.dtype)
+    blocks = ((outside, slice(1)), (end, slice(1, None)), (single, slice(1, None)))
+    for closing, rows in blocks:
+        for opening, columns in (blocks[0], (begin, slice(1, None)), blocks[2]):
+            table[closing, opening] = between[rows, columns]
+    diagonal = np.arange(len(between) - 1)
+    moves = ((begin, inside), (begin, end), (inside, inside), (inside, end))
+    for scores, (before, after) in zip(within, moves, strict=True):
+        table[diagonal + before.start, diagonal + after.start] = scores
+    return table
 
 
-def _multi_token_spans(
-    begins: NDArray[Any], insides: NDArray[Any], ends: NDArray[Any], floor: float, longest: int
-) -> Iterator[NDArray[np.int64]]:
-    """Yield the candidate spans (N, 4) of several tokens, in chunks."""
-    _, width, labels = begins.shape
-    # Each row and label is a line of T places, and all lines are concatenated.
-    opened, inside, closed = (
-        marginals.transpose(0, 2, 1).reshape(-1) >= floor for marginals in (begins, insides, ends)
+def _likeliest_by_token(
+    messages: ForwardBackward, is_token: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Return the tag (B, T) with the highest marginal of each token, and the marginal."""
+    forward, backward = messages.forward, messages.backward
+    marginals = forward[..., 0] * backward[..., 0]
+    tags = np.zeros(marginals.shape, np.int64)
+    row, place = np.nonzero(is_token & (marginals <= 0.5))  # the others are outside
+    by_tag = forward[row, place] * backward[row, place]
+    tags[row, place], marginals[row, place] = by_tag.argmax(1), by_tag.max(1)
+    return tags, marginals
+
+
+def _is_sure(marginals: NDArray[Any], log_likelihood: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return a mask (B, T) of the tags that the likeliest sequence must have.
+
+    `log_likelihood` (B,) is that of a sequence of tags with these marginals (B, T).
+    """
+    probability = np.exp(log_likelihood)[:, None]
+    sure: NDArray[np.bool_] = (marginals > 1 - _SLACK * probability) & (
+        probability > _LEAST_PROBABILITY
     )
-    first, last = np.flatnonzero(opened), np.flatnonzero(closed)  # (M,), ...
-    if not len(first) or not len(last):
-        return
-    # A span extends past its second token only while it may be inside, and stays in its line.
-    stops = np.where(inside, len(inside), np.arange(len(inside)))
-    stop = np.minimum.accumulate(stops[::-1])[::-1]  # the next place that is not inside
-    farthest = np.minimum(stop[(first + 1).clip(max=len(inside) - 1)], first + longest - 1)
-    farthest = np.minimum(farthest, (first // width + 1) * width - 1)
-    low = np.searchsorted(last, first, side="right")
-    counts = (np.searchsorted(last, farthest, side="right") - low).clip(min=0)
-    for chunk in _chunks(counts):
-        index = np.repeat(np.arange(len(counts[chunk])), counts[chunk])
-        before = counts[chunk].cumsum() - counts[chunk]
-        end = last[low[chunk][index] + np.arange(len(index)) - before[index]]
-        begin = first[chunk][index]
-        line = begin // width
-        yield np.stack([line // labels, begin % width, end % width, line % labels], 1)
-
-
-def _chunks(counts: NDArray[np.int64]) -> list[slice]:
-    """Split begins into chunks of about `_PAIRS_PER_CHUNK` pairs."""
-    chunk = counts.cumsum() // _PAIRS_PER_CHUNK
-    edges = [0, *(np.flatnonzero(np.diff(chunk)) + 1).tolist(), len(counts)]
-    return [slice(*edge) for edge in pairwise(edges)]
+    return sure
 
 
 def _ended(reached: NDArray[Any], end: slice, single: slice) -> NDArray[Any]:

@@ -1,40 +1,15 @@
-"""Interfaces between networks and decoding: steppers, seq2seq networks and span predictions."""
+"""Interfaces between networks and decoding: steppers and sequence-to-sequence networks."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from annoseq.models.embeddings import SourceEmbedding, TargetEmbedding
     from annoseq.tokenization.batching import Batch
-
-
-class SpanPredictions(NamedTuple):
-    """Spans that a tagger predicts for a batch.
-
-    `spans` (N, 4) are row, first token, last token (included) and label; `log_probs` (N,) their
-    log-probabilities. `row_log_probs` (B,) is the log-probability of the likeliest set of spans of
-    each row.
-    """
-
-    spans: Tensor
-    log_probs: Tensor
-    row_log_probs: Tensor
-
-
-class CoveragePredictions(NamedTuple):
-    """Likeliest spans of a batch, and the tokens that lie in any span with some probability.
-
-    `tokens` (N, 4) are row, token, the same token again, and the label that is the likeliest for
-    it; `log_probs` (N,) are the log-probabilities that the token lies in a span of any label.
-    """
-
-    best: SpanPredictions
-    tokens: Tensor
-    log_probs: Tensor
 
 
 State = TypeVar("State")

@@ -1,8 +1,7 @@
-"""Span decoders: from the scores of a tagger's head to spans, in numpy, for use without torch.
+"""Span decoders: from the scores of a tagger's head to spans, in numpy.
 
 A head scores the tags of tokens (CRF) or pairs of tokens (biaffine), in torch or in an ONNX
-runtime; a decoder makes spans of the scores. The heads of `annoseq.models` do the same in torch, on
-any device, and train.
+runtime; a decoder makes spans of the scores.
 
 Shapes: B rows, T tokens, L labels, N spans; scores (B, T, ...) are those of the head.
 """
@@ -25,7 +24,7 @@ MAX_SCORE = 1e4
 
 
 class SpanArrays(NamedTuple):
-    """Spans of a batch: `SpanPredictions` as numpy arrays.
+    """Spans of a batch.
 
     `spans` (N, 4) are row, first token, last token (included) and label; `log_probs` (N,) their
     log-probabilities; `row_log_probs` (B,) those of the likeliest set of spans of each row.
@@ -67,23 +66,6 @@ class SpanDecoder(Protocol):
         ...
 
 
-def covered_tokens(
-    covered: NDArray[Any], by_label: NDArray[Any], *, floor: float, row_log_probs: NDArray[Any]
-) -> SpanArrays:
-    """Return the tokens in any span with at least `floor`, each as a span of its likeliest label.
-
-    `covered` (B, T) are the probabilities that a token lies in any span, `by_label` (B, T, L) those
-    for each label, or numbers in the same order.
-    """
-    row, token = np.nonzero(covered >= floor)
-    if not by_label.shape[2]:
-        row, token = row[:0], token[:0]
-        return SpanArrays(_stack(row, token, token, row), covered[row, token], row_log_probs)
-    label = by_label[row, token].argmax(1)
-    log_probs = np.log(covered[row, token].clip(max=1.0))
-    return SpanArrays(_stack(row, token, token, label), log_probs, row_log_probs)
-
-
 def token_mask(lengths: NDArray[np.int64], width: int) -> NDArray[np.bool_]:
     """Return the mask (B, T) of tokens, False for padding."""
     mask: NDArray[np.bool_] = np.arange(width) < lengths[:, None]
@@ -92,8 +74,6 @@ def token_mask(lengths: NDArray[np.int64], width: int) -> NDArray[np.bool_]:
 
 def finite(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     """Replace NaN and clip scores."""
-    return np.nan_to_num(scores, nan=0.0).clip(-MAX_SCORE, MAX_SCORE)
-
-
-def _stack(*columns: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.stack(columns, 1)
+    bounded = scores.clip(-MAX_SCORE, MAX_SCORE)
+    bounded[np.isnan(bounded)] = 0.0
+    return bounded

@@ -10,7 +10,7 @@ tokens.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -20,16 +20,19 @@ from annoseq.models.biaffine import BiaffineHead
 from annoseq.models.crf import LinearChainCrf, finite
 from annoseq.models.embeddings import HashEmbedding
 from annoseq.models.encoders import build_encoder
-from annoseq.models.interfaces import CoveragePredictions, SpanPredictions
-from annoseq.models.span_marginals import covered_tokens, likely_spans
-from annoseq.tokenization.bioes import ScoredTokenSpans, bioes_to_token_spans, group_by_row
 from annoseq.tokenization.hash_features import FEATURE_KINDS, SHAPE_KINDS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
     from annoseq.config import TaggerConfig
-    from annoseq.models.crf import ForwardBackward
+    from annoseq.models.crf_decoder import CrfDecoder
     from annoseq.models.pretrained_encoder import PretrainedEncoder
     from annoseq.tokenization.batching import Batch
+    from annoseq.tokenization.bioes import ScoredTokenSpans
     from annoseq.tokenization.hash_features import FeatureHasher
 
 
@@ -48,45 +51,14 @@ class CrfHead(nn.Module):
         """
         return self.crf.loss(self._emissions(encoded), tags[:, :, 0], lengths)
 
-    @torch.no_grad()
-    def decode(self, encoded: Tensor, lengths: Tensor) -> SpanPredictions:
-        """Return the spans of the likeliest tag sequence."""
-        emissions = self._emissions(encoded)
-        return self._decode(emissions, lengths, self.crf.forward_backward(emissions, lengths))
+    @property
+    def decoder(self) -> CrfDecoder:
+        """Decoder of the scores."""
+        return self.crf.decoder
 
-    @torch.no_grad()
-    def candidates(
-        self, encoded: Tensor, lengths: Tensor, *, floor: float, longest: int
-    ) -> SpanPredictions:
-        """Return the spans of at most `longest` tokens whose probability is at least `floor`.
-
-        They may overlap.
-        """
-        emissions = self._emissions(encoded)
-        messages = self.crf.forward_backward(emissions, lengths)
-        spans, log_probs = likely_spans(self.crf, messages, floor=floor, longest=longest)
-        _, row_log_probs = self.crf.decode(emissions, lengths, messages)
-        return SpanPredictions(spans, log_probs, row_log_probs)
-
-    @torch.no_grad()
-    def coverage(self, encoded: Tensor, lengths: Tensor, *, floor: float) -> CoveragePredictions:
-        """Return the likeliest spans, and the tokens that lie in a span with at least `floor`."""
-        emissions = self._emissions(encoded)
-        messages = self.crf.forward_backward(emissions, lengths)
-        marginals = messages.forward * messages.backward
-        # (B, T, L): begin, inside, end and single tags of a label together.
-        by_label = torch.stack(marginals[..., 1:].chunk(4, 2)).sum(0)
-        tokens, log_probs = covered_tokens(by_label.sum(2), by_label, floor=floor)
-        return CoveragePredictions(self._decode(emissions, lengths, messages), tokens, log_probs)
-
-    def _decode(
-        self, emissions: Tensor, lengths: Tensor, messages: ForwardBackward
-    ) -> SpanPredictions:
-        tags, row_log_probs = self.crf.decode(emissions, lengths, messages)
-        found = bioes_to_token_spans(tags.numpy(force=True), labels=self.crf.labels)
-        spans = torch.from_numpy(found).to(tags.device)
-        log_probs = self.crf.span_log_probs(messages, spans)
-        return SpanPredictions(spans, log_probs, row_log_probs)
+    def chunks(self, encoded: Tensor) -> Iterator[slice]:
+        """Return all rows of a batch: their scores fit into memory together."""
+        return iter([slice(len(encoded))])
 
     def scores(self, encoded: Tensor) -> Tensor:
         """Return the scores (B, T, K) of all tags."""
@@ -202,24 +174,28 @@ class Tagger(nn.Module):
         """Return the scores of the head: of tags (B, T, K), or of pairs of tokens (B, T, T, C)."""
         return self.head.scores(self.encode(batch))
 
-    @torch.no_grad()
     def spans(self, batch: Batch) -> list[ScoredTokenSpans]:
         """Return the likeliest spans of every row (B,), well nested, with log-probabilities."""
-        return _by_row(self.head.decode(self.encode(batch), batch.source_lengths))
+        decoder = self.head.decoder
+        return [
+            row
+            for scores, lengths in self._scores_by_chunk(batch)
+            for row in decoder.decode(scores, lengths).by_row()
+        ]
 
-    @torch.no_grad()
     def candidates(self, batch: Batch, *, floor: float, longest: int) -> list[ScoredTokenSpans]:
         """Return all spans of every row (B,) whose probability is at least `floor`.
 
         None has more than `longest` tokens; spans may cross. The score of a row is that of its
         likeliest spans, as in `spans`.
         """
-        encoded = self.encode(batch)
-        return _by_row(
-            self.head.candidates(encoded, batch.source_lengths, floor=floor, longest=longest)
-        )
+        decoder = self.head.decoder
+        return [
+            row
+            for scores, lengths in self._scores_by_chunk(batch)
+            for row in decoder.candidates(scores, lengths, floor=floor, longest=longest).by_row()
+        ]
 
-    @torch.no_grad()
     def coverage(
         self, batch: Batch, *, floor: float
     ) -> list[tuple[ScoredTokenSpans, ScoredTokenSpans]]:
@@ -228,11 +204,18 @@ class Tagger(nn.Module):
         Each token that does so with a probability of at least `floor` is a span of its own, with
         its likeliest label.
         """
-        predictions = self.head.coverage(self.encode(batch), batch.source_lengths, floor=floor)
-        tokens = SpanPredictions(
-            predictions.tokens, predictions.log_probs, predictions.best.row_log_probs
-        )
-        return list(zip(_by_row(predictions.best), _by_row(tokens), strict=True))
+        rows: list[tuple[ScoredTokenSpans, ScoredTokenSpans]] = []
+        for scores, lengths in self._scores_by_chunk(batch):
+            best, tokens = self.head.decoder.coverage(scores, lengths, floor=floor)
+            rows += zip(best.by_row(), tokens.by_row(), strict=True)
+        return rows
+
+    @torch.no_grad()
+    def _scores_by_chunk(self, batch: Batch) -> Iterator[tuple[NDArray[Any], NDArray[np.int64]]]:
+        """Yield the scores of the head and the lengths of as many rows as fit into memory."""
+        encoded, lengths = self.encode(batch), batch.source_lengths.numpy(force=True)
+        for rows in self.head.chunks(encoded):
+            yield self.head.scores(encoded[rows]).numpy(force=True), lengths[rows]
 
     def _project(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Return projections of tokens for the encoder, most of them cached, and places in them.
@@ -254,8 +237,3 @@ class Tagger(nn.Module):
 
     def _embed(self, ids: Tensor) -> Tensor:
         return self.embedding(self.feature_hasher.bags(ids.tolist()))  # type: ignore[no-any-return]
-
-
-def _by_row(predictions: SpanPredictions) -> list[ScoredTokenSpans]:
-    """Group predictions by row, in opening order."""
-    return group_by_row(*(values.tolist() for values in predictions))
