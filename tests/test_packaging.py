@@ -34,6 +34,7 @@ def test_the_dependencies_are_those_of_annoseq_but_for_torch() -> None:
     assert set(small["dependencies"]) == dependencies - ONLY_WITH_TORCH | {runtime}
     assert small["requires-python"] == whole["requires-python"]
     assert small["scripts"] == whole["scripts"]
+    assert small["entry-points"] == whole["entry-points"]
     for extra, packages in small["optional-dependencies"].items():
         assert packages == extras[extra]
 

@@ -1,0 +1,1 @@
+"""Models in other tools: spaCy, Presidio, Label Studio, Hugging Face."""
