@@ -48,6 +48,7 @@ RUN = (
     "docs/how-to/data.md",
     "docs/how-to/evaluate.md",
     "docs/how-to/import-export.md",
+    "docs/how-to/integrations.md",
     "docs/how-to/learning-curve.md",
     "docs/how-to/onnx.md",
     "docs/how-to/redact.md",

@@ -47,6 +47,7 @@ ROOMS = [
     {"scale"},
     {"reporting"},
     {"serving"},
+    {"integrations"},
     {"cli", "__main__"},
 ]
 FLOORS = {name: floor for floor, names in enumerate(ROOMS) for name in names}

@@ -72,7 +72,7 @@ def test_only_the_entities_that_are_asked_for_are_returned(flat_model: Path) -> 
 def test_a_registry_reads_it_from_yaml(flat_model: Path, tmp_path: Path) -> None:
     config = {"model": str(flat_model), "label_mapping": {"NAME": "STAFF"}, "target_recall": 0.9}
     registry = registry_from(config, tmp_path)
-    recognizer: Any = registry.recognizers[0]
+    recognizer: Any = next(iter(registry.recognizers))
     assert recognizer.name == "Our notes"
     assert recognizer.supported_entities == ["AGE", "STAFF"]
     assert recognizer.to_dict()["version"].startswith("tagger-")
