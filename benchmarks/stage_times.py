@@ -12,6 +12,7 @@ from unittest.mock import patch
 from annoseq.config import BatchConfig, SearchConfig
 from annoseq.data.text_inputs import InputText
 from annoseq.inference import annotator, network_predictors, predictor, streaming
+from annoseq.inference.annotator_pool import InProcessRunner
 from annoseq.inference.resumable_output import OutputProgress
 from annoseq.models import tagger
 from annoseq.models.crf_decoder import CrfDecoder
@@ -100,12 +101,10 @@ def stage_seconds(model: Annotator, texts: Sequence[str]) -> dict[str, float]:
                 timed = timer.wrap(stage, getattr(owner, name))
                 patches.enter_context(patch.object(owner, name, timed))
         streaming.annotate_stream(
-            model,
+            InProcessRunner(model),
+            streaming.AnnotateTask("jsonl", SearchConfig(), BatchConfig()),
             (InputText(str(number), text) for number, text in enumerate(texts)),
             _Discard(),
-            format_="jsonl",
-            search=SearchConfig(),
-            batching=BatchConfig(),
             chunk_size=1_000,
         )
     return {stage: timer.seconds[stage] for stage in STAGES}

@@ -15,6 +15,7 @@
     ├── TrainingError      training that cannot start, continue or be resumed
     │   ├── DivergenceError    loss that is not finite
     │   └── OutOfMemoryError   GPU that is out of memory
+    ├── ProcessError       worker process that died or failed
     └── OutputError        output that cannot be written
 
 A message says what was found, where, what was expected, and what to do. It never quotes the
@@ -119,6 +120,10 @@ class DivergenceError(TrainingError):
 
 class OutOfMemoryError(TrainingError):
     """GPU that is out of memory."""
+
+
+class ProcessError(AnnoseqError, RuntimeError):
+    """Worker process that died or failed."""
 
 
 class OutputError(AnnoseqError, OSError):

@@ -9,8 +9,9 @@ from annoseq.config import BatchConfig, SearchConfig
 from annoseq.data.text_inputs import InputText
 from annoseq.errors import OptionError
 from annoseq.inference.annotator import Annotator
+from annoseq.inference.annotator_pool import InProcessRunner
 from annoseq.inference.resumable_output import OutputProgress, ResumableOutput
-from annoseq.inference.streaming import annotate_stream
+from annoseq.inference.streaming import AnnotateTask, annotate_stream
 from annoseq.sample import sample_pairs
 
 if TYPE_CHECKING:
@@ -60,12 +61,10 @@ def stream(
 ) -> list[int]:
     advanced: list[int] = []
     annotate_stream(
-        annotator,
+        InProcessRunner(annotator),
+        AnnotateTask(format_, search, BatchConfig(batch_size=4)),
         iter(texts),
         output,
-        format_=format_,
-        search=search,
-        batching=BatchConfig(batch_size=4),
         chunk_size=chunk_size,
         advance=advanced.append,
     )

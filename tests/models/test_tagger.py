@@ -140,3 +140,15 @@ def test_words_beyond_the_cache_are_computed(monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr("annoseq.models.tagger._MAX_CACHED", 2)
         tagger.train().eval()
         assert torch.allclose(tagger.encode(batch), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("before", [1, 3, 40])
+def test_a_token_does_not_depend_on_those_that_were_new_with_it(before: int) -> None:
+    tokens = [f"w{number}" for number in range(120)]
+    whole, parts = random_tagger().eval(), random_tagger().eval()
+    with torch.no_grad():
+        expected = whole.encode(batch_of(tagged(whole, tokens)))
+        for start in range(0, 120, before):
+            parts.encode(batch_of(tagged(parts, tokens[start : start + before])))
+        again = parts.encode(batch_of(tagged(parts, tokens)))
+    assert torch.equal(again, expected)

@@ -24,6 +24,7 @@ from annoseq.cli.options import (
     TextEncoding,
     TextFormatOption,
     TextsPath,
+    Workers,
     columns_to_keep,
     inherit_text_column,
 )
@@ -40,8 +41,9 @@ from annoseq.config import (
 from annoseq.data.text_inputs import count_texts, is_text_input, read_texts
 from annoseq.errors import OptionError, count_noun
 from annoseq.inference.annotator import Annotator
+from annoseq.inference.annotator_pool import InProcessRunner, make_pool
 from annoseq.inference.resumable_output import ResumableOutput
-from annoseq.inference.streaming import OUTPUT_COLUMNS, annotate_stream
+from annoseq.inference.streaming import OUTPUT_COLUMNS, AnnotateTask, annotate_stream
 from annoseq.progress import progress_bar
 from annoseq.scale.annotate_part import AnnotateJob
 from annoseq.scale.folder_run import WorkerSpec
@@ -142,11 +144,12 @@ def annotate(
     batching: Batching = BatchConfig(),
     vectors: ModelVectorsPath = None,
     device: Device = DeviceConfig(),
+    workers: Workers = 1,
     folder: FolderOptions = FolderOptions(),
     only_new: OnlyNewParts = False,
 ) -> None:
     """Annotate every text, in the order given."""
-    if folder.is_folder_run(texts):
+    if folder.is_folder_run(texts, workers=workers):
         command = _open_folder(folder, texts, source, target, only_new=only_new)
         _FolderAnnotation(command, source, target, targets, search, batching).run(
             model, vectors=vectors, device=device
@@ -166,6 +169,7 @@ def annotate(
         column = inherit_text_column(source.column, annotator.config.columns)
         source = replace(source, column=column)
     _check_has_spans(annotator, model, destination)
+    pool = make_pool(annotator, workers=workers, model=model, device=device, vectors=vectors)
     chosen = choose_target(annotator, targets)
     sections = (batching, device, search)
     plan = _plan(annotator, source, targets, sections, is_text=is_text)
@@ -173,15 +177,12 @@ def annotate(
     inputs, kept = source.read(texts, left_out.add)
     output = destination.open(plan, kept=kept)
     with _finished(output), _annotation_bar(texts, source, target) as advance:
+        task = AnnotateTask(destination.stream_format, search, batching, chosen, kept)
         annotate_stream(
-            annotator,
+            pool or InProcessRunner(annotator),
+            task,
             inputs,
             output,
-            format_=destination.stream_format,
-            search=search,
-            batching=batching,
-            target=chosen,
-            kept=kept,
             chunk_size=target.chunk_size,
             advance=advance,
         )

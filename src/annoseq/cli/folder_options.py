@@ -92,14 +92,20 @@ class FolderOptions:
         ),
     ] = None
 
-    def is_folder_run(self, texts: Path) -> bool:
+    def is_folder_run(self, texts: Path, *, workers: int) -> bool:
         """Return True if the input is to be read as parts.
 
         Raises:
-            OptionError: an option of such runs was given with an input that is none.
+            OptionError: an option of such runs was given with an input that is none, or `workers`,
+                which share one input, with parts.
         """
         if self.engine is not None or is_folder_input(address_of(texts)):
             self._check_engine()
+            if workers != 1:
+                raise OptionError(
+                    f"--workers {workers} is for one input, and a folder of parts is read. Use "
+                    f"--engine ray --concurrency {workers}, or leave it off."
+                )
             return True
         for name, value in self._given().items():
             if value:

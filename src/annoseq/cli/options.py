@@ -188,6 +188,14 @@ KeepColumns = Annotated[
         consume_multiple=True,
     ),
 ]
+Workers = Annotated[
+    int,
+    Parameter(
+        help="Processes that share the work on one input, each with a model and a thread of its "
+        "own. The output is the same for any number.",
+        validator=at_least(1),
+    ),
+]
 Lossy = Annotated[
     bool, Parameter(help="Leave out what the format cannot hold, and count it.", negative="")
 ]

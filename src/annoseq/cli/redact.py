@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from annoseq.cli.options import (
     ModelPath,
     ModelVectorsPath,
     TextsPath,
-    inherit_text_column,
+    Workers,
 )
 from annoseq.cli.output import print_note
 from annoseq.cli.redact_options import RedactionOptions
@@ -35,6 +34,7 @@ from annoseq.deid.pipeline import annotate_function
 from annoseq.errors import OptionError, display_name
 from annoseq.evaluation.certificate import read_certificate
 from annoseq.inference.annotator import Annotator
+from annoseq.inference.annotator_pool import make_pool
 from annoseq.scale.folder_run import WorkerSpec
 
 if TYPE_CHECKING:
@@ -61,41 +61,39 @@ def redact(
     batching: Batching = BatchConfig(),
     vectors: ModelVectorsPath = None,
     device: Device = DeviceConfig(),
+    workers: Workers = 1,
     folder: FolderOptions = FolderOptions(),
 ) -> None:
     """Replace what a model finds in texts, and write them de-identified."""
     check_targets(targets, best_path=best_path, min_score=redaction.min_score)
     gold.check(has_report=not target.is_stream)
-    command = None
-    if folder.is_folder_run(texts):
-        command = _open_folder(
-            folder, texts, target=target, redaction=redaction, gold=gold, source=source
-        )
+    command, inputs = None, (model, texts, *redaction.files(), gold.gold, vectors)
+    if folder.is_folder_run(texts, workers=workers):
+        target.check_folder(redaction, has_gold=gold.gold is not None)
+        command = _open_folder(folder, texts, target, source)
     else:
-        inputs = (model, texts, *redaction.files(), gold.gold, vectors)
         target.check(source.layout(texts), redaction, inputs)
     redactor, patterns = redaction.load(has_patients=source.has_patients)
     annotator = _load_annotator(model, redactor, patterns, device=device, vectors=vectors)
     if not (command.is_text if command else source.layout(texts).column is None):
-        column = inherit_text_column(source.column, annotator.config.columns)
-        source = replace(source, column=column)
+        source = source.inherit_column(annotator.config.columns)
     if not (best_path or redaction.min_score):
         targets = add_default_coverage(targets, annotator)
     chosen = choose_target(annotator, targets)
     weights = annotator.fingerprint
     settings = {"annoseq": __version__, "model": weights[:12], **targets.settings()}
     decisive = {**targets.settings(), **redaction.plan(redactor)}
-    plan = {**settings, **decisive, **source.plan(), **gold.plan()}
-    plan |= {name: value for section in (batching, device) for name, value in section}
+    plan = {**settings, **decisive, **source.plan(), **gold.plan(), **dict(batching)}
     if command:
         job = source.redact_job(redactor, patterns, batching, chosen, bom=target.bom)
-        plan["bom"] = target.bom
         worker = WorkerSpec(job, command.out, "", device, vectors, source.skip_bad)
+        plan |= {**dict(device), "bom": target.bom}
         report_folder(command, command.run(worker, plan, annotator, model=model))
         return
-    annotate = annotate_function(annotator, batching, chosen)
+    pool = make_pool(annotator, workers=workers, model=model, device=device, vectors=vectors)
+    pipeline = gold.pipeline(annotate_function(annotator, batching, chosen), redactor, patterns)
     run = RedactionRun(
-        gold.pipeline(annotate, redactor, patterns),
+        pipeline.mapped_by(pool, batching, chosen),
         texts,
         source,
         target,
@@ -106,20 +104,18 @@ def redact(
         _audit_function(weights, redactor, decisive, targets, chosen),
         redaction.manifest(target.manifest, weights, decisive, only_new=target.only_new),
     )
-    run.start({**plan, **target.plan()}, is_resumable=not redaction.has_forgotten_key)
+    run.start(
+        {**plan, **dict(device), **target.plan()}, is_resumable=not redaction.has_forgotten_key
+    )
 
 
 def _open_folder(
     folder: FolderOptions,
     texts: Path,
-    *,
     target: RedactionOutputOptions,
-    redaction: RedactionOptions,
-    gold: GoldOptions,
     source: TextTableOptions,
 ) -> FolderCommand:
     """Return the run over a folder of parts, when its options are checked."""
-    target.check_folder(redaction, has_gold=gold.gold is not None)
     command = FolderCommand.open(
         folder,
         texts,

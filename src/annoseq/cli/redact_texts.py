@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +17,7 @@ from annoseq.cli.options import (
     TextFormatOption,
     at_least,
     columns_to_keep,
+    inherit_text_column,
 )
 from annoseq.config import DOCUMENT_COLUMN, SOURCE_COLUMN, ColumnsConfig
 from annoseq.data.text_inputs import is_text_input
@@ -69,6 +70,10 @@ class TextTableOptions:
     def text_column(self) -> str:
         """Column of the texts of a table."""
         return self.column or SOURCE_COLUMN
+
+    def inherit_column(self, model: ColumnsConfig) -> TextTableOptions:
+        """Return the same options with the text column of a model's training table."""
+        return replace(self, column=inherit_text_column(self.column, model))
 
     @property
     def has_patients(self) -> bool:

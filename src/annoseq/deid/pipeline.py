@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from annoseq.deid.custom_patterns import find_patterns
 from annoseq.deid.leak_check import count_leaks
@@ -17,7 +18,7 @@ from annoseq.evaluation.deid_metrics import is_identifying
 from annoseq.inference.resumable_output import OutputProgress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
 
     from annoseq.config import BatchConfig
     from annoseq.deid.custom_patterns import CustomPattern
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from annoseq.deid.redactor import Redactor
     from annoseq.inference.annotation import Annotation
     from annoseq.inference.annotator import Annotator
+    from annoseq.inference.annotator_pool import AnnotatorPool
     from annoseq.inference.predictor import Target
     from annoseq.inference.streaming import AnnotationSink
 
@@ -61,11 +63,25 @@ def annotate_function(
     return annotate
 
 
+class DocumentChunk(NamedTuple):
+    """Documents that are annotated together, and the number of their first text."""
+
+    documents: list[RedactionDocument]
+    first: int
+
+
+ChunkMapper: TypeAlias = """Callable[
+    [Iterator[DocumentChunk], AdvanceFunction],
+    Generator[tuple[DocumentChunk, list[RedactedDocument]], None, None],
+]"""
+
+
 @dataclass(frozen=True)
 class RedactionPipeline:
     """Annotates and redacts documents; if `has_gold`, it counts the leaks of each.
 
-    `counts_words` counts the words that are lost, too.
+    `counts_words` counts the words that are lost, too. With a `mapper`, chunks are redacted by
+    other processes, each with a `RedactTask`, and `annotate` is not called.
     """
 
     annotate: AnnotateFunction
@@ -73,6 +89,18 @@ class RedactionPipeline:
     patterns: Sequence[CustomPattern] = ()
     has_gold: bool = False
     counts_words: bool = False
+    mapper: ChunkMapper | None = None
+
+    def mapped_by(
+        self, pool: AnnotatorPool | None, batching: BatchConfig, target: Target | None
+    ) -> RedactionPipeline:
+        """Return the same pipeline, whose chunks are redacted by a pool, if there is one."""
+        if pool is None:
+            return self
+        task = RedactTask(
+            self.redactor, self.patterns, batching, target, self.has_gold, self.counts_words
+        )
+        return replace(self, mapper=lambda chunks, tell: pool.map(task, chunks, advance=tell))
 
     def redact(
         self,
@@ -82,10 +110,8 @@ class RedactionPipeline:
         advance: AdvanceFunction = _ignore,
     ) -> Iterator[RedactedDocument]:
         """Yield redacted documents; at most `chunk_size` texts, or one document, are in memory."""
-        done = 0
-        for chunk in chunk_documents(documents, chunk_size):
-            yield from self.redact_chunk(chunk, first=done + 1, advance=advance)
-            done += _count_texts(chunk)
+        for _, redacted in self._redact_chunks(documents, chunk_size, advance, first=1):
+            yield from redacted
 
     def redact_to_journal(
         self,
@@ -116,16 +142,33 @@ class RedactionPipeline:
                 "--overwrite instead of --resume."
             )
         advance(done)
-        for chunk in chunk_documents(documents, chunk_size):
-            redacted = self.redact_chunk(chunk, first=done + 1, advance=advance)
-            done += _count_texts(chunk)
-            for document in chunk:
-                digest.update(_document_bytes(document))
-            lines = [
-                (document.id, journal_line(document, keeps_originals=keeps_originals))
-                for document in redacted
-            ]
-            journal.add(lines, OutputProgress(done, digest=digest.hexdigest()))
+        redacted = self._redact_chunks(documents, chunk_size, advance, first=done + 1)
+        with closing(redacted) as results:
+            for chunk, chunk_redacted in results:
+                done += _count_texts(chunk.documents)
+                for document in chunk.documents:
+                    digest.update(_document_bytes(document))
+                lines = [
+                    (document.id, journal_line(document, keeps_originals=keeps_originals))
+                    for document in chunk_redacted
+                ]
+                journal.add(lines, OutputProgress(done, digest=digest.hexdigest()))
+
+    def _redact_chunks(
+        self,
+        documents: Iterable[RedactionDocument],
+        size: int,
+        advance: AdvanceFunction,
+        *,
+        first: int,
+    ) -> Generator[tuple[DocumentChunk, list[RedactedDocument]], None, None]:
+        """Yield chunks of documents, the first text of which has the number `first`, redacted."""
+        chunks = _number_chunks(chunk_documents(documents, size), first)
+        if self.mapper is not None:
+            yield from self.mapper(chunks, advance)
+            return
+        for chunk in chunks:
+            yield chunk, self.redact_chunk(chunk.documents, first=chunk.first, advance=advance)
 
     def redact_chunk(
         self, chunk: Sequence[RedactionDocument], *, first: int, advance: AdvanceFunction
@@ -182,6 +225,31 @@ class RedactionPipeline:
         )
 
 
+@dataclass(frozen=True)
+class RedactTask:
+    """Options of redacting chunks of documents in a process that has the model."""
+
+    redactor: Redactor
+    patterns: Sequence[CustomPattern]
+    batching: BatchConfig
+    target: Target | None
+    has_gold: bool = False
+    counts_words: bool = False
+
+    def run(
+        self, annotator: Annotator, chunk: DocumentChunk, advance: AdvanceFunction
+    ) -> list[RedactedDocument]:
+        """Redact a chunk."""
+        pipeline = RedactionPipeline(
+            annotate_function(annotator, self.batching, self.target),
+            self.redactor,
+            self.patterns,
+            has_gold=self.has_gold,
+            counts_words=self.counts_words,
+        )
+        return pipeline.redact_chunk(chunk.documents, first=chunk.first, advance=advance)
+
+
 def chunk_documents(
     documents: Iterable[RedactionDocument], size: int
 ) -> Iterator[list[RedactionDocument]]:
@@ -196,6 +264,14 @@ def chunk_documents(
         texts += len(document.parts)
     if chunk:
         yield chunk
+
+
+def _number_chunks(
+    chunks: Iterable[list[RedactionDocument]], first: int
+) -> Iterator[DocumentChunk]:
+    for documents in chunks:
+        yield DocumentChunk(documents, first)
+        first += _count_texts(documents)
 
 
 def _count_texts(documents: Iterable[RedactionDocument]) -> int:

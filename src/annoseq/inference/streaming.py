@@ -6,9 +6,11 @@ import csv
 import hashlib
 import io
 import json
+from contextlib import closing
+from dataclasses import dataclass
 from itertools import islice
 from math import isfinite
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from annoseq.atomic_io import atomic_file
 from annoseq.config import DOCUMENT_COLUMN, OFFSET_COLUMN
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from annoseq.data.text_inputs import InputText
     from annoseq.inference.annotation import Annotation
     from annoseq.inference.annotator import Annotator
+    from annoseq.inference.annotator_pool import ChunkRunner
     from annoseq.inference.predictor import Target
 
 
@@ -243,20 +246,68 @@ class AnnotationSink(Protocol):
         ...
 
 
+class TextChunk(NamedTuple):
+    """Texts that are annotated at once, the number of the first, and a checksum of all up to it."""
+
+    texts: list[InputText]
+    first: int
+    digest: str
+
+
+class FormattedChunk(NamedTuple):
+    """Annotations of a chunk as (name, content), the outputs with a problem, labels of spans."""
+
+    written: list[tuple[str, str]]
+    problems: int
+    labels: list[str]
+
+
+@dataclass(frozen=True)
+class AnnotateTask:
+    """Options of annotating chunks of texts; `kept` are the columns of the input in a CSV."""
+
+    format: OutputFormat
+    search: SearchConfig
+    batching: BatchConfig
+    target: Target | None = None
+    kept: Sequence[str] = ()
+
+    def run(
+        self, annotator: Annotator, chunk: TextChunk, advance: Callable[[int], None]
+    ) -> FormattedChunk:
+        """Annotate and format a chunk.
+
+        Raises:
+            TableError: an annotation cannot be written in this format.
+        """
+        annotations = annotator.annotate(
+            [text.text for text in chunk.texts],
+            search=self.search,
+            batching=self.batching,
+            target=self.target,
+            first=chunk.first,
+            advance=advance,
+        )
+        return FormattedChunk(
+            [
+                (text.id, format_annotation(text, annotation, self.format, self.kept))
+                for text, annotation in zip(chunk.texts, annotations, strict=True)
+            ],
+            sum(annotation.problem is not None for annotation in annotations),
+            [span.label for annotation in annotations for span in annotation.spans or ()],
+        )
+
+
 def annotate_stream(
-    annotator: Annotator,
+    runner: ChunkRunner,
+    task: AnnotateTask,
     texts: Iterator[InputText],
     output: AnnotationSink,
     *,
-    format_: OutputFormat,
-    search: SearchConfig,
-    batching: BatchConfig,
-    target: Target | None = None,
-    kept: Sequence[str] = (),
     chunk_size: int,
     advance: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Annotate texts in chunks; `kept` are the columns of the input that a CSV output has.
+    """Annotate texts in chunks, which are written in their order.
 
     The first `output.progress.done` texts are skipped: they were written before. `advance` is told
     the number of further texts that are done.
@@ -276,26 +327,22 @@ def annotate_stream(
             "--resume."
         )
     advance(done)
-    while chunk := list(islice(texts, chunk_size)):
-        if format_ == "xlsx":
-            check_row_count(done + len(chunk))
-        annotations = annotator.annotate(
-            [text.text for text in chunk],
-            search=search,
-            batching=batching,
-            target=target,
-            first=done + 1,
-            advance=advance,
-        )
-        for text in chunk:
-            seen.update(json.dumps(text).encode())
-        done += len(chunk)
-        problems += sum(annotation.problem is not None for annotation in annotations)
-        span_labels = [span.label for annotation in annotations for span in annotation.spans or ()]
-        spans += len(span_labels)
-        labels = tuple(sorted({*labels, *span_labels}))
-        written = [
-            (text.id, format_annotation(text, annotation, format_, kept))
-            for text, annotation in zip(chunk, annotations, strict=True)
-        ]
-        output.add(written, OutputProgress(done, problems, seen.hexdigest(), spans, labels))
+
+    def chunks() -> Iterator[TextChunk]:
+        first = done + 1
+        while chunk := list(islice(texts, chunk_size)):
+            if task.format == "xlsx":
+                check_row_count(first - 1 + len(chunk))
+            for text in chunk:
+                seen.update(json.dumps(text).encode())
+            yield TextChunk(chunk, first, seen.hexdigest())
+            first += len(chunk)
+
+    with closing(runner.map(task, chunks(), advance=advance)) as results:
+        for chunk, formatted in results:
+            problems += formatted.problems
+            spans += len(formatted.labels)
+            labels = tuple(sorted({*labels, *formatted.labels}))
+            end = chunk.first - 1 + len(chunk.texts)
+            progress = OutputProgress(end, problems, chunk.digest, spans, labels)
+            output.add(formatted.written, progress)

@@ -76,6 +76,10 @@ class CrfHead(nn.Module):
 _MAX_CACHED = 1 << 15
 """Number of tokens that are cached at inference: 128 MiB with the default network."""
 
+_MIN_PROJECTED = 32
+"""Tokens that are projected together at least: a product of less than about eight rows adds in
+another order, and the last digits of a token would depend on the texts before."""
+
 
 class _RowCache:
     """Growing tensor of rows (N, ...) in memory for twice as many, so that few are ever copied."""
@@ -227,13 +231,19 @@ class Tagger(nn.Module):
             self._generation = hasher.generation
             cache.clear()
         if len(cache) < (size := min(len(hasher), _MAX_CACHED)):
-            cache.append(self.encoder.project(self._embed(torch.arange(len(cache), size))))
+            cache.append(self._project_new(torch.arange(len(cache), size)))
         if int(ids.max()) < len(cache):
             return cache.rows(), ids
         unique, places = torch.unique(ids, return_inverse=True)
         is_cached = unique < len(cache)
-        new = self.encoder.project(self._embed(unique[~is_cached]))
+        new = self._project_new(unique[~is_cached])
         return torch.cat([cache.rows()[unique[is_cached]], new]), places
+
+    def _project_new(self, ids: Tensor) -> Tensor:
+        """Return the projections of tokens, which do not depend on what other tokens are new."""
+        padding = ids[-1:].expand(max(0, _MIN_PROJECTED - len(ids)))
+        projected = self.encoder.project(self._embed(torch.cat([ids, padding])))
+        return projected[: len(ids)]
 
     def _embed(self, ids: Tensor) -> Tensor:
         return self.embedding(self.feature_hasher.bags(ids.tolist()))  # type: ignore[no-any-return]
