@@ -53,6 +53,7 @@ RUN = (
     "docs/how-to/onnx.md",
     "docs/how-to/redact.md",
     "docs/how-to/report.md",
+    "docs/how-to/review.md",
     "docs/how-to/scale.md",
     "docs/how-to/sweep.md",
     "docs/how-to/train.md",

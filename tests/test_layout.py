@@ -47,6 +47,7 @@ ROOMS = [
     {"scale"},
     {"reporting"},
     {"serving"},
+    {"review"},
     {"integrations"},
     {"cli", "__main__"},
 ]

@@ -12,6 +12,8 @@
     ├── ModelError         model folder that is missing, damaged or of another version
     ├── VectorsError       word vectors that cannot be read or trained, or are incompatible
     ├── EncoderError       pre-trained encoder that cannot be read, or is not supported
+    ├── ReviewError        action of a review that is refused, or project that cannot be used
+    │   └── StaleRevisionError  action on a document that has changed since it was loaded
     ├── TrainingError      training that cannot start, continue or be resumed
     │   ├── DivergenceError    loss that is not finite
     │   └── OutOfMemoryError   GPU that is out of memory
@@ -108,6 +110,14 @@ class VectorsError(AnnoseqError, ValueError):
 
 class EncoderError(AnnoseqError, ValueError):
     """Pre-trained encoder that cannot be read, or is not supported."""
+
+
+class ReviewError(AnnoseqError, ValueError):
+    """Action of a review that is refused, or project of a review that cannot be used."""
+
+
+class StaleRevisionError(ReviewError):
+    """Action on a document that has changed since it was loaded."""
 
 
 class TrainingError(AnnoseqError, RuntimeError):

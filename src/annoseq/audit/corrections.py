@@ -50,9 +50,10 @@ _REJECTED = frozenset({"", "0", "n", "no", "false", "reject"})
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """An accepted correction of a row: the span to take out, the span to put in, either or both.
+    """A correction of a row: the span to take out, the span to put in, either or both.
 
-    `row` is the number of the row in the table of pairs, `line` that in the table of errors.
+    `row` is the number of the row in the table of pairs, `line` that in the table of errors, whose
+    `problem` and `score` it has.
     """
 
     row: int
@@ -60,6 +61,8 @@ class Correction:
     document: str
     old: Span | None
     new: Span | None
+    problem: str = ""
+    score: float = 0.0
 
 
 def write_label_errors(
@@ -122,14 +125,33 @@ def read_corrections(path: Path, *, least_score: float | None = None) -> list[Co
     Raises:
         TableError: the table cannot be read, or a cell holds something else than it should.
     """
+    return [
+        _correction(row, path)
+        for row in _read_table(path)
+        if _is_accepted(row, path, least_score=least_score)
+    ]
+
+
+def read_suspected_errors(path: Path) -> list[Correction]:
+    """Read all corrections that a table of suspected errors suggests, accepted or not.
+
+    Raises:
+        TableError: the table cannot be read, or a cell holds something else than it should.
+    """
+    return [
+        replace(
+            _correction(row, path), problem=row.values.get("problem", ""), score=_score(row, path)
+        )
+        for row in _read_table(path)
+    ]
+
+
+def _read_table(path: Path) -> Iterator[TableRow]:
     columns = [name for name in list(COLUMNS)[:10] if name not in {"row", "start", "end", "score"}]
     numbers = ["row", "start", "end", "score"]
-    rows = read_rows(
+    return read_rows(
         path, columns=(), nullable=(*columns, *numbers), optional=["accept"], fractions=["score"]
     )
-    return [
-        _correction(row, path) for row in rows if _is_accepted(row, path, least_score=least_score)
-    ]
 
 
 def _is_accepted(row: TableRow, path: Path, *, least_score: float | None) -> bool:
@@ -143,8 +165,12 @@ def _is_accepted(row: TableRow, path: Path, *, least_score: float | None) -> boo
         )
     if word or least_score is None:
         return False
+    return _score(row, path) >= least_score
+
+
+def _score(row: TableRow, path: Path) -> float:
     try:
-        return float(row.values.get("score", "")) >= least_score
+        return float(row.values.get("score", ""))
     except ValueError:
         raise TableError(
             f"{path}: row {row.number}: the column 'score' does not hold a number. Leave the "

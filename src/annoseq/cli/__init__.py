@@ -38,6 +38,7 @@ _COMMANDS = {
             "redact:redact",
             "Write texts de-identified: labels, masks or surrogates for what a model finds.",
         ),
+        "review": ("review:app", "Review and correct annotations in the browser, and learn again."),
     },
     "Measure": {
         "evaluate": ("evaluate:evaluate", "Score a model on a table of pairs."),

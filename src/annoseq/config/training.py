@@ -219,3 +219,13 @@ class AuditConfig(ConfigSection):
     workers: Workers = "auto"
     """Number of parallel trainings, each in a process of its own; auto: one for each CPU core, or
     one on an accelerator."""
+
+
+class ReviewConfig(ConfigSection):
+    """Documents of a review project."""
+
+    random_share: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    """Fraction of the documents that is drawn at random when the project is made. They are mixed
+    into the queue, scores are estimated on them alone, and they are never trained on."""
+    draw_seed: NonNegativeInt = 42
+    """Random seed of the draw, and of the random order of the documents."""
