@@ -206,7 +206,7 @@ MESSAGES = {
     "--out clean --with surrogate --key key --scope corpus --patient-from .": (
         "--scope and --patient both say where a value has one surrogate. Leave one of them off."
     ),
-    "--out clean --patient-from .": (
+    "--out clean --no-propagate --patient-from .": (
         "--patient: the policy label writes no surrogates and shifts no dates. Leave it off, or "
         "add --with surrogate."
     ),

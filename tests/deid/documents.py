@@ -88,7 +88,7 @@ def leaked_values(
     original: RedactionDocument, redacted_texts: Sequence[RedactedText]
 ) -> list[DetectedSpan]:
     """Return the occurrences of a document's propagated values in its redacted texts."""
-    values = PropagatedValues.from_document(original, TABLE)
+    values = PropagatedValues.from_documents([original], TABLE)
     return [span for text in redacted_texts for span in values.find(text.text)]
 
 

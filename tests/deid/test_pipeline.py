@@ -149,6 +149,30 @@ def test_texts_are_annotated_in_chunks_of_whole_documents(size: int, firsts: lis
     ]
 
 
+def test_values_propagate_over_the_consecutive_documents_of_a_patient() -> None:
+    notes = ["{{NAME}}Ida Ames{{/NAME}}", "Ames is well", "Ames of another", "Ida again"]
+    patients = ["p", "p", "q", "p"]
+    documents = [
+        RedactionDocument(str(number), (DocumentPart(str(number), _plain(note), patient=patient),))
+        for number, (note, patient) in enumerate(zip(notes, patients, strict=True))
+    ]
+    report = RedactionReport()
+    pipeline = RedactionPipeline(LookupAnnotator(*notes), redactor("label"))
+    redacted = pipeline.redact(report.watch_patients(documents), chunk_size=1)
+    texts = []
+    for one in redacted:
+        report.add(one)
+        texts += [text.text for text in one.texts]
+    assert texts == ["[NAME]", "[NAME] is well", "Ames of another", "Ida again"]
+    assert report.to_dict()["scattered_patients"] == 1
+    written = io.StringIO()
+    print_report(report.to_dict(), Console(file=written, width=200))
+    assert (
+        "1 patient with documents of others in between: what is found before them is not replaced "
+        "after them. Sort the input by patient."
+    ) in written.getvalue()
+
+
 def test_a_model_that_marks_nothing_is_refused() -> None:
     def translate(texts: object, first: object, advance: object) -> list[Annotation]:
         return [Annotation("x", "y", None, 0.0)]

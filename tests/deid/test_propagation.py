@@ -19,10 +19,17 @@ from tests.deid.documents import TABLE, document, redactor
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from annoseq.deid.redaction import RedactionDocument
+
+
+def propagated(original: RedactionDocument) -> tuple[RedactionDocument, PropagatedValues]:
+    values = PropagatedValues.from_documents([original], TABLE)
+    return propagate(original, values), values
+
 
 def detected(*annotated: str) -> list[list[str]]:
     """Return the text of every detected span, by part, after propagation."""
-    full, _ = propagate(document(*annotated), TABLE)
+    full, _ = propagated(document(*annotated))
     return [
         [part.text[find.start : find.end] for find in merge_overlapping(part.spans)]
         for part in full.parts
@@ -77,7 +84,7 @@ def test_symbols_and_single_letters_are_not_looked_for() -> None:
 
 def test_guarded_words_outside_of_spans_are_counted() -> None:
     original = document("{{P}}May Parkinson{{/P}}, Parkinson's; Dr. May may. {{D}}May{{/D}}")
-    full, values = propagate(original, TABLE)
+    full, values = propagated(original)
     assert [count_guarded(part, values) for part in full.parts] == [2]
     (text,) = redactor("label").redact(original)
     assert text.guarded_words == 2

@@ -37,9 +37,9 @@ class Row(NamedTuple):
     best: list[Span]
     tokens: list[Span]
 
-    def scored(self, number: int, document: str | None) -> ScoredRow:
+    def scored(self, number: int, document: str | None, *, patient: str | None = "p") -> ScoredRow:
         target = render(self.text, self.gold)
-        example = Example(self.text, target, tuple(self.gold), number, document, patient="p")
+        example = Example(self.text, target, tuple(self.gold), number, document, patient=patient)
         parts = score_coverage(self.text, self.best, self.tokens)
         return ScoredRow(example, self.best, parts)
 
@@ -81,18 +81,27 @@ def rows(draw: st.DrawFn) -> Row:
 documents = st.lists(st.lists(rows(), min_size=1, max_size=3), min_size=1, max_size=3)
 
 
-def redact(document: Sequence[Row], threshold: float) -> tuple[RedactedText, ...]:
-    """Redact a document with a model that marks at a threshold."""
+def redact(
+    notes: Sequence[Sequence[Row]], threshold: float, *, patients: Sequence[str | None]
+) -> list[RedactedText]:
+    """Redact documents of some patients with a model that marks at a threshold."""
 
     def annotate(
         texts: Sequence[str], first: int, advance: Callable[[int], None]
     ) -> list[Annotation]:
-        return [row.annotation(threshold) for row in document]
+        return [row.annotation(threshold) for note in notes for row in note]
 
-    parts = tuple(DocumentPart(str(number), row.text) for number, row in enumerate(document))
+    documents = [
+        RedactionDocument(
+            str(name),
+            tuple(DocumentPart(f"{name}.{at}", row.text, patient=patient) for at, row in numbered),
+        )
+        for name, (note, patient) in enumerate(zip(notes, patients, strict=True))
+        for numbered in [list(enumerate(note))]
+    ]
     pipeline = RedactionPipeline(annotate, redactor("mask"))
-    (redacted,) = pipeline.redact([RedactionDocument("d", parts)], chunk_size=10)
-    return redacted.texts
+    redacted = pipeline.redact(documents, chunk_size=10)
+    return [text for document in redacted for text in document.texts]
 
 
 def replaced(text: RedactedText) -> set[int]:
@@ -105,30 +114,39 @@ def identifying(text: str, span: Span) -> set[int]:
 
 
 @settings(max_examples=60, deadline=None)
-@given(documents, st.sampled_from([*GRID[:8], 0.07, 1e-3]))
-def test_the_counts_are_those_of_what_is_written(notes: list[list[Row]], threshold: float) -> None:
-    scored = [row.scored(9, str(name)) for name, note in enumerate(notes) for row in note]
+@given(documents, st.sampled_from([*GRID[:8], 0.07, 1e-3]), st.booleans())
+def test_the_counts_are_those_of_what_is_written(
+    notes: list[list[Row]], threshold: float, has_patients: bool
+) -> None:
+    """Values propagate over a document or, with patients, over the two first documents here."""
+    patients = ["p", "p", "q"][: len(notes)] if has_patients else [None] * len(notes)
+    scored = [
+        row.scored(9, str(name), patient=patient)
+        for name, (note, patient) in enumerate(zip(notes, patients, strict=True))
+        for row in note
+    ]
     counts = measure_redaction(scored, redactor("mask"), thresholds=[threshold])
     measured = counts.point(threshold)
-    missed = []
-    for note in notes:
-        texts = redact(note, threshold)
-        missed.append(
-            [
-                not identifying(row.text, span) <= replaced(text)
-                for row, text in zip(note, texts, strict=True)
-                for span in row.gold
-            ]
-        )
+    texts = iter(redact(notes, threshold, patients=patients))
+    missed = [
+        [
+            not identifying(row.text, span) <= replaced(text)
+            for row, text in zip(note, texts, strict=False)
+            for span in row.gold
+        ]
+        for note in notes
+    ]
     assert measured.identifiers - measured.covered == sum(map(sum, missed))
     assert measured.documents - measured.clean_documents == sum(map(any, missed))
-    assert measured.patients - measured.clean_patients == any(map(any, missed))
+    if has_patients:
+        missed_of = [any(map(any, part)) for part in (missed[:2], missed[2:])]
+        assert measured.patients - measured.clean_patients == sum(missed_of)
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(rows(), min_size=1, max_size=3), st.sampled_from(SCORES))
 def test_nothing_that_is_covered_is_left(note: list[Row], threshold: float) -> None:
-    texts = redact(note, threshold)
+    texts = redact([note], threshold, patients=[None])
     for row, text in zip(note, texts, strict=True):
         parts = score_coverage(row.text, row.best, row.tokens)
         covered = {

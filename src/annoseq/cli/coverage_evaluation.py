@@ -40,7 +40,8 @@ class CoverageOptions:
         bool,
         Parameter(
             help="Measure the coverage of what `annoseq redact` replaces: what is found once in a "
-            "document is covered everywhere in it.",
+            "document is covered everywhere in it, or with --patient or --patient-from in all "
+            "consecutive documents of the patient.",
             negative="",
         ),
     ] = False

@@ -98,7 +98,11 @@ class RedactionOptions:
         Parameter(help="Leave alone what the model is less sure of.", validator=_check_fraction),
     ] = 0.0
     propagate: Annotated[
-        bool, Parameter(help="Find everywhere in a document what was found once.")
+        bool,
+        Parameter(
+            help="Find everywhere in a document what was found once, with --patient or "
+            "--patient-from in all consecutive documents of a patient."
+        ),
     ] = True
 
     def load(self, *, has_patients: bool = False) -> tuple[Redactor, list[CustomPattern]]:
@@ -143,6 +147,8 @@ class RedactionOptions:
             )
         rng = KeyedRng.load(self.key)
         if not policy.has_action("surrogate", "shift"):
+            if self.propagate:
+                del given["--patient"]
             for option, value in given.items():
                 if value is not None:
                     raise OptionError(

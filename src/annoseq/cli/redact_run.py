@@ -88,7 +88,7 @@ class RedactionRun:
             _owner_only_file(self.target.mapping, overwrite=self.target.overwrite) as mapping,
             self._progress_bar() as advance,
         ):
-            documents = self._documents(left_out, advance)
+            documents = report.watch_patients(self._documents(left_out, advance))
             redacted = self.pipeline.redact(
                 documents, chunk_size=self.source.chunk_size, advance=advance
             )
@@ -144,7 +144,7 @@ class RedactionRun:
         )
         with resume_hint(journal, is_resumable=is_resumable), self._progress_bar() as advance:
             self.pipeline.redact_to_journal(
-                self._documents(left_out, advance),
+                report.watch_patients(self._documents(left_out, advance)),
                 journal,
                 chunk_size=self.source.chunk_size,
                 keeps_originals=target.mapping is not None,

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from annoseq.deid.custom_patterns import find_patterns
@@ -109,7 +110,7 @@ class RedactionPipeline:
         chunk_size: int,
         advance: AdvanceFunction = _ignore,
     ) -> Iterator[RedactedDocument]:
-        """Yield redacted documents; at most `chunk_size` texts, or one document, are in memory."""
+        """Yield redacted documents; `chunk_size` texts, or those of a patient, are in memory."""
         for _, redacted in self._redact_chunks(documents, chunk_size, advance, first=1):
             yield from redacted
 
@@ -176,14 +177,20 @@ class RedactionPipeline:
         """Redact documents that are annotated together, from text number `first`."""
         texts = [part.text for document in chunk for part in document.parts]
         annotations = iter(self.annotate(texts, first, advance))
-        return [self._redact_document(document, annotations) for document in chunk]
+        return [
+            redacted
+            for group in group_by_patient(chunk)
+            for redacted in self._redact_together(group, annotations)
+        ]
 
-    def _redact_document(
-        self, document: RedactionDocument, annotations: Iterator[Annotation]
-    ) -> RedactedDocument:
-        texts = self.redactor.redact(self._detect(document, annotations))
-        leaks = self._count_leaks(document, texts) if self.has_gold else None
-        return RedactedDocument(document.id, texts, document.is_named, leaks)
+    def _redact_together(
+        self, documents: Sequence[RedactionDocument], annotations: Iterator[Annotation]
+    ) -> Iterator[RedactedDocument]:
+        detected = [self._detect(document, annotations) for document in documents]
+        redacted = self.redactor.redact_together(detected)
+        for document, texts in zip(documents, redacted, strict=True):
+            leaks = self._count_leaks(document, texts) if self.has_gold else None
+            yield RedactedDocument(document.id, texts, document.is_named, leaks)
 
     def _detect(
         self, document: RedactionDocument, annotations: Iterator[Annotation]
@@ -253,17 +260,30 @@ class RedactTask:
 def chunk_documents(
     documents: Iterable[RedactionDocument], size: int
 ) -> Iterator[list[RedactionDocument]]:
-    """Yield whole documents with up to `size` texts in all, or one document if it has more."""
+    """Yield whole documents with up to `size` texts in all, or one group if it has more.
+
+    Consecutive documents of a patient are a group, any other document is one by itself.
+    """
     chunk: list[RedactionDocument] = []
     texts = 0
-    for document in documents:
-        if chunk and texts + len(document.parts) > size:
+    for group in group_by_patient(documents):
+        if chunk and texts + _count_texts(group) > size:
             yield chunk
             chunk, texts = [], 0
-        chunk.append(document)
-        texts += len(document.parts)
+        chunk += group
+        texts += _count_texts(group)
     if chunk:
         yield chunk
+
+
+def group_by_patient(
+    documents: Iterable[RedactionDocument],
+) -> Iterator[list[RedactionDocument]]:
+    """Yield the consecutive documents of each patient, and documents without one by themselves."""
+    for _, group in groupby(
+        enumerate(documents), key=lambda item: item[1].patient or (item[0], "no patient")
+    ):
+        yield [document for _, document in group]
 
 
 def _number_chunks(

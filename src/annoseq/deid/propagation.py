@@ -1,5 +1,7 @@
 """Propagation: a value that is detected once in a document is detected everywhere in it.
 
+The documents of a patient, where it is known, count as one document.
+
 Texts are compared token by token without regard to case: a value occurs where its tokens follow
 each other, with any white space between them. Tokens are runs of letters, runs of digits and
 single symbols. A list of words guards medical terms and common words: `Parkinson` is not replaced
@@ -62,7 +64,7 @@ class PropagatedValue(NamedTuple):
 
 
 class PropagatedValues:
-    """Index of a document's propagated values.
+    """Index of the propagated values of a document, or of all documents of a patient.
 
     The values are hashed by first token and length, so that a search takes time linear in the
     number of tokens of the text, however many values there are.
@@ -79,10 +81,13 @@ class PropagatedValues:
         self._lengths = {first: sorted(found) for first, found in lengths.items()}
 
     @classmethod
-    def from_document(cls, document: RedactionDocument, table: PhiTypeTable) -> PropagatedValues:
-        """Collect the propagated values of the detected spans of a document."""
+    def from_documents(
+        cls, documents: Iterable[RedactionDocument], table: PhiTypeTable
+    ) -> PropagatedValues:
+        """Collect the propagated values of the detected spans of documents."""
         return cls(
             value
+            for document in documents
             for part in document.parts
             for span in part.spans
             for value in propagated_values(part.text[span.start : span.end], span.label, table)
@@ -174,13 +179,10 @@ def _single_token_value(token: str, label: str, table: PhiTypeTable) -> Propagat
     return PropagatedValue((folded,), label, is_exact=False)
 
 
-def propagate(
-    document: RedactionDocument, table: PhiTypeTable
-) -> tuple[RedactionDocument, PropagatedValues]:
-    """Add the occurrences of all detected values to the spans of every part."""
-    values = PropagatedValues.from_document(document, table)
+def propagate(document: RedactionDocument, values: PropagatedValues) -> RedactionDocument:
+    """Add the occurrences of values to the spans of every part."""
     parts = tuple(_add_occurrences(part, values) for part in document.parts)
-    return replace(document, parts=parts), values
+    return replace(document, parts=parts)
 
 
 def count_guarded(part: DocumentPart, values: PropagatedValues) -> int:

@@ -1,6 +1,7 @@
 """Coverage of redaction: what it delivers at fixed thresholds, propagated values included.
 
-A value that is found once is replaced everywhere in its document, so that redaction covers more
+A value that is found once is replaced everywhere in its document, or where the patient is known in
+all consecutive documents of the patient, so that redaction covers more
 than a model marks. What propagates depends on the spans that a threshold marks and joins, and need
 not grow as it falls: so each threshold is measured by itself, and not read off scores.
 """
@@ -69,8 +70,8 @@ def measure_redaction(
 ) -> RedactionCoverage:
     """Count what a redactor covers at some thresholds.
 
-    Identifiers that its policy keeps are not counted. Rows of a document are consecutive; `advance`
-    is told how many are done.
+    Identifiers that its policy keeps are not counted. Rows of a document are consecutive, and those
+    of a patient, if examples have one; `advance` is told how many are done.
 
     Raises:
         OptionError: a label has no PHI type.
@@ -78,13 +79,20 @@ def measure_redaction(
     falling = sorted(set(thresholds), reverse=True)
     counters = {one: CoverageCounter(floor=COVERAGE_FLOOR) for one in falling}
     numbered = enumerate(rows)
-    for _, group in groupby(numbered, key=lambda item: item[1].example.document or item[0]):
+    for _, group in groupby(numbered, key=_propagation_scope):
         document = [row for _, row in group]
         for one, replaced in _replaced_at(document, redactor, falling):
             for row, spans in zip(document, replaced, strict=True):
                 _count(counters[one], row, spans, redactor)
         advance(len(document))
     return RedactionCoverage({one: counter.counts() for one, counter in counters.items()})
+
+
+def _propagation_scope(numbered: tuple[int, ScoredRow]) -> object:
+    """Return the patient, the document or else the number of a row: what values propagate over."""
+    number, row = numbered
+    example = row.example
+    return ("patient", example.patient) if example.patient else example.document or number
 
 
 def _replaced_at(

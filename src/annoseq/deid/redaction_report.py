@@ -14,14 +14,14 @@ from annoseq.deid.redaction import Action, DetectionSource
 from annoseq.errors import count_noun
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from rich.console import Console
 
     from annoseq.deid.leak_check import LeakCounts
     from annoseq.deid.manifest import DocumentStatus
     from annoseq.deid.phi_types import PhiType
-    from annoseq.deid.redaction import RedactedDocument, Replacement
+    from annoseq.deid.redaction import RedactedDocument, RedactionDocument, Replacement
 
 _NAMES, _NAMES_COUNT = "documents_without_any_span", "number_without_any_span"
 _NAMES_OF_PART, _NAMES_SHOWN = 20, 1_000
@@ -66,6 +66,21 @@ class RedactionReport:
     """Number of documents by status, of a run with a manifest."""
     left_out: int = 0
     """Number of rows or files that could not be read or had no gold."""
+    scattered_patients: set[str] = field(default_factory=set)
+    """Patients whose documents do not follow each other, so that values propagate in part."""
+
+    def watch_patients(self, documents: Iterable[RedactionDocument]) -> Iterator[RedactionDocument]:
+        """Pass documents on, and note the patients to whom others lie between."""
+        before: set[str] = set()
+        last: str | None = None
+        for document in documents:
+            patient = document.patient
+            if patient is not None and patient != last and patient in before:
+                self.scattered_patients.add(patient)
+            if patient is not None:
+                before.add(patient)
+            last = patient
+            yield document
 
     def add(self, document: RedactedDocument) -> None:
         """Count a document. Offsets are those of the original texts."""
@@ -114,6 +129,8 @@ class RedactionReport:
             },
             _NAMES: self.documents_without_spans,
         }
+        if self.scattered_patients:
+            values["scattered_patients"] = len(self.scattered_patients)
         if self.statuses is not None:
             values["statuses"] = dict(self.statuses)
         if self.left_out:
@@ -216,6 +233,11 @@ def _summary(values: Mapping[str, Any]) -> list[str]:
     if values["guarded_words"]:
         words = count_noun(values["guarded_words"], "word")
         lines.append(f"left by propagation as medical or common: {words}")
+    if scattered := values.get("scattered_patients"):
+        lines.append(
+            f"{count_noun(scattered, 'patient')} with documents of others in between: what is "
+            "found before them is not replaced after them. Sort the input by patient."
+        )
     if values["below_min_score"]:
         lines.append(f"left as below --min-score: {count_noun(values['below_min_score'], 'span')}")
     if without_spans:

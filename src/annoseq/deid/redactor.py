@@ -40,11 +40,11 @@ _MASK_CHARACTERS = "*#█_~=+^°·"
 
 @dataclass(frozen=True)
 class Redactor:
-    """Redacts documents, each independently of the others.
+    """Redacts documents, each independently of the others, or those of a patient together.
 
     A policy with surrogates or shifted dates needs `surrogates`. Spans with a score below
     `min_score` stay as they are; spans without a score are replaced. `propagates` replaces detected
-    values wherever they occur in the document.
+    values wherever they occur in the documents that are redacted together.
     """
 
     table: PhiTypeTable
@@ -63,9 +63,26 @@ class Redactor:
         Raises:
             OptionError: a label has no PHI type.
         """
-        low_scores = [sum(map(self._is_below, part.spans)) for part in document.parts]
-        kept_spans = [self._count_kept(part) for part in document.parts]
-        document, values = self._propagate(document)
+        return self.redact_together([document])[0]
+
+    def redact_together(
+        self, documents: Sequence[RedactionDocument]
+    ) -> list[tuple[RedactedText, ...]]:
+        """Replace the detected spans of documents, and what was found in one in all of them.
+
+        Raises:
+            OptionError: a label has no PHI type.
+        """
+        extended, values = self._propagate(documents)
+        return [
+            self._replace_all(document, original, values)
+            for document, original in zip(extended, documents, strict=True)
+        ]
+
+    def _replace_all(
+        self, document: RedactionDocument, original: RedactionDocument, values: PropagatedValues
+    ) -> tuple[RedactedText, ...]:
+        """Write the texts of a document, which was `original` before values were propagated."""
         merged = [merge_overlapping(part.spans) for part in document.parts]
         writer = _ReplacementWriter(
             self, values, self._surrogates(document, merged, values), _unused_mask(document)
@@ -74,26 +91,33 @@ class Redactor:
             replace(
                 writer.redact_part(part, spans, number=number),
                 nested_spans=_count_detected(part.spans) - _count_detected(spans),
-                low_scores=low,
-                kept_spans=kept,
+                low_scores=sum(map(self._is_below, detected.spans)),
+                kept_spans=self._count_kept(detected),
                 guarded_words=count_guarded(part, values) if self.propagates else 0,
                 kept=part.kept,
             )
-            for number, (part, spans, low, kept) in enumerate(
-                zip(document.parts, merged, low_scores, kept_spans, strict=True)
+            for number, (part, spans, detected) in enumerate(
+                zip(document.parts, merged, original.parts, strict=True)
             )
         )
 
     def find_replaced(self, document: RedactionDocument) -> list[list[DetectedSpan]]:
         """Return the spans of each part that `redact` replaces, in text order without overlap."""
-        return [merge_overlapping(part.spans) for part in self._propagate(document)[0].parts]
+        (extended,), _ = self._propagate([document])
+        return [merge_overlapping(part.spans) for part in extended.parts]
 
-    def _propagate(self, document: RedactionDocument) -> tuple[RedactionDocument, PropagatedValues]:
+    def _propagate(
+        self, documents: Sequence[RedactionDocument]
+    ) -> tuple[list[RedactionDocument], PropagatedValues]:
         """Drop what stays, and add the occurrences of the detected values, and these values."""
-        document = replace(document, parts=tuple(map(self._with_replaceable_spans, document.parts)))
+        replaceable = [
+            replace(document, parts=tuple(map(self._with_replaceable_spans, document.parts)))
+            for document in documents
+        ]
+        values = PropagatedValues.from_documents(replaceable, self.table)
         if self.propagates:
-            return propagate(document, self.table)
-        return document, PropagatedValues.from_document(document, self.table)
+            replaceable = [propagate(document, values) for document in replaceable]
+        return replaceable, values
 
     def stays(self, label: str, value: str) -> bool:
         """Return True if the policy leaves a value with a label as it is.

@@ -145,7 +145,7 @@ def surrogate_operators(
         (table.phi_type(span.label), text[span.start : span.end])
         for span in sorted(spans, key=lambda span: (span.start, -span.end))
     ]
-    values = PropagatedValues.from_document(whole, table)
+    values = PropagatedValues.from_documents([whole], table)
     surrogates = EntitySurrogates(table, generator.for_document(whole, identifiers, values))
     return {"DEFAULT": OperatorConfig(OPERATOR, {"surrogates": surrogates})}
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from annoseq.data.text_inputs import read_whole_text
 from annoseq.deid.document_source import DocumentSource
-from annoseq.deid.pipeline import RedactionPipeline, annotate_function, chunk_documents
+from annoseq.deid.pipeline import (
+    RedactionPipeline,
+    annotate_function,
+    chunk_documents,
+    group_by_patient,
+)
 from annoseq.deid.redaction import DocumentPart, RedactionDocument
 from annoseq.deid.redaction_report import RedactionReport, shorten_report
 from annoseq.deid.run_output import OutputLayout, stream_redacted
@@ -92,19 +98,27 @@ class RedactProcessor:
         self, part: InputPart, output: PartOutput, report: RedactionReport
     ) -> Iterator[RedactedDocument]:
         done = 0
-        for chunk in chunk_documents(self._documents(part, output), self.job.chunk_size):
+        documents = report.watch_patients(self._documents(part, output))
+        for chunk in chunk_documents(documents, self.job.chunk_size):
             start = done + 1
 
             def redact(
-                documents: Sequence[RedactionDocument], first: int = start
-            ) -> list[RedactedDocument]:
-                return self.pipeline.redact_chunk(documents, first=first, advance=lambda _: None)
+                groups: Sequence[list[RedactionDocument]], first: int = start
+            ) -> list[list[RedactedDocument]]:
+                documents = chain.from_iterable(groups)
+                redacted = iter(
+                    self.pipeline.redact_chunk(list(documents), first=first, advance=lambda _: None)
+                )
+                return [list(islice(redacted, len(group))) for group in groups]
 
-            def fail(document: RedactionDocument, error: Exception) -> None:
-                for text in document.parts:
-                    output.add_error(text.id, error)
+            def fail(group: list[RedactionDocument], error: Exception) -> None:
+                for document in group:
+                    for text in document.parts:
+                        output.add_error(text.id, error)
 
-            for document in isolate_failures(chunk, redact, fail):
+            # What is found in one document of a patient is replaced in all: they fail together.
+            groups = isolate_failures(list(group_by_patient(chunk)), redact, fail)
+            for document in chain.from_iterable(groups):
                 report.add(document)
                 for text in document.texts:
                     output.count(replacement.span.label for replacement in text.replacements)
