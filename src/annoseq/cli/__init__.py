@@ -39,6 +39,10 @@ _COMMANDS = {
             "Write texts de-identified: labels, masks or surrogates for what a model finds.",
         ),
         "review": ("review:app", "Review and correct annotations in the browser, and learn again."),
+        "label-studio": (
+            "label_studio_server:label_studio",
+            "Answer Label Studio as its ML backend: predictions, and training on annotations.",
+        ),
     },
     "Measure": {
         "evaluate": ("evaluate:evaluate", "Score a model on a table of pairs."),

@@ -27,11 +27,11 @@ from annoseq.data.table_rows import TableFormat, display_column
 from annoseq.data.text_inputs import InputFormat
 
 
-def at_least(minimum: int) -> Callable[[object, int], None]:
-    """Return a cyclopts validator of a number's minimum."""
+def at_least(minimum: int) -> Callable[[object, int | None], None]:
+    """Return a cyclopts validator of a number's minimum; None is a number that was not given."""
 
-    def check(_: object, number: int) -> None:
-        if number < minimum:
+    def check(_: object, number: int | None) -> None:
+        if number is not None and number < minimum:
             raise ValueError(f"Give a number of at least {minimum}.")
 
     return check

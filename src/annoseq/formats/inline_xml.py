@@ -44,23 +44,31 @@ def read_tree(path: Path) -> Element:
     Raises:
         FormatError: it cannot be read, is not well-formed, or brings entities of its own.
     """
-    data = read_bytes(path)
+    return parse_xml(read_bytes(path), str(path))
+
+
+def parse_xml(data: bytes, place: str) -> Element:
+    """Parse XML, whose `place` messages name.
+
+    Raises:
+        FormatError: it is not well-formed, or brings entities of its own.
+    """
     try:
         root: Element = fromstring(data)
     except ParseError as error:
         line, column = error.position
         reason = str(error).partition(":")[0]
         raise FormatError(
-            f"{path}: line {line}: this is not well-formed XML: {reason}, at character {column}. "
+            f"{place}: line {line}: this is not well-formed XML: {reason}, at character {column}. "
             "Correct the file; it may be cut off, of another encoding than it says, or not XML."
         ) from error
     except DefusedXmlException as error:
         raise FormatError(
-            f"{path}: found an entity or an external reference in its document type, which could "
+            f"{place}: found an entity or an external reference in its document type, which could "
             "read other files or never end. Remove the document type, and resolve its entities."
         ) from error
     except (ValueError, LookupError) as error:
-        raise FormatError(f"{path}: its encoding is not known. Save it as UTF-8.") from error
+        raise FormatError(f"{place}: its encoding is not known. Save it as UTF-8.") from error
     return root
 
 

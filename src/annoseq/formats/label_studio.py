@@ -103,7 +103,7 @@ def write(
         for document in drop_unsupported(documents, CAPABILITIES, losses):
             is_scored |= any(mention.score is not None for mention in document.mentions)
             mentions = enumerate(document.mentions)
-            results = [_result(mention, index, document.text) for index, mention in mentions]
+            results = [label_result(mention, index, document.text) for index, mention in mentions]
             data = {"text": document.text, "doc_id": document.id}
             parts.write(json.dumps([data, results], ensure_ascii=False) + "\n")
         name = "predictions" if is_scored else "annotations"
@@ -333,12 +333,15 @@ def _document(
     return Document(require_id(task.id, task.place), text, mentions, task.place)
 
 
-def _result(mention: Mention, index: int, text: str) -> dict[str, Any]:
+def label_result(
+    mention: Mention, index: int, text: str, *, name: str = "label", to_name: str = "text"
+) -> dict[str, Any]:
+    """Return a mention as a result, which labels the element `to_name` with the control `name`."""
     start, end = mention.start, mention.end
     result = {
         "id": f"r{index}",
-        "from_name": "label",
-        "to_name": "text",
+        "from_name": name,
+        "to_name": to_name,
         "type": "labels",
         "value": {"start": start, "end": end, "text": text[start:end], "labels": [mention.label]},
     }

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from annoseq.config import BatchConfig
     from annoseq.data.markup import Span
+    from annoseq.inference.annotation import Annotation
     from annoseq.inference.predictor import Target
 
 _FINGERPRINT_DIGITS = 12
@@ -92,22 +93,29 @@ class SpanAnnotator:
             return "calibrated probability"
         return "probability by the network, not calibrated"
 
-    def spans(
+    def annotate(
         self,
         texts: Sequence[str],
         *,
         batching: BatchConfig | None = None,
         advance: Callable[[int], None] = lambda _: None,
-    ) -> list[tuple[Span, ...]]:
+    ) -> list[Annotation]:
+        """Annotate texts, as `Annotator.annotate` does.
+
+        Raises:
+            OptionError: these are no texts.
+        """
+        return self.annotator.annotate(
+            texts, batching=batching, target=self.target, advance=advance
+        )
+
+    def spans(self, texts: Sequence[str]) -> list[tuple[Span, ...]]:
         """Return the spans of each text, in code points and in opening order.
 
         Raises:
             OptionError: these are no texts.
         """
-        annotations = self.annotator.annotate(
-            texts, batching=batching, target=self.target, advance=advance
-        )
-        return [annotation.spans or () for annotation in annotations]
+        return [annotation.spans or () for annotation in self.annotate(texts)]
 
 
 def missing_package(error: ModuleNotFoundError, tool: str, *, extra: str) -> Exception:
