@@ -41,6 +41,7 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.scale
 	$(BIN)/python -m benchmarks.audit
 	$(BIN)/python -m benchmarks.learning_curve
+	$(BIN)/python -m benchmarks.review_loop
 	$(BIN)/python -m benchmarks.vectors
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.time_to_quality

@@ -81,6 +81,19 @@ def test_training_of_a_tagger_goes_on(
     )
 
 
+def test_training_goes_on_with_labels_that_are_new(tagger: Path, tmp_path: Path) -> None:
+    table, out = tmp_path / "more.csv", tmp_path / "more"
+    rows = [f"Boat {n},{{{{SHIP}}}}Boat{{{{/SHIP}}}} {n}" for n in range(30)]
+    table.write_text("\n".join(["orig_text,annotated_text", *rows]) + "\n")
+    options = ("--epochs", 6, "--max-lr", 0.05, "--batch-size", 4)
+    result = run("train", table, "--out", out, "--go-on-from", tagger, *options)
+    assert result.code == 0, result.err
+    known = json.loads((tagger / "tagging.json").read_text())["labels"]
+    assert json.loads((out / "tagging.json").read_text())["labels"] == [*known, "SHIP"]
+    found = json.loads(run("annotate", out, table).out.splitlines()[0])
+    assert [span["label"] for span in found["spans"]] == ["SHIP"]
+
+
 def test_find_lr_suggests_a_rate_for_a_tagger(short: Path, lexicons: tuple[object, ...]) -> None:
     result = run("find-lr", short, *NARROW, *lexicons)
     assert result.code == 0, result

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from annoseq.config.networks import MAX_LABELS
 from annoseq.data.markup import strip_tags
 from annoseq.data.pairs import Pair
 from annoseq.errors import DatasetError
@@ -64,6 +65,15 @@ def test_a_label_that_is_new_is_an_error_in_training_alone() -> None:
         "the pairs have the label B, which the model does not know. Train a new model on all "
         "pairs, or leave these out."
     )
+
+
+def test_new_labels_come_after_the_known_ones() -> None:
+    tokenizer = fitted("{{B}}Ames{{/B}} {{D}}y{{/D}}")
+    grown = tokenizer.with_labels_of(examples("{{C}}Ames{{/C}} {{A}}x{{/A}} {{B}}z{{/B}}"))
+    assert grown.labels == ("B", "D", "A", "C")
+    many = examples(*(f"{{{{L{number}}}}}x{{{{/L{number}}}}}" for number in range(MAX_LABELS)))
+    with pytest.raises(DatasetError, match="and a tagger takes at most"):
+        tokenizer.with_labels_of(many)
 
 
 def test_it_survives_its_file(tmp_path: Path) -> None:

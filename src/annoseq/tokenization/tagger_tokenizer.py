@@ -7,7 +7,7 @@ training texts.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -94,13 +94,8 @@ class TaggerTokenizer:
             DatasetError: there are more labels than `MAX_LABELS`.
             OptionError: a lexicon or the patterns cannot be read.
         """
-        labels = tuple(sorted({span.label for row in examples for span in row.spans or ()}))
-        if len(labels) > MAX_LABELS:
-            raise DatasetError(
-                f"the pairs have {len(labels):,} labels, and a tagger takes at most "
-                f"{MAX_LABELS:,}, because its memory grows with their square. Labels are kinds of "
-                "spans, such as NAME: merge them, or check that the tags hold labels."
-            )
+        labels = tuple(sorted(_labels(examples)))
+        _check_number(labels)
         tokenizers = [
             cls(labels, LengthStats(), FeatureHasher(buckets=buckets), joins_digits=joins)
             for joins in (True, False)
@@ -118,6 +113,17 @@ class TaggerTokenizer:
             lexicon_features.read(tokenize=lambda text: tokenizer.tokenize(text).tokens),
             misaligned=single if chosen else in_runs,
         )
+
+    def with_labels_of(self, examples: Sequence[Example]) -> TaggerTokenizer:
+        """Return the tokenizer with the labels of examples that it does not know after its own.
+
+        Raises:
+            DatasetError: there are more labels than `MAX_LABELS`.
+        """
+        new = sorted(_labels(examples) - set(self.labels))
+        labels = (*self.labels, *new)
+        _check_number(labels)
+        return replace(self, labels=labels)
 
     @property
     def levels(self) -> int:
@@ -266,3 +272,16 @@ class TaggerTokenizer:
             pattern.compile()
         hasher = FeatureHasher(buckets=buckets, vectors=vectors)
         return cls(file.labels, length_stats, hasher, file.joins_digits, file.lexicon_matcher)
+
+
+def _labels(examples: Sequence[Example]) -> set[str]:
+    return {span.label for row in examples for span in row.spans or ()}
+
+
+def _check_number(labels: Sequence[str]) -> None:
+    if len(labels) > MAX_LABELS:
+        raise DatasetError(
+            f"the pairs have {len(labels):,} labels, and a tagger takes at most {MAX_LABELS:,}, "
+            "because its memory grows with their square. Labels are kinds of spans, such as NAME: "
+            "merge them, or check that the tags hold labels."
+        )

@@ -14,6 +14,7 @@ from annoseq.data.pairs import Pairs
 from annoseq.errors import DatasetError, OptionError
 from annoseq.models.build import build_seq2seq, build_tagger
 from annoseq.models.encoder_folder import open_encoder
+from annoseq.models.label_growth import grow_labels
 from annoseq.models.tagger import Tagger
 from annoseq.tokenization.dataset import Dataset
 from annoseq.tokenization.hash_features import FeatureHasher
@@ -171,6 +172,8 @@ def initialize_tagger(
 ) -> tuple[Tagger, TaggerTokenizer]:
     """Build a tagger for a dataset, or copy that of a trained model with its vectors and encoder.
 
+    A copy gets the labels of the dataset that it does not know besides its own.
+
     Raises:
         OptionError: lexicons or patterns cannot be read, or options are given that do not apply.
         VectorsError: the file of vectors cannot be read.
@@ -196,11 +199,17 @@ def initialize_tagger(
     feature_hasher = FeatureHasher(
         buckets=config.buckets, vectors=None if opened is None else opened.empty_copy()
     )
-    tokenizer = replace(base.tokenizer, feature_hasher=feature_hasher)
+    known = base.tokenizer.labels
+    tokenizer = replace(base.tokenizer.with_labels_of(dataset.train), feature_hasher=feature_hasher)
     assert isinstance(base.network, Tagger)
     pretrained = deepcopy(base.network.pretrained)
     network = build_tagger(config, tokenizer, seed=seed, pretrained=pretrained)
-    network.load_state_dict(base.network.state_dict())
+    weights = base.network.state_dict()
+    if tokenizer.labels != known:
+        weights = grow_labels(
+            weights, network.state_dict(), old=len(known), new=len(tokenizer.labels)
+        )
+    network.load_state_dict(weights)
     return network, tokenizer
 
 
