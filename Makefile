@@ -40,6 +40,7 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.streaming
 	$(BIN)/python -m benchmarks.scale
 	$(BIN)/python -m benchmarks.audit
+	$(BIN)/python -m benchmarks.audit_retraining
 	$(BIN)/python -m benchmarks.learning_curve
 	$(BIN)/python -m benchmarks.review_loop
 	$(BIN)/python -m benchmarks.vectors

@@ -1,135 +1,42 @@
 """Honesty of the extrapolation of `annoseq curve`: the fit on half of the data predicts the rest.
 
-A resampling draws documents of a corpus: `--documents` of them are the data, and the others test.
-`annoseq curve`'s runs are trained on half of the data alone; its forecast for all of the data is
-compared with the F1 of one training on all of the data, on the test documents. The networks are
-small and the epochs few, so that hundreds of trainings fit on a CPU.
+A resampling draws documents of a corpus: some of them are the data, and others test. The runs of
+`annoseq curve` are trained on half of the data alone; its forecast for all of the data is compared
+with the F1 of one training on all of the data, on the test documents. The networks are small and
+the epochs few, so that a thousand trainings fit on a few cores.
 """
 
 from __future__ import annotations
 
 import math
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from annoseq.config import BatchConfig, DeviceConfig, NetworkConfig, TaggerConfig, TrainingConfig
-from annoseq.data.pairs import Pairs
 from annoseq.evaluation.curve_fit import fit_curves, rank_weights
 from annoseq.evaluation.learning_curve import CurveTotals, forecast
-from annoseq.tokenization.dataset import Dataset
-from annoseq.training.curve_runs import CurveRuns, Subset, plan_subsets, read_run
-from annoseq.training.held_out import DocumentCorpus, LearnerSettings
-from annoseq.training.run_folder import TrainingRuns
-from benchmarks.budget import cache_folder, log
-from benchmarks.command import (
-    command_line,
-    exit_status,
-    make_parser,
-    provenance,
-    read_options,
-)
+from benchmarks.budget import cache_folder
+from benchmarks.command import command_line, exit_status, make_parser, provenance, read_options
+from benchmarks.curve_resamplings import Design, read_resamplings, train_all
 from benchmarks.measure import describe_machine, markdown_table, write_report
-from benchmarks.meddocan import read_tables
+from benchmarks.meddocan import FOLDER
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
     from annoseq.evaluation.counts import Array
-    from annoseq.evaluation.learning_curve import CurveRun, Estimate
+    from annoseq.evaluation.learning_curve import Estimate
+    from benchmarks.curve_resamplings import Resampling
 
 REPORT = Path(__file__).with_suffix(".md")
-NETWORK = NetworkConfig.of(TaggerConfig(hidden=32, embedding=32, buckets=8192))
-_EPOCHS_OF_ONE_ROW, _MIN_EPOCHS, _MAX_EPOCHS = 300, 6, 16
-"""A quarter of the epochs of `annoseq train`."""
-
-
-def settings_for(rows: int) -> LearnerSettings:
-    """Return the settings of a training on a number of rows."""
-    epochs = max(_MIN_EPOCHS, min(_MAX_EPOCHS, round(_EPOCHS_OF_ONE_ROW / math.sqrt(rows))))
-    return LearnerSettings(
-        network=NETWORK,
-        training=TrainingConfig(epochs=epochs, max_lr=1e-2),
-        batching=BatchConfig(batch_size=8),
-        device=DeviceConfig(device="cpu"),
-    )
-
-
-@dataclass(frozen=True, repr=False)
-class Resampling:
-    """A drawn set of data, half of which is known, and test documents."""
-
-    corpus: DocumentCorpus
-    number: int
-    folder: Path
-    options: argparse.Namespace
-
-    def train(self) -> None:
-        """Make the runs of the curve of the known half, and the training on all of the data."""
-        order = self.corpus.shuffled(f"resampling {self.number}")
-        data, test = order[: self.options.documents], order[self.options.documents :]
-        half = self._select(data[: len(data) // 2])
-        for subset in plan_subsets(
-            half,
-            points=self.options.points,
-            repeats=self.options.repeats,
-            held_back=0.2,
-            seed=self.number,
-        ):
-            self._run(half, subset, f"{subset.repeat}-{len(subset.training)}")
-        test = test[: self.options.test]
-        everything = self._select([*data, *test])
-        whole = Subset(0, tuple(range(len(data))), tuple(range(len(data), len(data) + len(test))))
-        self._run(everything, whole, "whole")
-
-    def curve(self) -> list[CurveRun]:
-        """Return the runs of the known half."""
-        return [
-            read_run(path) for path in sorted(self.folder.glob(f"{self.number}/*-*/runs/001.json"))
-        ]
-
-    def whole(self) -> CurveRun | None:
-        """Return the training on all of the data, if it is done."""
-        path = self.folder / str(self.number) / "whole" / "runs" / "001.json"
-        return read_run(path) if path.exists() else None
-
-    def _select(self, documents: Sequence[int]) -> DocumentCorpus:
-        chosen = tuple(self.corpus.documents[number] for number in documents)
-        return replace(self.corpus, documents=chosen)
-
-    def _run(self, corpus: DocumentCorpus, subset: Subset, name: str) -> None:
-        folder = TrainingRuns(self.folder / str(self.number) / name, "learning curve")
-        if not (folder.path / "config.json").exists():
-            folder.begin({"annoseq": "benchmark"}, overwrite=True)
-        settings = settings_for(len(corpus.rows(subset.training)))
-        runs = CurveRuns(corpus, (subset,), settings, folder)
-        runs.work(
-            report=lambda _, run: log(
-                f"{self.number} {name}: {run.documents} documents, F1 {run.f1:.4f}, "
-                f"{run.seconds:.0f} s"
-            )
-        )
-
-
-def read_corpus(options: argparse.Namespace) -> DocumentCorpus:
-    """Read both tables of a corpus as one."""
-    tables = read_tables(options.data, first=options.rows)
-    pairs = Pairs([pair for table in tables for pair in table], name="corpus")
-    dataset = Dataset.from_pairs(pairs)
-    examples = [*dataset.train, *dataset.valid]
-    return DocumentCorpus.of(dataset, examples, needed=options.documents + 10)
-
-
-def train_some(options: argparse.Namespace) -> None:
-    """Train every resampling that is not finished; several processes may do so at once."""
-    corpus = read_corpus(options)
-    for number in range(1, options.resamplings + 1):
-        Resampling(corpus, number, options.results, options).train()
+DOCUMENTS = {"meddocan": 80, "bc5cdr": 100, "ncbi_disease": 100, "asq_phi": 300}
+"""Documents of the data, half of which are known; those of ASQ-PHI have one row each."""
+CORPORA = ("meddocan", "bc5cdr", "ncbi_disease")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,21 +59,17 @@ class Outcome:
         return low <= self.measured <= high
 
 
-def join(options: argparse.Namespace) -> list[Outcome]:
+def join(resamplings: Sequence[Resampling]) -> list[Outcome]:
     """Compare the forecasts of all finished resamplings with what was measured."""
-    corpus = read_corpus(options)
-    outcomes = []
-    for number in range(1, options.resamplings + 1):
-        resampling = Resampling(corpus, number, options.results, options)
-        whole = resampling.whole()
-        if whole is None:
-            continue
-        scores = CurveTotals.of(resampling.curve()).scores()
-        found = forecast(scores).score_at(options.documents)
-        single = power_law_interval(scores.documents, scores.scores.mean(axis=0), options.documents)
-        outcomes.append(Outcome(found, whole.f1, single))
-        log(f"{number}: {found} against {whole.f1:.4f}, single fit {single}")
-    return outcomes
+    return [_outcome(resampling) for resampling in resamplings if resampling.is_finished]
+
+
+def _outcome(resampling: Resampling) -> Outcome:
+    whole, documents = resampling.whole(), resampling.design.documents
+    assert whole is not None
+    scores = CurveTotals.of(resampling.curve()).scores()
+    single = power_law_interval(scores.documents, scores.scores.mean(axis=0), documents)
+    return Outcome(forecast(scores).score_at(documents), whole.f1, single)
 
 
 def power_law_interval(sizes: Array, means: Array, documents: int) -> tuple[float, float]:
@@ -187,79 +90,113 @@ def power_law_interval(sizes: Array, means: Array, documents: int) -> tuple[floa
     return value - 1.96 * spread, value + 1.96 * spread
 
 
-def make_table(outcomes: Sequence[Outcome]) -> str:
-    """Return the table of errors and intervals."""
-    errors = [abs(outcome.forecast.value - outcome.measured) for outcome in outcomes]
+def make_table(outcomes: dict[str, list[Outcome]]) -> str:
+    """Return the table of errors and intervals, by corpus."""
+    head = [
+        "corpus",
+        "measured F1",
+        "mean error",
+        "mean absolute error",
+        "interval holds it",
+        "mean width",
+        "one power law's holds it",
+        "its mean width",
+    ]
+    rows = [_row(name, found) for name, found in outcomes.items() if found]
+    everything = [outcome for found in outcomes.values() for outcome in found]
+    if len(rows) > 1:
+        rows.append(_row("all", everything))
+    return markdown_table(head, rows)
+
+
+def _row(name: str, outcomes: Sequence[Outcome]) -> list[str]:
+    errors = [outcome.forecast.value - outcome.measured for outcome in outcomes]
     widths = [outcome.forecast.high - outcome.forecast.low for outcome in outcomes]
+    single_widths = [high - low for low, high in (outcome.single_fit for outcome in outcomes)]
     held = sum(outcome.is_held for outcome in outcomes)
     single = sum(outcome.is_held_by_single_fit for outcome in outcomes)
-    single_widths = [high - low for low, high in (outcome.single_fit for outcome in outcomes)]
-    head = ["interval", "holds the measured F1", "mean width", "mean absolute error"]
-    count = len(outcomes)
-    rows = [
-        [
-            "annoseq curve",
-            f"{held} of {count}",
-            f"{np.mean(widths):.3f}",
-            f"{np.mean(errors):.4f}",
-        ],
-        [
-            "residuals of one power law",
-            f"{single} of {count}",
-            f"{np.mean(single_widths):.3f}",
-            "",
-        ],
+    return [
+        name,
+        f"{np.mean([outcome.measured for outcome in outcomes]):.3f}",
+        f"{np.mean(errors):+.4f}",
+        f"{np.mean(np.abs(errors)):.4f}",
+        f"{held} of {len(outcomes)}",
+        f"{np.mean(widths):.3f}",
+        f"{single} of {len(outcomes)}",
+        f"{np.mean(single_widths):.3f}",
     ]
-    return markdown_table(head, rows)
+
+
+def describe(name: str, design: Design, outcomes: Sequence[Outcome]) -> dict[str, str]:
+    """Return the facts about the resamplings of a corpus."""
+    forecasts = ", ".join(
+        f"{outcome.measured:.3f} in {outcome.forecast.low:.3f} to {outcome.forecast.high:.3f}"
+        for outcome in outcomes
+    )
+    return {
+        name: f"{len(outcomes)} resamplings of {design.documents} documents, "
+        f"{design.documents // 2} of them known, at most {design.test} test documents; "
+        f"measured F1 in its interval: {forecasts}"
+    }
 
 
 def main(given: Sequence[str] | None = None) -> int:
     """Train and compare, and write the report; return the exit status."""
-    parser = make_parser("learning_curve", __doc__ or "", report=REPORT)
-    add = parser.add_argument
-    add("--documents", type=int, default=300, help="documents of the data, half of them known")
-    add("--test", type=int, default=400, help="most test documents")
-    add("--resamplings", type=int, default=20, help="draws of the data")
-    add("--points", type=int, default=5, help="points of a curve")
-    add("--repeats", type=int, default=3, help="trainings at a point")
-    add("--results", type=Path, default=cache_folder("learning_curve"), help="folder of the runs")
-    add("--join", action="store_true", help="only make the report of the finished runs")
     arguments = command_line(given)
-    options = read_options(parser, arguments, above_zero=("documents", "resamplings"))
+    options = _read(arguments)
+    designs = {name: _design(name, options) for name in options.corpora}
 
     def work() -> None:
+        machine = describe_machine(torch.device("cpu"))
         if not options.join:
-            train_some(options)
-        outcomes = join(options)
-        tables = [make_table(outcomes)]
-        print(tables[0])
-        facts = {
-            "corpus": options.data.parent.name,
-            "resamplings": f"{len(outcomes)} of {options.documents} documents, "
-            f"{options.documents // 2} of them known, at most {options.test} test documents",
-            "measured F1": ", ".join(f"{outcome.measured:.3f}" for outcome in outcomes),
-            "forecasts": ", ".join(
-                f"{o.forecast.value:.3f} ({o.forecast.low:.3f} to {o.forecast.high:.3f})"
-                for o in outcomes
-            ),
-            **describe_machine(torch.device("cpu")),
-            **provenance("learning_curve", arguments),
+            train_all(options, designs)
+        outcomes = {
+            name: join(read_resamplings(options, name, design)) for name, design in designs.items()
         }
-        write_report(
-            options.out,
-            title="Forecasts of learning curves",
-            about=ABOUT,
-            tables=tables,
-            facts=facts,
-        )
+        table = make_table(outcomes)
+        print(table)
+        if options.only_train:
+            return
+        facts: dict[str, str] = {}
+        for name, found in outcomes.items():
+            facts |= describe(name, designs[name], found)
+        facts |= {**machine, **provenance("learning_curve", arguments)}
+        title = "Forecasts of learning curves"
+        write_report(options.out, title=title, about=ABOUT, tables=[table], facts=facts)
 
     return exit_status(work)
 
 
+def _read(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = make_parser("learning_curve", __doc__ or "", report=REPORT)
+    parser.set_defaults(data=FOLDER.parents[1])
+    add = parser.add_argument
+    add("--corpora", nargs="+", choices=DOCUMENTS, default=CORPORA, help="folders in --data")
+    add("--documents", type=int, help="documents of the data, half of them known")
+    add("--test", type=int, default=300, help="most test documents")
+    add("--resamplings", type=int, default=20, help="draws of the data")
+    add("--points", type=int, default=5, help="points of a curve")
+    add("--repeats", type=int, default=3, help="trainings at a point")
+    add("--jobs", type=int, default=1, help="processes that train side by side")
+    add("--minutes", type=float, default=10_000.0, help="time after which no training begins")
+    add("--results", type=Path, default=cache_folder("learning_curve"), help="folder of the runs")
+    alone = parser.add_mutually_exclusive_group()
+    alone.add_argument("--only-train", action="store_true", help="write no report")
+    alone.add_argument("--join", action="store_true", help="only make the report of finished runs")
+    above_zero = ("documents", "test", "resamplings", "points", "repeats", "jobs", "minutes")
+    return read_options(parser, arguments, above_zero=above_zero)
+
+
+def _design(name: str, options: argparse.Namespace) -> Design:
+    documents = options.documents or DOCUMENTS[name]
+    return Design(documents, options.test, options.points, options.repeats)
+
+
 ABOUT = """A resampling draws the data from a corpus; half of it is known to `annoseq curve`, which
 forecasts the F1 of a training on all of the data. That training is made and scored on test
-documents that nothing else uses. The taggers are small, with a hidden width of 32 and at most 16
-epochs. Below it is the interval that a single fit would give."""
+documents that nothing else uses. The resamplings of a corpus share documents. The taggers are
+small, with a hidden width of 32 and 4 to 30 epochs. Beside it is the interval of the weighted
+residuals of one power law."""
 
 
 if __name__ == "__main__":

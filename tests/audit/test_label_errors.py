@@ -34,12 +34,52 @@ def test_a_confident_prediction_without_a_gold_span_is_a_missed_one() -> None:
     assert error.score == pytest.approx(0.8)
 
 
+def found(rows: int, *, label: str = "NAME") -> list[tuple[Example, HeldOutRow]]:
+    """Make rows whose gold spans the model finds; their string is another one in each."""
+    made = []
+    for row in range(100, 100 + rows):
+        text = f"Dr. {row} Ames saw him"
+        gold = Span(4, 12, label)
+        covered = Span(4, 12, label, 0.99)
+        predictions = HeldOutRow((covered,), (covered,), (covered,))
+        made.append((example(gold, text=text, row=row), predictions))
+    return made
+
+
 def test_a_gold_span_where_nothing_is_likely_is_spurious() -> None:
     gold = Span(*BOTH, "NAME")
     predictions = held_out(others=(Span(*BOTH, "NAME", 0.1),), covered=0.2)
-    (error,) = find_label_errors([(example(gold), predictions)])
+    (error,) = find_label_errors([*found(1_000), (example(gold), predictions)])
     assert (error.problem, error.gold, error.suggestion) == ("spurious", gold, None)
     assert error.score == pytest.approx(0.8 - 0.1)
+
+
+def test_a_gold_span_of_a_label_that_the_model_often_misses_is_hardly_spurious() -> None:
+    rare, common = Span(*BOTH, "JOB"), Span(*BOTH, "NAME")
+    rows = [
+        *found(1_000),
+        *found(50, label="JOB"),
+        *(
+            (example(rare, text=f"Dr. Ada {row:04} saw him", row=row), held_out())
+            for row in range(9)
+        ),
+        (example(common, text="Dr. Ada King saw him", row=9), held_out()),
+    ]
+    scores = {error.example.row: error.score for error in find_label_errors(rows, least=-1)}
+    assert scores[9] > 0.8
+    assert all(scores[row] < 0 for row in range(9))
+
+
+def test_a_string_that_is_annotated_alike_elsewhere_is_hardly_spurious() -> None:
+    gold = Span(*BOTH, "NAME")
+    covered = Span(*BOTH, "NAME", 0.99)
+    alike = HeldOutRow((covered,), (covered,), (covered,))
+    rows = [*found(100), (example(gold, row=1), held_out())]
+    (alone,) = find_label_errors(rows, least=-1)
+    (known,) = find_label_errors(
+        [*rows, *((example(gold, row=r), alike) for r in range(2, 9))], least=-1
+    )
+    assert known.score < alone.score - 0.2
 
 
 @pytest.mark.parametrize(
@@ -57,7 +97,7 @@ def test_another_label_or_edge_is_suggested(suggested: Span, problem: str) -> No
 def test_two_gold_spans_in_one_prediction_are_an_edge_and_a_spurious_span() -> None:
     gold = Span(*ADA, "NAME"), Span(*AMES, "NAME")
     predictions = held_out(Span(*BOTH, "NAME", 0.9))
-    errors = find_label_errors([(example(*gold), predictions)])
+    errors = find_label_errors([*found(1_000), (example(*gold), predictions)])
     assert sorted((error.problem, error.gold) for error in errors) == [
         ("spurious", gold[0]),
         ("wrong edge", gold[1]),

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 
+from annoseq.data.markup import Span, render
+from annoseq.data.pairs import Pair, Pairs
 from annoseq.evaluation.learning_curve import Estimate
-from benchmarks.learning_curve import Outcome, make_table, power_law_interval, settings_for
+from annoseq.tokenization.dataset import Dataset
+from annoseq.training.held_out import DocumentCorpus
+from benchmarks.curve_resamplings import Design, Resampling, settings_for
+from benchmarks.learning_curve import Outcome, make_table, power_law_interval
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_the_table_counts_the_intervals_that_hold() -> None:
@@ -14,9 +24,9 @@ def test_the_table_counts_the_intervals_that_hold() -> None:
         Outcome(Estimate(0.8, 0.7, 0.9), 0.85, (0.79, 0.81)),
         Outcome(Estimate(0.8, 0.7, 0.9), 0.95, (0.7, 1.0)),
     ]
-    lines = make_table(outcomes).splitlines()
-    assert "| annoseq curve | 1 of 2 | 0.200 | 0.1000 |" in lines
-    assert "| residuals of one power law | 1 of 2 | 0.160 |  |" in lines
+    lines = make_table({"notes": outcomes, "letters": []}).splitlines()
+    assert lines[2:] == ["| notes | 0.900 | -0.1000 | 0.1000 | 1 of 2 | 0.200 | 1 of 2 | 0.160 |"]
+    assert "| all |" in make_table({"notes": outcomes, "letters": outcomes})
 
 
 def test_a_perfect_power_law_has_a_narrow_interval() -> None:
@@ -26,6 +36,21 @@ def test_a_perfect_power_law_has_a_narrow_interval() -> None:
     assert high - low < 0.02
 
 
-@pytest.mark.parametrize(("rows", "epochs"), [(10, 16), (900, 10), (100_000, 6)])
+@pytest.mark.parametrize(("rows", "epochs"), [(10, 30), (900, 5), (100_000, 4)])
 def test_more_rows_have_fewer_epochs(rows: int, epochs: int) -> None:
     assert settings_for(rows).training.epochs == epochs
+
+
+def test_a_resampling_knows_half_of_its_data(tmp_path: Path) -> None:
+    text, gold = "Dr. Ada Ames", [Span(4, 12, "NAME")]
+    pairs = [Pair(text, render(text, gold), n + 1, f"d{n}") for n in range(100)]
+    dataset = Dataset.from_pairs(Pairs(pairs, name="notes"))
+    corpus = DocumentCorpus.of(dataset, [*dataset.train, *dataset.valid], needed=100)
+    resampling = Resampling(corpus, 1, Design(60, 30, 4, 2), tmp_path)
+    whole, *runs = resampling.units()
+    assert len(whole.subset.training) == 60
+    assert len(whole.subset.held_back) == 30
+    assert len(runs) == 8
+    assert {len(run.corpus.documents) for run in runs} == {30}
+    assert not resampling.is_finished
+    assert len({unit.folder.path for unit in (whole, *runs)}) == 9
