@@ -2,7 +2,7 @@
 
 A tagger is trained on a few documents, the next documents are chosen by it in one of the orders of
 `annoseq review`, they get their gold spans, and training goes on. F1 on dev is measured against the
-number of reviewed documents. The networks are small and the epochs few, as in `learning_curve`, so
+number of reviewed documents. The networks are small and the epochs few, as in `curve_resamplings`, so
 that dozens of trainings fit on a CPU.
 """
 
@@ -34,7 +34,7 @@ from annoseq.training.held_out import DocumentCorpus
 from annoseq.training.learner import Learner
 from benchmarks.budget import cache_folder, log
 from benchmarks.command import command_line, exit_status, make_parser, provenance, read_options
-from benchmarks.learning_curve import settings_for
+from benchmarks.curve_resamplings import settings_for
 from benchmarks.measure import describe_machine, markdown_table, write_report
 from benchmarks.meddocan import read_tables
 from benchmarks.saved_runs import load_results, save_results
