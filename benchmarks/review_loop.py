@@ -2,13 +2,14 @@
 
 A tagger is trained on a few documents, the next documents are chosen by it in one of the orders of
 `annoseq review`, they get their gold spans, and training goes on. F1 on dev is measured against the
-number of reviewed documents. The networks are small and the epochs few, as in `curve_resamplings`, so
-that dozens of trainings fit on a CPU.
+number of reviewed documents. The networks are small and the epochs few, so that dozens of trainings
+fit on a CPU.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from annoseq.config import BatchConfig, NetworkConfig, TaggerConfig, TrainingConfig
 from annoseq.data.splits import hash_rank, split_rows
 from annoseq.evaluation.counts import SpanComparison
 from annoseq.evaluation.deid_metrics import count_tokens
@@ -34,7 +36,6 @@ from annoseq.training.held_out import DocumentCorpus
 from annoseq.training.learner import Learner
 from benchmarks.budget import cache_folder, log
 from benchmarks.command import command_line, exit_status, make_parser, provenance, read_options
-from benchmarks.curve_resamplings import settings_for
 from benchmarks.measure import describe_machine, markdown_table, write_report
 from benchmarks.meddocan import read_tables
 from benchmarks.saved_runs import load_results, save_results
@@ -50,6 +51,16 @@ REPORT = Path(__file__).with_suffix(".md")
 ARMS = ("random", "uncertain", "mixed", "mixed, fresh")
 """Orders of documents; with `fresh`, every training begins with fresh weights."""
 RANDOM_SHARE = 0.2
+NETWORK = NetworkConfig.of(TaggerConfig(hidden=32, embedding=32, buckets=8192))
+BATCHING = BatchConfig(batch_size=8)
+_MAX_LR = 1e-2
+_EPOCHS_OF_ONE_ROW, _MIN_EPOCHS, _MAX_EPOCHS = 300, 6, 16
+"""A quarter of the epochs of `annoseq train`, in batches of a quarter of the rows."""
+
+
+def epochs_for(rows: int) -> int:
+    """Return the epochs of a training on a number of rows."""
+    return max(_MIN_EPOCHS, min(_MAX_EPOCHS, round(_EPOCHS_OF_ONE_ROW / math.sqrt(rows))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +171,6 @@ class ReviewLoop:
 
     def _train(self, documents: Sequence[int], base: TrainedModel | None, seed: int) -> Learner:
         rows = self.corpus.rows(tuple(documents))
-        settings = settings_for(len(rows))
         config = self.corpus.dataset.config
         parts = split_rows(
             rows, share=config.valid_share, by=config.split_by, seed=config.split_seed
@@ -170,12 +180,13 @@ class ReviewLoop:
         learner = Learner(
             dataset,
             base=base,
-            model=settings.network if base is None else None,
-            training=settings.training.model_copy(update={"seed": seed}),
-            batching=settings.batching,
-            device=settings.device,
+            model=NETWORK if base is None else None,
+            training=TrainingConfig(seed=seed),
+            batching=BATCHING,
+            device="cpu",
         )
-        learner.fit_one_cycle(self.epochs, report=lambda _: None)
+        epochs = self.epochs or epochs_for(len(rows))
+        learner.fit_one_cycle(epochs, _MAX_LR, report=lambda _: None)
         return learner
 
     def _score_dev(self, annotator: Annotator) -> SpanScore:
