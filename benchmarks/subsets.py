@@ -14,7 +14,7 @@ from annoseq.tokenization.pretokenizer import build_pretokenizer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from annoseq.data.pairs import TextPair
+    from annoseq.data.splits import TextPair
     from annoseq.tokenization.dataset import Dataset
     from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from annoseq.data.table_rows import TableRow, describe_number, is_missing
-from annoseq.errors import TableError
+from annoseq.errors import OptionError, TableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,6 +25,22 @@ class HuggingFaceDataset(Protocol):
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
         """Iterate over rows, each a dictionary."""
         ...
+
+
+def load_datasets() -> Any:
+    """Import the library `datasets`.
+
+    Raises:
+        OptionError: it is not installed.
+    """
+    try:
+        import datasets
+    except ImportError as error:
+        raise OptionError(
+            "this needs Hugging Face's datasets, which is not installed. Run: pip install "
+            "'annoseq[datasets]'"
+        ) from error
+    return datasets
 
 
 def read_frame(frame: pd.DataFrame, selection: ColumnSelection, *, name: str) -> Iterator[TableRow]:

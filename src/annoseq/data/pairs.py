@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Protocol, overload
+from typing import TYPE_CHECKING, overload
 
 from annoseq.config import (
     DOCUMENT_COLUMN,
@@ -15,7 +15,7 @@ from annoseq.config import (
     TARGET_COLUMN,
     ColumnsConfig,
 )
-from annoseq.data.frame_table import read_frame, read_hugging_face_dataset
+from annoseq.data.frame_table import load_datasets, read_frame, read_hugging_face_dataset
 from annoseq.data.patients import PatientRegister
 from annoseq.data.span_html import render_pairs_html
 from annoseq.data.streams import source_name
@@ -28,25 +28,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
+    from datasets import Dataset
 
     from annoseq.data.frame_table import HuggingFaceDataset
     from annoseq.data.patients import PatientRule
+    from annoseq.data.splits import TextPair
     from annoseq.data.table_rows import TableFormat, TableRow
-
-    class TextPair(Protocol):
-        """A source, its target, and the document that they are from: a pair or an example."""
-
-        @property
-        def source(self) -> str:
-            """The original text."""
-
-        @property
-        def target(self) -> str:
-            """The text to write."""
-
-        @property
-        def document(self) -> str | None:
-            """The document of the row."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -178,6 +165,20 @@ class Pairs(Sequence[Pair]):
         """
         import pandas as pd
 
+        rows = pd.Index([pair.row for pair in self._pairs], name="row")
+        return pd.DataFrame(self._columns(), index=rows)
+
+    def to_dataset(self) -> Dataset:
+        """Return a Hugging Face dataset with the columns of `to_frame`.
+
+        Raises:
+            OptionError: the library `datasets` is not installed.
+        """
+        dataset: Dataset = load_datasets().Dataset.from_dict(self._columns())
+        return dataset
+
+    def _columns(self) -> dict[str, list[str] | list[str | None] | list[int | None]]:
+        """Return the columns by their default names; optional ones only if they hold anything."""
         columns: dict[str, list[str] | list[str | None] | list[int | None]] = {
             SOURCE_COLUMN: [pair.source for pair in self._pairs],
             TARGET_COLUMN: [pair.target for pair in self._pairs],
@@ -186,7 +187,7 @@ class Pairs(Sequence[Pair]):
             columns[DOCUMENT_COLUMN] = [pair.document for pair in self._pairs]
         if any(pair.start is not None for pair in self._pairs):
             columns[OFFSET_COLUMN] = [pair.start for pair in self._pairs]
-        return pd.DataFrame(columns, index=pd.Index([p.row for p in self._pairs], name="row"))
+        return columns
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of all sources, targets and documents, in hexadecimal."""

@@ -13,8 +13,23 @@ from annoseq.errors import OptionError, PairsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Protocol
 
-    from annoseq.data.pairs import TextPair
+    class TextPair(Protocol):
+        """A source, its target, and the document that they are from: a pair or an example."""
+
+        @property
+        def source(self) -> str:
+            """The original text."""
+
+        @property
+        def target(self) -> str:
+            """The text to write."""
+
+        @property
+        def document(self) -> str | None:
+            """The document of the row."""
+
 
 SplitBy = Literal["auto", "row", "document"]
 """Unit of the split: row, document, or auto: document where the pairs have at least two."""

@@ -194,7 +194,7 @@ def write(
     """Write one file with three columns: the token, the white space after it, its tag in IOB2."""
     with path.open("w", encoding="utf-8", newline="\n") as stream:
         for document in drop_unsupported(documents, CAPABILITIES, losses):
-            tokens = _tag_tokens(_strip_mentions(document, losses))
+            tokens = tag_tokens(_strip_mentions(document, losses))
             lead = tokens.pop(0)[0] if tokens and tokens[0][0].isspace() else ""
             spaces = f"|SpacesAfter={_escape(lead)}" if lead else ""
             stream.write(f"{_DOCUMENT_START}\tid={_escape(document.id)}{spaces}\tO\n\n")
@@ -292,7 +292,7 @@ def _strip_mentions(document: Document, losses: ConversionLosses) -> Document:
     return replace(document, mentions=tuple(kept))
 
 
-def _tag_tokens(document: Document) -> list[tuple[str, str]]:
+def tag_tokens(document: Document) -> list[tuple[str, str]]:
     """Return tokens and white space, each with its tag."""
     starts = {mention.start: mention for mention in document.mentions}
     inside: Mention | None = None
