@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from annoseq.cli.target_options import coverage_warnings
 from annoseq.data.pairs import Pairs, write_pairs
 from annoseq.evaluation.coverage import CoveragePoint, CoverageTarget
+from annoseq.evaluation.target_messages import coverage_warnings
 from tests.calibrated import calibrated_model, pairs
 from tests.cli.command import refusal, run
 from tests.fidelity import random_annotator

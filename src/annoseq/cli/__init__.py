@@ -43,6 +43,7 @@ _COMMANDS = {
             "label_studio_server:label_studio",
             "Answer Label Studio as its ML backend: predictions, and training on annotations.",
         ),
+        "serve": ("serve:serve", "Serve models over HTTP, for programs that annotate and redact."),
     },
     "Measure": {
         "evaluate": ("evaluate:evaluate", "Score a model on a table of pairs."),

@@ -25,12 +25,12 @@ from annoseq.cli.target_options import (
     BestPath,
     TargetOptions,
     add_default_coverage,
-    check_targets,
     choose_target,
 )
 from annoseq.config import BatchConfig, DeviceConfig
 from annoseq.deid.audit import make_audit
 from annoseq.deid.pipeline import annotate_function
+from annoseq.deid.redaction_target import check_redaction_targets
 from annoseq.errors import OptionError, display_name
 from annoseq.evaluation.certificate import read_certificate
 from annoseq.inference.annotator import Annotator
@@ -65,7 +65,7 @@ def redact(
     folder: FolderOptions = FolderOptions(),
 ) -> None:
     """Replace what a model finds in texts, and write them de-identified."""
-    check_targets(targets, best_path=best_path, min_score=redaction.min_score)
+    check_redaction_targets(targets.given(), best_path=best_path, min_score=redaction.min_score)
     gold.check(has_report=not target.is_stream)
     command, inputs = None, (model, texts, *redaction.files(), gold.gold, vectors)
     if folder.is_folder_run(texts, workers=workers):
@@ -144,13 +144,15 @@ def _load_annotator(
             "annotates."
         )
     redactor.table.check_labels(annotator.predictor.labels)
-    labels = [*annotator.predictor.labels, *(pattern.label for pattern in patterns)]
-    _note_gaps(redactor, list(dict.fromkeys(labels)))
+    note_policy_gaps(redactor, annotator.predictor.labels, patterns)
     return annotator
 
 
-def _note_gaps(redactor: Redactor, labels: Sequence[str]) -> None:
+def note_policy_gaps(
+    redactor: Redactor, model_labels: Sequence[str], patterns: Sequence[CustomPattern]
+) -> None:
     """Note on standard error which labels no rule covers, and which types have no label."""
+    labels = dict.fromkeys([*model_labels, *(pattern.label for pattern in patterns)])
     policy = redactor.policy
     types = {label: redactor.table.phi_type(label) for label in labels}
     names = [

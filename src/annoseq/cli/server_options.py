@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from annoseq.serving.request_limits import RequestLimits
+    from annoseq.serving.service_metrics import ServiceMetrics
 
 _PACKAGES = ("fastapi", "uvicorn", "prometheus_client")
 _MAX_PORT = 65_535
@@ -96,13 +97,17 @@ class ServerOptions:
         listener: socket.socket,
         *,
         limits: RequestLimits | None = None,
+        metrics: ServiceMetrics | None = None,
     ) -> None:
         """Serve an application behind the security layer until a signal ends it."""
         from annoseq.serving.server import run_app, secure_app
 
         if not is_loopback(self.host):
             print_note(TLS_ADVICE)
-        run_app(secure_app(app, access, limits=limits), listener, on_start=_print_address)
+        secured = secure_app(app, access, limits=limits)
+        if metrics is not None:
+            secured = metrics.count_requests(secured)
+        run_app(secured, listener, on_start=_print_address)
         print_note("stopped: every request that was taken is answered")
 
 

@@ -10,9 +10,16 @@ from cyclopts import Parameter
 
 from annoseq.cli.options import fingerprint_file
 from annoseq.cli.output import print_note
+from annoseq.deid.redaction_target import default_coverage
 from annoseq.errors import OptionError, count_noun
 from annoseq.evaluation.certificate import read_certificate
 from annoseq.evaluation.coverage import CoverageTarget
+from annoseq.evaluation.target_messages import (
+    coverage_expectation,
+    coverage_warnings,
+    recall_expectation,
+    recall_warnings,
+)
 from annoseq.inference.predictor import check_marginals
 
 if TYPE_CHECKING:
@@ -22,10 +29,6 @@ if TYPE_CHECKING:
     from annoseq.evaluation.score_file import RecallTargetScores, ScoreFile
     from annoseq.inference.annotator import Annotator
     from annoseq.inference.predictor import Target
-
-
-_DEFAULT_COVERAGE = 0.99
-"""Coverage that redaction aims at by itself."""
 
 
 def check_open_fraction(_: object, share: float | None) -> None:
@@ -100,17 +103,6 @@ BestPath = Annotated[
 ]
 
 
-def check_targets(targets: TargetOptions, *, best_path: bool, min_score: float) -> None:
-    """Raise `OptionError` if redaction is both to find what is less likely and to leave it."""
-    limits = {"--min-score": min_score, "--best-path": best_path}
-    for option, value in limits.items():
-        for name in targets.given():
-            if value:
-                raise OptionError(
-                    f"{option} leaves alone what {name} asks to find. Leave one of them off."
-                )
-
-
 def add_default_coverage(targets: TargetOptions, annotator: Annotator) -> TargetOptions:
     """Return the targets of a redaction: the given ones, or else the default coverage.
 
@@ -118,7 +110,10 @@ def add_default_coverage(targets: TargetOptions, annotator: Annotator) -> Target
     """
     if targets.given():
         return targets
-    return TargetOptions(target_coverage=_default_coverage(annotator))
+    default = default_coverage(annotator)
+    if default.coverage is None:
+        print_note(default.note)
+    return TargetOptions(target_coverage=default.coverage)
 
 
 def choose_target(
@@ -137,7 +132,7 @@ def choose_target(
             print_note(line)
     elif target is not None:
         if prints_expectation:
-            print_note(_expectation(target, annotator.calibrate_score(target.threshold)))
+            print_note(recall_expectation(target, annotator.calibrate_score(target.threshold)))
         for line in recall_warnings(target):
             print_note(line)
     return target
@@ -157,85 +152,6 @@ def _choose(annotator: Annotator, targets: TargetOptions) -> Target | None:
     return read_certificate(targets.certificate).target(
         model=annotator.fingerprint, name=str(targets.certificate)
     )
-
-
-def _default_coverage(annotator: Annotator) -> float | None:
-    """Return the default coverage of redaction, or None, with a note, if the model allows none."""
-    if not annotator.predictor.gives_marginals:
-        reason = "this model writes its output, and does not know what else may be an identifier"
-    elif annotator.calibration is None:
-        reason = "this model has no calibration: it was validated on too few spans"
-    else:
-        target = annotator.calibration.coverage.choose_threshold(_DEFAULT_COVERAGE)
-        if target.confidence:
-            return _DEFAULT_COVERAGE
-        reason = (
-            f"of {count_noun(target.expected.identifiers, 'identifier')} that this model was "
-            f"validated on, too few can be covered for a coverage of {_DEFAULT_COVERAGE:g}"
-        )
-    print_note(f"replaces the likeliest spans only: {reason}. Measure what it misses with --gold.")
-    return None
-
-
-def coverage_expectation(target: CoverageTarget) -> str:
-    """Describe the threshold, the expected counts, and the confidence in reaching the target."""
-    expected = target.expected
-    return (
-        f"target coverage {target.target_coverage:g}: marks tokens that lie in an identifier with "
-        f"a probability of at least {target.threshold:.6f}; expected: {expected.coverage:.4f} of "
-        f"identifiers covered, {expected.clean_share:.1%} of documents without a miss, "
-        f"{expected.other_share:.2%} of other tokens marked; confidence that the target is "
-        f"reached: {_confidence(target.confidence)}"
-    )
-
-
-def coverage_warnings(target: CoverageTarget) -> Iterator[str]:
-    """Describe a target coverage that may not be reached."""
-    share, expected = target.target_coverage, target.expected
-    if target.is_out_of_reach:
-        yield (
-            f"a coverage of {share:g} is out of reach: of "
-            f"{count_noun(expected.identifiers, 'identifier')} that the model was validated on, "
-            f"{expected.coverage:.4f} can be covered at all. It marks whatever may lie in one."
-        )
-    elif not target.confidence:
-        yield (
-            f"a coverage of {share:g} is not promised: of "
-            f"{count_noun(expected.identifiers, 'identifier')} that the model was validated on, "
-            "too few can be covered to leave room for chance. It marks whatever may lie in one."
-        )
-
-
-def _confidence(percent: int) -> str:
-    return f"{percent} %" if percent else "none"
-
-
-def _expectation(target: RecallTarget, probability: float) -> str:
-    """Describe the threshold, the expected scores, and the confidence in reaching the target."""
-    expected = target.expected
-    confidence = _confidence(target.confidence)
-    return (
-        f"target recall {target.target_recall:g}: marks spans of a probability of at least "
-        f"{probability:.4f}; expected recall {expected.recall:.4f}, expected precision "
-        f"{expected.precision:.4f}; confidence that the target is reached: {confidence}"
-    )
-
-
-def recall_warnings(target: RecallTarget) -> Iterator[str]:
-    """Describe a target recall that may not be reached."""
-    recall, expected = target.target_recall, target.expected
-    if target.is_out_of_reach:
-        yield (
-            f"a recall of {recall:g} is out of reach: of {count_noun(expected.gold, 'span')} that "
-            f"the model was validated on, {expected.recall:.4f} can be found at all. It marks "
-            "whatever may be such a span."
-        )
-    elif not target.has_margin:
-        yield (
-            f"a recall of {recall:g} is expected and not promised: of "
-            f"{count_noun(expected.gold, 'span')} that the model was validated on, too few can be "
-            "found to leave room for chance."
-        )
 
 
 def recall_lines(target: RecallTargetScores, *, is_in_sample: bool) -> Iterator[str]:

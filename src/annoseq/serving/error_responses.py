@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from fastapi.exceptions import RequestValidationError
@@ -15,7 +16,7 @@ from annoseq.errors import AnnoseqError, count_noun, describe_expected, display_
 from annoseq.serving.security import INTERNAL_ERROR
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
     from fastapi import FastAPI, Request
     from pydantic_core import ErrorDetails
@@ -26,6 +27,8 @@ _WORDS = {
     405: "this address does not take this method.",
 }
 """Messages of the statuses that the framework gives by itself."""
+_JSON = "application/json"
+_OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
 _PROBLEMS = {
     "bool_type": "give true or false",
     "dict_type": "give an object",
@@ -78,9 +81,14 @@ def error_response(
     return JSONResponse({"error": message}, status_code=status, headers=headers)
 
 
-async def _answer_validation_error(_: Request, error: Exception) -> JSONResponse:
-    details = cast("RequestValidationError", error).errors()
-    return error_response(422, describe_request_error(details))
+async def _answer_validation_error(request: Request, error: Exception) -> JSONResponse:
+    known = cast("RequestValidationError", error)
+    if isinstance(known.body, bytes):  # which the framework leaves as it is if it is not JSON
+        kind = display_name(request.headers.get("content-type", "none").partition(";")[0])
+        return error_response(
+            415, f"the body has the content type {kind}. Send JSON, with Content-Type: {_JSON}."
+        )
+    return error_response(422, describe_request_error(known.errors()))
 
 
 async def _answer_http_exception(_: Request, error: Exception) -> JSONResponse:
@@ -106,6 +114,20 @@ async def _answer_annoseq_error(_: Request, error: Exception) -> JSONResponse:
     return error_response(422, str(error))
 
 
+def to_field_names(message: str, names: Container[str] | None = None) -> str:
+    """Write the options of a message as the fields of a request, those in `names` if it is given.
+
+    >>> to_field_names("--min-score leaves alone what --key does.", {"min_score"})
+    '`min_score` leaves alone what --key does.'
+    """
+
+    def rename(option: re.Match[str]) -> str:
+        name = option[1].replace("-", "_")
+        return f"`{name}`" if names is None or name in names else option[0]
+
+    return _OPTION.sub(rename, message)
+
+
 def describe_request_error(details: Sequence[ErrorDetails | Mapping[str, Any]]) -> str:
     """Return the place and the problem of the first validation error of a request, and the number.
 
@@ -125,7 +147,7 @@ def _problem(first: ErrorDetails, details: Sequence[ErrorDetails]) -> str:
     if kind == "json_invalid":
         return f"this is no valid JSON ({context.get('error', 'it ends too early')})"
     if kind == "value_error":  # a validator of ours
-        return first["msg"].removeprefix("Value error, ").removesuffix(".")
+        return to_field_names(first["msg"].removeprefix("Value error, ").removesuffix("."))
     if kind in _PROBLEMS:
         return _PROBLEMS[kind].format(**context)
     if expected := describe_expected(

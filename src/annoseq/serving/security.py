@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from starlette.requests import ClientDisconnect
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 
@@ -93,6 +95,8 @@ class SecuredApp:
             return
         try:
             await self.app(scope, receive, send)
+        except ClientDisconnect:
+            return
         except Exception as error:  # noqa: BLE001  # whatever it says may quote a text
             _LOG.error("internal error: %s", describe_exception(error))
             if not send.has_started:

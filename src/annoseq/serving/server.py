@@ -99,7 +99,7 @@ def run_app(
         timeout_graceful_shutdown=grace_seconds,
         backlog=_BACKLOG,
     )
-    # Its messages about requests hold addresses, and its tracebacks what exceptions say.
+    # Its tracebacks say what exceptions say, and that may be a text.
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
     server = _Server(config, lambda: on_start(socket_url(listener)))
     with listener:
