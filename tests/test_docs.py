@@ -16,6 +16,7 @@ import shlex
 import subprocess
 import sys
 import textwrap
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -26,7 +27,7 @@ import pytest
 import annoseq
 from annoseq.cli import app
 from annoseq.data.markup import strip_tags
-from tests.cli.command import run, snapshot
+from tests.cli.command import finish, run, snapshot, start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +56,7 @@ RUN = (
     "docs/how-to/report.md",
     "docs/how-to/review.md",
     "docs/how-to/scale.md",
+    "docs/how-to/serve.md",
     "docs/how-to/sweep.md",
     "docs/how-to/train.md",
     "docs/how-to/word-vectors.md",
@@ -77,6 +79,11 @@ SMALLER = {
     "GruConfig()": "GruConfig(embedding=8, hidden=8)",
 }
 """In `python` blocks, the keys are replaced by the values."""
+
+SERVERS = frozenset({"serve"})
+"""Commands that run until they are ended: for the rest of their page."""
+ADDRESS = "http://127.0.0.1:8000"
+"""Address of a server in the documentation; in tests it has a free port."""
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 _INLINE = re.compile(r"`([^`\n]+)`")
@@ -158,18 +165,37 @@ def run_command(command: str) -> None:
     assert (command, result.code) == (command, 0), result.err
 
 
+@contextmanager
+def serving(command: str) -> Iterator[str]:
+    """Start a server, and yield its address; end it as a user would."""
+    process = start(*shlex.split(command)[1:], "--port", "0")
+    try:
+        lines = iter(process.stderr or ())
+        address = next(line.split()[2] for line in lines if line.startswith("serving at"))
+        yield address
+        process.terminate()
+        assert finish(process).code == 0
+    finally:
+        process.kill()
+
+
 def run_page(page: Path) -> None:
     """Run the `console` and `python` blocks of a page in the working directory."""
     names: dict[str, object] = {"TaggerConfig": annoseq.TaggerConfig}
-    for kind, body in blocks(page):
-        if kind == "console":
-            for line in body.splitlines():
-                if line.startswith("$ "):
-                    run_command(line.removeprefix("$ "))
-        elif kind == "python":
-            for long, short in SMALLER.items():
-                body = body.replace(long, short)  # noqa: PLW2901
-            exec(compile(body, str(page), "exec"), names)
+    shorter = dict(SMALLER)
+    with ExitStack() as servers:
+        for kind, body in blocks(page):
+            if kind == "console":
+                for line in body.splitlines():
+                    command = line.removeprefix("$ ")
+                    if line.startswith("$ ") and command.split()[1] in SERVERS:
+                        shorter[ADDRESS] = servers.enter_context(serving(command))
+                    elif line.startswith("$ "):
+                        run_command(command)
+            elif kind == "python":
+                for long, short in shorter.items():
+                    body = body.replace(long, short)  # noqa: PLW2901
+                exec(compile(body, str(page), "exec"), names)
 
 
 ROAD = re.findall(r"^\|.*\| `(annoseq .*)` \|$", README.read_text(encoding="utf-8"), re.M)
