@@ -61,8 +61,6 @@ RUN = (
     "docs/how-to/train.md",
     "docs/how-to/word-vectors.md",
 )
-SERVERS = frozenset({"label-studio"})
-"""Commands that run until a signal ends them; their examples are in `sh` blocks."""
 DOCTESTS = ("docs/reference/markup.md",)
 
 FEWER_ROWS = ("--rows 4000", "--rows 24")
@@ -80,8 +78,8 @@ SMALLER = {
 }
 """In `python` blocks, the keys are replaced by the values."""
 
-SERVERS = frozenset({"serve"})
-"""Commands that run until they are ended: for the rest of their page."""
+SERVERS = frozenset({"label-studio", "serve"})
+"""Commands that run until a signal ends them: in `sh` blocks, or for the rest of their page."""
 ADDRESS = "http://127.0.0.1:8000"
 """Address of a server in the documentation; in tests it has a free port."""
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 NOTE = "Dr. Ames, 31y"
+_BATCHES = 'annoseq_batches_total{model="model"'
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +131,7 @@ def batches(url: str) -> str:
     request = Request(f"{url}/metrics", headers={"authorization": f"Bearer {TOKEN}"})
     with urlopen(request, timeout=60) as response:
         lines = response.read().decode().splitlines()
-    return next(line for line in lines if line.startswith('annoseq_batches_total{model="model"'))
+    return str(next(line for line in lines if line.startswith(_BATCHES)))
 
 
 @pytest.mark.e2e

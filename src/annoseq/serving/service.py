@@ -39,14 +39,14 @@ from annoseq.serving.service_schema import (
     AnnotateResponse,
     AnnotateStreamOptions,
     ModelName,
-    ModelRecord,
+    ModelObject,
     ModelSummary,
     RedactLine,
     RedactOptions,
     RedactRequest,
     RedactResponse,
     RedactStreamOptions,
-    StatusRecord,
+    StatusObject,
 )
 
 if TYPE_CHECKING:
@@ -124,10 +124,10 @@ class AnnotationService:
         route = partial(router.add_api_route, responses=JSON_ERRORS)
         route("/annotate", self.annotate, methods=["POST"], response_model=AnnotateResponse)
         route("/redact", self.redact, methods=["POST"], response_model=RedactResponse)
-        route("/model", self.model, response_model=ModelRecord)
+        route("/model", self.model, response_model=ModelObject)
         route("/models", self.models, response_model=list[ModelSummary])
-        route("/health", self.health, response_model=StatusRecord)
-        route("/ready", self.ready, response_model=StatusRecord)
+        route("/health", self.health, response_model=StatusObject)
+        route("/ready", self.ready, response_model=StatusObject)
         stream = partial(
             router.add_api_route,
             methods=["POST"],
@@ -233,7 +233,7 @@ class AnnotationService:
         )
         return stream_response(stream, request, model_name=served.name, model=planner.model)
 
-    async def model(self, name: Annotated[ModelName, Query()] = None) -> ModelRecord:
+    async def model(self, name: Annotated[ModelName, Query()] = None) -> ModelObject:
         """Describe a model: its labels, the scores of its training, its card."""
         served = self._served(name)
         return model_record(served.name, served.current)
@@ -245,14 +245,14 @@ class AnnotationService:
             for model in self.store.models.values()
         ]
 
-    async def health(self) -> StatusRecord:
+    async def health(self) -> StatusObject:
         """Tell that the process answers. Needs no token."""
-        return StatusRecord(status="ok")
+        return StatusObject(status="ok")
 
     async def ready(self) -> Response:
         """Tell whether every model takes requests; 503 if not. Needs no token."""
         is_ready = self.store.is_ready
-        status = StatusRecord(status="ok" if is_ready else "ending")
+        status = StatusObject(status="ok" if is_ready else "ending")
         return JSONResponse(status.model_dump(), status_code=200 if is_ready else 503)
 
     async def render_metrics(self) -> Response:

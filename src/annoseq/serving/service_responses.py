@@ -12,7 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from annoseq.serving.error_responses import ErrorMessage
 from annoseq.serving.ndjson_stream import NDJSON
-from annoseq.serving.service_schema import ModelRecord
+from annoseq.serving.service_schema import ModelObject
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -91,11 +91,11 @@ def stream_response(
     return NdjsonResponse(answers, headers=headers)
 
 
-def model_record(name: str, model: LoadedModel) -> ModelRecord:
+def model_record(name: str, model: LoadedModel) -> ModelObject:
     """Describe a model."""
     annotator = model.annotator
     epochs = annotator.history.epochs if annotator.history else ()
-    return ModelRecord(
+    return ModelObject(
         name=name,
         fingerprint=model.fingerprint,
         network=annotator.config.network.model,

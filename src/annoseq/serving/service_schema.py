@@ -62,13 +62,13 @@ class RedactOptions(BaseModel):
     shift_by: ShiftUnit | None = None
     """Shift dates by days (the default), or by whole weeks: weekdays stay."""
     locale: Annotated[str | None, Field(max_length=20)] = None
-    """Where surrogates come from, such as en_US, es_ES, de_DE."""
+    """Locale that surrogates come from, such as en_US, es_ES, de_DE."""
     surrogates: SurrogateStrategy | None = None
     """consistent: same value, same surrogate (the default); random: a new one for each
     occurrence."""
     scope: Literal["document", "corpus"] | None = None
-    """Where a value has one surrogate: in a document (the default), or everywhere, by the key of
-    the server."""
+    """Scope in which a value has one surrogate: document (the default), or corpus: everywhere, by
+    the key of the server."""
     min_score: Probability | None = None
     """Leave alone what the model is less sure of."""
     propagate: bool | None = None
@@ -191,7 +191,7 @@ class RedactLine(BaseModel):
         return RequestDocument.model_construct(texts=texts, id=self.id, patient=self.patient)
 
 
-class SpanRecord(BaseModel):
+class SpanObject(BaseModel):
     """Span of a text: `text[start:end]` in code points, end excluded."""
 
     start: int
@@ -201,22 +201,22 @@ class SpanRecord(BaseModel):
     score: float | None
 
 
-class AlternativeRecord(BaseModel):
+class AlternativeObject(BaseModel):
     """Another output of a search."""
 
     annotated: str
-    spans: list[SpanRecord] | None
+    spans: list[SpanObject] | None
     score: float
     problem: str | None = None
 
 
-class AnnotationRecord(AlternativeRecord):
+class AnnotationObject(AlternativeObject):
     """Annotated text, as a line of the JSONL of `annoseq annotate`."""
 
     id: str
     text: str
     windows: int
-    alternatives: list[AlternativeRecord] | None = None
+    alternatives: list[AlternativeObject] | None = None
 
 
 class AnnotateResponse(BaseModel):
@@ -225,23 +225,23 @@ class AnnotateResponse(BaseModel):
     model: str
     fingerprint: str
     notes: list[str]
-    annotations: list[AnnotationRecord]
+    annotations: list[AnnotationObject]
 
 
-class RedactedSpanRecord(SpanRecord):
+class RedactedSpanObject(SpanObject):
     """Replacement in a redacted text; `by` is model, pattern or propagated."""
 
     by: Literal["model", "pattern", "propagated"]
     action: str
 
 
-class RedactionRecord(BaseModel):
+class RedactionObject(BaseModel):
     """Redacted text, as a line of the annotations of `annoseq redact`."""
 
     id: str
     document: str
     text: str
-    spans: list[RedactedSpanRecord]
+    spans: list[RedactedSpanObject]
 
 
 class RedactResponse(BaseModel):
@@ -250,16 +250,16 @@ class RedactResponse(BaseModel):
     model: str
     fingerprint: str
     notes: list[str]
-    texts: list[RedactionRecord]
+    texts: list[RedactionObject]
 
 
-class StatusRecord(BaseModel):
+class StatusObject(BaseModel):
     """State of the service."""
 
     status: Literal["ok", "ending"]
 
 
-class ModelRecord(BaseModel):
+class ModelObject(BaseModel):
     """A model: its labels, the scores of its training, and its card (Markdown)."""
 
     name: str
