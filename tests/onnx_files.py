@@ -9,7 +9,8 @@ import onnx
 import onnx.numpy_helper
 import onnx.parser
 
-from annoseq.models.onnx_model import OnnxMetadata, write_onnx_file
+from annoseq.models.onnx_model import FEATURE_INPUTS, OnnxMetadata, write_onnx_file
+from annoseq.tokenization.hash_features import table_sizes
 from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 from tests.calibrated import calibrated_model
 
@@ -19,16 +20,23 @@ if TYPE_CHECKING:
     from annoseq.models.serialization import TrainedModel
 
 # The vector of a token is the number of its features of each kind.
-_GRAPH = """
+_COUNT = """
+    is_{kind} = Less ({kind}, padding)
+    ones_{kind} = Cast <to: int = 1> (is_{kind})
+    count_{kind} = ReduceSum (ones_{kind}, axis)
+"""
+_GRAPH = f"""
 <ir_version: 10, opset_import: ["" : 20]>
-tiny (int64[f] features, int64[f] bags, int64[n, 5] counts,
+tiny ({", ".join(f"int64[n, f{kind}] {name}" for kind, name in enumerate(FEATURE_INPUTS))},
       float[w, 5] vectors, int64[b, t] places, int64[b] lengths)
   => (float[n, 5] embedded, float[b, t, k] scores)
-{
-    embedded = Cast <to: int = 1> (counts)
+{{
+    axis = Constant <value: tensor = int64[1] {{1}}> ()
+    {"".join(_COUNT.format(kind=name) for name in FEATURE_INPUTS)}
+    embedded = Concat <axis: int = 1> ({", ".join(f"count_{name}" for name in FEATURE_INPUTS)})
     encoded = Gather (vectors, places)
     scores = MatMul (encoded, weights)
-}
+}}
 """
 
 
@@ -37,7 +45,10 @@ def tiny_graph(labels: int, *, spread: float = 0.3) -> bytes:
     model = onnx.parser.parse_model(_GRAPH)
     weights = np.random.default_rng(0).normal(scale=spread, size=(5, 4 * labels + 1))
     tensor = onnx.numpy_helper.from_array(weights.astype(np.float32), "weights")
+    buckets = calibrated_model().config.network.tagger.buckets
+    padding = np.array(sum(table_sizes(buckets)))
     model.graph.initializer.append(tensor)
+    model.graph.initializer.append(onnx.numpy_helper.from_array(padding, "padding"))
     content: bytes = model.SerializeToString()
     return content
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from annoseq.models.onnx_model import OnnxModel
 from tests.cli.command import refusal, run, snapshot
+from tests.cli.test_export_onnx import run_without_torch
 from tests.cli.test_train_of_taggers import FILES, QUICK
 from tests.encoders import encoder_folder
 
@@ -53,6 +55,36 @@ def test_it_is_used_like_any_model(tagger: Path, table: Path, tmp_path: Path, co
     options = ("--out", tmp_path / "clean") if command == "redact" else ()
     result = run(command, tagger, table, *options)
     assert result.code == 0, result
+
+
+@pytest.mark.e2e
+def test_it_is_exported_to_onnx_and_runs_without_torch_and_transformers(
+    tagger: Path, table: Path, tmp_path: Path
+) -> None:
+    exact = tmp_path / "tagger.onnx"
+    result = run("export", "onnx", tagger, exact)
+    assert result.code == 0, result
+    expected = run("annotate", tagger, table)
+    found = run_without_torch("annotate", exact, table)
+    assert (found.returncode, found.stderr) == (0, "")
+    for ours, theirs in zip(found.stdout.splitlines(), expected.out.splitlines(), strict=True):
+        one, other = json.loads(ours), json.loads(theirs)
+        assert one["annotated"] == other["annotated"]
+        assert one["score"] == pytest.approx(other["score"], rel=1e-4, abs=1e-4)
+    metadata = OnnxModel.load(exact).metadata
+    assert metadata.encoder is not None
+    assert "Permission is hereby granted." in metadata.encoder.notice
+
+
+@pytest.mark.slow
+def test_it_is_quantized(tagger: Path, table: Path, tmp_path: Path) -> None:
+    exact, small = tmp_path / "tagger.onnx", tmp_path / "int8.onnx"
+    int8 = ("--int8", "--validation", table, "--max-recall-loss", "0.99")
+    for file, options in ((exact, ()), (small, int8)):
+        result = run("export", "onnx", tagger, file, *options)
+        assert result.code == 0, result
+    assert run("annotate", small, table).code == 0
+    assert small.stat().st_size < exact.stat().st_size
 
 
 def test_its_training_goes_on_and_the_encoder_with_it(

@@ -14,6 +14,7 @@ import pytest
 from annoseq.data.pairs import Pair, write_pairs
 from tests.calibrated import calibrated_model, pairs
 from tests.cli.command import long_refusal, refusal, run
+from tests.encoders import FAMILIES
 from tests.fidelity import random_annotator
 from tests.onnx_files import write_tiny_file
 
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
 WITHOUT_TORCH = """
 import sys
 
+BLOCKED = {"torch", "accelerate", "safetensors", "onnx", "onnxscript", "transformers"}
+
 class Blocker:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"torch", "accelerate", "safetensors", "onnx", "onnxscript"}:
+        if name.partition(".")[0] in BLOCKED:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name.partition(".")[0])
 
 sys.meta_path.insert(0, Blocker())
@@ -188,13 +191,21 @@ def test_int8_is_measured_and_refused_where_it_costs_recall(
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
-    ["tagger without labels", "nested tagger of convolutions", "nested tagger of attention"],
+    [
+        *("tagger without labels", "nested tagger of convolutions", "nested tagger of attention"),
+        *(f"tagger with a pre-trained {family}" for family in FAMILIES),
+        "nested tagger with a pre-trained roberta",
+        "nested tagger with a pre-trained xlm-roberta",
+    ],
 )
-def test_every_encoder_can_be_exported(name: str, tmp_path: Path) -> None:
+def test_every_encoder_can_be_exported(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from annoseq.inference.annotator import Annotator
     from annoseq.training.onnx_export import export_onnx
-    from tests.fidelity import hard_texts
+    from tests.fidelity import FLAT, TAGGERS, hard_texts
 
+    monkeypatch.setitem(TAGGERS, name, TAGGERS.get(name, (FLAT, "lstm")))
     model, file = random_annotator(name).model, tmp_path / "tagger.onnx"
     hasher = model.tokenizer.feature_hasher  # type: ignore[union-attr]
     network = copy.deepcopy(model.network, {id(hasher): hasher})  # shared with the tokenizer
@@ -206,3 +217,6 @@ def test_every_encoder_can_be_exported(name: str, tmp_path: Path) -> None:
     expected = annotator.annotate(texts, advance=lambda done: None)
     found = Annotator.load(file).annotate(texts, advance=lambda done: None)
     assert [one.annotated for one in found] == [one.annotated for one in expected]
+    for ours, theirs in zip(found, expected, strict=True):
+        scores = [[span.score for span in one.spans or ()] for one in (ours, theirs)]
+        assert scores[0] == pytest.approx(scores[1], abs=1e-4)

@@ -57,7 +57,7 @@ def test_results_do_not_depend_on_the_batch(file: Path) -> None:
 
 def test_tokens_are_embedded_in_parts_and_once(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = [one.annotated for one in annotate(file, TEXTS)]
-    monkeypatch.setattr(onnx_predictor, "_TOKENS_PER_RUN", 2)
+    monkeypatch.setattr(onnx_predictor, "_FEATURES_PER_RUN", 128)
     ran: list[str] = []
     run = OnnxModel.run
 

@@ -95,10 +95,10 @@ def test_a_file_of_another_program_is_refused(file: Path) -> None:
 
 
 def test_a_newer_and_an_older_format_are_refused(file: Path) -> None:
-    edit_metadata(file, format=2)
+    edit_metadata(file, format=3)
     assert "its metadata are damaged or of another version (format: " in refusal(file)
-    edit_metadata(file, format=0)
-    assert "written by an older version of annoseq (format 0; " in refusal(file)
+    edit_metadata(file, format=1)
+    assert "written by an older version of annoseq (format 1; " in refusal(file)
     assert refusal(file).endswith("Export the model again.")
 
 
@@ -139,4 +139,4 @@ def test_any_number_of_threads_can_be_set(
     file: Path, threads: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", threads)
-    assert open_session(file).get_inputs()[0].name == "features"
+    assert open_session(file).get_inputs()[0].name == "words"

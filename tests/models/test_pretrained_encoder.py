@@ -2,16 +2,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from annoseq.errors import EncoderError
 from annoseq.models import pretrained_encoder
 from annoseq.models.encoder_folder import open_encoder
-from annoseq.models.pretrained_encoder import PretrainedEncoder, cut_subwords
 from annoseq.tokenization.hash_features import FeatureHasher
 from tests.encoders import FAMILIES, POSITIONS, change_config, encoder_folder, write_encoder_folder
 
@@ -19,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
+
+    from annoseq.models.pretrained_encoder import PretrainedEncoder
 
 every_family = pytest.mark.parametrize("family", FAMILIES)
 ROWS = [
@@ -50,7 +48,7 @@ def vectors(encoder: PretrainedEncoder, rows: list[list[str]]) -> list[Tensor]:
 def test_vectors_do_not_depend_on_the_batch(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = opened(family).eval()
     together = vectors(encoder, ROWS)
-    monkeypatch.setattr(pretrained_encoder, "_CHUNK_SUBWORDS", {"cpu": 1})
+    monkeypatch.setattr(pretrained_encoder, "CPU_CHUNK_SUBWORDS", 1)
     for row, expected in zip(ROWS, together, strict=True):
         (alone,) = vectors(encoder, [row])
         assert alone.shape == (len(row), encoder.width)
@@ -160,25 +158,3 @@ def test_an_encoder_of_too_few_positions_is_refused(tmp_path: Path) -> None:
         "--encoder short: it reads 5 positions at a time, too few to hold a word. Give another "
         "encoder."
     )
-
-
-@given(counts=st.lists(st.integers(0, 12), min_size=1, max_size=40), size=st.integers(4, 30))
-def test_windows_own_every_sub_word_once(counts: list[int], size: int) -> None:
-    windows = cut_subwords(np.array(counts), size=size)
-    total, ends = sum(counts), {0, *np.cumsum(counts).tolist()}
-    assert [window.owned_first for window in windows] == [
-        0,
-        *(window.owned_last for window in windows[:-1]),
-    ]
-    assert windows[-1].owned_last == windows[-1].last == total
-    for window in windows:
-        assert 0 <= window.last - window.first <= size
-        assert window.first <= window.owned_first <= window.owned_last <= window.last
-        if max(counts) <= size // 4:
-            assert {window.first, window.last, window.owned_first, window.owned_last} <= ends
-
-
-def test_a_short_row_is_one_window() -> None:
-    assert cut_subwords(np.array([2, 3]), size=5) == [(0, 5, 0, 5)]
-    assert cut_subwords(np.array([0]), size=5) == [(0, 0, 0, 0)]
-    assert cut_subwords(np.array([2, 2, 2, 2]), size=6) == [(0, 6, 0, 6), (6, 8, 6, 8)]

@@ -10,11 +10,10 @@ import pytest
 from annoseq.data.examples import Example
 from annoseq.errors import ModelError, OptionError
 from annoseq.inference.annotator import Annotator
-from annoseq.models.build import build_tagger
 from annoseq.models.onnx_model import OnnxModel, open_session
 from annoseq.models.tagger import Tagger
 from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
-from annoseq.training.onnx_export import Quantization, check_scores, export_onnx, measure_int8
+from annoseq.training.onnx_export import Quantization, check_scores, measure_int8
 from tests.calibrated import calibrated_model, pairs
 from tests.onnx_files import tiny_graph, write_tiny_file
 
@@ -82,19 +81,6 @@ def test_a_graph_with_other_scores_than_the_network_is_refused(exact: OnnxModel)
     broken = replace(exact, session=open_session(tiny_graph(2, spread=float("nan"))))
     with pytest.raises(ModelError, match="differ by nan"):
         check_scores(broken, network)
-
-
-def test_a_tagger_that_reads_words_by_a_pretrained_encoder_is_refused(tmp_path: Path) -> None:
-    model = calibrated_model()
-    assert isinstance(model.tokenizer, TaggerTokenizer)
-    settings = model.config.network.tagger.model_copy(update={"features": "shape"})
-    network = build_tagger(settings, model.tokenizer, seed=0)
-    with pytest.raises(OptionError) as raised:
-        export_onnx(replace(model, network=network), tmp_path / "tagger.onnx")
-    assert str(raised.value) == (
-        "a tagger with a pre-trained encoder cannot be exported: an ONNX file holds taggers of "
-        "hashed features only. Use the model folder, or train without --encoder."
-    )
 
 
 def test_a_file_too_large_for_onnx_is_refused(

@@ -11,8 +11,16 @@ import numpy as np
 
 from annoseq.config import BatchConfig
 from annoseq.inference.predictor import TokenizedText, hasher_lock, tokenize_texts
-from annoseq.models.onnx_model import FEATURE_INPUTS, SCORE_INPUTS, VECTORS_INPUT
-from annoseq.tokenization.hash_features import FEATURE_KINDS, table_offsets
+from annoseq.models.onnx_encoder import OnnxEncoder
+from annoseq.models.onnx_model import (
+    CONTEXT_INPUT,
+    EMBEDDED,
+    FEATURE_INPUTS,
+    SCORE_INPUTS,
+    SCORES,
+    VECTORS_INPUT,
+)
+from annoseq.tokenization.hash_features import table_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,9 +32,13 @@ if TYPE_CHECKING:
     from annoseq.models.span_decoder import SpanDecoder
     from annoseq.tokenization.batching import TokenIds
     from annoseq.tokenization.bioes import ScoredTokenSpans
+    from annoseq.tokenization.hash_features import FeatureBags
 
-_TOKENS_PER_RUN = 2048
-"""Tokens that are embedded at a time, which bounds memory to about 100 MB."""
+_FEATURES_PER_RUN = 1 << 15
+"""Features of tokens that are embedded at a time: 8 MiB of a table with 64 columns."""
+_MIN_TOKENS = 8
+"""Tokens that are embedded together at least: a single one is summed in another order, and its last
+digits would depend on what else is new."""
 _MAX_CACHED = 1 << 15
 """Tokens whose vectors are kept: 128 MiB of the input gates of an LSTM with 128 units."""
 _PAIRS_PER_RUN = 1 << 23
@@ -105,10 +117,16 @@ class OnnxPredictor:
         lengths = np.array([len(window) for window in windows])
         ids = np.zeros((len(windows), lengths.max()), np.int64)
         ids[np.arange(ids.shape[1]) < lengths[:, None]] = np.concatenate(windows)
-        vectors, places = self._cache.take(ids)
-        arrays: tuple[NDArray[Any], ...] = (vectors, places, lengths)
+        arrays: tuple[NDArray[Any], ...] = (*self._cache.take(ids), lengths)
         inputs = dict(zip(SCORE_INPUTS, arrays, strict=True))
-        return self.model.run("scores", {**self._cache.no_features, **inputs})
+        if self._encoder is not None:
+            inputs[CONTEXT_INPUT] = self._encoder.vectors(ids, lengths)
+        return self.model.run(SCORES, inputs)
+
+    @cached_property
+    def _encoder(self) -> OnnxEncoder | None:
+        files = self.model.metadata.encoder
+        return None if files is None else OnnxEncoder(self.model, files)
 
 
 class _VectorCache:
@@ -117,15 +135,11 @@ class _VectorCache:
     def __init__(self, model: OnnxModel) -> None:
         self._model = model
         self._hasher = model.tokenizer.feature_hasher
-        self._offsets = table_offsets(model.config.network.tagger.buckets)
+        sizes = table_sizes(model.config.network.tagger.buckets)
+        self._sizes = [sizes[kind] for kind in model.kinds]
         self._vectors = np.empty((0, model.vector_width), np.float32)
         self._count = 0
         self._generation = self._hasher.generation
-        self.no_features = self._inputs([])
-        """Inputs of the first part of the graph where the second is wanted."""
-        one = np.zeros((1, 1), np.int64)
-        values = (np.zeros((1, model.vector_width), np.float32), one, one[0] + 1)
-        self._no_scores = dict(zip(SCORE_INPUTS, values, strict=True))
 
     def take(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Return vectors (W, D), and the places (B, T) of tokens in them.
@@ -136,25 +150,33 @@ class _VectorCache:
             self._count, self._generation = 0, self._hasher.generation
         size = min(len(self._hasher), _MAX_CACHED)
         if self._count < size:
-            self._append(self._embed(range(self._count, size)))
+            self._append(self._embed(np.arange(self._count, size)))
         known = self._vectors[: self._count]
         if ids.max() < len(known):
             return known, ids
         unique, places = np.unique(ids, return_inverse=True)
         is_known = unique < len(known)
-        new = self._embed(unique[~is_known].tolist())
+        new = self._embed(unique[~is_known])
         return np.concatenate([known[unique[is_known]], new]), places.reshape(ids.shape)
 
-    def _embed(self, ids: Sequence[int]) -> NDArray[np.float32]:
-        return np.concatenate(
-            [
-                self._model.run(
-                    "embedded",
-                    {**self._inputs(ids[start : start + _TOKENS_PER_RUN]), **self._no_scores},
-                )
-                for start in range(0, len(ids), _TOKENS_PER_RUN)
-            ]
-        )
+    def _embed(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the vectors (W, D) of tokens, those with about as many features together."""
+        bags = self._hasher.bags(ids.tolist())
+        counts = [
+            np.diff(bags.starts[kind], append=len(bags.ids[kind])) for kind in self._model.kinds
+        ]
+        total = np.sum(counts, 0)
+        order = np.argsort(total, kind="stable")[::-1]
+        vectors = np.empty((len(ids), self._vectors.shape[1]), np.float32)
+        start = 0
+        while start < len(ids):
+            step = max(1, _FEATURES_PER_RUN // max(int(total[order[start]]), 1))
+            chosen = order[start : start + step]
+            run = np.resize(chosen, max(len(chosen), _MIN_TOKENS))
+            found = self._model.run(EMBEDDED, self._inputs(bags, counts, run))
+            vectors[chosen] = found[: len(chosen)]
+            start += step
+        return vectors
 
     def _append(self, vectors: NDArray[np.float32]) -> None:
         end = self._count + len(vectors)
@@ -165,23 +187,24 @@ class _VectorCache:
         self._vectors[self._count : end] = vectors
         self._count = end
 
-    def _inputs(self, ids: Sequence[int]) -> dict[str, NDArray[Any]]:
-        """Return the hashed features of tokens as inputs of the graph."""
-        bags = self._hasher.bags(ids)
-        counts = np.stack(
-            [
-                np.diff(starts, append=len(rows))
-                for starts, rows in zip(bags.starts, bags.ids, strict=True)
-            ],
-            1,
-        )
-        features = [rows + offset for rows, offset in zip(bags.ids, self._offsets, strict=True)]
-        places = [
-            np.repeat(np.arange(len(counts)) * FEATURE_KINDS + kind, counts[:, kind])
-            for kind in range(FEATURE_KINDS)
-        ]
-        values = (np.concatenate(features), np.concatenate(places), counts)
-        inputs: dict[str, NDArray[Any]] = dict(zip(FEATURE_INPUTS, values, strict=True))
+    def _inputs(
+        self, bags: FeatureBags, counts: Sequence[NDArray[np.int64]], chosen: NDArray[np.int64]
+    ) -> dict[str, NDArray[Any]]:
+        """Return the hashed features of the `chosen` tokens as inputs of the graph, padded.
+
+        The tables of all kinds are one, whose last row is zero and stands for no feature.
+        """
+        inputs: dict[str, NDArray[Any]] = {}
+        offset, padding = 0, sum(self._sizes)
+        for kind, size, all_counts in zip(self._model.kinds, self._sizes, counts, strict=True):
+            own = all_counts[chosen, None]
+            columns = np.arange(max(int(own.max()), 1))
+            is_feature = columns < own
+            places = (bags.starts[kind][chosen, None] + columns)[is_feature]
+            rows = np.full(is_feature.shape, padding)
+            rows[is_feature] = bags.ids[kind][places] + offset
+            inputs[FEATURE_INPUTS[kind]] = rows
+            offset += size
         if bags.vectors is not None:
-            inputs[VECTORS_INPUT] = bags.vectors
+            inputs[VECTORS_INPUT] = bags.vectors[chosen]
         return inputs

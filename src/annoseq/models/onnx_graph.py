@@ -1,8 +1,9 @@
 """Export of a tagger's network as an ONNX graph.
 
-The graph has two parts, which share no input, so that the vectors of tokens met before can be kept:
-hashed features to token vectors, and token vectors to the scores of the head. `GraphInputs` lists
-what each reads. Decoding is left to `annoseq.models.span_decoder`.
+The graph has parts that share no input, so that the vectors of tokens met before can be kept:
+hashed features to token vectors, sub-words to the states of a pre-trained encoder, and the vectors
+of both to the scores of the head. `_ExportedTagger` lists what each reads. Decoding is left to
+`annoseq.models.span_decoder`.
 
 Shapes: B rows, T tokens, W distinct tokens, D width of their vectors, F features, H hidden width.
 """
@@ -23,11 +24,20 @@ from torch import Tensor, nn
 
 from annoseq.errors import ModelError, OptionError
 from annoseq.models.encoders import BiLstmEncoder
-from annoseq.models.onnx_model import FEATURE_INPUTS, OUTPUTS, SCORE_INPUTS, VECTORS_INPUT
-from annoseq.tokenization.hash_features import FEATURE_KINDS, NGRAMS
+from annoseq.models.onnx_model import (
+    CONTEXT_INPUT,
+    EMBEDDED,
+    ENCODER_INPUTS,
+    FEATURE_INPUTS,
+    SCORE_INPUTS,
+    SCORES,
+    STATES,
+    VECTORS_INPUT,
+)
+from annoseq.tokenization.hash_features import NGRAMS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import onnx
 
@@ -92,18 +102,19 @@ def export_graph(tagger: Tagger) -> onnx.ModelProto:
     import onnx.parser
 
     network = _ExportedTagger(tagger.eval())
-    names = [*FEATURE_INPUTS, *([VECTORS_INPUT] if network.columns else []), *SCORE_INPUTS]
+    examples = network.examples()
+    outputs = [EMBEDDED, *([STATES] if network.context else []), SCORES]
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
             network,
-            tuple(network.example_inputs()),
+            tuple(example for example, _ in examples.values()),
             dynamo=True,
             verbose=False,
             opset_version=_OPSET,
             external_data=False,
-            input_names=names,
-            output_names=list(OUTPUTS),
-            dynamic_shapes=network.dynamic_shapes(),
+            input_names=list(examples),
+            output_names=outputs,
+            dynamic_shapes=(tuple(varying for _, varying in examples.values()),),
         )
     assert program is not None
     model = program.model_proto
@@ -145,13 +156,15 @@ def quantize_int8(graph: onnx.ModelProto) -> bytes:
 
 
 class _ExportedTagger(nn.Module):
-    """The two parts of a tagger's graph as one module, whose results do not depend on each other.
+    """The parts of a tagger's graph as one module, whose results do not depend on each other.
 
-    The first maps hashed features to token vectors: `features` (F,) are rows of the tables of all
-    kinds, one after the other, `bags` (F,) the bag of each, token by token and kind by kind, and
-    `counts` (W, kinds) the features in each bag. `word_vectors` (W, V + 1) are read by a tagger
-    with a file of word vectors. The second maps the `vectors` (W, D) of the tokens in the `places`
-    (B, T) of rows of `lengths` (B,) to the scores of the head. For an LSTM the vectors are its
+    The first maps hashed features to token vectors (W, D): for each kind, the rows of the tables
+    of all kinds, one after the other, that are features of each token (W, F), padded with their
+    last row, which is zero. A tagger with a file of word vectors reads `word_vectors` (W, V + 1)
+    beside them. The second is a pre-trained encoder, if there is one: ids and mask (N, S) of
+    windows of sub-words to states (N, S, H). The last maps the `vectors` (W, D) of the tokens in
+    the `places` (B, T) of rows of `lengths` (B,), with the `contextual` vectors (B, T, H) of the
+    encoder, to the scores of the head. For an LSTM without such an encoder the vectors are its
     input gates, D = 8 H, computed once for each distinct token.
     """
 
@@ -162,63 +175,93 @@ class _ExportedTagger(nn.Module):
         self.encoder = tagger.encoder
         self.head = tagger.head
         self.projection = tagger.embedding.projection
+        self.pretrained = None if tagger.pretrained is None else tagger.pretrained.network
+        self.context = 0 if tagger.pretrained is None else tagger.pretrained.width
         self.columns = 0 if self.projection is None else self.projection.in_features
+        self.kinds = list(tagger.embedding.kinds)
         self.width = tagger.embedding.width
-        if isinstance(self.encoder, BiLstmEncoder):
+        self.gates = None
+        if isinstance(self.encoder, BiLstmEncoder) and self.pretrained is None:
+            self.gates = (self.encoder.forwards[0], self.encoder.backwards[0])
             self.width = 2 * self.encoder.forwards[0].get_parameter("weight_ih_l0").shape[0]
         tables: list[Tensor] = [table.get_parameter("weight") for table in tagger.embedding.tables]
-        self.register_buffer("table", torch.cat(tables).detach())
+        padding = torch.zeros(1, tables[0].shape[1])
+        self.register_buffer("table", torch.cat([*tables, padding]).detach())
 
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the vectors (W, D) of the first part, and the scores of the second."""
-        *token_inputs, vectors, places, lengths = inputs
-        return self._embed(*token_inputs), self._score(vectors, places, lengths)
+    def input_names(self) -> list[str]:
+        """Return the names of the inputs of `forward`, in order."""
+        return [
+            *(FEATURE_INPUTS[kind] for kind in self.kinds),
+            *([VECTORS_INPUT] if self.columns else []),
+            *(ENCODER_INPUTS if self.context else []),
+            *SCORE_INPUTS,
+            *([CONTEXT_INPUT] if self.context else []),
+        ]
 
-    def _embed(
-        self, features: Tensor, bags: Tensor, counts: Tensor, word_vectors: Tensor | None = None
-    ) -> Tensor:
-        tokens, width = counts.shape[0], self.table.shape[1]
-        sums = self.table.new_zeros(tokens * FEATURE_KINDS, width)
-        rows = F.embedding(features, self.table)
-        # A scatter of elements, not of rows, which onnxruntime adds in parallel without a lock.
-        sums = sums.scatter_add(0, bags.unsqueeze(1).expand(-1, width), rows)
-        parts = list(sums.view(tokens, FEATURE_KINDS, width).unbind(1))
-        parts[NGRAMS] = parts[NGRAMS] / counts[:, NGRAMS : NGRAMS + 1].clamp(min=1)
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Return the vectors (W, D) of the first part, states of the second, and the scores."""
+        by_name = dict(zip(self.input_names(), inputs, strict=True))
+        features = [by_name[FEATURE_INPUTS[kind]] for kind in self.kinds]
+        embedded = self._embed(features, by_name.get(VECTORS_INPUT))
+        vectors, places, lengths = (by_name[name] for name in SCORE_INPUTS)
+        if self.pretrained is None:
+            return embedded, self._score(vectors, places, lengths)
+        ids, mask = (by_name[name] for name in ENCODER_INPUTS)
+        states = self.pretrained(input_ids=ids, attention_mask=mask).last_hidden_state
+        together = torch.cat([F.embedding(places, vectors), by_name[CONTEXT_INPUT]], 2)
+        return embedded, states, self._score_encoded(together, lengths)
+
+    def _embed(self, features: Sequence[Tensor], word_vectors: Tensor | None) -> Tensor:
+        parts = []
+        for kind, rows in zip(self.kinds, features, strict=True):
+            summed = F.embedding(rows, self.table).sum(1)
+            if kind == NGRAMS:
+                counts = (rows != len(self.table) - 1).sum(1, keepdim=True)
+                summed = summed / counts.clamp(min=1)
+            parts.append(summed)
         if self.projection is not None:
             parts.append(self.projection(word_vectors))
         vectors = torch.cat(parts, 1)
-        if isinstance(self.encoder, BiLstmEncoder):
-            return _input_gates(self.encoder.forwards[0], self.encoder.backwards[0], vectors)
-        return vectors
+        return vectors if self.gates is None else _input_gates(*self.gates, vectors)
 
     def _score(self, vectors: Tensor, places: Tensor, lengths: Tensor) -> Tensor:
         if isinstance(self.encoder, BiLstmEncoder):
             encoded = _encode_lstms(self.encoder, vectors, places, lengths)
-        else:
-            encoded = self.encoder(vectors[places], lengths)
-        return self.head.scores(encoded)
+            return self.head.scores(encoded)
+        return self._score_encoded(vectors[places], lengths)
 
-    def example_inputs(self) -> Iterator[Tensor]:
-        """Yield small inputs, no two of whose dimensions are equal by chance."""
-        counts = torch.full((3, FEATURE_KINDS), 2)
-        yield torch.arange(counts.numel() * 2)
-        yield torch.arange(counts.numel()).repeat_interleave(2)
-        yield counts
-        if self.columns:
-            yield torch.zeros(3, self.columns)
-        yield torch.zeros(7, self.width)
-        yield torch.arange(4).repeat(2, 5)[:, :9] % 7
-        yield torch.tensor([9, 4])
+    def _score_encoded(self, vectors: Tensor, lengths: Tensor) -> Tensor:
+        """Return the scores of rows of vectors (B, T, ...)."""
+        if isinstance(self.encoder, BiLstmEncoder):
+            layers = (self.encoder.forwards[0], self.encoder.backwards[0])
+            gates = _input_gates(*layers, vectors.flatten(0, 1))
+            rows, steps = vectors.shape[:2]
+            places = torch.arange(rows * steps).view(rows, steps)
+            return self.head.scores(_encode_lstms(self.encoder, gates, places, lengths))
+        return self.head.scores(self.encoder(vectors, lengths))
 
-    def dynamic_shapes(self) -> tuple[tuple[dict[int, Any], ...]]:
-        """Return the names of the dimensions that vary, by input."""
-        dimension = torch.export.Dim
-        new, features = dimension("new_tokens"), dimension("features")
-        rows, width = dimension("rows"), dimension("width")
-        shapes = [{0: features}, {0: features}, {0: new}]
-        if self.columns:
-            shapes.append({0: new})
-        return ((*shapes, {0: dimension("tokens")}, {0: rows, 1: width}, {0: rows}),)
+    def examples(self) -> dict[str, tuple[Tensor, dict[int, Any]]]:
+        """Return a small input and its dimensions that vary, by name.
+
+        No two dimensions are equal by chance.
+        """
+        new, tokens, rows, width, windows, subwords = map(
+            torch.export.Dim, ("new_tokens", "tokens", "rows", "width", "windows", "subwords")
+        )
+        examples: dict[str, tuple[Tensor, dict[int, Any]]] = {
+            VECTORS_INPUT: (torch.zeros(3, self.columns), {0: new}),
+            ENCODER_INPUTS[0]: (torch.ones(5, 6, dtype=torch.long), {0: windows, 1: subwords}),
+            ENCODER_INPUTS[1]: (torch.ones(5, 6, dtype=torch.long), {0: windows, 1: subwords}),
+            SCORE_INPUTS[0]: (torch.zeros(7, self.width), {0: tokens}),
+            SCORE_INPUTS[1]: (torch.arange(4).repeat(2, 5)[:, :9] % 7, {0: rows, 1: width}),
+            SCORE_INPUTS[2]: (torch.tensor([9, 4]), {0: rows}),
+            CONTEXT_INPUT: (torch.zeros(2, 9, self.context), {0: rows, 1: width}),
+        }
+        for kind in self.kinds:
+            name = FEATURE_INPUTS[kind]
+            rows_of_table = torch.arange(3 * (kind + 10)).view(3, -1)
+            examples[name] = (rows_of_table, {0: new, 1: torch.export.Dim(name)})
+        return {name: examples[name] for name in self.input_names()}
 
 
 def _encode_lstms(encoder: BiLstmEncoder, gates: Tensor, places: Tensor, lengths: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
+from functools import cache, cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -39,13 +40,16 @@ if TYPE_CHECKING:
 
     from annoseq.models.span_decoder import SpanDecoder
 
-FORMAT: Literal[1] = 1
+FORMAT: Literal[2] = 2
 """Format number of ONNX files; files of another format are refused."""
 METADATA_KEY = "annoseq"
-FEATURE_INPUTS = ("features", "bags", "counts")
+FEATURE_INPUTS = ("words", "ngrams", "affixes", "shapes", "lexicons")
+"""Inputs of hashed features, by kind."""
 VECTORS_INPUT = "word_vectors"
+ENCODER_INPUTS = ("subwords", "mask")
 SCORE_INPUTS = ("vectors", "places", "lengths")
-OUTPUTS = ("embedded", "scores")
+CONTEXT_INPUT = "contextual"
+EMBEDDED, STATES, SCORES = "embedded", "states", "scores"
 """Names of the inputs and outputs of the graph; `annoseq.models.onnx_graph` describes them."""
 
 
@@ -59,21 +63,39 @@ class Int8Scores(BaseModel):
     int8: SpanScore
 
 
-class OnnxMetadata(BaseModel):
-    """Contents of the metadata: everything but the graph.
+class EncoderFiles(BaseModel):
+    """Files and settings of a pre-trained encoder, besides its graph.
 
-    `tokenizer` is what a model folder has as `tagging.json`, `transitions` are those between and
-    within spans, if the head is a CRF. `graph_bytes` and `graph_sha256` are of the file without its
-    metadata.
+    `tokenizer` is its `tokenizer.json`, `notice` the origin and licence of its weights, `missing`
+    the vector (H,) of a token without sub-words; it reads `window` sub-words at a time, and rows
+    are padded with `pad_id`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal[1] = FORMAT
+    tokenizer: str
+    notice: str
+    missing: list[float]
+    window: int
+    pad_id: int
+
+
+class OnnxMetadata(BaseModel):
+    """Contents of the metadata: everything but the graph.
+
+    `tokenizer` is what a model folder has as `tagging.json`, `transitions` are those between and
+    within spans, if the head is a CRF, `encoder` belongs to a pre-trained one. `graph_bytes` and
+    `graph_sha256` are of the file without its metadata.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal[2] = FORMAT
     config: ModelConfig
     tokenizer: str
     transitions: tuple[list[list[float]], list[list[float]]] | None
     calibration: CalibrationStatistics | None
+    encoder: EncoderFiles | None = None
     card: str
     int8: Int8Scores | None = None
     graph_bytes: int
@@ -125,14 +147,33 @@ class OnnxModel:
     @property
     def vector_width(self) -> int:
         """Width D of token vectors."""
-        declared = {value.name: value.shape for value in self.session.get_inputs()}
-        return int(declared[SCORE_INPUTS[0]][1])
+        return int(self._inputs[SCORE_INPUTS[0]].shape[1])
+
+    @property
+    def kinds(self) -> list[int]:
+        """Kinds of hashed features that are read."""
+        return [kind for kind, name in enumerate(FEATURE_INPUTS) if name in self._inputs]
 
     def run(self, output: str, inputs: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
-        """Return one output of the graph."""
+        """Return one output of the graph, given what it depends on."""
         found: NDArray[np.float32]
-        (found,) = self.session.run([output], inputs)
+        (found,) = self.session.run([output], {**self._unused, **inputs}, _fetch_only())
         return found
+
+    @cached_property
+    def _inputs(self) -> dict[str, Any]:
+        return {value.name: value for value in self.session.get_inputs()}
+
+    @cached_property
+    def _unused(self) -> dict[str, NDArray[Any]]:
+        """Least values of all inputs, as onnxruntime wants those that an output does not need."""
+        return {
+            name: np.zeros(
+                [size if isinstance(size, int) else 1 for size in value.shape],
+                np.float32 if value.type == "tensor(float)" else np.int64,
+            )
+            for name, value in self._inputs.items()
+        }
 
     @classmethod
     def load(cls, path: str | Path, *, vectors: str | Path | None = None) -> OnnxModel:
@@ -219,6 +260,16 @@ def open_session(model: Path | bytes) -> Any:
             "off, or needs another version of onnxruntime. Give the folder that `annoseq train "
             "--out` wrote, or the file that `annoseq export onnx` wrote."
         ) from error
+
+
+@cache
+def _fetch_only() -> Any:
+    """Return options by which only what an output depends on is computed."""
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    options.only_execute_path_to_fetches = True
+    return options
 
 
 def _session_errors() -> tuple[type[Exception], ...]:

@@ -15,6 +15,7 @@ from annoseq.inference.onnx_predictor import OnnxPredictor
 from annoseq.inference.predictor import predict_spans
 from annoseq.models.onnx_graph import check_exporter, export_graph, quantize_int8
 from annoseq.models.onnx_model import (
+    EncoderFiles,
     Int8Scores,
     OnnxMetadata,
     OnnxModel,
@@ -23,7 +24,6 @@ from annoseq.models.onnx_model import (
 )
 from annoseq.models.tagger import CrfHead, Tagger
 from annoseq.tokenization.batching import WindowIds, collate_sources
-from annoseq.tokenization.hash_features import FEATURE_KINDS
 from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 from annoseq.training.calibration_runner import CalibrationRunner
 
@@ -92,11 +92,6 @@ def _check_tagger(model: TrainedModel) -> tuple[Tagger, TaggerTokenizer]:
             "and an ONNX file holds taggers only. Use the model folder, or train with --model "
             "tagger."
         )
-    if network.pretrained is not None or len(network.embedding.kinds) < FEATURE_KINDS:
-        raise OptionError(
-            "a tagger with a pre-trained encoder cannot be exported: an ONNX file holds taggers of "
-            "hashed features only. Use the model folder, or train without --encoder."
-        )
     return network, tokenizer
 
 
@@ -111,9 +106,23 @@ def _metadata(model: TrainedModel, tagger: Tagger, card: str) -> OnnxMetadata:
         tokenizer=model.tokenizer.to_json(),
         transitions=transitions,
         calibration=model.calibration,
+        encoder=_encoder_files(tagger),
         card=card,
         graph_bytes=0,
         graph_sha256="",
+    )
+
+
+def _encoder_files(tagger: Tagger) -> EncoderFiles | None:
+    encoder = tagger.pretrained
+    if encoder is None:
+        return None
+    return EncoderFiles(
+        tokenizer=encoder.tokenizer.text,
+        notice=encoder.notice,
+        missing=encoder.missing.tolist(),
+        window=encoder.window,
+        pad_id=encoder.pad_id,
     )
 
 
