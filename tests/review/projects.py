@@ -43,6 +43,7 @@ def make_store(
     *,
     random_share: float = 0.0,
     suspected: dict[int, list[SuspectedSpan]] | None = None,
+    model: Path | str = "/models/first",
 ) -> ProjectStore:
     """Make a project; without predictions, `AMES` is found in each text, as far as it is one."""
     store = ProjectStore.create(path)
@@ -57,7 +58,7 @@ def make_store(
             "design": {"random_share": random_share, "draw_seed": 1},
         },
         documents,
-        model="/models/first",
+        model=str(model),
         predictions=predictions or default,
     )
     return store

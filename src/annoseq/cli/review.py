@@ -26,7 +26,7 @@ from annoseq.errors import OptionError, count_noun
 from annoseq.output_lock import OutputLock
 from annoseq.progress import progress_bar
 from annoseq.review.project import ReviewProject
-from annoseq.review.project_input import read_input
+from annoseq.review.project_input import read_input, read_replay
 from annoseq.review.project_setup import ProjectPlan, has_project, make_project, open_project
 from annoseq.review.project_store import ProjectStore
 from annoseq.review.review_export import (
@@ -39,6 +39,7 @@ from annoseq.review.review_export import (
 
 if TYPE_CHECKING:
     from annoseq.review.project_input import InputRow
+    from annoseq.serving.access import AccessPolicy
 
 app = App(name="review", help="Review and correct annotations in the browser, and learn again.")
 ProjectPath = Annotated[
@@ -82,6 +83,13 @@ class ProjectOptions:
         Path | None,
         Parameter(help="Table that `annoseq audit` wrote of the pairs: the suspected errors."),
     ] = None
+    replay: Annotated[
+        Path | None,
+        Parameter(
+            help="Table of pairs that retraining learns from besides the reviewed documents, such "
+            "as those that the model was trained on."
+        ),
+    ] = None
     vectors: ModelVectorsPath = None
     design: Annotated[ReviewConfig, Parameter(name="*", group="Project")] = ReviewConfig()
     device: Device = DeviceConfig()
@@ -115,15 +123,34 @@ def review(
         if only_make:
             print_note(f"next: annoseq review --project {project}")
             return
-        from annoseq.review.review_app import make_review_app
-        from annoseq.serving.server import socket_url
-
-        listener = server.open_socket()
-        if browser:
-            Thread(target=webbrowser.open, args=[socket_url(listener)], daemon=True).start()
-        server.run(make_review_app(opened), access, listener)
-        opened.store.close()
+        _serve(opened, options, server, access, is_shown=browser)
     print_note(f"next: annoseq review export --project {project} --out PAIRS")
+
+
+def _serve(
+    project: ReviewProject,
+    options: ProjectOptions,
+    server: ServerOptions,
+    access: AccessPolicy,
+    *,
+    is_shown: bool,
+) -> None:
+    """Serve the page until a signal ends it."""
+    from annoseq.review.retraining import Retraining, RetrainingOptions
+    from annoseq.review.review_app import make_review_app
+    from annoseq.serving.server import socket_url
+
+    replay = () if options.replay is None else tuple(read_replay(options.replay))
+    settings = RetrainingOptions(replay, options.device, options.vectors)
+    retraining = Retraining(project, settings)
+    listener = server.open_socket()
+    if is_shown:
+        Thread(target=webbrowser.open, args=[socket_url(listener)], daemon=True).start()
+    try:
+        server.run(make_review_app(project, retraining), access, listener)
+    finally:
+        retraining.close()
+        project.store.close()
 
 
 def _open(

@@ -312,7 +312,10 @@ class ReviewProject:
             self.changes += 1
 
     def use_model(
-        self, path: str, gain: dict[str, object] | None, predictions: dict[int, DocumentPrediction]
+        self,
+        path: str,
+        gain: Mapping[str, object] | None,
+        predictions: dict[int, DocumentPrediction],
     ) -> int:
         """Take a new model, whose spans all untouched documents get, and return its number."""
         with self.lock:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from annoseq.audit.corrections import read_suspected_errors
-from annoseq.data.examples import parse_pair
+from annoseq.data.examples import parse_pair, parse_pairs
 from annoseq.data.markup import render
 from annoseq.data.pairs import Pair, fingerprint_pairs, stream_pairs
 from annoseq.data.splits import hash_rank
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from annoseq.config import ColumnsConfig
+    from annoseq.data.examples import Example
     from annoseq.data.markup import Span
     from annoseq.data.text_inputs import InputFormat
 
@@ -70,6 +71,17 @@ def read_input(
         else InputRow(int(text.id), text.document, text.start, text.text)
         for number, text in enumerate(texts, start=1)
     ]
+
+
+def read_replay(path: Path) -> tuple[Example, ...]:
+    """Read pairs to train on besides what is reviewed.
+
+    Raises:
+        TableError: the table cannot be read.
+        PairsError: a row cannot be used.
+    """
+    pairs = stream_pairs(path, requires_keys=False)
+    return parse_pairs(pairs, task="annotate", name=source_name(path)).examples
 
 
 def fingerprint_input(rows: Sequence[InputRow]) -> str:

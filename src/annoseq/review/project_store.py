@@ -29,7 +29,7 @@ from annoseq.review.project_records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from annoseq.review.project_records import ReviewDocument
@@ -186,6 +186,13 @@ class ProjectStore:
         rows = self._query("SELECT value FROM meta WHERE key = ?", key)
         return json.loads(rows[0][0]) if rows else None
 
+    def set_meta(self, key: str, value: Any) -> None:
+        """Replace a fact of the project, or add it."""
+        with self._transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value))
+            )
+
     def documents(self) -> Iterator[ReviewDocument]:
         """Yield all documents in their order."""
         for (id_,) in self._query("SELECT id FROM documents ORDER BY id"):
@@ -210,14 +217,14 @@ class ProjectStore:
         ]
 
     def add_model(
-        self, path: str, gain: dict[str, Any] | None, predictions: dict[int, DocumentPrediction]
+        self, path: str, gain: Mapping[str, Any] | None, predictions: dict[int, DocumentPrediction]
     ) -> int:
         """Add a model with its predictions by document, and return its number."""
         with self._transaction() as connection:
             (last,) = connection.execute("SELECT max(number) FROM models").fetchone()
             connection.execute(
                 "INSERT INTO models VALUES (?, ?, ?, ?)",
-                (last + 1, path, now(), None if gain is None else json.dumps(gain)),
+                (last + 1, path, now(), None if gain is None else json.dumps({**gain})),
             )
             _insert_predictions(connection, last + 1, predictions)
         return int(last + 1)

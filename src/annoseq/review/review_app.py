@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import unquote_to_bytes
 
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import APIRouter, Body, Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, StringConstraints
 from starlette.staticfiles import StaticFiles
@@ -21,8 +21,9 @@ from annoseq.errors import ReviewError, StaleRevisionError
 from annoseq.review.actions import ApplyEverywhere, LabelName, RequestedAction
 from annoseq.review.project import MAX_REVIEWER
 from annoseq.review.project_view import ProjectView
+from annoseq.review.retraining import Retraining
 from annoseq.review.review_export import decided_documents, export_line
-from annoseq.serving.error_responses import ErrorMessage
+from annoseq.serving.error_responses import ErrorMessage, error_response
 
 if TYPE_CHECKING:
     from annoseq.review.project import ReviewProject
@@ -104,11 +105,13 @@ AnyReviewer = Annotated[str, Depends(reviewer_name)]
 Reviewer = Annotated[str, Depends(required_reviewer)]
 
 
-def make_review_app(project: ReviewProject) -> FastAPI:
+def make_review_app(project: ReviewProject, retraining: Retraining | None = None) -> FastAPI:
     """Return the application of a project."""
     app = FastAPI(title="annoseq review", openapi_url=None, docs_url=None, redoc_url=None)
     view = ProjectView(project)
-    for router in (_project_routes(view), _document_routes(view), _adjudication_routes(view)):
+    retraining = retraining or Retraining(project)
+    app.include_router(_project_routes(view, retraining), prefix="/api")
+    for router in (_queue_routes(view), _document_routes(view), _adjudication_routes(view)):
         app.include_router(router, prefix="/api")
     app.add_exception_handler(StaleRevisionError, _answer_stale_revision)
     app.mount("/", StaticFiles(directory=PAGE, html=True, check_dir=False))
@@ -120,7 +123,7 @@ async def _answer_stale_revision(request: Request, error: Exception) -> JSONResp
     return JSONResponse({"error": str(error), "document": document}, status_code=409)
 
 
-def _project_routes(view: ProjectView) -> APIRouter:
+def _project_routes(view: ProjectView, retraining: Retraining) -> APIRouter:
     router = APIRouter()
     project = view.project
 
@@ -130,9 +133,36 @@ def _project_routes(view: ProjectView) -> APIRouter:
             return {
                 **view.head(reviewer),
                 "reviewer": getattr(request.state, "user", None),
-                "retraining": {"state": "none", "progress": 0.0, "message": "", "gain": None},
-                "can_retrain": False,
+                "retraining": retraining.status.to_dict(),
+                "can_retrain": retraining.is_possible,
             }
+
+    @router.get("/agreement")
+    def agreement() -> dict[str, Any] | None:
+        with project.lock:
+            return view.agreement()
+
+    @router.post("/retrain", status_code=202, responses={409: {"model": ErrorMessage}})
+    def retrain(_: Annotated[dict[str, Any] | None, Body()] = None) -> Response:
+        try:
+            retraining.start()
+        except ReviewError as error:
+            return error_response(409, str(error))
+        return JSONResponse(retraining.status.to_dict(), status_code=202)
+
+    @router.get("/export")
+    def export() -> Response:
+        with project.lock:
+            lines = [export_line(*decided) + "\n" for decided in decided_documents(project)]
+        headers = {"content-disposition": 'attachment; filename="reviewed.jsonl"'}
+        return Response("".join(lines), media_type="application/x-ndjson", headers=headers)
+
+    return router
+
+
+def _queue_routes(view: ProjectView) -> APIRouter:
+    router = APIRouter()
+    project = view.project
 
     @router.get("/queue")
     def queue(
@@ -165,18 +195,6 @@ def _project_routes(view: ProjectView) -> APIRouter:
                 order or view.queue.orders[0], reviewer=reviewer, after=after, label=label
             )
         return {"id": None if document is None else document.id}
-
-    @router.get("/agreement")
-    def agreement() -> dict[str, Any] | None:
-        with project.lock:
-            return view.agreement()
-
-    @router.get("/export")
-    def export() -> Response:
-        with project.lock:
-            lines = [export_line(*decided) + "\n" for decided in decided_documents(project)]
-        headers = {"content-disposition": 'attachment; filename="reviewed.jsonl"'}
-        return Response("".join(lines), media_type="application/x-ndjson", headers=headers)
 
     return router
 

@@ -1,0 +1,344 @@
+"""Retraining in the background: a new model from the decided documents, compared with the old one.
+
+`annoseq train --go-on-from` runs in a process of its own on the decided documents outside of the
+random share. Both models are then compared on the decided documents of the share, and the new one
+is taken into use unless it is worse there. The old one stays where it is, beside the new one.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import ValidationError
+
+from annoseq.config import (
+    DOCUMENT_COLUMN,
+    OFFSET_COLUMN,
+    SOURCE_COLUMN,
+    TARGET_COLUMN,
+    TrainingConfig,
+)
+from annoseq.data.pairs import Pair, write_pairs
+from annoseq.errors import AnnoseqError, ReviewError, TrainingError, count_noun
+from annoseq.models.model_config import CONFIG_FILE, ModelConfig
+from annoseq.review.prediction import predict_documents
+from annoseq.review.quality_estimate import compare_models, random_sample
+from annoseq.review.review_export import decided_documents, to_pair
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from annoseq.config import DeviceConfig
+    from annoseq.data.examples import Example
+    from annoseq.evaluation.significance import ScoreDifference
+    from annoseq.inference.annotator import Annotator
+    from annoseq.review.project import ReviewProject
+    from annoseq.review.project_records import DocumentPrediction
+
+RetrainingState = Literal["none", "running", "done", "failed"]
+MIN_DOCUMENTS = 2
+"""Fewest decided documents to train on: one of them chooses the epoch."""
+_TRAINING_SHARE = 0.8
+"""Share of the progress bar that training takes; the rest is predicting."""
+_EPOCH = re.compile(r"\s*(\d+)\s+\d+\.\d+\s")
+_RECORD = "retraining"
+_PAIRS_PREFIX = ".pairs-"
+"""Prefix of the folder of the pairs, which only its owner may enter, and which goes in the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetrainingStatus:
+    """State of the last retraining, its progress from 0 to 1, a sentence, and what it gained."""
+
+    state: RetrainingState = "none"
+    progress: float = 0.0
+    message: str = ""
+    gain: dict[str, float | None] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields by name."""
+        return {
+            "state": self.state,
+            "progress": round(self.progress, 3),
+            "message": self.message,
+            "gain": self.gain,
+        }
+
+
+@dataclass
+class TrainingRun:
+    """A run of `annoseq train`: folder of the model to go on from, folder to write, and options.
+
+    `process` is there while it runs.
+    """
+
+    base: Path
+    out: Path
+    epochs: int
+    options: tuple[str, ...] = ()
+    process: subprocess.Popen[str] | None = None
+
+    def __call__(self, pairs: Sequence[Pair], report: Callable[[float], None]) -> None:
+        """Train in a process of its own; `report` is told the share of the epochs that are done.
+
+        Raises:
+            TrainingError: the process failed, with its last line.
+        """
+        with tempfile.TemporaryDirectory(prefix=_PAIRS_PREFIX, dir=self.out.parent) as folder:
+            table = Path(folder) / "pairs.jsonl"
+            write_pairs(pairs, table, overwrite=False)
+            self._run(self._command(table), Path(folder) / "errors.txt", report)
+
+    def _command(self, table: Path) -> list[str]:
+        return [
+            *(sys.executable, "-m", "annoseq", "train", str(table)),
+            *("--go-on-from", str(self.base), "--out", str(self.out)),
+            *("--source", SOURCE_COLUMN, "--target", TARGET_COLUMN),
+            *("--document", DOCUMENT_COLUMN, "--offset", OFFSET_COLUMN),
+            *("--epochs", str(self.epochs), *self.options),
+        ]
+
+    def _run(self, command: Sequence[str], errors: Path, report: Callable[[float], None]) -> None:
+        done = 0
+        with (
+            errors.open("w", encoding="utf-8") as stderr,
+            subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, text=True
+            ) as process,
+        ):
+            self.process = process
+            assert process.stdout is not None
+            for line in process.stdout:
+                if _EPOCH.match(line):
+                    done += 1
+                    report(min(done / self.epochs, 1.0))
+        if process.returncode:
+            lines = errors.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
+            raise TrainingError(
+                f"the training ended with exit code {process.returncode}: "
+                f"{lines[-1].removeprefix('annoseq: ')}"
+            )
+
+
+@dataclass(frozen=True)
+class RetrainingOptions:
+    """Options of retraining: examples to learn from besides, device, and file of word vectors."""
+
+    replay: tuple[Example, ...] = ()
+    device: DeviceConfig | None = None
+    vectors: Path | None = None
+
+    def arguments(self) -> tuple[str, ...]:
+        """Return the options of `annoseq train`."""
+        device = () if self.device is None else ("--device", self.device.device)
+        return (*device, *(() if self.vectors is None else ("--vectors", str(self.vectors))))
+
+    def load(self, folder: Path) -> Annotator:
+        """Load a model."""
+        from annoseq.inference.annotator import Annotator
+
+        return Annotator.load(folder, device=self.device, vectors=self.vectors)
+
+
+class Retraining:
+    """Retraining of a project, one at a time.
+
+    `run` trains as a `TrainingRun` does, and `load` loads a model.
+    """
+
+    def __init__(
+        self,
+        project: ReviewProject,
+        options: RetrainingOptions | None = None,
+        *,
+        run: Callable[[TrainingRun, Sequence[Pair], Callable[[float], None]], None] | None = None,
+        load: Callable[[Path], Annotator] | None = None,
+    ) -> None:
+        self._project = project
+        self._options = options or RetrainingOptions()
+        self._run = run or TrainingRun.__call__
+        self._load = load or self._options.load
+        self._thread: Thread | None = None
+        self._current: TrainingRun | None = None
+        self._known_obstacle: tuple[int, str | None] = (-1, None)
+        known = project.store.meta(_RECORD)
+        self.status = RetrainingStatus(**known) if known else RetrainingStatus()
+
+    @property
+    def is_possible(self) -> bool:
+        """True if nothing runs, the model is a folder, and enough documents are decided."""
+        return self._obstacle() is None
+
+    def start(self) -> None:
+        """Begin in the background.
+
+        Raises:
+            ReviewError: one is running, the model is no folder, or there is too little to learn
+                from.
+        """
+        with self._project.lock:
+            if obstacle := self._obstacle():
+                raise ReviewError(obstacle)
+            run, pairs = self._plan()
+            message = f"training on {count_noun(len(pairs), 'document')}"
+            self.status = RetrainingStatus("running", message=message)
+            self._current = run
+            self._thread = Thread(target=self._work, args=[run, pairs], daemon=True)
+            self._thread.start()
+
+    def wait(self) -> None:
+        """Wait until the retraining that was begun has ended."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def close(self) -> None:
+        """End the training that runs, if one does."""
+        if self._current is not None and self._current.process is not None:
+            self._current.process.terminate()
+
+    def _obstacle(self) -> str | None:
+        """Return why no retraining can begin, None if it can."""
+        if self.status.state == "running":
+            return "a retraining is running. Wait until it ends."
+        changes, obstacle = self._known_obstacle
+        if changes != self._project.changes:
+            changes, obstacle = self._project.changes, self._lack()
+            self._known_obstacle = changes, obstacle
+        return obstacle
+
+    def _lack(self) -> str | None:
+        """Return what is missing to go on from, or to learn from, None if nothing is."""
+        if not (self._base / CONFIG_FILE).is_file():
+            return (
+                "the model of the project is no folder that `annoseq train` wrote, or is no longer "
+                "there, so that its training cannot go on. Export the pairs and train a new one."
+            )
+        decided = [*decided_documents(self._project, in_random_share=False)]
+        if len(decided) < MIN_DOCUMENTS or not any(each.spans for _, each in decided):
+            return (
+                f"{count_noun(len(decided), 'document')} outside of the random share decided, and "
+                f"{MIN_DOCUMENTS} with a span are needed to learn from. Review more documents."
+            )
+        return None
+
+    @property
+    def _base(self) -> Path:
+        return Path(self._project.models[-1].path)
+
+    def _plan(self) -> tuple[TrainingRun, list[Pair]]:
+        """Return the run, and the pairs to train on."""
+        decided = decided_documents(self._project, in_random_share=False)
+        reviewed = [to_pair(document, each.spans) for document, each in decided]
+        replayed = [
+            Pair(each.source, each.target, each.row, each.document) for each in self._options.replay
+        ]
+        pairs = [
+            replace(pair, document=pair.document or f"{kind} {pair.row}", start=pair.start or 0)
+            for kind, some in (("row", reviewed), ("replayed row", replayed))
+            for pair in some
+        ]
+        config = _read_config(self._base)
+        training = TrainingConfig().resolve_auto(
+            model=config.network.model, rows=len(pairs), has_encoder=config.encoder is not None
+        )
+        assert training.epochs != "auto"
+        options = self._options.arguments()
+        return TrainingRun(self._base, self._free_folder(), training.epochs, options), pairs
+
+    def _free_folder(self) -> Path:
+        """Return the folder of the next model, beside the project."""
+        path = self._project.store.path
+        folder = path.with_name(f"{path.stem}-models").absolute()
+        folder.mkdir(mode=0o700, exist_ok=True)
+        for left in folder.glob(f"{_PAIRS_PREFIX}*"):  # of a server that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        number = self._project.model + 1
+        while (folder / f"model-{number}").exists():
+            number += 1
+        return folder / f"model-{number}"
+
+    def _work(self, run: TrainingRun, pairs: Sequence[Pair]) -> None:
+        try:
+            self._run(run, pairs, self._report_training)
+            self._evaluate(run.out)
+        except AnnoseqError as error:
+            self._end(RetrainingStatus("failed", 1.0, str(error)))
+        except Exception as error:  # noqa: BLE001  # whatever it says may quote a text
+            message = f"internal error ({type(error).__name__})"
+            self._end(RetrainingStatus("failed", 1.0, message))
+
+    def _report_training(self, share: float) -> None:
+        self.status = replace(self.status, progress=_TRAINING_SHARE * share)
+
+    def _evaluate(self, folder: Path) -> None:
+        """Predict all documents, compare the models, and take the new one unless it is worse."""
+        project = self._project
+        documents = [*project.documents.values()]
+        done = 0
+
+        def advance(count: int) -> None:
+            nonlocal done
+            done += count
+            share = done / len(documents)
+            progress = _TRAINING_SHARE + (1 - _TRAINING_SHARE) * share
+            self.status = replace(self.status, progress=progress, message="predicting")
+
+        texts = [document.text for document in documents]
+        found = predict_documents(self._load(folder), texts, advance=advance)
+        new = {document.id: each for document, each in zip(documents, found, strict=True)}
+        with project.lock:
+            difference = self._compare(new)
+            gain = None if difference is None else _gain(difference)
+            is_better = difference is None or difference.difference >= 0
+            if is_better:
+                project.use_model(str(folder), gain, new)
+            self._end(RetrainingStatus("done", 1.0, _summary(difference, folder, is_better), gain))
+
+    def _compare(self, new: dict[int, DocumentPrediction]) -> ScoreDifference | None:
+        sample = random_sample(self._project)
+        old = {row.id: self._project.prediction(row.id).spans for row in sample.rows}
+        return compare_models(sample, old, {row.id: new[row.id].spans for row in sample.rows})
+
+    def _end(self, status: RetrainingStatus) -> None:
+        self._project.store.set_meta(_RECORD, status.to_dict())
+        self.status = status
+
+
+def _gain(difference: ScoreDifference) -> dict[str, float | None]:
+    return {
+        "before": round(difference.a, 6),
+        "after": round(difference.b, 6),
+        "difference": difference.difference,
+        "p_value": difference.p,
+        "low": difference.low,
+        "high": difference.high,
+    }
+
+
+def _summary(difference: ScoreDifference | None, folder: Path, is_used: bool) -> str:
+    if difference is None:
+        return (
+            f"{folder.name} is in use; no document of the random share is decided, so that nothing "
+            "tells whether it is better"
+        )
+    if not is_used:
+        return f"{folder.name} is worse on the random share and not in use"
+    return f"{folder.name} is in use"
+
+
+def _read_config(folder: Path) -> ModelConfig:
+    try:
+        return ModelConfig.model_validate_json((folder / CONFIG_FILE).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise ReviewError(
+            f"{folder}: its {CONFIG_FILE} cannot be read, so that its training cannot go on. Train "
+            "a new model."
+        ) from error
