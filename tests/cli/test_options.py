@@ -182,7 +182,7 @@ def test_help_groups_the_commands_by_stage() -> None:
     assert panels == {
         "Data": ["sample", "check", "show-batch", "prepare", "vectors"],
         "Train": ["find-lr", "train", "sweep"],
-        "Annotate": ["annotate", "redact", "review", "label-studio"],
+        "Annotate": ["annotate", "redact", "review", "label-studio", "serve"],
         "Measure": ["evaluate", "score", "certify", "curve", "audit", "compare"],
         "Exchange": ["import", "export"],
         "Options": ["--help", "--version"],
