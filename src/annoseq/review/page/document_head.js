@@ -24,7 +24,7 @@ export class DocumentHead {
       done: make("Done", "done", { kind: "primary" }),
     };
     element.append(
-      el("div", { className: "document-title" }, el("h2", {}, this.name), this.state, this.saved),
+      el("div", { className: "document-title" }, el("h2", {}, this.name), el("div", { className: "document-facts" }, this.state, this.saved)),
       this.note,
       el("div", { className: "document-actions", role: "group", "aria-label": "Actions on the document" }, Object.values(this.buttons)),
     );

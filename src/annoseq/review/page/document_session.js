@@ -174,11 +174,11 @@ function inOrder(spans) {
   return spans.sort((one, other) => one.start - other.start || other.end - one.end);
 }
 
-/** Return a span that another one would cross: they overlap, and neither contains the other. */
+/** Return an accepted span that another would cross: they overlap, and neither contains the other. */
 export function findCrossing(spans, start, end, except = null) {
   return spans.find(
     (span) =>
-      span.id !== except && span.decision !== "rejected" &&
+      span.id !== except && span.decision === "accepted" &&
       span.start < end && start < span.end &&
       !(span.start <= start && end <= span.end) && !(start <= span.start && span.end <= end),
   );

@@ -54,7 +54,9 @@ export function commandOf(event) {
   const hasModifier = event.ctrlKey || event.metaKey;
   if (event.altKey) return undefined;
   if (!hasModifier && event.key.length === 1 && !areLettersOn() && event.key !== "?") return undefined;
-  return COMMANDS.get(hasModifier ? `Ctrl+${event.key}` : event.key);
+  // Shift alone makes a capital: Caps Lock is no key of the page.
+  const letter = /^[a-z]$/i.test(event.key) ? (event.shiftKey ? event.key.toUpperCase() : event.key.toLowerCase()) : event.key;
+  return COMMANDS.get(hasModifier ? `Ctrl+${letter}` : letter);
 }
 
 /** Return the first key of a command as it is displayed. */

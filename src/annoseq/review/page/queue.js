@@ -81,7 +81,7 @@ export class Queue {
         { type: "button", className: `row ${state}`, "aria-label": told, on: { click: () => this.opened(id) } },
         el("span", { className: "sign", title: state }, STATE_SIGNS[state]),
         el("bdi", { className: "words" }, name),
-        isRandom ? el("span", { className: "random", title: "In the random share, which the estimate is made of" }, "random") : null,
+        isRandom ? el("span", { className: "random", title: "In the random share, which the estimate is made of" }, "R") : null,
         el("span", { className: "score", title: "Uncertainty" }, score(uncertainty)),
       ),
     );

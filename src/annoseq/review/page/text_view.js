@@ -75,15 +75,15 @@ export class TextView {
     this.#redraw(touched);
   }
 
-  /** Mark a span as the selected one; null for none. */
+  /** Mark a span as the selected one, with handles at its edges; null for none. Text nodes stay. */
   select(id) {
     if (id === this.selected) return;
-    const touched = new Set();
-    for (const span of this.spans) {
-      if (span.id === id || span.id === this.selected) this.#eachLine(span, (at) => touched.add(at));
+    for (const mark of this.marks.get(this.selected) ?? []) {
+      mark.classList.remove("selected");
+      for (const handle of mark.querySelectorAll(":scope > .handle")) handle.remove();
     }
     this.selected = id;
-    this.#redraw(touched);
+    for (const mark of this.marks.get(id) ?? []) markSelected(mark);
   }
 
   #redraw(touched) {
@@ -125,9 +125,7 @@ export class TextView {
       if (next !== undefined) this.#write(open.at(-1).element, unit, next);
     }
     markNesting(element);
-    for (const mark of element.querySelectorAll("mark.selected.last")) {
-      mark.append(el("span", { className: "handle end", data: { edge: "end" } }));
-    }
+    for (const mark of element.querySelectorAll("mark")) if (mark.dataset.span === this.selected) markSelected(mark);
   }
 
   #piece(span, start, end) {
@@ -152,15 +150,12 @@ export class TextView {
 
   #openMark(open, piece) {
     const { span } = piece;
-    const isSelected = span.id === this.selected;
     const classes = ["span", span.decision, ...this.styleOf(span.label)];
-    if (isSelected) classes.push("selected");
     if (span.problem || span.suggested) classes.push("doubtful");
     if (piece.isFirst) classes.push("first");
     if (piece.isLast) classes.push("last");
     const mark = el("mark", { className: classes.join(" "), data: { span: span.id, decision: span.decision } });
     if (piece.isLast) mark.dataset.tag = spanTag(span);
-    if (isSelected && piece.isFirst) mark.append(el("span", { className: "handle start", data: { edge: "start" } }));
     open.at(-1).element.append(mark);
     open.push({ element: mark, piece });
     if (!this.marks.has(span.id)) this.marks.set(span.id, []);
@@ -248,6 +243,12 @@ export class TextView {
     const range = document.caretRangeFromPoint?.(x, y);
     return range ? this.pointAt(range.startContainer, range.startOffset) : null;
   }
+}
+
+function markSelected(mark) {
+  mark.classList.add("selected");
+  if (mark.classList.contains("first")) mark.prepend(el("span", { className: "handle start", data: { edge: "start" } }));
+  if (mark.classList.contains("last")) mark.append(el("span", { className: "handle end", data: { edge: "end" } }));
 }
 
 /** Give a mark room for the lines of the marks in it, up to three deep. */
