@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Locator, Page
 
-PATIENCE = 6_000
+PATIENCE = 60_000
 """Milliseconds: a busy machine is no reason to fail."""
 
 # Playwright's own `wait_for_function` needs `eval`, which the page's policy forbids.
@@ -27,7 +27,10 @@ _PLACE_OF = """([needle, at, nth]) => {
   const walker = document.createTreeWalker(text, NodeFilter.SHOW_TEXT);
   const nodes = [];
   let all = "";
-  while (walker.nextNode()) { nodes.push([walker.currentNode, all.length]); all += walker.currentNode.data; }
+  while (walker.nextNode()) {
+    nodes.push([walker.currentNode, all.length]);
+    all += walker.currentNode.data;
+  }
   let found = -1;
   for (let i = 0; i <= nth; i += 1) found = all.indexOf(needle, found + 1);
   if (found < 0) throw new Error("not in the text");
@@ -132,7 +135,8 @@ class PageDriver:
 
     def document(self, number: int) -> dict[str, Any]:
         """Return a document as the server has it."""
-        return self.get(f"documents/{number}")
+        document: dict[str, Any] = self.get(f"documents/{number}")
+        return document
 
     def get(self, path: str, *, reviewer: str | None = None) -> Any:
         """Return the server's answer."""
@@ -167,9 +171,7 @@ class PageDriver:
     def accepted(self, number: int) -> list[tuple[str, str]]:
         """Return text and label of the accepted spans."""
         return [
-            (text, label)
-            for text, label, decision in self.spans(number)
-            if decision == "accepted"
+            (text, label) for text, label, decision in self.spans(number) if decision == "accepted"
         ]
 
     def place(self, needle: str, at: int = 0, *, nth: int = 0) -> tuple[float, float]:

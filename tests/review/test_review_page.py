@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from tests.review.projects import make_store, rows_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Route
 
 pytestmark = pytest.mark.e2e
 
@@ -33,6 +34,33 @@ LINES = "Seen at 12\nHigh Street\r\nLeeds by Dr. Ames"
 MANY = " ".join(f"w{number}" for number in range(40))
 LONG = "".join(f"Line {number}: Dr. Ames saw patient {number} today.\n" for number in range(4600))
 SHARED = "Call Bo Ames. Tell Ames Bo Lee in Leeds City."
+
+COUNT_DRAWN = """() => {
+  globalThis.drawn = new Set();
+  new MutationObserver((all) => {
+    for (const { target } of all) drawn.add(target.closest(".line") ?? target);
+  }).observe(document.getElementById("text"), { childList: true, subtree: true });
+}"""
+PLACE_OF_HEBREW = """() => {
+  const range = document.createRange();
+  const nodes = [...document.querySelectorAll(".line")[1].childNodes];
+  const node = nodes.find((one) => one.data?.includes("כהן"));
+  const start = node.data.indexOf("ד״ר כהן");
+  range.setStart(node, start);
+  range.setEnd(node, start + 7);
+  const { left, right, top, bottom } = range.getBoundingClientRect();
+  return [left, right, (top + bottom) / 2];
+}"""
+COPY = """() => {
+  const clipboardData = new DataTransfer();
+  const event = new ClipboardEvent("copy", { clipboardData, bubbles: true, cancelable: true });
+  document.getElementById("text").dispatchEvent(event);
+  return clipboardData.getData("text/plain");
+}"""
+LOOKS = """(all) => all.map((one) => {
+  const style = getComputedStyle(one);
+  return `${style.borderBottomStyle} ${style.borderBottomColor}`;
+})"""
 
 
 def span(text: str, words: str, label: str, score: float = 0.9, *, nth: int = 0) -> Span:
@@ -73,6 +101,7 @@ DOCUMENTS: dict[str, tuple[str, list[Span]]] = {
     "bidi": (BIDI, [span(BIDI, "כהן", "NAME"), span(BIDI, "Cohen", "NAME")]),
     "shared": (SHARED, []),
     "keyboard": (AMES, [span(AMES, "Ames", "NAME"), span(AMES, "Bo", "NAME", 0.6)]),
+    "labels by keyboard": (AMES, []),
     "many labels": (MANY, [span(MANY, f"w{n}", f"LABEL:{n:02}") for n in range(40)]),
     "edges": (AMES, [span(AMES, "Ames", "NAME"), span(AMES, "Bo", "NAME", 0.6)]),
     "half done": (AMES, [span(AMES, "Ames", "NAME"), span(AMES, "Bo", "NAME", 0.6)]),
@@ -184,14 +213,10 @@ def test_white_space_and_control_characters_are_unchanged(driver: PageDriver) ->
     assert shown == "".join("\ufffd" if one in controls else one for one in WHITE)
     names = [one.get_attribute("data-name") for one in page.locator("#text .control").all()]
     assert names == ["CR", "CR", "BEL", "VT", "RLO", "PDF"]
-    widths = "[...document.querySelectorAll('.line')].map(one => getComputedStyle(one).whiteSpace)"
-    assert set(page.evaluate(widths)) == {"pre-wrap"}
+    white_space = "all => all.map(one => getComputedStyle(one).whiteSpace)"
+    assert set(page.locator("#text .line").evaluate_all(white_space)) == {"pre-wrap"}
     driver.keys("t", "Control+Home", "Control+Shift+End")
-    copied = page.evaluate(
-        "() => { const data = new DataTransfer(); document.getElementById('text').dispatchEvent("
-        "new ClipboardEvent('copy', { clipboardData: data, bubbles: true, cancelable: true }));"
-        "return data.getData('text/plain') }"
-    )
+    copied = page.evaluate(COPY)
     assert copied == WHITE
     driver.keys("Escape", "Shift+A", "d")
     pairs = page.request.get(f"{driver.server.address}/api/export").text()
@@ -233,8 +258,10 @@ def test_overlapping_spans_are_drawn_nested_and_crossing_ones_refused(driver: Pa
     assert (inner.inner_text(), inner.get_attribute("data-tag")) == ("Leeds", "✓ CITY .90")
     bottom = "one => one.getBoundingClientRect().bottom"
     assert outer.evaluate(bottom) > inner.evaluate(bottom) + 2  # both lines can be seen
-    touching = page.locator("#text mark").filter(has_text="Ames").evaluate(
-        "one => one.nextSibling.dataset.tag"
+    touching = (
+        page.locator("#text mark")
+        .filter(has_text="Ames")
+        .evaluate("one => one.nextSibling.dataset.tag")
     )
     assert touching == "✓ DATE .90"
     inner.click()
@@ -243,6 +270,7 @@ def test_overlapping_spans_are_drawn_nested_and_crossing_ones_refused(driver: Pa
     assert "HOSPITAL" in driver.dock()
     before = driver.document(number)["revision"]
     driver.select("Leeds, Ward")
+    print(driver.dock(), page.evaluate("[getSelection().toString(), document.activeElement.outerHTML.slice(0,80), getSelection().anchorNode.nodeName, document.querySelector('.line').outerHTML]"))
     driver.keys("1")
     assert "would cross a" in page.inner_text("#toast")
     assert driver.document(number)["revision"] == before
@@ -255,11 +283,7 @@ def test_a_long_document_draws_only_what_changes(driver: PageDriver) -> None:
     page = driver.page
     hidden = "one => getComputedStyle(one).contentVisibility"
     assert page.locator("#text .block").first.evaluate(hidden) == "auto"
-    page.evaluate(
-        "() => { globalThis.drawn = new Set(); new MutationObserver(all => { for (const { target } of all)"
-        "drawn.add(target.closest('.line') ?? target) })"
-        ".observe(document.getElementById('text'), { childList: true, subtree: true }) }"
-    )
+    page.evaluate(COUNT_DRAWN)
     driver.keys("n", "a", "a", "r", "1")
     assert page.evaluate("drawn.size") <= 8
     driver.keys("t", "Control+End", "k")
@@ -297,19 +321,15 @@ def test_right_to_left_and_mixed_text(driver: PageDriver) -> None:
     number = NUMBERS["bidi"]
     driver.open(number)
     page = driver.page
-    directions = "[...document.querySelectorAll('.line')].map(one => getComputedStyle(one).direction)"
+    directions = (
+        "[...document.querySelectorAll('.line')].map(one => getComputedStyle(one).direction)"
+    )
     assert page.evaluate(directions) == ["rtl", "ltr", "rtl"]
     assert page.locator("#text mark").first.inner_text() == "כהן"
     # In a line that runs to the left, the left arrow goes forward.
     driver.keys("t", "Control+Home", "Shift+ArrowLeft", "1")
     driver.keys("ArrowDown", "Home", "Shift+ArrowRight", "1")
-    name = page.evaluate(
-        "() => { const range = document.createRange(); const line = document.querySelectorAll('.line')[1];"
-        "const node = [...line.childNodes].find(one => one.data?.includes('כהן')); const start = node.data.indexOf('ד״ר כהן');"
-        "range.setStart(node, start); range.setEnd(node, start + 7);"
-        "const { left, right, top, bottom } = range.getBoundingClientRect();"
-        "return [left, right, (top + bottom) / 2] }"
-    )
+    name = page.evaluate(PLACE_OF_HEBREW)
     driver.drag((name[1] - 1, name[2]), (name[0] + 1, name[2]))  # it is read from the right
     driver.keys("1")
     assert [text for text, _ in driver.accepted(number)] == ["שלום", "Dr", "ד״ר כהן"]
@@ -319,9 +339,10 @@ def test_right_to_left_and_mixed_text(driver: PageDriver) -> None:
     assert page.evaluate(isolated) == len(driver.spans(number))
 
 
-def test_agreement_and_adjudication_with_overlaps(driver: PageDriver) -> None:
+@pytest.fixture(scope="module")
+def shared(driver: PageDriver) -> int:
+    """A document that two reviewers are done with, with spans that overlap."""
     number = NUMBERS["shared"]
-    page = driver.page
 
     def add(words: str, label: str) -> dict[str, object]:
         one = span(SHARED, words, label)
@@ -332,6 +353,11 @@ def test_agreement_and_adjudication_with_overlaps(driver: PageDriver) -> None:
     theirs = [add("Ames Bo Lee", "NAME"), add("Leeds City", "CITY"), add("Leeds", "HOSPITAL")]
     driver.act(number, "Ada", shared, add("Bo Lee", "NAME"), add("Leeds City", "CITY"), done)
     driver.act(number, "Béla", shared, *theirs, done)
+    return number
+
+
+def test_agreement_allows_overlaps(driver: PageDriver, shared: int) -> None:
+    page = driver.page
     page.click("#view-agreement")
     assert "Ada and Béla" in page.inner_text("#agreement .lead")
     scores = driver.get("agreement")
@@ -339,6 +365,14 @@ def test_agreement_and_adjudication_with_overlaps(driver: PageDriver) -> None:
     expected = [scores[name] for name in ("span_f1", "kappa", "alpha")]
     assert tiles == [f"{value:.2f}".replace("0.", ".", 1) for value in expected]
     assert scores["span_f1"] == pytest.approx(2 * 2 / (3 + 4))
+    assert page.locator("#adjudication-rows .words").all_text_contents() == [
+        driver.document(shared)["name"]
+    ]
+
+
+def test_differences_are_adjudicated(driver: PageDriver, shared: int) -> None:
+    page = driver.page
+    page.evaluate("location.hash = '#/agreement'")
     page.click("#adjudication-rows a")
     page.wait_for_selector(".difference")
     assert page.inner_text("#agreement .lead").startswith("2 spans agreed, 2 differences, 2 open")
@@ -347,7 +381,7 @@ def test_agreement_and_adjudication_with_overlaps(driver: PageDriver) -> None:
     page.check(".difference >> nth=1 >> input[value=Béla]")
     page.click("#agreement button.primary")
     page.wait_for_selector("#adjudication-rows .score:text-is('adjudicated')")
-    resolved = driver.get(f"adjudication/{number}")["resolved"]
+    resolved = driver.get(f"adjudication/{shared}")["resolved"]
     assert sorted(SHARED[one["start"] : one["end"]] for one in resolved) == sorted(
         ["Bo Ames", "Ames Bo Lee", "Bo Lee", "Leeds City", "Leeds"]
     )
@@ -358,7 +392,7 @@ def test_agreement_and_adjudication_with_overlaps(driver: PageDriver) -> None:
     page.wait_for_selector("#review:not([hidden])")
 
 
-def test_everything_by_keyboard_alone(driver: PageDriver) -> None:
+def test_documents_and_edges_by_keyboard_alone(driver: PageDriver) -> None:
     number = NUMBERS["keyboard"]
     page = driver.page
     driver.open(NUMBERS["undo"])
@@ -372,13 +406,23 @@ def test_everything_by_keyboard_alone(driver: PageDriver) -> None:
     driver.keys("n", "e", "Shift+ArrowLeft", "Shift+ArrowLeft", "Enter")
     driver.keys("n", "e", "ArrowRight", "Enter")
     assert [text for text, _ in driver.accepted(number)] == ["Dr. Ames", "Bo Ames"]
-    driver.keys("Control+End", "ArrowLeft", "ArrowLeft", "Shift+ArrowRight", "l")
+    page.fill("#search", "")
+    page.keyboard.press("Escape")
+
+
+def test_labels_notes_and_the_end_of_a_document_by_keyboard(driver: PageDriver) -> None:
+    number = NUMBERS["labels by keyboard"]
+    driver.open(number)
+    page = driver.page
+    driver.keys("t", "Control+End", "ArrowLeft", "ArrowLeft", "Shift+ArrowRight")
+    page.keyboard.press("l")
     page.keyboard.type("label:3")
     for _ in range(9):
         page.keyboard.press("ArrowDown")
     driver.keys("Enter")
-    assert driver.accepted(number)[-1] == ("left", "LABEL:39")
+    assert driver.accepted(number) == [("left", "LABEL:39")]
     driver.keys("Backspace")
+    assert driver.spans(number) == []
     page.keyboard.press("c")
     page.keyboard.type("a note")
     page.keyboard.press("Tab")
@@ -390,9 +434,6 @@ def test_everything_by_keyboard_alone(driver: PageDriver) -> None:
     driver.keys("d")
     document = driver.document(number)
     assert (document["state"], document["note"]) == ("done", "a note")
-    assert len(document["spans"]) == 2
-    page.fill("#search", "")
-    page.keyboard.press("Escape")
 
 
 def test_predictions_are_visible_with_label_score_and_more_than_colour(driver: PageDriver) -> None:
@@ -401,10 +442,7 @@ def test_predictions_are_visible_with_label_score_and_more_than_colour(driver: P
     page = driver.page
     tags = [one.get_attribute("data-tag") for one in driver.marks().all()]
     assert tags == [f"? LABEL:{n:02} .90" for n in range(40)]
-    looks = page.evaluate(
-        "[...document.querySelectorAll('#text mark')].map(one => { const style = getComputedStyle(one);"
-        "return style.borderBottomStyle + style.borderBottomColor })"
-    )
+    looks = driver.marks().evaluate_all(LOOKS)
     assert len(set(looks)) == 40  # eight hues, five lines
     assert len(set(looks[:8])) == len({look.partition("rgb")[2] for look in looks[:8]}) == 8
     driver.keys("n", "a")
@@ -470,3 +508,155 @@ def test_accept_all_and_half_done_documents(driver: PageDriver) -> None:
     assert page.is_disabled("#document-head button:has-text('Accept all')")
     driver.keys("d")
     assert driver.document(number)["state"] == "done"
+
+
+def test_a_killed_server_loses_nothing_and_the_page_says_what_is_not_saved(
+    driver: PageDriver,
+) -> None:
+    number = NUMBERS["restart"]
+    driver.open(number)
+    page = driver.page
+    driver.keys("n", "a")
+    driver.server.kill()
+    page.keyboard.press("r")
+    page.wait_for_selector("#offline:not([hidden]):has-text('One action is not saved')")
+    assert page.inner_text("#saved") == "1 not saved"
+    assert "not saved yet" in (
+        page.locator("#span-rows button").last.get_attribute("aria-label") or ""
+    )
+    driver.server.start()
+    driver.saved()
+    page.wait_for_selector("#offline", state="hidden")
+    assert driver.spans(number) == [("Ames", "NAME", "accepted"), ("Bo", "NAME", "rejected")]
+    driver.keys("u", "u")  # over the restart
+    assert {decision for _, _, decision in driver.spans(number)} == {"undecided"}
+
+
+def test_an_action_whose_answer_is_lost_is_carried_out_once(driver: PageDriver) -> None:
+    number = NUMBERS["restart"]
+    driver.open(number)
+    page = driver.page
+    revision = driver.document(number)["revision"]
+    lost: list[str] = []
+
+    def lose_first_answer(route: Route) -> None:
+        if lost:
+            route.continue_()
+            return
+        lost.append(route.request.url)
+        route.fetch()
+        route.abort()
+
+    page.route("**/actions", lose_first_answer)
+    driver.keys("n", "a")
+    page.unroute("**/actions")
+    assert len(lost) == 1
+    assert driver.document(number)["revision"] == revision + 1
+
+
+def test_a_change_made_elsewhere_is_displayed_and_not_overwritten(driver: PageDriver) -> None:
+    number = NUMBERS["elsewhere"]
+    driver.open(number)
+    driver.act(number, driver.name, {"type": "reject", "span": "m2"})
+    driver.keys("n", "a")
+    assert "changed elsewhere" in driver.page.inner_text("#toast")
+    decisions = [one.get_attribute("data-decision") for one in driver.marks().all()]
+    assert decisions == ["undecided", "rejected"]
+    driver.keys("n", "a")
+    assert driver.accepted(number) == [("Ames", "NAME")]
+
+
+def test_what_the_server_refuses_is_taken_back(driver: PageDriver) -> None:
+    number = NUMBERS["refused"]
+    driver.open(number)
+    page = driver.page
+
+    def refuse(route: Route) -> None:
+        route.fulfill(status=422, json={"error": "refused for a test"})
+
+    page.route("**/actions", refuse)
+    driver.keys("n", "a")
+    page.unroute("**/actions")
+    assert page.inner_text("#toast") == "refused for a test"
+    assert driver.marks().first.get_attribute("data-decision") == "undecided"
+
+
+def test_the_queue_has_orders_labels_and_a_search(driver: PageDriver) -> None:
+    driver.open(NUMBERS["undo"])
+    page = driver.page
+    rows = page.locator("#queue-rows li")
+    assert rows.count() == len(DOCUMENTS)
+    page.select_option("#order", "label")
+    page.select_option("#order-label", "LABEL:07")
+    page.wait_for_selector("#queue-rows li:only-child")
+    assert rows.first.get_attribute("data-document") == str(NUMBERS["many labels"])
+    page.select_option("#order", "document")
+    page.fill("#search", "doc-1")
+    page.wait_for_selector(
+        f"#queue-rows li:nth-child({sum(str(n)[0] == '1' for n in NUMBERS.values())})"
+    )
+    page.fill("#search", "")
+    page.wait_for_selector(f"#queue-rows li:nth-child({len(DOCUMENTS)})")
+    names = [one.text_content() for one in page.locator("#queue-rows .words").all()]
+    assert names == [driver.document(number)["name"] for number in NUMBERS.values()]
+    page.select_option("#order", "mixed")
+    page.wait_for_selector("#queue-rows [aria-current]")
+
+
+@pytest.mark.parametrize("look", ["light", "dark", "phone"])
+def test_axe_finds_nothing_serious(driver: PageDriver, look: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    page = driver.page
+    page.emulate_media(color_scheme="dark" if look == "dark" else "light")
+    size = (390, 844) if look == "phone" else (1280, 800)
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    driver.open(NUMBERS["many labels"])
+    driver.keys("n")
+
+    def findings(place: str) -> list[str]:
+        found = axe.run(page).response["violations"]
+        return [
+            f"{place}: {one['id']}: {node['html'][:120]} {node['failureSummary'][:200]}"
+            for one in found
+            if one["impact"] in {"serious", "critical"}
+            for node in one["nodes"]
+        ]
+
+    serious = findings("text")
+    for pane in ("queue", "spans", "document") if look == "phone" else ():
+        page.click(f"#tabs [data-pane={pane}]")
+        serious += findings(pane)
+    page.keyboard.press("l")
+    serious += findings("labels")
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    serious += findings("help")
+    page.keyboard.press("Escape")
+    page.evaluate("location.hash = '#/agreement'")
+    page.wait_for_selector("#agreement h2")
+    serious += findings("agreement")
+    page.evaluate("location.hash = '#/'")
+    page.wait_for_selector("#review:not([hidden])")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    assert serious == []
+
+
+def test_nothing_of_a_text_is_in_addresses_and_nothing_is_loaded_from_elsewhere(
+    browser: Browser, server: ReviewServer
+) -> None:
+    page = browser.new_page()
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    driver = PageDriver(page, server, "Cleo")
+    driver.begin()
+    driver.open(NUMBERS["undo"])
+    driver.select("left")
+    driver.keys("1")
+    assert driver.console == []
+    allowed = re.compile(
+        rf"{server.address}/(|[a-z_]+\.(js|css|svg)|api/[a-z]+(/\d+(/[a-z]+)?)?(\?[a-z=&0-9]*)?)"
+    )
+    assert [url for url in requests if not allowed.fullmatch(url.partition("#")[0])] == []
+    assert server.address in page.url
+    page.close()

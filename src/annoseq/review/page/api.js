@@ -66,7 +66,9 @@ export class Api {
   }
 
   get(path, parameters = {}) {
-    const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== "" && value !== null));
+    const query = new URLSearchParams(
+      Object.entries(parameters).filter(([, value]) => value !== "" && value !== null),
+    );
     return this.request("GET", query.size ? `api/${path}?${query}` : `api/${path}`);
   }
 

@@ -41,7 +41,12 @@ export class Dock {
   #snapSwitch() {
     const { snaps } = this;
     const name = "Snap to tokens";
-    return button(name, () => this.run("snapping"), { keys: keyOf("snapping"), kind: "quiet", pressed: String(snaps), title: "Snap selections and edges to whole tokens" });
+    return button(name, () => this.run("snapping"), {
+      keys: keyOf("snapping"),
+      kind: "quiet",
+      pressed: String(snaps),
+      title: "Snap selections and edges to whole tokens",
+    });
   }
 
   #row(told, ...actions) {
@@ -51,7 +56,15 @@ export class Dock {
 
   #drawHint({ open }) {
     this.#row(
-      [el("span", { className: "hint" }, open ? `${open} undecided. Press a span, or select text to add one.` : "Everything is decided. Select text to add a span.")],
+      [
+        el(
+          "span",
+          { className: "hint" },
+          open
+            ? `${open} undecided. Press a span, or select text to add one.`
+            : "Everything is decided. Select text to add a span.",
+        ),
+      ],
       open ? this.#button("Next undecided", "nextOpen") : null,
     );
   }
@@ -59,8 +72,13 @@ export class Dock {
   #drawSelection({ offsets, selection }) {
     const { exact, target } = selection;
     const isSnapped = target && (target[0] !== exact[0] || target[1] !== exact[1]);
-    const told = [target ? this.#words(offsets, ...target) : el("span", { className: "hint" }, "White space alone. Turn snapping off to mark it.")];
-    if (isSnapped) told.push(el("span", { className: "snapped", id: "snapped" }, "snapped from ", this.#words(offsets, ...exact)));
+    const told = [
+      target
+        ? this.#words(offsets, ...target)
+        : el("span", { className: "hint" }, "White space alone. Turn snapping off to mark it."),
+    ];
+    if (isSnapped)
+      told.push(el("span", { className: "snapped", id: "snapped" }, "snapped from ", this.#words(offsets, ...exact)));
     const labels = target ? this.labels.names.slice(0, SHOWN_LABELS) : [];
     this.#row(
       told,
@@ -77,7 +95,13 @@ export class Dock {
   #drawSpan({ offsets, span }) {
     const isOwn = span.origin === "reviewer";
     const told = [this.#words(offsets, span.start, span.end), this.labels.chip(span.label)];
-    told.push(el("span", { className: "hint" }, span.origin === "model" && span.score !== null ? `score ${score(span.score)}` : `from ${span.origin}`));
+    told.push(
+      el(
+        "span",
+        { className: "hint" },
+        span.origin === "model" && span.score !== null ? `score ${score(span.score)}` : `from ${span.origin}`,
+      ),
+    );
     if (span.problem) told.push(el("span", { className: "problem" }, span.problem));
     if (span.suggested) told.push(this.#suggested(offsets, span.suggested));
     const isDecided = span.decision !== "undecided";
@@ -89,23 +113,45 @@ export class Dock {
       this.#button("Edges", "edges"),
       span.suggested ? this.#button("Take suggestion", "suggestion") : null,
       this.#button("All here", "occurrences", { title: "Same label for all occurrences in this document" }),
-      this.#button("All in project", "occurrencesEverywhere", { title: "Same label for all occurrences in the project" }),
+      this.#button("All in project", "occurrencesEverywhere", {
+        title: "Same label for all occurrences in the project",
+      }),
       isOwn ? this.#button("Remove", "reopen") : isDecided ? this.#button("Undecide", "reopen") : null,
     );
   }
 
   #suggested(offsets, { start, end, label }) {
-    return el("span", { className: "suggested" }, "suggested: ", this.#words(offsets, start, end), this.labels.chip(label));
+    return el(
+      "span",
+      { className: "suggested" },
+      "suggested: ",
+      this.#words(offsets, start, end),
+      this.labels.chip(label),
+    );
   }
 
   #drawPreview({ offsets, preview, crossed }) {
     const told = [this.#words(offsets, preview.start, preview.end), this.labels.chip(preview.label)];
-    if (crossed) told.push(el("span", { className: "problem" }, `would cross a ${crossed.label}; spans may nest or touch`));
-    const move = (name, edge, direction) => button(name, () => this.run("moveEdge", { edge, direction }), { kind: "edge" });
+    if (crossed)
+      told.push(el("span", { className: "problem" }, `would cross a ${crossed.label}; spans may nest or touch`));
+    const move = (name, edge, direction) =>
+      button(name, () => this.run("moveEdge", { edge, direction }), { kind: "edge" });
     this.#row(
       told,
-      el("span", { className: "edge-group", role: "group", "aria-label": "Start" }, "Start", named(move("←", "start", -1), "Start earlier"), named(move("→", "start", 1), "Start later")),
-      el("span", { className: "edge-group", role: "group", "aria-label": "End" }, "End", named(move("←", "end", -1), "End earlier"), named(move("→", "end", 1), "End later")),
+      el(
+        "span",
+        { className: "edge-group", role: "group", "aria-label": "Start" },
+        "Start",
+        named(move("←", "start", -1), "Start earlier"),
+        named(move("→", "start", 1), "Start later"),
+      ),
+      el(
+        "span",
+        { className: "edge-group", role: "group", "aria-label": "End" },
+        "End",
+        named(move("←", "end", -1), "End earlier"),
+        named(move("→", "end", 1), "End later"),
+      ),
       button("Keep", () => this.run("keepEdges"), { keys: "Enter", kind: "accept" }),
       button("Give up", () => this.run("dropEdges"), { keys: "Esc" }),
     );

@@ -11,22 +11,45 @@ export class DocumentHead {
     this.name = el("bdi", { className: "document-name" });
     this.state = el("span", { className: "state" });
     this.saved = el("span", { className: "saved", id: "saved" });
-    this.note = el("button", { type: "button", className: "note", hidden: true, title: "Change the note", on: { click: () => run("note") } });
-    const make = (title, command, options = {}) => button(title, () => run(command), { keys: keyOf(command), ...options });
+    this.note = el("button", {
+      type: "button",
+      className: "note",
+      hidden: true,
+      title: "Change the note",
+      on: { click: () => run("note") },
+    });
+    const make = (title, command, options = {}) =>
+      button(title, () => run(command), { keys: keyOf(command), ...options });
     const sign = (glyph, title, command) => {
-      const one = button(glyph, () => run(command), { kind: "icon", title: keyOf(command) ? `${title} (${keyOf(command)})` : title });
+      const one = button(glyph, () => run(command), {
+        kind: "icon",
+        title: keyOf(command) ? `${title} (${keyOf(command)})` : title,
+      });
       one.setAttribute("aria-label", title);
       return one;
     };
     this.buttons = {
-      undo: sign("↶", "Undo", "undo"), redo: sign("↷", "Redo", "redo"), again: sign("⟲", "Start again", "startAgain"),
-      acceptAll: make("Accept all", "acceptAll"), note: make("Note", "note"), skip: make("Skip", "skip"),
+      undo: sign("↶", "Undo", "undo"),
+      redo: sign("↷", "Redo", "redo"),
+      again: sign("⟲", "Start again", "startAgain"),
+      acceptAll: make("Accept all", "acceptAll"),
+      note: make("Note", "note"),
+      skip: make("Skip", "skip"),
       done: make("Done", "done", { kind: "primary" }),
     };
     element.append(
-      el("div", { className: "document-title" }, el("h2", {}, this.name), el("div", { className: "document-facts" }, this.state, this.saved)),
+      el(
+        "div",
+        { className: "document-title" },
+        el("h2", {}, this.name),
+        el("div", { className: "document-facts" }, this.state, this.saved),
+      ),
       this.note,
-      el("div", { className: "document-actions", role: "group", "aria-label": "Actions on the document" }, Object.values(this.buttons)),
+      el(
+        "div",
+        { className: "document-actions", role: "group", "aria-label": "Actions on the document" },
+        Object.values(this.buttons),
+      ),
     );
     this.element = element;
     element.hidden = true;

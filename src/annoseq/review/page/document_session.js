@@ -62,7 +62,10 @@ export class DocumentSession {
   }
 
   #show(select = null) {
-    this.shown = this.#queue.reduce((state, entry) => applyAction(state, entry.action, entry.temporary), this.confirmed);
+    this.shown = this.#queue.reduce(
+      (state, entry) => applyAction(state, entry.action, entry.temporary),
+      this.confirmed,
+    );
     this.listeners.changed(this, select);
   }
 
@@ -116,7 +119,9 @@ export class DocumentSession {
 
 /** Return a string that no other action has; `randomUUID` exists only on secure origins. */
 function makeKey() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join(
+    "",
+  );
 }
 
 /** Return a document's state after an action, as far as it can be told without the server. */
@@ -133,23 +138,43 @@ export function applyAction(state, action, temporary = null) {
 function applyToSpans(spans, action, temporary) {
   const change = (changed) => spans.map((span) => (span.id === action.span ? { ...span, ...changed } : span));
   switch (action.type) {
-    case "accept": return change({ decision: "accepted" });
-    case "reject": return change({ decision: "rejected" });
-    case "reopen": return change({ decision: "undecided" });
-    case "relabel": return change({ label: action.label, decision: "accepted" });
-    case "resize": return inOrder(change({ start: action.start, end: action.end, decision: "accepted" }));
+    case "accept":
+      return change({ decision: "accepted" });
+    case "reject":
+      return change({ decision: "rejected" });
+    case "reopen":
+      return change({ decision: "undecided" });
+    case "relabel":
+      return change({ label: action.label, decision: "accepted" });
+    case "resize":
+      return inOrder(change({ start: action.start, end: action.end, decision: "accepted" }));
     case "take_suggestion": {
       const suggested = spans.find((span) => span.id === action.span)?.suggested;
       return suggested ? inOrder(change({ ...suggested, decision: "accepted", suggested: null })) : spans;
     }
-    case "remove": return spans.filter((span) => span.id !== action.span);
-    case "accept_all": return decideOpen(spans, "accepted");
-    case "done": return action.reject_open ? decideOpen(spans, "rejected") : spans;
-    case "add": return inOrder([...spans, {
-      id: temporary, start: action.start, end: action.end, label: action.label, score: null,
-      decision: "accepted", origin: "reviewer", problem: null, suggested: null,
-    }]);
-    default: return spans; // undo, redo, apply_everywhere, start_again: the server's answer tells
+    case "remove":
+      return spans.filter((span) => span.id !== action.span);
+    case "accept_all":
+      return decideOpen(spans, "accepted");
+    case "done":
+      return action.reject_open ? decideOpen(spans, "rejected") : spans;
+    case "add":
+      return inOrder([
+        ...spans,
+        {
+          id: temporary,
+          start: action.start,
+          end: action.end,
+          label: action.label,
+          score: null,
+          decision: "accepted",
+          origin: "reviewer",
+          problem: null,
+          suggested: null,
+        },
+      ]);
+    default:
+      return spans; // undo, redo, apply_everywhere, start_again: the server's answer tells
   }
 }
 
@@ -178,8 +203,11 @@ function inOrder(spans) {
 export function findCrossing(spans, start, end, except = null) {
   return spans.find(
     (span) =>
-      span.id !== except && span.decision === "accepted" &&
-      span.start < end && start < span.end &&
-      !(span.start <= start && end <= span.end) && !(start <= span.start && span.end <= end),
+      span.id !== except &&
+      span.decision === "accepted" &&
+      span.start < end &&
+      start < span.end &&
+      !(span.start <= start && end <= span.end) &&
+      !(start <= span.start && span.end <= end),
   );
 }

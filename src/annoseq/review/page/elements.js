@@ -27,8 +27,13 @@ export function button(name, press, { keys = null, kind = "", title = null, disa
   return el(
     "button",
     {
-      type: "button", className: kind, disabled, title,
-      "aria-pressed": pressed, "aria-keyshortcuts": keys?.replace("⇧", "Shift+"), on: { click: press },
+      type: "button",
+      className: kind,
+      disabled,
+      title,
+      "aria-pressed": pressed,
+      "aria-keyshortcuts": keys?.replace("⇧", "Shift+"),
+      on: { click: press },
     },
     name,
     keys ? el("kbd", { "aria-hidden": "true" }, keys) : null,
@@ -56,24 +61,39 @@ export function announce(message, { visibly = true } = {}) {
  */
 export function ask(title, body, buttons) {
   const form = el(
-    "form", { method: "dialog" }, el("h2", { id: "ask-title" }, title), body,
-    el("div", { className: "dialog-buttons" },
-      buttons.map(([value, name], at) => el("button", { value, className: at ? "" : "primary" }, name))),
+    "form",
+    { method: "dialog" },
+    el("h2", { id: "ask-title" }, title),
+    body,
+    el(
+      "div",
+      { className: "dialog-buttons" },
+      buttons.map(([value, name], at) => el("button", { value, className: at ? "" : "primary" }, name)),
+    ),
   );
   const dialog = el("dialog", { className: "dialog", "aria-labelledby": "ask-title" }, form);
   return openDialog(dialog);
 }
 
-/** Show a dialog, remove it when it is closed, and return its value; the focus goes back. */
+/**
+ * Show a dialog, and return what it is closed with, null if it is dismissed; the focus goes back.
+ * `dialog.finish(value)` closes it at once: the event of the browser's own `close` comes late.
+ */
 export function openDialog(dialog) {
   const before = document.activeElement;
   document.body.append(dialog);
   dialog.showModal();
   return new Promise((resolve) => {
-    dialog.addEventListener("close", () => {
+    dialog.finish = (value) => {
+      if (!dialog.isConnected) return;
       dialog.remove();
       before?.focus?.({ preventScroll: true });
-      resolve(dialog.returnValue || null);
+      resolve(value || null);
+    };
+    dialog.addEventListener("close", () => dialog.finish(null));
+    dialog.addEventListener("submit", (event) => {
+      event.preventDefault();
+      dialog.finish(event.submitter?.value);
     });
   });
 }

@@ -35,7 +35,11 @@ export class Labels {
 export function searchLabels(names, query) {
   const wanted = query.trim().toLowerCase();
   const found = names.filter((name) => name.toLowerCase().includes(wanted));
-  const begins = (name) => name.toLowerCase().split(/[^\p{L}\p{N}]+/u).some((word) => word.startsWith(wanted));
+  const begins = (name) =>
+    name
+      .toLowerCase()
+      .split(/[^\p{L}\p{N}]+/u)
+      .some((word) => word.startsWith(wanted));
   return [...found.filter(begins), ...found.filter((name) => !begins(name))];
 }
 
@@ -44,27 +48,48 @@ export async function pickLabel(labels, { title, current = null, near = null }) 
   let shown = [];
   let active = 0;
   const input = el("input", {
-    type: "text", id: "label-search", autocomplete: "off", spellcheck: false, placeholder: "Search labels",
-    role: "combobox", "aria-expanded": "true", "aria-controls": "label-options", "aria-autocomplete": "list", "aria-label": title,
+    type: "text",
+    id: "label-search",
+    autocomplete: "off",
+    spellcheck: false,
+    placeholder: "Search labels",
+    role: "combobox",
+    "aria-expanded": "true",
+    "aria-controls": "label-options",
+    "aria-autocomplete": "list",
+    "aria-label": title,
   });
   const options = el("ul", { id: "label-options", role: "listbox", "aria-label": "Labels" });
   const none = el("p", { className: "none", hidden: true }, "No label has this in its name.");
-  const dialog = el("dialog", { className: "dialog picker", "aria-label": title }, el("h2", {}, title), input, options, none);
-  const choose = (label) => label !== undefined && dialog.close(label);
+  const dialog = el(
+    "dialog",
+    { className: "dialog picker", "aria-label": title },
+    el("h2", {}, title),
+    input,
+    options,
+    none,
+  );
+  const choose = (label) => label !== undefined && dialog.finish(label);
 
   const draw = () => {
-    options.replaceChildren(...shown.map((label, at) => {
-      const place = labels.places.get(label);
-      return el(
-        "li",
-        {
-          role: "option", id: `label-option-${at}`, "aria-selected": String(at === active),
-          className: label === current ? "current" : "", on: { click: () => choose(label) },
-        },
-        labels.chip(label), el("span", { className: "amount" }, String(labels.counts.get(label) ?? 0)),
-        place < 9 ? el("kbd", {}, String(place + 1)) : el("span", { className: "no-key" }),
-      );
-    }));
+    options.replaceChildren(
+      ...shown.map((label, at) => {
+        const place = labels.places.get(label);
+        return el(
+          "li",
+          {
+            role: "option",
+            id: `label-option-${at}`,
+            "aria-selected": String(at === active),
+            className: label === current ? "current" : "",
+            on: { click: () => choose(label) },
+          },
+          labels.chip(label),
+          el("span", { className: "amount" }, String(labels.counts.get(label) ?? 0)),
+          place < 9 ? el("kbd", {}, String(place + 1)) : el("span", { className: "no-key" }),
+        );
+      }),
+    );
     none.hidden = shown.length > 0;
     if (shown.length) input.setAttribute("aria-activedescendant", `label-option-${active}`);
     else input.removeAttribute("aria-activedescendant");
@@ -89,7 +114,7 @@ export async function pickLabel(labels, { title, current = null, near = null }) 
     else return;
     event.preventDefault();
   });
-  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+  dialog.addEventListener("click", (event) => event.target === dialog && dialog.finish(null));
   const closed = openDialog(dialog);
   search();
   if (near) placeBeside(dialog, near);

@@ -1,6 +1,7 @@
 /** Start of the page: project, reviewer, addresses (`#/documents/12`), and keys. */
 
-import { showAdjudication, showAgreement } from "./agreement.js";
+import { showAdjudication } from "./adjudication.js";
+import { showAgreement } from "./agreement.js";
 import { Api, Refusal } from "./api.js";
 import { announce, byId, el } from "./elements.js";
 import { commandOf, showHelp } from "./keys.js";
@@ -29,7 +30,9 @@ function showConnection() {
   const banner = byId("offline");
   const { waiting } = review;
   banner.hidden = api.isOnline;
-  const lost = waiting ? ` ${waiting === 1 ? "One action is" : `${waiting} actions are`} not saved yet: leave this page open.` : "";
+  const lost = waiting
+    ? ` ${waiting === 1 ? "One action is" : `${waiting} actions are`} not saved yet: leave this page open.`
+    : "";
   const message = `The server does not answer. Trying again…${lost}`;
   if (!api.isOnline && banner.textContent !== message) banner.textContent = message;
 }

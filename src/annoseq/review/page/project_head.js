@@ -64,15 +64,19 @@ export class ProjectHead {
 
 function fact(name, value, note, title) {
   return el(
-    "div", { className: "fact", title },
-    el("span", { className: "fact-name" }, name), el("span", { className: "fact-value" }, value),
+    "div",
+    { className: "fact", title },
+    el("span", { className: "fact-name" }, name),
+    el("span", { className: "fact-value" }, value),
     note ? el("span", { className: "fact-note" }, note) : null,
   );
 }
 
 function progress({ total, done, started, skipped }) {
   const bar = el("progress", { max: total || 1, value: done, "aria-label": "Documents done" });
-  const notes = [started ? `${started} started` : null, skipped ? `${skipped} skipped` : null].filter(Boolean).join(", ");
+  const notes = [started ? `${started} started` : null, skipped ? `${skipped} skipped` : null]
+    .filter(Boolean)
+    .join(", ");
   const element = fact("Done", `${done.toLocaleString("en")} of ${total.toLocaleString("en")}`, notes, null);
   element.append(bar);
   return element;
@@ -81,15 +85,24 @@ function progress({ total, done, started, skipped }) {
 function f1(estimate) {
   if (!estimate) return fact("F1 so far", "–", "needs reviewed documents of the random share", null);
   const { f1: value, low, high, documents } = estimate;
-  return fact("F1 so far", score(value), low === null ? `${documents} random` : `${score(low)} to ${score(high)}, ${documents} random`,
-    "Span F1 of the model on the reviewed random share, with its interval");
+  return fact(
+    "F1 so far",
+    score(value),
+    low === null ? `${documents} random` : `${score(low)} to ${score(high)}, ${documents} random`,
+    "Span F1 of the model on the reviewed random share, with its interval",
+  );
 }
 
 function gain(found) {
   if (!found) return null;
   const { before, after, difference, p_value: p } = found;
   const sign = difference > 0 ? "+" : "";
-  const chance = p === null || p === undefined ? "" : p < 0.001 ? ", p < .001" : `, p = ${p.toFixed(3).replace(/^0/, "")}`;
-  return fact("Last retraining", `${sign}${score(difference)}`.replace("-", "−"), `F1 ${score(before)} to ${score(after)}${chance}`,
-    "Difference of span F1 on the reviewed random share, with its significance");
+  const chance =
+    p === null || p === undefined ? "" : p < 0.001 ? ", p < .001" : `, p = ${p.toFixed(3).replace(/^0/, "")}`;
+  return fact(
+    "Last retraining",
+    `${sign}${score(difference)}`.replace("-", "−"),
+    `F1 ${score(before)} to ${score(after)}${chance}`,
+    "Difference of span F1 on the reviewed random share, with its significance",
+  );
 }

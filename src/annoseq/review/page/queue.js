@@ -4,8 +4,13 @@ import { button, count, el, score } from "./elements.js";
 
 const PAGE_SIZE = 50;
 const ORDER_NAMES = {
-  mixed: "Uncertain, with a random share", uncertain: "Least certain first", random: "Random",
-  leak: "Leak risk", audit: "Probable label errors", label: "By label",
+  mixed: "Uncertain, with a random share",
+  uncertain: "Least certain first",
+  random: "Random",
+  leak: "Leak risk",
+  audit: "Probable label errors",
+  label: "By label",
+  document: "As in the input",
 };
 const STATE_SIGNS = { untouched: "○", started: "◐", done: "●", skipped: "⤼" };
 
@@ -18,15 +23,35 @@ export class Queue {
     this.total = 0;
     this.current = null;
     this.order = el("select", { id: "order", on: { change: () => this.reload() } });
-    this.label = el("select", { id: "order-label", "aria-label": "Label", hidden: true, on: { change: () => this.reload() } });
-    this.search = el("input", { type: "search", id: "search", placeholder: "Search names", "aria-label": "Search names of documents", "aria-keyshortcuts": "/", on: { input: () => this.#searchSoon() } });
+    this.label = el("select", {
+      id: "order-label",
+      "aria-label": "Label",
+      hidden: true,
+      on: { change: () => this.reload() },
+    });
+    this.search = el("input", {
+      type: "search",
+      id: "search",
+      placeholder: "Search names",
+      "aria-label": "Search names of documents",
+      "aria-keyshortcuts": "/",
+      on: { input: () => this.#searchSoon() },
+    });
     this.list = el("ol", { className: "rows", id: "queue-rows" });
     this.more = button("Show more", () => this.load(), { kind: "more" });
     this.status = el("p", { className: "none" });
     pane.append(
-      el("div", { className: "pane-head" },
-        el("h2", {}, "Documents"), el("label", { className: "field" }, el("span", {}, "Order"), this.order), this.label, this.search),
-      this.list, this.status, this.more,
+      el(
+        "div",
+        { className: "pane-head" },
+        el("h2", {}, "Documents"),
+        el("label", { className: "field" }, el("span", {}, "Order"), this.order),
+        this.label,
+        this.search,
+      ),
+      this.list,
+      this.status,
+      this.more,
     );
   }
 
@@ -57,7 +82,12 @@ export class Queue {
   async load({ fresh = false } = {}) {
     const asked = (this.asked = {});
     const offset = fresh ? 0 : this.documents.length;
-    const found = await this.api.get("queue", { ...this.parameters, offset, limit: PAGE_SIZE, search: this.search.value.trim() });
+    const found = await this.api.get("queue", {
+      ...this.parameters,
+      offset,
+      limit: PAGE_SIZE,
+      search: this.search.value.trim(),
+    });
     if (asked !== this.asked) return; // another order or search was chosen meanwhile
     this.documents = fresh ? found.documents : [...this.documents, ...found.documents];
     this.total = found.total;
@@ -67,21 +97,28 @@ export class Queue {
   #draw() {
     this.list.replaceChildren(...this.documents.map((document) => this.#row(document)));
     this.more.hidden = this.documents.length >= this.total;
-    this.status.textContent = this.total ? `${this.documents.length} of ${count(this.total, "document")}` : "No document has this in its name.";
+    this.status.textContent = this.total
+      ? `${this.documents.length} of ${count(this.total, "document")}`
+      : "No document has this in its name.";
     this.setCurrent(this.current);
   }
 
   #row(document) {
     const { id, name, state, open, uncertainty, random_share: isRandom } = document;
-    const told = [name, state, open ? count(open, "undecided span") : null, isRandom ? "random share" : null].filter(Boolean).join(", ");
+    const told = [name, state, open ? count(open, "undecided span") : null, isRandom ? "random share" : null]
+      .filter(Boolean)
+      .join(", ");
     return el(
-      "li", { data: { document: id } },
+      "li",
+      { data: { document: id } },
       el(
         "button",
         { type: "button", className: `row ${state}`, "aria-label": told, on: { click: () => this.opened(id) } },
         el("span", { className: "sign", title: state }, STATE_SIGNS[state]),
         el("bdi", { className: "words" }, name),
-        isRandom ? el("span", { className: "random", title: "In the random share, which the estimate is made of" }, "R") : null,
+        isRandom
+          ? el("span", { className: "random", title: "In the random share, which the estimate is made of" }, "R")
+          : null,
         el("span", { className: "score", title: "Uncertainty" }, score(uncertainty)),
       ),
     );

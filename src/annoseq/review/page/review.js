@@ -1,12 +1,13 @@
 /** The review of one document: what is selected, and what the commands do to it. */
 
-import { announce, ask, byId, count, el } from "./elements.js";
+import { announce, byId, count } from "./elements.js";
 import { Dock } from "./dock.js";
+import { askAboutUndecided, askNote, askStartAgain } from "./document_dialogs.js";
 import { DocumentHead } from "./document_head.js";
 import { DocumentSession, findCrossing } from "./document_session.js";
 import { pickLabel } from "./label_picker.js";
 import { SpanEdges } from "./span_edges.js";
-import { describeOpen, describeSpan, SpanList } from "./span_list.js";
+import { countUndecided, describeOpen, describeSpan, neighbour, nextUndecided, SpanList } from "./span_list.js";
 import { TextCaret } from "./text_caret.js";
 import { TextOffsets } from "./text_offsets.js";
 import { TextView } from "./text_view.js";
@@ -121,7 +122,12 @@ export class Review {
     this.view.update(spans);
     this.view.select(this.selected);
     this.caret.refresh();
-    this.list.draw({ spans: this.spans, offsets: this.offsets, selected: this.selected, waiting: session.waitingSpans });
+    this.list.draw({
+      spans: this.spans,
+      offsets: this.offsets,
+      selected: this.selected,
+      waiting: session.waitingSpans,
+    });
     this.head.draw(session, this.api.isOnline);
     this.#drawDock();
     if (this.revealed) this.view.marks.get(this.revealed)?.[0]?.scrollIntoView({ block: "nearest" });
@@ -129,10 +135,19 @@ export class Review {
   }
 
   #drawDock() {
-    const selection = this.caret.isSelecting && !this.preview ? { exact: this.caret.exact, target: this.caret.target } : null;
-    const open = this.spans.filter(({ decision }) => decision === "undecided").length;
+    const selection =
+      this.caret.isSelecting && !this.preview ? { exact: this.caret.exact, target: this.caret.target } : null;
+    const open = countUndecided(this.spans);
     const { offsets, span, preview, crossed } = this;
-    this.dock.draw({ offsets, span, selection, preview, crossed: crossed ?? null, snaps: this.caret.isSnapping, open });
+    this.dock.draw({
+      offsets,
+      span,
+      selection,
+      preview,
+      crossed: crossed ?? null,
+      snaps: this.caret.isSnapping,
+      open,
+    });
   }
 
   #showPreview(span, crossed) {
@@ -140,7 +155,10 @@ export class Review {
     this.crossed = crossed ? { label: crossed.label } : null;
     if (span) this.selected = span.id;
     this.draw();
-    if (span) announce(`${describeSpan(span, this.offsets)}${crossed ? `, would cross a ${crossed.label}` : ""}`, { visibly: false });
+    if (span)
+      announce(`${describeSpan(span, this.offsets)}${crossed ? `, would cross a ${crossed.label}` : ""}`, {
+        visibly: false,
+      });
   }
 
   /** Select a span, and show it. */
@@ -169,7 +187,9 @@ export class Review {
       this.selected = around.at(-1)?.id ?? null;
       const token = this.offsets.snap(focus, focus + 1);
       const words = token ? this.offsets.slice(...token) : "white space";
-      announce(around.length ? `${words}, in ${describeSpan(around.at(-1), this.offsets)}` : words, { visibly: false });
+      announce(around.length ? `${words}, in ${describeSpan(around.at(-1), this.offsets)}` : words, {
+        visibly: false,
+      });
     }
     this.draw();
   }
@@ -202,21 +222,37 @@ export class Review {
   /** Carry out a command; false if there is nothing that it could be done to. */
   run(command, argument) {
     const commands = {
-      next: () => this.#step(1), previous: () => this.#step(-1), nextOpen: () => this.#nextOpen(),
-      accept: () => this.#decide("accept", "Accepted"), reject: () => this.#decide("reject", "Rejected"),
-      reopen: () => this.#reopen(), relabel: () => this.#chooseLabel(), label: () => this.giveLabel(argument),
-      add: () => this.giveLabel(argument), edges: () => this.span && this.#beginEdges(),
+      next: () => this.#step(1),
+      previous: () => this.#step(-1),
+      nextOpen: () => this.#nextOpen(),
+      accept: () => this.#decide("accept", "Accepted"),
+      reject: () => this.#decide("reject", "Rejected"),
+      reopen: () => this.#reopen(),
+      relabel: () => this.#chooseLabel(),
+      label: () => this.giveLabel(argument),
+      add: () => this.giveLabel(argument),
+      edges: () => this.span && this.#beginEdges(),
       moveEdge: () => this.edges.move(argument.edge, argument.direction),
-      keepEdges: () => this.edges.finish(), dropEdges: () => this.edges.cancel(),
-      suggestion: () => this.span?.suggested && this.#act({ type: "take_suggestion", span: this.span.id }, "Suggestion taken"),
-      occurrences: () => this.#applyEverywhere("document"), occurrencesEverywhere: () => this.#applyEverywhere("project"),
-      snapping: () => this.#toggleSnapping(), focusText: () => byId("text").focus(),
-      undo: () => this.session.undo(), redo: () => this.session.redo(),
-      acceptAll: () => this.#acceptAll(), startAgain: () => this.#startAgain(), note: () => this.#editNote(),
-      done: () => this.#finish(), skip: () => this.#leave({ type: "skip" }, "Skipped"),
+      keepEdges: () => this.edges.finish(),
+      dropEdges: () => this.edges.cancel(),
+      suggestion: () =>
+        this.span?.suggested && this.#act({ type: "take_suggestion", span: this.span.id }, "Suggestion taken"),
+      occurrences: () => this.#applyEverywhere("document"),
+      occurrencesEverywhere: () => this.#applyEverywhere("project"),
+      snapping: () => this.#toggleSnapping(),
+      focusText: () => byId("text").focus(),
+      undo: () => this.session.undo(),
+      redo: () => this.session.redo(),
+      acceptAll: () => this.#acceptAll(),
+      startAgain: () => this.#startAgain(),
+      note: () => this.#editNote(),
+      done: () => this.#finish(),
+      skip: () => this.#leave({ type: "skip" }, "Skipped"),
     };
     if (!this.session || !commands[command]) return false;
-    if (this.edges.isActive && !["moveEdge", "keepEdges", "dropEdges", "snapping"].includes(command)) this.edges.cancel();
+    if (!this.edges.isActive) this.caret.takeSelection();
+    if (this.edges.isActive && !["moveEdge", "keepEdges", "dropEdges", "snapping"].includes(command))
+      this.edges.cancel();
     commands[command]();
     return true;
   }
@@ -232,20 +268,12 @@ export class Review {
   }
 
   #step(direction) {
-    const { spans } = this;
-    if (!spans.length) return;
-    const at = spans.findIndex(({ id }) => id === this.selected);
-    const from = this.caret.focus;
-    const next = at >= 0 ? at + direction
-      : direction > 0 ? spans.findIndex(({ start }) => start >= from) : spans.findLastIndex(({ start }) => start < from);
-    this.select(spans[(next + spans.length) % spans.length].id, { focusText: true });
+    const next = neighbour(this.spans, this.selected, this.caret.focus, direction);
+    if (next) this.select(next.id, { focusText: true });
   }
 
   #nextOpen() {
-    const { spans } = this;
-    const at = spans.findIndex(({ id }) => id === this.selected);
-    const ahead = [...spans.slice(at + 1), ...spans.slice(0, at + 1)];
-    const open = ahead.find(({ decision }) => decision === "undecided");
+    const open = nextUndecided(this.spans, this.selected);
     if (open) this.select(open.id, { focusText: true });
     else announce("All spans are decided. D finishes the document.");
   }
@@ -255,7 +283,7 @@ export class Review {
     if (!span) return;
     this.#act({ type, span: span.id });
     announce(`${told}: ${describeSpan(span, this.offsets).split(",")[0]}`);
-    if (this.spans.some(({ decision }) => decision === "undecided")) this.#nextOpen();
+    if (countUndecided(this.spans)) this.#nextOpen();
   }
 
   #reopen() {
@@ -316,30 +344,25 @@ export class Review {
   }
 
   #acceptAll() {
-    const open = this.spans.filter(({ decision }) => decision === "undecided").length;
+    const open = countUndecided(this.spans);
     if (open) this.#act({ type: "accept_all" }, `Accepted ${count(open, "span")}`);
   }
 
   async #startAgain() {
-    const answer = await ask("Start again?", el("p", {}, "Your decisions in this document are taken back. Undo brings them back."), [["again", "Start again"], ["", "Cancel"]]);
-    if (answer) this.#act({ type: "start_again" }, "Started again");
+    if (await askStartAgain()) this.#act({ type: "start_again" }, "Started again");
   }
 
   async #editNote() {
-    const field = el("textarea", { id: "note", rows: 4, value: this.session.shown.note ?? "", "aria-label": "Note" });
-    const hint = el("p", { className: "hint" }, "A note is exported with the document; it changes no span.");
-    const answer = await ask("Note", el("div", {}, field, hint), [["keep", "Keep"], ["", "Cancel"]]);
-    if (answer && field.value !== (this.session.shown.note ?? "")) this.#act({ type: "note", text: field.value }, "Note kept");
+    const text = await askNote(this.session.shown.note ?? "");
+    if (text !== null) this.#act({ type: "note", text }, "Note kept");
   }
 
   async #finish() {
-    const open = this.spans.filter(({ decision }) => decision === "undecided").length;
-    if (!open) return this.#leave({ type: "done" }, "Done");
-    const body = el("p", {}, `${count(open, "span")} of this document ${open === 1 ? "is" : "are"} undecided, and nothing undecided becomes gold.`);
-    const answer = await ask("Not everything is decided", body, [["look", "Look at them"], ["reject", "Reject them, done"], ["", "Cancel"]]);
-    if (answer === "look") this.#nextOpen();
-    if (answer === "reject") this.#leave({ type: "done", reject_open: true }, "Done");
-    return undefined;
+    const open = countUndecided(this.spans);
+    const answer = open ? await askAboutUndecided(open) : "done";
+    if (answer === "done") this.#leave({ type: "done" }, "Done");
+    else if (answer === "look") this.#nextOpen();
+    else if (answer === "reject") this.#leave({ type: "done", reject_open: true }, "Done");
   }
 
   #leave(action, told) {

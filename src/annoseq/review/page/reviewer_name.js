@@ -18,14 +18,31 @@ export async function reviewerName(project, { again = false } = {}) {
 }
 
 async function askName(known, current, mayCancel) {
-  const input = el("input", { id: "reviewer-name", required: true, maxLength: 60, pattern: ".*\\S.*", autocomplete: "off", value: current ?? "", "aria-describedby": "reviewer-why" });
+  const input = el("input", {
+    id: "reviewer-name",
+    required: true,
+    maxLength: 60,
+    pattern: ".*\\S.*",
+    autocomplete: "off",
+    value: current ?? "",
+    "aria-describedby": "reviewer-why",
+  });
   input.setAttribute("list", "known-reviewers");
   const form = el(
-    "form", { method: "dialog" },
+    "form",
+    { method: "dialog" },
     el("h2", {}, "Who is reviewing?"),
-    el("p", { id: "reviewer-why" }, "Your decisions are kept under this name, apart from those of others. It is not an account."),
+    el(
+      "p",
+      { id: "reviewer-why" },
+      "Your decisions are kept under this name, apart from those of others. It is not an account.",
+    ),
     el("label", { className: "field", for: "reviewer-name" }, el("span", {}, "Name"), input),
-    el("datalist", { id: "known-reviewers" }, known.map((name) => el("option", { value: name }))),
+    el(
+      "datalist",
+      { id: "known-reviewers" },
+      known.map((name) => el("option", { value: name })),
+    ),
     el("div", { className: "dialog-buttons" }, el("button", { value: "ok", className: "primary" }, "Begin")),
   );
   const dialog = el("dialog", { className: "dialog", "aria-label": "Reviewer" }, form);

@@ -48,7 +48,9 @@ export class SpanEdges {
   move(edge, direction) {
     const { offsets } = this.view;
     const from = edge === "start" ? this.start : this.end;
-    const to = this.caret.isSnapping ? offsets.nextBorder(from, direction, edge) : offsets.nextGrapheme(from, direction);
+    const to = this.caret.isSnapping
+      ? offsets.nextBorder(from, direction, edge)
+      : offsets.nextGrapheme(from, direction);
     this.#set(edge, to);
   }
 

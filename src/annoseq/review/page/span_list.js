@@ -31,7 +31,11 @@ export class SpanList {
     const rows = visible.map((span) => this.#row(span, before.get(span.id)));
     if (rows.length !== this.drawn.length || rows.some((row, at) => row !== this.drawn[at])) this.#place(rows);
     this.#drawHead(spans);
-    this.nothing.textContent = rows.length ? "" : spans.length ? "No such span." : "No span yet. Select text to add one.";
+    this.nothing.textContent = rows.length
+      ? ""
+      : spans.length
+        ? "No such span."
+        : "No span yet. Select text to add one.";
     this.#showSelected(selected);
   }
 
@@ -47,7 +51,10 @@ export class SpanList {
       return;
     }
     for (const [filter, name] of Object.entries(names)) {
-      const one = button(name, () => this.#setFilter(filter), { kind: "tab", pressed: String(filter === this.filter) });
+      const one = button(name, () => this.#setFilter(filter), {
+        kind: "tab",
+        pressed: String(filter === this.filter),
+      });
       one.dataset.filter = filter;
       one.append(el("span", { className: "amount" }, String(numbers[filter])));
       this.filters.append(one);
@@ -72,7 +79,8 @@ export class SpanList {
     let head = 0;
     while (head < rows.length && rows[head] === before[head]) head += 1;
     let tail = 0;
-    while (tail < Math.min(rows.length, before.length) - head && rows.at(-1 - tail) === before.at(-1 - tail)) tail += 1;
+    while (tail < Math.min(rows.length, before.length) - head && rows.at(-1 - tail) === before.at(-1 - tail))
+      tail += 1;
     const [added, removed] = [rows.slice(head, rows.length - tail), before.slice(head, before.length - tail)];
     const next = before[before.length - tail];
     if (!next || added.length + removed.length > GROUP) return this.#placeAll(rows);
@@ -100,17 +108,30 @@ export class SpanList {
     }
     const text = excerpt(this.state.offsets.slice(span.start, span.end)) || "white space";
     const name = [
-      text, span.label, span.origin === "model" && span.score !== null ? `score ${score(span.score)}` : span.origin,
-      DECISION_NAMES[span.decision], span.problem, isWaiting ? "not saved yet" : null,
-    ].filter(Boolean).join(", ");
+      text,
+      span.label,
+      span.origin === "model" && span.score !== null ? `score ${score(span.score)}` : span.origin,
+      DECISION_NAMES[span.decision],
+      span.problem,
+      isWaiting ? "not saved yet" : null,
+    ]
+      .filter(Boolean)
+      .join(", ");
     const press = el(
       "button",
-      { type: "button", className: `row ${span.decision}`, "aria-label": name, on: { click: () => this.chosen(span.id) } },
+      {
+        type: "button",
+        className: `row ${span.decision}`,
+        "aria-label": name,
+        on: { click: () => this.chosen(span.id) },
+      },
       el("span", { className: "sign" }, isWaiting ? "…" : DECISION_SIGNS[span.decision]),
       el("bdi", { className: "words" }, text),
       this.labels.chip(span.label),
       el("span", { className: "score" }, score(span.score)),
-      span.problem || span.suggested ? el("span", { className: "problem" }, span.problem ?? "Another span is suggested") : null,
+      span.problem || span.suggested
+        ? el("span", { className: "problem" }, span.problem ?? "Another span is suggested")
+        : null,
     );
     const row = el("div", { role: "listitem", data: { span: span.id } }, press);
     this.rows.set(span.id, { row, span, isWaiting });
@@ -134,8 +155,27 @@ export function describeSpan(span, offsets) {
   return `${text}, ${span.label}${score_}, ${DECISION_NAMES[span.decision]}${span.problem ? `, ${span.problem}` : ""}`;
 }
 
+/** Return the number of undecided spans. */
+export function countUndecided(spans) {
+  return spans.filter(({ decision }) => decision === "undecided").length;
+}
+
+/** Return the span before or after the selected one, or else the caret; the last is followed by the first. */
+export function neighbour(spans, selected, caret, direction) {
+  const at = spans.findIndex(({ id }) => id === selected);
+  if (at >= 0) return spans[(at + direction + spans.length) % spans.length];
+  if (direction > 0) return spans.find(({ start }) => start >= caret) ?? spans[0];
+  return spans.findLast(({ start }) => start < caret) ?? spans.at(-1);
+}
+
+/** Return the next undecided span after the selected one, from the end on to the first. */
+export function nextUndecided(spans, selected) {
+  const at = spans.findIndex(({ id }) => id === selected);
+  return [...spans.slice(at + 1), ...spans.slice(0, at + 1)].find(({ decision }) => decision === "undecided");
+}
+
 /** Return how many spans are undecided, in words. */
 export function describeOpen(spans) {
-  const open = spans.filter(({ decision }) => decision === "undecided").length;
+  const open = countUndecided(spans);
   return open ? `${count(open, "span")} undecided` : "all spans decided";
 }

@@ -24,7 +24,7 @@ export class TextCaret {
 
   #listen() {
     const { container } = this.view;
-    document.addEventListener("selectionchange", () => this.#takeSelection());
+    document.addEventListener("selectionchange", () => this.takeSelection());
     container.addEventListener("click", (event) => this.#press(event));
     container.addEventListener("copy", (event) => this.#copy(event));
     container.addEventListener("focus", () => this.#drawBar());
@@ -78,7 +78,8 @@ export class TextCaret {
     this.listeners.moved();
   }
 
-  #takeSelection() {
+  /** Take the browser's selection; its own event comes late, a key may be sooner. */
+  takeSelection() {
     const selection = getSelection();
     if (!selection.anchorNode || !this.view.offsets) return;
     const anchor = this.view.pointAt(selection.anchorNode, selection.anchorOffset);
@@ -95,7 +96,8 @@ export class TextCaret {
   #press(event) {
     if (this.isSelecting) return;
     const ids = [];
-    for (let mark = event.target.closest?.("mark"); mark; mark = mark.parentElement.closest("mark")) ids.push(mark.dataset.span);
+    for (let mark = event.target.closest?.("mark"); mark; mark = mark.parentElement.closest("mark"))
+      ids.push(mark.dataset.span);
     this.listeners.pressed(ids);
   }
 
@@ -136,18 +138,22 @@ export class TextCaret {
     const extend = event.shiftKey;
     const isJump = event.ctrlKey || event.metaKey;
     switch (event.key) {
-      case "ArrowLeft": case "ArrowRight": {
+      case "ArrowLeft":
+      case "ArrowRight": {
         const forward = (event.key === "ArrowRight") !== this.#isRightToLeft();
         this.moveTo(this.#step(forward ? 1 : -1, extend), { extend });
         return true;
       }
-      case "ArrowUp": case "ArrowDown":
+      case "ArrowUp":
+      case "ArrowDown":
         this.#moveByLine(event.key === "ArrowDown" ? 1 : -1, extend);
         return true;
-      case "Home": case "End":
+      case "Home":
+      case "End":
         this.moveTo(this.#edgeOfLine(event.key === "End", isJump), { extend });
         return true;
-      default: return false;
+      default:
+        return false;
     }
   }
 
@@ -184,7 +190,10 @@ export class TextCaret {
     const { offsets } = this.view;
     const at = offsets.lineIndex(offsets.unit(this.focus)) + direction;
     const next = offsets.lines[Math.max(0, Math.min(offsets.lines.length - 1, at))];
-    this.moveTo(at < 0 ? 0 : offsets.point(at < offsets.lines.length ? next.start : next.end), { extend, keepColumn: true });
+    this.moveTo(at < 0 ? 0 : offsets.point(at < offsets.lines.length ? next.start : next.end), {
+      extend,
+      keepColumn: true,
+    });
   }
 
   #edgeOfLine(isEnd, isWhole) {
@@ -223,7 +232,8 @@ export class TextCaret {
   /** Give the browser its selection again, and draw the caret, after lines were drawn again. */
   refresh() {
     const { anchorNode, focusNode } = getSelection();
-    if (this.view.container.contains(anchorNode) && !(this.#isText(anchorNode) && this.#isText(focusNode))) this.#giveSelection();
+    if (this.view.container.contains(anchorNode) && !(this.#isText(anchorNode) && this.#isText(focusNode)))
+      this.#giveSelection();
     this.#drawBar();
     this.#highlight();
   }

@@ -7,16 +7,31 @@ const LONGEST_LINE = 2000; // units; a longer line is displayed in pieces, so th
 
 /** Abbreviations that Unicode has for characters without a glyph, and for those that change the direction. */
 const C0 =
-  "NUL SOH STX ETX EOT ENQ ACK BEL BS TAB LF VT FF CR SO SI DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US".split(" ");
+  "NUL SOH STX ETX EOT ENQ ACK BEL BS TAB LF VT FF CR SO SI DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US".split(
+    " ",
+  );
 const ABBREVIATIONS = new Map([
-  [0x7f, "DEL"], [0x85, "NEL"], [0xad, "SHY"], [0x200b, "ZWSP"], [0x2028, "LS"], [0x2029, "PS"], [0x202a, "LRE"], [0x202b, "RLE"],
-  [0x202c, "PDF"], [0x202d, "LRO"], [0x202e, "RLO"], [0x2060, "WJ"], [0x2066, "LRI"], [0x2067, "RLI"], [0x2068, "FSI"],
-  [0x2069, "PDI"], [0xfeff, "BOM"],
+  [0x7f, "DEL"],
+  [0x85, "NEL"],
+  [0xad, "SHY"],
+  [0x200b, "ZWSP"],
+  [0x2028, "LS"],
+  [0x2029, "PS"],
+  [0x202a, "LRE"],
+  [0x202b, "RLE"],
+  [0x202c, "PDF"],
+  [0x202d, "LRO"],
+  [0x202e, "RLO"],
+  [0x2060, "WJ"],
+  [0x2066, "LRI"],
+  [0x2067, "RLI"],
+  [0x2068, "FSI"],
+  [0x2069, "PDI"],
+  [0xfeff, "BOM"],
 ]);
 /** Stands in the page for a control character: one UTF-16 unit for one. */
 export const STAND_IN = "\ufffd";
-export const CONTROLS =
-  /[\0-\x08\x0b-\x1f\x7f-\x9f\xad\u200b\u2028-\u202e\u2060\u2066-\u2069\ufeff]/g;
+export const CONTROLS = /[\0-\x08\x0b-\x1f\x7f-\x9f\xad\u200b\u2028-\u202e\u2060\u2066-\u2069\ufeff]/g;
 
 /** Return what is displayed for a control character: its abbreviation, or its number. */
 export function controlName(character) {

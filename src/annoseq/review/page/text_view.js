@@ -247,7 +247,8 @@ export class TextView {
 
 function markSelected(mark) {
   mark.classList.add("selected");
-  if (mark.classList.contains("first")) mark.prepend(el("span", { className: "handle start", data: { edge: "start" } }));
+  if (mark.classList.contains("first"))
+    mark.prepend(el("span", { className: "handle start", data: { edge: "start" } }));
   if (mark.classList.contains("last")) mark.append(el("span", { className: "handle end", data: { edge: "end" } }));
 }
 
@@ -268,13 +269,18 @@ function markNesting(line) {
 /** Return what is displayed after a span: the mark of its decision, its label, its score. */
 function spanTag(span) {
   return [DECISION_MARKS[span.decision], span.label, span.origin === "model" ? score(span.score) : ""]
-    .filter(Boolean).join(" ");
+    .filter(Boolean)
+    .join(" ");
 }
 
 function isDrawnAlike(one, other) {
   return (
-    one.start === other.start && one.end === other.end && one.label === other.label &&
-    one.decision === other.decision && one.score === other.score &&
-    one.problem === other.problem && Boolean(one.suggested) === Boolean(other.suggested)
+    one.start === other.start &&
+    one.end === other.end &&
+    one.label === other.label &&
+    one.decision === other.decision &&
+    one.score === other.score &&
+    one.problem === other.problem &&
+    Boolean(one.suggested) === Boolean(other.suggested)
   );
 }
