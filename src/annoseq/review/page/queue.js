@@ -12,6 +12,7 @@ const ORDER_NAMES = {
   label: "By label",
   document: "As in the input",
 };
+const IN_RANDOM_SHARE = "In the random share, which the estimate is made of";
 const STATE_SIGNS = { untouched: "○", started: "◐", done: "●", skipped: "⤼" };
 
 export class Queue {
@@ -116,9 +117,7 @@ export class Queue {
         { type: "button", className: `row ${state}`, "aria-label": told, on: { click: () => this.opened(id) } },
         el("span", { className: "sign", title: state }, STATE_SIGNS[state]),
         el("bdi", { className: "words" }, name),
-        isRandom
-          ? el("span", { className: "random", title: "In the random share, which the estimate is made of" }, "R")
-          : null,
+        isRandom ? el("span", { className: "random", title: IN_RANDOM_SHARE }, "R") : el("span"),
         el("span", { className: "score", title: "Uncertainty" }, score(uncertainty)),
       ),
     );
@@ -129,8 +128,10 @@ export class Queue {
     this.current = id;
     for (const row of this.list.children) {
       const isCurrent = row.dataset.document === String(id);
-      if (isCurrent) row.firstChild.setAttribute("aria-current", "true");
-      else row.firstChild.removeAttribute("aria-current");
+      if (isCurrent) {
+        row.firstChild.setAttribute("aria-current", "true");
+        row.firstChild.scrollIntoView({ block: "nearest" });
+      } else row.firstChild.removeAttribute("aria-current");
     }
   }
 

@@ -42,23 +42,24 @@ export class SpanList {
   #drawHead(spans) {
     const numbers = { all: spans.length, undecided: 0, accepted: 0, rejected: 0 };
     for (const { decision } of spans) numbers[decision] += 1;
-    const names = { all: "All", undecided: "Undecided", accepted: "Accepted", rejected: "Rejected" };
-    if (this.filters.children.length) {
-      for (const one of this.filters.children) {
-        one.setAttribute("aria-pressed", String(one.dataset.filter === this.filter));
-        one.lastChild.textContent = String(numbers[one.dataset.filter]);
-      }
-      return;
+    if (!this.filters.children.length)
+      this.filters.append(...Object.keys(numbers).map((filter) => this.#filter(filter)));
+    for (const press of this.filters.children) {
+      const { filter } = press.dataset;
+      press.setAttribute("aria-pressed", String(filter === this.filter));
+      press.setAttribute("aria-label", `${filter}: ${count(numbers[filter], "span")}`);
+      press.lastChild.textContent = String(numbers[filter]);
     }
-    for (const [filter, name] of Object.entries(names)) {
-      const one = button(name, () => this.#setFilter(filter), {
-        kind: "tab",
-        pressed: String(filter === this.filter),
-      });
-      one.dataset.filter = filter;
-      one.append(el("span", { className: "amount" }, String(numbers[filter])));
-      this.filters.append(one);
-    }
+  }
+
+  #filter(filter) {
+    const press = button(DECISION_SIGNS[filter] ?? "All", () => this.#setFilter(filter), {
+      kind: "tab",
+      title: filter,
+    });
+    press.dataset.filter = filter;
+    press.append(el("span", { className: "amount" }));
+    return press;
   }
 
   #setFilter(filter) {
