@@ -2,7 +2,7 @@
 
     python scripts/review_picture.py docs/review.png
 
-Needs `pip install 'annoseq[serve]' playwright` and Chromium (apt-get install chromium, or
+Needs `pip install 'annoseq[serve]' pillow playwright` and Chromium (apt-get install chromium, or
 playwright install chromium). With --rows and --epochs it is sooner done.
 """
 
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from annoseq.sample import sample_pairs
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _WIDTH, _HEIGHT = 1280, 680
 _PATIENCE = 120
 """Seconds that the server may take to start."""
+_COLOURS = 128
 _NOTE_ROWS = 700
 _DONE = 22
 """Documents that are done before the picture is taken."""
@@ -112,6 +114,7 @@ def take_picture(address: str, picture: Path, *, scheme: Literal["light", "dark"
         page.wait_for_timeout(500)  # the head is asked for a little later
         page.screenshot(path=str(picture))
         browser.close()
+    Image.open(picture).convert("RGB").quantize(_COLOURS).save(picture, optimize=True)
 
 
 def press(page: Page, *keys: str) -> None:

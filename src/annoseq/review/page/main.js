@@ -13,7 +13,10 @@ import { reviewerName } from "./reviewer_name.js";
 
 const api = new Api();
 const labels = new Labels();
-const head = new ProjectHead(api, (project) => labels.set(project.labels));
+const head = new ProjectHead(api, {
+  changed: (project) => labels.set(project.labels),
+  retrained: () => takeNewPredictions(),
+});
 const queue = new Queue(byId("queue"), api, (id) => openDocument(id));
 
 const review = new Review(api, labels, {
@@ -94,6 +97,13 @@ async function showDocument(id) {
   byId("text").focus({ preventScroll: true });
 }
 
+/** Show what a new model predicts: in the queue, and in the open document if nobody touched it. */
+async function takeNewPredictions() {
+  await queue.reload();
+  const open = review.session?.shown;
+  if (open?.state === "untouched" && !review.waiting) await review.open(open.id);
+}
+
 async function showFirst() {
   const { id } = await api.get("next", queue.parameters);
   if (id === null) review.close("Every document is done or skipped.");
@@ -130,6 +140,7 @@ function takeKey(event) {
 }
 
 function listen() {
+  addEventListener("unhandledrejection", () => announce("Something went wrong in this page. Load it again."));
   document.addEventListener("keydown", takeKey);
   addEventListener("hashchange", showAddress);
   byId("help").addEventListener("click", showHelp);

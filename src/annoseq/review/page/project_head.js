@@ -6,10 +6,10 @@ import { Refusal } from "./api.js";
 const POLL = 1500; // milliseconds between looks at a retraining
 
 export class ProjectHead {
-  /** `changed(project)` is called with every answer about the project. */
-  constructor(api, changed) {
+  /** `listeners`: `changed(project)` after every answer about the project, `retrained()` after a retraining. */
+  constructor(api, listeners) {
     this.api = api;
-    this.changed = changed;
+    this.listeners = listeners;
     this.project = null;
     this.timer = 0;
     byId("retrain").addEventListener("click", () => this.#retrain());
@@ -20,12 +20,14 @@ export class ProjectHead {
     const before = this.project?.retraining.state;
     this.project = await this.api.get("project");
     this.#draw();
+    this.listeners.changed(this.project);
     const { state, message } = this.project.retraining;
-    if (before === "running" && state === "done") announce("Retraining is done.");
-    if (before === "running" && state === "failed") announce(`Retraining failed. ${message ?? ""}`);
     clearTimeout(this.timer);
     if (state === "running") this.timer = setTimeout(() => this.refresh(), POLL);
-    this.changed(this.project);
+    if (before === "running" && state !== "running") {
+      announce(`${state === "done" ? "Retraining is done" : "Retraining failed"}: ${message}`);
+      this.listeners.retrained();
+    }
     return this.project;
   }
 
@@ -54,7 +56,8 @@ export class ProjectHead {
     const retrain = byId("retrain");
     const isRunning = retraining.state === "running";
     retrain.disabled = isRunning || !canRetrain;
-    retrain.title = !canRetrain && !isRunning ? "Finish some documents first." : "";
+    const hint = isRunning || canRetrain ? retraining.message : "Needs documents that are done, and a model folder.";
+    retrain.title = hint || "Learn from the decided documents, in the background";
     retrain.classList.toggle("running", isRunning);
     const share = Math.round(100 * (retraining.progress ?? 0));
     retrain.style.setProperty("--share", `${isRunning ? share : 0}%`);
