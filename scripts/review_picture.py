@@ -100,8 +100,7 @@ def take_picture(address: str, picture: Path, *, scheme: Literal["light", "dark"
     with sync_playwright() as driver:
         path = shutil.which("chromium") or shutil.which("google-chrome")
         browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        size = {"width": _WIDTH, "height": _HEIGHT}
-        page = browser.new_page(viewport=size, color_scheme=scheme)
+        page = browser.new_page(viewport={"width": _WIDTH, "height": _HEIGHT}, color_scheme=scheme)
         page.goto(address)
         page.fill("#reviewer-name", "Ada")
         page.keyboard.press("Enter")

@@ -270,7 +270,6 @@ def test_overlapping_spans_are_drawn_nested_and_crossing_ones_refused(driver: Pa
     assert "HOSPITAL" in driver.dock()
     before = driver.document(number)["revision"]
     driver.select("Leeds, Ward")
-    print(driver.dock(), page.evaluate("[getSelection().toString(), document.activeElement.outerHTML.slice(0,80), getSelection().anchorNode.nodeName, document.querySelector('.line').outerHTML]"))
     driver.keys("1")
     assert "would cross a" in page.inner_text("#toast")
     assert driver.document(number)["revision"] == before
