@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from annoseq.audit.cross_validation import CrossValidation
 from annoseq.config import BatchConfig, DeviceConfig, NetworkConfig, TaggerConfig, TrainingConfig
 from annoseq.tokenization.dataset import Dataset
-from annoseq.training.held_out import DocumentCorpus, LearnerSettings
+from annoseq.training.document_folds import DocumentCorpus
+from annoseq.training.held_out import LearnerSettings
 from annoseq.training.run_folder import TrainingRuns, run_workers
 from benchmarks.budget import log
 

@@ -16,7 +16,8 @@ from annoseq.config import BatchConfig, DeviceConfig, NetworkConfig, TaggerConfi
 from annoseq.data.pairs import Pairs
 from annoseq.tokenization.dataset import Dataset
 from annoseq.training.curve_runs import CurveRuns, Subset, plan_subsets, read_run
-from annoseq.training.held_out import DocumentCorpus, LearnerSettings
+from annoseq.training.document_folds import DocumentCorpus
+from annoseq.training.held_out import LearnerSettings
 from annoseq.training.run_folder import TrainingRuns, run_workers
 from benchmarks.budget import log
 from benchmarks.meddocan import read_tables

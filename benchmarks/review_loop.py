@@ -32,7 +32,7 @@ from annoseq.inference.annotator import Annotator
 from annoseq.models.serialization import TrainedModel
 from annoseq.review.prediction import predict_documents
 from annoseq.tokenization.dataset import Dataset
-from annoseq.training.held_out import DocumentCorpus
+from annoseq.training.document_folds import DocumentCorpus
 from annoseq.training.learner import Learner
 from benchmarks.budget import cache_folder, log
 from benchmarks.command import command_line, exit_status, make_parser, provenance, read_options

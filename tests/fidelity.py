@@ -27,6 +27,7 @@ from annoseq.errors import MarkupError
 from annoseq.inference.annotator import Annotator
 from annoseq.models.build import build_seq2seq, build_tagger
 from annoseq.models.encoder_folder import open_encoder
+from annoseq.models.ensemble_folder import EnsembleModel
 from annoseq.models.model_config import ModelConfig
 from annoseq.models.serialization import TrainedModel
 from annoseq.tokenization.dataset import Dataset
@@ -77,6 +78,8 @@ TAGGERS = {
     "nested tagger with a pre-trained roberta": (NESTED, "linear"),
     "nested tagger with a pre-trained xlm-roberta": (NESTED, "lstm"),
     "tagger with a pre-trained deberta-v2": (FLAT, "linear"),
+    "ensemble of flat taggers": (FLAT, "lstm"),
+    "ensemble of nested taggers": (NESTED, "lstm"),
 }
 ONE_PASS = "one pass"
 """Name of the decoding of taggers, which have no search."""
@@ -123,6 +126,14 @@ def _pairs(name: str, targets: Sequence[str]) -> Pairs:
 
 
 def _random_tagger(name: str, *, seed: int) -> Annotator:
+    """Build a tagger with random weights, or an ensemble of two."""
+    if not name.startswith("ensemble"):
+        return Annotator(_random_tagger_model(name, seed=seed))
+    members = [_random_tagger_model(name, seed=seed + number) for number in range(2)]
+    return Annotator(EnsembleModel.of(members, ["one", "two"]))
+
+
+def _random_tagger_model(name: str, *, seed: int) -> TrainedModel:
     """Build a tagger with random weights, which also reads a list and patterns."""
     targets, encoder = TAGGERS[name]
     settings = TaggerConfig.model_validate(
@@ -152,7 +163,7 @@ def _random_tagger(name: str, *, seed: int) -> Annotator:
         epochs=0,
         encoder=None if pretrained is None else pretrained.record,
     )
-    return Annotator(TrainedModel(network, tokenizer, about))
+    return TrainedModel(network, tokenizer, about)
 
 
 def hard_texts(count: int, *, seed: str) -> Iterator[str]:
@@ -178,7 +189,7 @@ def annotate(name: str, search: str, texts: Sequence[str]) -> list[Annotation]:
 
 def violations(name: str, text: str, found: Annotation) -> list[str]:
     """Say what is wrong with the annotation of a text: nothing, whatever the weights."""
-    tokenizer = random_annotator(name).model.tokenizer
+    tokenizer = random_annotator(name).tokenizer
     outputs = [found, *found.alternatives]
     wrong = [problem for one in outputs for problem in _of_one(text, one)]
     if found.windows != len(

@@ -58,6 +58,7 @@ RUN = (
     "docs/how-to/scale.md",
     "docs/how-to/serve.md",
     "docs/how-to/sweep.md",
+    "docs/how-to/teachers.md",
     "docs/how-to/train.md",
     "docs/how-to/word-vectors.md",
 )
@@ -143,11 +144,11 @@ def smaller(verb: str, arguments: list[str]) -> tuple[str, ...]:
     """Return the options that make a command cheap."""
     if (verb, arguments[0]) == ("vectors", "train"):
         return TINY_VECTORS
-    if verb not in {"train", "find-lr", "curve", "audit"}:
+    if verb not in {"train", "find-lr", "curve", "audit", "ensemble"}:
         return ()
     if verb == "curve":
         return (*SIZES["tagger"], "--epochs", "1", "--repeats", "1", "--workers", "1")
-    if verb == "audit":
+    if verb in {"audit", "ensemble"}:
         return (*SIZES["tagger"], "--epochs", "1", "--folds", "2", "--workers", "1")
     epochs = () if verb == "find-lr" or "--epochs" in arguments else ("--epochs", "2")
     if "--go-on-from" in arguments:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         ColumnsConfig,
         DataConfig,
         DeviceConfig,
+        DistillationConfig,
         GruConfig,
         NetworkConfig,
         SearchConfig,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from annoseq.inference.annotation import Annotation
     from annoseq.inference.annotator import Annotator
     from annoseq.inference.predictions import Prediction, Predictions
+    from annoseq.models.ensemble_folder import EnsembleModel
     from annoseq.models.onnx_model import OnnxModel
     from annoseq.models.serialization import TrainedModel
     from annoseq.sample import sample_pairs
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from annoseq.tokenization.dataset import Dataset
     from annoseq.tokenization.gazetteer import LexiconFeatures
     from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
+    from annoseq.training.distillation import Distillation
     from annoseq.training.learner import Learner
     from annoseq.training.lr_finder import LrFinderResult
     from annoseq.training.objectives import ValidationScore
@@ -63,6 +66,9 @@ __all__ = [
     "DataConfig",
     "Dataset",
     "DeviceConfig",
+    "Distillation",
+    "DistillationConfig",
+    "EnsembleModel",
     "Epoch",
     "Example",
     "GruConfig",
@@ -109,6 +115,9 @@ _HOMES = {
     "DataConfig": "config",
     "Dataset": "tokenization.dataset",
     "DeviceConfig": "config",
+    "Distillation": "training.distillation",
+    "DistillationConfig": "config",
+    "EnsembleModel": "models.ensemble_folder",
     "Epoch": "training.recorder",
     "Example": "data.examples",
     "GruConfig": "config",

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 """Constants of Linux's renameat2(2)."""
+_OWN_FILES = ("config.json", "ensemble.json")
+"""Files of which every folder that this package writes has one."""
 
 
 @contextmanager
@@ -61,7 +63,7 @@ def atomic_file(path: Path, *, overwrite: bool, private: bool = False) -> Iterat
 def atomic_folder(path: Path, *, overwrite: bool, private: bool = False) -> Iterator[Path]:
     """Yield a new, empty folder, which becomes `path` when the block ends without an error.
 
-    Only a folder of this package (with a `config.json`), or an empty one, is ever overwritten. The
+    Only a folder of this package (with one of `_OWN_FILES`), or an empty one, is overwritten. The
     old folder is exchanged for the new one in one step, where the system can; elsewhere there is a
     moment without either, and the next start of a command on `path` puts the old one back if the
     process was killed in it. A private folder may be entered by its owner alone.
@@ -200,7 +202,9 @@ def _check_place(path: Path, *, overwrite: bool) -> None:
 def _check_not_foreign(path: Path) -> None:
     """Raise if `path` is a file, or a folder that another program may have filled."""
     if path.is_file() or (
-        path.is_dir() and any(path.iterdir()) and not (path / "config.json").is_file()
+        path.is_dir()
+        and any(path.iterdir())
+        and not any((path / name).is_file() for name in _OWN_FILES)
     ):
         raise OutputError(
             f"{path} was not written by annoseq, so that --overwrite does not replace it. "

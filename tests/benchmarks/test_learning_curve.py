@@ -11,7 +11,7 @@ from annoseq.data.markup import Span, render
 from annoseq.data.pairs import Pair, Pairs
 from annoseq.evaluation.learning_curve import Estimate
 from annoseq.tokenization.dataset import Dataset
-from annoseq.training.held_out import DocumentCorpus
+from annoseq.training.document_folds import DocumentCorpus
 from benchmarks.curve_resamplings import Design, Resampling, settings_for
 from benchmarks.learning_curve import Outcome, make_table, power_law_interval
 

@@ -61,7 +61,7 @@ def test_any_text_is_kept(name: str, texts: list[str]) -> None:
 @every_tagger
 def test_hard_texts_are_kept_and_annotated(name: str) -> None:
     found = check(name, list(hard_texts(60, seed=name)))
-    tokenizer = random_annotator(name).model.tokenizer
+    tokenizer = random_annotator(name).tokenizer
     assert max(one.windows for one in found) > 1
     assert (sum(len(one.spans or ()) for one in found) > 20) == bool(tokenizer.labels)
     if tokenizer.length_stats.depth > 1:

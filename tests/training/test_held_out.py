@@ -17,7 +17,8 @@ from annoseq.config import (
 from annoseq.data.pairs import Pair, Pairs
 from annoseq.errors import OptionError, PairsError
 from annoseq.tokenization.dataset import Dataset
-from annoseq.training.held_out import DocumentCorpus, LearnerSettings, train_on_documents
+from annoseq.training.document_folds import DocumentCorpus
+from annoseq.training.held_out import LearnerSettings, train_on_documents
 
 if TYPE_CHECKING:
     from pathlib import Path

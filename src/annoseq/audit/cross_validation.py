@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from annoseq.data.examples import Example
     from annoseq.evaluation.calibration_statistics import CalibrationStatistics
     from annoseq.tokenization.bioes import ScoredTokenSpans
-    from annoseq.training.held_out import DocumentCorpus, Documents, LearnerSettings
+    from annoseq.training.document_folds import DocumentCorpus, Documents
+    from annoseq.training.held_out import LearnerSettings
     from annoseq.training.learner import Learner
     from annoseq.training.run_folder import TrainingRuns
 

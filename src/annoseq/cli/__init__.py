@@ -27,6 +27,10 @@ _COMMANDS = {
     "Train": {
         "find-lr": ("train:find_lr", "Find a learning rate by a range test."),
         "train": ("train:train", "Train a model on a table of pairs or on prepared data."),
+        "ensemble": (
+            "ensemble:app",
+            "Make one model of several taggers, which is slower and finds more.",
+        ),
         "sweep": ("sweep:sweep", "Train with many settings and keep the best model."),
     },
     "Annotate": {

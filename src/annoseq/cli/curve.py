@@ -27,7 +27,7 @@ from annoseq.evaluation.sample_size import LearningCurve, estimate_sample_size
 from annoseq.evaluation.score_file import write_score_file
 from annoseq.reporting.curve_plot import plot_learning_curve
 from annoseq.training.curve_runs import CurveRuns, plan_subsets
-from annoseq.training.held_out import DocumentCorpus
+from annoseq.training.document_folds import DocumentCorpus
 from annoseq.training.run_folder import TrainingRuns, count_workers
 
 if TYPE_CHECKING:

@@ -36,7 +36,7 @@ from annoseq.data.pairs import write_pairs
 from annoseq.data.tables import table_format
 from annoseq.devices import ComputeDevice
 from annoseq.errors import OptionError, count_noun
-from annoseq.training.held_out import DocumentCorpus
+from annoseq.training.document_folds import DocumentCorpus
 from annoseq.training.run_folder import TrainingRuns, count_workers
 
 if TYPE_CHECKING:

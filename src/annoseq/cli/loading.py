@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from annoseq.models.serialization import TrainedModel
     from annoseq.tokenization.dataset import Dataset
     from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
+    from annoseq.training.distillation import Distillation
     from annoseq.training.learner import Learner
 
 
@@ -109,7 +110,11 @@ def load_dataset(
 
 
 def make_learner(
-    dataset: Dataset, options: LearnerOptions, *, base: TrainedModel | None = None
+    dataset: Dataset,
+    options: LearnerOptions,
+    *,
+    base: TrainedModel | None = None,
+    distillation: Distillation | None = None,
 ) -> Learner:
     """Make a learner, whose weights are those of `base` if there is one, and print its sizes."""
     from annoseq.tokenization.gazetteer import LexiconFeatures
@@ -125,12 +130,15 @@ def make_learner(
         vectors=options.vectors if base is None else None,
         encoder=options.encoder,
         lexicon_features=LexiconFeatures(tuple(options.lexicon), options.patterns),
+        distillation=distillation,
     )
     print_dataset_summary(dataset, learner.tokenizer)
     if learner.vectors is not None:
         print_note(f"vectors: {learner.vectors.summary()}")
     if learner.encoder is not None:
         print_note(f"encoder: {learner.encoder.summary()}")
+    if learner.lessons is not None:
+        print_note(f"teachers: {learner.lessons.summary()}")
     return learner
 
 

@@ -23,21 +23,26 @@ from annoseq.cli.options import (
     LearnerOptions,
     Overwrite,
     Plot,
+    TeacherOptions,
     at_least,
 )
 from annoseq.cli.output import print_note, print_result
 from annoseq.config import DataConfig, NetworkConfig
 from annoseq.data.streams import is_standard_input
+from annoseq.data.text_inputs import read_texts
 from annoseq.devices import ComputeDevice
 from annoseq.errors import OptionError
 from annoseq.models.serialization import TrainedModel
 from annoseq.output_lock import OutputLock
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 from annoseq.torchrun import torchrun_environment
+from annoseq.training.distillation import Distillation
 from annoseq.training.learner import Learner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from annoseq.tokenization.dataset import Dataset
 
 
 @Parameter(name="*")
@@ -59,6 +64,11 @@ class ModelOutputOptions:
     def checkpoint(self) -> Path:
         """State of an interrupted training, beside the model folder."""
         return self.out.with_name(f"{self.out.name}.training")
+
+    @property
+    def soft_targets(self) -> Path:
+        """Expectations of the teachers of an interrupted training, beside the model folder."""
+        return self.out.with_name(f"{self.out.name}.targets")
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -100,9 +110,10 @@ class ModelOutputOptions:
             )
 
     def save(self, learner: Learner) -> None:
-        """Save the model and the plot, and remove the checkpoint."""
+        """Save the model and the plot, and remove the checkpoint and what teachers expected."""
         learner.save(self.out, overwrite=self.overwrite)
         self.checkpoint.unlink()
+        self.soft_targets.unlink(missing_ok=True)
         if self.plot:
             learner.recorder.plot(self.plot, overwrite=self.overwrite)
 
@@ -114,10 +125,12 @@ def train(
     output: ModelOutputOptions,
     dataset_options: DatasetOptions = DatasetOptions(),
     learner_options: LearnerOptions = LearnerOptions(),
+    teachers: TeacherOptions = TeacherOptions(),
 ) -> None:
     """Train a model and save it."""
+    teachers.check()
     with output.locked():
-        _train(pairs, output, dataset_options, learner_options)
+        _train(pairs, output, dataset_options, learner_options, teachers)
 
 
 def _train(
@@ -125,6 +138,7 @@ def _train(
     output: ModelOutputOptions,
     dataset_options: DatasetOptions,
     learner_options: LearnerOptions,
+    teachers: TeacherOptions,
 ) -> None:
     network, data = learner_options.network, dataset_options.data
     ComputeDevice.select(learner_options.device)  # before the table is read, which may take long
@@ -141,7 +155,8 @@ def _train(
     dataset = load_dataset(pairs, dataset_options, tokenizer=_seq2seq_tokenizer(base))
     if base is None:
         check_vocabulary_options(data, [network.resolve_auto(task=dataset.task)])
-    learner = make_learner(dataset, learner_options, base=base)
+    distillation = _distillation(teachers, output, dataset)
+    learner = make_learner(dataset, learner_options, base=base, distillation=distillation)
     try:
         learner.fit_one_cycle(
             checkpoint=output.checkpoint, resume=output.resume, report=print_result
@@ -157,6 +172,24 @@ def _train(
     table = "PAIRS" if pairs.is_dir() or is_standard_input(pairs) else pairs
     command = f"annoseq evaluate {output.out} {table}{dataset_options.columns.options()} --show 10"
     print_note(f"saved {output.out}; next: {command}")
+
+
+def _distillation(
+    options: TeacherOptions, output: ModelOutputOptions, dataset: Dataset
+) -> Distillation | None:
+    """Read the unlabelled texts of the teachers, if there are teachers."""
+    if not options.teacher:
+        return None
+    texts: tuple[str, ...] = ()
+    if options.unlabelled is not None:
+        inputs = read_texts(options.unlabelled, column=dataset.columns.source)
+        texts = tuple(one.text for one in inputs)
+    return Distillation(
+        teachers=options.teacher,
+        unlabelled=texts,
+        config=options.distillation,
+        cache=output.soft_targets,
+    )
 
 
 def _speed(learner: Learner) -> str:

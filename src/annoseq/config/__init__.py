@@ -24,8 +24,10 @@ from annoseq.config.search import SearchConfig
 from annoseq.config.section import ConfigSection, Task
 from annoseq.config.training import (
     AuditConfig,
+    CrossFitConfig,
     CurveConfig,
     DeviceConfig,
+    DistillationConfig,
     ReviewConfig,
     SweepConfig,
     TrainingConfig,
@@ -43,9 +45,11 @@ __all__ = [
     "BatchConfig",
     "ColumnsConfig",
     "ConfigSection",
+    "CrossFitConfig",
     "CurveConfig",
     "DataConfig",
     "DeviceConfig",
+    "DistillationConfig",
     "GruConfig",
     "ModelName",
     "NetworkConfig",

@@ -143,6 +143,19 @@ class TrainingConfig(ConfigSection):
                 )
 
 
+class DistillationConfig(ConfigSection):
+    """Learning of a tagger from teachers."""
+
+    teacher_weight: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Share of the teachers in the loss of a training row, the rest being that of its gold spans;
+    of an unlabelled text they have all of it."""
+    teacher_temperature: PositiveFloat = 1.0
+    """Temperature of the teachers' probabilities; above 1, they are less sure."""
+    least_confidence: FractionOrZero = 0.0
+    """Mean probability of the teachers' likeliest tags below which an unlabelled text is left
+    out."""
+
+
 def _automatic_defaults(model: str, rows: int, *, has_encoder: bool) -> dict[str, object]:
     """Return what `auto` stands for; settings that a model does not have are left out."""
     if has_encoder:
@@ -229,3 +242,7 @@ class ReviewConfig(ConfigSection):
     into the queue, scores are estimated on them alone, and they are never trained on."""
     draw_seed: NonNegativeInt = 42
     """Random seed of the draw, and of the random order of the documents."""
+
+
+class CrossFitConfig(AuditConfig):
+    """Trainings of the members of an ensemble, each without a fold of the documents."""

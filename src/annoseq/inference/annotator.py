@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from annoseq.data.markup import Span
     from annoseq.evaluation.recall_thresholds import RecallTarget
     from annoseq.inference.predictor import Target, TextGenerator, TokenizedText
+    from annoseq.models.ensemble_folder import EnsembleModel
     from annoseq.models.serialization import TrainedModel
     from annoseq.tokenization.bioes import ScoredTokenSpans
 
@@ -60,7 +61,10 @@ class Annotator:
     """
 
     def __init__(
-        self, model: TrainedModel | OnnxModel, *, device: DeviceConfig | str | None = None
+        self,
+        model: TrainedModel | EnsembleModel | OnnxModel,
+        *,
+        device: DeviceConfig | str | None = None,
     ) -> None:
         self._model, self.config, self.fingerprint = model, model.config, model.fingerprint
         self.calibration, self.history = model.calibration, model.history
@@ -93,9 +97,11 @@ class Annotator:
 
     @property
     def model(self) -> TrainedModel:
-        """The network and its tokenizer; raises `OptionError` for an ONNX file, which has none."""
+        """The network and its tokenizer; raises `OptionError` for an ONNX file or an ensemble."""
         if isinstance(self._model, OnnxModel):
             raise OptionError("an ONNX file holds no network. Give the model folder.")
+        if hasattr(self._model, "members"):
+            raise OptionError("an ensemble has no network of its own. Give one of its members.")
         return self._model
 
     @property

@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING
 from annoseq.config import DeviceConfig
 from annoseq.errors import ModelError, OptionError
 from annoseq.inference.onnx_predictor import OnnxPredictor
-from annoseq.models.model_config import CARD_FILE
+from annoseq.models.model_config import CARD_FILE, ENSEMBLE_FILE
 from annoseq.models.onnx_model import OnnxModel, open_session, read_metadata
 
 if TYPE_CHECKING:
     from annoseq.inference.predictor import SpanPredictor
+    from annoseq.models.ensemble_folder import EnsembleModel
     from annoseq.models.serialization import TrainedModel
 
 
-def load_model(path: str | Path, *, vectors: str | Path | None = None) -> TrainedModel | OnnxModel:
-    """Read a model folder, or an ONNX file that `annoseq export onnx` wrote.
+def load_model(
+    path: str | Path, *, vectors: str | Path | None = None
+) -> TrainedModel | EnsembleModel | OnnxModel:
+    """Read a model folder, the folder of an ensemble, or an ONNX file.
 
     `vectors` is the word-vector file that a tagger was trained with, if it has been moved.
 
@@ -29,13 +32,35 @@ def load_model(path: str | Path, *, vectors: str | Path | None = None) -> Traine
     """
     if Path(path).is_file() or Path(path).suffix.lower() == ".onnx":
         return OnnxModel.load(path, vectors=vectors)
+    if (Path(path) / ENSEMBLE_FILE).exists():
+        return _load_ensemble(path, vectors=vectors)
     return load_folder(path, vectors=vectors)
+
+
+def _load_ensemble(path: str | Path, *, vectors: str | Path | None) -> EnsembleModel:
+    _check_torch(path)
+    from annoseq.models.ensemble_folder import EnsembleModel
+
+    return EnsembleModel.load(path, vectors=vectors)
 
 
 def load_folder(path: str | Path, *, vectors: str | Path | None = None) -> TrainedModel:
     """Read a model folder; `load_model` describes `vectors` and the errors."""
+    if (Path(path) / ENSEMBLE_FILE).exists():
+        raise ModelError(
+            f"{path} is an ensemble, and one model is needed. Give one of its members, or a model "
+            "that learned from it: annoseq train --teacher."
+        )
+    _check_torch(path)
+    from annoseq.models.serialization import TrainedModel
+
+    return TrainedModel.load(path, vectors=vectors)
+
+
+def _check_torch(path: str | Path) -> None:
+    """Raise `ModelError` where torch, which runs model folders, is not installed."""
     try:
-        from annoseq.models.serialization import TrainedModel
+        import annoseq.models.serialization  # noqa: F401
     except ModuleNotFoundError as error:
         if error.name not in {"torch", "safetensors"}:  # one may be missing with the other
             raise
@@ -43,7 +68,6 @@ def load_folder(path: str | Path, *, vectors: str | Path | None = None) -> Train
             f"{path}: a model folder needs torch, which is not installed. Run: pip install "
             "annoseq; or give an ONNX file, which `annoseq export onnx` writes where torch is."
         ) from error
-    return TrainedModel.load(path, vectors=vectors)
 
 
 def read_card(path: str | Path) -> str:
@@ -66,7 +90,7 @@ def read_card(path: str | Path) -> str:
 
 
 def open_predictor(
-    model: TrainedModel | OnnxModel, *, device: DeviceConfig | str | None
+    model: TrainedModel | EnsembleModel | OnnxModel, *, device: DeviceConfig | str | None
 ) -> tuple[SpanPredictor, str]:
     """Return the predictor of a model on a device, and the name of the device.
 
@@ -79,9 +103,13 @@ def open_predictor(
         return OnnxPredictor(model), "cpu"
     # Imported here because they import torch.
     from annoseq.devices import ComputeDevice
+    from annoseq.inference.ensemble_predictor import EnsemblePredictor
     from annoseq.inference.network_predictors import build_predictor
+    from annoseq.models.ensemble_folder import EnsembleModel
 
     compute = ComputeDevice.select(config)
+    if isinstance(model, EnsembleModel):
+        return EnsemblePredictor.of(model, compute), str(compute.device)
     predictor = build_predictor(model.network, model.tokenizer, compute, bounds_cache=True)
     return predictor, str(compute.device)
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from annoseq.inference.predictor import SpanPredictor, SpanQuery, TokenizedText
     from annoseq.models.gru import GruWithAttention
     from annoseq.models.interfaces import AnySeq2SeqNetwork
+    from annoseq.models.tagger import SpanTagger
     from annoseq.tokenization.batching import Batch, TokenIds
 
 
@@ -71,7 +72,7 @@ def build_predictor(
 class TaggerPredictor:
     """Predictor of a tagger network: all spans of a window in one pass."""
 
-    network: Tagger
+    network: SpanTagger
     tokenizer: TaggerTokenizer
     compute: ComputeDevice
     bounds_cache: bool = False

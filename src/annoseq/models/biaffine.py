@@ -20,11 +20,14 @@ from torch.utils.checkpoint import checkpoint
 
 from annoseq.models.biaffine_decoder import BiaffineDecoder
 from annoseq.models.crf import finite
+from annoseq.models.expectations import Expectations
 from annoseq.models.padding import token_mask
 from annoseq.tokenization.bioes import bioes_to_token_spans
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from annoseq.tokenization.soft_targets import SoftTargets
 
 _BIAFFINE_WIDTH = 64
 """Width of the projections of first and last tokens."""
@@ -58,29 +61,58 @@ class BiaffineHead(nn.Module):
         nests[self_nested] = True
         self.register_buffer("nests", nests, persistent=False)
 
-    def loss(self, encoded: Tensor, tags: Tensor, lengths: Tensor) -> Tensor:
+    def loss(
+        self, encoded: Tensor, tags: Tensor, lengths: Tensor, soft: SoftTargets | None = None
+    ) -> Tensor:
         """Return the negative log-likelihood (B,) of the spans in BIOES `tags` (B, T, D).
 
         `encoded` (B, T, H) are the encodings of the tokens, `lengths` (B,) the number of tokens.
+        With `soft`, the cross-entropy with a teacher has a share in it.
         """
         chunks = list(self.chunks(encoded))
         compute = self._loss if len(chunks) == 1 else self._checkpointed_loss
-        return torch.cat([compute(encoded[chunk], tags[chunk], lengths[chunk]) for chunk in chunks])
+        return torch.cat(
+            [
+                compute(encoded[chunk], tags[chunk], lengths[chunk], soft and soft.select(chunk))
+                for chunk in chunks
+            ]
+        )
 
-    def _checkpointed_loss(self, encoded: Tensor, tags: Tensor, lengths: Tensor) -> Tensor:
+    def _checkpointed_loss(
+        self, encoded: Tensor, tags: Tensor, lengths: Tensor, soft: SoftTargets | None
+    ) -> Tensor:
         """Recompute the scores in the backward pass, so that only one chunk's are in memory."""
-        loss: Tensor = checkpoint(self._loss, encoded, tags, lengths, use_reentrant=False)
+        loss: Tensor = checkpoint(self._loss, encoded, tags, lengths, soft, use_reentrant=False)
         return loss
 
-    def _loss(self, encoded: Tensor, tags: Tensor, lengths: Tensor) -> Tensor:
+    def _loss(
+        self, encoded: Tensor, tags: Tensor, lengths: Tensor, soft: SoftTargets | None
+    ) -> Tensor:
         scores = self._scores(encoded)
         classes = torch.zeros_like(scores[..., 0], dtype=torch.long)
         for level in reversed(tags.unbind(2)):  # of two spans of the same tokens, the outer one
             spans = bioes_to_token_spans(level.numpy(force=True), labels=len(self.nests))
             row, first, last, label = torch.from_numpy(spans).to(level.device).unbind(1)
             classes[row, first, last] = label + 1
+        outside = ~_pair_mask(scores, lengths)
         losses = F.cross_entropy(scores.flatten(0, 2), classes.flatten(), reduction="none")
-        return losses.view_as(classes).masked_fill(~_pair_mask(scores, lengths), 0.0).sum((1, 2))
+        loss = losses.view_as(classes).masked_fill(outside, 0.0).sum((1, 2))
+        if soft is None:
+            return loss
+        log_probs = scores.log_softmax(3)
+        no_spans = -log_probs[..., 0].masked_fill(outside, 0.0).sum((1, 2))
+        return torch.lerp(loss, no_spans + soft.pair_loss(log_probs), soft.weights)
+
+    @torch.no_grad()
+    def expectations(
+        self, encoded: Tensor, lengths: Tensor, *, temperature: float = 1.0
+    ) -> Expectations:
+        """Return what a pupil of this head learns: the probabilities of the classes of pairs."""
+        del lengths
+        probabilities = [
+            (self.scores(encoded[chunk]) / temperature).softmax(3) for chunk in self.chunks(encoded)
+        ]
+        return Expectations(torch.cat(probabilities), encoded.new_zeros(len(encoded), 0))
 
     @property
     def decoder(self) -> BiaffineDecoder:

@@ -10,7 +10,7 @@ Shapes: B rows, T tokens, L labels, K = 4 L + 1 tags, N spans.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -21,8 +21,11 @@ from annoseq.models.padding import active_rows, reversed_tokens, select_tokens, 
 from annoseq.models.span_decoder import MAX_SCORE
 from annoseq.tokenization.bioes import tag_blocks
 
+if TYPE_CHECKING:
+    from annoseq.tokenization.soft_targets import SoftTargets
 
-class _Messages(NamedTuple):
+
+class Messages(NamedTuple):
     """Scaled messages (B, T, K), scaled emissions (B, T, K) and log-partition (B,), as tensors.
 
     `annoseq.models.forward_backward.ForwardBackward` explains them.
@@ -76,11 +79,25 @@ class LinearChainCrf(nn.Module):
             table[diagonal + before.start, diagonal + after.start] = self.inner_transitions[row]
         return table
 
-    def loss(self, emissions: Tensor, tags: Tensor, lengths: Tensor) -> Tensor:
-        """Return the negative log-likelihood (B,) of `tags` (B, T), given emissions (B, T, K)."""
+    def loss(
+        self, emissions: Tensor, tags: Tensor, lengths: Tensor, soft: SoftTargets | None = None
+    ) -> Tensor:
+        """Return the negative log-likelihood (B,) of `tags` (B, T), given emissions (B, T, K).
+
+        With `soft`, the cross-entropy with a teacher's distribution has a share in it.
+        """
         table = self.transitions()
         log_partition: Tensor = _LogPartition.apply(emissions, table, self.can_end, lengths)  # type: ignore[no-untyped-call]
-        return log_partition - _sequence_score(emissions, table, tags, lengths)
+        score = _sequence_score(emissions, table, tags, lengths)
+        if soft is not None:
+            transitions = torch.cat([scores.flatten() for scores in self.parameters()])
+            score = torch.lerp(score, soft.expected_score(emissions, transitions), soft.weights)
+        return log_partition - score
+
+    @torch.no_grad()
+    def forward_backward(self, emissions: Tensor, lengths: Tensor) -> Messages:
+        """Run the forward-backward algorithm over emissions (B, T, K)."""
+        return _forward_backward(emissions, self.transitions(), self.can_end, lengths)
 
     @property
     def decoder(self) -> CrfDecoder:
@@ -126,7 +143,7 @@ class _LogPartition(torch.autograd.Function):
 
 def _forward_backward(
     emissions: Tensor, transitions: Tensor, can_end: Tensor, lengths: Tensor
-) -> _Messages:
+) -> Messages:
     """Pass messages as probabilities scaled at every token: matrix products and few logarithms.
 
     Both directions take their steps together: the backward messages walk over reversed rows. They
@@ -156,7 +173,7 @@ def _forward_backward(
     rows, last = torch.arange(len(emissions), device=moves.device), lengths.to(moves.device) - 1
     ending = (forward[rows, last] * can_end).sum(1).log()
     total = (scale.log() + highest).masked_fill_(~is_token, 0.0).sum((1, 2))
-    return _Messages(forward, backward, scores / scale, total + ending)
+    return Messages(forward, backward, scores / scale, total + ending)
 
 
 def finite(scores: Tensor) -> Tensor:

@@ -25,6 +25,8 @@ from annoseq.vectors.lookup import VectorsRecord
 
 CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = "config.json", "weights.safetensors", "card.md"
 CALIBRATION_FILE, HISTORY_FILE = "calibration.json", "history.json"
+ENSEMBLE_FILE = "ensemble.json"
+"""File of the folder of an ensemble, which has no `CONFIG_FILE`."""
 FORMAT: Literal[2] = 2
 """Format number of model folders; folders of another format are refused."""
 ENCODER_FOLDER = "encoder"
@@ -88,14 +90,29 @@ class EncoderRecord(BaseModel):
         )
 
 
+class TeacherRecord(BaseModel):
+    """A teacher that a tagger learned from: its name, the checksum of its weights, its folds.
+
+    `folds` is the number of models that were trained without a part of the documents each, of which
+    the one that had not seen a text taught it; 0 for a single model.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    fingerprint: str
+    members: int = 1
+    folds: int = 0
+
+
 class ModelConfig(BaseModel):
     """Contents of `config.json`: everything about a model but its weights and vocabularies.
 
     `fingerprint` is that of the pairs before the split, `valid_fingerprint` that of the validation
     pairs; `columns` are those of the table of pairs; `epochs` counts all epochs of training, those
     of a base model included; `vectors` is the word-vector file that a tagger reads, which is not in
-    the folder; `encoder` the origin of its pre-trained encoder, which is; `files` are the checksums
-    of the other files.
+    the folder; `encoder` the origin of its pre-trained encoder, which is; `teachers` are those that
+    a tagger learned from, beside the pairs; `files` are the checksums of the other files.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -114,4 +131,5 @@ class ModelConfig(BaseModel):
     epochs: int
     vectors: VectorsRecord | None = None
     encoder: EncoderRecord | None = None
+    teachers: tuple[TeacherRecord, ...] = ()
     files: dict[str, str] = {}

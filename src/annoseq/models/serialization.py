@@ -130,7 +130,7 @@ class TrainedModel:
         """
         folder = Path(folder)
         restore_interrupted(folder)
-        config = _read_config(folder)
+        config = read_config(folder)
         for name, checksum in config.files.items():
             if _checksum(folder / name) != checksum:
                 raise ModelError(
@@ -198,7 +198,12 @@ def _build(
     return build_seq2seq(config.network, tokenizer, seed=0), tokenizer
 
 
-def _read_config(folder: Path) -> ModelConfig:
+def read_config(folder: Path) -> ModelConfig:
+    """Read `config.json` of a model folder.
+
+    Raises:
+        ModelError: it is missing or damaged, or of another format.
+    """
     if not folder.is_dir():
         raise ModelError(
             f"{folder}: there is no such folder. Give the folder that `annoseq train --out` wrote."

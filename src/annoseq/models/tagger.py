@@ -10,6 +10,7 @@ tokens.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,6 +21,7 @@ from annoseq.models.biaffine import BiaffineHead
 from annoseq.models.crf import LinearChainCrf, finite
 from annoseq.models.embeddings import HashEmbedding
 from annoseq.models.encoders import build_encoder
+from annoseq.models.expectations import crf_expectations
 from annoseq.tokenization.hash_features import FEATURE_KINDS, SHAPE_KINDS
 
 if TYPE_CHECKING:
@@ -30,10 +32,12 @@ if TYPE_CHECKING:
 
     from annoseq.config import TaggerConfig
     from annoseq.models.crf_decoder import CrfDecoder
+    from annoseq.models.expectations import Expectations
     from annoseq.models.pretrained_encoder import PretrainedEncoder
     from annoseq.tokenization.batching import Batch
     from annoseq.tokenization.bioes import ScoredTokenSpans
     from annoseq.tokenization.hash_features import FeatureHasher
+    from annoseq.tokenization.soft_targets import SoftTargets
 
 
 class CrfHead(nn.Module):
@@ -44,12 +48,23 @@ class CrfHead(nn.Module):
         self.crf = LinearChainCrf(labels)
         self.output = nn.Linear(width, self.crf.tags)
 
-    def loss(self, encoded: Tensor, tags: Tensor, lengths: Tensor) -> Tensor:
+    def loss(
+        self, encoded: Tensor, tags: Tensor, lengths: Tensor, soft: SoftTargets | None = None
+    ) -> Tensor:
         """Return the negative log-likelihood (B,) of the first level of `tags` (B, T, D).
 
         `encoded` (B, T, H) are the encodings of the tokens, `lengths` (B,) the number of tokens.
+        With `soft`, the cross-entropy with a teacher has a share in it.
         """
-        return self.crf.loss(self._emissions(encoded), tags[:, :, 0], lengths)
+        return self.crf.loss(self._emissions(encoded), tags[:, :, 0], lengths, soft)
+
+    @torch.no_grad()
+    def expectations(
+        self, encoded: Tensor, lengths: Tensor, *, temperature: float = 1.0
+    ) -> Expectations:
+        """Return what a pupil of this head learns: expected tags and transitions."""
+        emissions = self._emissions(encoded)
+        return crf_expectations(self.crf, emissions, lengths, temperature=temperature)
 
     @property
     def decoder(self) -> CrfDecoder:
@@ -112,7 +127,71 @@ class _RowCache:
         self._memory, self._size = None, 0
 
 
-class Tagger(nn.Module):
+class SpanTagger(nn.Module, ABC):
+    """Network that encodes tokens, with a head that scores tags or pairs of tokens."""
+
+    head: CrfHead | BiaffineHead
+
+    @abstractmethod
+    def encode(self, batch: Batch) -> Tensor:
+        """Return the encodings (B, T, H) of the tokens of a batch."""
+
+    @torch.no_grad()
+    def scores(self, batch: Batch) -> Tensor:
+        """Return the scores of the head: of tags (B, T, K), or of pairs of tokens (B, T, T, C)."""
+        return self.head.scores(self.encode(batch))
+
+    def spans(self, batch: Batch) -> list[ScoredTokenSpans]:
+        """Return the likeliest spans of every row (B,), well nested, with log-probabilities."""
+        decoder = self.head.decoder
+        return [
+            row
+            for scores, lengths in self._scores_by_chunk(batch)
+            for row in decoder.decode(scores, lengths).by_row()
+        ]
+
+    def candidates(self, batch: Batch, *, floor: float, longest: int) -> list[ScoredTokenSpans]:
+        """Return all spans of every row (B,) whose probability is at least `floor`.
+
+        None has more than `longest` tokens; spans may cross. The score of a row is that of its
+        likeliest spans, as in `spans`.
+        """
+        decoder = self.head.decoder
+        return [
+            row
+            for scores, lengths in self._scores_by_chunk(batch)
+            for row in decoder.candidates(scores, lengths, floor=floor, longest=longest).by_row()
+        ]
+
+    def coverage(
+        self, batch: Batch, *, floor: float
+    ) -> list[tuple[ScoredTokenSpans, ScoredTokenSpans]]:
+        """Return the likeliest spans of every row (B,), and its tokens that lie in any span.
+
+        Each token that does so with a probability of at least `floor` is a span of its own, with
+        its likeliest label.
+        """
+        rows: list[tuple[ScoredTokenSpans, ScoredTokenSpans]] = []
+        for scores, lengths in self._scores_by_chunk(batch):
+            best, tokens = self.head.decoder.coverage(scores, lengths, floor=floor)
+            rows += zip(best.by_row(), tokens.by_row(), strict=True)
+        return rows
+
+    @torch.no_grad()
+    def expectations(self, batch: Batch, *, temperature: float = 1.0) -> Expectations:
+        """Return the expected tags or pairs of every row, from which another tagger can learn."""
+        lengths = batch.source_lengths
+        return self.head.expectations(self.encode(batch), lengths, temperature=temperature)
+
+    @torch.no_grad()
+    def _scores_by_chunk(self, batch: Batch) -> Iterator[tuple[NDArray[Any], NDArray[np.int64]]]:
+        """Yield the scores of the head and the lengths of as many rows as fit into memory."""
+        encoded, lengths = self.encode(batch), batch.source_lengths.numpy(force=True)
+        for rows in self.head.chunks(encoded):
+            yield self.head.scores(encoded[rows]).numpy(force=True), lengths[rows]
+
+
+class Tagger(SpanTagger):
     """Span tagger over batches whose `source` (B, T) are token ids of `feature_hasher`.
 
     The vectors of a pre-trained encoder, if there is one, are read beside the hashed features.
@@ -169,57 +248,14 @@ class Tagger(nn.Module):
         return encoded
 
     def loss(self, batch: Batch) -> Tensor:
-        """Return the negative log-likelihood (B,) of the tags `batch.target` (B, T, D)."""
+        """Return the negative log-likelihood (B,) of the tags `batch.target` (B, T, D).
+
+        Soft targets of the batch, if it has any, have a share in it.
+        """
         assert batch.target is not None
-        return self.head.loss(self.encode(batch), batch.target, batch.source_lengths)
-
-    @torch.no_grad()
-    def scores(self, batch: Batch) -> Tensor:
-        """Return the scores of the head: of tags (B, T, K), or of pairs of tokens (B, T, T, C)."""
-        return self.head.scores(self.encode(batch))
-
-    def spans(self, batch: Batch) -> list[ScoredTokenSpans]:
-        """Return the likeliest spans of every row (B,), well nested, with log-probabilities."""
-        decoder = self.head.decoder
-        return [
-            row
-            for scores, lengths in self._scores_by_chunk(batch)
-            for row in decoder.decode(scores, lengths).by_row()
-        ]
-
-    def candidates(self, batch: Batch, *, floor: float, longest: int) -> list[ScoredTokenSpans]:
-        """Return all spans of every row (B,) whose probability is at least `floor`.
-
-        None has more than `longest` tokens; spans may cross. The score of a row is that of its
-        likeliest spans, as in `spans`.
-        """
-        decoder = self.head.decoder
-        return [
-            row
-            for scores, lengths in self._scores_by_chunk(batch)
-            for row in decoder.candidates(scores, lengths, floor=floor, longest=longest).by_row()
-        ]
-
-    def coverage(
-        self, batch: Batch, *, floor: float
-    ) -> list[tuple[ScoredTokenSpans, ScoredTokenSpans]]:
-        """Return the likeliest spans of every row (B,), and its tokens that lie in any span.
-
-        Each token that does so with a probability of at least `floor` is a span of its own, with
-        its likeliest label.
-        """
-        rows: list[tuple[ScoredTokenSpans, ScoredTokenSpans]] = []
-        for scores, lengths in self._scores_by_chunk(batch):
-            best, tokens = self.head.decoder.coverage(scores, lengths, floor=floor)
-            rows += zip(best.by_row(), tokens.by_row(), strict=True)
-        return rows
-
-    @torch.no_grad()
-    def _scores_by_chunk(self, batch: Batch) -> Iterator[tuple[NDArray[Any], NDArray[np.int64]]]:
-        """Yield the scores of the head and the lengths of as many rows as fit into memory."""
-        encoded, lengths = self.encode(batch), batch.source_lengths.numpy(force=True)
-        for rows in self.head.chunks(encoded):
-            yield self.head.scores(encoded[rows]).numpy(force=True), lengths[rows]
+        return self.head.loss(
+            self.encode(batch), batch.target, batch.source_lengths, batch.soft_targets
+        )
 
     def _project(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Return projections of tokens for the encoder, most of them cached, and places in them.

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from annoseq.config import BatchConfig
     from annoseq.data.examples import Example
     from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding, Seq2SeqTokenizer
+    from annoseq.tokenization.soft_targets import SoftTargets
     from annoseq.tokenization.tagger_tokenizer import TaggerEncoding
     from annoseq.tokenization.vocabulary import Vocabulary
 
@@ -58,13 +59,15 @@ class Batch:
 
     `rows` are their indices in the set. Each row of `source` (B, S) and `target` (B, T) ends with
     the end symbol, which `source_lengths` (B,) counts; lengths stay on the CPU. The rows of a
-    tagger have no end symbol, and its `target` (B, S, D) has the tags of all levels.
+    tagger have no end symbol, and its `target` (B, S, D) has the tags of all levels; `soft_targets`
+    are what its teachers expect, if it has any.
     """
 
     rows: list[int]
     source: Tensor
     source_lengths: Tensor
     target: Tensor | None = None
+    soft_targets: SoftTargets | None = None
 
     def __repr__(self) -> str:
         target = "none" if self.target is None else tuple(self.target.shape)
@@ -73,7 +76,9 @@ class Batch:
     def to(self, device: torch.device) -> Batch:
         """Return the batch with its ids on a device."""
         target = None if self.target is None else self.target.to(device, non_blocking=True)
-        return replace(self, source=self.source.to(device, non_blocking=True), target=target)
+        soft = None if self.soft_targets is None else self.soft_targets.to(device)
+        source = self.source.to(device, non_blocking=True)
+        return replace(self, source=source, target=target, soft_targets=soft)
 
     def select(self, places: slice) -> Batch:
         """Return a batch of some of the rows, as wide as this one."""
@@ -82,6 +87,7 @@ class Batch:
             source=self.source[places],
             source_lengths=self.source_lengths[places],
             target=None if self.target is None else self.target[places],
+            soft_targets=None if self.soft_targets is None else self.soft_targets.select(places),
         )
 
     def split(self, tokens: int | None) -> list[Batch]:

@@ -96,6 +96,7 @@ class Dataset:
     tagger needs neither. `fingerprint` is that of the pairs before the split; `skipped` are the
     numbers of the rows that could not be used, those of a table of validation pairs last,
     `blank_rows` is the number of rows without text, and `columns` are those of the pairs' table.
+    `fold_of` are all training rows where `train` is a part of them: labels and lengths are theirs.
     """
 
     train: Sequence[Example]
@@ -108,6 +109,7 @@ class Dataset:
     columns: ColumnsConfig = field(default=ColumnsConfig(), compare=False, kw_only=True)
     folder: Path | None = field(default=None, compare=False)
     encoded: PreparedEncodings | None = field(default=None, compare=False)
+    fold_of: Sequence[Example] | None = field(default=None, compare=False, kw_only=True)
 
     def __repr__(self) -> str:  # without the texts, which are private
         valid = count_noun(len(self.valid), "validation row")

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from annoseq.data.examples import Example
     from annoseq.data.markup import Span
     from annoseq.evaluation.counts import CountKey
-    from annoseq.training.held_out import DocumentCorpus, Documents, LearnerSettings
+    from annoseq.training.document_folds import DocumentCorpus, Documents
+    from annoseq.training.held_out import LearnerSettings
     from annoseq.training.learner import Learner
     from annoseq.training.run_folder import TrainingRuns
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from annoseq.data.splits import group_rows, hash_rank, split_rows
-from annoseq.errors import OptionError, PairsError, count_noun
+from annoseq.data.splits import split_rows
 from annoseq.inference.network_predictors import build_predictor
 from annoseq.tokenization.gazetteer import LexiconFeatures
 from annoseq.training.learner import Learner
@@ -24,9 +23,8 @@ if TYPE_CHECKING:
     from annoseq.data.examples import Example
     from annoseq.inference.predictor import SpanPredictor
     from annoseq.tokenization.dataset import Dataset
-
-Documents = tuple[int, ...]
-"""Numbers of documents, from 0."""
+    from annoseq.training.distillation import Distillation
+    from annoseq.training.document_folds import DocumentCorpus, Documents
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +39,8 @@ class LearnerSettings:
     encoder: str | None = None
     lexicon_features: LexiconFeatures = field(default_factory=LexiconFeatures)
 
-    def make(self, dataset: Dataset) -> Learner:
-        """Make a learner with fresh weights."""
+    def make(self, dataset: Dataset, distillation: Distillation | None = None) -> Learner:
+        """Make a learner with fresh weights, with teachers or without."""
         return Learner(
             dataset,
             model=self.network,
@@ -52,52 +50,8 @@ class LearnerSettings:
             vectors=self.vectors,
             encoder=self.encoder,
             lexicon_features=self.lexicon_features,
+            distillation=distillation,
         )
-
-
-@dataclass(frozen=True, repr=False)
-class DocumentCorpus:
-    """Examples of the annotate task by document; a row without a document is one by itself.
-
-    `dataset` has the settings of the splits within the runs.
-    """
-
-    dataset: Dataset
-    documents: tuple[tuple[Example, ...], ...]
-
-    @classmethod
-    def of(cls, dataset: Dataset, examples: Sequence[Example], *, needed: int) -> DocumentCorpus:
-        """Group examples by document, in their order.
-
-        Raises:
-            OptionError: the task is to translate.
-            PairsError: there are fewer documents than `needed`.
-        """
-        if dataset.task != "annotate":
-            raise OptionError(
-                "these pairs are of the translate task, and spans are scored. Give pairs whose "
-                "target is the source plus tags."
-            )
-        groups = group_rows(examples, by=dataset.config.split_by).values()
-        if len(groups) < needed:
-            raise PairsError(
-                f"the table has {count_noun(len(groups), 'document')}, and at least {needed} are "
-                "needed. Add documents, or split by row (--split-by row)."
-            )
-        return cls(dataset, tuple(tuple(examples[row] for row in rows) for rows in groups))
-
-    def shuffled(self, seed: str) -> list[int]:
-        """Return the numbers of the documents in a seeded random order."""
-        return sorted(range(len(self.documents)), key=lambda number: hash_rank(seed, number))
-
-    def folds(self, count: int, *, seed: int) -> list[Documents]:
-        """Return the documents in `count` parts of equal size, drawn at random, each in order."""
-        order = self.shuffled(f"folds {seed}")
-        return [tuple(sorted(order[fold::count])) for fold in range(count)]
-
-    def rows(self, documents: Documents) -> list[Example]:
-        """Return the examples of documents, in the order of the table."""
-        return [example for number in sorted(documents) for example in self.documents[number]]
 
 
 def train_on_documents(

@@ -11,6 +11,7 @@ import torch
 
 from annoseq.config import BatchConfig, TrainingConfig
 from annoseq.data.pairs import Pairs
+from annoseq.devices import ComputeDevice
 from annoseq.errors import DatasetError, OptionError
 from annoseq.models.build import build_seq2seq, build_tagger
 from annoseq.models.encoder_folder import open_encoder
@@ -24,6 +25,7 @@ from annoseq.vectors.init_embeddings import init_source_and_target
 from annoseq.vectors.lookup import open_token_vectors
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from annoseq.config import NetworkConfig, TaggerConfig
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from annoseq.models.serialization import TrainedModel
     from annoseq.tokenization.gazetteer import LexiconFeatures
     from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
+    from annoseq.training.distillation import Distillation, Lessons
     from annoseq.vectors.init_embeddings import InitialEmbeddings
     from annoseq.vectors.lookup import TokenVectors
 
@@ -65,6 +68,7 @@ class InitialModel(NamedTuple):
     objective: TaggerObjective | Seq2SeqObjective
     vectors: InitialEmbeddings | TokenVectors | None = None
     encoder: EncoderRecord | None = None
+    lessons: Lessons | None = None
 
 
 def initialize_model(
@@ -76,8 +80,12 @@ def initialize_model(
     vectors: str | Path | None,
     lexicon_features: LexiconFeatures,
     encoder: str | Path | None = None,
+    distillation: Distillation | None = None,
+    compute: ComputeDevice | None = None,
 ) -> InitialModel:
     """Build the model to train on a dataset, or copy a trained model.
+
+    `distillation` has the teachers of a tagger, which read its rows on the device `compute`.
 
     Raises:
         OptionError: options are not for this kind of network, or a lexicon or the patterns cannot
@@ -96,17 +104,17 @@ def initialize_model(
             vectors=vectors,
             encoder=encoder,
         )
-        return _tagger_to_train(network, tagger, tokenizer, dataset, training)
-    if lexicon_features:
-        raise OptionError(
-            f"--lexicon and --patterns are for the tagger, and the model is {network.model}. Leave "
-            "them off, or use --model tagger."
-        )
-    if encoder is not None:
-        raise OptionError(
-            f"--encoder is for the tagger, and the model is {network.model}. Leave it off, or use "
-            "--model tagger."
-        )
+        compute = compute or ComputeDevice.select(None)
+        lessons = distillation.prepare(dataset, tokenizer, compute) if distillation else None
+        return _tagger_to_train(network, tagger, tokenizer, dataset, training, lessons=lessons)
+    _check_tagger_options(
+        network,
+        {
+            "--lexicon and --patterns are": bool(lexicon_features),
+            "--encoder is": encoder is not None,
+            "--teacher is": distillation is not None,
+        },
+    )
     embeddings: InitialEmbeddings | None = None
     if base is not None:
         seq2seq_network = copy_network(base, dataset.tokenizer)
@@ -125,12 +133,24 @@ def initialize_model(
     return InitialModel(network, dataset.tokenizer, objective, embeddings)
 
 
+def _check_tagger_options(network: NetworkConfig, given: Mapping[str, bool]) -> None:
+    """Raise `OptionError` if an option was given that only a tagger has."""
+    for options in (options for options, is_given in given.items() if is_given):
+        these = "them" if options.endswith("are") else "it"
+        raise OptionError(
+            f"{options} for the tagger, and the model is {network.model}. Leave {these} off, or "
+            "use --model tagger."
+        )
+
+
 def _tagger_to_train(
     config: NetworkConfig,
     tagger: Tagger,
     tokenizer: TaggerTokenizer,
     dataset: Dataset,
     training: TrainingConfig,
+    *,
+    lessons: Lessons | None,
 ) -> InitialModel:
     """Return a tagger with its objective, after reading the vectors of its tokens."""
     encoder = tagger.pretrained
@@ -138,11 +158,11 @@ def _tagger_to_train(
         encoder.set_trained(
             freeze=training.freeze, gradient_checkpointing=training.gradient_checkpointing
         )
-    objective = TaggerObjective(tagger, dataset, tokenizer)
+    objective = TaggerObjective(tagger, dataset, tokenizer, lessons)
     tokenizer.feature_hasher.read_vectors()
     vectors = tokenizer.feature_hasher.vectors
     record = None if encoder is None else encoder.record
-    return InitialModel(config, tokenizer, objective, vectors, record)
+    return InitialModel(config, tokenizer, objective, vectors, record, lessons)
 
 
 def copy_network(base: TrainedModel, tokenizer: Seq2SeqTokenizer) -> AnySeq2SeqNetwork:
@@ -182,7 +202,7 @@ def initialize_tagger(
     if base is None:
         pretrained = _open_encoder(encoder, config)
         tokenizer = TaggerTokenizer.fit(
-            dataset.train,
+            dataset.fold_of or dataset.train,
             buckets=config.buckets,
             lexicon_features=lexicon_features,
             vectors=None if vectors is None else open_token_vectors(vectors),

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from annoseq.config import AnyNetworkConfig, ModelName
     from annoseq.inference.predictions import Predictions
     from annoseq.tokenization.dataset import Dataset
+    from annoseq.training.distillation import Distillation
     from annoseq.training.lr_finder import LrFinderResult
     from annoseq.training.objectives import ValidationScore
 
@@ -51,13 +52,12 @@ class Learner:
     independent of each other. With a `base` model its weights are trained for more epochs instead;
     `epochs` counts all epochs that the weights have been trained for.
 
-    `lexicon_features` are lexicons and patterns whose matches are features of a tagger.
-
-    `vectors` is a file of word vectors (fastText's .bin, .vec or .vec.gz) that initializes the
-    embeddings, or is part of a tagger's features; `learner.vectors` then counts its words.
-
-    `encoder` is a pre-trained encoder, the folder of one or its name on the Hugging Face hub, whose
-    vectors a tagger reads beside its features or in place of them.
+    `lexicon_features` are lexicons and patterns whose matches are features of a tagger. `vectors`
+    is a file of word vectors (fastText's .bin, .vec or .vec.gz) that initializes the embeddings, or
+    is part of a tagger's features; `learner.vectors` then counts its words. `encoder` is a
+    pre-trained encoder, the folder of one or its name on the Hugging Face hub, whose vectors a
+    tagger reads beside its features or in place of them. `distillation` has the teachers that a
+    tagger learns from.
 
     Under torchrun, every process has a learner: all must be made of the same dataset and settings,
     and must train and validate together. `processes.is_main` is True in the one that prints and
@@ -83,6 +83,7 @@ class Learner:
         vectors: str | Path | None = None,
         encoder: str | Path | None = None,
         lexicon_features: LexiconFeatures | None = None,
+        distillation: Distillation | None = None,
     ) -> None:
         check_arguments(dataset, training, batching)
         self.dataset = dataset
@@ -92,8 +93,7 @@ class Learner:
         self.config = training.resolve_auto(
             model=self.model_config.model,
             rows=len(dataset.train),
-            has_encoder=encoder is not None
-            or (base is not None and base.config.encoder is not None),
+            has_encoder=bool(encoder or (base and base.config.encoder)),
         )
         batching = batching or (base.config.batching if base else BatchConfig())
         self.batching = batching.resolve_auto(model=self.model_config.model)
@@ -108,8 +108,11 @@ class Learner:
             vectors=vectors,
             encoder=encoder,
             lexicon_features=lexicon_features or LexiconFeatures(),
+            distillation=distillation,
+            compute=self.compute,
         )
-        self.model_config, self.tokenizer, objective, self.vectors, self.encoder = initial
+        self.model_config, self.tokenizer, objective, *_ = initial
+        self.vectors, self.encoder, self.lessons = initial.vectors, initial.encoder, initial.lessons
         self.network = objective.network.to(self.compute.device)
         self.processes = ProcessGroup.join(self.compute.device)
         self._rng = RngState(self.processes.seed(self.config.seed), self.compute.device)
@@ -215,10 +218,7 @@ class Learner:
             report(f"kept the weights of epoch {best}")
 
     def validate(self) -> tuple[float, ValidationScore]:
-        """Return loss and score on the validation rows, as training reports them.
-
-        All processes must call this.
-        """
+        """Return loss and score on the validation rows; all processes must call this."""
         return self._trainer.validate()
 
     def predictions(self, part: Literal["valid", "train"] = "valid") -> Predictions:
@@ -252,6 +252,7 @@ class Learner:
             epochs=self.epochs,
             vectors=self.vectors.record() if isinstance(self.vectors, TokenVectors) else None,
             encoder=self.encoder,
+            teachers=() if self.lessons is None else self.lessons.teachers,
         )
         history = self.recorder.history() if self.recorder.epochs else None
         model = TrainedModel(self.network, tokenizer, config, history=history)
@@ -317,6 +318,7 @@ class Learner:
             "model": self.model_config.model_dump(),
             "vectors": "" if self.vectors is None else self.vectors.checksum(),
             "encoder": "" if self.encoder is None else self.encoder.fingerprint,
+            "teachers": "" if self.lessons is None else self.lessons.key,
             **self.config.model_dump(exclude={"epochs", "max_lr"}),
             "batching": self.batching.model_dump(),
             "precision": str(self.compute.dtype),

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, NamedTuple
 
+from annoseq._version import __version__
 from annoseq.errors import count_noun
 from annoseq.inference.network_predictors import build_predictor
 from annoseq.tokenization.hash_features import PRIVACY_NOTE
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from annoseq.data.examples import Example
     from annoseq.devices import ComputeDevice
     from annoseq.evaluation.calibration_statistics import CalibrationStatistics
+    from annoseq.models.ensemble_folder import EnsembleModel
     from annoseq.models.model_config import ModelConfig
     from annoseq.models.serialization import TrainedModel
     from annoseq.tokenization.dataset import Dataset
@@ -78,6 +80,35 @@ def write_card(
     return "\n\n".join(sections) + "\n"
 
 
+def write_ensemble_card(model: EnsembleModel, statistics: CalibrationStatistics | None) -> str:
+    """Write the card of an ensemble as Markdown."""
+    folds = model.folds
+    facts = {
+        "members": str(len(model.members)),
+        "names": ", ".join(model.names),
+        "cross-fitted": "no"
+        if folds is None
+        else f"each without one of {folds.count} folds of the training documents",
+        "labels": ", ".join(model.tokenizer.labels) or "none",
+        "data fingerprint": model.config.fingerprint,
+        "written": datetime.now(UTC).date().isoformat(),
+        "versions": f"annoseq {__version__}, torch {version('torch')}",
+    }
+    return (
+        "\n\n".join(
+            [
+                "# Ensemble card",
+                "\n".join(f"- **{name}**: {value}" for name, value in facts.items()),
+                "The scores of the members are averaged before the likeliest spans are sought. The "
+                "card of each is in its own folder, and what it says of privacy holds here too.",
+                "## Scores of spans",
+                _describe_scores(statistics),
+            ]
+        )
+        + "\n"
+    )
+
+
 class _CardParts(NamedTuple):
     """Parts of a card that depend on the kind of model."""
 
@@ -102,6 +133,7 @@ def _describe_tagger(
             "lists and patterns": ", ".join(features) or "none",
             "word vectors": _describe_vectors(config.vectors),
             "pre-trained encoder": _describe_encoder(config),
+            "teachers": _describe_teachers(config),
         },
         f"{PRIVACY_NOTE} {lists if matcher.lists else ''}Weights can also reveal whether a text "
         "was in the training data: share the folder with care.",
@@ -177,6 +209,18 @@ def _describe_encoder(config: ModelConfig) -> str:
         f"{encoder.width}, {trained[config.training.freeze]}; sha256 of the original weights "
         f"{encoder.fingerprint}; licence: {encoder.license} (`encoder/NOTICE.txt`)"
     )
+
+
+def _describe_teachers(config: ModelConfig) -> str:
+    described = []
+    for teacher in config.teachers:
+        kind = "one tagger" if teacher.members == 1 else f"{teacher.members} taggers"
+        if teacher.folds:
+            kind += ", each text by the one that was not trained on its document"
+        described.append(
+            f"{teacher.name} ({kind}; sha256 of the weights {teacher.fingerprint[:12]})"
+        )
+    return "; ".join(described) or "none"
 
 
 def save_model(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, TypeVarTuple
 
@@ -15,6 +16,7 @@ from annoseq.evaluation.token_accuracy import Accuracy, measure_accuracy
 from annoseq.tokenization.batching import collate, collate_tags
 from annoseq.tokenization.bioes import token_spans_to_text
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqEncoding
+from annoseq.tokenization.soft_targets import SoftTargets
 from annoseq.tokenization.tagger_tokenizer import TaggerEncoding
 from annoseq.tokenization.vocabulary import BEGIN, PAD
 from annoseq.training.losses import Loss, output_loss
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from annoseq.tokenization.bioes import TokenSpan
     from annoseq.tokenization.dataset import Dataset
     from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
+    from annoseq.training.distillation import Lessons
 
 
 RowT = TypeVar("RowT", bound="EncodedPair")
@@ -255,7 +258,13 @@ class TaggerObjective(Objective[TaggerEncoding]):
     criterion = "span_f1"
     score = SpanScore
 
-    def __init__(self, network: Tagger, dataset: Dataset, tokenizer: TaggerTokenizer) -> None:
+    def __init__(
+        self,
+        network: Tagger,
+        dataset: Dataset,
+        tokenizer: TaggerTokenizer,
+        lessons: Lessons | None = None,
+    ) -> None:
         super().__init__()
         self.network = network
         self.tokenizer = tokenizer
@@ -264,13 +273,21 @@ class TaggerObjective(Objective[TaggerEncoding]):
             part = "validation" if train else "training"
             raise DatasetError(f"the {part} rows are empty texts. Give pairs with text in them.")
         self.train_rows = tokenizer.encode(train, is_training=True)
+        self._lessons = lessons
+        if lessons is not None:
+            self.train_rows = [*self.train_rows, *lessons.unlabelled]
         self.valid_rows = tokenizer.encode(valid)
         self._texts = [example.source for example in valid]
         self._gold = [example.tight_spans for example in valid]
 
     def collate(self, rows: Sequence[int], examples: Sequence[TaggerEncoding]) -> Batch:
         """Collate the examples at `rows` into a batch."""
-        return collate_tags(rows, examples)
+        batch, lessons = collate_tags(rows, examples), self._lessons
+        if lessons is None or examples is not self.train_rows:
+            return batch
+        targets = [lessons.targets[row] for row in rows]
+        weights = [lessons.weights[row] for row in rows]
+        return replace(batch, soft_targets=SoftTargets.collate(targets, weights))
 
     def positions(self, batch: Batch) -> int:
         """Return the number of tokens."""

@@ -1,0 +1,370 @@
+"""One fast tagger that learned from cross-fitted teachers with a pre-trained encoder.
+
+Training rows are split as `annoseq train` does, with a tenth kept for the choice of the epoch and
+for calibration. The members of the teacher are trained without a fold of the other rows each; the
+pupil, an ordinary tagger, learns from gold spans and from them. The dev rows choose nothing. Runs
+are processes of their own; on a GPU several share it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from statistics import mean, stdev
+from typing import TYPE_CHECKING, Any
+
+from annoseq.config import (
+    BatchConfig,
+    DataConfig,
+    DeviceConfig,
+    DistillationConfig,
+    NetworkConfig,
+    TrainingConfig,
+)
+from annoseq.data.examples import parse_pairs
+from annoseq.data.pairs import Pairs
+from annoseq.devices import ComputeDevice
+from annoseq.errors import OptionError
+from annoseq.evaluation.calibration import BinTotals, expected_calibration_error, judge_spans
+from annoseq.evaluation.coverage_counter import count_coverage
+from annoseq.inference.annotator import Annotator
+from annoseq.models.ensemble_folder import Folds
+from annoseq.tokenization.dataset import Dataset
+from annoseq.training.cross_fitting import CrossFitting
+from annoseq.training.distillation import Distillation
+from annoseq.training.held_out import LearnerSettings
+from annoseq.training.run_folder import TrainingRuns
+from benchmarks.budget import log
+from benchmarks.command import Benchmark, command_line, make_parser, read_options
+from benchmarks.measure import describe_machine, markdown_table
+from benchmarks.meddocan import FOLDER
+from benchmarks.saved_runs import add_run_options, load_results, perform_runs, save_results
+from benchmarks.tagger_runs import Quality, read_corpus
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Sequence
+
+    from annoseq.evaluation.coverage import CoveragePoint
+
+REPORT = Path(__file__).with_suffix(".md")
+CORPORA = ("meddocan", "bc5cdr", "ncbi_disease", "asq_phi", "gum_open")
+OTHER_TEXTS = {"ncbi_disease": "bc5cdr", "bc5cdr": "ncbi_disease"}
+"""Corpora whose training texts are of the same kind: abstracts, read without their spans."""
+SEEDS = (42, 1, 2)
+FOLDS = Folds(count=3, seed=42)
+COSTS = (0.003, 0.01, 0.04)
+"""Shares of other tokens at which the coverage is read off the curve."""
+_KEPT = 0.1
+_COUNTS = ("epochs", "spanish_epochs", "jobs", "minutes")
+_ROOM = 1.05
+_WAIT_SECONDS = 1.0
+SYSTEMS = {
+    "plain": "tagger",
+    "pupil": "pupil",
+    "more": "pupil, unlabelled texts too",
+    "teachers": "teachers, averaged",
+}
+
+
+def run_names(corpora: Sequence[str]) -> list[str]:
+    """Return the names of all runs, in the order in which they are started."""
+    names = [f"fold-{corpus}-{n}" for corpus in corpora for n in range(1, FOLDS.count + 1)]
+    names += [f"teachers-{corpus}-0" for corpus in corpora]
+    for seed in SEEDS:
+        names += [f"pupil-{corpus}-{seed}" for corpus in corpora]
+        names += [f"plain-{corpus}-{seed}" for corpus in corpora]
+        names += [f"more-{corpus}-{seed}" for corpus in corpora if corpus in OTHER_TEXTS]
+    return names
+
+
+def perform(name: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Perform one run, and return its figures."""
+    system, corpus, number = name.split("-")
+    clock = _clock(options)
+    began = clock()
+    dataset, train, dev = _read(options, corpus)
+    if system == "fold":
+        _cross_fitting(options, corpus, dataset).work(report=lambda _: None)
+        return {"seconds": clock() - began}
+    if system != "plain":
+        folder = _ensemble(options, corpus, dataset)
+    if system == "teachers":
+        return evaluate(folder, train, dev, options) | {"seconds": clock() - began}
+    teaching = None if system == "plain" else _distillation(options, system, corpus, folder)
+    learner = _settings(options, seed=int(number)).make(dataset, teaching)
+    began = clock()
+    learner.fit_one_cycle(report=log)
+    seconds = clock() - began
+    learner.save(model := options.results / f"{name}.model", overwrite=True)
+    kept = max(epoch.score for epoch in learner.recorder.epochs)
+    return evaluate(model, train, dev, options) | {"seconds": seconds, "kept": kept}
+
+
+def _read(options: argparse.Namespace, corpus: str) -> tuple[Dataset, Pairs, Pairs]:
+    train, dev = (
+        Pairs(pairs[: options.rows], name=pairs.name) for pairs in read_corpus(options.data, corpus)
+    )
+    config = DataConfig(task="annotate", valid_share=_KEPT)
+    return Dataset.from_pairs(train, config=config), train, dev
+
+
+def _settings(
+    options: argparse.Namespace, *, seed: int, encoder: Path | None = None
+) -> LearnerSettings:
+    training: dict[str, Any] = {"seed": seed}
+    is_spanish = encoder is not None and encoder == options.spanish
+    epochs = options.spanish_epochs if is_spanish else options.epochs
+    if epochs is not None:
+        training["epochs"] = epochs
+    return LearnerSettings(
+        network=NetworkConfig(),
+        training=TrainingConfig.model_validate(training),
+        batching=BatchConfig(),
+        device=DeviceConfig(device=options.device),
+        encoder=None if encoder is None else str(encoder),
+    )
+
+
+def _cross_fitting(options: argparse.Namespace, corpus: str, dataset: Dataset) -> CrossFitting:
+    """Return the trainings of the teacher, whose folder is begun by whoever comes first."""
+    folder = TrainingRuns(options.results / f"{corpus}.folds", "ensemble")
+    with (options.results / f"{corpus}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.path.exists():
+            folder.begin({}, overwrite=False)
+    encoder = options.spanish if corpus == "meddocan" else options.encoder
+    settings = _settings(options, seed=options.seed, encoder=encoder)
+    return CrossFitting(dataset, FOLDS, settings, folder)
+
+
+def _ensemble(options: argparse.Namespace, corpus: str, dataset: Dataset) -> Path:
+    """Wait for the members of the teacher; return its folder."""
+    fitting = _cross_fitting(options, corpus, dataset)
+    path: Path = options.results / f"{corpus}.teachers"
+    deadline = time.monotonic() + 60 * min(options.minutes, options.patience)
+    while len(fitting.folder.records()) < FOLDS.count:
+        if time.monotonic() > deadline:
+            raise OptionError(f"{corpus}: the members of the teacher are not trained.")
+        time.sleep(_WAIT_SECONDS)
+    with (options.results / f"{corpus}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            model, folders = fitting.ensemble()
+            model.save(path, sources=folders, card="")
+    return path
+
+
+def _distillation(
+    options: argparse.Namespace, system: str, corpus: str, teachers: Path
+) -> Distillation:
+    texts: list[str] = []
+    if system == "more":
+        other, _ = read_corpus(options.data, OTHER_TEXTS[corpus])
+        _, dev = read_corpus(options.data, corpus)
+        known = {pair.source for pair in dev}
+        texts = [pair.source for pair in other if pair.source not in known]
+        texts = texts[: options.unlabelled]
+    return Distillation(
+        teachers=(teachers,),
+        unlabelled=tuple(texts),
+        config=DistillationConfig(teacher_weight=options.weight),
+    )
+
+
+def evaluate(folder: Path, train: Pairs, dev: Pairs, options: argparse.Namespace) -> dict[str, Any]:
+    """Annotate the dev rows; return span scores, calibration error, coverage and speed."""
+    device = DeviceConfig(device=options.device, precision="float32")
+    annotator = Annotator.load(folder, device=device)
+    examples = parse_pairs(dev, task="annotate").examples
+    texts = [example.source for example in examples]
+    annotator.annotate(texts[:200], advance=_ignore)  # warm
+    clock = _clock(options)
+    began = clock()
+    found = [list(one.spans or ()) for one in annotator.annotate(texts, advance=_ignore)]
+    seconds = clock() - began
+    quality = Quality.of(found, train, dev)
+    judged = [
+        (span.score or 0.0, right)
+        for example, spans in zip(examples, found, strict=True)
+        for span, right in judge_spans(example.tight_spans, spans)
+    ]
+    scores, correct = map(list, zip(*judged, strict=True)) if judged else ([], [])
+    totals = BinTotals.of_spans(scores, correct)
+    curve = count_coverage(examples, annotator.score_coverage(texts)).curve()
+    return {
+        "precision": quality.precision,
+        "recall": quality.recall,
+        "f1": quality.f1,
+        "error": float(expected_calibration_error(totals)) if judged else None,
+        "coverage": [_at_cost(curve, cost) for cost in COSTS],
+        "chars_per_second": sum(map(len, texts)) / seconds,
+    }
+
+
+def _at_cost(curve: Sequence[CoveragePoint], cost: float) -> list[float] | None:
+    """Return coverage and share of documents without a miss where other tokens cost so much."""
+    points = [point for point in curve if point.other_share <= _ROOM * cost]
+    return [points[-1].coverage, points[-1].clean_share] if points else None
+
+
+def _clock(options: argparse.Namespace) -> Callable[[], float]:
+    """Return the clock of a device: processor time on a CPU, which other processes may share."""
+    is_cpu = ComputeDevice.select(options.device).device.type == "cpu"
+    return time.process_time if is_cpu else time.perf_counter
+
+
+def _ignore(_: int) -> None:
+    pass
+
+
+def run_one(name: str, options: argparse.Namespace) -> None:
+    """Perform one run, and save its figures and the description of the machine."""
+    machine = describe_machine(ComputeDevice.select(options.device).device)
+    outcome = perform(name, options)
+    save_results(options.results, name, {"outcome": outcome, "machine": machine})
+    log(f"{name}: {outcome}")
+
+
+def run_side_by_side(options: argparse.Namespace, arguments: Sequence[str]) -> None:
+    """Start every run as a process, so many at a time, until the time is up."""
+    deadline = time.monotonic() + 60 * options.minutes
+    with ThreadPoolExecutor(options.jobs) as pool:
+        start = partial(_start, options, arguments, deadline)
+        list(pool.map(start, options.order or run_names(options.corpora)))
+
+
+def _start(
+    options: argparse.Namespace, arguments: Sequence[str], deadline: float, name: str
+) -> None:
+    left = deadline - time.monotonic()
+    command = [sys.executable, "-m", "benchmarks.teachers", *arguments, "--only", name]
+    if left < 1 or (options.results / f"{name}.json").exists():
+        return
+    with (options.results / f"{name}.log").open("w", encoding="utf-8") as stream:
+        try:
+            subprocess.run(command, stdout=stream, stderr=stream, timeout=left, check=False)
+        except subprocess.TimeoutExpired:
+            log(f"{name}: not complete in time")
+    log(f"{name}: {time.monotonic() - deadline + 60 * options.minutes:.0f} s")
+
+
+def join(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
+    """Return the tables of all saved runs, and the facts of the report.
+
+    Raises:
+        OptionError: there are none.
+    """
+    kept = load_results(options.results, run_names(CORPORA))
+    if not kept:
+        raise OptionError(f"{options.results}: no run is complete. Leave --join off.")
+    outcomes = {name: one["outcome"] for name, one in kept.items()}
+    facts = {"weight of the teachers": f"{options.weight:g}"}
+    facts |= {"folds of the teachers": str(FOLDS.count), "runs side by side": str(options.jobs)}
+    return [_table(outcomes), _coverage_table(outcomes)], facts | next(iter(kept.values()))[
+        "machine"
+    ]
+
+
+def _found(outcomes: dict[str, Any], system: str, corpus: str) -> list[dict[str, Any]]:
+    names = [f"{system}-{corpus}-{seed}" for seed in (0, *SEEDS)]
+    return [outcomes[name] for name in names if name in outcomes]
+
+
+def _table(outcomes: dict[str, Any]) -> str:
+    rows = []
+    for corpus in CORPORA:
+        for system, title in SYSTEMS.items():
+            found = _found(outcomes, system, corpus)
+            if not found:
+                continue
+            scores = [one["f1"] for one in found]
+            errors = [one["error"] for one in found if one["error"] is not None]
+            rows.append([
+                corpus,
+                title,
+                *(f"{mean(one[key] for one in found):.4f}" for key in ("precision", "recall")),
+                f"{mean(scores):.4f}",
+                f"{stdev(scores):.4f}" if len(scores) > 1 else "",
+                str(len(found)),
+                f"{mean(errors):.4f}" if errors else "",
+                f"{mean(one['seconds'] for one in found):,.0f}",
+                f"{mean(one['chars_per_second'] for one in found):,.0f}",
+            ])  # fmt: skip
+    head = [
+        *("dev rows", "model", "precision", "recall", "F1", "spread", "seeds"),
+        *("calibration error", "training, s", "characters/s"),
+    ]
+    return markdown_table(head, rows)
+
+
+def _coverage_table(outcomes: dict[str, Any]) -> str:
+    rows = []
+    for system, title in SYSTEMS.items():
+        found = _found(outcomes, system, "meddocan")
+        for place, cost in enumerate(COSTS):
+            points = [point for one in found if (point := one["coverage"][place])]
+            if points:
+                covered, clean = (f"{mean(values):.4f}" for values in zip(*points, strict=True))
+                rows.append([title, f"{cost:.1%}", covered, clean])
+    head = ["meddocan, dev", "other tokens marked", "covered", "documents without a miss"]
+    return markdown_table(head, rows)
+
+
+def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = make_parser("teachers", "Train taggers that learn from teachers.", report=REPORT)
+    parser.set_defaults(data=FOLDER.parents[1])
+    add = parser.add_argument
+    add("--encoder", type=Path, help="folder of the teachers' pre-trained encoder")
+    add("--spanish", type=Path, help="that of the teachers of meddocan")
+    add("--corpora", nargs="+", choices=CORPORA, default=CORPORA, help="corpora to train on")
+    add("--order", nargs="+", help="runs to make, in this order, instead of all")
+    add("--weight", type=float, default=0.5, help="share of the teachers in the loss")
+    add("--unlabelled", type=int, help="use at most so many unlabelled texts")
+    add("--device", default="auto", help="device to train on")
+    add("--epochs", type=int, help="epochs of every run; by default the tagger's own")
+    add("--spanish-epochs", type=int, help="epochs of the teachers of meddocan")
+    add("--jobs", type=int, default=1, help="runs side by side")
+    add("--minutes", type=float, default=1_000.0, help="time after which no run goes on")
+    add("--patience", type=float, default=1_000.0, help="minutes that a pupil waits for teachers")
+    add_run_options(parser, cache="teachers", runs=run_names(CORPORA))
+    return read_options(parser, arguments, above_zero=_COUNTS)
+
+
+ABOUT = """\
+An ordinary tagger, and one that learned from teachers too: taggers with a pre-trained encoder, each
+trained without a third of the documents, whose expectations of a training row are those of the
+member that had not seen it. A tenth of the training rows is kept for the choice of the epoch and
+for calibration; the dev rows choose nothing. The teachers, averaged, are their ensemble. Means over
+seeds, and the standard deviation of F1. The calibration error is that of calibrated scores. Times
+are wall times of runs that shared a GPU, or processor time on a CPU; those of a pupil are without
+its teachers, and with the time in which they read its rows."""
+
+BENCHMARK = Benchmark(name="teachers", title="Teachers and a fast pupil", about=ABOUT)
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """Perform runs, print the tables, and replace the report."""
+    arguments = command_line(given)
+    options = parse_arguments(arguments)
+    if options.jobs > 1 and not (options.only or options.join):
+        options.results.mkdir(parents=True, exist_ok=True)
+        run_side_by_side(options, arguments)
+        options.join, options.core = True, None
+    if options.only and options.jobs > 1:
+        options.core = None
+    names = run_names(options.corpora)
+    make, all_of_them = partial(run_one, options=options), partial(join, options)
+    return BENCHMARK.run(
+        options, arguments, lambda: perform_runs(options, names, make=make, join=all_of_them)
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,146 @@
+"""`annoseq ensemble join` and `annoseq ensemble cross-fit`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, Parameter
+
+from annoseq.atomic_io import check_folder_writable, remove_folder
+from annoseq.cli.held_out_runs import learner_settings, runs_plan, work_in_processes
+from annoseq.cli.loading import (
+    RowOptions,
+    check_vocabulary_options,
+    load_dataset,
+    print_dataset_summary,
+    select_rows,
+)
+from annoseq.cli.options import DataPath, DatasetOptions, Device, LearnerOptions, Overwrite
+from annoseq.cli.output import print_note
+from annoseq.config import CrossFitConfig, DeviceConfig
+from annoseq.devices import ComputeDevice
+from annoseq.errors import OptionError, count_noun
+from annoseq.inference.ensemble_predictor import EnsemblePredictor
+from annoseq.inference.model_loading import load_folder
+from annoseq.models.ensemble_folder import EnsembleModel, Folds
+from annoseq.training.calibration_runner import CalibrationRunner
+from annoseq.training.cross_fitting import CrossFitting
+from annoseq.training.model_card import write_ensemble_card
+from annoseq.training.run_folder import TrainingRuns, count_workers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from annoseq.data.examples import Example
+
+app = App(
+    name="ensemble", help="Make one model of several taggers, which is slower and finds more."
+)
+
+Out = Annotated[Path, Parameter(help="Folder of the ensemble to write.")]
+
+
+@app.command(name="join")
+def join(
+    *models: Annotated[Path, Parameter(help="Folders of the taggers, at least two.")],
+    out: Out,
+    pairs: Annotated[
+        Path | None,
+        Parameter(
+            help="Table of pairs to calibrate on. Of the table that the taggers were trained on, "
+            "only the rows kept for validation are used."
+        ),
+    ] = None,
+    vectors: Annotated[
+        Path | None,
+        Parameter(help="Word vectors that taggers were trained with, if they have been moved."),
+    ] = None,
+    row_options: RowOptions = RowOptions(),
+    device: Device = DeviceConfig(),
+    overwrite: Overwrite = False,
+) -> None:
+    """Join taggers that were trained on the same pairs."""
+    check_folder_writable(out, overwrite=overwrite)
+    compute = ComputeDevice.select(device)
+    members = [load_folder(model, vectors=vectors) for model in models]
+    ensemble = EnsembleModel.of(members, [model.resolve().name for model in models])
+    examples: Sequence[Example] = ()
+    if pairs is not None:
+        examples = select_rows(pairs, ensemble.config, row_options).examples
+    _save(ensemble, models, examples, out, compute, overwrite=overwrite)
+
+
+@app.command(name="cross-fit")
+def cross_fit(
+    pairs: DataPath,
+    /,
+    *,
+    out: Out,
+    design: Annotated[CrossFitConfig, Parameter(name="*", group="Folds")] = CrossFitConfig(),
+    resume: Annotated[
+        bool, Parameter(help="Go on with the interrupted trainings of --out.", negative="")
+    ] = False,
+    dataset_options: DatasetOptions = DatasetOptions(),
+    learner_options: LearnerOptions = LearnerOptions(),
+    overwrite: Overwrite = False,
+) -> None:
+    """Train taggers without a part of the documents each, and join them: a teacher."""
+    check_folder_writable(out, overwrite=overwrite)
+    compute = ComputeDevice.select(learner_options.device)
+    check_vocabulary_options(dataset_options.data, [learner_options.network])
+    dataset = load_dataset(pairs, dataset_options)
+    network = learner_options.network.resolve_auto(task=dataset.task)
+    if network.model != "tagger":
+        raise OptionError(
+            f"an ensemble averages taggers, and the model is {network.model}. Leave --model off, "
+            "or use --model tagger."
+        )
+    print_dataset_summary(dataset)
+    runs = CrossFitting(
+        dataset,
+        Folds(count=design.folds, seed=design.fold_seed),
+        learner_settings(learner_options),
+        TrainingRuns(out.with_name(f"{out.name}.folds"), "ensemble"),
+    )
+    plan = runs_plan(dataset, compute, design, learner_options)
+    if resume:
+        runs.folder.resume(plan)
+    else:
+        runs.folder.begin(plan, overwrite=overwrite)
+    work = partial(runs.work, report=partial(_print_fold, total=design.folds))
+    workers = count_workers(design.workers, compute)
+    work_in_processes(runs, work, noun="fold", workers=workers)
+    ensemble, folders = runs.ensemble()
+    _save(ensemble, folders, dataset.valid, out, compute, overwrite=overwrite)
+    remove_folder(runs.folder.path)
+    print_note(f"next: annoseq train {pairs} --teacher {out} --out MODEL")
+
+
+def _print_fold(number: int, *, total: int) -> None:
+    print_note(f"member {number} of {total} is trained")
+
+
+def _save(
+    ensemble: EnsembleModel,
+    sources: Sequence[Path],
+    examples: Sequence[Example],
+    out: Path,
+    compute: ComputeDevice,
+    *,
+    overwrite: bool,
+) -> None:
+    """Calibrate an ensemble on rows that no member was trained on, and write its folder."""
+    predictor = EnsemblePredictor.of(ensemble, compute)
+    statistics = CalibrationRunner(predictor).run(examples)
+    card = write_ensemble_card(ensemble, statistics)
+    ensemble = replace(ensemble, calibration=statistics)
+    ensemble.save(out, sources=sources, card=card, overwrite=overwrite)
+    why = "too few spans in the pairs" if examples else "no --pairs were given"
+    calibrated = f"not calibrated ({why}), so that --target-coverage is not there"
+    if statistics is not None:
+        calibrated = f"calibrated on {count_noun(statistics.candidates.gold, 'span')}"
+    members = count_noun(len(ensemble.members), "member")
+    print_note(f"saved {out}: {members}, {calibrated}")

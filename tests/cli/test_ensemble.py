@@ -1,0 +1,147 @@
+"""`annoseq ensemble` and `annoseq train --teacher`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.command import refusal, run, snapshot
+from tests.cli.test_train_of_taggers import QUICK
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def members(shelf: Path, table: Path) -> list[Path]:
+    """Return two taggers of the table."""
+    paths = [shelf / "member1", shelf / "member2"]
+    for seed, path in enumerate(paths):
+        assert run("train", table, "--out", path, *QUICK, "--seed", seed).code == 0
+    return paths
+
+
+@pytest.fixture(scope="module")
+def ensemble(shelf: Path, table: Path, members: list[Path]) -> Path:
+    path, more = shelf / "ensemble", shelf / "more.csv"
+    assert run("sample", more, "--rows", 140).code == 0
+    pairs = ("--pairs", more)
+    result = run("ensemble", "join", *members, "--out", path, *pairs, "--device", "cpu")
+    assert result.code == 0, result
+    assert result.err.splitlines()[-1].startswith(f"saved {path}: 2 members, calibrated on ")
+    return path
+
+
+@pytest.fixture(scope="module")
+def crossed(shelf: Path, table: Path) -> Path:
+    path = shelf / "crossed"
+    options = ("--folds", 2, "--workers", 1, *QUICK)
+    result = run("ensemble", "cross-fit", table, "--out", path, *options)
+    assert result.code == 0, result
+    assert f"next: annoseq train {table} --teacher {path} --out MODEL" in result.err
+    assert not path.with_name("crossed.folds").exists()
+    assert "not calibrated (too few spans in the pairs)" in result.err
+    assert json.loads((path / "ensemble.json").read_text())["folds"] == {"count": 2, "seed": 42}
+    return path
+
+
+def test_an_ensemble_annotates_evaluates_and_redacts(
+    ensemble: Path, table: Path, tmp_path: Path
+) -> None:
+    result = run("annotate", ensemble, table, "--device", "cpu")
+    assert result.code == 0
+    assert len(result.out.splitlines()) == 40
+    scored = run("evaluate", ensemble, table, "--device", "cpu")
+    assert scored.code == 0
+    assert "those kept for validation" in scored.err
+    covered = run(
+        *("redact", ensemble, table, "--out", tmp_path / "out", "--device", "cpu"),
+        *("--target-coverage", 0.5),
+    )
+    assert covered.code == 0, covered
+    assert "# Ensemble card" in (ensemble / "card.md").read_text()
+
+
+def test_an_ensemble_may_be_replaced_and_not_exported(
+    ensemble: Path, members: list[Path], tmp_path: Path
+) -> None:
+    assert "exists already" in refusal(run("ensemble", "join", *members, "--out", ensemble))
+    other = tmp_path / "other"
+    for options in ((), ("--overwrite",)):
+        result = run("ensemble", "join", *members, "--out", other, "--device", "cpu", *options)
+        assert result.code == 0, result
+        assert "2 members, not calibrated (no --pairs were given)" in result.err
+    assert refusal(run("export", "onnx", ensemble, tmp_path / "m.onnx")) == (
+        f"{ensemble} is an ensemble, and one model is needed. Give one of its members, or a model "
+        "that learned from it: annoseq train --teacher."
+    )
+
+
+def test_only_taggers_make_an_ensemble(members: list[Path], model: Path, tmp_path: Path) -> None:
+    assert refusal(run("ensemble", "join", members[0], model, "--out", tmp_path / "o")) == (
+        "model: this model writes its output, and only taggers know the chance of every tag, which "
+        "an ensemble averages. Leave it out."
+    )
+    one = run("ensemble", "join", members[0], "--out", tmp_path / "o")
+    assert refusal(one) == "an ensemble has at least 2 members. Name another model folder."
+    vectors = ("--vectors", tmp_path / "none.vec")
+    assert "needs no file of word vectors" in refusal(
+        run("ensemble", "join", *members, "--out", tmp_path / "o", *vectors)
+    )
+
+
+def test_vectors_that_no_member_reads_are_refused(ensemble: Path, table: Path) -> None:
+    assert refusal(run("annotate", ensemble, table, "--vectors", "none.vec")) == (
+        f"{ensemble}: no member of this ensemble reads a file of word vectors. Leave --vectors off."
+    )
+
+
+def test_only_taggers_are_cross_fitted(table: Path, tmp_path: Path) -> None:
+    writer = run("ensemble", "cross-fit", table, "--out", tmp_path / "o", "--model", "gru")
+    assert refusal(writer) == (
+        "an ensemble averages taggers, and the model is gru. Leave --model off, or use --model "
+        "tagger."
+    )
+
+
+def test_cross_fitting_is_resumed_with_the_same_options(table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "o"
+    command = ("ensemble", "cross-fit", table, "--out", out, "--folds", 2, *QUICK)
+    assert refusal(run(*command, "--resume")) == (
+        f"there is no ensemble at {out}.folds. Leave --resume off to begin one."
+    )
+
+
+def test_a_pupil_learns_from_ensembles_and_taggers(
+    crossed: Path, members: list[Path], table: Path, tmp_path: Path
+) -> None:
+    texts = tmp_path / "texts.txt"
+    texts.write_text("Dr. Moss saw Mr. Finch.\n")
+    teachers = ("--teacher", crossed, "--teacher", members[0], "--unlabelled", texts)
+    out = tmp_path / "pupil"
+    result = run("train", table, "--out", out, *QUICK, *teachers)
+    assert result.code == 0, result
+    assert "teachers: crossed, member1; 33 training rows and 1 unlabelled row" in result.err
+    assert "targets" not in {path.suffix for path in tmp_path.iterdir()}
+    assert "member1 (one tagger; sha256 of the weights" in (out / "card.md").read_text()
+    assert run("annotate", out, table, "--device", "cpu").code == 0
+    assert snapshot(out).keys() >= {"config.json", "weights.safetensors"}
+
+
+def test_options_of_teachers_need_one(table: Path, tmp_path: Path, model: Path) -> None:
+    command = ("train", table, "--out", tmp_path / "o")
+    assert refusal(run(*command, "--teacher-weight", 0.7)) == (
+        "--teacher-weight belongs to --teacher. Give one, or leave --teacher-weight off."
+    )
+    assert refusal(run(*command, "--unlabelled", table)) == (
+        "--unlabelled belongs to --teacher. Give one, or leave --unlabelled off."
+    )
+    assert refusal(run(*command, "--teacher", model)) == (
+        f"--teacher {model}: it knows no probabilities of tags from which a tagger could learn. "
+        "Name the folder of a tagger, or of an ensemble."
+    )
+    assert refusal(run(*command, "--teacher", model, "--model", "gru")) == (
+        "--teacher is for the tagger, and the model is gru. Leave it off, or use --model tagger."
+    )

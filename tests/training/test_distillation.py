@@ -1,0 +1,195 @@
+"""Cross-fitted teachers, and taggers that learn from them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+
+from annoseq.config import DataConfig, DistillationConfig
+from annoseq.errors import ModelError, OptionError
+from annoseq.inference.annotator import Annotator
+from annoseq.models.ensemble_folder import EnsembleModel, Folds
+from annoseq.models.serialization import TrainedModel
+from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
+from annoseq.training import distillation as module
+from annoseq.training.cross_fitting import CrossFitting
+from annoseq.training.distillation import Distillation
+from annoseq.training.document_folds import fold_numbers
+from annoseq.training.run_folder import TrainingRuns
+from tests.training.test_held_out import SETTINGS, dataset_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from annoseq.tokenization.dataset import Dataset
+    from annoseq.training.learner import Learner
+
+FOLDS = Folds(count=2, seed=1)
+
+
+@pytest.fixture(scope="module")
+def dataset() -> Dataset:
+    return dataset_of(8)
+
+
+@pytest.fixture(scope="module")
+def teachers(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a cross-fitted ensemble."""
+    folder = tmp_path_factory.mktemp("teachers")
+    runs = TrainingRuns(folder / "folds", "ensemble")
+    runs.begin({}, overwrite=False)
+    fitting = CrossFitting(dataset, FOLDS, SETTINGS, runs)
+    done: list[int] = []
+    fitting.work(report=done.append)
+    fitting.work(report=done.append)  # nothing is left to do
+    assert done == [1, 2]
+    ensemble, folders = fitting.ensemble()
+    ensemble.save(folder / "teachers", sources=folders, card="# Card\n")
+    return folder / "teachers"
+
+
+def tagger_of(dataset: Dataset) -> tuple[Learner, TaggerTokenizer]:
+    """Return a learner without teachers, and its tokenizer."""
+    learner = SETTINGS.make(dataset)
+    assert isinstance(learner.tokenizer, TaggerTokenizer)
+    return learner, learner.tokenizer
+
+
+def test_members_are_trained_without_their_fold(dataset: Dataset, teachers: Path) -> None:
+    fold_of = fold_numbers(dataset, count=2, seed=1)
+    assert sorted(set(fold_of)) == [0, 1]
+    rows = [
+        json.loads((teachers.parent / "folds" / "runs" / f"00{number}.json").read_text())["rows"]
+        for number in (1, 2)
+    ]
+    assert rows == [fold_of.count(1), fold_of.count(0)]
+    by_document = {
+        example.document: fold for example, fold in zip(dataset.train, fold_of, strict=True)
+    }
+    assert [by_document[example.document] for example in dataset.train] == fold_of
+
+
+def test_an_ensemble_is_a_model_wherever_one_is_named(teachers: Path) -> None:
+    annotator = Annotator.load(teachers, device="cpu")
+    assert annotator.annotate("Dr. Ames", advance=lambda _: None).text == "Dr. Ames"
+    assert annotator.is_tagger
+    with pytest.raises(OptionError, match="an ensemble has no network of its own"):
+        _ = annotator.model
+    again = EnsembleModel.load(teachers)
+    assert again.folds == FOLDS
+    assert again.fingerprint == annotator.fingerprint
+    assert repr(again) == "<EnsembleModel: 2 taggers>"
+
+
+def test_the_member_that_has_not_seen_a_row_teaches_it(dataset: Dataset, teachers: Path) -> None:
+    learner, tokenizer = tagger_of(dataset)
+    distillation = Distillation(teachers=(teachers,))
+    lessons = distillation.prepare(dataset, tokenizer, learner.compute)
+    members = [TrainedModel.load(teachers / "members" / str(number)) for number in (1, 2)]
+    fold_of = fold_numbers(dataset, count=2, seed=1)
+    for row, fold in enumerate(fold_of):
+        piece = module._Piece(dataset.train[row].source, row=row)
+        (expected,) = module._read_group(
+            [piece], [[members[fold]]], learner.compute, 1.0, lambda _: None
+        )
+        assert lessons.targets[row].places.tolist() == expected.places.tolist()
+        assert lessons.targets[row].confidence == pytest.approx(expected.confidence, abs=1e-4)
+    assert lessons.summary() == f"teachers; {len(fold_of)} training rows"
+
+
+def test_unlabelled_texts_follow_the_training_rows(dataset: Dataset, teachers: Path) -> None:
+    learner, tokenizer = tagger_of(dataset)
+    texts = ("Seen by Dr. Ford.", "", "Dr. Moss")
+
+    def lessons(least: float) -> module.Lessons:
+        config = DistillationConfig(least_confidence=least, teacher_weight=0.25)
+        distillation = Distillation(teachers=(teachers,), unlabelled=texts, config=config)
+        return distillation.prepare(dataset, tokenizer, learner.compute)
+
+    rows = len(dataset.train)
+    every = lessons(0.0)
+    assert [len(one.source) for one in every.unlabelled] == [6, 3]
+    assert every.weights == [0.25] * rows + [1.0] * 2
+    none = lessons(0.999)
+    assert (none.unlabelled, none.left_out, len(none.targets)) == ([], 2, rows)
+    assert none.summary().endswith("0 unlabelled rows (2 of too low confidence left out)")
+
+
+def test_what_teachers_expect_is_computed_once(
+    dataset: Dataset, teachers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner, tokenizer = tagger_of(dataset)
+    distillation = Distillation(teachers=(teachers,), cache=tmp_path / "targets")
+    first = distillation.prepare(dataset, tokenizer, learner.compute)
+    monkeypatch.setattr(module, "_read", None)
+    again = distillation.prepare(dataset, tokenizer, learner.compute)
+    assert [row.places.tolist() for row in again.targets] == [
+        row.places.tolist() for row in first.targets
+    ]
+    warmer = replace(distillation, config=DistillationConfig(teacher_temperature=2))
+    with pytest.raises(TypeError):
+        warmer.prepare(dataset, tokenizer, learner.compute)
+
+
+def test_a_pupil_learns_from_teachers_and_names_them(
+    dataset: Dataset, teachers: Path, tmp_path: Path
+) -> None:
+    pupil = SETTINGS.make(dataset, Distillation(teachers=(teachers,), unlabelled=("Dr. Moss",)))
+    plain = SETTINGS.make(dataset)
+    for learner in (pupil, plain):
+        learner.fit_one_cycle(report=lambda _: None)
+    weights, others = (learner.network.state_dict() for learner in (pupil, plain))
+    assert any(not torch.equal(weights[name], others[name]) for name in weights)
+    pupil.save(tmp_path / "pupil")
+    (record,) = TrainedModel.load(tmp_path / "pupil").config.teachers
+    assert (record.name, record.members, record.folds) == ("teachers", 2, 2)
+    card = (tmp_path / "pupil" / "card.md").read_text()
+    assert "- **teachers**: teachers (2 taggers, each text by the one that was not trained" in card
+
+
+def test_teachers_that_have_seen_the_validation_rows_are_refused(
+    dataset: Dataset, teachers: Path
+) -> None:
+    other = replace(dataset, train=dataset.valid, valid=dataset.train)
+    learner, tokenizer = tagger_of(dataset)
+    with pytest.raises(OptionError, match="trained on rows of this table that are now kept"):
+        Distillation(teachers=(teachers,)).prepare(other, tokenizer, learner.compute)
+
+
+def test_teachers_and_pupils_need_the_same_labels(teachers: Path) -> None:
+    other = dataset_of(8, has_names=False)
+    learner, tokenizer = tagger_of(other)
+    with pytest.raises(OptionError, match="do not have the same labels: only one of them knows"):
+        Distillation(teachers=(teachers,)).prepare(other, tokenizer, learner.compute)
+
+
+def test_members_need_the_same_rows_for_validation(dataset: Dataset, tmp_path: Path) -> None:
+    config = DataConfig(task="annotate", valid_share=0.5)
+    other = replace(dataset, valid=dataset.valid[:1], config=config)
+    for name, data in (("one", dataset), ("two", other)):
+        SETTINGS.make(data).save(tmp_path / name)
+    models = [TrainedModel.load(tmp_path / name) for name in ("one", "two")]
+    with pytest.raises(OptionError, match="two and one were trained on other pairs, or kept other"):
+        EnsembleModel.of(models, ["one", "two"])
+    with pytest.raises(OptionError, match="at least 2 members"):
+        EnsembleModel.of(models[:1], ["one"])
+
+
+@pytest.mark.parametrize("damage", ["", "{}", '{"members": 3}'])
+def test_a_damaged_ensemble_is_refused(damage: str, teachers: Path, tmp_path: Path) -> None:
+    (tmp_path / "ensemble.json").write_text(damage)
+    with pytest.raises(ModelError, match=r"ensemble\.json is damaged or of another version"):
+        Annotator.load(tmp_path)
+
+
+def test_a_member_that_was_exchanged_is_refused(teachers: Path, tmp_path: Path) -> None:
+    file = json.loads((teachers / "ensemble.json").read_text())
+    file["members"][1][1] = "0" * 64
+    (tmp_path / "ensemble.json").write_text(json.dumps(file))
+    (tmp_path / "members").symlink_to(teachers / "members")
+    with pytest.raises(ModelError, match="is not the model that was saved with this ensemble"):
+        Annotator.load(tmp_path)
