@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from annoseq.atomic_io import check_writable
+from annoseq.cli.loading import inherit_columns
 from annoseq.cli.options import (
     Columns,
     Device,
@@ -27,7 +28,13 @@ from annoseq.output_lock import OutputLock
 from annoseq.progress import progress_bar
 from annoseq.review.project import ReviewProject
 from annoseq.review.project_input import read_input, read_replay
-from annoseq.review.project_setup import ProjectPlan, has_project, make_project, open_project
+from annoseq.review.project_setup import (
+    ProjectPlan,
+    has_project,
+    make_project,
+    open_project,
+    project_columns,
+)
 from annoseq.review.project_store import ProjectStore
 from annoseq.review.review_export import (
     count_left_out,
@@ -38,6 +45,7 @@ from annoseq.review.review_export import (
 )
 
 if TYPE_CHECKING:
+    from annoseq.inference.annotator import Annotator
     from annoseq.review.project_input import InputRow
     from annoseq.serving.access import AccessPolicy
 
@@ -58,13 +66,14 @@ class ReviewInputOptions:
     ] = False
     columns: Columns = ColumnsConfig()
 
-    def read(self, source: Path) -> list[InputRow]:
-        """Read the texts or the pairs."""
+    def read(self, source: Path, columns: ColumnsConfig) -> list[InputRow]:
+        """Read the texts or the pairs from these columns."""
         left_out = LeftOutInputs()
         rows = read_input(
             source,
-            self.columns,
+            columns,
             format_=self.input_format,
+            requires_keys=not self.columns.model_fields_set.isdisjoint({"document", "offset"}),
             on_bad=left_out.add if self.skip_bad else None,
         )
         left_out.print_notes()
@@ -93,6 +102,12 @@ class ProjectOptions:
     vectors: ModelVectorsPath = None
     design: Annotated[ReviewConfig, Parameter(name="*", group="Project")] = ReviewConfig()
     device: Device = DeviceConfig()
+
+    def load_annotator(self, model: Path) -> Annotator:
+        """Load the model."""
+        from annoseq.inference.annotator import Annotator
+
+        return Annotator.load(model, device=self.device, vectors=self.vectors)
 
 
 @app.default
@@ -163,16 +178,19 @@ def _open(
             f"{project}: there is no such project. Name the pairs or texts to review, and the "
             "model with --model, to make it."
         )
-    rows = None if source is None else inputs.read(source)
-    if not is_new or rows is None or source is None:
+    if not is_new or source is None:
+        columns = inherit_columns(inputs.columns, project_columns(project))
+        rows = None if source is None else inputs.read(source, columns)
         return open_project(project, rows=rows, model=options.model, design=options.design)
-    plan = ProjectPlan(source.name, rows, options.design, options.model, options.audit)
+    annotator = None if options.model is None else options.load_annotator(options.model)
+    columns = inputs.columns
+    if annotator is not None:
+        columns = inherit_columns(columns, annotator.config.columns)
+    rows = inputs.read(source, columns)
+    plan = ProjectPlan(
+        source.name, rows, options.design, columns, model=options.model, audit=options.audit
+    )
     plan.check()
-    annotator = None
-    if options.model is not None:
-        from annoseq.inference.annotator import Annotator
-
-        annotator = Annotator.load(options.model, device=options.device, vectors=options.vectors)
     with progress_bar("predicting", total=len(rows)) as advance:
         made = make_project(project, plan, annotator, advance=advance)
     drawn = sum(document.in_random_share for document in made.documents.values())

@@ -9,6 +9,8 @@ that it was meant for was undone.
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -234,33 +236,67 @@ def _remove(state: ReviewState, id_: str) -> ReviewState:
     return replace(state, spans=spans)
 
 
+class _Acceptance:
+    """Spans of a state while many of them are accepted one after the other.
+
+    Edges of accepted spans are kept in order, so that a long document takes no time that grows
+    with the square of its spans.
+    """
+
+    def __init__(self, state: ReviewState) -> None:
+        self._state = state
+        self._spans = dict(state.spans)
+        accepted = [span for span in self._spans.values() if span.decision == "accepted"]
+        self._known = {(span.start, span.end, span.label) for span in accepted}
+        self._by_start = sorted((span.start, span.end) for span in accepted)
+        self._by_end = sorted((span.end, span.start) for span in accepted)
+
+    def try_accept(self, span: ReviewSpan) -> None:
+        """Accept an undecided or a new span, unless that would be refused."""
+        start, end = span.start, span.end
+        edges = (start, end, span.label)
+        if not start < end <= self._state.length or edges in self._known:
+            return
+        if self.is_crossed(start, end):
+            return
+        self._spans[span.id] = replace(span, decision="accepted")
+        self._known.add(edges)
+        insort(self._by_start, (start, end))
+        insort(self._by_end, (end, start))
+
+    def is_crossed(self, start: int, end: int) -> bool:
+        """Return True if an accepted span begins within a piece and ends after it, or reversed."""
+        first, last = bisect_left(self._by_start, (start + 1,)), bisect_left(self._by_start, (end,))
+        if any(other_end > end for _, other_end in self._by_start[first:last]):
+            return True
+        first, last = bisect_left(self._by_end, (start + 1,)), bisect_left(self._by_end, (end,))
+        return any(other_start < start for _, other_start in self._by_end[first:last])
+
+    def state(self) -> ReviewState:
+        """Return the state with what was accepted."""
+        return replace(self._state, spans=self._spans)
+
+
 def _accept_all(state: ReviewState) -> ReviewState:
+    acceptance = _Acceptance(state)
     for span in state.ordered():
         if span.decision == "undecided":
-            try:
-                state = _accept(state, span)
-            except ReviewError:  # it crosses an accepted span, and stays undecided
-                continue
-    return state
+            acceptance.try_accept(span)
+    return acceptance.state()
 
 
 def _mark(state: ReviewState, action: actions.Mark, step: int) -> ReviewState:
+    acceptance = _Acceptance(state)
+    undecided: defaultdict[tuple[int, int], list[ReviewSpan]] = defaultdict(list)
+    for span in state.spans.values():
+        if span.decision == "undecided":
+            undecided[span.start, span.end].append(span)
     for number, (start, end) in enumerate(action.ranges, start=1):
         span = ReviewSpan(f"r{step}-{number}", start, end, action.label, origin="reviewer")
-        undecided = [
-            other
-            for other in state.spans.values()
-            if other.decision == "undecided" and (other.start, other.end) == (start, end)
-        ]
         # Of several labels of a model for this piece, the one that is wanted.
-        undecided.sort(key=lambda other: other.label != action.label)
-        if undecided:
-            span = replace(undecided[0], label=action.label)
-        try:
-            state = _accept(state, span)
-        except ReviewError:  # decided otherwise in the meantime
-            continue
-    return state
+        known = sorted(undecided[start, end], key=lambda other: other.label != action.label)
+        acceptance.try_accept(replace(known[0], label=action.label) if known else span)
+    return acceptance.state()
 
 
 def _finish(state: ReviewState, *, reject_open: bool) -> ReviewState:
@@ -289,6 +325,7 @@ def places_to_mark(
         for span in state.spans.values()
         if span.decision == "accepted" or (span.decision == "rejected" and span.label == label)
     }
+    acceptance = _Acceptance(state)
     return tuple(
-        place for place in ranges if place not in decided and not state.crosses_accepted(*place)
+        place for place in ranges if place not in decided and not acceptance.is_crossed(*place)
     )

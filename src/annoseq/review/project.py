@@ -11,11 +11,12 @@ from operator import itemgetter
 from threading import RLock
 from typing import TYPE_CHECKING, NamedTuple
 
-from annoseq.deid.propagation import PropagatedValue, PropagatedValues, tokenize
+from annoseq.deid.propagation import tokenize
 from annoseq.errors import ReviewError, StaleRevisionError
 from annoseq.review.actions import Add, ApplyEverywhere, Mark, RedoStep, UndoStep
 from annoseq.review.decisions import ReviewState, places_to_mark
 from annoseq.review.history import DocumentHistory, begin_review
+from annoseq.review.occurrences import StringOccurrences
 from annoseq.review.project_records import Adjudication, LogEntry, now
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from annoseq.data.markup import Span
     from annoseq.review.actions import Decision, LoggedAction
+    from annoseq.review.decisions import DocumentState
     from annoseq.review.project_records import DocumentPrediction, ModelRecord, ReviewDocument
     from annoseq.review.project_store import ProjectStore
 
@@ -116,6 +118,22 @@ class ReviewProject:
         if id_ not in self._untouched:
             self._untouched[id_] = self._begin(id_, self.model)
         return self._untouched[id_]
+
+    def document_state(self, reviewer: str, id_: int) -> DocumentState:
+        """Return the state of a document for a reviewer."""
+        history = self._histories[id_].get(reviewer)
+        return "untouched" if history is None else history.state.state
+
+    def labels(self, reviewer: str) -> Counter[str]:
+        """Count the labels of all spans that a reviewer has not rejected."""
+        counts: Counter[str] = Counter()
+        for id_, document in self.documents.items():
+            if reviewer in self._histories[id_] or document.gold is not None:
+                spans = self.state(reviewer, id_).spans.values()
+                counts.update(span.label for span in spans if span.decision != "rejected")
+            else:  # the spans of the model, of which no state needs to be made
+                counts.update(span.label for span in self.prediction(id_).spans)
+        return counts
 
     def history(self, reviewer: str, id_: int) -> DocumentHistory:
         """Return the history of a document for a reviewer, a new one if it is untouched."""
@@ -244,14 +262,17 @@ class ReviewProject:
         )
         if not tokens:
             raise ReviewError("the span has no letter, digit or symbol. Choose another.")
-        value = PropagatedValues([PropagatedValue(tokens, span.label, is_exact=True)])
+        occurrences = StringOccurrences(tokens)
         for other in [id_] if action.scope == "document" else self.documents:
-            state, text = self.state(reviewer, other), self.documents[other].text
-            if state.is_skipped or not all(token in text for token in tokens):
+            text = self.documents[other].text
+            if self.document_state(reviewer, other) == "skipped":
                 continue
-            found = {(place.start, place.end) for place in value.find(text)}
+            found = set(occurrences.find(text))
             if other == id_:
                 found.add((span.start, span.end))
+            if not found:
+                continue
+            state = self.state(reviewer, other)
             places = places_to_mark(state, sorted(found), span.label)
             if places:
                 yield other, Mark(label=span.label, ranges=places)

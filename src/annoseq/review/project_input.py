@@ -42,11 +42,13 @@ def read_input(
     columns: ColumnsConfig,
     *,
     format_: InputFormat | None = None,
+    requires_keys: bool = True,
     on_bad: Callable[[AnnoseqError], None] | None = None,
 ) -> list[InputRow]:
     """Read texts, or pairs where the table has a column of annotated texts.
 
-    With `on_bad`, it is called with the error of what cannot be read, which is left out.
+    Without `requires_keys`, the columns of document and offset may be absent, though named. With
+    `on_bad`, it is called with the error of what cannot be read, which is left out.
 
     Raises:
         TableError: the texts cannot be read.
@@ -55,7 +57,13 @@ def read_input(
     """
     is_text = is_text_input(source, format_)
     if not is_text and _has_targets(source, columns, format_):
-        pairs = stream_pairs(source, columns, format=_table(format_), on_bad=on_bad)
+        pairs = stream_pairs(
+            source,
+            columns,
+            format=_table(format_),
+            on_bad=on_bad,
+            requires_keys=requires_keys,
+        )
         return list(_from_pairs(pairs, name=source_name(source), on_bad=on_bad))
     texts = read_texts(
         source,

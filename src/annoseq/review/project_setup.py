@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from annoseq.config import ColumnsConfig
 from annoseq.errors import OptionError, PairsError, ReviewError
 from annoseq.review.prediction import predict_documents
 from annoseq.review.project import ReviewProject
@@ -28,6 +29,7 @@ class ProjectPlan:
     title: str
     rows: Sequence[InputRow] = field(repr=False)
     design: ReviewConfig
+    columns: ColumnsConfig = field(default_factory=ColumnsConfig)
     model: Path | None = None
     audit: Path | None = None
 
@@ -99,6 +101,7 @@ def make_project(
             "is_audit": plan.audit is not None,
             "labels": [] if annotator is None else list(annotator.predictor.labels),
             "design": plan.design.model_dump(),
+            "columns": plan.columns.model_dump(),
         },
         documents,
         model="" if plan.model is None else str(plan.model.resolve()),
@@ -133,6 +136,19 @@ def open_project(
         store.close()
         raise ReviewError(f"{path} {problem}, or choose another name with --project.")
     return ReviewProject(store)
+
+
+def project_columns(path: Path) -> ColumnsConfig:
+    """Return the columns of the table that a project was made of.
+
+    Raises:
+        ReviewError: it is no project.
+    """
+    store = ProjectStore.open(path)
+    try:
+        return ColumnsConfig.model_validate(store.meta("columns") or {})
+    finally:
+        store.close()
 
 
 def has_project(path: Path) -> bool:

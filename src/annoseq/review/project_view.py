@@ -45,16 +45,17 @@ class ProjectView:
 
     def _head(self, reviewer: str) -> dict[str, Any]:
         project = self.project
-        labels = Counter(dict.fromkeys(project.first_labels, 0))
-        states: Counter[str] = Counter()
-        for id_ in project.documents:
-            state = project.state(reviewer, id_)
-            states[state.state] += 1
-            spans = state.spans.values()
-            labels.update(span.label for span in spans if span.decision != "rejected")
+        states: Counter[str] = Counter(
+            project.document_state(reviewer, id_) for id_ in project.documents
+        )
+        counts = project.labels(reviewer)
+        others = sorted(counts.keys() - set(project.first_labels))
         return {
             "title": project.title,
-            "labels": [{"label": label, "count": count} for label, count in labels.items()],
+            "labels": [
+                {"label": label, "count": counts[label]}
+                for label in (*project.first_labels, *others)
+            ],
             "orders": self.queue.orders,
             "documents": {
                 "total": len(project.documents),
@@ -78,15 +79,13 @@ class ProjectView:
             "left_out": sample.left_out,
         }
 
-    def page_of_queue(
-        self, documents: Sequence[ReviewDocument], *, reviewer: str, state: str | None
+    def queue_rows(
+        self, documents: Sequence[ReviewDocument], *, reviewer: str
     ) -> list[dict[str, Any]]:
-        """Return the documents of a queue, those in a state."""
+        """Return documents of the queue, with a reviewer's state of each."""
         rows = []
         for document in documents:
             review = self.project.state(reviewer, document.id)
-            if state is not None and review.state != state:
-                continue
             uncertainty = self.project.prediction(document.id).uncertainty
             rows.append(
                 {

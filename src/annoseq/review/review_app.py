@@ -179,8 +179,12 @@ def _queue_routes(view: ProjectView) -> APIRouter:
             documents = view.queue.documents(
                 order or view.queue.orders[0], reviewer=reviewer, label=label, search=search
             )
-            rows = view.page_of_queue(documents, reviewer=reviewer, state=state)
-        return {"total": len(rows), "documents": rows[offset : offset + limit]}
+            if state is not None:
+                documents = [
+                    each for each in documents if project.document_state(reviewer, each.id) == state
+                ]
+            rows = view.queue_rows(documents[offset : offset + limit], reviewer=reviewer)
+        return {"total": len(documents), "documents": rows}
 
     @router.get("/next")
     def next_document(

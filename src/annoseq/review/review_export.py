@@ -83,7 +83,7 @@ def count_left_out(project: ReviewProject) -> LeftOut:
 def _reason(project: ReviewProject, id_: int) -> str:
     if len(project.finished(id_)) > 1:
         return "disputed"
-    states = {project.state(reviewer, id_).state for reviewer in project.reviewers}
+    states = {project.document_state(reviewer, id_) for reviewer in project.reviewers}
     return next((state for state in ("started", "skipped") if state in states), "untouched")
 
 

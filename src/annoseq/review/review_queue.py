@@ -80,7 +80,7 @@ class ReviewQueue:
                 document
                 for document in (*documents[first:], *documents[:first])
                 if document.id != after
-                and self._project.state(reviewer, document.id).state in {"untouched", "started"}
+                and self._project.document_state(reviewer, document.id) in {"untouched", "started"}
             ),
             None,
         )
