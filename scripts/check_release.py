@@ -5,7 +5,7 @@
 With each interpreter: a new environment, torch and the wheel in the versions of constraints.txt,
 `annoseq --version`, and the five-minute start of README.md in an empty folder. With `--extras`,
 each extra is installed by itself on top of the first of these environments, and what it is for is
-done once. Nothing of the checkout is importable meanwhile.
+done once. Nothing of the checkout is importable meanwhile. `--rows` makes README's sample smaller.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+README_ROWS = "4000"
 _BERT = """
 import json, tokenizers, transformers
 from tokenizers import models, pre_tokenizers, processors
@@ -67,8 +68,8 @@ again = from_token_dataset(to_token_dataset(pairs), text="text")
 assert [pair.source for pair in again] == [pair.source for pair in pairs]
 """
 _SERVE = """
-import json, re, signal, subprocess, urllib.request
-command = ["annoseq", "label-studio", "model", "--data", "collected", "--port", "0"]
+import json, re, signal, subprocess, sys, urllib.request
+command = [sys.executable, "-m", "annoseq", "serve", "model", "--port", "0"]
 with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
     url = next(m[0] for m in (re.search("http://[^ ]+", line) for line in server.stderr) if m)
     assert json.load(urllib.request.urlopen(url + "/health"))["status"] == "UP"
@@ -101,6 +102,7 @@ def main() -> int:
     """Check every interpreter, then the extras; return 1 if anything failed."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--python", action="append", required=True, help="an interpreter")
+    parser.add_argument("--rows", default=README_ROWS, help="rows of the sample corpus")
     parser.add_argument("--extras", action="store_true", help="check each extra by itself, too")
     given = parser.parse_args()
     (wheel,) = (ROOT / "dist").glob("annoseq-*.whl")
@@ -110,7 +112,7 @@ def main() -> int:
         for number, python in enumerate(given.python):
             environment = Environment(Path(folder) / str(number), report)
             environment.install(python, wheel)
-            environment.start()
+            environment.start(rows=given.rows)
             environments.append(environment)
         if given.extras:
             for name in extras():
@@ -186,13 +188,14 @@ class Environment:
             cwd=self.work,
         )
 
-    def start(self) -> None:
-        """Run `annoseq --version`, and the five-minute start of README.md."""
+    def start(self, *, rows: str) -> None:
+        """Run `annoseq --version`, and the five-minute start of README.md, on so many rows."""
         readme = (ROOT / "README.md").read_text(encoding="utf-8")
         section = readme.partition("## Five-minute start")[2].partition("\n## ")[0]
         commands = re.findall(r"^\$ (annoseq .*)$", section.partition("```text")[0], re.M)
         bin_ = self.folder / "venv" / "bin"
         for command in ("annoseq --version", *commands):
+            command = command.replace(f"--rows {README_ROWS}", f"--rows {rows}")  # noqa: PLW2901
             self._report.run(
                 f"{self._name}: {command}", shlex.split(command), cwd=self.work, path=bin_
             )
@@ -200,8 +203,7 @@ class Environment:
     def check_extra(self, name: str, wheel: Path) -> None:
         """Install an extra into an environment of its own, on top of this one, and use it once."""
         venv = self.folder / f"extra-{name}"
-        bin_, base = venv / "bin", self.folder / "venv"
-        python = str(bin_ / "python")
+        base, python = self.folder / "venv", str(venv / "bin" / "python")
         wanted = f"annoseq[{name}] @ {wheel.as_uri()}"
         constraints = str(ROOT / "constraints.txt")
         made = subprocess.run([str(base / "bin" / "python"), "-m", "venv", str(venv)], check=False)
@@ -217,13 +219,15 @@ class Environment:
             [python, "-m", "pip", "install", "--quiet", "--constraint", constraints, wanted],
             *uses,
             cwd=self.work,
-            path=bin_,
         )
 
     @staticmethod
     def _command(use: str, python: str) -> list[str]:
-        """Return a program as it is run: of several lines by Python, else as a command."""
-        return [python, "-c", use] if "\n" in use else shlex.split(use)
+        """Return the words of a use, for the Python that finds the extra."""
+        if "\n" in use:
+            return [python, "-c", use]
+        program, *words = shlex.split(use)
+        return [python, "-m", program, *words]
 
     def _make_inputs(self, path: Path) -> None:
         """Make a small table, and a folder of parts, for the extras."""
