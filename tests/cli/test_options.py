@@ -122,7 +122,7 @@ MESSAGES = {
     "See `annoseq evaluate --help`.",
     "nope": (
         'Unknown command "nope". Available commands: sample, check, show-batch, prepare, find-lr, '
-        "train, sweep, annotate, ... See `annoseq --help`."
+        "train, ensemble, sweep, ... See `annoseq --help`."
     ),
 }
 
@@ -181,7 +181,7 @@ def test_help_groups_the_commands_by_stage() -> None:
             commands.append(line.split()[1])
     assert panels == {
         "Data": ["sample", "check", "show-batch", "prepare", "vectors"],
-        "Train": ["find-lr", "train", "sweep"],
+        "Train": ["find-lr", "train", "ensemble", "sweep"],
         "Annotate": ["annotate", "redact", "review", "label-studio", "serve"],
         "Measure": ["evaluate", "score", "certify", "curve", "audit", "compare"],
         "Exchange": ["import", "export"],
