@@ -294,10 +294,10 @@ def load_steps(options: argparse.Namespace) -> dict[Step, dict[str, Any]]:
 def curve_table(results: Mapping[Step, dict[str, Any]], points: Sequence[int]) -> str:
     """Return the F1 of each arm by number of reviewed documents: mean, least and most."""
     rows = []
+    seeds = len({step.seed for step in results})
     for point in points:
-        cells = [_cell([*_scores(results, "start" if point == points[0] else arm, point)])
-                 for arm in ARMS]  # fmt: skip
-        rows.append([str(point), *cells])
+        arms = ["start" if point == points[0] else arm for arm in ARMS]
+        rows.append([str(point), *(_cell(_scores(results, arm, point), seeds) for arm in arms)])
     return markdown_table(["reviewed documents", *ARMS], rows)
 
 
@@ -307,10 +307,11 @@ def _scores(results: Mapping[Step, dict[str, Any]], arm: str, point: int) -> lis
     ]
 
 
-def _cell(scores: Sequence[float]) -> str:
+def _cell(scores: Sequence[float], seeds: int) -> str:
     if not scores:
         return ""
-    return f"{np.mean(scores):.3f} ({min(scores):.3f} to {max(scores):.3f})"
+    fewer = "" if len(scores) == seeds else f", {len(scores)} of {seeds} seeds"
+    return f"{np.mean(scores):.3f} ({min(scores):.3f} to {max(scores):.3f}{fewer})"
 
 
 def difference_table(results: Mapping[Step, dict[str, Any]], points: Sequence[int]) -> str:
@@ -375,9 +376,21 @@ def plot(results: Mapping[Step, dict[str, Any]], points: Sequence[int], path: Pa
         )
     axes.set(xscale="log", xlabel="reviewed documents", ylabel="span F1 on dev")
     axes.set_xticks([*points], [str(point) for point in points])
+    axes.minorticks_off()
     axes.legend()
     with atomic_file(path, overwrite=True) as new:
         figure.savefig(new, format="png", dpi=100)
+
+
+def _unfinished(options: argparse.Namespace, done: Mapping[Step, object]) -> dict[str, str]:
+    """Return the trainings that are missing, for a run that was ended before them."""
+    steps = [step for level in all_steps(options) for step in level]
+    missing = [
+        f"{step.arm}, seed {step.seed}, {step.documents} documents"
+        for step in steps
+        if step not in done
+    ]
+    return {"not finished in time": "; ".join(missing)} if missing else {}
 
 
 def make_report(options: argparse.Namespace, arguments: Sequence[str]) -> None:
@@ -399,7 +412,7 @@ def make_report(options: argparse.Namespace, arguments: Sequence[str]) -> None:
         title="Loop of review and retraining",
         about=ABOUT,
         tables=tables,
-        facts={**found, **provenance("review_loop", arguments)},
+        facts={**found, **_unfinished(options, results), **provenance("review_loop", arguments)},
     )
 
 
