@@ -20,6 +20,7 @@ from annoseq.models.onnx_model import (
     SCORES,
     VECTORS_INPUT,
 )
+from annoseq.models.span_decoder import rows_of_like_length
 from annoseq.tokenization.hash_features import table_sizes
 
 if TYPE_CHECKING:
@@ -90,17 +91,31 @@ class OnnxPredictor:
             for outputs in self._predict(windows[start : start + step], query)
         ]
 
+    @property
+    def _is_flat(self) -> bool:
+        """True if the head is a CRF, which scores tokens, and no pairs of tokens."""
+        return self.model.metadata.transitions is not None
+
     def _rows_per_run(self, width: int) -> int:
         """Return the number of rows whose scores fit into memory together."""
-        if self.model.metadata.transitions is not None:
+        if self._is_flat:
             return self.default_batching.batch_size
         return max(1, _PAIRS_PER_RUN // (width * width * (len(self.labels) + 1)))
 
     def _predict(
         self, windows: Sequence[TokenIds], query: SpanQuery
     ) -> Iterator[list[ScoredTokenSpans]]:
-        lengths = np.array([len(window) for window in windows])
-        scores = self.scores(windows)
+        scores, lengths = self.scores(windows), np.array([len(window) for window in windows])
+        for rows in rows_of_like_length(lengths):
+            width = lengths[rows].max()
+            part = scores[rows, :width]
+            if not self._is_flat:
+                part = part[:, :, :width]  # of pairs of tokens
+            yield from self._decode(part, lengths[rows], query)
+
+    def _decode(
+        self, scores: NDArray[np.float32], lengths: NDArray[np.int64], query: SpanQuery
+    ) -> Iterator[list[ScoredTokenSpans]]:
         if query.coverage_floor is not None:
             best, tokens = self._decoder.coverage(scores, lengths, floor=query.coverage_floor)
             return map(list, zip(best.by_row(), tokens.by_row(), strict=True))

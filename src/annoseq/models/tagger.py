@@ -22,6 +22,7 @@ from annoseq.models.crf import LinearChainCrf, finite
 from annoseq.models.embeddings import HashEmbedding
 from annoseq.models.encoders import build_encoder
 from annoseq.models.expectations import crf_expectations
+from annoseq.models.span_decoder import rows_of_like_length
 from annoseq.tokenization.hash_features import FEATURE_KINDS, SHAPE_KINDS
 
 if TYPE_CHECKING:
@@ -185,10 +186,15 @@ class SpanTagger(nn.Module, ABC):
 
     @torch.no_grad()
     def _scores_by_chunk(self, batch: Batch) -> Iterator[tuple[NDArray[Any], NDArray[np.int64]]]:
-        """Yield the scores of the head and the lengths of as many rows as fit into memory."""
+        """Yield the scores of the head and the lengths of rows of about the same length.
+
+        Of these, no more than fit into memory.
+        """
         encoded, lengths = self.encode(batch), batch.source_lengths.numpy(force=True)
-        for rows in self.head.chunks(encoded):
-            yield self.head.scores(encoded[rows]).numpy(force=True), lengths[rows]
+        for alike in rows_of_like_length(lengths):
+            part, part_lengths = encoded[alike, : lengths[alike].max()], lengths[alike]
+            for rows in self.head.chunks(part):
+                yield self.head.scores(part[rows]).numpy(force=True), part_lengths[rows]
 
 
 class Tagger(SpanTagger):
