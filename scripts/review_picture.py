@@ -1,6 +1,6 @@
 """Make the README's picture of the review page: sample corpus, training, headless Chromium.
 
-    python scripts/review_picture.py docs/review.png
+    python -m scripts.review_picture docs/review.png
 
 Needs `pip install 'annoseq[serve]' pillow playwright` and Chromium (apt-get install chromium, or
 playwright install chromium). With --rows and --epochs it is sooner done.
@@ -9,29 +9,20 @@ playwright install chromium). With --rows and --epochs it is sooner done.
 from __future__ import annotations
 
 import argparse
-import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
-from urllib.error import URLError
-from urllib.request import urlopen
+from typing import Literal
 
 from PIL import Image
-from playwright.sync_api import sync_playwright
 
+from annoseq.errors import OptionError
 from annoseq.sample import sample_pairs
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
+from tests.review.page_driver import PageDriver, ReviewServer, open_browser
 
 _WIDTH, _HEIGHT = 1280, 680
-_PATIENCE = 120
-"""Seconds that the server may take to start."""
 _COLOURS = 128
 _NOTE_ROWS = 700
 _DONE = 22
@@ -50,12 +41,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_project(folder, rows=chosen.rows, epochs=chosen.epochs)
-        server, address = start_server(folder)
+        server = ReviewServer(folder / "r.db")
+        server.start()
         try:
-            take_picture(address, chosen.picture, scheme="dark" if chosen.dark else "light")
+            take_picture(server, chosen.picture, scheme="dark" if chosen.dark else "light")
         finally:
-            server.terminate()
-            server.wait()
+            server.kill()
 
 
 def make_project(folder: Path, *, rows: str, epochs: str | None) -> None:
@@ -77,53 +68,30 @@ def run(folder: Path, *words: str) -> None:
     subprocess.run([sys.executable, "-c", _PROGRAM, *words], cwd=folder, check=True)
 
 
-def start_server(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
-    """Serve the project on a free port, and wait until it answers."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = str(listener.getsockname()[1])
-    words = ["review", "--project", "r.db", "--no-browser", "--port", port]
-    server = subprocess.Popen([sys.executable, "-c", _PROGRAM, *words], cwd=folder)
-    address = f"http://127.0.0.1:{port}"
-    for _ in range(_PATIENCE * 5):
-        try:
-            urlopen(f"{address}/api/project").close()
-        except (URLError, ConnectionError):
-            time.sleep(0.2)
-        else:
-            return server, address
-    raise TimeoutError("the server did not start")
+def take_picture(server: ReviewServer, picture: Path, *, scheme: Literal["light", "dark"]) -> None:
+    """Show a note that is half done, with one span selected.
 
-
-def take_picture(address: str, picture: Path, *, scheme: Literal["light", "dark"]) -> None:
-    """Show a note that is half done, with one span selected."""
-    with sync_playwright() as driver:
-        path = shutil.which("chromium") or shutil.which("google-chrome")
-        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+    Raises:
+        OptionError: there is no Chromium.
+    """
+    with open_browser() as browser:
+        if browser is None:
+            raise OptionError("there is no Chromium. Run: playwright install chromium")
         page = browser.new_page(viewport={"width": _WIDTH, "height": _HEIGHT}, color_scheme=scheme)
-        page.goto(address)
-        page.fill("#reviewer-name", "Ada")
-        page.keyboard.press("Enter")
+        driver = PageDriver(page, server)
+        driver.begin()
         page.wait_for_selector("#text mark")
         for number in range(_DONE):
             # A model is not always right.
-            press(page, "n", *(["r"] if number % 3 == 0 else []), "Shift+A", "d")
-        press(page, "n", "a", "a", "r", "a")
+            name = page.inner_text(".document-name")
+            driver.keys("n", *(["r"] if number % 3 == 0 else []), "Shift+A")
+            page.keyboard.press("d")
+            page.wait_for_selector(f'.document-name:not(:text-is("{name}"))')
+        driver.keys("n", "a", "a", "r", "a")
         page.wait_for_selector("#toast:not(.shown)", state="attached")
         page.wait_for_timeout(500)  # the head is asked for a little later
         page.screenshot(path=str(picture))
-        browser.close()
     Image.open(picture).convert("RGB").quantize(_COLOURS).save(picture, optimize=True)
-
-
-def press(page: Page, *keys: str) -> None:
-    """Press keys, each after the one before is saved."""
-    for key in keys:
-        before = page.inner_text(".document-name")
-        page.keyboard.press(key)
-        if key == "d":
-            page.wait_for_selector(f'.document-name:not(:text-is("{before}"))')
-        page.wait_for_selector('#saved[data-saved="true"]')
 
 
 if __name__ == "__main__":

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Browser, Locator, Page
 
 PATIENCE = 60_000
 """Milliseconds: a busy machine is no reason to fail."""
 
+_PROGRAM = "from annoseq.cli import main; main()"
 # Playwright's own `wait_for_function` needs `eval`, which the page's policy forbids.
 _PLACE_OF = """([needle, at, nth]) => {
   const text = document.getElementById("text");
@@ -54,6 +58,24 @@ def free_port() -> int:
         return port
 
 
+@contextmanager
+def open_browser() -> Iterator[Browser | None]:
+    """Open headless Chromium; None where there is none."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        path = shutil.which("chromium") or shutil.which("google-chrome")
+        path = path or driver.chromium.executable_path
+        if not Path(path).exists():
+            yield None
+            return
+        browser = driver.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-gpu"], timeout=PATIENCE
+        )
+        yield browser
+        browser.close()
+
+
 @dataclass
 class ReviewServer:
     """`annoseq review` on a project, which can be killed and started again on the same port."""
@@ -67,11 +89,10 @@ class ReviewServer:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        program = "from annoseq.cli import main; main()"
         options = ["--project", str(self.project), "--port", str(self.port), "--no-browser"]
         with self.project.with_suffix(".log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", program, "review", *options], stdout=log, stderr=log
+                [sys.executable, "-c", _PROGRAM, "review", *options], stdout=log, stderr=log
             )
         deadline = time.monotonic() + PATIENCE / 1000
         while time.monotonic() < deadline:
@@ -83,6 +104,10 @@ class ReviewServer:
             else:
                 return
         raise TimeoutError("the server did not start")
+
+    def run(self, *words: str) -> None:
+        """Run another command."""
+        subprocess.run([sys.executable, "-c", _PROGRAM, *words], check=True, capture_output=True)
 
     def kill(self) -> None:
         """Kill the server at once, as a power cut would."""

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import re
-import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from annoseq.data.markup import Span
 from annoseq.review.project_records import DocumentPrediction
-from tests.review.page_driver import PATIENCE, PageDriver, ReviewServer
+from tests.review.page_driver import PageDriver, ReviewServer, open_browser
 from tests.review.projects import make_store, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from playwright.sync_api import Browser, Route
 
 pytestmark = pytest.mark.e2e
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
+pytest.importorskip("playwright.sync_api", reason="needs Playwright")
 pytest.importorskip("fastapi")
 
 AMES = "Dr. Ames saw Bo Ames. Ames left."
@@ -32,7 +32,10 @@ NESTED = "The University Hospital of Leeds, Ward 3. Ames,Bo left."
 BIDI = "שלום Dr. כהן, 12 May\nDr. Cohen wrote ד״ר כהן here\nأحمد left"
 LINES = "Seen at 12\nHigh Street\r\nLeeds by Dr. Ames"
 MANY = " ".join(f"w{number}" for number in range(40))
-LONG = "".join(f"Line {number}: Dr. Ames saw patient {number} today.\n" for number in range(4600))
+LONG = "".join(
+    f"Line {number}: Dr. Ames saw the patient, and nothing else was noted on a day so long.\n"
+    for number in range(2500)
+)
 SHARED = "Call Bo Ames. Tell Ames Bo Lee in Leeds City."
 
 COUNT_DRAWN = """() => {
@@ -61,6 +64,12 @@ LOOKS = """(all) => all.map((one) => {
   const style = getComputedStyle(one);
   return `${style.borderBottomStyle} ${style.borderBottomColor}`;
 })"""
+
+LOOP = [f"Dr. Ames saw Bo {number}." for number in range(1, 7)]
+EXPECTED = [
+    f"Dr. {{{{NAME}}}}Ames{{{{/NAME}}}} saw {{{{NAME}}}}Bo {number}{{{{/NAME}}}}."
+    for number in range(1, 7)
+]
 
 
 def span(text: str, words: str, label: str, score: float = 0.9, *, nth: int = 0) -> Span:
@@ -114,16 +123,10 @@ NUMBERS = {name: number for number, name in enumerate(DOCUMENTS, start=1)}
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with playwright.sync_playwright() as driver:
-        path = shutil.which("chromium") or shutil.which("google-chrome")
-        path = path or driver.chromium.executable_path
-        if not Path(path).exists():
+    with open_browser() as browser:
+        if browser is None:
             pytest.skip("needs Chromium: apt-get install chromium, or playwright install chromium")
-        browser = driver.chromium.launch(
-            executable_path=path, args=["--no-sandbox", "--disable-gpu"], timeout=PATIENCE
-        )
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -509,28 +512,6 @@ def test_accept_all_and_half_done_documents(driver: PageDriver) -> None:
     assert driver.document(number)["state"] == "done"
 
 
-def test_a_killed_server_loses_nothing_and_the_page_says_what_is_not_saved(
-    driver: PageDriver,
-) -> None:
-    number = NUMBERS["restart"]
-    driver.open(number)
-    page = driver.page
-    driver.keys("n", "a")
-    driver.server.kill()
-    page.keyboard.press("r")
-    page.wait_for_selector("#offline:not([hidden]):has-text('One action is not saved')")
-    assert page.inner_text("#saved") == "1 not saved"
-    assert "not saved yet" in (
-        page.locator("#span-rows button").last.get_attribute("aria-label") or ""
-    )
-    driver.server.start()
-    driver.saved()
-    page.wait_for_selector("#offline", state="hidden")
-    assert driver.spans(number) == [("Ames", "NAME", "accepted"), ("Bo", "NAME", "rejected")]
-    driver.keys("u", "u")  # over the restart
-    assert {decision for _, _, decision in driver.spans(number)} == {"undecided"}
-
-
 def test_an_action_whose_answer_is_lost_is_carried_out_once(driver: PageDriver) -> None:
     number = NUMBERS["restart"]
     driver.open(number)
@@ -628,14 +609,15 @@ def test_axe_finds_nothing_serious(driver: PageDriver, look: str) -> None:
     page.keyboard.press("l")
     serious += findings("labels")
     page.keyboard.press("Escape")
-    page.keyboard.press("?")
-    serious += findings("help")
-    page.keyboard.press("Escape")
-    page.evaluate("location.hash = '#/agreement'")
-    page.wait_for_selector("#agreement h2")
-    serious += findings("agreement")
-    page.evaluate("location.hash = '#/'")
-    page.wait_for_selector("#review:not([hidden])")
+    if look == "light":
+        page.keyboard.press("?")
+        serious += findings("help")
+        page.keyboard.press("Escape")
+        page.evaluate("location.hash = '#/agreement'")
+        page.wait_for_selector("#agreement h2")
+        serious += findings("agreement")
+        page.evaluate("location.hash = '#/'")
+        page.wait_for_selector("#review:not([hidden])")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.set_viewport_size({"width": 1280, "height": 800})
     assert serious == []
@@ -659,3 +641,109 @@ def test_nothing_of_a_text_is_in_addresses_and_nothing_is_loaded_from_elsewhere(
     assert [url for url in requests if not allowed.fullmatch(url.partition("#")[0])] == []
     assert server.address in page.url
     page.close()
+
+
+@pytest.fixture(scope="module")
+def loop_server(
+    tmp_path_factory: pytest.TempPathFactory, model_folder: Path
+) -> Iterator[ReviewServer]:
+    """A project of short notes and a real model, in which Ames is found."""
+    path = tmp_path_factory.mktemp("loop") / "review.db"
+    predictions = [DocumentPrediction((span(text, "Ames", "NAME"),), 0.5) for text in LOOP]
+    rows = rows_of(LOOP)
+    make_store(path, rows, predictions, random_share=0.34, model=model_folder).close()
+    server = ReviewServer(path)
+    server.start()
+    yield server
+    server.kill()
+
+
+def test_the_whole_loop(browser: Browser, loop_server: ReviewServer) -> None:
+    driver = PageDriver(browser.new_page(viewport={"width": 1280, "height": 800}), loop_server)
+    driver.begin()
+    correct_by_mouse(driver, 1)
+    correct_by_keys(driver, 2)
+    correct_while_the_server_is_killed(driver, 3)
+    for number in (4, 5, 6):
+        driver.open(number)
+        driver.keys("Shift+A")
+        driver.select(f"Bo {number}")
+        driver.keys("1", "d")
+    assert driver.get("project")["documents"]["done"] == len(LOOP)
+    check_export(driver)
+    page = driver.page
+    page.click("#retrain")
+    page.wait_for_selector("#toast:has-text('Retraining is done')")
+    assert driver.get("project")["retraining"]["state"] == "done"
+    models = loop_server.project.with_name("review-models")
+    assert [folder.name for folder in models.iterdir()] == ["model-2"]
+    assert driver.spans(1) == [("Ames", "NAME", "accepted"), ("Bo 1", "NAME", "accepted")]
+    page.close()
+
+
+def correct_while_the_server_is_killed(driver: PageDriver, number: int) -> None:
+    """Accept Ames while the server is down, and add Bo when it is back."""
+    driver.open(number)
+    driver.server.kill()
+    page = driver.page
+    for key in ("n", "a"):
+        page.keyboard.press(key)
+    page.wait_for_selector("#offline:not([hidden]):has-text('One action is not saved')")
+    assert page.inner_text("#saved") == "1 not saved"
+    name = page.locator("#span-rows button").first.get_attribute("aria-label")
+    assert name == "Ames, NAME, score .90, accepted, not saved yet"
+    driver.server.start()
+    driver.saved()
+    page.wait_for_selector("#offline", state="hidden")
+    driver.keys("u", "Shift+U")  # over the restart
+    driver.select(f"Bo {number}")
+    driver.keys("1")
+    page.keyboard.press("d")
+    page.wait_for_selector(f'.document-name:not(:text-is("doc-{number}"))')
+
+
+def check_export(driver: PageDriver) -> None:
+    """Compare both exports with the pairs that were meant, byte for byte."""
+    with driver.page.expect_download() as download:
+        driver.page.click("#export")
+    lines = download.value.path().read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["annotated_text"] for line in lines] == EXPECTED
+    project = driver.server.project
+    out = project.with_name("reviewed.csv")
+    driver.server.run("review", "export", "--project", str(project), "--out", str(out))
+    rows = [
+        f'"doc-{number}",0,"{text}","{annotated}"\n'
+        for number, (text, annotated) in enumerate(zip(LOOP, EXPECTED, strict=True), start=1)
+    ]
+    header = '"doc_id","start","orig_text","annotated_text"\n'
+    assert out.read_bytes() == (header + "".join(rows)).encode()
+
+
+def correct_by_mouse(driver: PageDriver, number: int) -> None:
+    """Accept Ames and add Bo, after a mistake that is undone over a reload."""
+    driver.open(number)
+    page = driver.page
+    driver.marks().first.click()
+    page.click("#dock button.reject")
+    driver.saved()
+    page.reload()
+    driver.saved()
+    page.click('#document-head [aria-label="Undo"]')
+    driver.saved()
+    driver.marks().first.click()
+    page.click("#dock button.accept")
+    driver.saved()
+    driver.select(f"Bo {number}")
+    page.click("#dock [aria-label='Add NAME']")
+    driver.saved()
+    page.click("#document-head button.primary")
+    page.wait_for_selector(f'.document-name:not(:text-is("doc-{number}"))')
+
+
+def correct_by_keys(driver: PageDriver, number: int) -> None:
+    """Accept Ames and add Bo by keys alone."""
+    driver.open(number)
+    driver.keys("n", "a", "t", "Control+End", *["ArrowLeft"] * 3)
+    driver.keys(*["Shift+ArrowRight"] * 2, "1")
+    driver.page.keyboard.press("d")
+    driver.page.wait_for_selector(f'.document-name:not(:text-is("doc-{number}"))')
