@@ -55,6 +55,7 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.certify
 	$(BIN)/python -m benchmarks.deid
 	$(BIN)/python -m benchmarks.threads
+	$(BIN)/python -m benchmarks.review_page
 
 dist: $(READY)
 	rm -rf dist

@@ -8,6 +8,7 @@ the paint that shows its effect (Event Timing, in steps of 8 ms). Saving goes on
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
 REPORT = Path(__file__).with_suffix(".md")
 _PAGE = (1280, 800)
-_BETWEEN = 150
-"""Milliseconds between two keys: a fast reviewer."""
 KEYS = {
     "next span": ("j",),
     "accept, and on to the next": ("a",),
@@ -82,7 +81,7 @@ def make_project(path: Path, text: str, spans: Sequence[Span]) -> None:
     store.close()
 
 
-def measure(driver: PageDriver, times: int) -> dict[str, list[float]]:
+def measure(driver: PageDriver, *, times: int, between: int) -> dict[str, list[float]]:
     """Press every key and return the milliseconds to the paint, by action.
 
     What is below the browser's least duration of 16 ms is counted as that.
@@ -92,13 +91,13 @@ def measure(driver: PageDriver, times: int) -> dict[str, list[float]]:
     driver.keys("t", "Control+Home")
     measured = {}
     for action, keys in KEYS.items():
-        page.wait_for_timeout(_BETWEEN * 2)
+        page.wait_for_timeout(between * 2)
         page.evaluate(_TAKE)
         for number in range(times):
             page.keyboard.press(keys[number % len(keys)])
-            page.wait_for_timeout(_BETWEEN)
+            page.wait_for_timeout(between)
         driver.saved()
-        page.wait_for_timeout(_BETWEEN * 2)
+        page.wait_for_timeout(between * 2)
         found: list[float] = page.evaluate(_TAKE)
         found = [one for one in found if one > 0]
         measured[action] = sorted(found[:times] + [16.0] * (times - len(found)))
@@ -124,7 +123,7 @@ def make_table(options: argparse.Namespace, folder: Path) -> tuple[str, dict[str
             driver = PageDriver(page, server)
             driver.begin()
             driver.open(1)
-            measured = measure(driver, options.times)
+            measured = measure(driver, times=options.times, between=options.between)
             version = browser.version
     finally:
         server.kill()
@@ -135,10 +134,19 @@ def make_table(options: argparse.Namespace, folder: Path) -> tuple[str, dict[str
     lines = text.count("\n")
     facts = {
         "document": f"{len(text):,} characters, {lines:,} lines, {len(spans):,} spans",
-        "keys": f"{options.times} of each action, {_BETWEEN} ms apart",
+        "keys": f"{options.times} of each action, {options.between} ms apart",
+        "scheduling": _scheduling(),
         "browser": f"Chromium {version}, headless, without a GPU, {_PAGE[0]} by {_PAGE[1]}",
     }
     return markdown_table(["milliseconds from key to paint", "median", "95 %", "most"], rows), facts
+
+
+def _scheduling() -> str:
+    """Return whether the other processes of the machine could get in the way."""
+    policy = os.sched_getscheduler(0)
+    if policy in {os.SCHED_FIFO, os.SCHED_RR}:
+        return "real-time (`chrt -f 5`), so that other processes do not get in the way"
+    return "as that of other processes"
 
 
 ABOUT = """\
@@ -157,10 +165,11 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add = parser.add_argument
     add("--characters", type=int, default=200_000, help="length of the document")
     add("--times", type=int, default=40, help="keys of each action")
+    add("--between", type=int, default=150, help="milliseconds between keys: a fast reviewer")
     add("--seed", type=int, default=42, help="seed of the sample corpus")
     add("--out", type=Path, default=REPORT, help="Markdown file that the results replace")
     options = parser.parse_args(arguments)
-    for name in ("characters", "times"):
+    for name in ("characters", "times", "between"):
         if getattr(options, name) <= 0:
             parser.error(f"--{name}: a number above 0 was expected")
     return options

@@ -72,7 +72,6 @@ export class DocumentSession {
   async #pump() {
     while (this.#queue.length) await this.#sendFirst(this.#queue[0]);
     this.#pumping = null;
-    this.listeners.changed(this, null);
   }
 
   async #sendFirst(entry) {

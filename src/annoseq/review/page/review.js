@@ -165,7 +165,7 @@ export class Review {
   select(id, { focusText = false } = {}) {
     this.selected = id;
     const { span } = this;
-    if (span) this.caret.moveTo(span.start);
+    if (span) this.caret.moveTo(span.start, { reveal: false });
     this.selected = id; // the caret may stand in a span within it
     this.draw();
     if (!span) return;

@@ -109,14 +109,14 @@ export class TextCaret {
   }
 
   /** Put the caret at a place, or with `extend` the moving end of the selection. */
-  moveTo(point, { extend = false, keepColumn = false } = {}) {
+  moveTo(point, { extend = false, keepColumn = false, reveal = true } = {}) {
     const limit = this.view.offsets.length;
     this.focus = Math.max(0, Math.min(limit, point));
     if (!extend) this.anchor = this.focus;
     if (!keepColumn) this.column = null;
     this.#giveSelection();
     this.#drawBar();
-    this.bar.scrollIntoView({ block: "nearest" });
+    if (reveal) this.bar.scrollIntoView({ block: "nearest" });
     this.#highlight();
     this.listeners.moved();
   }

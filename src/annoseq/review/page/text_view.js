@@ -274,6 +274,7 @@ function spanTag(span) {
 }
 
 function isDrawnAlike(one, other) {
+  if (one === other) return true;
   return (
     one.start === other.start &&
     one.end === other.end &&
