@@ -58,9 +58,11 @@ function openDocument(id) {
 }
 
 async function openNext(after) {
+  const address = location.hash;
   // The server is to know that the document is decided before it is asked for another one.
   await review.session?.settled();
   const { id } = await api.get("next", { ...queue.parameters, after });
+  if (location.hash !== address) return; // another document was opened meanwhile
   if (id !== null) openDocument(id);
   else announce("No document is left in this order.");
 }
