@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
@@ -33,8 +34,10 @@ from annoseq.errors import OptionError
 from annoseq.evaluation.calibration import BinTotals, expected_calibration_error, judge_spans
 from annoseq.evaluation.coverage_counter import count_coverage
 from annoseq.inference.annotator import Annotator
+from annoseq.inference.ensemble_predictor import EnsemblePredictor
 from annoseq.models.ensemble_folder import Folds
 from annoseq.tokenization.dataset import Dataset
+from annoseq.training.calibration_runner import CalibrationRunner
 from annoseq.training.cross_fitting import CrossFitting
 from annoseq.training.distillation import Distillation
 from annoseq.training.held_out import LearnerSettings
@@ -156,7 +159,9 @@ def _ensemble(options: argparse.Namespace, corpus: str, dataset: Dataset) -> Pat
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.exists():
             model, folders = fitting.ensemble()
-            model.save(path, sources=folders, card="")
+            predictor = EnsemblePredictor.of(model, ComputeDevice.select(options.device))
+            statistics = CalibrationRunner(predictor).run(dataset.valid)
+            replace(model, calibration=statistics).save(path, sources=folders, card="")
     return path
 
 

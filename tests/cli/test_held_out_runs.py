@@ -30,7 +30,7 @@ def options_with(encoder: str | None) -> LearnerOptions:
 def test_no_option_of_the_learner_is_left_out() -> None:
     settings = {field.name for field in dataclasses.fields(learner_settings(options_with(None)))}
     options = {field.name for field in dataclasses.fields(LearnerOptions)}
-    assert settings == options - {"lexicon", "patterns"} | {"lexicon_features"}
+    assert settings == options - {"lexicon", "patterns", "gazetteers"} | {"lexicon_features"}
 
 
 def test_learners_have_the_encoder(dataset: Dataset) -> None:

@@ -72,8 +72,8 @@ def test_training_of_a_tagger_goes_on(
     one, other = (folder / "tagging.json" for folder in (tagger, out))
     assert one.read_bytes() == other.read_bytes()
     assert refusal(run("train", table, *more, "--overwrite", *lexicons)) == (
-        "--lexicon and --patterns were settled when the model was first trained. Leave them off, "
-        "or train a new model."
+        "--lexicon, --patterns and --gazetteers were settled when the model was first trained. "
+        "Leave them off, or train a new model."
     )
     assert refusal(run("train", table, *more, "--overwrite", "--tagger.hidden", 8)) == (
         "--tagger.hidden was settled when the model of --go-on-from was first trained. "
@@ -128,8 +128,8 @@ def test_options_that_do_not_go_together_are_refused(
 def test_lists_are_for_the_tagger(data: Path, tmp_path: Path, lexicons: tuple[object, ...]) -> None:
     message = refusal(run("train", data, "--out", tmp_path / "m", "--model", "gru", *lexicons))
     assert message == (
-        "--lexicon and --patterns are for the tagger, and the model is gru. Leave them off, or use "
-        "--model tagger."
+        "--lexicon, --patterns and --gazetteers are for the tagger, and the model is gru. Leave "
+        "them off, or use --model tagger."
     )
 
 

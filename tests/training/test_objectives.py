@@ -273,8 +273,8 @@ def test_lists_of_a_base_model_are_settled(folder: Path, dataset: Dataset, tmp_p
             lexicon_features=LexiconFeatures([tmp_path / "names.txt"]),
         )
     assert str(caught.value) == (
-        "--lexicon and --patterns were settled when the model was first trained. Leave them off, "
-        "or train a new model."
+        "--lexicon, --patterns and --gazetteers were settled when the model was first trained. "
+        "Leave them off, or train a new model."
     )
 
 
@@ -310,8 +310,8 @@ def test_lists_are_for_the_tagger(dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(OptionError) as caught:
         Learner(dataset, model=TINY, lexicon_features=LexiconFeatures([tmp_path / "names.txt"]))
     assert str(caught.value) == (
-        "--lexicon and --patterns are for the tagger, and the model is gru. Leave them off, or use "
-        "--model tagger."
+        "--lexicon, --patterns and --gazetteers are for the tagger, and the model is gru. Leave "
+        "them off, or use --model tagger."
     )
 
 

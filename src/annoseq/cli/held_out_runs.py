@@ -42,7 +42,9 @@ def learner_settings(options: LearnerOptions) -> LearnerSettings:
         device=options.device,
         vectors=options.vectors,
         encoder=options.encoder,
-        lexicon_features=LexiconFeatures(tuple(options.lexicon), options.patterns),
+        lexicon_features=LexiconFeatures(
+            tuple(options.lexicon), options.patterns, options.gazetteers
+        ),
     )
 
 
@@ -67,6 +69,7 @@ def runs_plan(
         "--encoder": fingerprint_encoder(options.encoder) if options.encoder else None,
         "--lexicon": [fingerprint_file(path) for path in options.lexicon],
         "--patterns": fingerprint_file(options.patterns),
+        "--gazetteers": list(options.gazetteers),
     }
 
 

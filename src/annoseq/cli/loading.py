@@ -129,7 +129,9 @@ def make_learner(
         device=options.device,
         vectors=options.vectors if base is None else None,
         encoder=options.encoder,
-        lexicon_features=LexiconFeatures(tuple(options.lexicon), options.patterns),
+        lexicon_features=LexiconFeatures(
+            tuple(options.lexicon), options.patterns, options.gazetteers
+        ),
         distillation=distillation,
     )
     print_dataset_summary(dataset, learner.tokenizer)

@@ -132,6 +132,17 @@ Lexicon = Annotated[
         show_default=False,
     ),
 ]
+Gazetteers = Annotated[
+    tuple[str, ...],
+    Parameter(
+        help="Language whose names and places the tagger marks in the text, such as es, from "
+        "Faker and GeoNames. Can be given several times.",
+        group="Network",
+        negative="",
+        consume_multiple=False,
+        show_default=False,
+    ),
+]
 PatternsPath = Annotated[
     Path | None,
     Parameter(
@@ -278,6 +289,7 @@ class LearnerOptions:
     encoder: Encoder = None
     lexicon: Lexicon = ()
     patterns: PatternsPath = None
+    gazetteers: Gazetteers = ()
     training: Training = TrainingConfig()
     batching: Batching = BatchConfig()
     device: Device = DeviceConfig()

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from annoseq.data.streams import read_toml
 from annoseq.errors import OptionError
 from annoseq.progress import progress_bar
+from annoseq.tokenization.open_gazetteers import describe_sources, read_open_gazetteer
 from annoseq.tokenization.pretokenizer import core_start
 
 if TYPE_CHECKING:
@@ -122,21 +123,28 @@ def read_regex_patterns(
 
 @dataclass(frozen=True)
 class LexiconFeatures:
-    """Files of lexicons, and of regular expressions."""
+    """Files of lexicons and of regular expressions, and languages of open gazetteers."""
 
     lexicons: Sequence[Path] = ()
     patterns: Path | None = None
+    gazetteers: Sequence[str] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.lexicons or self.patterns)
+        return bool(self.lexicons or self.patterns or self.gazetteers)
 
     def read(self, *, tokenize: Callable[[str], Sequence[str]]) -> LexiconMatcher:
         """Read the files; `tokenize` splits a text into tokens.
 
         Raises:
-            OptionError: a file cannot be read, or two lexicons have the same name.
+            OptionError: a file cannot be read, two lexicons have the same name, or there is no
+                gazetteer of a language.
         """
         lists: dict[str, tuple[str, ...]] = {}
+        for language in self.gazetteers:
+            for name, entries in read_open_gazetteer(language).items():
+                lists[f"{language} {name}"] = tuple(
+                    sorted(_fold_entries(entries, tokenize=tokenize))
+                )
         for path in self.lexicons:
             if path.stem in lists:
                 raise OptionError(
@@ -144,7 +152,9 @@ class LexiconFeatures:
                 )
             lists[path.stem] = read_lexicon(path, tokenize=tokenize)
         return LexiconMatcher(
-            lists=lists, patterns={} if self.patterns is None else read_patterns(self.patterns)
+            lists=lists,
+            patterns={} if self.patterns is None else read_patterns(self.patterns),
+            sources=describe_sources(self.gazetteers),
         )
 
 
@@ -153,12 +163,16 @@ _PROGRESS_LINES = 10_000
 
 
 class LexiconMatcher(BaseModel):
-    """Lexicons (entries as token sequences, case folded) and patterns, by name."""
+    """Lexicons (entries as token sequences, case folded) and patterns, by name.
+
+    `sources` are those of open gazetteers, with their licences.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, ignored_types=(cached_property,))
 
     lists: dict[str, tuple[str, ...]] = {}
     patterns: dict[str, RegexPattern] = {}
+    sources: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.lists or self.patterns)

@@ -110,7 +110,7 @@ def initialize_model(
     _check_tagger_options(
         network,
         {
-            "--lexicon and --patterns are": bool(lexicon_features),
+            "--lexicon, --patterns and --gazetteers are": bool(lexicon_features),
             "--encoder is": encoder is not None,
             "--teacher is": distillation is not None,
         },
@@ -210,8 +210,8 @@ def initialize_tagger(
         return build_tagger(config, tokenizer, seed=seed, pretrained=pretrained), tokenizer
     if lexicon_features:
         raise OptionError(
-            "--lexicon and --patterns were settled when the model was first trained. Leave them "
-            "off, or train a new model."
+            "--lexicon, --patterns and --gazetteers were settled when the model was first trained. "
+            "Leave them off, or train a new model."
         )
     assert isinstance(base.tokenizer, TaggerTokenizer)
     # A hasher of its own: an annotator of the base model may clear that one.

@@ -131,6 +131,7 @@ def _describe_tagger(
         {
             "levels of nested spans": str(tokenizer.levels),
             "lists and patterns": ", ".join(features) or "none",
+            **({"open gazetteers": "; ".join(matcher.sources)} if matcher.sources else {}),
             "word vectors": _describe_vectors(config.vectors),
             "pre-trained encoder": _describe_encoder(config),
             "teachers": _describe_teachers(config),
