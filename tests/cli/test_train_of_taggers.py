@@ -94,6 +94,19 @@ def test_training_goes_on_with_labels_that_are_new(tagger: Path, tmp_path: Path)
     assert [span["label"] for span in found["spans"]] == ["SHIP"]
 
 
+def test_spans_that_are_nested_too_deep_to_go_on_with_are_counted(
+    tagger: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "nested.csv"
+    label = json.loads((tagger / "tagging.json").read_text())["labels"][0]
+    nested = f"{{{{OUTER}}}}Boat {{{{{label}}}}}one{{{{/{label}}}}}{{{{/OUTER}}}}"
+    table.write_text("\n".join(["orig_text,annotated_text", *[f"Boat one,{nested}"] * 10]) + "\n")
+    out = tmp_path / "more"
+    result = run("train", table, "--out", out, "--go-on-from", tagger, "--epochs", 1)
+    assert result.code == 0, result.err
+    assert "warning: 8 spans left out, nested deeper than in the training of" in result.err
+
+
 def test_find_lr_suggests_a_rate_for_a_tagger(short: Path, lexicons: tuple[object, ...]) -> None:
     result = run("find-lr", short, *NARROW, *lexicons)
     assert result.code == 0, result

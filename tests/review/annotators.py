@@ -20,6 +20,7 @@ class WordAnnotator:
     """Marks every occurrence of a pattern as NAME; knows no marginals."""
 
     is_translator = False
+    tokenizer: Any = None
     predictor = SimpleNamespace(gives_marginals=False, labels=("NAME",))
 
     def __init__(self, pattern: str) -> None:

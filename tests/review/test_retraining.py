@@ -13,7 +13,10 @@ from annoseq.errors import ReviewError, TrainingError
 from annoseq.models.model_config import ModelConfig
 from annoseq.review import actions
 from annoseq.review.project import ReviewProject
-from annoseq.review.retraining import Retraining, RetrainingOptions, TrainingRun
+from annoseq.review.retraining import Retraining, RetrainingOptions
+from annoseq.tokenization.hash_features import FeatureHasher
+from annoseq.tokenization.length_stats import LengthStats
+from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 from tests.review.annotators import word_annotator
 from tests.review.projects import make_store, prediction, reopened, rows_of
 
@@ -22,13 +25,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from annoseq.inference.annotator import Annotator
+    from annoseq.review.training_process import TrainingRun
 
 TEXTS = [f"Note {number} of Ames and Bond" for number in range(20)]
 
 
 def config_of(folder: Path) -> None:
     from annoseq.config import BatchConfig, DataConfig, TrainingConfig
-    from annoseq.tokenization.length_stats import LengthStats
 
     folder.mkdir()
     config = ModelConfig(
@@ -127,6 +130,23 @@ def test_a_worse_model_is_kept_beside_and_not_used(project: ReviewProject) -> No
     assert len(project.models) == 1
 
 
+def test_spans_that_a_flat_model_cannot_learn_are_counted(project: ReviewProject) -> None:
+    number = next(each.id for each in project.documents.values() if not each.in_random_share)
+    revision = project.history("ada", number).revision
+    length = len(project.documents[number].text)
+    project.act("ada", number, actions.Add(start=0, end=length, label="ALL"), revision=revision)
+    annotator = word_annotator("Ames|Bond")
+    hasher = FeatureHasher(buckets=1024)
+    annotator.tokenizer = TaggerTokenizer(("ALL", "NAME"), LengthStats(depth=1), hasher)
+    retraining = Retraining(project, run=FakeTraining(), load=lambda _: annotator)
+    retraining.start()
+    retraining.wait()
+    assert retraining.status.message == (
+        "model-2 is in use; 2 spans left out, nested deeper than the model knows: export the pairs "
+        "and train a new model to find them"
+    )
+
+
 def test_pairs_to_replay_are_trained_on_besides(project: ReviewProject) -> None:
     replayed = parse_pair(Pair("Dr Cole", "Dr {{NAME}}Cole{{/NAME}}", row=7))
     training = FakeTraining()
@@ -193,14 +213,3 @@ def test_a_damaged_model_is_refused(project: ReviewProject, tmp_path: Path) -> N
     (tmp_path / "model" / "config.json").write_text(json.dumps({"format": 9}))
     with pytest.raises(ReviewError, match=r"its config\.json cannot be read"):
         Retraining(project).start()
-
-
-@pytest.mark.e2e
-def test_a_run_of_the_command_that_fails_says_why(tmp_path: Path) -> None:
-    run = TrainingRun(tmp_path / "none", tmp_path / "new", epochs=1, options=("--device", "cpu"))
-    pairs = [Pair("Dr Cole", "Dr {{NAME}}Cole{{/NAME}}", row=7, document="d", start=0)]
-    message = r"the training ended with exit code 2: .*none"
-    with pytest.raises(TrainingError, match=message) as error:
-        run(pairs, lambda _: None)
-    assert "Cole" not in str(error.value)
-    assert [path.name for path in tmp_path.iterdir()] == []

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -238,6 +239,20 @@ def test_the_export_has_the_decided_documents_alone(project: ReviewProject) -> N
         "reviewers": ["Ada Lovelace"],
         "adjudicated": False,
     }
+
+
+def test_the_page_is_served_with_its_scripts(project: ReviewProject) -> None:
+    client = Page(project, reviewer=None).client
+    page = client.get("/")
+    assert page.status_code == 200
+    assert page.headers["content-type"].startswith("text/html")
+    scripts = re.findall(r'src="/?([\w.]+)"', page.text)
+    assert scripts
+    for script in scripts:
+        answer = client.get(f"/{script}")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/javascript")
+    assert client.get("/../review_app.py").status_code == 404
 
 
 def test_an_unknown_document_is_refused(project: ReviewProject) -> None:

@@ -31,10 +31,11 @@ from annoseq.config import DataConfig, NetworkConfig
 from annoseq.data.streams import is_standard_input
 from annoseq.data.text_inputs import read_texts
 from annoseq.devices import ComputeDevice
-from annoseq.errors import OptionError
+from annoseq.errors import OptionError, count_noun
 from annoseq.models.serialization import TrainedModel
 from annoseq.output_lock import OutputLock
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
+from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 from annoseq.torchrun import torchrun_environment
 from annoseq.training.distillation import Distillation
 from annoseq.training.learner import Learner
@@ -157,6 +158,8 @@ def _train(
         check_vocabulary_options(data, [network.resolve_auto(task=dataset.task)])
     distillation = _distillation(teachers, output, dataset)
     learner = make_learner(dataset, learner_options, base=base, distillation=distillation)
+    if base is not None:
+        _note_deep_spans(learner)
     try:
         learner.fit_one_cycle(
             checkpoint=output.checkpoint, resume=output.resume, report=print_result
@@ -190,6 +193,18 @@ def _distillation(
         config=options.distillation,
         cache=output.soft_targets,
     )
+
+
+def _note_deep_spans(learner: Learner) -> None:
+    """Print how many spans the base model cannot find because they are nested too deep."""
+    if not isinstance(learner.tokenizer, TaggerTokenizer):
+        return
+    count = learner.tokenizer.count_nested_too_deep(learner.dataset.train)
+    if count:
+        print_note(
+            f"warning: {count_noun(count, 'span')} left out, nested deeper than in the training of "
+            "--go-on-from; train a new model to find them"
+        )
 
 
 def _speed(learner: Learner) -> str:

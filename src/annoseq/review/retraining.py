@@ -7,11 +7,7 @@ is taken into use unless it is worse there. The old one stays where it is, besid
 
 from __future__ import annotations
 
-import re
 import shutil
-import subprocess
-import sys
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Thread
@@ -19,19 +15,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
-from annoseq.config import (
-    DOCUMENT_COLUMN,
-    OFFSET_COLUMN,
-    SOURCE_COLUMN,
-    TARGET_COLUMN,
-    TrainingConfig,
-)
-from annoseq.data.pairs import Pair, write_pairs
-from annoseq.errors import AnnoseqError, ReviewError, TrainingError, count_noun
+from annoseq.config import TrainingConfig
+from annoseq.data.examples import parse_pair
+from annoseq.data.pairs import Pair
+from annoseq.errors import AnnoseqError, ReviewError, count_noun
 from annoseq.models.model_config import CONFIG_FILE, ModelConfig
 from annoseq.review.prediction import predict_documents
 from annoseq.review.quality_estimate import compare_models, random_sample
 from annoseq.review.review_export import decided_documents, to_pair
+from annoseq.review.training_process import PAIRS_PREFIX, TrainingRun
+from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,10 +41,7 @@ MIN_DOCUMENTS = 2
 """Fewest decided documents to train on: one of them chooses the epoch."""
 _TRAINING_SHARE = 0.8
 """Share of the progress bar that training takes; the rest is predicting."""
-_EPOCH = re.compile(r"\s*(\d+)\s+\d+\.\d+\s")
 _RECORD = "retraining"
-_PAIRS_PREFIX = ".pairs-"
-"""Prefix of the folder of the pairs, which only its owner may enter, and which goes in the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,61 +61,6 @@ class RetrainingStatus:
             "message": self.message,
             "gain": self.gain,
         }
-
-
-@dataclass
-class TrainingRun:
-    """A run of `annoseq train`: folder of the model to go on from, folder to write, and options.
-
-    `process` is there while it runs.
-    """
-
-    base: Path
-    out: Path
-    epochs: int
-    options: tuple[str, ...] = ()
-    process: subprocess.Popen[str] | None = None
-
-    def __call__(self, pairs: Sequence[Pair], report: Callable[[float], None]) -> None:
-        """Train in a process of its own; `report` is told the share of the epochs that are done.
-
-        Raises:
-            TrainingError: the process failed, with its last line.
-        """
-        with tempfile.TemporaryDirectory(prefix=_PAIRS_PREFIX, dir=self.out.parent) as folder:
-            table = Path(folder) / "pairs.jsonl"
-            write_pairs(pairs, table, overwrite=False)
-            self._run(self._command(table), Path(folder) / "errors.txt", report)
-
-    def _command(self, table: Path) -> list[str]:
-        return [
-            *(sys.executable, "-m", "annoseq", "train", str(table)),
-            *("--go-on-from", str(self.base), "--out", str(self.out)),
-            *("--source", SOURCE_COLUMN, "--target", TARGET_COLUMN),
-            *("--document", DOCUMENT_COLUMN, "--offset", OFFSET_COLUMN),
-            *("--epochs", str(self.epochs), *self.options),
-        ]
-
-    def _run(self, command: Sequence[str], errors: Path, report: Callable[[float], None]) -> None:
-        done = 0
-        with (
-            errors.open("w", encoding="utf-8") as stderr,
-            subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, text=True
-            ) as process,
-        ):
-            self.process = process
-            assert process.stdout is not None
-            for line in process.stdout:
-                if _EPOCH.match(line):
-                    done += 1
-                    report(min(done / self.epochs, 1.0))
-        if process.returncode:
-            lines = errors.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
-            raise TrainingError(
-                f"the training ended with exit code {process.returncode}: "
-                f"{lines[-1].removeprefix('annoseq: ')}"
-            )
 
 
 @dataclass(frozen=True)
@@ -258,7 +193,7 @@ class Retraining:
         path = self._project.store.path
         folder = path.with_name(f"{path.stem}-models").absolute()
         folder.mkdir(mode=0o700, exist_ok=True)
-        for left in folder.glob(f"{_PAIRS_PREFIX}*"):  # of a server that was killed
+        for left in folder.glob(f"{PAIRS_PREFIX}*"):  # of a server that was killed
             shutil.rmtree(left, ignore_errors=True)
         number = self._project.model + 1
         while (folder / f"model-{number}").exists():
@@ -268,7 +203,7 @@ class Retraining:
     def _work(self, run: TrainingRun, pairs: Sequence[Pair]) -> None:
         try:
             self._run(run, pairs, self._report_training)
-            self._evaluate(run.out)
+            self._evaluate(run.out, pairs)
         except AnnoseqError as error:
             self._end(RetrainingStatus("failed", 1.0, str(error)))
         except Exception as error:  # noqa: BLE001  # whatever it says may quote a text
@@ -278,7 +213,7 @@ class Retraining:
     def _report_training(self, share: float) -> None:
         self.status = replace(self.status, progress=_TRAINING_SHARE * share)
 
-    def _evaluate(self, folder: Path) -> None:
+    def _evaluate(self, folder: Path, pairs: Sequence[Pair]) -> None:
         """Predict all documents, compare the models, and take the new one unless it is worse."""
         project = self._project
         documents = [*project.documents.values()]
@@ -292,7 +227,8 @@ class Retraining:
             self.status = replace(self.status, progress=progress, message="predicting")
 
         texts = [document.text for document in documents]
-        found = predict_documents(self._load(folder), texts, advance=advance)
+        annotator = self._load(folder)
+        found = predict_documents(annotator, texts, advance=advance)
         new = {document.id: each for document, each in zip(documents, found, strict=True)}
         with project.lock:
             difference = self._compare(new)
@@ -300,7 +236,8 @@ class Retraining:
             is_better = difference is None or difference.difference >= 0
             if is_better:
                 project.use_model(str(folder), gain, new)
-            self._end(RetrainingStatus("done", 1.0, _summary(difference, folder, is_better), gain))
+            message = _summary(difference, folder, is_better) + _left_out(annotator, pairs)
+            self._end(RetrainingStatus("done", 1.0, message, gain))
 
     def _compare(self, new: dict[int, DocumentPrediction]) -> ScoreDifference | None:
         sample = random_sample(self._project)
@@ -332,6 +269,19 @@ def _summary(difference: ScoreDifference | None, folder: Path, is_used: bool) ->
     if not is_used:
         return f"{folder.name} is worse on the random share and not in use"
     return f"{folder.name} is in use"
+
+
+def _left_out(annotator: Annotator, pairs: Sequence[Pair]) -> str:
+    """Return how many spans the model cannot find because they are nested too deep, if any."""
+    if not isinstance(annotator.tokenizer, TaggerTokenizer):
+        return ""
+    count = annotator.tokenizer.count_nested_too_deep([parse_pair(pair) for pair in pairs])
+    if not count:
+        return ""
+    return (
+        f"; {count_noun(count, 'span')} left out, nested deeper than the model knows: export the "
+        "pairs and train a new model to find them"
+    )
 
 
 def _read_config(folder: Path) -> ModelConfig:

@@ -205,6 +205,23 @@ class TaggerTokenizer:
         )
         return TaggerEncoding(self._number(example.source, tokens), tags)
 
+    def count_nested_too_deep(self, examples: Sequence[Example]) -> int:
+        """Count the spans that the tags cannot hold: those nested deeper than in training.
+
+        Spans with a label that is not known are not counted.
+        """
+        known = set(self.labels)
+        spans = sum(span.label in known for row in examples for span in row.spans or ())
+        begins = {0, 3}  # the blocks of begin and of single tags, of which each span has one
+        held = sum(
+            (tag - 1) // len(known) in begins
+            for row in self.encode(examples)
+            for tags in row.target
+            for tag in tags
+            if tag
+        )
+        return spans - held
+
     def tag_names(self, example: Example) -> list[list[str]]:
         """Return the BIOES tags of each token, outer level first, such as B-NAME; none outside."""
         labels = {label: number for number, label in enumerate(self.labels)}
