@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from annoseq.serving.request_limits import LimitedApp, RequestLimits
 from tests.serving.test_security import client
@@ -20,6 +21,51 @@ def test_a_body_that_announces_too_much_is_refused() -> None:
     assert response.status_code == 413
     assert response.json() == {"error": MESSAGE}
     assert response.headers["connection"] == "close"
+
+
+def read_of(body: list[bytes], headers: list[tuple[bytes, bytes]]) -> tuple[int, int]:
+    """Return the status of a refused body, and the number of pieces of it that were read."""
+    pieces = iter(body)
+    read = 0
+
+    async def receive() -> Any:
+        nonlocal read
+        read += 1
+        return {"type": "http.request", "body": next(pieces), "more_body": read < len(body)}
+
+    async def app(_scope: Any, receive: Any, _send: Any) -> None:
+        while (await receive())["more_body"]:
+            pass
+
+    async def send(_: Any) -> None:
+        raise AssertionError
+
+    scope = {"type": "http", "path": "/notes", "headers": headers}
+    with pytest.raises(HTTPException) as error:
+        asyncio.run(LimitedApp(app, RequestLimits(max_body=1_000))(scope, receive, send))
+    return error.value.status_code, read
+
+
+def test_what_is_refused_is_read_to_its_end_if_that_is_near() -> None:
+    pieces = [b"x" * 500] * 6
+    assert read_of(pieces, []) == (413, 6)
+    assert read_of(pieces, [(b"content-length", b"3000")]) == (413, 6)
+    assert read_of(pieces, [(b"content-length", b"4001")]) == (413, 0)
+    awaiting = [(b"content-length", b"3000"), (b"expect", b"100-continue")]
+    assert read_of(pieces, awaiting) == (413, 0)
+    assert read_of([b"x" * 500] * 20, []) == (413, 9)
+
+
+def test_a_client_that_does_not_read_is_given_up() -> None:
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def block(*_: Any) -> Any:
+        await asyncio.Event().wait()
+
+    scope = {"type": "http", "path": "/", "headers": []}
+    with pytest.raises(ClientDisconnect):
+        asyncio.run(LimitedApp(app, RequestLimits(seconds=0.01))(scope, block, block))
 
 
 def test_a_body_that_grows_too_large_is_refused() -> None:

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import asyncio
 import signal
 import subprocess
 import sys
 import urllib.request
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import uvicorn
+from uvicorn.server import ServerState
 
 from annoseq.errors import OptionError
-from annoseq.serving.server import open_socket, socket_url
+from annoseq.serving.server import _TimedProtocol, open_socket, socket_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +60,30 @@ def test_a_signal_ends_the_server_after_what_it_took(server: subprocess.Popen[st
     assert server.wait(20) == 0
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(url)
+
+
+def test_a_connection_without_a_request_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("annoseq.serving.server._HEAD_SECONDS", 0.01)
+
+    async def app(_scope: Any, _receive: Any, _send: Any) -> None:
+        raise AssertionError
+
+    async def run() -> bytes:
+        config = uvicorn.Config(app, http=_TimedProtocol, lifespan="off", log_config=None)
+        config.load()
+        loop = asyncio.get_running_loop()
+        state = ServerState()
+        listener = await loop.create_server(
+            lambda: _TimedProtocol(config, state, {}, _loop=loop), "127.0.0.1", 0
+        )
+        async with listener:
+            reader, writer = await asyncio.open_connection(*listener.sockets[0].getsockname())
+            writer.write(b"GET / HTTP/1.1\r\nHost: ")
+            received = await asyncio.wait_for(reader.read(), 10)
+            writer.close()
+            return received
+
+    assert asyncio.run(run()) == b""
 
 
 def test_a_port_that_is_taken_is_an_error() -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from annoseq.errors import count_noun
 from annoseq.serving.security import header_values
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from annoseq.serving.security import AsgiApp, Message, Receive, Scope, Send
 
 _CLOSE = {"connection": "close"}
+_READ_OVER = 4
+"""Largest body that is read to its end before it is refused, as a multiple of what is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +30,6 @@ class RequestLimits:
     max_body: int = 16 * 2**20
     seconds: float = 60.0
     streamed_paths: frozenset[str] = frozenset()
-
-    def check_length(self, scope: Scope) -> None:
-        """Raise `HTTPException` if a request announces a body that is too large."""
-        for length in header_values(scope, b"content-length"):
-            if scope["path"] not in self.streamed_paths and int(length) > self.max_body:
-                raise self.too_large()
 
     def too_large(self) -> HTTPException:
         """Return the error of a body that is too large."""
@@ -59,17 +56,32 @@ class LimitedApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on; reading a body beyond the limits raises `HTTPException`."""
-        if scope["type"] == "http":
-            receive = _LimitedBody(self.limits, scope, receive)
-        await self.app(scope, receive, send)
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_in_time(message: Message) -> None:
+            try:
+                async with asyncio.timeout(self.limits.seconds):
+                    await send(message)
+            except TimeoutError:  # the client does not read
+                raise ClientDisconnect from None
+
+        await self.app(scope, _LimitedBody(self.limits, scope, receive), send_in_time)
 
 
 class _LimitedBody:
-    """Receives the body of a request within limits."""
+    """Receives the body of a request within limits.
+
+    What is refused is read to its end, if that is near: a client that still sends when the
+    connection is closed does not see the answer.
+    """
 
     def __init__(self, limits: RequestLimits, scope: Scope, receive: Receive) -> None:
-        self._limits, self._scope, self._receive = limits, scope, receive
+        self._limits, self._receive = limits, receive
         self._is_streamed = scope["path"] in limits.streamed_paths
+        self._announced = max(map(int, header_values(scope, b"content-length")), default=0)
+        self._awaits_consent = bool(header_values(scope, b"expect"))
         self._size = 0
         self._deadline: float | None = None
         self._is_complete = False
@@ -77,17 +89,29 @@ class _LimitedBody:
     async def __call__(self) -> Message:
         if self._is_complete:  # what follows is the end of the connection, whenever that is
             return await self._receive()
-        if self._deadline is None:
-            self._limits.check_length(self._scope)
+        if not self._is_streamed and self._announced > self._limits.max_body:
+            await self._refuse()
+        message = await self._receive_in_time()
+        if self._size > self._limits.max_body and not self._is_streamed:
+            await self._refuse()
+        return message
+
+    async def _receive_in_time(self) -> Message:
         now = asyncio.get_running_loop().time()
         if self._deadline is None or self._is_streamed:
             self._deadline = now + self._limits.seconds
         try:
-            message = await asyncio.wait_for(self._receive(), max(self._deadline - now, 0.0))
+            async with asyncio.timeout_at(self._deadline):
+                message = await self._receive()
         except TimeoutError:
             raise self._limits.too_slow() from None
         self._size += len(message.get("body", b""))
-        if self._size > self._limits.max_body and not self._is_streamed:
-            raise self._limits.too_large()
         self._is_complete = not message.get("more_body", False)
         return message
+
+    async def _refuse(self) -> NoReturn:
+        most = _READ_OVER * self._limits.max_body
+        if self._announced <= most and not self._awaits_consent:
+            while not self._is_complete and self._size <= most:
+                await self._receive_in_time()
+        raise self._limits.too_large()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import signal
 import socket
 import threading
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from annoseq.errors import OptionError
 from annoseq.serving.error_responses import install_error_responses
@@ -18,6 +20,7 @@ from annoseq.serving.request_limits import LimitedApp, RequestLimits
 from annoseq.serving.security import SecuredApp
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Iterator
     from types import FrameType
 
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
 _BACKLOG = 2_048
 _GRACE_SECONDS = 60
 """Longest wait for the requests that were taken when the server is told to end."""
+_HEAD_SECONDS = 30.0
+"""Longest time until the head of a request is there."""
+_MAX_FILES = 65_536
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -88,7 +94,7 @@ def run_app(
     """
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=_TimedProtocol,
         ws="none",
         loop="asyncio",
         lifespan="on",
@@ -101,9 +107,48 @@ def run_app(
     )
     # Its tracebacks say what exceptions say, and that may be a text.
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
+    _raise_file_limit()
     server = _Server(config, lambda: on_start(socket_url(listener)))
     with listener:
         server.run(sockets=[listener])
+
+
+def _raise_file_limit() -> None:
+    """Allow as many open files, and so connections, as the system lets this process have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY:
+        most = _MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_FILES)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
+
+
+class _TimedProtocol(H11Protocol):
+    """uvicorn's protocol of a connection, closed if the head of a request stays away."""
+
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch_head()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._stop_timer()
+
+    def _watch_head(self) -> None:
+        """Start the timer when a head is awaited, and stop it when it is there."""
+        if not getattr(self.cycle, "response_complete", True):  # None before the first head
+            self._stop_timer()
+        elif self._timer is None and not self.transport.is_closing():
+            self._timer = self.loop.call_later(_HEAD_SECONDS, self.transport.close)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 class _Server(uvicorn.Server):
