@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from typing import TYPE_CHECKING, Any
@@ -13,11 +14,13 @@ from annoseq.deid.pipeline import RedactionPipeline, annotate_function
 from annoseq.deid.redaction import DocumentPart, RedactionDocument
 from annoseq.deid.run_output import annotation_record
 from annoseq.inference.streaming import format_annotation
+from annoseq.serving.access import AccessPolicy
 from annoseq.serving.micro_batcher import BatchLimits
+from annoseq.serving.server import secure_app
 from annoseq.serving.service_metrics import ServiceMetrics
 from tests.cli.command import write_key
 from tests.fidelity import random_annotator
-from tests.serving.served import JSON, NOTE, lines, loaded, served, service, tagger
+from tests.serving.served import JSON, NOTE, lines, loaded, make_service, served, service, tagger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -328,6 +331,37 @@ def test_a_full_queue_is_told_with_a_time(monkeypatch: pytest.MonkeyPatch) -> No
         "error": "the queue is full. Try again in 1 second, or send fewer requests at once."
     }
     assert answers == [200, 200]
+
+
+def test_a_client_that_goes_away_takes_its_texts_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, metrics = served(), ServiceMetrics()
+    monkeypatch.setattr(tagger(), "annotate", lambda *_, **__: goes_on.wait(10))
+    goes_on = threading.Event()
+    app = metrics.count_requests(secure_app(make_service(model).app(), AccessPolicy()))
+    messages = [
+        {"type": "http.request", "body": json.dumps({"texts": [NOTE]}).encode()},
+        {"type": "http.disconnect"},
+    ]
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return messages.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/annotate",
+        "query_string": b"",
+        "headers": [(b"host", b"localhost"), (b"content-type", b"application/json")],
+    }
+    asyncio.run(app(scope, receive, send))
+    goes_on.set()
+    assert sent[0]["status"] == 499
+    assert 'path="/annotate",status="499"} 1.0' in metrics.render().decode()
+    model.batcher.close()
 
 
 def test_models_are_described(client: TestClient) -> None:

@@ -6,10 +6,11 @@ import re
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import AfterValidator, BaseModel
 from pydantic_core import PydanticKnownError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from annoseq.data.text_inputs import is_well_formed
 from annoseq.errors import AnnoseqError, count_noun, describe_expected, display_name
@@ -28,6 +29,8 @@ _WORDS = {
 }
 """Messages of the statuses that the framework gives by itself."""
 _JSON = "application/json"
+_CLIENT_GONE = 499
+"""Status of a request whose client went away, as nginx counts it: nobody sees it."""
 _OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
 _PROBLEMS = {
     "bool_type": "give true or false",
@@ -71,6 +74,7 @@ def install_error_responses(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _answer_validation_error)
     app.add_exception_handler(HTTPException, _answer_http_exception)
     app.add_exception_handler(AnnoseqError, _answer_annoseq_error)
+    app.add_exception_handler(ClientDisconnect, _answer_nobody)
     app.add_exception_handler(Exception, _answer_internal_error)
 
 
@@ -104,6 +108,10 @@ _FRAMEWORK_DETAILS = {
     "Bad Request",
     "There was an error parsing the body",
 }
+
+
+async def _answer_nobody(_: Request, _error: Exception) -> Response:
+    return Response(status_code=_CLIENT_GONE)
 
 
 async def _answer_internal_error(_: Request, _error: Exception) -> JSONResponse:
