@@ -335,9 +335,9 @@ def test_a_full_queue_is_told_with_a_time(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_client_that_goes_away_takes_its_texts_along(monkeypatch: pytest.MonkeyPatch) -> None:
     model, metrics = served(), ServiceMetrics()
-    monkeypatch.setattr(tagger(), "annotate", lambda *_, **__: goes_on.wait(10))
     goes_on = threading.Event()
-    app = metrics.count_requests(secure_app(make_service(model).app(), AccessPolicy()))
+    monkeypatch.setattr(tagger(), "annotate", lambda *_, **__: goes_on.wait(10))
+    app: Any = metrics.count_requests(secure_app(make_service(model).app(), AccessPolicy()))
     messages = [
         {"type": "http.request", "body": json.dumps({"texts": [NOTE]}).encode()},
         {"type": "http.disconnect"},
