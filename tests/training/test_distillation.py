@@ -15,6 +15,7 @@ from annoseq.inference.annotator import Annotator
 from annoseq.models.ensemble_folder import EnsembleModel, Folds
 from annoseq.models.serialization import TrainedModel
 from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
+from annoseq.torchrun import TorchrunEnvironment
 from annoseq.training import distillation as module
 from annoseq.training.cross_fitting import CrossFitting
 from annoseq.training.distillation import Distillation
@@ -133,6 +134,18 @@ def test_what_teachers_expect_is_computed_once(
     warmer = replace(distillation, config=DistillationConfig(teacher_temperature=2))
     with pytest.raises(TypeError):
         warmer.prepare(dataset, tokenizer, learner.compute)
+
+
+def test_of_several_processes_one_keeps_what_teachers_expect(
+    dataset: Dataset, teachers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner, tokenizer = tagger_of(dataset)
+    distillation = Distillation(teachers=(teachers,), cache=tmp_path / "targets")
+    for rank, is_kept in ((1, False), (0, True)):
+        environment = TorchrunEnvironment(rank=rank, local_rank=rank, world_size=2)
+        monkeypatch.setattr(module, "torchrun_environment", lambda one=environment: one)
+        distillation.prepare(dataset, tokenizer, learner.compute)
+        assert (tmp_path / "targets").exists() == is_kept
 
 
 def test_a_pupil_learns_from_teachers_and_names_them(

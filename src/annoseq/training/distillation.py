@@ -26,6 +26,7 @@ from annoseq.progress import progress_bar
 from annoseq.tokenization.batching import WindowIds, collate_sources, length_sorted_batches
 from annoseq.tokenization.soft_targets import read_row_targets, write_row_targets
 from annoseq.tokenization.tagger_tokenizer import TaggerEncoding, TaggerTokenizer
+from annoseq.torchrun import torchrun_environment
 from annoseq.training.document_folds import fold_numbers
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Distillation:
         targets = None if self.cache is None else read_row_targets(self.cache, key=key)
         if targets is None or len(targets) != len(pieces):
             targets = _read(pieces, teachers, compute, self.config.teacher_temperature)
-            if self.cache is not None:
+            if self.cache is not None and torchrun_environment().is_main:
                 write_row_targets(self.cache, targets, key=key)
         extra = [
             (piece, row)
