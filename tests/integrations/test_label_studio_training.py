@@ -167,3 +167,20 @@ def test_a_real_training_goes_on_from_the_model(flat_model: Path, tmp_path: Path
     train(backend)
     assert re.match(r"span F1 .* on \d tasks kept from training", backend.training.report.message)
     assert (tmp_path / "data" / "models" / "1" / "weights.safetensors").exists()
+
+
+def test_an_unexpected_error_ends_a_training_and_is_not_quoted(
+    flat_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = make_backend(flat_model, tmp_path / "data", trains="")
+    annotate(backend)
+
+    def fail(*_: object) -> None:
+        raise KeyError("Dr. Ames")
+
+    monkeypatch.setattr(backend.tasks.__class__, "tasks", fail)
+    train(backend)
+    report = backend.training.report
+    assert report.status == "failed"
+    assert re.match(r"internal error: KeyError at ", report.message)
+    assert "Ames" not in report.message

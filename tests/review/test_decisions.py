@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from annoseq.data.markup import Span, render
 from annoseq.errors import ReviewError
@@ -192,3 +196,22 @@ def test_a_label_that_cannot_stand_in_a_tag_is_refused(label: str) -> None:
 
 def test_a_note_is_not_shown_by_a_state() -> None:
     assert "secret" not in repr(after(begin(), actions.Note(text="secret")))
+
+
+def one_by_one(state: ReviewState) -> ReviewState:
+    """Accept the undecided spans in their order, each by itself, as far as that is possible."""
+    for step, span in enumerate(state.ordered(), start=1):
+        with suppress(ReviewError):
+            state = state.apply(actions.Accept(span=span.id), step=step)
+    return state
+
+
+EDGES = st.tuples(st.integers(0, 11), st.integers(1, 12), st.sampled_from("AB"))
+
+
+@given(st.lists(EDGES.filter(lambda edges: edges[0] < edges[1]), max_size=12))
+def test_all_spans_are_accepted_as_they_would_be_one_by_one(
+    edges: list[tuple[int, int, str]],
+) -> None:
+    state = begin(*(Span(*each) for each in edges), length=12)
+    assert state.apply(actions.AcceptAll(), step=1).spans == one_by_one(state).spans

@@ -6,7 +6,7 @@ import pytest
 
 from annoseq.config import ColumnsConfig
 from annoseq.data.markup import Span
-from annoseq.errors import AnnoseqError, PairsError
+from annoseq.errors import AnnoseqError, PairsError, TableError
 from annoseq.review.project_input import (
     InputRow,
     fingerprint_input,
@@ -125,3 +125,9 @@ def test_pairs_to_replay_are_examples(tmp_path: Path) -> None:
     path = write(tmp_path / "p.csv", "orig_text,annotated_text", "Ames,{{A}}Ames{{/A}}")
     (example,) = read_replay(path)
     assert example.spans == (Span(0, 4, "A"),)
+
+
+def test_a_column_of_annotated_texts_that_is_named_must_be_there(tmp_path: Path) -> None:
+    path = write(tmp_path / "p.csv", "orig_text,annotated_text", "Ames,{{A}}Ames{{/A}}")
+    with pytest.raises(TableError, match="anotated"):
+        read_input(path, ColumnsConfig(target="anotated"), requires_target=True)

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import sqlite3
+import stat
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -94,3 +97,40 @@ def test_a_project_needs_texts_and_something_found(
 ) -> None:
     with pytest.raises(kind, match=message):
         ProjectPlan("notes.csv", rows, ReviewConfig()).check()
+
+
+def test_a_file_that_is_no_project_is_not_touched(tmp_path: Path) -> None:
+    database, notes = tmp_path / "other.db", tmp_path / "notes.csv"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("CREATE TABLE t (a)")
+    notes.write_text("text\nhello\n")
+    for path in (database, notes):
+        path.chmod(0o644)
+        before = path.read_bytes()
+        for use in (
+            lambda path: make_project(path, plan(ROWS, tmp_path), word_annotator("Ames")),
+            open_project,
+        ):
+            with pytest.raises(ReviewError):
+                use(path)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o644
+        assert path.read_bytes() == before
+
+
+AUDIT_HEAD = (
+    "row,doc_id,start,end,label,problem,suggested_start,suggested_end,suggested_label,score"
+)
+
+
+def test_an_audit_must_be_that_of_the_project(tmp_path: Path) -> None:
+    audit, other = tmp_path / "audit.csv", tmp_path / "other.csv"
+    audit.write_text(f"{AUDIT_HEAD}\n1,doc-1,,,,missed,22,26,NAME,0.8\n")
+    other.write_text(f"{AUDIT_HEAD}\n1,doc-1,4,8,NAME,spurious,,,,0.8\n")
+    pairs = ProjectPlan("p.csv", rows_of([TEXT], [(AMES,)]), ReviewConfig(), audit=audit)
+    audited, plain = tmp_path / "audited.db", tmp_path / "plain.db"
+    made = make_project(audited, pairs, None)
+    assert open_project(audited, audit=audit).documents == made.documents
+    make_project(plain, plan(ROWS, tmp_path), word_annotator("Ames"))
+    for path, table in ((audited, other), (plain, audit)):
+        with pytest.raises(ReviewError, match=r"was made without this audit\. Leave --audit off"):
+            open_project(path, audit=table)

@@ -9,7 +9,7 @@ import pytest
 from annoseq.config import ColumnsConfig, NetworkConfig, TaggerConfig
 from annoseq.data.examples import parse_pair
 from annoseq.data.pairs import Pair
-from annoseq.errors import ReviewError, TrainingError
+from annoseq.errors import OutputError, ReviewError, TrainingError
 from annoseq.models.model_config import ModelConfig
 from annoseq.review import actions
 from annoseq.review.project import ReviewProject
@@ -213,3 +213,34 @@ def test_a_damaged_model_is_refused(project: ReviewProject, tmp_path: Path) -> N
     (tmp_path / "model" / "config.json").write_text(json.dumps({"format": 9}))
     with pytest.raises(ReviewError, match=r"its config\.json cannot be read"):
         Retraining(project).start()
+
+
+def test_rows_to_replay_that_are_in_the_random_share_are_not_trained_on(
+    project: ReviewProject,
+) -> None:
+    training = FakeTraining()
+    replay = [parse_pair(Pair(text, text, row)) for row, text in enumerate([*TEXTS, "other"], 1)]
+    retraining = Retraining(
+        project, RetrainingOptions(tuple(replay)), run=training, load=loader("Ames|Bond")
+    )
+    retraining.start()
+    retraining.wait()
+    drawn = {each.text for each in project.documents.values() if each.in_random_share}
+    trained = [pair.source for pair in training.pairs]
+    assert len(drawn) == 8
+    assert not drawn & {*trained}
+    assert len(trained) == 12 + 12 + 1
+
+
+def test_a_retraining_whose_end_cannot_be_written_does_not_run_for_ever(
+    project: ReviewProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retraining = Retraining(project, run=FakeTraining(), load=loader("Ames|Bond"))
+
+    def full(*_: object) -> None:
+        raise OutputError("no room on the disk")
+
+    monkeypatch.setattr(project.store, "set_meta", full)
+    retraining.start()
+    retraining.wait()
+    assert (retraining.status.state, retraining.status.message) == ("failed", "no room on the disk")

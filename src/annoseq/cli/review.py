@@ -73,6 +73,7 @@ class ReviewInputOptions:
             source,
             columns,
             format_=self.input_format,
+            requires_target="target" in self.columns.model_fields_set,
             requires_keys=not self.columns.model_fields_set.isdisjoint({"document", "offset"}),
             on_bad=left_out.add if self.skip_bad else None,
         )
@@ -181,7 +182,9 @@ def _open(
     if not is_new or source is None:
         columns = inherit_columns(inputs.columns, project_columns(project))
         rows = None if source is None else inputs.read(source, columns)
-        return open_project(project, rows=rows, model=options.model, design=options.design)
+        return open_project(
+            project, rows=rows, model=options.model, audit=options.audit, design=options.design
+        )
     annotator = None if options.model is None else options.load_annotator(options.model)
     columns = inputs.columns
     if annotator is not None:
@@ -208,7 +211,10 @@ def export(
     out: Annotated[Path, Parameter(help="Table of pairs to write: the decided documents.")],
     decisions: Annotated[
         Path | None,
-        Parameter(help="JSON lines to write: who decided on what and when, without texts."),
+        Parameter(
+            help="JSON lines to write: who decided on what and when, with notes and without the "
+            "texts of documents."
+        ),
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:

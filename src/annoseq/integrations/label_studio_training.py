@@ -28,6 +28,7 @@ from annoseq.formats.conversion_options import ImportOptions
 from annoseq.formats.label_map import LabelMap
 from annoseq.formats.rows import to_pairs
 from annoseq.integrations.span_annotator import SpanAnnotator
+from annoseq.serving.security import describe_exception
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -154,6 +155,8 @@ class ProjectTraining:
             self.report = TrainingReport("failed", str(error))
         except OSError as error:
             self.report = TrainingReport("failed", f"a file cannot be written: {error.strerror}")
+        except Exception as error:  # noqa: BLE001  # whatever it says may quote a text
+            self.report = TrainingReport("failed", f"internal error: {describe_exception(error)}")
         _LOG.warning("training: %s", self.report.message)
 
     def _training_pairs(self, rows: TaskRows) -> list[Pair]:

@@ -42,13 +42,15 @@ def read_input(
     columns: ColumnsConfig,
     *,
     format_: InputFormat | None = None,
+    requires_target: bool = False,
     requires_keys: bool = True,
     on_bad: Callable[[AnnoseqError], None] | None = None,
 ) -> list[InputRow]:
     """Read texts, or pairs where the table has a column of annotated texts.
 
-    Without `requires_keys`, the columns of document and offset may be absent, though named. With
-    `on_bad`, it is called with the error of what cannot be read, which is left out.
+    With `requires_target`, the table must have a column of annotated texts. Without
+    `requires_keys`, the columns of document and offset may be absent, though named. With `on_bad`,
+    it is called with the error of what cannot be read, which is left out.
 
     Raises:
         TableError: the texts cannot be read.
@@ -56,7 +58,7 @@ def read_input(
         OptionError: the input is none that is known.
     """
     is_text = is_text_input(source, format_)
-    if not is_text and _has_targets(source, columns, format_):
+    if not is_text and (requires_target or _has_targets(source, columns, format_)):
         pairs = stream_pairs(
             source,
             columns,

@@ -9,7 +9,12 @@ from annoseq.config import ColumnsConfig
 from annoseq.errors import OptionError, PairsError, ReviewError
 from annoseq.review.prediction import predict_documents
 from annoseq.review.project import ReviewProject
-from annoseq.review.project_input import fingerprint_input, make_documents, read_suspected
+from annoseq.review.project_input import (
+    InputRow,
+    fingerprint_input,
+    make_documents,
+    read_suspected,
+)
 from annoseq.review.project_records import DocumentPrediction
 from annoseq.review.project_store import ProjectStore
 
@@ -19,7 +24,6 @@ if TYPE_CHECKING:
 
     from annoseq.config import ReviewConfig
     from annoseq.inference.annotator import Annotator
-    from annoseq.review.project_input import InputRow
 
 
 @dataclass(frozen=True)
@@ -115,17 +119,23 @@ def open_project(
     *,
     rows: Sequence[InputRow] | None = None,
     model: Path | None = None,
+    audit: Path | None = None,
     design: ReviewConfig | None = None,
 ) -> ReviewProject:
     """Open a project that was made before; what is given must be that which it was made of.
 
     Raises:
-        ReviewError: it is no project, or one of other texts, another model or another design.
+        ReviewError: it is no project, or one of other texts, another model, another audit or
+            another design.
+        TableError: the table of the audit cannot be read.
+        PairsError: the audit is of other pairs.
     """
     store = ProjectStore.open(path)
     problem = None
     if rows is not None and store.meta("input") != fingerprint_input(rows):
         problem = "was made of other texts. Leave them off to go on with it"
+    elif audit is not None and not _is_audit_of(store, audit):
+        problem = "was made without this audit. Leave --audit off to go on with it"
     if model is not None and str(model.resolve()) not in {each.path for each in store.models()}:
         problem = "was made with another model. Leave --model off to go on with it"
     for name in sorted(design.model_fields_set if design else ()):
@@ -149,6 +159,16 @@ def project_columns(path: Path) -> ColumnsConfig:
         return ColumnsConfig.model_validate(store.meta("columns") or {})
     finally:
         store.close()
+
+
+def _is_audit_of(store: ProjectStore, audit: Path) -> bool:
+    """Return True if the table of an audit is that of a project."""
+    if not store.meta("is_audit"):
+        return False
+    documents = [*store.documents()]
+    rows = [InputRow(each.row, each.doc_id, each.start, each.text, each.gold) for each in documents]
+    known = {each.row: [*each.suspected] for each in documents if each.suspected}
+    return read_suspected(audit, rows) == known
 
 
 def has_project(path: Path) -> bool:

@@ -67,8 +67,11 @@ class ProjectStore:
     def create(cls, path: Path) -> ProjectStore:
         """Make an empty file for a project, which its owner alone may read.
 
+        A file that has something in it is left as it is.
+
         Raises:
             OutputError: it cannot be written.
+            ReviewError: it is no database.
         """
         try:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
@@ -77,7 +80,10 @@ class ProjectStore:
                 f"{path} cannot be written: {error.strerror}. Choose a folder that exists and is "
                 "writable."
             ) from error
-        return cls._connect(path)
+        store = cls._connect(path)
+        if store.is_empty:
+            store._prepare()
+        return store
 
     @classmethod
     def open(cls, path: Path) -> ProjectStore:
@@ -98,17 +104,19 @@ class ProjectStore:
                 f"{path} is no complete review project. Delete it if its making was interrupted, "
                 "and make the project again."
             )
+        store._prepare()
         return store
 
     @classmethod
     def _connect(cls, path: Path) -> ProjectStore:
-        path.chmod(0o600)
-        connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        store = cls(path, connection)
-        with store._errors():
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-        return store
+        return cls(path, sqlite3.connect(path, check_same_thread=False, isolation_level=None))
+
+    def _prepare(self) -> None:
+        """Make a file that is known to be a project private and durable."""
+        self.path.chmod(0o600)
+        with self._errors():
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
 
     @property
     def is_complete(self) -> bool:

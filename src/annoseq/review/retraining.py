@@ -8,6 +8,7 @@ is taken into use unless it is worse there. The old one stays where it is, besid
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Thread
@@ -172,8 +173,11 @@ class Retraining:
         """Return the run, and the pairs to train on."""
         decided = decided_documents(self._project, in_random_share=False)
         reviewed = [to_pair(document, each.spans) for document, each in decided]
+        drawn = {each.text for each in self._project.documents.values() if each.in_random_share}
         replayed = [
-            Pair(each.source, each.target, each.row, each.document) for each in self._options.replay
+            Pair(each.source, each.target, each.row, each.document)
+            for each in self._options.replay
+            if each.source not in drawn  # the models are compared on these
         ]
         pairs = [
             replace(pair, document=pair.document or f"{kind} {pair.row}", start=pair.start or 0)
@@ -205,10 +209,9 @@ class Retraining:
             self._run(run, pairs, self._report_training)
             self._evaluate(run.out, pairs)
         except AnnoseqError as error:
-            self._end(RetrainingStatus("failed", 1.0, str(error)))
+            self._fail(str(error))
         except Exception as error:  # noqa: BLE001  # whatever it says may quote a text
-            message = f"internal error ({type(error).__name__})"
-            self._end(RetrainingStatus("failed", 1.0, message))
+            self._fail(f"internal error ({type(error).__name__})")
 
     def _report_training(self, share: float) -> None:
         self.status = replace(self.status, progress=_TRAINING_SHARE * share)
@@ -244,9 +247,14 @@ class Retraining:
         old = {row.id: self._project.prediction(row.id).spans for row in sample.rows}
         return compare_models(sample, old, {row.id: new[row.id].spans for row in sample.rows})
 
+    def _fail(self, message: str) -> None:
+        with suppress(AnnoseqError):  # the project may be what cannot be written, or be closed
+            self._end(RetrainingStatus("failed", 1.0, message))
+
     def _end(self, status: RetrainingStatus) -> None:
-        self._project.store.set_meta(_RECORD, status.to_dict())
+        # First, so that a disk without room does not leave it running for ever.
         self.status = status
+        self._project.store.set_meta(_RECORD, status.to_dict())
 
 
 def _gain(difference: ScoreDifference) -> dict[str, float | None]:
