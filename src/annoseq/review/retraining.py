@@ -105,8 +105,7 @@ class Retraining:
         self._thread: Thread | None = None
         self._current: TrainingRun | None = None
         self._known_obstacle: tuple[int, str | None] = (-1, None)
-        known = project.store.meta(_RECORD)
-        self.status = RetrainingStatus(**known) if known else RetrainingStatus()
+        self.status = RetrainingStatus(**(project.store.meta(_RECORD) or {}))
 
     @property
     def is_possible(self) -> bool:
@@ -225,8 +224,7 @@ class Retraining:
         def advance(count: int) -> None:
             nonlocal done
             done += count
-            share = done / len(documents)
-            progress = _TRAINING_SHARE + (1 - _TRAINING_SHARE) * share
+            progress = _TRAINING_SHARE + (1 - _TRAINING_SHARE) * done / len(documents)
             self.status = replace(self.status, progress=progress, message="predicting")
 
         texts = [document.text for document in documents]
