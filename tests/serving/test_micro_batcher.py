@@ -197,3 +197,7 @@ def test_closing_finishes_what_was_taken_and_takes_nothing_more(recorder: Record
     assert [future.result(0) for future in futures] == [["a"], ["b"]]
     with pytest.raises(QueueFullError):
         batcher.submit(recorder.job("c"))
+
+
+def test_a_job_does_not_print_its_texts(recorder: Recorder) -> None:
+    assert "Ames" not in repr(recorder.job("Dr. Ames"))

@@ -12,7 +12,7 @@ import torch
 from annoseq.config import DataConfig, DistillationConfig
 from annoseq.errors import ModelError, OptionError
 from annoseq.inference.annotator import Annotator
-from annoseq.models.ensemble_folder import EnsembleModel, Folds
+from annoseq.models.ensemble_folder import EnsembleModel, Folds, find_difference
 from annoseq.models.serialization import TrainedModel
 from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 from annoseq.torchrun import TorchrunEnvironment
@@ -206,3 +206,13 @@ def test_a_member_that_was_exchanged_is_refused(teachers: Path, tmp_path: Path) 
     (tmp_path / "members").symlink_to(teachers / "members")
     with pytest.raises(ModelError, match="is not the model that was saved with this ensemble"):
         Annotator.load(tmp_path)
+
+
+def test_the_same_labels_in_another_order_are_a_difference(dataset: Dataset) -> None:
+    _, tokenizer = tagger_of(dataset)
+    one, other = (replace(tokenizer, labels=labels) for labels in (("A", "B"), ("B", "A")))
+    assert find_difference(one, one) is None
+    assert find_difference(one, other) == (
+        "know the same labels in another order, since the training of one went on with new "
+        "labels. Train both from the start."
+    )

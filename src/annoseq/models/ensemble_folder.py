@@ -213,7 +213,12 @@ def _load_members(
 def find_difference(first: TaggerTokenizer, second: TaggerTokenizer) -> str | None:
     """Return how two taggers differ so that one cannot be compared with the other, or None."""
     if first.labels != second.labels:
-        label = min(set(first.labels) ^ set(second.labels))
+        label = min(set(first.labels) ^ set(second.labels), default=None)
+        if label is None:
+            return (
+                "know the same labels in another order, since the training of one went on with new "
+                "labels. Train both from the start."
+            )
         return (
             f"do not have the same labels: only one of them knows {label}. Train both on the same "
             "pairs."

@@ -49,7 +49,7 @@ class QueueFullError(Exception):
         self.retry_after = retry_after
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class AnnotationJob(Generic[T]):
     """Texts of a request, and the function that makes its result of their annotations.
 

@@ -2,7 +2,7 @@
 
 The teachers read every training row, and unlabelled texts if there are any, once; what they expect
 is kept in a file. A teacher that was trained on a row is too sure of it. One that was cross-fitted
-(`annoseq ensemble --folds`) has a member for each row that was not trained on it, and that member
+(`annoseq ensemble cross-fit`) has a member for each row that was not trained on it, and that member
 alone teaches the row.
 """
 
