@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from starlette.testclient import TestClient
 
-from annoseq.data.pairs import read_pairs, write_pairs
+from annoseq.data.pairs import Pair, read_pairs, write_pairs
 from annoseq.integrations.label_studio_backend import LabelStudioBackend, label_studio_app
 from annoseq.integrations.label_studio_training import TrainingOptions
 from annoseq.serving.access import AccessPolicy
@@ -184,3 +184,23 @@ def test_an_unexpected_error_ends_a_training_and_is_not_quoted(
     assert report.status == "failed"
     assert re.match(r"internal error: KeyError at ", report.message)
     assert "Ames" not in report.message
+
+
+def test_pairs_with_a_text_that_is_kept_back_are_not_trained_on(
+    flat_model: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "pairs.csv"
+    texts = [f"Seen on {number} May." for number in range(30)]
+    write_pairs(
+        [Pair(text, text, row) for row, text in enumerate(texts, 1)], table, overwrite=False
+    )
+    copies = COPY.format(model=str(flat_model))
+    backend = make_backend(flat_model, tmp_path / "data", trains=copies, pairs=table)
+    annotate(backend)
+    train(backend)
+    of_pairs, of_tasks = set(), set()
+    for pair in read_pairs(tmp_path / "data" / "models" / "1.csv"):
+        assert pair.document is not None
+        (of_pairs if pair.document.startswith("row ") else of_tasks).add(pair.source)
+    assert of_pairs == of_tasks & {*texts}
+    assert 20 < len(of_pairs) < 30

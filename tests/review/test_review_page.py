@@ -65,6 +65,23 @@ LOOKS = """(all) => all.map((one) => {
   return `${style.borderBottomStyle} ${style.borderBottomColor}`;
 })"""
 
+ACT_ON_ADDED = """async () => {
+  const { DocumentSession } = await import("/document_session.js");
+  const known = { id: "m1", start: 0, end: 4, label: "NAME", decision: "rejected" };
+  const sent = [];
+  const post = async (_, { action }) => {
+    sent.push(action);
+    return { revision: sent.length, spans: [{ ...known, decision: "accepted" }] };
+  };
+  const document = { id: 1, revision: 0, spans: [known] };
+  const listeners = { changed() {}, refused() {}, sent() {} };
+  const session = new DocumentSession({ post }, document, listeners);
+  const temporary = session.act({ type: "add", start: 0, end: 4, label: "NAME" });
+  session.act({ type: "relabel", span: temporary, label: "DATE" });
+  await session.settled();
+  return sent.map((action) => [action.type, action.span ?? null]);
+}"""
+
 LOOP = [f"Dr. Ames saw Bo {number}." for number in range(1, 7)]
 EXPECTED = [
     f"Dr. {{{{NAME}}}}Ames{{{{/NAME}}}} saw {{{{NAME}}}}Bo {number}{{{{/NAME}}}}."
@@ -170,6 +187,10 @@ def test_undo_takes_back_every_action_after_a_reload_too(driver: PageDriver) -> 
     driver.keys("Shift+U", "Control+y", "Control+Shift+z")
     assert driver.spans(number) == after
     assert driver.page.is_disabled('#document-head [aria-label="Redo"]')
+
+
+def test_a_span_of_the_model_that_is_added_again_can_be_changed_at_once(driver: PageDriver) -> None:
+    assert driver.page.evaluate(ACT_ON_ADDED) == [["add", None], ["relabel", "m1"]]
 
 
 def test_a_label_goes_to_all_occurrences_in_the_document_or_the_project(driver: PageDriver) -> None:

@@ -160,9 +160,17 @@ class ProjectTraining:
         _LOG.warning("training: %s", self.report.message)
 
     def _training_pairs(self, rows: TaskRows) -> list[Pair]:
-        """Return the rows of the tasks, after those of the pairs, each with its document."""
+        """Return the rows of the tasks, after those of the pairs, each with its document.
+
+        Pairs with a text that is kept back are left out: the models are compared on it.
+        """
         pairs = () if self.options.pairs is None else read_pairs(self.options.pairs)
-        named = [replace(pair, document=pair.document or f"row {pair.row}") for pair in pairs]
+        held_back = {pair.source for pair in rows.held_back}
+        named = [
+            replace(pair, document=pair.document or f"row {pair.row}")
+            for pair in pairs
+            if pair.source not in held_back
+        ]
         return [replace(pair, start=None) for pair in (*named, *rows.train)]
 
     def _next_folder(self) -> Path:

@@ -94,9 +94,9 @@ export class DocumentSession {
     let added = null;
     if (entry.temporary) {
       const { start, end, label } = entry.action;
-      added = reply.spans.find(
-        (span) => !before.has(span.id) && span.start === start && span.end === end && span.label === label,
-      );
+      const same = reply.spans.filter((span) => span.start === start && span.end === end && span.label === label);
+      // One of the model's that has these edges is accepted instead.
+      added = same.find((span) => !before.has(span.id)) ?? same.find((span) => span.decision === "accepted");
       for (const later of this.#queue) if (later.action.span === entry.temporary) later.action.span = added?.id;
     }
     this.#show(added ? { from: entry.temporary, to: added.id } : null);
