@@ -198,7 +198,7 @@ def test_pairs_with_a_text_that_is_kept_back_are_not_trained_on(
     backend = make_backend(flat_model, tmp_path / "data", trains=copies, pairs=table)
     annotate(backend)
     train(backend)
-    of_pairs, of_tasks = set(), set()
+    of_pairs, of_tasks = set[str](), set[str]()
     for pair in read_pairs(tmp_path / "data" / "models" / "1.csv"):
         assert pair.document is not None
         (of_pairs if pair.document.startswith("row ") else of_tasks).add(pair.source)
