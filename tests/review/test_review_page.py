@@ -426,7 +426,9 @@ def test_documents_and_edges_by_keyboard_alone(driver: PageDriver) -> None:
     page.keyboard.press("Enter")
     page.wait_for_selector(f'.document-name:text-is("{driver.document(number)["name"]}")')
     assert page.evaluate("document.activeElement.id") == "text"
-    driver.keys("n", "e", "Shift+ArrowLeft", "Shift+ArrowLeft", "Enter")
+    driver.keys("n")
+    assert page.inner_text("#live") == "Ames, NAME, score .90, undecided"  # to screen readers
+    driver.keys("e", "Shift+ArrowLeft", "Shift+ArrowLeft", "Enter")
     driver.keys("n", "e", "ArrowRight", "Enter")
     assert [text for text, _ in driver.accepted(number)] == ["Dr. Ames", "Bo Ames"]
     page.fill("#search", "")
@@ -580,6 +582,43 @@ def test_what_the_server_refuses_is_taken_back(driver: PageDriver) -> None:
     page.unroute("**/actions")
     assert page.inner_text("#toast") == "refused for a test"
     assert driver.marks().first.get_attribute("data-decision") == "undecided"
+
+
+def test_a_suggestion_is_shown_and_taken(driver: PageDriver) -> None:
+    number = NUMBERS["refused"]
+    page = driver.page
+    document = driver.document(number)
+    [doubtful] = document["spans"]
+    suggested = {"start": 0, "end": 8, "label": "DATE"}
+    shown = {**doubtful, "problem": "wrong edges", "suggested": suggested}
+    taken = {**doubtful, **suggested, "decision": "accepted"}
+    asked: list[dict[str, object]] = []
+
+    def answer(route: Route) -> None:
+        asked.append(json.loads(route.request.post_data or "")["action"])
+        route.fulfill(json={**document, "revision": 1, "state": "started", "spans": [taken]})
+
+    page.route(
+        f"**/documents/{number}", lambda route: route.fulfill(json={**document, "spans": [shown]})
+    )
+    page.route("**/actions", answer)
+    driver.open(NUMBERS["undo"])
+    driver.open(number)
+    driver.keys("n")
+    assert driver.dock().split("\n")[3:] == [
+        "wrong edges",
+        "suggested:",
+        "Dr. Ames",
+        "DATE",
+        "Snap to tokens",
+        "X",
+    ]
+    driver.keys("g")
+    page.unroute(f"**/documents/{number}")
+    page.unroute("**/actions")
+    assert asked == [{"type": "take_suggestion", "span": doubtful["id"]}]
+    assert driver.marks().all_text_contents() == ["Dr. Ames"]
+    assert driver.marks().first.get_attribute("data-tag") == "✓ DATE .90"
 
 
 def test_the_queue_has_orders_labels_and_a_search(driver: PageDriver) -> None:
