@@ -80,7 +80,7 @@ def token_mask(lengths: NDArray[np.int64], width: int) -> NDArray[np.bool_]:
 def rows_of_like_length(lengths: NDArray[np.int64]) -> Iterator[slice]:
     """Yield the rows that are decoded together: little padding, if they come in order of length.
 
-    Of MEDDOCAN's dev rows in batches of 16,384 tokens, 46 % are padding, and then 12 %.
+    Of MEDDOCAN's dev rows in batches of 16,384 tokens, 49 % are padding, and then 21 %.
     """
     start = 0
     for place, length in enumerate(lengths.tolist()):
