@@ -42,6 +42,7 @@ MIN_DOCUMENTS = 2
 """Fewest decided documents to train on: one of them chooses the epoch."""
 _TRAINING_SHARE = 0.8
 """Share of the progress bar that training takes; the rest is predicting."""
+_CLOSE_SECONDS = 10
 _RECORD = "retraining"
 
 
@@ -135,9 +136,12 @@ class Retraining:
             self._thread.join()
 
     def close(self) -> None:
-        """End the training that runs, if one does."""
-        if self._current is not None and self._current.process is not None:
+        """End the training that runs, if one does, and wait until its pairs are removed."""
+        if self._thread is None or self._current is None:
+            return
+        if self._current.process is not None:
             self._current.process.terminate()
+            self._thread.join(_CLOSE_SECONDS)
 
     def _obstacle(self) -> str | None:
         """Return why no retraining can begin, None if it can."""
