@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -48,8 +48,19 @@ class Audit:
     @property
     def is_finished(self) -> bool:
         """True if all folds are predicted."""
+        return self.folds_finished == FOLDS
+
+    @property
+    def folds_finished(self) -> int:
+        """Number of the first folds that are all predicted."""
         runs = self.cross_validation()
-        return all(runs.folder.record(number + 1).exists() for number in range(FOLDS))
+        finished = [runs.folder.record(number + 1).exists() for number in range(FOLDS)]
+        return next((count for count in range(FOLDS) if not finished[count]), FOLDS)
+
+    def finished_part(self) -> CrossValidation:
+        """Return the cross-validation with the first finished folds alone."""
+        runs = self.cross_validation()
+        return replace(runs, folds=runs.folds[: self.folds_finished])
 
     def cross_validation(self) -> CrossValidation:
         """Return the trainings of the folds."""

@@ -20,7 +20,7 @@ import torch
 
 from annoseq.audit.label_errors import find_label_errors
 from annoseq.data.pairs import Pairs
-from benchmarks.audit_folds import Audit, examples_of, train_audits
+from benchmarks.audit_folds import FOLDS, Audit, examples_of, train_audits
 from benchmarks.budget import cache_folder
 from benchmarks.command import command_line, exit_status, make_parser, provenance, read_options
 from benchmarks.corruption import KINDS
@@ -29,10 +29,11 @@ from benchmarks.webanno_revisions import compare_releases
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from annoseq.data.markup import Span
     from benchmarks.corruption import Corruption
+    from benchmarks.suspect_lists import Rows
     from benchmarks.webanno_revisions import Revision
 
     Suspect = tuple[int, Span | None, Span | None]
@@ -67,17 +68,16 @@ def make_audits(options: argparse.Namespace) -> list[Audit]:
     return [make_audit(options, name, read_revision(options, name)) for name in options.revisions]
 
 
-def rank(audit: Audit, *, seed: int) -> dict[str, list[Suspect]]:
-    """Return the list of the audit, and the gold spans in a random order."""
-    index = {example.row: row for row, example in enumerate(audit.examples)}
-    errors = find_label_errors(audit.cross_validation().predictions())
+def rank(rows: Rows, index: Mapping[int, int], *, seed: int) -> dict[str, list[Suspect]]:
+    """Return the list of the audit, and the gold spans in a random order.
+
+    `index` has the indices of rows by their numbers.
+    """
     gold: list[Suspect] = [
-        (row, span, None)
-        for row, example in enumerate(audit.examples)
-        for span in example.tight_spans
+        (index[example.row], span, None) for example, _ in rows for span in example.tight_spans
     ]
     random.Random(seed).shuffle(gold)
-    listed = [(index[error.example.row], error.gold, error.suggestion) for error in errors]
+    listed = [(index[e.example.row], e.gold, e.suggestion) for e in find_label_errors(rows)]
     return dict(zip(_LISTS, (listed, gold), strict=True))
 
 
@@ -98,21 +98,28 @@ def find_corrected(
 
 
 def make_table(options: argparse.Namespace) -> tuple[str, dict[str, str]]:
-    """Return the table of the revisions whose audits are finished, and facts."""
+    """Return the table of the revisions, of the documents that are predicted, and facts."""
     rows, facts = [], {}
     for name in options.revisions:
         revision = read_revision(options, name)
         audit = make_audit(options, name, revision)
-        if not audit.is_finished:
+        if not audit.folds_finished:
             continue
-        spans = sum(len(example.tight_spans) for example in audit.examples)
-        for list_name, suspects in rank(audit, seed=options.seed).items():
-            hits, _ = find_corrected(suspects[:_FIRST], revision.corrections)
+        predicted = audit.finished_part().predictions()
+        index = {example.row: row for row, example in enumerate(audit.examples)}
+        places = {index[example.row] for example, _ in predicted}
+        corrections = [c for c in revision.corrections if c.row in places]
+        spans = sum(len(example.tight_spans) for example, _ in predicted)
+        for list_name, suspects in rank(predicted, index, seed=options.seed).items():
+            hits, _ = find_corrected(suspects[:_FIRST], corrections)
             budget = round(_SHARE * spans)
-            _, found = find_corrected(suspects[:budget], revision.corrections)
+            _, found = find_corrected(suspects[:budget], corrections)
             cells = [f"{name}: {list_name}", f"{hits}", str(budget)]
-            rows.append([*cells, *_shares(found, revision.corrections)])
-        facts[name] = _describe(audit, revision, spans)
+            rows.append([*cells, *_shares(found, corrections)])
+        facts[name] = (
+            f"{audit.folds_finished} of {FOLDS} folds, {len(predicted):,} sentences with {spans:,} "
+            f"spans, {_describe(corrections, revision)}, {audit.epochs} epochs"
+        )
     head = ["revision: list", "corrected, of the first 100", "first 6 %", "found there", *KINDS]
     return markdown_table(head, rows), facts
 
@@ -127,13 +134,13 @@ def _shares(found: set[int], corrections: Sequence[Corruption]) -> list[str]:
     ]
 
 
-def _describe(audit: Audit, revision: Revision, spans: int) -> str:
-    kinds = Counter(correction.kind for correction in revision.corrections)
-    left_out = ", ".join(f"{count} {what}" for what, count in revision.left_out.items())
+def _describe(corrections: Sequence[Corruption], revision: Revision) -> str:
+    kinds = Counter(correction.kind for correction in corrections)
+    left_out = ", ".join(f"{count} {name}" for name, count in revision.left_out.items())
     return (
-        f"{len(audit.examples):,} sentences with {spans:,} spans, {len(revision.corrections)} "
-        f"corrections ({', '.join(f'{kinds[kind]} {kind}' for kind in KINDS)}: as the error was "
-        f"made); left out: {left_out or 'nothing'}; 5 folds, {audit.epochs} epochs"
+        f"{len(corrections)} of them or of what is missing corrected "
+        f"({', '.join(f'{kinds[kind]} {kind}' for kind in KINDS)}: as the error was made); of the "
+        f"whole release are left out: {left_out or 'nothing'}"
     )
 
 

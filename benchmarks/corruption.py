@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import cycle
 from typing import TYPE_CHECKING, Literal, get_args
 
-from annoseq.data.markup import Span, render
+from annoseq.data.markup import Span, render, tighten
 from annoseq.evaluation.span_matching import overlaps
 from annoseq.tokenization.pretokenizer import build_pretokenizer
 
@@ -88,7 +88,8 @@ class Corruptor:
 
     def _shifted(self, row: int, old: Span) -> Span | None:
         """Move an edge of a span by a token; None, so that it is dropped, if none can be moved."""
-        tokens = tokenize(self._examples[row].source)
+        text = self._examples[row].source
+        tokens = tokenize(text)
         inside = [token for token in tokens if old.start <= token[0] and token[1] <= old.end]
         before = [start for start, end in tokens if end <= old.start]
         after = [end for start, end in tokens if start >= old.end]
@@ -96,7 +97,7 @@ class Corruptor:
         edges += [(old.start, after[0])] if after else []
         if len(inside) > 1:
             edges += [(inside[1][0], old.end), (old.start, inside[-2][1])]
-        spans = [Span(start, end, old.label) for start, end in edges]
+        spans = [tighten(text, Span(start, end, old.label)) for start, end in edges]
         others = [other for other in self._spans[row] if other != old]
         free = [s for s in spans if not any(overlaps(s, other) for other in others)]
         return self._generator.choice(free) if free else None
@@ -114,7 +115,8 @@ class Corruptor:
                 continue
             first = self._generator.choice(starts)
             last = min(len(places) - 1, first + self._generator.randrange(2))
-            span = Span(places[first][0], places[last][1], self._generator.choice(self._labels))
+            label = self._generator.choice(self._labels)
+            span = tighten(text, Span(places[first][0], places[last][1], label))
             if not any(overlaps(span, other) for other in self._spans[row]):
                 self._spans[row].append(span)
                 return Corruption(row, None, span)

@@ -10,16 +10,17 @@ import math
 import time
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from annoseq.config import BatchConfig, DeviceConfig, NetworkConfig, TaggerConfig, TrainingConfig
 from annoseq.data.pairs import Pairs
 from annoseq.tokenization.dataset import Dataset
-from annoseq.training.curve_runs import CurveRuns, Subset, plan_subsets, read_run
+from annoseq.training.curve_runs import CurveRuns, Subset, plan_subsets, read_run, write_run
 from annoseq.training.document_folds import DocumentCorpus
 from annoseq.training.held_out import LearnerSettings
 from annoseq.training.run_folder import TrainingRuns, run_workers
 from benchmarks.budget import log
+from benchmarks.linear_tagger import LinearTaggers
 from benchmarks.meddocan import read_tables
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from annoseq.evaluation.learning_curve import CurveRun
 
+Tagger = Literal["linear", "neural"]
 NETWORK = NetworkConfig.of(TaggerConfig(hidden=32, embedding=32, buckets=8192))
 _EPOCHS_OF_ONE_ROW, _MIN_EPOCHS, _MAX_EPOCHS = 150, 4, 30
 """An eighth of the epochs of `annoseq train`, in batches of a quarter of the rows."""
@@ -49,8 +51,12 @@ def settings_for(rows: int) -> LearnerSettings:
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """Sizes of a check: documents of the data and most test documents, points, and repeats."""
+    """Sizes of a check: documents of the data and most test documents, points, and repeats.
 
+    `tagger` is the kind of tagger that is trained.
+    """
+
+    tagger: Tagger
     documents: int
     test: int
     points: int
@@ -59,7 +65,8 @@ class Design:
     @property
     def name(self) -> str:
         """Name of a folder, so that trainings of another design are not mixed up with these."""
-        return f"{self.documents}-documents-{self.points}x{self.repeats}-runs-{self.test}-test"
+        runs = f"{self.points}x{self.repeats}-runs"
+        return f"{self.tagger}-{self.documents}-documents-{runs}-{self.test}-test"
 
 
 @dataclass(frozen=True, repr=False)
@@ -69,6 +76,7 @@ class Unit:
     corpus: DocumentCorpus
     subset: Subset
     folder: TrainingRuns
+    taggers: LinearTaggers | None
 
     @property
     def is_finished(self) -> bool:
@@ -84,6 +92,9 @@ class Unit:
         """Train, unless it is finished or another process does so."""
         if self.is_finished:
             return
+        if self.taggers is not None:
+            self._train_linear(self.taggers)
+            return
         settings = settings_for(len(self.corpus.rows(self.subset.training)))
         path = self.folder.path
 
@@ -92,6 +103,12 @@ class Unit:
             log(f"{place}: {run.documents} documents, F1 {run.f1:.4f}, {run.seconds:.0f} s")
 
         CurveRuns(self.corpus, (self.subset,), settings, self.folder).work(report=report)
+
+    def _train_linear(self, taggers: LinearTaggers) -> None:
+        with self.folder.claim(1) as is_claimed:
+            if is_claimed:
+                run = taggers.run(self.corpus, self.subset, seed=self.subset.repeat)
+                write_run(run, self.folder.record(1))
 
 
 @dataclass(frozen=True, repr=False)
@@ -102,6 +119,7 @@ class Resampling:
     number: int
     design: Design
     folder: Path
+    taggers: LinearTaggers | None
 
     def units(self) -> Iterator[Unit]:
         """Return the trainings of the curve of the known half, and that on all of the data."""
@@ -144,7 +162,8 @@ class Resampling:
         return replace(self.corpus, documents=chosen)
 
     def _unit(self, corpus: DocumentCorpus, subset: Subset, name: str) -> Unit:
-        return Unit(corpus, subset, TrainingRuns(self._path / name, "learning curve"))
+        folder = TrainingRuns(self._path / name, "learning curve")
+        return Unit(corpus, subset, folder, self.taggers)
 
 
 def _split_at(corpus: DocumentCorpus, count: int) -> Subset:
@@ -160,7 +179,8 @@ def read_resamplings(options: argparse.Namespace, name: str, design: Design) -> 
     corpus = DocumentCorpus.of(dataset, examples, needed=design.documents + 10)
     folder = options.results / name / design.name
     numbers = range(1, options.resamplings + 1)
-    return [Resampling(corpus, number, design, folder) for number in numbers]
+    taggers = LinearTaggers() if design.tagger == "linear" else None
+    return [Resampling(corpus, number, design, folder, taggers) for number in numbers]
 
 
 def train_all(options: argparse.Namespace, designs: dict[str, Design]) -> None:

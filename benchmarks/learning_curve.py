@@ -31,10 +31,13 @@ if TYPE_CHECKING:
 
     from annoseq.evaluation.counts import Array
     from annoseq.evaluation.learning_curve import Estimate
-    from benchmarks.curve_resamplings import Resampling
+    from benchmarks.curve_resamplings import Resampling, Tagger
 
 REPORT = Path(__file__).with_suffix(".md")
-DOCUMENTS = {"meddocan": 80, "bc5cdr": 100, "ncbi_disease": 100, "asq_phi": 300}
+DOCUMENTS: dict[Tagger, dict[str, int]] = {
+    "linear": {"meddocan": 120, "bc5cdr": 200, "ncbi_disease": 200, "asq_phi": 300},
+    "neural": {"meddocan": 80, "bc5cdr": 100, "ncbi_disease": 100, "asq_phi": 300},
+}
 """Documents of the data, half of which are known; those of ASQ-PHI have one row each."""
 CORPORA = ("meddocan", "bc5cdr", "ncbi_disease")
 
@@ -171,9 +174,16 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
     parser = make_parser("learning_curve", __doc__ or "", report=REPORT)
     parser.set_defaults(data=FOLDER.parents[1])
     add = parser.add_argument
-    add("--corpora", nargs="+", choices=DOCUMENTS, default=CORPORA, help="folders in --data")
+    add(
+        "--corpora",
+        nargs="+",
+        choices=DOCUMENTS["linear"],
+        default=CORPORA,
+        help="folders in --data",
+    )
+    add("--tagger", choices=DOCUMENTS, default="linear", help="kind of tagger that is trained")
     add("--documents", type=int, help="documents of the data, half of them known")
-    add("--test", type=int, default=300, help="most test documents")
+    add("--test", type=int, default=150, help="most test documents")
     add("--resamplings", type=int, default=20, help="draws of the data")
     add("--points", type=int, default=5, help="points of a curve")
     add("--repeats", type=int, default=3, help="trainings at a point")
@@ -188,8 +198,8 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _design(name: str, options: argparse.Namespace) -> Design:
-    documents = options.documents or DOCUMENTS[name]
-    return Design(documents, options.test, options.points, options.repeats)
+    documents = options.documents or DOCUMENTS[options.tagger][name]
+    return Design(options.tagger, documents, options.test, options.points, options.repeats)
 
 
 ABOUT = """A resampling draws the data from a corpus; half of it is known to `annoseq curve`, which

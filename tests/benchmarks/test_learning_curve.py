@@ -14,6 +14,7 @@ from annoseq.tokenization.dataset import Dataset
 from annoseq.training.document_folds import DocumentCorpus
 from benchmarks.curve_resamplings import Design, Resampling, settings_for
 from benchmarks.learning_curve import Outcome, make_table, power_law_interval
+from benchmarks.linear_tagger import LinearTaggers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +47,8 @@ def test_a_resampling_knows_half_of_its_data(tmp_path: Path) -> None:
     pairs = [Pair(text, render(text, gold), n + 1, f"d{n}") for n in range(100)]
     dataset = Dataset.from_pairs(Pairs(pairs, name="notes"))
     corpus = DocumentCorpus.of(dataset, [*dataset.train, *dataset.valid], needed=100)
-    resampling = Resampling(corpus, 1, Design(60, 30, 4, 2), tmp_path)
+    taggers = LinearTaggers()
+    resampling = Resampling(corpus, 1, Design("linear", 60, 30, 4, 2), tmp_path, taggers)
     whole, *runs = resampling.units()
     assert len(whole.subset.training) == 60
     assert len(whole.subset.held_back) == 30
@@ -54,3 +56,8 @@ def test_a_resampling_knows_half_of_its_data(tmp_path: Path) -> None:
     assert {len(run.corpus.documents) for run in runs} == {30}
     assert not resampling.is_finished
     assert len({unit.folder.path for unit in (whole, *runs)}) == 9
+    whole.begin()
+    whole.train()
+    measured = resampling.whole()
+    assert measured is not None
+    assert (measured.documents, len(measured.counts), measured.f1) == (60, 30, 1.0)
