@@ -20,7 +20,7 @@ from annoseq.config import (
 )
 from annoseq.data.markup import strip_tags
 from annoseq.data.pairs import Pair, Pairs
-from annoseq.errors import DatasetError, OptionError, PairsError
+from annoseq.errors import OptionError, PairsError
 from annoseq.inference.annotator import Annotator
 from annoseq.models.serialization import TrainedModel
 from annoseq.models.tagger import Tagger
@@ -29,6 +29,7 @@ from annoseq.tokenization.dataset import Dataset
 from annoseq.tokenization.gazetteer import LexiconFeatures
 from annoseq.tokenization.hash_features import PRIVACY_NOTE
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
+from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 from annoseq.training.learner import Learner
 from tests.models.tiny import TINY_TAGGER as SMALL
 from tests.tiny import TINY, same_weights
@@ -259,10 +260,14 @@ def test_spans_that_cannot_be_found_count_as_missed() -> None:
     assert learner.validate()[1].gold == 7  # type: ignore[attr-defined]
 
 
-def test_a_label_that_is_new_to_a_base_model_is_refused(folder: Path) -> None:
+def test_a_label_that_is_new_is_added_to_those_of_a_base_model(folder: Path) -> None:
     rows = table("{{WARD}}C4{{/WARD}}", "x")
-    with pytest.raises(DatasetError, match="the pairs have the label WARD, which the model does"):
-        some_learner(of(rows, rows), base=TrainedModel.load(folder))
+    base = TrainedModel.load(folder)
+    learner = some_learner(of(rows, rows), base=base)
+    before, after = base.tokenizer, learner.tokenizer
+    assert isinstance(before, TaggerTokenizer)
+    assert isinstance(after, TaggerTokenizer)
+    assert [*after.labels] == [*before.labels, "WARD"]
 
 
 def test_lists_of_a_base_model_are_settled(folder: Path, dataset: Dataset, tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ from cyclopts import Parameter
 
 from annoseq.cli.options import fingerprint_file
 from annoseq.cli.output import print_note
-from annoseq.deid.redaction_target import default_coverage
 from annoseq.errors import OptionError, count_noun
 from annoseq.evaluation.certificate import read_certificate
 from annoseq.evaluation.coverage import CoverageTarget
@@ -108,6 +107,8 @@ def add_default_coverage(targets: TargetOptions, annotator: Annotator) -> Target
 
     A note on standard error says why a model does not allow that.
     """
+    from annoseq.deid.redaction_target import default_coverage
+
     if targets.given():
         return targets
     default = default_coverage(annotator)
