@@ -73,8 +73,9 @@ import json, re, signal, subprocess, sys, urllib.request
 command = [sys.executable, "-m", "annoseq", "serve", "model", "--port", "0"]
 with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
     url = next(m[0] for m in (re.search("http://[^ ]+", line) for line in server.stderr) if m)
-    assert json.load(urllib.request.urlopen(url + "/health"))["status"] == "UP"
+    health = json.load(urllib.request.urlopen(url + "/health"))
     server.send_signal(signal.SIGTERM)
+assert health == {"status": "ok"}
 assert server.returncode == 0
 """
 _SMALL = "--tagger.hidden 8 --tagger.buckets 1024 --epochs 1"
