@@ -23,8 +23,7 @@ test-slow: $(READY)
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/mypy --python-version 3.13
+	$(BIN)/mypy & first=$$!; $(BIN)/mypy --python-version 3.13; second=$$?; wait $$first && exit $$second
 	$(BIN)/python -m pytest -q tests/test_layout.py
 
 fmt: $(READY)
