@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from starlette.testclient import TestClient
 
+from annoseq.config import DeviceConfig
 from annoseq.data.pairs import Pair, read_pairs, write_pairs
 from annoseq.integrations.label_studio_backend import LabelStudioBackend, label_studio_app
 from annoseq.integrations.label_studio_training import TrainingOptions
@@ -53,7 +54,7 @@ def make_backend(
     model: Path, data: Path, *, trains: str, pairs: Path | None = None
 ) -> LabelStudioBackend:
     backend = LabelStudioBackend(model, data, options=TrainingOptions(pairs=pairs, epochs=2))
-    backend.training.command = (sys.executable, "-c", trains)
+    backend.training.process.command = (sys.executable, "-c", trains)
     return backend
 
 
@@ -110,9 +111,14 @@ def test_pairs_are_trained_on_beside_the_tasks(flat_model: Path, tmp_path: Path)
     assert documents[:7] == [f"row {number}" for number in range(1, 8)]
     assert len(set(documents)) > 20
     words = backend.training.options.arguments(table, tmp_path / "1", flat_model)
-    assert words == ["train", str(table), "--out", str(tmp_path / "1"), "--epochs", "2"]
-    alone = TrainingOptions().arguments(table, tmp_path / "1", flat_model)
-    assert alone[-2:] == ["--go-on-from", str(flat_model)]
+    assert words == [str(table), "--out", str(tmp_path / "1"), "--epochs", "2"]
+    options = TrainingOptions(device=DeviceConfig(device="cpu"), vectors=tmp_path / "cc.vec")
+    alone = options.arguments(table, tmp_path / "1", flat_model)
+    assert alone[3:5] == ["--go-on-from", str(flat_model)]
+    assert alone[5:] == [
+        *("--device", "cpu", "--precision", "auto"),
+        *("--vectors", str(tmp_path / "cc.vec")),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -120,7 +126,7 @@ def test_pairs_are_trained_on_beside_the_tasks(flat_model: Path, tmp_path: Path)
     [
         ("import sys; print('annoseq: the loss\\ndiverged.', file=sys.stderr); sys.exit(2)",
          "the loss diverged."),
-        ("import sys; sys.exit(1)", "the training ended with the code 1. Start it again."),
+        ("import sys; sys.exit(1)", "the training ended with exit code 1. Start it again."),
         ("", "1: there is no such folder"),
     ],
 )  # fmt: skip

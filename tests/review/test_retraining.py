@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from annoseq.inference.annotator import Annotator
-    from annoseq.review.training_process import TrainingRun
+    from annoseq.review.retraining_run import RetrainingRun
 
 TEXTS = [f"Note {number} of Ames and Bond" for number in range(20)]
 
@@ -74,12 +74,12 @@ class FakeTraining:
 
     def __init__(self) -> None:
         self.pairs: list[Pair] = []
-        self.run: TrainingRun | None = None
+        self.run: RetrainingRun | None = None
         self.may_end = threading.Event()
         self.may_end.set()
 
     def __call__(
-        self, run: TrainingRun, pairs: Sequence[Pair], report: Callable[[float], None]
+        self, run: RetrainingRun, pairs: Sequence[Pair], report: Callable[[float], None]
     ) -> None:
         self.pairs, self.run = [*pairs], run
         report(0.5)
@@ -172,7 +172,7 @@ def test_one_retraining_runs_at_a_time(project: ReviewProject) -> None:
 
 
 def test_a_failure_is_told(project: ReviewProject) -> None:
-    def fail(_: TrainingRun, __: object, ___: object) -> None:
+    def fail(_: RetrainingRun, __: object, ___: object) -> None:
         raise TrainingError("the training ended with exit code 2: the disk is full.")
 
     retraining = Retraining(project, run=fail, load=loader("Ames"))
@@ -183,7 +183,7 @@ def test_a_failure_is_told(project: ReviewProject) -> None:
 
 
 def test_an_internal_error_is_told_without_what_it_says(project: ReviewProject) -> None:
-    def fail(_: TrainingRun, __: object, ___: object) -> None:
+    def fail(_: RetrainingRun, __: object, ___: object) -> None:
         raise KeyError("Ms Ames")
 
     retraining = Retraining(project, run=fail, load=loader("Ames"))

@@ -9,9 +9,9 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 from starlette.testclient import TestClient
 
+from annoseq.data.text_inputs import WellFormedText
 from annoseq.errors import OptionError
 from annoseq.serving.access import AccessPolicy
-from annoseq.serving.error_responses import RequestText
 from annoseq.serving.request_limits import RequestLimits
 from annoseq.serving.security import CONTENT_SECURITY_POLICY, SECURITY_HEADERS
 from annoseq.serving.server import secure_app
@@ -26,7 +26,7 @@ URL = "http://127.0.0.1:8000"
 
 
 class Note(BaseModel, extra="forbid"):
-    texts: list[RequestText]
+    texts: list[WellFormedText]
     limit: int = 1
 
 

@@ -8,9 +8,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from annoseq.cli.options import ModelPath, at_least
+from annoseq.cli.options import Device, ModelPath, ModelVectorsPath, at_least
 from annoseq.cli.output import print_note
 from annoseq.cli.server_options import ServerOptions, check_server_packages
+from annoseq.config import DeviceConfig
 from annoseq.data.pairs import stream_pairs
 from annoseq.errors import count_noun
 
@@ -44,6 +45,8 @@ def label_studio(
     ],
     training: ProjectTrainingOptions = ProjectTrainingOptions(),
     server: ServerOptions = ServerOptions(),
+    vectors: ModelVectorsPath = None,
+    device: Device = DeviceConfig(),
 ) -> None:
     """Answer Label Studio as its ML backend: predictions, and training on annotations."""
     check_server_packages("annoseq label-studio")
@@ -55,7 +58,9 @@ def label_studio(
         next(stream_pairs(training.pairs), None)  # an error now, and not when a training starts
     access, listener = server.access_policy(), server.open_socket()
     with listener:
-        options = TrainingOptions(pairs=training.pairs, epochs=training.epochs)
+        options = TrainingOptions(
+            pairs=training.pairs, epochs=training.epochs, device=device, vectors=vectors
+        )
         backend = LabelStudioBackend(model, data, options=options)
         tasks = sum(map(backend.tasks.count, backend.tasks.projects()))
         print_note(f"{backend.answering.path} answers; {count_noun(tasks, 'annotated task')}")

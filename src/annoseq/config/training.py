@@ -48,6 +48,10 @@ class DeviceConfig(ConfigSection):
                 "DeviceConfig."
             ) from error
 
+    def arguments(self) -> tuple[str, ...]:
+        """Return the settings as options of a command."""
+        return "--device", self.device, "--precision", self.precision
+
 
 class TrainingConfig(ConfigSection):
     """Training of a model."""

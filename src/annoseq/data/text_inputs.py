@@ -5,7 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+
+from pydantic import AfterValidator
+from pydantic_core import PydanticKnownError
 
 from annoseq.config import DOCUMENT_COLUMN, OFFSET_COLUMN
 from annoseq.data.streams import is_standard_input, read_text, source_name
@@ -206,6 +209,17 @@ def is_well_formed(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _check_well_formed(text: str) -> str:
+    """Raise the error that pydantic has for a text with half a character, which it lets pass."""
+    if not is_well_formed(text):
+        raise PydanticKnownError("string_unicode")
+    return text
+
+
+WellFormedText = Annotated[str, AfterValidator(_check_well_formed)]
+"""Text in JSON, which can hold half a character, and nothing else can."""
 
 
 def _is_frame(texts: object) -> bool:

@@ -27,6 +27,7 @@ from annoseq.data.markup import Span, is_label, parse, strip_tags
 from annoseq.data.streams import source_name
 from annoseq.data.table_rows import DEFAULT_DIALECT, parse_offset
 from annoseq.data.tables import check_dialect, read_rows, table_format
+from annoseq.data.text_inputs import WellFormedText
 from annoseq.errors import MarkupError, TableError, count_noun
 
 if TYPE_CHECKING:
@@ -42,21 +43,10 @@ _ID, _TEXT, _ANNOTATED = ("id", "row"), ("text", "source"), ("annotated", "outpu
 _COLUMNS = (*_ID, *_TEXT, *_ANNOTATED, "spans", DOCUMENT_COLUMN, OFFSET_COLUMN)
 
 
-def _check_characters(text: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise PydanticCustomError("lone_surrogate", "half a character") from None
-    return text
-
-
 def _check_label(label: str) -> str:
     if not is_label(label):
         raise PydanticCustomError("label", "a label that cannot stand in a tag")
     return label
-
-
-_Text = Annotated[str, AfterValidator(_check_characters)]
 
 
 class SpanRecord(BaseModel):
@@ -66,7 +56,7 @@ class SpanRecord(BaseModel):
 
     start: int
     end: int
-    label: Annotated[_Text, AfterValidator(_check_label)]
+    label: Annotated[WellFormedText, AfterValidator(_check_label)]
     text: str | None = None
     score: Annotated[FiniteFloat, Field(ge=0, le=1)] | None = None
 
@@ -76,9 +66,11 @@ class OutputRecord(BaseModel):
 
     model_config = ConfigDict(strict=True)
 
-    id: _Text | int = Field(validation_alias=AliasChoices(*_ID))
-    text: _Text | None = Field(None, validation_alias=AliasChoices(*_TEXT), repr=False)
-    annotated: _Text | None = Field(None, validation_alias=AliasChoices(*_ANNOTATED), repr=False)
+    id: WellFormedText | int = Field(validation_alias=AliasChoices(*_ID))
+    text: WellFormedText | None = Field(None, validation_alias=AliasChoices(*_TEXT), repr=False)
+    annotated: WellFormedText | None = Field(
+        None, validation_alias=AliasChoices(*_ANNOTATED), repr=False
+    )
     spans: list[SpanRecord] | None = None
     # Checked by whoever joins rows to documents: other tools may use these names otherwise.
     doc_id: Any = None
@@ -245,7 +237,7 @@ def _describe(error: ErrorDetails) -> str:
             return "'spans' is not a list. Write a list of objects."
         case ("spans", int(index), *names):
             return f"span {index + 1}: {_describe_span(error, names)}"
-        case (name, *_) if error["type"] == "lone_surrogate":
+        case (name, *_) if error["type"] == "string_unicode":
             return f"the field {name!r} holds half a character. Write the character whole."
         case (name, *_) if name not in _ID:
             found = JSON_TYPE_NAMES.get(type(error["input"]), "a value")

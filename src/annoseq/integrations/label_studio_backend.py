@@ -115,10 +115,9 @@ class LabelStudioBackend:
         self.tasks.prepare()
         self._folder = folder
         self._configs: dict[int, tuple[str, LabellingConfig]] = {}
-        self.answering = AnsweringModel.load(self._find_model(path))
-        self.training = ProjectTraining(
-            self.tasks, folder / "models", options or TrainingOptions(), self._take
-        )
+        options = options or TrainingOptions()
+        self.answering = AnsweringModel.load(self._find_model(path), options)
+        self.training = ProjectTraining(self.tasks, folder / "models", options, self._take)
 
     def _find_model(self, path: Path) -> Path:
         """Return the model that took over in an earlier run, or the given one."""

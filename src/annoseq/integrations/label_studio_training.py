@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import subprocess
-import sys
 import tempfile
 import threading
 from dataclasses import dataclass, field, replace
@@ -20,19 +18,22 @@ from annoseq.config import SOURCE_COLUMN, TARGET_COLUMN
 from annoseq.data.examples import parse_pairs
 from annoseq.data.pairs import Pairs, read_pairs, write_pairs
 from annoseq.data.splits import hash_rank
-from annoseq.errors import AnnoseqError, OptionError, TrainingError, count_noun
+from annoseq.errors import AnnoseqError, OptionError, count_noun
 from annoseq.evaluation.span_matching import SpanScore, score_spans
 from annoseq.formats.capabilities import ConversionLosses
 from annoseq.formats.conversion import read_corpus
 from annoseq.formats.conversion_options import ImportOptions
 from annoseq.formats.label_map import LabelMap
 from annoseq.formats.rows import to_pairs
+from annoseq.inference.annotator import Annotator
 from annoseq.integrations.span_annotator import SpanAnnotator
 from annoseq.serving.security import describe_exception
+from annoseq.training.training_process import TrainingProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from annoseq.config import DeviceConfig
     from annoseq.data.pairs import Pair
     from annoseq.integrations.annotated_tasks import AnnotatedTasks
     from annoseq.integrations.labelling_config import LabellingConfig
@@ -42,7 +43,6 @@ MIN_TASKS = 20
 """Fewest annotated tasks of a training: a fifth of them tells which model is better."""
 _HELD_BACK = 1 / 5
 _SEED = "label studio"
-_CLOSED = "the server ended, and the training with it. Start both again."
 
 TrainingStatus = Literal["none", "running", "taken", "not taken", "failed"]
 
@@ -55,9 +55,10 @@ class AnsweringModel:
     model: SpanAnnotator
 
     @classmethod
-    def load(cls, path: Path) -> AnsweringModel:
-        """Read a model, as `SpanAnnotator.load` does."""
-        return cls(path, SpanAnnotator.load(path))
+    def load(cls, path: Path, options: TrainingOptions) -> AnsweringModel:
+        """Read a model onto the device of the options, as `SpanAnnotator.load` does."""
+        annotator = Annotator.load(path, device=options.device, vectors=options.vectors)
+        return cls(path, SpanAnnotator.load(annotator))
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class TrainingReport:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
-    """Pairs that are trained on besides the tasks, and options of `annoseq train`.
+    """Pairs that are trained on besides the tasks, and options of models and of `annoseq train`.
 
     Without pairs, the training of the current model goes on with the tasks; with pairs, a new model
     is trained on both.
@@ -78,14 +79,20 @@ class TrainingOptions:
 
     pairs: Path | None = None
     epochs: int | None = None
+    device: DeviceConfig | None = None
+    vectors: Path | None = None
 
     def arguments(self, table: Path, out: Path, base: Path) -> list[str]:
-        """Return the command line of the training."""
-        words = ["train", str(table), "--out", str(out)]
+        """Return the arguments of `annoseq train`."""
+        words = [str(table), "--out", str(out)]
         if self.pairs is None:
             words += ["--go-on-from", str(base)]
         if self.epochs is not None:
             words += ["--epochs", str(self.epochs)]
+        if self.device is not None:
+            words += self.device.arguments()
+        if self.vectors is not None:
+            words += ["--vectors", str(self.vectors)]
         return words
 
 
@@ -101,10 +108,8 @@ class ProjectTraining:
     options: TrainingOptions
     on_better: Callable[[AnsweringModel], None]
     report: TrainingReport = field(default_factory=TrainingReport)
-    command: Sequence[str] = (sys.executable, "-m", "annoseq")
-    _process: subprocess.Popen[str] | None = None
+    process: TrainingProcess = field(default_factory=TrainingProcess)
     _thread: threading.Thread | None = None
-    _is_closed: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self, project: int, config: LabellingConfig, current: AnsweringModel) -> str:
@@ -135,10 +140,7 @@ class ProjectTraining:
 
     def close(self) -> None:
         """End the training that runs, if one does; its model is not kept."""
-        with self._lock:
-            self._is_closed = True
-            if self._process is not None:
-                self._process.terminate()
+        self.process.close()
         self.wait()
 
     def _run(self, project: int, config: LabellingConfig, current: AnsweringModel) -> None:
@@ -149,8 +151,8 @@ class ProjectTraining:
                 table = Path(folder) / "pairs.csv"
                 write_pairs(self._training_pairs(rows), table, overwrite=True)
                 out = self._next_folder()
-                self._train(self.options.arguments(table, out, current.path))
-            self.report = self._compare(rows, current.model, AnsweringModel.load(out))
+                self.process.run(self.options.arguments(table, out, current.path))
+            self.report = self._compare(rows, current.model, AnsweringModel.load(out, self.options))
         except AnnoseqError as error:
             self.report = TrainingReport("failed", str(error))
         except OSError as error:
@@ -177,26 +179,6 @@ class ProjectTraining:
         self.models.mkdir(exist_ok=True)
         numbers = [int(path.name) for path in self.models.iterdir() if path.name.isdecimal()]
         return self.models / str(max(numbers, default=0) + 1)
-
-    def _train(self, arguments: Sequence[str]) -> None:
-        """Run `annoseq train`; raise `TrainingError` with its message if it fails."""
-        command = [*self.command, *arguments]
-        with self._lock:
-            if self._is_closed:
-                raise TrainingError(_CLOSED)
-            self._process = subprocess.Popen(
-                command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-            )
-        _, errors = self._process.communicate()
-        code = self._process.returncode
-        with self._lock:
-            self._process = None
-            if self._is_closed:
-                raise TrainingError(_CLOSED)
-        if code == 2:  # an AnnoseqError, whose message never quotes the text
-            raise TrainingError(errors.strip().rpartition("annoseq: ")[2].replace("\n", " "))
-        if code:
-            raise TrainingError(f"the training ended with the code {code}. Start it again.")
 
     def _compare(
         self, rows: TaskRows, current: SpanAnnotator, new: AnsweringModel

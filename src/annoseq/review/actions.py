@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from annoseq.data.markup import is_label
-from annoseq.data.text_inputs import is_well_formed
+from annoseq.data.text_inputs import WellFormedText
 
 MAX_NOTE = 10_000
 """Characters of a note."""
@@ -33,18 +33,9 @@ def _check_label(label: str) -> str:
     return label
 
 
-def _check_characters(text: str) -> str:
-    if not is_well_formed(text):
-        raise ValueError("the text holds half of a character. Send whole characters")
-    return text
-
-
 SpanId = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 LabelName = Annotated[
-    str,
-    StringConstraints(max_length=100),
-    AfterValidator(_check_label),
-    AfterValidator(_check_characters),
+    WellFormedText, StringConstraints(max_length=100), AfterValidator(_check_label)
 ]
 
 
@@ -131,7 +122,7 @@ class Note(_Action):
     """Replace the note on the document."""
 
     type: Literal["note"] = "note"
-    text: Annotated[str, StringConstraints(max_length=MAX_NOTE), AfterValidator(_check_characters)]
+    text: Annotated[WellFormedText, StringConstraints(max_length=MAX_NOTE)]
 
 
 class Skip(_Action):

@@ -23,8 +23,8 @@ from annoseq.errors import AnnoseqError, ReviewError, count_noun
 from annoseq.models.model_config import CONFIG_FILE, ModelConfig
 from annoseq.review.prediction import predict_documents
 from annoseq.review.quality_estimate import compare_models, random_sample
+from annoseq.review.retraining_run import PAIRS_PREFIX, RetrainingRun
 from annoseq.review.review_export import decided_documents, to_pair
-from annoseq.review.training_process import PAIRS_PREFIX, TrainingRun
 from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class RetrainingOptions:
 
     def arguments(self) -> tuple[str, ...]:
         """Return the options of `annoseq train`."""
-        device = () if self.device is None else ("--device", self.device.device)
+        device = () if self.device is None else self.device.arguments()
         return (*device, *(() if self.vectors is None else ("--vectors", str(self.vectors))))
 
     def load(self, folder: Path) -> Annotator:
@@ -88,7 +88,7 @@ class RetrainingOptions:
 class Retraining:
     """Retraining of a project, one at a time.
 
-    `run` trains as a `TrainingRun` does, and `load` loads a model.
+    `run` trains as a `RetrainingRun` does, and `load` loads a model.
     """
 
     def __init__(
@@ -96,15 +96,15 @@ class Retraining:
         project: ReviewProject,
         options: RetrainingOptions | None = None,
         *,
-        run: Callable[[TrainingRun, Sequence[Pair], Callable[[float], None]], None] | None = None,
+        run: Callable[[RetrainingRun, Sequence[Pair], Callable[[float], None]], None] | None = None,
         load: Callable[[Path], Annotator] | None = None,
     ) -> None:
         self._project = project
         self._options = options or RetrainingOptions()
-        self._run = run or TrainingRun.__call__
+        self._run = run or RetrainingRun.__call__
         self._load = load or self._options.load
         self._thread: Thread | None = None
-        self._current: TrainingRun | None = None
+        self._current: RetrainingRun | None = None
         self._known_obstacle: tuple[int, str | None] = (-1, None)
         self.status = RetrainingStatus(**(project.store.meta(_RECORD) or {}))
 
@@ -139,9 +139,8 @@ class Retraining:
         """End the training that runs, if one does, and wait until its pairs are removed."""
         if self._thread is None or self._current is None:
             return
-        if self._current.process is not None:
-            self._current.process.terminate()
-            self._thread.join(_CLOSE_SECONDS)
+        self._current.process.close()
+        self._thread.join(_CLOSE_SECONDS)
 
     def _obstacle(self) -> str | None:
         """Return why no retraining can begin, None if it can."""
@@ -172,7 +171,7 @@ class Retraining:
     def _base(self) -> Path:
         return Path(self._project.models[-1].path)
 
-    def _plan(self) -> tuple[TrainingRun, list[Pair]]:
+    def _plan(self) -> tuple[RetrainingRun, list[Pair]]:
         """Return the run, and the pairs to train on."""
         decided = decided_documents(self._project, in_random_share=False)
         reviewed = [to_pair(document, each.spans) for document, each in decided]
@@ -193,7 +192,7 @@ class Retraining:
         )
         assert training.epochs != "auto"
         options = self._options.arguments()
-        return TrainingRun(self._base, self._free_folder(), training.epochs, options), pairs
+        return RetrainingRun(self._base, self._free_folder(), training.epochs, options), pairs
 
     def _free_folder(self) -> Path:
         """Return the folder of the next model, beside the project."""
@@ -207,7 +206,7 @@ class Retraining:
             number += 1
         return folder / f"model-{number}"
 
-    def _work(self, run: TrainingRun, pairs: Sequence[Pair]) -> None:
+    def _work(self, run: RetrainingRun, pairs: Sequence[Pair]) -> None:
         try:
             self._run(run, pairs, self._report_training)
             self._evaluate(run.out, pairs)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from pydantic import AfterValidator, BaseModel
-from pydantic_core import PydanticKnownError
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from annoseq.data.text_inputs import is_well_formed
 from annoseq.errors import AnnoseqError, count_noun, describe_expected, display_name
 from annoseq.serving.security import INTERNAL_ERROR
 
@@ -50,17 +48,6 @@ _PROBLEMS = {
     "string_too_long": "give at most {max_length} characters",
 }
 """Problems by pydantic's type of error; others are described by what is expected."""
-
-
-def _check_characters(text: str) -> str:
-    """Raise the error that pydantic has for a text with half a character, which it lets pass."""
-    if not is_well_formed(text):
-        raise PydanticKnownError("string_unicode")
-    return text
-
-
-RequestText = Annotated[str, AfterValidator(_check_characters)]
-"""Text of a request: JSON can hold half a character, which nothing else can."""
 
 
 class ErrorMessage(BaseModel):

@@ -8,14 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from annoseq.config import SearchConfig
 from annoseq.config.section import Fraction, Probability
+from annoseq.data.text_inputs import WellFormedText
 from annoseq.deid.policy import ShiftUnit
 from annoseq.deid.surrogates import SurrogateStrategy
-from annoseq.serving.error_responses import RequestText
 
 _MAX_OUTPUTS = 64
 """Largest beam and number of samples of a request: their memory is that of so many texts."""
 
-Identifier = Annotated[RequestText, Field(min_length=1, max_length=200)]
+Identifier = Annotated[WellFormedText, Field(min_length=1, max_length=200)]
 ModelName = Annotated[str | None, Field(description="Name of the model; by default the first.")]
 
 
@@ -122,7 +122,7 @@ class _Request(BaseModel):
 class AnnotateRequest(_Request):
     """Texts to annotate."""
 
-    texts: list[RequestText]
+    texts: list[WellFormedText]
     options: AnnotateOptions = AnnotateOptions()
 
 
@@ -135,7 +135,7 @@ class RequestDocument(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    texts: Annotated[list[RequestText], Field(min_length=1)]
+    texts: Annotated[list[WellFormedText], Field(min_length=1)]
     id: Identifier | None = None
     patient: Identifier | None = None
 
@@ -143,7 +143,7 @@ class RequestDocument(BaseModel):
 class RedactRequest(_Request):
     """Texts to redact, each a document of its own, or documents of several texts."""
 
-    texts: list[RequestText] | None = None
+    texts: list[WellFormedText] | None = None
     documents: list[RequestDocument] | None = None
     options: RedactOptions = RedactOptions()
 
@@ -165,7 +165,7 @@ class AnnotateLine(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    text: RequestText
+    text: WellFormedText
     id: Identifier | None = None
 
 
@@ -174,8 +174,8 @@ class RedactLine(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    text: RequestText | None = None
-    texts: Annotated[list[RequestText], Field(min_length=1)] | None = None
+    text: WellFormedText | None = None
+    texts: Annotated[list[WellFormedText], Field(min_length=1)] | None = None
     id: Identifier | None = None
     patient: Identifier | None = None
 

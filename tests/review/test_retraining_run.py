@@ -9,7 +9,7 @@ from annoseq.errors import TrainingError
 from annoseq.review import actions
 from annoseq.review.project import ReviewProject
 from annoseq.review.retraining import Retraining
-from annoseq.review.training_process import TrainingRun
+from annoseq.review.retraining_run import RetrainingRun
 from tests.review.projects import make_store, rows_of
 from tests.review.test_retraining import TEXTS, config_of
 
@@ -30,7 +30,7 @@ def test_a_training_that_is_ended_leaves_no_pairs(tmp_path: Path) -> None:
     models = tmp_path / "r-models"
     while not list(models.glob(".pairs-*/pairs.jsonl")):
         assert retraining.status.state == "running"
-    while retraining._current is None or retraining._current.process is None:
+    while retraining._current is None or not retraining._current.process.is_running:
         assert retraining.status.state == "running"
     retraining.close()
     assert retraining.status.state == "failed"
@@ -39,9 +39,9 @@ def test_a_training_that_is_ended_leaves_no_pairs(tmp_path: Path) -> None:
 
 @pytest.mark.e2e
 def test_a_run_of_the_command_that_fails_says_why(tmp_path: Path) -> None:
-    run = TrainingRun(tmp_path / "none", tmp_path / "new", epochs=1, options=("--device", "cpu"))
+    run = RetrainingRun(tmp_path / "none", tmp_path / "new", epochs=1, options=("--device", "cpu"))
     pairs = [Pair("Dr Cole", "Dr {{NAME}}Cole{{/NAME}}", row=7, document="d", start=0)]
-    message = r"the training ended with exit code 2: .*none"
+    message = r"the training failed: .*none"
     with pytest.raises(TrainingError, match=message) as error:
         run(pairs, lambda _: None)
     assert "Cole" not in str(error.value)
