@@ -120,6 +120,15 @@ def test_unlabelled_texts_follow_the_training_rows(dataset: Dataset, teachers: P
     assert none.summary().endswith("0 unlabelled rows (2 of too low confidence left out)")
 
 
+def test_teachers_of_other_pairs_are_told(dataset: Dataset, teachers: Path) -> None:
+    learner, tokenizer = tagger_of(dataset)
+    other = replace(dataset, train=dataset.train[1:], fingerprint="sha256:other")
+    lessons = Distillation(teachers=(teachers,)).prepare(other, tokenizer, learner.compute)
+    assert lessons.summary().endswith(
+        "; 1 teacher of other pairs: if validation rows are among these, the scores flatter"
+    )
+
+
 def test_what_teachers_expect_is_computed_once(
     dataset: Dataset, teachers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -190,6 +199,8 @@ def test_members_need_the_same_rows_for_validation(dataset: Dataset, tmp_path: P
         EnsembleModel.of(models, ["one", "two"])
     with pytest.raises(OptionError, match="at least 2 members"):
         EnsembleModel.of(models[:1], ["one"])
+    with pytest.raises(OptionError, match=r"again has the same weights as one\. Name each"):
+        EnsembleModel.of([models[0], models[0]], ["one", "again"])
 
 
 @pytest.mark.parametrize("damage", ["", "{}", '{"members": 3}'])

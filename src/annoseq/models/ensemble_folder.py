@@ -94,6 +94,12 @@ class EnsembleModel:
         for model, name in zip(members[1:], names[1:], strict=True):
             if problem := _difference(members[0], model):
                 raise OptionError(f"{name} and {names[0]} {problem}")
+        fingerprints = [model.fingerprint for model in members]
+        for place, name in enumerate(names):
+            if (first := fingerprints.index(fingerprints[place])) < place:
+                raise OptionError(
+                    f"{name} has the same weights as {names[first]}. Name each model once."
+                )
         return cls(tuple(members), tuple(names), folds)
 
     def __repr__(self) -> str:

@@ -87,6 +87,7 @@ class Distillation:
             [*targets[:rows], *(row for _, row in extra)],
             [self.config.teacher_weight] * rows + [1.0] * len(extra),
             left_out=len(pieces) - rows - len(extra),
+            of_other_pairs=sum(not teacher.knows_pairs for teacher in teachers),
             key=key,
         )
 
@@ -106,8 +107,9 @@ class Lessons:
     """Soft targets of the training rows, and of unlabelled rows that follow them.
 
     `unlabelled` are the encodings of the latter; `targets` and `weights`, the share of the teachers
-    in the loss, are those of all rows. `left_out` counts unlabelled rows of too low confidence, and
-    `key` is a checksum of all that decided the targets.
+    in the loss, are those of all rows. `left_out` counts unlabelled rows of too low confidence,
+    `of_other_pairs` the teachers that were trained on another table, and `key` is a checksum of all
+    that decided the targets.
     """
 
     teachers: tuple[TeacherRecord, ...]
@@ -115,6 +117,7 @@ class Lessons:
     targets: list[RowTargets]
     weights: list[float]
     left_out: int = 0
+    of_other_pairs: int = 0
     key: str = ""
 
     def summary(self) -> str:
@@ -126,6 +129,11 @@ class Lessons:
             facts += f" and {count_noun(len(self.unlabelled), 'unlabelled row')}"
         if self.left_out:
             facts += f" ({self.left_out:,} of too low confidence left out)"
+        if self.of_other_pairs:
+            facts += (
+                f"; {count_noun(self.of_other_pairs, 'teacher')} of other pairs: if validation "
+                "rows are among these, the scores flatter"
+            )
         return facts
 
 
@@ -143,11 +151,15 @@ class _Piece(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class _Teacher:
-    """Members of a teacher, and the fold of each training row if they were cross-fitted."""
+    """Members of a teacher, and the fold of each training row if they were cross-fitted.
+
+    `knows_pairs` is True if it was trained on the pupil's table.
+    """
 
     record: TeacherRecord
     members: tuple[TrainedModel, ...]
     folds: list[int] | None
+    knows_pairs: bool
 
     @classmethod
     def load(cls, path: Path, dataset: Dataset, pupil: TaggerTokenizer) -> _Teacher:
@@ -184,7 +196,7 @@ class _Teacher:
             members=len(members),
             folds=0 if folds is None else folds.count,
         )
-        return cls(record, tuple(taggers), numbers)
+        return cls(record, tuple(taggers), numbers, same_pairs)
 
     def of_row(self, row: int | None) -> tuple[int, ...]:
         """Return the numbers of the members that teach a training row, or any other text."""
