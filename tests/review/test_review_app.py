@@ -147,7 +147,7 @@ def test_applying_everywhere_says_how_many_documents_changed(project: ReviewProj
 
 def test_the_queue_is_ordered_filtered_and_paged(project: ReviewProject) -> None:
     page = Page(project)
-    rows = page.get("queue?order=uncertain")
+    rows = page.post("queue", {"order": "uncertain"})
     assert [row["id"] for row in rows["documents"]] == [2, 1]
     assert rows["documents"][0] == {
         "id": 2,
@@ -158,13 +158,17 @@ def test_the_queue_is_ordered_filtered_and_paged(project: ReviewProject) -> None
         "random_share": False,
     }
     page.act(2, {"type": "done", "reject_open": True})
-    assert [row["id"] for row in page.get("queue?order=uncertain&offset=1")["documents"]] == [1]
-    assert page.get("queue?state=done")["total"] == 1
-    assert page.get("queue?search=DOC-1")["documents"][0]["id"] == 1
-    assert [row["id"] for row in page.get("queue?order=label&label=NAME")["documents"]] == [1]
+    assert [
+        row["id"] for row in page.post("queue", {"order": "uncertain", "offset": 1})["documents"]
+    ] == [1]
+    assert page.post("queue", {"state": "done"})["total"] == 1
+    assert page.post("queue", {"search": "DOC-1"})["documents"][0]["id"] == 1
+    assert [
+        row["id"] for row in page.post("queue", {"order": "label", "label": "NAME"})["documents"]
+    ] == [1]
     assert page.get("next?order=uncertain") == {"id": 1}
     assert page.get("next?order=uncertain&after=1") == {"id": None}
-    response = page.client.get("/api/queue?order=sideways")
+    response = page.client.post("/api/queue", json={"order": "sideways"})
     assert response.status_code == 422
     assert response.json()["error"].startswith("the project has no such order of documents.")
 

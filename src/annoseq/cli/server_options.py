@@ -108,7 +108,7 @@ class ServerOptions:
         if metrics is not None:
             secured = metrics.count_requests(secured)
         run_app(secured, listener, on_start=_print_address)
-        print_note("stopped: every request that was taken is answered")
+        print_note("stopped")
 
 
 def _print_address(url: str) -> None:

@@ -69,6 +69,21 @@ class AdjudicationRequest(_Body):
     spans: Annotated[list[SpanRequest], Field(max_length=100_000)]
 
 
+class QueueRequest(_Body):
+    """Part of a queue: its order, and a search in the names of documents.
+
+    It is a body because a name may tell who a patient is, and the address of a request is logged by
+    programs in front.
+    """
+
+    order: str = ""
+    label: str | None = None
+    search: str = ""
+    state: str | None = None
+    offset: NonNegativeInt = 0
+    limit: Annotated[int, Field(ge=1, le=_MAX_PAGE)] = 50
+
+
 def reviewer_name(request: Request) -> str:
     """Return the name of the reviewer of a request, empty if there is none.
 
@@ -164,26 +179,23 @@ def _queue_routes(view: ProjectView) -> APIRouter:
     router = APIRouter()
     project = view.project
 
-    @router.get("/queue")
-    def queue(
-        *,
-        reviewer: AnyReviewer,
-        order: str = "",
-        label: str | None = None,
-        search: str = "",
-        state: str | None = None,
-        offset: NonNegativeInt = 0,
-        limit: Annotated[int, Field(ge=1, le=_MAX_PAGE)] = 50,
-    ) -> dict[str, Any]:
+    @router.post("/queue")
+    def queue(asked: QueueRequest, reviewer: AnyReviewer) -> dict[str, Any]:
         with project.lock:
             documents = view.queue.documents(
-                order or view.queue.orders[0], reviewer=reviewer, label=label, search=search
+                asked.order or view.queue.orders[0],
+                reviewer=reviewer,
+                label=asked.label or None,
+                search=asked.search,
             )
-            if state is not None:
+            if asked.state is not None:
                 documents = [
-                    each for each in documents if project.document_state(reviewer, each.id) == state
+                    each
+                    for each in documents
+                    if project.document_state(reviewer, each.id) == asked.state
                 ]
-            rows = view.queue_rows(documents[offset : offset + limit], reviewer=reviewer)
+            page = documents[asked.offset : asked.offset + asked.limit]
+            rows = view.queue_rows(page, reviewer=reviewer)
         return {"total": len(documents), "documents": rows}
 
     @router.get("/next")

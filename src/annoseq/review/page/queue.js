@@ -83,7 +83,7 @@ export class Queue {
   async load({ fresh = false } = {}) {
     const asked = (this.asked = {});
     const offset = fresh ? 0 : this.documents.length;
-    const found = await this.api.get("queue", {
+    const found = await this.api.post("queue", {
       ...this.parameters,
       offset,
       limit: PAGE_SIZE,
