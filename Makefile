@@ -23,7 +23,7 @@ test-slow: $(READY)
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy & first=$$!; $(BIN)/mypy --python-version 3.13; second=$$?; wait $$first && exit $$second
+	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_layout.py
 
 fmt: $(READY)
@@ -58,6 +58,7 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.review_page
 
 dist: $(READY)
+	$(BIN)/mypy --python-version 3.13
 	rm -rf dist
 	$(BIN)/python -m build
 	$(BIN)/python -m build --wheel --outdir dist packaging/onnx
