@@ -140,7 +140,7 @@ def test_parquet_and_text_parts_keep_their_form(
     assert b"Ames" not in (tmp_path / "texts/parts/x/a.txt").read_bytes()
 
 
-@pytest.mark.parametrize("name", ["--mapping", "--audit", "--manifest", "--gold"])
+@pytest.mark.parametrize("name", ["--mapping", "--audit-log", "--manifest", "--gold"])
 def test_options_of_one_input_are_refused(
     name: str, model: Path, parts: Path, tmp_path: Path
 ) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from annoseq.deid.audit import RedactionAudit
+from annoseq.deid.audit_log import AuditLog
 from annoseq.deid.manifest import RedactionManifest
 from annoseq.deid.policy import Policy
 from annoseq.inference.resumable_output import ResumableOutput
@@ -183,12 +183,12 @@ MESSAGES = {
         "Give --key FILE."
     ),
     "--manifest key --key key": "--manifest key is read by this command. Choose another name.",
-    "--manifest m.db --audit m.db --key key": (
-        "--audit and --manifest name one file. Give each its own."
+    "--manifest m.db --audit-log m.db --key key": (
+        "--audit-log and --manifest name one file. Give each its own."
     ),
-    "--audit clean/audit.json": (
-        "--audit clean/audit.json is inside --out clean, and that is written as a whole. Keep it "
-        "elsewhere."
+    "--audit-log clean/audit.json": (
+        "--audit-log clean/audit.json is inside --out clean, and that is written as a whole. Keep "
+        "it elsewhere."
     ),
     "--policy safe-harbor --shift-by x": "--shift-by: found 'x'. Give one of days, weeks.",
 }
@@ -395,13 +395,13 @@ def test_a_kill_between_the_output_and_the_manifest_costs_no_document(
     assert first == second
 
 
-def test_the_audit_has_policy_counts_and_hashes_and_no_text(here: Path, silent: Path) -> None:
-    options = ("--policy", "safe-harbor", "--audit", "audit.json", *ONLY_PATTERNS)
+def test_the_audit_log_has_policy_counts_and_hashes_and_no_text(here: Path, silent: Path) -> None:
+    options = ("--policy", "safe-harbor", "--audit-log", "audit.json", *ONLY_PATTERNS)
     assert run("redact", silent, "notes", "--out", "clean", *options).code == 0
     content = (here / "audit.json").read_bytes()
     assert b"Ames" not in content
     assert b"a.txt" not in content
-    audit = RedactionAudit.model_validate_json(content)
+    audit = AuditLog.model_validate_json(content)
     assert audit.policy == Policy.load("safe-harbor")
     assert audit.policy_sha256 == audit.policy.fingerprint
     assert (audit.documents, audit.texts, audit.replaced, audit.left_out) == (1, 1, 6, 0)
@@ -421,7 +421,7 @@ def test_the_audit_has_policy_counts_and_hashes_and_no_text(here: Path, silent: 
     assert refused.startswith("audit.json exists already.")
     result = run("redact", silent, "-", "--out", "-", *options, "--overwrite", stdin=b"Ms Ames")
     assert result.code == 0
-    streamed = RedactionAudit.model_validate_json((here / "audit.json").read_bytes())
+    streamed = AuditLog.model_validate_json((here / "audit.json").read_bytes())
     assert (streamed.annotations, streamed.replaced) == (None, 1)
 
 

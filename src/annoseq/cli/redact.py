@@ -28,7 +28,7 @@ from annoseq.cli.target_options import (
     choose_target,
 )
 from annoseq.config import BatchConfig, DeviceConfig
-from annoseq.deid.audit import make_audit
+from annoseq.deid.audit_log import make_audit_log
 from annoseq.deid.pipeline import annotate_function
 from annoseq.deid.redaction_target import check_redaction_targets
 from annoseq.errors import OptionError, display_name
@@ -40,7 +40,7 @@ from annoseq.scale.folder_run import WorkerSpec
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from annoseq.deid.audit import RedactionAudit
+    from annoseq.deid.audit_log import AuditLog
     from annoseq.deid.custom_patterns import CustomPattern
     from annoseq.deid.redaction_report import RedactionReport
     from annoseq.deid.redactor import Redactor
@@ -101,7 +101,7 @@ def redact(
         {**settings, **redaction.settings(redactor)},
         gold,
         annotator.config.columns,
-        _audit_function(weights, redactor, decisive, targets, chosen),
+        _audit_log_function(weights, redactor, decisive, targets, chosen),
         redaction.manifest(target.manifest, weights, decisive, only_new=target.only_new),
     )
     run.start(
@@ -172,16 +172,16 @@ def note_policy_gaps(
         )
 
 
-def _audit_function(
+def _audit_log_function(
     weights: str,
     redactor: Redactor,
     settings: dict[str, Any],
     targets: TargetOptions,
     chosen: Target | None,
-) -> Callable[[RedactionReport, Path | None], RedactionAudit]:
-    """Return the function that makes the audit of a report and a file of redacted texts."""
+) -> Callable[[RedactionReport, Path | None], AuditLog]:
+    """Return the function that makes the audit log of a report and a file of redacted texts."""
     return partial(
-        make_audit,
+        make_audit_log,
         policy=redactor.policy,
         model=weights,
         settings=settings,

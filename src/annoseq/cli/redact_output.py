@@ -43,7 +43,7 @@ class RedactionOutputOptions:
         Path | None,
         Parameter(help="File to write what was replaced with what; it undoes the redaction."),
     ] = None
-    audit: Annotated[
+    audit_log: Annotated[
         Path | None,
         Parameter(help="JSON file to write: policy, target, counts and hashes, no text."),
     ] = None
@@ -99,14 +99,18 @@ class RedactionOutputOptions:
                 "--resume."
             )
         self._check_manifest(redaction, inputs)
-        files = {"--mapping": self.mapping, "--audit": self.audit, "--manifest": self.manifest}
+        files = {
+            "--mapping": self.mapping,
+            "--audit-log": self.audit_log,
+            "--manifest": self.manifest,
+        }
         _check_apart(None if self.is_stream else self.out, files, inputs)
         if self.resume:
             check_unfinished(self.out)
         if not self.is_stream:
             check_folder_writable(self.out, overwrite=self.overwrite)
             _check_folder_name(self.out)
-        for file in (self.mapping, self.audit):
+        for file in (self.mapping, self.audit_log):
             if file:
                 check_writable(file, overwrite=self.overwrite)
         if self.manifest:
@@ -120,7 +124,7 @@ class RedactionOutputOptions:
         """
         given = {
             "--mapping": self.mapping,
-            "--audit": self.audit,
+            "--audit-log": self.audit_log,
             "--manifest": self.manifest,
             "--gold": has_gold,
         }

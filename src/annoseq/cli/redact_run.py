@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from annoseq.cli.folder_options import FolderCommand
-    from annoseq.deid.audit import RedactionAudit
+    from annoseq.deid.audit_log import AuditLog
     from annoseq.deid.manifest import RedactionManifest
     from annoseq.deid.redaction import RedactedDocument, RedactionDocument
     from annoseq.errors import AnnoseqError
@@ -58,8 +58,8 @@ if TYPE_CHECKING:
 class RedactionRun:
     """Redaction of one input to a stream, or by way of a journal to a folder.
 
-    `columns` are those of the model's training table; `audit` makes the audit of a report and the
-    file of redacted texts; `manifest` has the documents of earlier runs.
+    `columns` are those of the model's training table; `audit_log` makes the audit log of a report
+    and the file of redacted texts; `manifest` has the documents of earlier runs.
     """
 
     pipeline: RedactionPipeline
@@ -70,7 +70,7 @@ class RedactionRun:
     settings: dict[str, Any]
     gold: GoldOptions
     columns: ColumnsConfig
-    audit: Callable[[RedactionReport, Path | None], RedactionAudit]
+    audit_log: Callable[[RedactionReport, Path | None], AuditLog]
     manifest: RedactionManifest | None = None
 
     def start(self, plan: dict[str, Any], *, is_resumable: bool) -> None:
@@ -96,7 +96,7 @@ class RedactionRun:
             stream_redacted(output, self.layout, counted, bom=self.target.bom)
             output.flush()
         report.left_out = left_out.count
-        self._write_audit(report, None)
+        self._write_audit_log(report, None)
         print_report(self._values(report), make_console(stderr=True, width=_report_width()))
         left_out.print_notes()
 
@@ -111,7 +111,7 @@ class RedactionRun:
             if self.manifest and self.manifest.has_other_settings:
                 print_note(f"{target.manifest}: the last run had other settings: all is done again")
             self._write_journal(plan, report, left_out, is_resumable=is_resumable)
-            self._write_audit(report, target.out / ANNOTATIONS_FILE)
+            self._write_audit_log(report, target.out / ANNOTATIONS_FILE)
             if self.manifest:
                 self.manifest.commit()
         print_report(self._values(report), make_console(width=_report_width()))
@@ -164,11 +164,11 @@ class RedactionRun:
         documents = self.source.documents(self.texts, self._load_gold(left_out), leave_out)
         return self.manifest.select(documents, on_skip=advance) if self.manifest else documents
 
-    def _write_audit(self, report: RedactionReport, annotations: Path | None) -> None:
-        if self.target.audit is None:
+    def _write_audit_log(self, report: RedactionReport, annotations: Path | None) -> None:
+        if self.target.audit_log is None:
             return
-        with atomic_file(self.target.audit, overwrite=self.target.overwrite) as new:
-            self.audit(report, annotations).write(new)
+        with atomic_file(self.target.audit_log, overwrite=self.target.overwrite) as new:
+            self.audit_log(report, annotations).write(new)
 
     def _write_folder(self, journal: Path, report: RedactionReport) -> None:
         target = self.target

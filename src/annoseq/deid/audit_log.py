@@ -1,4 +1,4 @@
-"""Audit of a redaction run: its policy, target and counts, with hashes and without text."""
+"""Audit log of a redaction run: its policy, target and counts, with hashes and without text."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _LEAK_COUNTS = ("documents", "documents_without_a_miss", "identifiers", "missed", "characters")
 
 
-class RedactionAudit(BaseModel):
+class AuditLog(BaseModel):
     """Record of a run for a privacy board; no text, no name of a document, no path.
 
     `model` and `annotations` are SHA-256 of the model's weights and of `annotations.jsonl`, which
@@ -59,11 +59,11 @@ class RedactionAudit(BaseModel):
     annotations: str | None
 
     def write(self, path: Path) -> None:
-        """Write the audit as indented JSON."""
+        """Write the log as indented JSON."""
         path.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
-def make_audit(
+def make_audit_log(
     report: RedactionReport,
     annotations: Path | None,
     *,
@@ -72,11 +72,11 @@ def make_audit(
     settings: Mapping[str, Any],
     target: Target | None,
     certificate: Certificate | None,
-) -> RedactionAudit:
-    """Make the audit of a run from its report; `annotations` is the file of redacted texts."""
+) -> AuditLog:
+    """Make the audit log of a run from its report; `annotations` is the file of redacted texts."""
     values = report.to_dict()
     leaks = values.get("leaks")
-    return RedactionAudit(
+    return AuditLog(
         annoseq=__version__,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         model=model,
