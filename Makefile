@@ -15,7 +15,7 @@ test: $(READY)
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 test-e2e: $(READY)
-	$(BIN)/python -m pytest -m e2e --numprocesses auto --dist worksteal
+	$(BIN)/python -m pytest -m "e2e and not slow" --numprocesses auto --dist worksteal
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow

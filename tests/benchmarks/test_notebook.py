@@ -75,6 +75,7 @@ def test_the_report_says_how_it_was_made(text: str) -> None:
     assert "`python -m benchmarks.notebook --steps 5" in text
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_losses_and_scores(text: str, data: Path) -> None:
     once, again = read_figures(text), read_figures(run_shortly(data, data / "again.md"))
     same = [name for name in once if "loss" in name or "dev" in name]

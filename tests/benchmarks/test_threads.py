@@ -9,9 +9,7 @@ from benchmarks import threads
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.e2e
-
-
+@pytest.mark.slow
 def test_speeds_with_one_and_two_threads_are_compared(tmp_path: Path) -> None:
     out = tmp_path / "report.md"
     words = ["--rows", "40", "--models", "tagger", "--out", str(out)]

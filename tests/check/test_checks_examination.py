@@ -263,9 +263,9 @@ def test_any_pairs_can_be_diagnosed_and_messages_are_printable(
 def test_many_rows_are_diagnosed_in_seconds() -> None:
     text = "The patient Bo Ames was seen on 12 May by Dr. Bates, in the old hospital of Rome. " * 2
     bad = Pairs([Pair(text, f"{text} {{{{A}}}}{n}", n) for n in range(1, 16_001)], name="bad")
-    start = time.perf_counter()
+    start = time.process_time()
     assert len(check_pairs(bad, task="annotate").bad_rows) == 16_000
-    assert time.perf_counter() - start < 30  # 2 s on a laptop
+    assert time.process_time() - start < 30  # 2 s on a laptop
 
 
 @pytest.mark.parametrize(

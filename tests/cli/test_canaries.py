@@ -80,7 +80,7 @@ def commands(table: Path, model: Path, out: Path) -> dict[str, tuple[object, ...
         "train": ("train", table, "--out", out / "m", *TINY),
         "prepare": ("prepare", table, "--out", out / "p"),
         "find-lr": ("find-lr", table),
-        "sweep": ("sweep", table, "--out", out / "s"),
+        "sweep": ("sweep", table, "--out", out / "s", "--epochs", 1, "--device", "cpu"),
         "curve": ("curve", table, "--out", out / "c", "--points", 4, "--repeats", 1, *TINY),
         "audit": ("audit", table, "--out", out / "a.csv", "--folds", 2, "--device", "cpu"),
         "evaluate": ("evaluate", model, table),

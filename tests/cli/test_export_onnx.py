@@ -166,7 +166,7 @@ def test_an_exported_tagger_annotates_as_its_folder(name: str, tmp_path: Path) -
             assert scores[0] == pytest.approx(scores[1], abs=1e-4)
 
 
-@pytest.mark.e2e
+@pytest.mark.slow
 def test_int8_is_measured_and_refused_where_it_costs_recall(
     folder: Path, gold: Path, tmp_path: Path
 ) -> None:

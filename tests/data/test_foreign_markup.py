@@ -48,7 +48,7 @@ def test_no_syntax_is_detected(source: str, target: str) -> None:
 
 @pytest.mark.parametrize("piece", ["[", "<a ", "[a ", "[]([](", "{a", "<" + "a" * 50, "[a](b"])
 def test_detection_takes_linear_time(piece: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     for syntax in KNOWN_SYNTAXES:
         syntax.strip_tags(piece * 5_000)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5

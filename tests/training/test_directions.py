@@ -89,7 +89,7 @@ def test_it_takes_the_tags_out_of_texts() -> None:
     assert exact(learn(dataset, epochs=2, max_lr=2e-2, batch_size=8, model=SMALL)) > 0.8
 
 
-@pytest.mark.e2e
+@pytest.mark.slow
 def test_it_writes_small_numbers_in_words() -> None:
     train, valid = numbers(1_000, count=700, held_out=200)
     dataset = Dataset.from_pairs(train, valid=valid, config=DataConfig(task="translate"))
