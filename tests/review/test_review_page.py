@@ -295,7 +295,7 @@ def test_overlapping_spans_are_drawn_nested_and_crossing_ones_refused(driver: Pa
     before = driver.document(number)["revision"]
     driver.select("Leeds, Ward")
     driver.keys("1")
-    assert "would cross a" in page.inner_text("#toast")
+    page.wait_for_selector("#toast:has-text('would cross a')")
     assert driver.document(number)["revision"] == before
 
 
