@@ -66,6 +66,31 @@ def test_spans_within_a_likeliest_span_stay() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["Sol", ",", "Rio"], ["Sol, Rio"]),
+        (["Sol", ","], ["Sol"]),
+        ([",", "Rio"], ["Rio"]),
+        ([","], []),
+    ],
+)
+def test_punctuation_is_marked_between_marked_parts_only(
+    words: list[str], expected: list[str]
+) -> None:
+    tokens = [token(word, 0.4 if word == "Sol" else 0.9) for word in words]
+    assert [word for word, _ in marked([], tokens, 0.4)] == expected
+    assert all(word == "Rio" for word, _ in marked([], tokens, 0.5))
+
+
+def test_a_symbol_identifies_and_keeps_its_score() -> None:
+    text = "+34 b+c"
+    symbols = [Span(0, 1, "ID", 0.8), Span(5, 6, "ID", 0.1)]
+    letters = [Span(4, 5, "ID", 0.6), Span(6, 7, "ID", 0.7)]
+    parts = score_coverage(text, [], [*symbols, *letters])
+    assert [(part.start, part.score) for part in parts] == [(0, 0.8), (4, 0.6), (5, 0.6), (6, 0.7)]
+
+
 def test_the_score_of_an_added_span_is_the_highest_of_its_parts() -> None:
     parts = score_coverage(TEXT, [], [token("Ana", 0.4), token("Paz", 0.3)])
     (span,) = spans_above(TEXT, [], parts, 0.3)

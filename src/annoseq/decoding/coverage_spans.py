@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from annoseq.data.markup import Span
+from annoseq.evaluation.deid_metrics import is_identifying
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,25 +26,30 @@ def score_coverage(text: str, best: Iterable[Span], tokens: Iterable[Span]) -> l
     """Return the scored parts of a text in its order; none overlaps another.
 
     They are the outermost spans of `best` with a score of 1, the `tokens` outside of them with
-    theirs, and joining characters. One that lies between two parts of a label has at least the
-    score of the less likely part, so that it is marked if both are.
+    theirs, and joining characters: one that lies between two parts of a label has at least the
+    score of the less likely part. Other punctuation identifies nobody and has at most that score:
+    it is marked between two marked parts only.
     """
     outermost = _outermost(best)
-    parts = sorted([*outermost, *_outside(tokens, outermost)], key=lambda part: part.start)
-    joiners = {part.start: part for part in parts if _is_joiner(text, part)}
-    solid = [part for part in parts if part.start not in joiners]
     kept = set(outermost)
+    parts = sorted([*outermost, *_outside(tokens, outermost)], key=lambda part: part.start)
+    loose = {part.start: part for part in parts if part not in kept and _is_loose(text, part)}
+    solid = [part for part in parts if part.start not in loose]
+    scored = {part.start: part for part in parts if is_identifying(text[part.start : part.end])}
+    scored |= {part.start: part for part in solid}
     for part, following in pairwise(solid):
-        gap = _JOINER.fullmatch(text, part.end, following.start)
-        if gap is None or gap[1] is None or part.label != following.label:
-            continue
-        if part in kept and following in kept:
-            continue
         score = min(_score(part), _score(following))
-        if (own := joiners.get(gap.start(1))) is not None:
-            score = max(score, _score(own))
-        joiners[gap.start(1)] = Span(*gap.span(1), part.label, score)
-    return sorted([*solid, *joiners.values()], key=lambda part: part.start)
+        gap = _JOINER.fullmatch(text, part.end, following.start)
+        is_inside = part.label == following.label and not kept.issuperset((part, following))
+        if gap is not None and gap[1] is not None and is_inside:
+            own = scored.get(gap.start(1))
+            joined = score if own is None else max(score, _score(own))
+            scored[gap.start(1)] = Span(*gap.span(1), part.label, joined)
+        elif not is_identifying(text[part.end : following.start]):
+            for place in range(part.end, following.start):
+                if (own := loose.get(place)) is not None:
+                    scored[place] = replace(own, score=min(_score(own), score))
+    return sorted(scored.values(), key=lambda part: part.start)
 
 
 def spans_above(
@@ -114,9 +120,11 @@ def _score(part: Span) -> float:
     return 1.0 if part.score is None else part.score
 
 
-def _is_joiner(text: str, part: Span) -> bool:
+def _is_loose(text: str, part: Span) -> bool:
+    """Return True for punctuation, and for any character that joins parts of an identifier."""
     match = _JOINER.fullmatch(text, part.start, part.end)
-    return part.end - part.start == 1 and match is not None and match[1] is not None
+    is_joiner = part.end - part.start == 1 and match is not None and match[1] is not None
+    return is_joiner or not is_identifying(text[part.start : part.end])
 
 
 def _is_blank(gap: str) -> bool:
