@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import pytest
@@ -226,7 +227,10 @@ def test_the_coverage_of_redaction_is_that_of_what_it_replaces(
     cautious: Path, rows: Path, types: Path, model: Path, tmp_path: Path
 ) -> None:
     path, report, clean = (tmp_path / name for name in ("s.json", "r.html", "clean"))
-    options = ("--target-coverage", 0.5, "--phi-types", types)
+    patterns = tmp_path / "patterns.toml"
+    patterns.write_text("[word]\nlabel = \"ID\"\npattern = 'Dr'\n")
+    redaction = {"--phi-types": types, "--policy": "limited-data-set", "--patterns": patterns}
+    options = ("--target-coverage", 0.5, *chain(*redaction.items()))
     written = ("--json", path, "--report", report)
     result = run("evaluate", cautious, rows, "--propagate", *options, *written)
     assert (result.code, result.err) == (0, "")
@@ -235,6 +239,8 @@ def test_the_coverage_of_redaction_is_that_of_what_it_replaces(
     assert lines[head + 2].startswith("target 0.5 ")
     coverage = json.loads(path.read_text())["coverage"]
     assert coverage["is_propagated"]
+    assert set(coverage["labels"]) == {"NAME"}  # the policy keeps ages
+    assert coverage["best_path"]["marked_other_tokens"] >= 40  # of the pattern, in every other row
     assert "Covered is what redaction replaces" in report.read_text()
     redacted = run("redact", cautious, rows, "--out", clean, *options, "--gold", rows)
     assert redacted.code == 0, redacted
@@ -243,9 +249,12 @@ def test_the_coverage_of_redaction_is_that_of_what_it_replaces(
     assert leaks["identifiers"] - leaks["missed"] == measured["covered"]
     assert leaks["lost_tokens"] == measured["marked_other_tokens"]
     assert leaks["other_tokens"] == measured["other_tokens"]
-    assert refusal(run("evaluate", cautious, rows, "--phi-types", types)) == (
-        "--phi-types says what redaction propagates. Give --propagate too, or leave it off."
-    )
+    for (option, value), says in zip(
+        redaction.items(), ("propagates", "replaces", "finds"), strict=True
+    ):
+        assert refusal(run("evaluate", cautious, rows, option, value)) == (
+            f"{option} says what redaction {says}. Give --propagate too, or leave it off."
+        )
     message = refusal(run("evaluate", model, rows, "--propagate"))
     assert message == (
         "--propagate measures coverage at all thresholds, and this model knows no probabilities of "

@@ -114,7 +114,7 @@ def test_a_refusal_says_how_many_units_are_needed() -> None:
     with pytest.raises(OptionError) as caught:
         certify(units, RiskBound(missed=0.01, confidence=0.95))
     assert str(caught.value) == (
-        "20 documents are too few to bound a risk of 0.01 with a confidence of 0.95: about 300 are "
+        "20 documents are too few to bound a risk of 0.01 with a confidence of 0.95: about 299 are "
         "needed. Give more of them, or ask for less."
     )
     with pytest.raises(OptionError, match="0 documents"):

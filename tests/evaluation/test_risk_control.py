@@ -68,7 +68,7 @@ def test_the_expected_risk_allows_for_one_further_unit() -> None:
 def test_the_number_of_units_is_told_if_there_is_one() -> None:
     few = np.zeros(10)
     needed = units_needed(few, risk=0.05, delta=0.05)
-    assert needed == 60
+    assert needed == 59
     assert p_value(np.zeros(needed), risk=0.05, delta=0.05) <= 0.05
     assert units_needed(np.full(10, 0.05), risk=0.05, delta=0.05) is None
     assert units_needed(np.full(10, 0.0499999), risk=0.05, delta=0.05) is None

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from cyclopts import Parameter
 
+from annoseq.deid.custom_patterns import CustomPattern, compile_patterns, load_patterns
 from annoseq.deid.phi_types import PhiTypeTable
-from annoseq.deid.policy import Policy
+from annoseq.deid.policy import POLICIES, Policy
 from annoseq.deid.redaction_coverage import GRID, ScoredRow, measure_redaction
 from annoseq.deid.redactor import Redactor
 from annoseq.errors import OptionError
@@ -31,6 +32,13 @@ if TYPE_CHECKING:
     from annoseq.inference.predictor import Target
 
 
+class MeasuredRedaction(NamedTuple):
+    """The redactor whose coverage is measured, and the patterns that it looks for."""
+
+    redactor: Redactor
+    patterns: list[CustomPattern]
+
+
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoverageOptions:
@@ -50,28 +58,50 @@ class CoverageOptions:
         Parameter(help="TOML file: which type of PHI each label stands for, with --propagate."),
     ] = None
 
-    def redactor(self, annotator: Annotator) -> Redactor | None:
-        """Return the redactor whose coverage is measured, if that is asked for.
+    policy: Annotated[
+        str | None,
+        Parameter(
+            help=f"With --propagate: what is replaced, by a policy of redaction "
+            f"({', '.join(POLICIES)}, or a TOML file), and what its patterns find."
+        ),
+    ] = None
+    patterns: Annotated[
+        Path | None,
+        Parameter(help="TOML file of regular expressions to look for as well, with --propagate."),
+    ] = None
+
+    def redaction(self, annotator: Annotator) -> MeasuredRedaction | None:
+        """Return the redaction whose coverage is measured, if that is asked for.
 
         Raises:
-            OptionError: the model knows no probabilities of spans, a label has no PHI type, or the
+            OptionError: the model knows no probabilities of spans, a label has no PHI type, or a
                 file cannot be read or is not needed.
         """
         if not self.propagate:
-            if self.phi_types:
-                raise OptionError(
-                    "--phi-types says what redaction propagates. Give --propagate too, or leave it "
-                    "off."
-                )
+            self._refuse_options_of_redaction()
             return None
         if not annotator.predictor.gives_marginals:
             raise OptionError(
                 "--propagate measures coverage at all thresholds, and this model knows no "
                 "probabilities of tokens. Leave it off, or train a model with --model tagger."
             )
+        policy = Policy.uniform("mask") if self.policy is None else Policy.load(self.policy)
+        patterns = compile_patterns(policy.patterns)
+        patterns += load_patterns(self.patterns) if self.patterns else []
         table = PhiTypeTable.load(self.phi_types)
-        table.check_labels(annotator.predictor.labels)
-        return Redactor(table, Policy.uniform("mask"))
+        table = replace(table, has_unknown=self.policy is not None)
+        table.check_labels([*annotator.predictor.labels, *(one.label for one in patterns)])
+        return MeasuredRedaction(Redactor(table, policy), patterns)
+
+    def _refuse_options_of_redaction(self) -> None:
+        given = {
+            "--phi-types says what redaction propagates": self.phi_types,
+            "--policy says what redaction replaces": self.policy,
+            "--patterns says what redaction finds": self.patterns,
+        }
+        for problem, value in given.items():
+            if value is not None:
+                raise OptionError(f"{problem}. Give --propagate too, or leave it off.")
 
 
 def annotate_rows(
@@ -104,13 +134,16 @@ def annotate_rows(
 
 
 def add_coverage(
-    scores: ScoreFile, rows: Sequence[ScoredRow], target: Target | None, redactor: Redactor | None
+    scores: ScoreFile,
+    rows: Sequence[ScoredRow],
+    target: Target | None,
+    redaction: MeasuredRedaction | None,
 ) -> tuple[ScoreFile, list[str]]:
     """Add the coverage of the rows, of which there are some, and return the lines to print."""
     if not rows:
         return scores, []
     chosen = target if isinstance(target, CoverageTarget) else None
-    if redactor is None:
+    if redaction is None:
         examples, _, parts = zip(*rows, strict=True)
         counts = count_coverage(examples, parts)
         coverage = make_coverage_scores(counts, chosen)
@@ -118,7 +151,13 @@ def add_coverage(
     else:
         thresholds = GRID if chosen is None else (*GRID, chosen.threshold)
         with progress_bar("redacting", total=len(rows)) as advance:
-            measured = measure_redaction(rows, redactor, thresholds=thresholds, advance=advance)
+            measured = measure_redaction(
+                rows,
+                redaction.redactor,
+                patterns=redaction.patterns,
+                thresholds=thresholds,
+                advance=advance,
+            )
         coverage = make_coverage_scores(measured, chosen, is_propagated=True)
         lines = list(coverage_lines(measured, coverage))
     return scores.model_copy(update={"coverage": coverage}), lines

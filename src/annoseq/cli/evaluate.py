@@ -121,7 +121,7 @@ def evaluate(
     text = TextScorer() if text_scores else None
     annotator = Annotator.load(model, device=device, vectors=vectors)
     card = read_card(model) if output.report else ""
-    redactor = coverage_options.redactor(annotator)
+    redaction = coverage_options.redaction(annotator)
     target = choose_target(annotator, targets, prints_expectation=False)
     rows = select_rows(pairs, annotator.config, row_options)
     _check_labels(rows.examples, annotator)
@@ -137,7 +137,7 @@ def evaluate(
     scorer.add_all(group_by_document(compared))
     scores = _make_scores(scorer, rows, annotator, batching, predictions)
     scores, recall = _add_recall(scores, target, annotator, part=rows.part)
-    scores, coverage = add_coverage(scores, scored, target, redactor)
+    scores, coverage = add_coverage(scores, scored, target, redaction)
     if lost := prediction_options.lost_words:
         scores = scores.model_copy(update={"lost_words": find_lost_words(compared, lost)})
     data = ReportData(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from annoseq.data.markup import Span
 from annoseq.decoding.coverage_spans import spans_above
+from annoseq.deid.custom_patterns import find_patterns
 from annoseq.deid.redaction import DetectedSpan, DocumentPart, RedactionDocument
 from annoseq.evaluation.coverage_counter import COVERAGE_FLOOR, CoverageCounter
 from annoseq.evaluation.deid_metrics import is_identifying
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from annoseq.data.examples import Example
+    from annoseq.deid.custom_patterns import CustomPattern
     from annoseq.deid.redactor import Redactor
     from annoseq.evaluation.coverage import CoverageCounts, CoveragePoint
 
@@ -65,6 +67,7 @@ def measure_redaction(
     rows: Iterable[ScoredRow],
     redactor: Redactor,
     *,
+    patterns: Sequence[CustomPattern] = (),
     thresholds: Iterable[float] = GRID,
     advance: Callable[[int], None] = lambda _: None,
 ) -> RedactionCoverage:
@@ -74,14 +77,14 @@ def measure_redaction(
     of a patient, if examples have one; `advance` is told how many are done.
 
     Raises:
-        OptionError: a label has no PHI type.
+        OptionError: a label has no PHI type, or a pattern takes too long.
     """
     falling = sorted(set(thresholds), reverse=True)
     counters = {one: CoverageCounter(floor=COVERAGE_FLOOR) for one in falling}
     numbered = enumerate(rows)
     for _, group in groupby(numbered, key=_propagation_scope):
         document = [row for _, row in group]
-        for one, replaced in _replaced_at(document, redactor, falling):
+        for one, replaced in _replaced_at(document, redactor, patterns, falling):
             for row, spans in zip(document, replaced, strict=True):
                 _count(counters[one], row, spans, redactor)
         advance(len(document))
@@ -96,15 +99,23 @@ def _propagation_scope(numbered: tuple[int, ScoredRow]) -> object:
 
 
 def _replaced_at(
-    rows: Sequence[ScoredRow], redactor: Redactor, thresholds: Sequence[float]
+    rows: Sequence[ScoredRow],
+    redactor: Redactor,
+    patterns: Sequence[CustomPattern],
+    thresholds: Sequence[float],
 ) -> Iterator[tuple[float, list[list[DetectedSpan]]]]:
     """Yield what is replaced in a document at each threshold."""
+    matches = [
+        find_patterns(patterns, row.example.source, where=f"row {row.example.row}") for row in rows
+    ]
     document = RedactionDocument(
         "", tuple(DocumentPart(str(row.example.row), row.example.source) for row in rows)
     )
     before, replaced = None, list[list[DetectedSpan]]()
     for threshold in thresholds:
-        marked = [_detect(row, threshold) for row in rows]
+        marked = [
+            (*_detect(row, threshold), *found) for row, found in zip(rows, matches, strict=True)
+        ]
         if marked != before:  # most thresholds mark nothing new in most documents
             before = marked
             parts = zip(document.parts, marked, strict=True)

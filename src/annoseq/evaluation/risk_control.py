@@ -16,6 +16,7 @@ Shapes: U units, T thresholds, the one that marks most first. Losses are in [0, 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -100,10 +101,19 @@ def units_needed(losses: Array, *, risk: float, delta: float) -> int | None:
     """Return the number of units with losses like these (U,) that control the risk, or None.
 
     It is found by repeating the losses, and a rough figure.
+
+    >>> units_needed(np.zeros(100), risk=0.01, delta=0.05)
+    299
     """
     if not len(losses) or losses.mean() >= risk:
         return None
-    for copies in range(1, _MOST_COPIES):
-        if p_value(np.tile(losses, copies), risk=risk, delta=delta) <= delta:
-            return copies * len(losses)
-    return None
+
+    def is_controlled(units: int) -> bool:
+        return p_value(np.resize(losses, units), risk=risk, delta=delta) <= delta
+
+    sizes = range(len(losses), _MOST_COPIES * len(losses), len(losses))
+    enough = next(filter(is_controlled, sizes), None)
+    if enough is None:
+        return None
+    fewer = range(enough - len(losses) + 1, enough)
+    return fewer.start + bisect_left(fewer, True, key=is_controlled)
