@@ -205,10 +205,11 @@ class PageDriver:
         return x, y
 
     def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
-        """Drag the mouse from one place to another."""
+        """Drag the mouse from one place to another, as slowly as the page answers."""
         mouse = self.page.mouse
         mouse.move(*start)
         mouse.down()
+        self.page.evaluate("() => new Promise(requestAnimationFrame)")
         mouse.move((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
         mouse.move(*end)
         mouse.up()

@@ -17,6 +17,8 @@ export class TextCaret {
     this.focus = 0;
     this.snaps = true;
     this.altHeld = false;
+    this.isPressed = false;
+    this.isUntold = false; // the caret moved while pressed
     this.bar = el("div", { className: "caret", "aria-hidden": "true" });
     this.column = null; // horizontal place that moves up and down keep
     this.#listen();
@@ -25,6 +27,8 @@ export class TextCaret {
   #listen() {
     const { container } = this.view;
     document.addEventListener("selectionchange", () => this.takeSelection());
+    container.addEventListener("pointerdown", (event) => (this.isPressed = event.button === 0));
+    for (const type of ["pointerup", "pointercancel"]) document.addEventListener(type, () => this.#release());
     container.addEventListener("click", (event) => this.#press(event));
     container.addEventListener("copy", (event) => this.#copy(event));
     container.addEventListener("focus", () => this.#drawBar());
@@ -90,6 +94,15 @@ export class TextCaret {
     this.column = null;
     this.#drawBar();
     this.#highlight();
+    // A press may begin a selection, which handles of the span under it would break.
+    this.isUntold = this.isPressed && !this.isSelecting;
+    if (!this.isUntold) this.listeners.moved();
+  }
+
+  #release() {
+    this.isPressed = false;
+    if (!this.isUntold) return;
+    this.isUntold = false;
     this.listeners.moved();
   }
 
