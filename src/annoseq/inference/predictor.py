@@ -19,6 +19,7 @@ from annoseq.evaluation.coverage import CoverageTarget
 from annoseq.evaluation.recall_thresholds import RecallTarget
 from annoseq.evaluation.token_accuracy import Accuracy, Ratio
 from annoseq.inference.predictions import Prediction, Predictions
+from annoseq.kernels.selection import compiled_kernels
 from annoseq.tokenization.batching import WindowIds, length_sorted_batches
 from annoseq.tokenization.bioes import ScoredTokenSpans, token_spans_to_text
 
@@ -203,15 +204,16 @@ def predict_spans(
     windows = [WindowIds(texts[row].window_ids(index)) for row, index in places]
     outputs: dict[tuple[int, int], list[ScoredTokenSpans]] = {}
     advance(sum(not text.windows for text in texts))
-    for batch in length_sorted_batches(windows, batching):
-        batch_places = [places[window] for window in batch]
-        predicted = predictor.predict_batch(
-            [windows[window].source for window in batch],
-            query,
-            names=[f"{first + row}.{index}" for row, index in batch_places],
-        )
-        outputs |= zip(batch_places, predicted, strict=True)
-        advance(sum(index == 0 for _, index in batch_places))
+    with compiled_kernels(texts=len(texts), tokens=sum(len(text.ids) for text in texts)):
+        for batch in length_sorted_batches(windows, batching):
+            batch_places = [places[window] for window in batch]
+            predicted = predictor.predict_batch(
+                [windows[window].source for window in batch],
+                query,
+                names=[f"{first + row}.{index}" for row, index in batch_places],
+            )
+            outputs |= zip(batch_places, predicted, strict=True)
+            advance(sum(index == 0 for _, index in batch_places))
     return [
         merge_outputs(
             text.windows,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from annoseq.kernels import selection as kernels
 from annoseq.models.forward_backward import ForwardBackward, forward_backward
 from annoseq.models.span_decoder import SpanArrays, finite, token_mask
 from annoseq.models.span_marginals import covered_tokens, likely_spans
@@ -22,6 +23,8 @@ from annoseq.tokenization.bioes import bioes_to_token_spans, tag_blocks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from annoseq.kernels.crf_kernel import CrfWeights
 
 _SLACK, _LEAST_PROBABILITY = 0.9, 1e-4
 """Margins of rounding in the search for the likeliest tags: of p, and the least p trusted."""
@@ -45,8 +48,8 @@ class CrfDecoder:
 
     def decode(self, scores: NDArray[Any], lengths: NDArray[np.int64]) -> SpanArrays:
         """Return the spans of the likeliest tag sequence."""
-        emissions = finite(scores)
-        return self._best(emissions, lengths, self.forward_backward(emissions, lengths))
+        best, _ = self._solve(scores, lengths, keeps_messages=False)
+        return best
 
     def candidates(
         self, scores: NDArray[Any], lengths: NDArray[np.int64], *, floor: float, longest: int
@@ -55,29 +58,47 @@ class CrfDecoder:
 
         They may overlap.
         """
-        emissions = finite(scores)
-        messages = self.forward_backward(emissions, lengths)
+        best, messages = self._solve(scores, lengths)
         spans, log_probs = likely_spans(
             messages.marginals,
             lambda spans: self.span_log_probs(messages, spans),
             floor=floor,
             longest=longest,
         )
-        _, row_log_probs = self.likeliest_tags(emissions, lengths, messages)
-        return SpanArrays(spans, log_probs, row_log_probs)
+        return SpanArrays(spans, log_probs, best.row_log_probs)
 
     def coverage(
         self, scores: NDArray[Any], lengths: NDArray[np.int64], *, floor: float
     ) -> tuple[SpanArrays, SpanArrays]:
         """Return the likeliest spans, and the tokens that lie in any span with at least `floor`."""
-        emissions = finite(scores)
-        messages = self.forward_backward(emissions, lengths)
-        best = self._best(emissions, lengths, messages)
+        best, messages = self._solve(scores, lengths)
         rows, width, tags = messages.forward.shape
         # Begin, inside, end and single tags of a label together.
         by_label = messages.marginals[..., 1:].reshape(rows, width, 4, tags // 4).sum(2)
         tokens, log_probs = covered_tokens(by_label.sum(2), by_label, floor=floor)
         return best, SpanArrays(tokens, log_probs, best.row_log_probs)
+
+    def _solve(
+        self, scores: NDArray[Any], lengths: NDArray[np.int64], *, keeps_messages: bool = True
+    ) -> tuple[SpanArrays, ForwardBackward]:
+        """Return the likeliest spans, and the messages of all rows, if they are kept."""
+        if kernels.are_used():
+            from annoseq.kernels.crf_kernel import decode_rows
+
+            decoded = decode_rows(
+                scores, lengths, self._kernel_weights, keeps_messages=keeps_messages
+            )
+            messages = ForwardBackward(*decoded.messages, decoded.log_partition)
+            return SpanArrays(decoded.spans, decoded.log_probs, decoded.row_log_probs), messages
+        emissions = finite(scores)
+        messages = self.forward_backward(emissions, lengths)
+        return self._best(emissions, lengths, messages), messages
+
+    @cached_property
+    def _kernel_weights(self) -> CrfWeights:
+        from annoseq.kernels.crf_kernel import CrfWeights
+
+        return CrfWeights.of(finite(self.span_transitions), finite(self.inner_transitions))
 
     def _best(
         self, emissions: NDArray[Any], lengths: NDArray[np.int64], messages: ForwardBackward

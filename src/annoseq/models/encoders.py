@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from annoseq.config import TransformerConfig
+from annoseq.kernels import selection as kernels
 from annoseq.models.embeddings import RotaryEmbedding
 from annoseq.models.padding import active_rows, reversed_tokens, select_tokens, token_mask
 from annoseq.models.transformer import EncoderLayer
@@ -123,12 +124,19 @@ class BiLstmEncoder(Encoder):
         if not self._takes_steps(projected):
             return super().encode_projected(projected, places, lengths)
         layers = [*self.forwards, *self.backwards]
-        weights = [_prepare_gates(layer.get_parameter("weight_hh_l0")).T for layer in layers]
+        weights = torch.stack(
+            [_prepare_gates(layer.get_parameter("weight_hh_l0")).T for layer in layers]
+        )
+        if _fits_kernel(projected, weights):
+            from annoseq.kernels.lstm_kernel import run_lstms
+
+            arrays = (values.numpy() for values in (projected, places, lengths, weights))
+            return torch.from_numpy(run_lstms(*arrays))
         reversed_places = reversed_tokens(places, lengths)
         outputs = _run_lstms(
             projected,
             torch.stack([places, places.gather(1, reversed_places)]),
-            torch.stack(weights),
+            weights,
             active_rows(lengths, places.shape[1]),
         )  # (2, B, T, H)
         return torch.cat([outputs[0], select_tokens(outputs[1], reversed_places)], 2)
@@ -137,6 +145,12 @@ class BiLstmEncoder(Encoder):
         return len(self.forwards) == 1 and not (
             self.training or torch.is_autocast_enabled(values.device.type)
         )
+
+
+def _fits_kernel(projected: Tensor, weights: Tensor) -> bool:
+    """Return True if compiled kernels are used, and have a step for these numbers."""
+    is_single = projected.device.type == "cpu" and projected.dtype == torch.float32
+    return kernels.are_used() and is_single and weights.shape[1] % 8 == 0
 
 
 def _input_gates(layer: nn.Module, vectors: Tensor) -> Tensor:

@@ -1,0 +1,246 @@
+"""Compilation of kernels by numba: the border between typed code and numba's.
+
+A kernel has one signature, so that it is compiled, or read from numba's cache, when its module is
+imported. Kernels add in the order that is written, and check no index: the last digits of a row do
+not depend on the rows around it.
+
+The approximations have no branches and call no library, so that LLVM vectorizes the loops that they
+are used in.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+F = TypeVar("F", bound="Callable[..., object]")
+
+LANES = 8
+"""Numbers in a vector register (AVX2); shorter ones take two."""
+TILE_ROWS, TILE_VECTORS = 3, 4
+"""Rows and vectors of a product that are summed in registers: 12 of the 16 of AVX2."""
+
+_FAST = {"contract", "nsz"}
+"""Fused multiply-add, and no difference of zeros; NaN and infinity keep their meaning."""
+
+
+_SOURCE = sha256(Path(__file__).read_bytes()).hexdigest()[:8]
+"""Checksum of this module, whose functions are compiled into kernels of others: numba compares the
+text of a kernel's own module only."""
+
+
+def compiled(signature: str) -> Callable[[F], F]:
+    """Return a decorator that compiles a kernel for the types of a signature.
+
+    Machine code is cached beside the module, or in the user's cache folder; where neither can be
+    written, it is compiled in every process.
+    """
+
+    def decorate(function: F) -> F:
+        function.__qualname__ += f"_{_SOURCE}"  # part of the name of its file in the cache
+        options: dict[str, Any] = {"error_model": "numpy", "fastmath": _FAST, "nogil": True}
+        try:
+            kernel: F = numba.njit(signature, cache=True, **options)(function)
+        except (RuntimeError, OSError):  # no folder for the cache, or no room in it
+            kernel = numba.njit(signature, **options)(function)
+        return kernel
+
+    return decorate
+
+
+def inlined(function: F) -> F:
+    """Decorate a function that is compiled within the kernels that call it."""
+    kernel: F = numba.njit(error_model="numpy", fastmath=_FAST)(function)
+    return kernel
+
+
+def reduction(function: F) -> F:
+    """Decorate a function that sums up or compares numbers, none of them NaN, in any order.
+
+    The order depends on their number only.
+    """
+    kernel: F = numba.njit(error_model="numpy", fastmath={*_FAST, "nnan", "reassoc"})(function)
+    return kernel
+
+
+_ODD = tuple(
+    map(
+        np.float32,
+        (
+            4.89352455891786e-03,
+            6.37261928875436e-04,
+            1.48572235717979e-05,
+            5.12229709037114e-08,
+            -8.60467152213735e-11,
+            2.00018790482477e-13,
+            -2.76076847742355e-16,
+        ),
+    )
+)
+_EVEN = tuple(
+    map(
+        np.float32,
+        (4.89352518554385e-03, 2.26843463243900e-03, 1.18534705686654e-04, 1.19825839466702e-06),
+    )
+)
+_O1, _O3, _O5, _O7, _O9, _O11, _O13 = _ODD
+_E0, _E2, _E4, _E6 = _EVEN
+_SATURATED = np.float32(7.90531110763549805)
+
+
+@inlined
+def clamp(x: Any) -> Any:
+    """Return x within the range outside of which tanh is 1 or -1 in single precision."""
+    x = x if x < _SATURATED else _SATURATED  # NaN, too
+    return x if x > -_SATURATED else -_SATURATED
+
+
+@inlined
+def tanh_numerator(x: Any, square: Any) -> Any:
+    """Return the numerator of tanh(x) for a clamped x; the coefficients are those of Eigen."""
+    return x * (
+        _O1
+        + square
+        * (
+            _O3
+            + square * (_O5 + square * (_O7 + square * (_O9 + square * (_O11 + square * _O13))))
+        )
+    )
+
+
+@inlined
+def tanh_denominator(square: Any) -> Any:
+    """Return the denominator of tanh(x), always above zero, for the square of a clamped x."""
+    return _E0 + square * (_E2 + square * (_E4 + square * _E6))
+
+
+_LOG2_E, _LN2_HIGH, _LN2_LOW = map(
+    np.float32, (1.44269504088896341, 0.693359375, -2.12194440e-4)
+)
+_C2, _C3, _C4, _C5, _C6, _C7 = map(
+    np.float32,
+    (
+        5.0000001201e-1,
+        1.6666665459e-1,
+        4.1665795894e-2,
+        8.3334519073e-3,
+        1.3981999507e-3,
+        1.9875691500e-4,
+    ),
+)
+_ONE, _ROUNDING, _BIAS, _MANTISSA = np.float32(1), np.float32(1.5 * 2**23), np.int32(127), np.int32(23)
+_ROUNDING_BITS = np.int32(0x4B400000)
+
+
+@inlined
+def exp(x: Any) -> Any:
+    """Return exp(x) in single precision for x from -80 to 80; the coefficients are Cephes'."""
+    shifted = np.float32(x * _LOG2_E + _ROUNDING)
+    whole = shifted - _ROUNDING
+    x = x - whole * _LN2_HIGH - whole * _LN2_LOW
+    square = x * x
+    value = x * _C7 + _C6
+    value = ((((value * x + _C5) * x + _C4) * x + _C3) * x + _C2) * square + x + _ONE
+    power = np.int32((shifted.view(np.int32) - _ROUNDING_BITS + _BIAS) << _MANTISSA)
+    return value * power.view(np.float32)
+
+
+@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
+def add_tile_product(
+    _: Any,
+    left: Any,
+    left_start: Any,
+    left_stride: Any,
+    panels: Any,
+    panel_start: Any,
+    depth: Any,
+    out: Any,
+    out_start: Any,
+    out_stride: Any,
+) -> Any:
+    """Add a product of three rows and a panel of 32 columns, which stays in registers.
+
+    All arrays are flat and of single precision. Row r of the left factor, of `depth` numbers, is at
+    `left_start + r * left_stride`, the panel (depth, 32) at `panel_start`, and row r of the result,
+    of 32 numbers, at `out_start + r * out_stride`. LLVM does not find this by itself: a loop over
+    columns keeps its sums in memory, which takes 1.3 times as long.
+    """
+    integers = (types.intp,) * 2
+    signature = types.void(left, *integers, panels, *integers, out, *integers)
+    return signature, _generate_tile_product
+
+
+def _generate_tile_product(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    """Generate the LLVM instructions of `add_tile_product`."""
+    left, left_start, left_stride, panels, panel_start, depth, out, out_start, out_stride = arguments
+    integer, vector = ir.IntType(64), ir.VectorType(ir.FloatType(), LANES)
+
+    def number(value: int) -> Any:
+        return ir.Constant(integer, value)
+
+    def address(place: int, array: Any, index: Any) -> Any:
+        data = context.make_array(signature.args[place])(context, builder, array).data
+        return builder.gep(data, [index])
+
+    def vector_at(pointer: Any, index: Any) -> Any:
+        return builder.bitcast(builder.gep(pointer, [index]), vector.as_pointer())
+
+    rows, sums = range(TILE_ROWS), [(r, v) for r in range(TILE_ROWS) for v in range(TILE_VECTORS)]
+    left, panel = address(0, left, left_start), address(3, panels, panel_start)
+    out = address(6, out, out_start)
+    starts = [builder.mul(number(row), left_stride) for row in rows]
+    places = {
+        (row, column): vector_at(
+            out, builder.add(builder.mul(number(row), out_stride), number(LANES * column))
+        )
+        for row, column in sums
+    }
+    before = {key: builder.load(place, align=4) for key, place in places.items()}
+    entry = builder.block
+    loop, done = builder.append_basic_block("product"), builder.append_basic_block("done")
+    builder.branch(loop)
+    builder.position_at_end(loop)
+    step = builder.phi(integer)
+    partial = {key: builder.phi(vector) for key in sums}
+    factors = [
+        _broadcast(builder, builder.load(builder.gep(left, [builder.add(start, step)])), vector)
+        for start in starts
+    ]
+    first = builder.mul(step, number(LANES * TILE_VECTORS))
+    after = {}
+    for column in range(TILE_VECTORS):
+        index = builder.add(first, number(LANES * column))
+        weights = builder.load(vector_at(panel, index), align=4)
+        for row in rows:
+            product = builder.fmul(factors[row], weights, flags=("contract",))
+            after[row, column] = builder.fadd(product, partial[row, column], flags=("contract",))
+    next_step = builder.add(step, number(1))
+    builder.cbranch(builder.icmp_signed("<", next_step, depth), loop, done)
+    step.add_incoming(number(0), entry)
+    step.add_incoming(next_step, loop)
+    for key in sums:
+        partial[key].add_incoming(before[key], entry)
+        partial[key].add_incoming(after[key], loop)
+    builder.position_at_end(done)
+    for key, place in places.items():
+        builder.store(after[key], place, align=4)
+    return context.get_dummy_value()
+
+
+def _broadcast(builder: Any, value: Any, vector: Any) -> Any:
+    """Return a vector whose lanes are all one number."""
+    index = ir.IntType(32)
+    undefined = ir.Constant(vector, ir.Undefined)
+    single = builder.insert_element(undefined, value, ir.Constant(index, 0))
+    zeros = ir.Constant(ir.VectorType(index, LANES), [0] * LANES)
+    return builder.shuffle_vector(single, undefined, zeros)
