@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 STAGES: dict[str, list[tuple[object, str]]] = {
     "cutting texts into tokens": [(BatchPreTokenizer, "cut")],
-    "numbering, features of new tokens": [(FeatureHasher, "token_ids")],
+    "numbering tokens": [(FeatureHasher, "token_ids")],
+    "features of new tokens": [(FeatureHasher, "bags")],
     "embedding new tokens, their LSTM gates": [(tagger.Tagger, "_project")],
     "windows, batches, padding": [
         (predictor, "tokenize_texts"),
@@ -39,6 +40,7 @@ STAGES: dict[str, list[tuple[object, str]]] = {
     "tag scores": [(tagger.CrfHead, "scores")],
     "CRF: forward-backward": [(CrfDecoder, "forward_backward")],
     "CRF: likeliest tags": [(CrfDecoder, "likeliest_tags")],
+    "CRF: all in one pass, if compiled": [(CrfDecoder, "_solve")],
     "CRF: spans and their probabilities": [(CrfDecoder, "_best"), (SpanArrays, "by_row")],
     "results: merging, offsets, tags, calibration": [
         (predictor, "merge_outputs"),

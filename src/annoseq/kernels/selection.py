@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MIN_TOKENS, MIN_TEXTS = 16_384, 1_000
 """Tokens or texts of a call for which kernels are used. A full chunk of texts is rarely alone."""
-_MODULES = ("lstm_kernel", "crf_kernel")
+_MODULES = ("hash_kernel", "lstm_kernel", "crf_kernel")
 
 _IS_ENOUGH: ContextVar[bool] = ContextVar("_IS_ENOUGH", default=False)
 

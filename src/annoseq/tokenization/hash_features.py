@@ -14,13 +14,15 @@ import re
 from array import array
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import chain, islice
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
+from annoseq.kernels import selection as kernels
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -46,7 +48,12 @@ _MAX_TOKENS = 1 << 17
 _LOW_BITS, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 _MAX_DIGESTS = 1 << 18
 """Digests of features that are kept, as words share most of their n-grams; about 50 MB."""
-_Key = str | tuple[str, tuple[str, ...]]
+_Token: TypeAlias = tuple[str, tuple[str, ...]]
+"""A token with its lexicon features."""
+_Key: TypeAlias = str | _Token
+"""A token; those without lexicon features are texts alone."""
+_Hashed: TypeAlias = "tuple[NDArray[np.uint64], NDArray[np.int64]]"
+"""Digests of the features of one kind, one token after the other, and how many each token has."""
 _RUN, _ONCE = re.compile(r"(.)\1+"), r"\1"
 
 
@@ -78,21 +85,30 @@ def table_offsets(buckets: int) -> list[int]:
 
 def token_features(token: str, lexicon_features: Sequence[str]) -> Iterator[list[str]]:
     """Yield the features of a token, kind by kind."""
-    is_spaced = len(token) > 1 and token[0] == " "
-    word = token[1:] if is_spaced else token
+    word, is_spaced = _split_space(token)
     lower = word.lower()
-    shape = word.translate(_SHAPES)
     bounded = f"<{lower}>"
     yield [lower]
     yield [bounded[i : i + n] for n in _NGRAM_LENGTHS for i in range(len(bounded) - n + 1)]
     yield [affix for n in _AFFIX_LENGTHS for affix in (f"<{lower[:n]}", f"{lower[-n:]}>")]
-    yield [
+    yield _shape_features(word, is_spaced)
+    yield list(lexicon_features)
+
+
+def _split_space(token: str) -> tuple[str, bool]:
+    """Return a token without the space that it begins with, and True if there is one."""
+    is_spaced = len(token) > 1 and token[0] == " "
+    return token[1:] if is_spaced else token, is_spaced
+
+
+def _shape_features(word: str, is_spaced: bool) -> list[str]:
+    shape = word.translate(_SHAPES)
+    return [
         f"shape {shape[:_LONGEST_SHAPE]}",
         f"kinds {_without_repetitions(shape)}",
         f"length {min(len(word), _LONGEST_WORD)}",
         f"spaced {is_spaced}",
     ]
-    yield list(lexicon_features)
 
 
 class _CharacterShapes(dict[int, str]):
@@ -128,14 +144,9 @@ class _FeatureDigests(dict[str, int]):
 
 
 class _TokenIds(dict[_Key, int]):
-    """Id of each token, added when it is first met."""
-
-    def __init__(self, add: Callable[[_Key], None]) -> None:
-        super().__init__()
-        self._add_features = add
+    """Id of each token, given when it is first met."""
 
     def __missing__(self, key: _Key) -> int:
-        self._add_features(key)
         self[key] = id_ = len(self)
         return id_
 
@@ -147,10 +158,11 @@ class _Bags:
         self._digests = array("Q")
         self._ends = array("q", [0])
 
-    def append(self, digests: Iterable[int]) -> None:
-        """Append the features of a token."""
-        self._digests.extend(digests)
-        self._ends.append(len(self._digests))
+    def append(self, digests: NDArray[np.uint64], counts: NDArray[np.int64]) -> None:
+        """Append the features of tokens, of which each has a number of them."""
+        ends = len(self._digests) + counts.cumsum()
+        self._digests.frombytes(digests.tobytes())
+        self._ends.frombytes(ends.tobytes())
 
     def take(self, ids: NDArray[np.int64], size: int) -> tuple[NDArray[np.int64], ...]:
         """Return the rows of a table of some size for tokens (W,), and each token's first."""
@@ -175,7 +187,8 @@ class FeatureHasher:
         self.vectors = vectors
         self._table_sizes = table_sizes(buckets)
         self._digests = _FeatureDigests()
-        self._ids = _TokenIds(self._add)
+        self._ids = _TokenIds()
+        self._hashed = 0  # tokens
         self._bags = [_Bags() for _ in range(FEATURE_KINDS)]
         self.generation = 0
 
@@ -187,7 +200,7 @@ class FeatureHasher:
         tokens: Sequence[str],
         lexicon_features: Sequence[tuple[str, ...]] | None = None,
     ) -> list[int]:
-        """Return the id of each token, hashing the features of new tokens."""
+        """Return the id of each token; features of new tokens are hashed when they are read."""
         keys: Iterable[_Key] = tokens
         if lexicon_features is not None:
             keys = (
@@ -199,6 +212,7 @@ class FeatureHasher:
     def clear(self) -> None:
         """Remove all tokens, which invalidates their ids."""
         self._ids.clear()
+        self._hashed = 0
         self._bags = [_Bags() for _ in range(FEATURE_KINDS)]
         if self.vectors is not None:
             self.vectors.clear()
@@ -215,6 +229,7 @@ class FeatureHasher:
         Raises:
             VectorsError: the file of word vectors is cut off or damaged.
         """
+        self._hash_new()
         token_ids = np.fromiter(ids, np.int64)
         rows, starts = zip(
             *(
@@ -243,9 +258,56 @@ class FeatureHasher:
         keys = islice(self._ids, start, None)
         return [key if isinstance(key, str) else key[0] for key in keys]
 
-    def _add(self, key: _Key) -> None:
-        token, lexicon_features = (key, ()) if isinstance(key, str) else key
+    def _hash_new(self) -> None:
+        """Hash the features of all tokens met since this was last done."""
+        if self._hashed == len(self):
+            return
+        keys = [
+            (key, ()) if isinstance(key, str) else key
+            for key in islice(self._ids, self._hashed, None)
+        ]
+        hash_tokens = self._hash_compiled if kernels.are_used() else self._hash
+        for bags, kind in zip(self._bags, hash_tokens(keys), strict=True):
+            bags.append(*kind)
+        self._hashed = len(self)
+
+    def _hash(self, keys: Sequence[_Token]) -> list[_Hashed]:
+        """Return the digests of the features of tokens, kind by kind, and their numbers."""
+        digests = [array("Q") for _ in range(FEATURE_KINDS)]
+        counts = np.empty((FEATURE_KINDS, len(keys)), np.int64)
+        for place, key in enumerate(keys):
+            if len(self._digests) > _MAX_DIGESTS:
+                self._digests.clear()
+            for kind, features in enumerate(token_features(*key)):
+                digests[kind].extend(map(self._digests.__getitem__, features))
+                counts[kind, place] = len(features)
+        return [(np.array(one, np.uint64), own) for one, own in zip(digests, counts, strict=True)]
+
+    def _hash_compiled(self, keys: Sequence[_Token]) -> list[_Hashed]:
+        """Return the same by the compiled kernel, for what depends on the letters of a token."""
+        from annoseq.kernels.hash_kernel import hash_words
+
+        split = [_split_space(token) for token, _ in keys]
+        hashed = hash_words(
+            [word.lower() for word, _ in split],
+            ngram_lengths=_NGRAM_LENGTHS,
+            longest_affix=_AFFIX_LENGTHS[-1],
+        )
         if len(self._digests) > _MAX_DIGESTS:
             self._digests.clear()
-        for bags, features in zip(self._bags, token_features(token, lexicon_features), strict=True):
-            bags.append(map(self._digests.__getitem__, features))
+        shapes, lexicons = (
+            np.fromiter(map(self._digests.__getitem__, features), np.uint64)
+            for features in (
+                chain.from_iterable(_shape_features(*word) for word in split),
+                chain.from_iterable(features for _, features in keys),
+            )
+        )
+        words = len(keys)
+        lexicon_counts = np.fromiter((len(features) for _, features in keys), np.int64, words)
+        return [
+            (hashed.words, np.full(words, 1)),
+            (hashed.ngrams, hashed.ngram_counts),
+            (hashed.affixes, np.full(words, len(hashed.affixes) // words)),
+            (shapes, np.full(words, len(shapes) // words)),
+            (lexicons, lexicon_counts),
+        ]
