@@ -10,9 +10,10 @@ are used in.
 
 from __future__ import annotations
 
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numba
 import numpy as np
@@ -28,6 +29,7 @@ F = TypeVar("F", bound="Callable[..., object]")
 LANES = 8
 """Numbers in a vector register (AVX2); shorter ones take two."""
 TILE_ROWS, TILE_VECTORS = 3, 4
+PANEL = TILE_VECTORS * LANES
 """Rows and vectors of a product that are summed in registers: 12 of the 16 of AVX2."""
 
 _FAST = {"contract", "nsz"}
@@ -155,33 +157,63 @@ def exp(x: Any) -> Any:
     return value * power.view(np.float32)
 
 
+_Combine: TypeAlias = "Callable[[Any, Any, Any, Any], Any]"
+"""Function of a builder, a factor, weights and a partial result."""
+
+
+def _add_product(builder: Any, factor: Any, weights: Any, total: Any) -> Any:
+    product = builder.fmul(factor, weights, flags=("contract",))
+    return builder.fadd(product, total, flags=("contract",))
+
+
+def _raise_to_sum(builder: Any, score: Any, weights: Any, best: Any) -> Any:
+    total = builder.fadd(score, weights)
+    return builder.select(builder.fcmp_ordered(">", total, best), total, best)
+
+
 @intrinsic  # type: ignore[untyped-decorator, unused-ignore]
 def add_tile_product(
-    _: Any,
-    left: Any,
-    left_start: Any,
-    left_stride: Any,
-    panels: Any,
-    panel_start: Any,
-    depth: Any,
-    out: Any,
-    out_start: Any,
-    out_stride: Any,
+    _: Any, left: Any, a: Any, b: Any, panels: Any, c: Any, d: Any, out: Any, e: Any, f: Any
 ) -> Any:
-    """Add a product of three rows and a panel of 32 columns, which stays in registers.
+    """Add the products of three rows and a panel."""
+    return _tile_signature(left, panels, out), partial(_generate_tile, combine=_add_product, rows=TILE_ROWS)
 
-    All arrays are flat and of single precision. Row r of the left factor, of `depth` numbers, is at
-    `left_start + r * left_stride`, the panel (depth, 32) at `panel_start`, and row r of the result,
-    of 32 numbers, at `out_start + r * out_stride`. LLVM does not find this by itself: a loop over
-    columns keeps its sums in memory, which takes 1.3 times as long.
+
+@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
+def add_row_product(
+    _: Any, left: Any, a: Any, b: Any, panels: Any, c: Any, d: Any, out: Any, e: Any, f: Any
+) -> Any:
+    """Add the product of one row and a panel."""
+    return _tile_signature(left, panels, out), partial(_generate_tile, combine=_add_product, rows=1)
+
+
+@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
+def raise_to_row_sums(
+    _: Any, left: Any, a: Any, b: Any, panels: Any, c: Any, d: Any, out: Any, e: Any, f: Any
+) -> Any:
+    """Replace numbers by the highest sums of one row and a column of a panel, where these are higher."""
+    return _tile_signature(left, panels, out), partial(_generate_tile, combine=_raise_to_sum, rows=1)
+
+
+def _tile_signature(left: Any, panels: Any, out: Any) -> Any:
+    """Return the types of a tile.
+
+    A tile combines rows of numbers with a panel of 32 columns. Its arguments are flat arrays of
+    single precision and places in them: `(left, left_start, left_stride, panels, panel_start,
+    depth, out, out_start, out_stride)`. Row r of the left factor, of `depth` numbers (1 at least),
+    begins at `left_start + r * left_stride`, the panel (depth, 32) at `panel_start`, and row r of
+    the result, of 32 numbers, at `out_start + r * out_stride`. The result stays in registers. LLVM
+    does not find this by itself: a loop over columns keeps its sums in memory, which takes 1.3
+    times as long or more.
     """
-    integers = (types.intp,) * 2
-    signature = types.void(left, *integers, panels, *integers, out, *integers)
-    return signature, _generate_tile_product
+    places = (types.intp,) * 2
+    return types.void(left, *places, panels, *places, out, *places)
 
 
-def _generate_tile_product(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    """Generate the LLVM instructions of `add_tile_product`."""
+def _generate_tile(
+    context: Any, builder: Any, signature: Any, arguments: Any, *, combine: _Combine, rows: int
+) -> Any:
+    """Generate the LLVM instructions of a tile."""
     left, left_start, left_stride, panels, panel_start, depth, out, out_start, out_stride = arguments
     integer, vector = ir.IntType(64), ir.VectorType(ir.FloatType(), LANES)
 
@@ -195,10 +227,11 @@ def _generate_tile_product(context: Any, builder: Any, signature: Any, arguments
     def vector_at(pointer: Any, index: Any) -> Any:
         return builder.bitcast(builder.gep(pointer, [index]), vector.as_pointer())
 
-    rows, sums = range(TILE_ROWS), [(r, v) for r in range(TILE_ROWS) for v in range(TILE_VECTORS)]
+    columns = range(TILE_VECTORS)
+    sums = [(row, column) for row in range(rows) for column in columns]
     left, panel = address(0, left, left_start), address(3, panels, panel_start)
     out = address(6, out, out_start)
-    starts = [builder.mul(number(row), left_stride) for row in rows]
+    starts = [builder.mul(number(row), left_stride) for row in range(rows)]
     places = {
         (row, column): vector_at(
             out, builder.add(builder.mul(number(row), out_stride), number(LANES * column))
@@ -207,30 +240,28 @@ def _generate_tile_product(context: Any, builder: Any, signature: Any, arguments
     }
     before = {key: builder.load(place, align=4) for key, place in places.items()}
     entry = builder.block
-    loop, done = builder.append_basic_block("product"), builder.append_basic_block("done")
+    loop, done = builder.append_basic_block("tile"), builder.append_basic_block("done")
     builder.branch(loop)
     builder.position_at_end(loop)
     step = builder.phi(integer)
-    partial = {key: builder.phi(vector) for key in sums}
+    so_far = {key: builder.phi(vector) for key in sums}
     factors = [
         _broadcast(builder, builder.load(builder.gep(left, [builder.add(start, step)])), vector)
         for start in starts
     ]
-    first = builder.mul(step, number(LANES * TILE_VECTORS))
-    after = {}
-    for column in range(TILE_VECTORS):
+    first, after = builder.mul(step, number(LANES * TILE_VECTORS)), {}
+    for column in columns:
         index = builder.add(first, number(LANES * column))
         weights = builder.load(vector_at(panel, index), align=4)
-        for row in rows:
-            product = builder.fmul(factors[row], weights, flags=("contract",))
-            after[row, column] = builder.fadd(product, partial[row, column], flags=("contract",))
+        for row in range(rows):
+            after[row, column] = combine(builder, factors[row], weights, so_far[row, column])
     next_step = builder.add(step, number(1))
     builder.cbranch(builder.icmp_signed("<", next_step, depth), loop, done)
     step.add_incoming(number(0), entry)
     step.add_incoming(next_step, loop)
     for key in sums:
-        partial[key].add_incoming(before[key], entry)
-        partial[key].add_incoming(after[key], loop)
+        so_far[key].add_incoming(before[key], entry)
+        so_far[key].add_incoming(after[key], loop)
     builder.position_at_end(done)
     for key, place in places.items():
         builder.store(after[key], place, align=4)
