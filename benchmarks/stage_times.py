@@ -36,7 +36,10 @@ STAGES: dict[str, list[tuple[object, str]]] = {
         (annotator, "predict_spans"),
         (network_predictors, "_collate_windows"),
     ],
-    "LSTM steps": [(BiLstmEncoder, "encode_projected")],
+    "LSTM steps, and tag scores if compiled": [
+        (BiLstmEncoder, "encode_projected"),
+        (BiLstmEncoder, "_run_kernel"),
+    ],
     "tag scores": [(tagger.CrfHead, "scores")],
     "CRF: forward-backward": [(CrfDecoder, "forward_backward")],
     "CRF: likeliest tags": [(CrfDecoder, "likeliest_tags")],

@@ -4,17 +4,18 @@ Each row takes the steps of its own tokens. Blocks of rows are small enough that
 in the processor's cache beside the recurrent weights.
 
 Shapes: B rows, T tokens, H hidden units (a multiple of 8), W distinct tokens, P = H / 8 groups of
-units.
+units, K outputs of a layer after the LSTMs.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from annoseq.kernels.compilation import (
     LANES,
+    PANEL,
     TILE_ROWS,
     add_tile_product,
     clamp,
@@ -27,6 +28,8 @@ from annoseq.kernels.compilation import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    Array = NDArray[np.float32]
+
 _BLOCK = 48
 """Rows that take their steps together: 0.15 MB of states beside 0.25 MB of weights."""
 _GROUP = 6 * LANES
@@ -35,26 +38,55 @@ _CELL, _OUTPUT = 4 * LANES, 5 * LANES
 _HALF = np.float32(0.5)
 
 
+class LstmWeights(NamedTuple):
+    """Weights of a forward and a backward LSTM, and of what their outputs are multiplied by.
+
+    `recurrent` (2 P H 32,) are the columns of the recurrent weights, in panels of the four gates of
+    8 units. `output` (2 H 32 ...,) are those of a layer after the LSTMs, for each direction in
+    panels of 32 columns, and `bias` (2, ...) its bias and zeros; they are empty without such a
+    layer.
+    """
+
+    recurrent: Array
+    output: Array
+    bias: Array
+
+    @classmethod
+    def of(cls, recurrent: Array, output: Array | None = None, bias: Array | None = None) -> LstmWeights:
+        """Arrange recurrent weights (2, H, 4 H), output weights (2 H, K) and their bias (K,)."""
+        _, hidden, _ = recurrent.shape
+        by_unit = recurrent.reshape(2, hidden, 4, hidden // LANES, LANES).transpose(0, 3, 1, 2, 4)
+        panels, biases = np.empty(0, np.float32), np.zeros((2, 0), np.float32)
+        if output is not None and bias is not None:
+            size = output.shape[1]
+            columns = -(-size // PANEL) * PANEL
+            padded = np.pad(output, ((0, 0), (0, columns - size)))
+            panels = padded.reshape(2, hidden, columns // PANEL, PANEL).swapaxes(1, 2).ravel()
+            biases = np.zeros((2, columns), np.float32)
+            biases[0, :size] = bias
+        return cls(np.ascontiguousarray(by_unit).ravel(), panels, biases)
+
+
 def run_lstms(
-    gates: NDArray[np.float32],
+    gates: Array,
     places: NDArray[np.int64],
     lengths: NDArray[np.int64],
-    weights: NDArray[np.float32],
-) -> NDArray[np.float32]:
-    """Return the outputs (B, T, 2 H) of a forward and a backward LSTM, 0 after the end of a row.
+    weights: LstmWeights,
+    *,
+    size: int,
+) -> Array:
+    """Return outputs of both LSTMs (B, T, 2 H), or of the layer after them (B, T, K), if any.
 
     `gates` (W, 2, 4 H) are the input gates of distinct tokens for both directions (input, forget,
-    output, and the doubled cell), `places` (B, T) the tokens of rows of `lengths` (B,), `weights`
-    (2, H, 4 H) the recurrent weights.
+    output, and the doubled cell), `places` (B, T) the tokens of rows of `lengths` (B,), and `size`
+    is 2 H or K. After the end of a row, the outputs are 0.
     """
-    _, hidden, columns = weights.shape
-    panels = weights.reshape(2, hidden, 4, hidden // LANES, LANES).transpose(0, 3, 1, 2, 4)
-    outputs = np.zeros((*places.shape, 2 * hidden), np.float32)
+    outputs = np.zeros((*places.shape, size), np.float32)
     _run_lstms(
-        gates.reshape(-1, columns),
+        gates.reshape(-1, gates.shape[2]),
         np.ascontiguousarray(places),
         np.ascontiguousarray(lengths),
-        np.ascontiguousarray(panels).ravel(),
+        *weights,
         outputs,
     )
     return outputs
@@ -116,29 +148,78 @@ def _copy_outputs(states: Any, hidden: Any) -> None:
             target[lane] = source[lane]
 
 
-@compiled("void(float32[:, ::1], int64[:, ::1], int64[::1], float32[::1], float32[:, :, ::1])")
+@inlined
+def _add_products(states: Any, hidden: Any, active: Any, panels: Any, direction: Any) -> None:
+    """Add the recurrent products to the gates of the rows that take a step.
+
+    The last tile may reach over rows that take none, whose states are not used.
+    """
+    width = hidden.shape[1]
+    stride = width // LANES * _GROUP
+    for group in range(width // LANES):
+        panel = (direction * (width // LANES) + group) * width * PANEL
+        for row in range(0, active, TILE_ROWS):
+            add_tile_product(
+                hidden.ravel(),
+                row * width,
+                width,
+                panels,
+                panel,
+                width,
+                states,
+                row * stride + group * _GROUP,
+                stride,
+            )
+
+
+@inlined
+def _multiply_outputs(hidden: Any, active: Any, panels: Any, bias: Any, scores: Any) -> None:
+    """Set the share (rows, columns) that one direction has in the outputs of the layer after."""
+    width, columns = hidden.shape[1], scores.shape[1]
+    for row in range(active):
+        scores[row] = bias
+    for first in range(0, columns, PANEL):
+        for row in range(0, active, TILE_ROWS):
+            add_tile_product(
+                hidden.ravel(),
+                row * width,
+                width,
+                panels,
+                first * width,
+                width,
+                scores.ravel(),
+                row * columns + first,
+                columns,
+            )
+
+
+@compiled(
+    "void(float32[:, ::1], int64[:, ::1], int64[::1], float32[::1], float32[::1], float32[:, ::1],"
+    " float32[:, :, ::1])"
+)
 def _run_lstms(
-    gates: NDArray[np.float32],
+    gates: Array,
     places: NDArray[np.int64],
     lengths: NDArray[np.int64],
-    panels: NDArray[np.float32],
-    outputs: NDArray[np.float32],
+    recurrent: Array,
+    output: Array,
+    bias: Array,
+    outputs: Array,
 ) -> None:
-    """Take all steps of both directions, block by block.
-
-    The tiles of a product may reach over the last row that takes a step, to rows that are not used.
-    """
-    rows, width = places.shape[0], outputs.shape[2] // 2
+    """Take all steps of both directions, block by block."""
+    width, columns = gates.shape[1] // 4, bias.shape[1]
     stride = width // LANES * _GROUP
     states = np.zeros((_BLOCK + TILE_ROWS) * stride, np.float32)
-    hidden = np.zeros((_BLOCK + TILE_ROWS) * width, np.float32)
-    for start in range(0, rows, _BLOCK):
+    hidden = np.zeros((_BLOCK + TILE_ROWS, width), np.float32)
+    scores = np.zeros((_BLOCK + TILE_ROWS, columns), np.float32)
+    for start in range(0, places.shape[0], _BLOCK):
         block = lengths[start : start + _BLOCK]
         longest = block.max()
         for direction in range(2):
             states[:] = 0
             hidden[:] = 0
             active = block.shape[0]
+            panels = output[direction * width * columns : (direction + 1) * width * columns]
             for step in range(longest):
                 while block[active - 1] <= step:
                     active -= 1
@@ -147,25 +228,18 @@ def _run_lstms(
                     gates_of = 2 * places[start + row, max(token, 0)] + direction
                     _gather_gates(gates[gates_of], states[row * stride : (row + 1) * stride])
                 if step:
-                    for group in range(width // LANES):
-                        panel = (direction * (width // LANES) + group) * width * 4 * LANES
-                        for row in range(0, active, TILE_ROWS):
-                            add_tile_product(
-                                hidden,
-                                row * width,
-                                width,
-                                panels,
-                                panel,
-                                width,
-                                states,
-                                row * stride + group * _GROUP,
-                                stride,
-                            )
+                    _add_products(states, hidden, active, recurrent, direction)
                 _update_states(states[: active * stride])
                 for row in range(active):
-                    output = hidden[row * width : (row + 1) * width]
-                    _copy_outputs(states[row * stride : (row + 1) * stride], output)
+                    _copy_outputs(states[row * stride : (row + 1) * stride], hidden[row])
+                if columns:
+                    _multiply_outputs(hidden, active, panels, bias[direction], scores)
+                for row in range(active):
                     if step < block[row]:
                         token = block[row] - 1 - step if direction else step
-                        encoded = outputs[start + row, token]
-                        encoded[direction * width : (direction + 1) * width] = output
+                        target = outputs[start + row, token]
+                        if columns:
+                            for column in range(target.shape[0]):
+                                target[column] += scores[row, column]
+                        else:
+                            target[direction * width : (direction + 1) * width] = hidden[row]

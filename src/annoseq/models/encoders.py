@@ -47,6 +47,13 @@ class Encoder(nn.Module, ABC):
         encoded: Tensor = self(projected[places], lengths)
         return encoded
 
+    def score_projected(
+        self, projected: Tensor, places: Tensor, lengths: Tensor, output: nn.Linear
+    ) -> Tensor | None:
+        """Return the outputs (B, T, K) of a layer after the encoder, if one pass computes both."""
+        del projected, places, lengths, output
+        return None
+
 
 def build_encoder(config: TaggerConfig, *, width: int) -> Encoder:
     """Build the configured encoder for vectors of a width D."""
@@ -112,7 +119,9 @@ class BiLstmEncoder(Encoder):
         if not self._takes_steps(vectors):
             return vectors
         layers = [*self.forwards, *self.backwards]
-        return torch.stack([_input_gates(layer, vectors) for layer in layers], 1)
+        weights = torch.cat([_prepare_gates(layer.get_parameter("weight_ih_l0")) for layer in layers])
+        gates = F.linear(vectors, weights, torch.cat([_gate_bias(layer) for layer in layers]))
+        return gates.view(len(vectors), 2, -1)
 
     @torch.no_grad()
     def encode_projected(self, projected: Tensor, places: Tensor, lengths: Tensor) -> Tensor:
@@ -123,23 +132,54 @@ class BiLstmEncoder(Encoder):
         """
         if not self._takes_steps(projected):
             return super().encode_projected(projected, places, lengths)
-        layers = [*self.forwards, *self.backwards]
-        weights = torch.stack(
-            [_prepare_gates(layer.get_parameter("weight_hh_l0")).T for layer in layers]
-        )
-        if _fits_kernel(projected, weights):
-            from annoseq.kernels.lstm_kernel import run_lstms
-
-            arrays = (values.numpy() for values in (projected, places, lengths, weights))
-            return torch.from_numpy(run_lstms(*arrays))
+        if self._fits_kernel(projected):
+            return self._run_kernel(projected, places, lengths)
         reversed_places = reversed_tokens(places, lengths)
         outputs = _run_lstms(
             projected,
             torch.stack([places, places.gather(1, reversed_places)]),
-            weights,
+            self._recurrent_weights(),
             active_rows(lengths, places.shape[1]),
         )  # (2, B, T, H)
         return torch.cat([outputs[0], select_tokens(outputs[1], reversed_places)], 2)
+
+    @torch.no_grad()
+    def score_projected(
+        self, projected: Tensor, places: Tensor, lengths: Tensor, output: nn.Linear
+    ) -> Tensor | None:
+        """Return the outputs of a layer after the LSTMs, if the compiled kernel computes both.
+
+        The encodings, three times as large, are then never in memory.
+        """
+        if not self._takes_steps(projected) or not self._fits_kernel(projected):
+            return None
+        return self._run_kernel(projected, places, lengths, output)
+
+    def _run_kernel(
+        self, projected: Tensor, places: Tensor, lengths: Tensor, output: nn.Linear | None = None
+    ) -> Tensor:
+        from annoseq.kernels.lstm_kernel import LstmWeights, run_lstms
+
+        weights = [self._recurrent_weights()]
+        size = 2 * weights[0].shape[1]
+        if output is not None:
+            weights += [output.weight.T, output.bias]
+            size = output.out_features
+        arranged = LstmWeights.of(*(values.numpy() for values in weights))
+        arrays = (values.numpy() for values in (projected, places, lengths))
+        return torch.from_numpy(run_lstms(*arrays, arranged, size=size))
+
+    def _recurrent_weights(self) -> Tensor:
+        """Return the recurrent weights (2, H, 4 H) of both directions."""
+        layers = [*self.forwards, *self.backwards]
+        return torch.stack(
+            [_prepare_gates(layer.get_parameter("weight_hh_l0")).T for layer in layers]
+        )
+
+    def _fits_kernel(self, projected: Tensor) -> bool:
+        """Return True if compiled kernels are used, and have a step for these numbers."""
+        is_single = projected.device.type == "cpu" and projected.dtype == torch.float32
+        return is_single and projected.shape[2] % 32 == 0 and kernels.are_used()
 
     def _takes_steps(self, values: Tensor) -> bool:
         return len(self.forwards) == 1 and not (
@@ -147,18 +187,9 @@ class BiLstmEncoder(Encoder):
         )
 
 
-def _fits_kernel(projected: Tensor, weights: Tensor) -> bool:
-    """Return True if compiled kernels are used, and have a step for these numbers."""
-    is_single = projected.device.type == "cpu" and projected.dtype == torch.float32
-    return kernels.are_used() and is_single and weights.shape[1] % 8 == 0
-
-
-def _input_gates(layer: nn.Module, vectors: Tensor) -> Tensor:
-    """Return the contribution (W, 4 H) of vectors (W, D) to the gates of an LSTM layer."""
-    bias = layer.get_parameter("bias_ih_l0") + layer.get_parameter("bias_hh_l0")
-    return F.linear(
-        vectors, _prepare_gates(layer.get_parameter("weight_ih_l0")), _prepare_gates(bias)
-    )
+def _gate_bias(layer: nn.Module) -> Tensor:
+    """Return the bias (4 H,) of the gates of an LSTM layer."""
+    return _prepare_gates(layer.get_parameter("bias_ih_l0") + layer.get_parameter("bias_hh_l0"))
 
 
 def _prepare_gates(weights: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from annoseq.kernels import selection as kernels
 from annoseq.models.biaffine import BiaffineHead
 from annoseq.models.crf import LinearChainCrf, finite
 from annoseq.models.embeddings import HashEmbedding
@@ -137,6 +138,11 @@ class SpanTagger(nn.Module, ABC):
     def encode(self, batch: Batch) -> Tensor:
         """Return the encodings (B, T, H) of the tokens of a batch."""
 
+    def scores_in_one_pass(self, batch: Batch) -> Tensor | None:
+        """Return what `scores` does, if one pass without encodings computes it."""
+        del batch
+        return None
+
     @torch.no_grad()
     def scores(self, batch: Batch) -> Tensor:
         """Return the scores of the head: of tags (B, T, K), or of pairs of tokens (B, T, T, C)."""
@@ -190,7 +196,11 @@ class SpanTagger(nn.Module, ABC):
 
         Of these, no more than fit into memory.
         """
-        encoded, lengths = self.encode(batch), batch.source_lengths.numpy(force=True)
+        lengths = batch.source_lengths.numpy(force=True)
+        if (scores := self.scores_in_one_pass(batch)) is not None:
+            yield scores.numpy(), lengths
+            return
+        encoded = self.encode(batch)
         for alike in rows_of_like_length(lengths):
             part, part_lengths = encoded[alike, : lengths[alike].max()], lengths[alike]
             for rows in self.head.chunks(part):
@@ -252,6 +262,15 @@ class Tagger(SpanTagger):
             vectors = torch.cat([vectors, self.pretrained(self.feature_hasher, ids, lengths)], 2)
         encoded: Tensor = self.encoder(vectors, lengths)
         return encoded
+
+    @torch.no_grad()
+    def scores_in_one_pass(self, batch: Batch) -> Tensor | None:
+        """Return the scores (B, T, K) of all tags, if a compiled kernel computes them."""
+        is_plain = self.pretrained is None and isinstance(self.head, CrfHead) and not self.training
+        if not is_plain or not kernels.are_used():
+            return None
+        projected = self._project(batch.source)
+        return self.encoder.score_projected(*projected, batch.source_lengths, self.head.output)
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the negative log-likelihood (B,) of the tags `batch.target` (B, T, D).
