@@ -107,6 +107,8 @@ def escape(text: str) -> str:
     >>> print(escape("Dear {{NAME}}"))
     Dear {{\NAME}}
     """
+    if "{{" not in text:  # nearly always, and seven times as fast
+        return text
     return _TAG_LIKE.sub(r"{{\\\g<escape>\g<tag>}}", text)
 
 

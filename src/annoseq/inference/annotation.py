@@ -127,12 +127,17 @@ def calibrate_scores(
     scores = [span.score or 0.0 for annotation in annotations for span in annotation.spans or ()]
     probabilities = iter(statistics.probabilities(scores).tolist())
     return [
-        replace(
-            annotation,
-            spans=tuple(
+        Annotation(  # four times as fast as `replace`
+            annotation.text,
+            annotation.annotated,
+            tuple(
                 Span(span.start, span.end, span.label, next(probabilities))
                 for span in annotation.spans
             ),
+            annotation.score,
+            annotation.windows,
+            annotation.problem,
+            annotation.alternatives,
         )
         if annotation.spans
         else annotation

@@ -13,7 +13,7 @@ from __future__ import annotations
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 import numba
 import numpy as np
@@ -36,9 +36,10 @@ _FAST = {"contract", "nsz"}
 """Fused multiply-add, and no difference of zeros; NaN and infinity keep their meaning."""
 
 
-_SOURCE = sha256(Path(__file__).read_bytes()).hexdigest()[:8]
-"""Checksum of this module, whose functions are compiled into kernels of others: numba compares the
-text of a kernel's own module only."""
+_SOURCE = sha256(
+    b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+).hexdigest()[:8]
+"""Checksum of all kernels: numba itself would compare the text of a kernel's own module only."""
 
 
 def compiled(signature: str) -> Callable[[F], F]:
@@ -52,18 +53,17 @@ def compiled(signature: str) -> Callable[[F], F]:
         function.__qualname__ += f"_{_SOURCE}"  # part of the name of its file in the cache
         options: dict[str, Any] = {"error_model": "numpy", "fastmath": _FAST, "nogil": True}
         try:
-            kernel: F = numba.njit(signature, cache=True, **options)(function)
+            kernel = numba.njit(signature, cache=True, **options)(function)
         except (RuntimeError, OSError):  # no folder for the cache, or no room in it
             kernel = numba.njit(signature, **options)(function)
-        return kernel
+        return cast("F", kernel)
 
     return decorate
 
 
 def inlined(function: F) -> F:
     """Decorate a function that is compiled within the kernels that call it."""
-    kernel: F = numba.njit(error_model="numpy", fastmath=_FAST)(function)
-    return kernel
+    return cast("F", numba.njit(error_model="numpy", fastmath=_FAST)(function))
 
 
 def reduction(function: F) -> F:
@@ -71,8 +71,9 @@ def reduction(function: F) -> F:
 
     The order depends on their number only.
     """
-    kernel: F = numba.njit(error_model="numpy", fastmath={*_FAST, "nnan", "reassoc"})(function)
-    return kernel
+    return cast(
+        "F", numba.njit(error_model="numpy", fastmath={*_FAST, "nnan", "reassoc"})(function)
+    )
 
 
 _ODD = tuple(
@@ -113,10 +114,7 @@ def tanh_numerator(x: Any, square: Any) -> Any:
     return x * (
         _O1
         + square
-        * (
-            _O3
-            + square * (_O5 + square * (_O7 + square * (_O9 + square * (_O11 + square * _O13))))
-        )
+        * (_O3 + square * (_O5 + square * (_O7 + square * (_O9 + square * (_O11 + square * _O13)))))
     )
 
 
@@ -126,9 +124,7 @@ def tanh_denominator(square: Any) -> Any:
     return _E0 + square * (_E2 + square * (_E4 + square * _E6))
 
 
-_LOG2_E, _LN2_HIGH, _LN2_LOW = map(
-    np.float32, (1.44269504088896341, 0.693359375, -2.12194440e-4)
-)
+_LOG2_E, _LN2_HIGH, _LN2_LOW = map(np.float32, (1.44269504088896341, 0.693359375, -2.12194440e-4))
 _C2, _C3, _C4, _C5, _C6, _C7 = map(
     np.float32,
     (
@@ -140,7 +136,12 @@ _C2, _C3, _C4, _C5, _C6, _C7 = map(
         1.9875691500e-4,
     ),
 )
-_ONE, _ROUNDING, _BIAS, _MANTISSA = np.float32(1), np.float32(1.5 * 2**23), np.int32(127), np.int32(23)
+_ONE, _ROUNDING, _BIAS, _MANTISSA = (
+    np.float32(1),
+    np.float32(1.5 * 2**23),
+    np.int32(127),
+    np.int32(23),
+)
 _ROUNDING_BITS = np.int32(0x4B400000)
 
 
@@ -157,6 +158,7 @@ def exp(x: Any) -> Any:
     return value * power.view(np.float32)
 
 
+_INDEX, _VECTOR = ir.IntType(64), ir.VectorType(ir.FloatType(), LANES)
 _Combine: TypeAlias = "Callable[[Any, Any, Any, Any], Any]"
 """Function of a builder, a factor, weights and a partial result."""
 
@@ -176,7 +178,9 @@ def add_tile_product(
     _: Any, left: Any, a: Any, b: Any, panels: Any, c: Any, d: Any, out: Any, e: Any, f: Any
 ) -> Any:
     """Add the products of three rows and a panel."""
-    return _tile_signature(left, panels, out), partial(_generate_tile, combine=_add_product, rows=TILE_ROWS)
+    return _tile_signature(left, panels, out), partial(
+        _generate_tile, combine=_add_product, rows=TILE_ROWS
+    )
 
 
 @intrinsic  # type: ignore[untyped-decorator, unused-ignore]
@@ -184,15 +188,18 @@ def add_row_product(
     _: Any, left: Any, a: Any, b: Any, panels: Any, c: Any, d: Any, out: Any, e: Any, f: Any
 ) -> Any:
     """Add the product of one row and a panel."""
-    return _tile_signature(left, panels, out), partial(_generate_tile, combine=_add_product, rows=1)
+    generate = partial(_generate_tile, combine=_add_product, rows=1)
+    return _tile_signature(left, panels, out), generate
 
 
 @intrinsic  # type: ignore[untyped-decorator, unused-ignore]
 def raise_to_row_sums(
     _: Any, left: Any, a: Any, b: Any, panels: Any, c: Any, d: Any, out: Any, e: Any, f: Any
 ) -> Any:
-    """Replace numbers by the highest sums of one row and a column of a panel, where these are higher."""
-    return _tile_signature(left, panels, out), partial(_generate_tile, combine=_raise_to_sum, rows=1)
+    """Replace numbers by the highest sums of one row and the columns of a panel, if higher."""
+    return _tile_signature(left, panels, out), partial(
+        _generate_tile, combine=_raise_to_sum, rows=1
+    )
 
 
 def _tile_signature(left: Any, panels: Any, out: Any) -> Any:
@@ -214,64 +221,67 @@ def _generate_tile(
     context: Any, builder: Any, signature: Any, arguments: Any, *, combine: _Combine, rows: int
 ) -> Any:
     """Generate the LLVM instructions of a tile."""
-    left, left_start, left_stride, panels, panel_start, depth, out, out_start, out_stride = arguments
-    integer, vector = ir.IntType(64), ir.VectorType(ir.FloatType(), LANES)
-
-    def number(value: int) -> Any:
-        return ir.Constant(integer, value)
-
-    def address(place: int, array: Any, index: Any) -> Any:
-        data = context.make_array(signature.args[place])(context, builder, array).data
-        return builder.gep(data, [index])
-
-    def vector_at(pointer: Any, index: Any) -> Any:
-        return builder.bitcast(builder.gep(pointer, [index]), vector.as_pointer())
-
-    columns = range(TILE_VECTORS)
-    sums = [(row, column) for row in range(rows) for column in columns]
-    left, panel = address(0, left, left_start), address(3, panels, panel_start)
-    out = address(6, out, out_start)
-    starts = [builder.mul(number(row), left_stride) for row in range(rows)]
+    left, left_start, left_stride, panels, panel_start, depth, out, out_start, out_stride = (
+        _data(context, builder, type_, argument) if isinstance(type_, types.Array) else argument
+        for type_, argument in zip(signature.args, arguments, strict=True)
+    )
+    left, panel, out = (
+        builder.gep(pointer, [start])
+        for pointer, start in ((left, left_start), (panels, panel_start), (out, out_start))
+    )
+    starts = [builder.mul(_INDEX(row), left_stride) for row in range(rows)]
     places = {
-        (row, column): vector_at(
-            out, builder.add(builder.mul(number(row), out_stride), number(LANES * column))
+        (row, column): _vector_at(
+            builder, out, builder.add(builder.mul(_INDEX(row), out_stride), _INDEX(LANES * column))
         )
-        for row, column in sums
+        for row in range(rows)
+        for column in range(TILE_VECTORS)
     }
     before = {key: builder.load(place, align=4) for key, place in places.items()}
     entry = builder.block
     loop, done = builder.append_basic_block("tile"), builder.append_basic_block("done")
     builder.branch(loop)
     builder.position_at_end(loop)
-    step = builder.phi(integer)
-    so_far = {key: builder.phi(vector) for key in sums}
+    step, so_far = builder.phi(_INDEX), {key: builder.phi(_VECTOR) for key in places}
     factors = [
-        _broadcast(builder, builder.load(builder.gep(left, [builder.add(start, step)])), vector)
+        _broadcast(builder, builder.load(builder.gep(left, [builder.add(start, step)])))
         for start in starts
     ]
-    first, after = builder.mul(step, number(LANES * TILE_VECTORS)), {}
-    for column in columns:
-        index = builder.add(first, number(LANES * column))
-        weights = builder.load(vector_at(panel, index), align=4)
+    first, after = builder.mul(step, _INDEX(PANEL)), {}
+    for column in range(TILE_VECTORS):  # one vector of weights at a time: there are 16 registers
+        index = builder.add(first, _INDEX(LANES * column))
+        weights = builder.load(_vector_at(builder, panel, index), align=4)
         for row in range(rows):
             after[row, column] = combine(builder, factors[row], weights, so_far[row, column])
-    next_step = builder.add(step, number(1))
-    builder.cbranch(builder.icmp_signed("<", next_step, depth), loop, done)
-    step.add_incoming(number(0), entry)
-    step.add_incoming(next_step, loop)
-    for key in sums:
-        so_far[key].add_incoming(before[key], entry)
-        so_far[key].add_incoming(after[key], loop)
+    following = builder.add(step, _INDEX(1))
+    builder.cbranch(builder.icmp_signed("<", following, depth), loop, done)
+    for phi, old, new in (
+        (step, _INDEX(0), following),
+        *((so_far[key], before[key], after[key]) for key in places),
+    ):
+        phi.add_incoming(old, entry)
+        phi.add_incoming(new, loop)
     builder.position_at_end(done)
     for key, place in places.items():
         builder.store(after[key], place, align=4)
     return context.get_dummy_value()
 
 
-def _broadcast(builder: Any, value: Any, vector: Any) -> Any:
+def _data(context: Any, builder: Any, type_: Any, array: Any) -> Any:
+    """Return the pointer to the numbers of an array."""
+    return context.make_array(type_)(context, builder, array).data
+
+
+def _vector_at(builder: Any, pointer: Any, index: Any) -> Any:
+    """Return a pointer to a vector that begins at an index."""
+    return builder.bitcast(builder.gep(pointer, [index]), _VECTOR.as_pointer())
+
+
+def _broadcast(builder: Any, value: Any) -> Any:
     """Return a vector whose lanes are all one number."""
-    index = ir.IntType(32)
-    undefined = ir.Constant(vector, ir.Undefined)
-    single = builder.insert_element(undefined, value, ir.Constant(index, 0))
-    zeros = ir.Constant(ir.VectorType(index, LANES), [0] * LANES)
-    return builder.shuffle_vector(single, undefined, zeros)
+    lane = ir.IntType(32)
+    undefined = ir.Constant(_VECTOR, ir.Undefined)
+    zeros = ir.Constant(ir.VectorType(lane, LANES), [0] * LANES)
+    return builder.shuffle_vector(
+        builder.insert_element(undefined, value, lane(0)), undefined, zeros
+    )

@@ -80,7 +80,14 @@ def hash_words(words: Sequence[str], *, ngram_lengths: range, longest_affix: int
         np.empty(2 * longest_affix * len(words), np.uint64),
     )
     _hash_words(
-        content, edges, sizes, lengths, longest_affix, digests.words, digests.ngrams, digests.affixes
+        content,
+        edges,
+        sizes,
+        lengths,
+        longest_affix,
+        digests.words,
+        digests.ngrams,
+        digests.affixes,
     )
     return digests
 

@@ -52,7 +52,9 @@ class LstmWeights(NamedTuple):
     bias: Array
 
     @classmethod
-    def of(cls, recurrent: Array, output: Array | None = None, bias: Array | None = None) -> LstmWeights:
+    def of(
+        cls, recurrent: Array, output: Array | None = None, bias: Array | None = None
+    ) -> LstmWeights:
         """Arrange recurrent weights (2, H, 4 H), output weights (2 H, K) and their bias (K,)."""
         _, hidden, _ = recurrent.shape
         by_unit = recurrent.reshape(2, hidden, 4, hidden // LANES, LANES).transpose(0, 3, 1, 2, 4)
@@ -138,6 +140,21 @@ def _gather_gates(gates: Any, states: Any) -> None:
 
 
 @inlined
+def _gather_all(
+    gates: Any, places: Any, start: Any, lengths: Any, step: Any, direction: Any, states: Any
+) -> None:
+    """Copy the input gates of the tokens that rows from `start` on read in a step."""
+    stride = gates.shape[1] // (4 * LANES) * _GROUP
+    for row in range(lengths.shape[0]):
+        token = lengths[row] - 1 - step if direction else step
+        token = max(token, 0)  # of a row that has ended between others that have not
+        _gather_gates(
+            gates[2 * places[start + row, token] + direction],
+            states[row * stride : (row + 1) * stride],
+        )
+
+
+@inlined
 def _copy_outputs(states: Any, hidden: Any) -> None:
     """Copy the outputs of all units of a row to `hidden` (H,)."""
     for group in range(hidden.shape[0] // LANES):
@@ -193,6 +210,31 @@ def _multiply_outputs(hidden: Any, active: Any, panels: Any, bias: Any, scores: 
             )
 
 
+@inlined
+def _add_outputs(
+    hidden: Any, scores: Any, start: Any, lengths: Any, step: Any, direction: Any, outputs: Any
+) -> None:
+    """Write what rows from `start` on have to show in a step: outputs, or shares in scores."""
+    width = hidden.shape[1]
+    for row in range(lengths.shape[0]):
+        if step < lengths[row]:
+            target = outputs[start + row, lengths[row] - 1 - step if direction else step]
+            if scores.shape[1]:
+                for column in range(target.shape[0]):
+                    target[column] += scores[row, column]
+            else:
+                target[direction * width : (direction + 1) * width] = hidden[row]
+
+
+@inlined
+def _count_active(lengths: Any, step: Any) -> Any:
+    """Return the number of first rows that reach to the last with a token in this step."""
+    active = lengths.shape[0]
+    while lengths[active - 1] <= step:
+        active -= 1
+    return active
+
+
 @compiled(
     "void(float32[:, ::1], int64[:, ::1], int64[::1], float32[::1], float32[::1], float32[:, ::1],"
     " float32[:, :, ::1])"
@@ -214,19 +256,14 @@ def _run_lstms(
     scores = np.zeros((_BLOCK + TILE_ROWS, columns), np.float32)
     for start in range(0, places.shape[0], _BLOCK):
         block = lengths[start : start + _BLOCK]
-        longest = block.max()
         for direction in range(2):
             states[:] = 0
             hidden[:] = 0
-            active = block.shape[0]
             panels = output[direction * width * columns : (direction + 1) * width * columns]
-            for step in range(longest):
-                while block[active - 1] <= step:
-                    active -= 1
-                for row in range(active):
-                    token = block[row] - 1 - step if direction else step
-                    gates_of = 2 * places[start + row, max(token, 0)] + direction
-                    _gather_gates(gates[gates_of], states[row * stride : (row + 1) * stride])
+            for step in range(block.max()):
+                active = _count_active(block, step)
+                own = block[:active]
+                _gather_all(gates, places, start, own, step, direction, states)
                 if step:
                     _add_products(states, hidden, active, recurrent, direction)
                 _update_states(states[: active * stride])
@@ -234,12 +271,4 @@ def _run_lstms(
                     _copy_outputs(states[row * stride : (row + 1) * stride], hidden[row])
                 if columns:
                     _multiply_outputs(hidden, active, panels, bias[direction], scores)
-                for row in range(active):
-                    if step < block[row]:
-                        token = block[row] - 1 - step if direction else step
-                        target = outputs[start + row, token]
-                        if columns:
-                            for column in range(target.shape[0]):
-                                target[column] += scores[row, column]
-                        else:
-                            target[direction * width : (direction + 1) * width] = hidden[row]
+                _add_outputs(hidden, scores, start, own, step, direction, outputs)

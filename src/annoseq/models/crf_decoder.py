@@ -88,7 +88,8 @@ class CrfDecoder:
             decoded = decode_rows(
                 scores, lengths, self._kernel_weights, keeps_messages=keeps_messages
             )
-            messages = ForwardBackward(*decoded.messages, decoded.log_partition)
+            forward, backward, emissions = decoded.messages
+            messages = ForwardBackward(forward, backward, emissions, decoded.log_partition)
             return SpanArrays(decoded.spans, decoded.log_probs, decoded.row_log_probs), messages
         emissions = finite(scores)
         messages = self.forward_backward(emissions, lengths)

@@ -119,7 +119,9 @@ class BiLstmEncoder(Encoder):
         if not self._takes_steps(vectors):
             return vectors
         layers = [*self.forwards, *self.backwards]
-        weights = torch.cat([_prepare_gates(layer.get_parameter("weight_ih_l0")) for layer in layers])
+        weights = torch.cat(
+            [_prepare_gates(layer.get_parameter("weight_ih_l0")) for layer in layers]
+        )
         gates = F.linear(vectors, weights, torch.cat([_gate_bias(layer) for layer in layers]))
         return gates.view(len(vectors), 2, -1)
 
@@ -160,14 +162,14 @@ class BiLstmEncoder(Encoder):
     ) -> Tensor:
         from annoseq.kernels.lstm_kernel import LstmWeights, run_lstms
 
-        weights = [self._recurrent_weights()]
-        size = 2 * weights[0].shape[1]
-        if output is not None:
-            weights += [output.weight.T, output.bias]
-            size = output.out_features
-        arranged = LstmWeights.of(*(values.numpy() for values in weights))
-        arrays = (values.numpy() for values in (projected, places, lengths))
-        return torch.from_numpy(run_lstms(*arrays, arranged, size=size))
+        recurrent = self._recurrent_weights().numpy()
+        if output is None:
+            weights, size = LstmWeights.of(recurrent), 2 * recurrent.shape[1]
+        else:
+            layer = (output.weight.T.numpy(), output.bias.numpy())
+            weights, size = LstmWeights.of(recurrent, *layer), output.out_features
+        gates, tokens = projected.numpy(), places.numpy()
+        return torch.from_numpy(run_lstms(gates, tokens, lengths.numpy(), weights, size=size))
 
     def _recurrent_weights(self) -> Tensor:
         """Return the recurrent weights (2, H, 4 H) of both directions."""

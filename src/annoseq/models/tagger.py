@@ -99,7 +99,11 @@ another order, and the last digits of a token would depend on the texts before."
 
 
 class _RowCache:
-    """Growing tensor of rows (N, ...) in memory for twice as many, so that few are ever copied."""
+    """Growing tensor of at most `_MAX_CACHED` rows (N, ...).
+
+    On a CPU, it has room for all from the start, because memory is taken for what is used of it;
+    elsewhere for twice as many rows as there are, so that few are ever copied.
+    """
 
     def __init__(self) -> None:
         self._memory: Tensor | None = None
@@ -117,7 +121,8 @@ class _RowCache:
         """Append rows."""
         size = self._size + len(new)
         if self._memory is None or size > len(self._memory):
-            memory = new.new_empty(2 * size, *new.shape[1:])
+            room = _MAX_CACHED if new.device.type == "cpu" else 2 * size
+            memory = new.new_empty(max(size, room), *new.shape[1:])
             if self._memory is not None:
                 memory[: self._size] = self.rows()
             self._memory = memory
@@ -266,11 +271,13 @@ class Tagger(SpanTagger):
     @torch.no_grad()
     def scores_in_one_pass(self, batch: Batch) -> Tensor | None:
         """Return the scores (B, T, K) of all tags, if a compiled kernel computes them."""
-        is_plain = self.pretrained is None and isinstance(self.head, CrfHead) and not self.training
-        if not is_plain or not kernels.are_used():
+        head = self.head
+        if self.pretrained is not None or self.training or not isinstance(head, CrfHead):
             return None
-        projected = self._project(batch.source)
-        return self.encoder.score_projected(*projected, batch.source_lengths, self.head.output)
+        if not kernels.are_used():
+            return None
+        projected, places = self._project(batch.source)
+        return self.encoder.score_projected(projected, places, batch.source_lengths, head.output)
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the negative log-likelihood (B,) of the tags `batch.target` (B, T, D).
