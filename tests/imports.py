@@ -6,7 +6,17 @@ import json
 import subprocess
 import sys
 
-HEAVY = {"torch", "pandas", "pyarrow", "tokenizers", "matplotlib", "faker", "numpy", "safetensors"}
+HEAVY = {
+    "torch",
+    "numba",
+    "pandas",
+    "pyarrow",
+    "tokenizers",
+    "matplotlib",
+    "faker",
+    "numpy",
+    "safetensors",
+}
 """Top-level modules that take long to import."""
 
 

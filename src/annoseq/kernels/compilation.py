@@ -61,9 +61,17 @@ def compiled(signature: str) -> Callable[[F], F]:
     return decorate
 
 
+_PART: dict[str, Any] = {
+    "error_model": "numpy",
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+}
+"""Options of functions that kernels alone call, which take less time to compile so."""
+
+
 def inlined(function: F) -> F:
     """Decorate a function that is compiled within the kernels that call it."""
-    return cast("F", numba.njit(error_model="numpy", fastmath=_FAST)(function))
+    return cast("F", numba.njit(fastmath=_FAST, **_PART)(function))
 
 
 def reduction(function: F) -> F:

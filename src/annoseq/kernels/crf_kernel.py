@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float32]
 
-_LEAST, _IMPOSSIBLE = 1e-38, -1e4
+_LEAST, _IMPOSSIBLE, _MAX_EXPONENT = 1e-38, -1e4, 80
 
 
 class CrfWeights(NamedTuple):
@@ -53,7 +53,7 @@ class CrfWeights(NamedTuple):
         columns = -(-size // PANEL) * PANEL
         padding = ((0, columns - size), (0, columns - size))
         inner = ((0, 0), (1, columns - size))
-        moves = np.pad(np.exp(between), padding)
+        moves = np.pad(np.exp(between.clip(max=_MAX_EXPONENT)), padding)
         is_tag = np.zeros((4, columns), np.float32)
         is_tag[:, 1:size] = is_tag[3, 0] = 1
         scores = np.pad(between, padding, constant_values=NO_TAG)
@@ -63,7 +63,7 @@ class CrfWeights(NamedTuple):
             _panels(scores),
             _panels(moves),
             _panels(moves.T),
-            np.pad(np.exp(within), inner),
+            np.pad(np.exp(within.clip(max=_MAX_EXPONENT)), inner),
             is_tag.ravel(),
         )
         return cls(*(np.ascontiguousarray(array, np.float32) for array in arrays))
