@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, TypeAlias
@@ -21,6 +22,7 @@ import torch
 from annoseq.config import BatchConfig, DeviceConfig, SearchConfig
 from annoseq.errors import OptionError
 from annoseq.inference.annotator import Annotator
+from annoseq.kernels import selection
 from annoseq.models.encoders import BiLstmEncoder
 from annoseq.models.tagger import Tagger
 from benchmarks.budget import TIMING_NOTE, cache_folder, log
@@ -64,9 +66,24 @@ def loaders(options: argparse.Namespace) -> dict[str, Callable[[], Annotate]]:
         annotator = Annotator.load(options.model, device=CPU)
         return partial(annotator.annotate, advance=_ignore)
 
-    return {"tagger": load_tagger, "spaCy's NER": load_spacy}
+    return {
+        COMPILED: load_tagger,
+        PURE: lambda: without_kernels(load_tagger()),
+        PEER: load_spacy,
+    }
 
 
+def without_kernels(annotate: Annotate) -> Annotate:
+    """Return a function that annotates as if numba were not installed."""
+
+    def annotate_without(texts: Sequence[str]) -> object:
+        with patch.object(selection, "are_available", return_value=False):
+            return annotate(texts)
+
+    return annotate_without
+
+
+COMPILED, PURE, PEER = "tagger, with numba", "tagger, without numba", "spaCy's NER"
 STATES = ("cold", "steady state", "warm")
 
 
@@ -79,7 +96,7 @@ def time_states(
 ) -> list[list[str]]:
     """Measure characters per processor second in all states, in turns; return table rows.
 
-    The last row is the ratio of the first two: in each round, and of these the median.
+    The last rows are the ratios to the last function: in each round, and of these the median.
     """
     characters = sum(map(len, texts))
     speeds: dict[tuple[str, str], list[float]] = {}
@@ -94,12 +111,14 @@ def time_states(
                 speeds.setdefault((name, state), []).append(characters / spent)
         log(f"round {number + 1} of {rounds}")
     rows = [[name, *(f"{median(speeds[name, state]):,.0f}" for state in STATES)] for name in load]
-    ours, peer = load
-    ratios = [
-        median(a / b for a, b in zip(speeds[ours, state], speeds[peer, state], strict=True))
-        for state in STATES
-    ]
-    return [*rows, ["ratio", *(f"{ratio:.1f}" for ratio in ratios)]]
+    *ours, peer = load
+    for name in ours:
+        ratios = [
+            median(a / b for a, b in zip(speeds[name, state], speeds[peer, state], strict=True))
+            for state in STATES
+        ]
+        rows.append([f"ratio of {name}", *(f"{ratio:.1f}" for ratio in ratios)])
+    return rows
 
 
 def variants(options: argparse.Namespace) -> dict[str, Annotate]:
@@ -119,20 +138,49 @@ def variants(options: argparse.Namespace) -> dict[str, Annotate]:
         return plain(texts)
 
     return {
-        "tagger": plain,
-        "tagger, gates of every word computed anew": forgetful,
-        "tagger, batches of 64 rows": partial(plain, batching=NARROW),
-        "tagger, torch's LSTM": token_by_token,
+        COMPILED: plain,
+        "with numba, gates of every word computed anew": forgetful,
+        "with numba, batches of 64 rows": partial(plain, batching=NARROW),
+        PURE: without_kernels(plain),
+        "without numba, torch's LSTM": without_kernels(token_by_token),
     }
 
 
 def stage_rows(model: Path, train: Sequence[str], texts: Sequence[str]) -> list[list[str]]:
-    """Return the stages of an annotation in the steady state, with their share of the time."""
+    """Return the stages of an annotation in the steady state, with their share of the time.
+
+    Those with numba come first, then those without.
+    """
+    columns = []
+    for are_available in (selection.are_available(), False):
+        with patch.object(selection, "are_available", return_value=are_available):
+            annotator = Annotator.load(model, device=CPU)
+            annotator.annotate(train, advance=_ignore)
+            seconds = stage_seconds(annotator, texts)
+        total = sum(seconds.values())
+        columns.append(
+            {name: (f"{one:.2f}", f"{one / total:.0%}") for name, one in seconds.items()}
+        )
+    compiled, pure = columns
+    return [[name, *compiled[name], *pure[name]] for name in compiled]
+
+
+def compare_outputs(model: Path, texts: Sequence[str]) -> str:
+    """Return how many texts have equal spans with and without numba, and how scores differ."""
     annotator = Annotator.load(model, device=CPU)
-    annotator.annotate(train, advance=_ignore)
-    seconds = stage_seconds(annotator, texts)
-    total = sum(seconds.values())
-    return [[name, f"{one:.2f}", f"{one / total:.0%}"] for name, one in seconds.items()]
+    found = annotator.annotate(texts, advance=_ignore)
+    with patch.object(selection, "are_available", return_value=False):
+        expected = annotator.annotate(texts, advance=_ignore)
+    equal = sum(one.spans == other.spans for one, other in zip(found, expected, strict=True))
+    scores = [
+        [span.score or 0.0 for row in rows for span in row.spans or ()]
+        for rows in (found, expected)
+    ]
+    difference = max((abs(a - b) for a, b in zip(*scores, strict=False)), default=0.0)
+    return (
+        f"{equal:,} of {len(texts):,} rows have the same spans; scores differ by "
+        f"{difference:.0e} at most"
+    )
 
 
 def _ignore(_: int) -> None:
@@ -168,12 +216,17 @@ def product_rate() -> float:
 
 
 def operations_per_character(annotator: Annotator, texts: Sequence[str]) -> float:
-    """Return the matrix operations of a tagger per character."""
-    from torch.utils.flop_counter import FlopCounterMode
-
-    with FlopCounterMode(display=False) as counter:
-        annotator.annotate(texts, advance=_ignore)
-    return float(counter.get_total_flops() / sum(map(len, texts)))
+    """Return the operations per character that every token needs: recurrent products and scores."""
+    network = annotator.model.network
+    assert isinstance(network, Tagger)
+    assert isinstance(network.encoder, BiLstmEncoder)
+    recurrent = sum(
+        layer.get_parameter("weight_hh_l0").numel()
+        for layer in (*network.encoder.forwards, *network.encoder.backwards)
+    )
+    tokens = sum(len(text.ids) for text in annotator.predictor.tokenize(texts))
+    products = recurrent + network.head.output.get_parameter("weight").numel()
+    return 2 * products * tokens / sum(map(len, texts))
 
 
 def first_result(model: Path) -> tuple[float, float, float]:
@@ -205,9 +258,10 @@ def run(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
     rows = time_states(loaders(options), known, texts, rounds=options.rounds)
     tables = [markdown_table(["all dev rows, characters/s", *STATES], rows)]
     rows = stage_rows(options.model, known, texts)
-    tables.append(markdown_table(["stage, in the steady state", "seconds", "share"], rows))
+    header = ["stage, in the steady state", "with numba, seconds", "share", "without", "share"]
+    tables.append(markdown_table(header, rows))
     speeds = time_in_turns(variants(options), texts, rounds=options.rounds)
-    base = speeds["tagger"]
+    base = speeds[COMPILED]
     rows = [[name, f"{one:,.0f}", f"{one / base:.2f}"] for name, one in speeds.items()]
     tables.append(markdown_table(["all dev rows, warm", "characters/s", "ratio"], rows))
     annotator = Annotator.load(options.model, device=CPU)
@@ -226,13 +280,14 @@ def run(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
         )
     operations, rate = operations_per_character(annotator, texts), product_rate()
     facts = {
-        "matrix operations": f"{operations / 1e3:,.0f} thousand a character, without those of "
-        "in-place products, which FlopCounterMode does not count, so that the tagger uses at least "
-        f"{operations * base / rate:.0%} of the rate of a float32 matrix product "
-        f"({rate / 1e9:.0f} GFLOP/s, {SQUARE} square)",
+        "matrix operations": f"{operations / 1e3:,.0f} thousand a character for recurrent products "
+        f"and tag scores, {operations * base / rate:.0%} of the rate of a float32 matrix product "
+        f"({rate / 1e9:.0f} GFLOP/s, {SQUARE} square) with numba",
+        "with and without numba": compare_outputs(options.model, texts),
         "first result": f"annoseq annotate takes {whole:.1f} s of processor time for one line, "
         f"import torch {bare:.1f} s; at most {memory:,.0f} MiB",
         "dev rows": f"{len(texts):,}, {sum(map(len, texts)):,} characters",
+        "numba": f"{version('numba')}; one line is annotated without it",
         **machine,
     }
     return tables, facts
@@ -255,36 +310,31 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 ABOUT = f"""\
 The models of `python -m benchmarks.tagger` annotate MEDDOCAN's dev rows in turns, in one process
 with one thread; spaCy's pipeline has only the components that its NER needs. Cold: the first texts
-after loading. Steady state: after the training rows, each dev row once, as in a large corpus. Warm:
-the same texts again. Medians of the rounds; the ratio is that of each round.
+after loading, but numba is loaded once for all. Steady state: after the training rows, each dev row
+once, as in a large corpus. Warm: the same texts again. Medians of the rounds; the ratio is that of
+each round. With numba, the extra `fast`, inner loops are compiled code; spans are compared in the
+same run.
 
 The stages are those of `annoseq annotate` to JSONL in chunks of 1,000 texts. In the table after
 them, one optimization of the tagger is switched off at a time: the cache of the LSTM's input gates
-of known words; large batches; the steps of both directions of the LSTM together. {TIMING_NOTE}
+of known words; large batches; compiled code; the steps of both directions of the LSTM together.
+{TIMING_NOTE}
+
+The recurrent products of a token take 3.0 microseconds at the full rate of a float32 product on
+this processor, which has neither bfloat16 nor 8-bit instructions. Measured on small batches while
+other processes ran: the kernel takes 2.9 microseconds for them, with 6 rows as with 192; torch's
+product 7.8 with 6 rows, 3.5 with 48, 2.9 with 192; a loop over columns that numba vectorizes by
+itself 3.4 to 4.1. Gates, cells and outputs take 0.8 more in the kernel, and the gathering of input
+gates about 1. All spans of a CRF with 22 labels take 0.9 microseconds a token in the kernel, and
+5.9 in numpy; hashing the features of a new word 10, and 25 to 30 in Python.
+
+Without numba, rows of about the same length are decoded together, so that 21 % of what is decoded
+is padding instead of 49 %. The kernels decode no padding.
 
 Tried, and not kept: steps and gradients of the LSTM in Python for training (0.87 of the speed of
-torch's, which takes three fifths of a training step). Counted, and not built: LSTM steps shared by
-rows that begin or end alike (11 % fewer here), equal texts read once (3 % of the tokens).
-
-Where the LSTM's time goes, in nanoseconds a token, by the rows of a batch and their tokens (least
-of 7 runs, default network):
-
-| LSTM steps | 32 rows of 300 to 400 | 128 of 50 to 70 | 256 of 20 to 26 |
-| --- | ---: | ---: | ---: |
-| recurrent product | 4,938 | 3,859 | 3,243 |
-| gathering of input gates | 1,611 | 1,356 | 1,143 |
-| sigmoids of gates | 3,427 | 1,827 | 873 |
-| cell and output | 3,377 | 2,413 | 1,491 |
-| all | 13,353 | 9,455 | 6,750 |
-
-Ten times spaCy's NER would be some 540,000 characters a second, or 10 microseconds a token for
-everything. The recurrent product takes a third of that at the full rate of a float32 product on
-this processor, which has neither bfloat16 nor 8-bit instructions. The rest of the LSTM, the CRF and
-the hashing of new tokens would have to be compiled code that passes over memory once; by the
-figures here that would come to 8 or 9 times, and need a wheel for each platform. It was not built.
-Rows of about the same length are decoded together, so that 21 % of what is decoded is padding
-instead of 49 %: 1.13 times the speed by the best of 9 runs in turns, 1.22 by their median, on a
-busy machine.
+torch's, which takes three fifths of a training step); input gates that are fetched a step ahead
+(1.04 to 1.08 of the speed of the LSTM). Counted, and not built: LSTM steps shared by rows that
+begin or end alike (11 % fewer here), equal texts read once (3 % of the tokens).
 
 A training step on MEDDOCAN (32 rows) is bound by the same product: oneDNN's LSTM takes 29 % forward
 and 42 % backward, AdamW 8 %, the CRF 7 %, clipping 5 %, all else 9 %. If all but the LSTM took no

@@ -31,6 +31,7 @@ INDIRECT_QUESTION = re.compile(r"(What|How|Where|Whether|Which|When)\b")
 
 ROOMS = [
     {"errors", "config", "output_lock", "atomic_io", "torchrun", "progress", "_version"},
+    {"kernels"},
     {"data"},
     {"sample"},
     {"formats"},
