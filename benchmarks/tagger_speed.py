@@ -24,7 +24,7 @@ from annoseq.errors import OptionError
 from annoseq.inference.annotator import Annotator
 from annoseq.kernels import selection
 from annoseq.models.encoders import BiLstmEncoder
-from annoseq.models.tagger import Tagger
+from annoseq.models.tagger import CrfHead, Tagger
 from benchmarks.budget import TIMING_NOTE, cache_folder, log
 from benchmarks.command import Benchmark, command_line, make_parser, read_options
 from benchmarks.measure import children_cpu_seconds, describe_machine, markdown_table
@@ -220,13 +220,14 @@ def operations_per_character(annotator: Annotator, texts: Sequence[str]) -> floa
     network = annotator.model.network
     assert isinstance(network, Tagger)
     assert isinstance(network.encoder, BiLstmEncoder)
+    assert isinstance(network.head, CrfHead)
     recurrent = sum(
         layer.get_parameter("weight_hh_l0").numel()
         for layer in (*network.encoder.forwards, *network.encoder.backwards)
     )
     tokens = sum(len(text.ids) for text in annotator.predictor.tokenize(texts))
     products = recurrent + network.head.output.get_parameter("weight").numel()
-    return 2 * products * tokens / sum(map(len, texts))
+    return float(2 * products * tokens / sum(map(len, texts)))
 
 
 def first_result(model: Path) -> tuple[float, float, float]:
@@ -326,7 +327,7 @@ other processes ran: the kernel takes 2.9 microseconds for them, with 6 rows as 
 product 7.8 with 6 rows, 3.5 with 48, 2.9 with 192; a loop over columns that numba vectorizes by
 itself 3.4 to 4.1. Gates, cells and outputs take 0.8 more in the kernel, and the gathering of input
 gates about 1. All spans of a CRF with 22 labels take 0.9 microseconds a token in the kernel, and
-5.9 in numpy; hashing the features of a new word 10, and 25 to 30 in Python.
+5.9 in numpy.
 
 Without numba, rows of about the same length are decoded together, so that 21 % of what is decoded
 is padding instead of 49 %. The kernels decode no padding.

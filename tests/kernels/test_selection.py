@@ -28,7 +28,7 @@ def annotate(name: str, texts: list[str]) -> list[Annotation]:
 
 @pytest.mark.parametrize("name", TAGGERS)
 def test_annotations_are_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    texts = [*hard_texts(12, seed=3), "", " ", "Dr. Ames, 31y " * 200]
+    texts = [*hard_texts(12, seed="kernels"), "", " ", "Dr. Ames, 31y " * 200]
     expected = annotate(name, texts)
     monkeypatch.setattr(selection, "MIN_TOKENS", 1)
     for found, one in zip(annotate(name, texts), expected, strict=True):
