@@ -40,7 +40,7 @@ TargetRecall = Annotated[
     float | None,
     Parameter(
         help="Share of the spans to find, such as 0.98: a tagger then marks less likely ones too, "
-        "which costs precision.",
+        "which costs precision. For exact spans; to hide text, take --target-coverage.",
         validator=check_open_fraction,
     ),
 ]
@@ -48,7 +48,7 @@ TargetCoverage = Annotated[
     float | None,
     Parameter(
         help="Share of the identifiers to cover, such as 0.99: a tagger then marks every token "
-        "that may lie in one, whatever its label and edges.",
+        "that may lie in one, whatever its label and edges. To hide text.",
         validator=check_open_fraction,
     ),
 ]
