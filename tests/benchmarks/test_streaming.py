@@ -12,6 +12,7 @@ from benchmarks.streaming import Run, main, peak_memory, results
 if TYPE_CHECKING:
     from pathlib import Path
 
+
 @pytest.mark.slow
 def test_a_short_run_writes_its_report(tmp_path: Path) -> None:
     out = tmp_path / "report.md"

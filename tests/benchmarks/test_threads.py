@@ -9,6 +9,7 @@ from benchmarks import threads
 if TYPE_CHECKING:
     from pathlib import Path
 
+
 @pytest.mark.slow
 def test_speeds_with_one_and_two_threads_are_compared(tmp_path: Path) -> None:
     out = tmp_path / "report.md"

@@ -11,10 +11,11 @@ from __future__ import annotations
 import random
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from torch import distributed
+import torch.nn.functional as F
+from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from annoseq.errors import TrainingError
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from annoseq.tokenization.batching import Batch
 
@@ -43,9 +44,13 @@ class ProcessGroup:
     def join(cls, device: torch.device) -> ProcessGroup:
         """Join the process group of the launcher, if it started several processes.
 
+        Workers of `annoseq train` have joined theirs before.
+
         Raises:
             TrainingError: the processes do not find each other.
         """
+        if distributed.is_initialized():
+            return cls(distributed.get_rank(), distributed.get_world_size(), device)
         if torchrun_environment().world_size == 1:
             return cls()
         # Importing it takes 3 s of CPU, which one process does not need.
@@ -81,9 +86,19 @@ class ProcessGroup:
         return random.Random(f"{seed}-{self.rank}").getrandbits(63) if self.rank else seed
 
     def module(self, objective: nn.Module) -> nn.Module:
-        """Return the module to call in training; its gradients are averaged over processes."""
+        """Return the module to call in training; its gradients are averaged over processes.
+
+        Those that are sparse are left to `TableGradients`: torch exchanges them more slowly.
+        """
         if self.count == 1:
             return objective
+        names = [
+            f"{name}.weight"
+            for name, module in objective.named_modules()
+            if isinstance(module, nn.EmbeddingBag) and module.sparse
+        ]
+        ignore: Any = DistributedDataParallel._set_params_and_buffers_to_ignore_for_model
+        ignore(objective, names)
         return DistributedDataParallel(objective)
 
     def share(self, batch: Batch) -> tuple[Batch, bool]:
@@ -129,6 +144,16 @@ class ProcessGroup:
             distributed.all_gather(received, own)
             by_tensor.append([copy.to(tensor.device) for copy in received])
         return [list(tensors_of_process) for tensors_of_process in zip(*by_tensor, strict=True)]
+
+    def gather_rows(self, rows: Tensor, values: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Return the numbers (R,) of rows and their values (R, E) of every process."""
+        counts = [int(count) for (count,) in self.gather([torch.tensor(len(rows))])]
+        padding = max(counts) - len(rows)
+        padded = [F.pad(rows, (0, padding)), F.pad(values, (0, 0, 0, padding))]
+        return [
+            (theirs[:count], added[:count])
+            for (theirs, added), count in zip(self.gather(padded), counts, strict=True)
+        ]
 
 
 def _ignore(_: str) -> None:
