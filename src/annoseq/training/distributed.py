@@ -2,8 +2,9 @@
 
 Every process has all the rows and the same batches in the same order. It takes its share of the
 rows of each batch, and the gradients are averaged, so that the result is that of one process.
-Accelerate joins the processes and chooses the backend (NCCL between GPUs, gloo between CPUs);
-torch's `DistributedDataParallel` averages gradients while they are being computed.
+Accelerate joins processes of torchrun and chooses the backend (NCCL between GPUs, gloo between
+CPUs); `annoseq.training.training_workers` starts and joins those of one machine. torch's
+`DistributedDataParallel` averages gradients while they are being computed.
 """
 
 from __future__ import annotations
