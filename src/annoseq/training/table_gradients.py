@@ -1,8 +1,8 @@
 """Gradients of a tagger's feature tables, which processes on CPUs exchange row by row.
 
-A batch reads a tenth of the rows of these tables, which are all but 2 of 18 MB of the weights. Their
-gradients are exchanged, and clipped, as numbers of rows and values; AdamW, which changes every row,
-then takes them in dense tensors (benchmarks/train_workers.md).
+A batch reads a tenth of the rows of these tables, which are all but 2 of 18 MB of the weights.
+Their gradients are exchanged, and clipped, as numbers of rows and values; AdamW, which changes
+every row, then takes them in dense tensors (benchmarks/train_workers.md).
 
 Shapes: R rows that have a gradient, E width of an embedding.
 """
