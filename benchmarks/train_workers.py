@@ -187,7 +187,7 @@ many rows 0.57 of the time of the rest. What was tried to exchange gradients, in
 process for 50 steps, where one process took 3.4 to 3.7 (a busy machine): torch's
 `DistributedDataParallel` alone 3.5, as it averages 18 MB of gradients, of which all but 2 MB are of
 feature tables; sparse gradients of the tables, exchanged by torch, 3.5 to 3.9; rows of the tables,
-exchanged by `TableGradients`, 2.4 to 3.0. Memory that both processes share, in place of gloo, took
+exchanged by `TableGradients`, 2.4 to 3.2. Memory that both processes share, in place of gloo, took
 as much, 2.6 to 3.0.
 
 Tried for one process, and not kept: AdamW that lets rows of the feature tables wait for their steps
