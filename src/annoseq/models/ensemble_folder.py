@@ -96,7 +96,8 @@ class EnsembleModel:
                 raise OptionError(f"{name} and {names[0]} {problem}")
         fingerprints = [model.fingerprint for model in members]
         for place, name in enumerate(names):
-            if (first := fingerprints.index(fingerprints[place])) < place:
+            first = fingerprints.index(fingerprints[place])
+            if fingerprints[place] and first < place:
                 raise OptionError(
                     f"{name} has the same weights as {names[first]}. Name each model once."
                 )
