@@ -39,7 +39,6 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.streaming
 	$(BIN)/python -m benchmarks.scale
 	$(BIN)/python -m benchmarks.workers
-	$(BIN)/python -m benchmarks.train_workers
 	$(BIN)/python -m benchmarks.audit
 	$(BIN)/python -m benchmarks.audit_retraining
 	$(BIN)/python -m benchmarks.learning_curve

@@ -246,7 +246,7 @@ def write_table(path: Path) -> Path:
     return path
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_the_command_trains_in_two_processes(table: Path) -> None:
     main, other = start_two("annoseq", "train", table, "--out", "model", *TINY, folder=table.parent)
     assert (main.code, other) == (0, Result(0, "", "")), main.err + other.err

@@ -209,15 +209,6 @@ Workers = Annotated[
         validator=at_least(1),
     ),
 ]
-TrainingWorkers = Annotated[
-    int,
-    Parameter(
-        name="--workers",
-        help="Processes on the CPU that train the model together, each with its share of every "
-        "batch; more do not make larger batches.",
-        validator=at_least(1),
-    ),
-]
 Lossy = Annotated[
     bool, Parameter(help="Leave out what the format cannot hold, and count it.", negative="")
 ]

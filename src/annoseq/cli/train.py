@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,7 +24,6 @@ from annoseq.cli.options import (
     Overwrite,
     Plot,
     TeacherOptions,
-    TrainingWorkers,
     at_least,
 )
 from annoseq.cli.output import print_note, print_result
@@ -41,10 +39,9 @@ from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 from annoseq.torchrun import torchrun_environment
 from annoseq.training.distillation import Distillation
 from annoseq.training.learner import Learner
-from annoseq.training.training_workers import training_workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterator
 
     from annoseq.tokenization.dataset import Dataset
 
@@ -130,38 +127,11 @@ def train(
     dataset_options: DatasetOptions = DatasetOptions(),
     learner_options: LearnerOptions = LearnerOptions(),
     teachers: TeacherOptions = TeacherOptions(),
-    workers: TrainingWorkers = 1,
 ) -> None:
     """Train a model and save it."""
     teachers.check()
-    compute = ComputeDevice.select(learner_options.device)  # before the table, which may take long
-    if workers > 1:
-        _check_workers(workers, compute, [pairs, dataset_options.valid, teachers.unlabelled])
-    work = partial(_train, pairs, output, dataset_options, learner_options, teachers)
-    with output.locked(), training_workers(workers, work) as join:
-        work(join=join)
-
-
-def _check_workers(workers: int, compute: ComputeDevice, inputs: Iterable[Path | None]) -> None:
-    """Check that several processes can train.
-
-    Raises:
-        OptionError: they would share a GPU or standard input, or torchrun has started several.
-    """
-    if torchrun_environment().world_size > 1:
-        raise OptionError(
-            f"--workers {workers} starts processes, and torchrun has started some. Leave it off."
-        )
-    if compute.device.type != "cpu":
-        raise OptionError(
-            f"--workers {workers} is for CPUs, and {compute.device} would train. Leave it off, or "
-            "add --device cpu; torchrun trains on several GPUs."
-        )
-    if any(map(is_standard_input, filter(None, inputs))):
-        raise OptionError(
-            f"--workers {workers} needs files, because every process reads the input, and standard "
-            "input can be read once. Write it to a file, or leave --workers off."
-        )
+    with output.locked():
+        _train(pairs, output, dataset_options, learner_options, teachers)
 
 
 def _train(
@@ -170,11 +140,9 @@ def _train(
     dataset_options: DatasetOptions,
     learner_options: LearnerOptions,
     teachers: TeacherOptions,
-    *,
-    join: Callable[[], None],
 ) -> None:
-    """Train as one process, or as one of several, which have met after `join`."""
     network, data = learner_options.network, dataset_options.data
+    ComputeDevice.select(learner_options.device)  # before the table is read, which may take long
     base = None
     if output.go_on_from is not None:
         _check_not_settled(network, data, encoder=learner_options.encoder)
@@ -189,7 +157,6 @@ def _train(
     if base is None:
         check_vocabulary_options(data, [network.resolve_auto(task=dataset.task)])
     distillation = _distillation(teachers, output, dataset)
-    join()
     learner = make_learner(dataset, learner_options, base=base, distillation=distillation)
     if base is not None:
         _note_deep_spans(learner)

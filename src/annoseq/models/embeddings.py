@@ -156,31 +156,6 @@ def position_increments(size: int, tags: Sequence[int]) -> Tensor:
 _INITIAL_STD = 0.1
 
 
-class FeatureTable(nn.EmbeddingBag):
-    """Embeddings of hashed features, summed or averaged over the features of each token.
-
-    Where `sparse` is set, the gradient is a sparse tensor of the rows that were read, each once.
-    """
-
-    def forward(self, ids: Tensor, starts: Tensor) -> Tensor:  # type: ignore[override]
-        """Return the vectors (W, E) of tokens whose features `ids` begin at `starts` (W,)."""
-        if not (self.sparse and torch.is_grad_enabled()):
-            return super().forward(ids, starts)
-        rows, places = distinct_rows(ids, count=self.num_embeddings)
-        vectors = F.embedding(rows, self.weight, sparse=True)
-        return F.embedding_bag(places, vectors, starts, mode=self.mode)
-
-
-def distinct_rows(ids: Tensor, *, count: int) -> tuple[Tensor, Tensor]:
-    """Return the distinct ids of a table of `count` rows, in order, and the place of each id.
-
-    Like `torch.unique`, without sorting.
-    """
-    is_present = torch.zeros(count, dtype=torch.bool, device=ids.device)
-    is_present[ids] = True
-    return is_present.nonzero().squeeze(1), (is_present.cumsum(0) - 1)[ids]
-
-
 class HashEmbedding(nn.Module):
     """Concatenation of one embedding for each kind of features (D = kinds x `width`).
 
@@ -209,7 +184,7 @@ class HashEmbedding(nn.Module):
         self.kinds = kinds
         # Averaging n-grams keeps long words from dominating.
         self.tables = nn.ModuleList(
-            FeatureTable(
+            nn.EmbeddingBag(
                 table_sizes(buckets)[kind], width, mode="mean" if kind == NGRAMS else "sum"
             )
             for kind in kinds

@@ -2,9 +2,8 @@
 
 Every process has all the rows and the same batches in the same order. It takes its share of the
 rows of each batch, and the gradients are averaged, so that the result is that of one process.
-Accelerate joins processes of torchrun and chooses the backend (NCCL between GPUs, gloo between
-CPUs); `annoseq.training.training_workers` starts and joins those of one machine. torch's
-`DistributedDataParallel` averages gradients while they are being computed.
+Accelerate joins the processes and chooses the backend (NCCL between GPUs, gloo between CPUs);
+torch's `DistributedDataParallel` averages gradients while they are being computed.
 """
 
 from __future__ import annotations
@@ -12,11 +11,10 @@ from __future__ import annotations
 import random
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import torch
-import torch.nn.functional as F
-from torch import distributed, nn
+from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 
 from annoseq.errors import TrainingError
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from annoseq.tokenization.batching import Batch
 
@@ -45,13 +43,9 @@ class ProcessGroup:
     def join(cls, device: torch.device) -> ProcessGroup:
         """Join the process group of the launcher, if it started several processes.
 
-        Workers of `annoseq train` have joined theirs before.
-
         Raises:
             TrainingError: the processes do not find each other.
         """
-        if distributed.is_initialized():
-            return cls(distributed.get_rank(), distributed.get_world_size(), device)
         if torchrun_environment().world_size == 1:
             return cls()
         # Importing it takes 3 s of CPU, which one process does not need.
@@ -87,19 +81,9 @@ class ProcessGroup:
         return random.Random(f"{seed}-{self.rank}").getrandbits(63) if self.rank else seed
 
     def module(self, objective: nn.Module) -> nn.Module:
-        """Return the module to call in training; its gradients are averaged over processes.
-
-        Those that are sparse are left to `TableGradients`: torch exchanges them more slowly.
-        """
+        """Return the module to call in training; its gradients are averaged over processes."""
         if self.count == 1:
             return objective
-        names = [
-            f"{name}.weight"
-            for name, module in objective.named_modules()
-            if isinstance(module, nn.EmbeddingBag) and module.sparse
-        ]
-        ignore: Any = DistributedDataParallel._set_params_and_buffers_to_ignore_for_model
-        ignore(objective, names)
         return DistributedDataParallel(objective)
 
     def share(self, batch: Batch) -> tuple[Batch, bool]:
@@ -145,16 +129,6 @@ class ProcessGroup:
             distributed.all_gather(received, own)
             by_tensor.append([copy.to(tensor.device) for copy in received])
         return [list(tensors_of_process) for tensors_of_process in zip(*by_tensor, strict=True)]
-
-    def gather_rows(self, rows: Tensor, values: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Return the numbers (R,) of rows and their values (R, E) of every process."""
-        counts = [int(count) for (count,) in self.gather([torch.tensor(len(rows))])]
-        padding = max(counts) - len(rows)
-        padded = [F.pad(rows, (0, padding)), F.pad(values, (0, 0, 0, padding))]
-        return [
-            (theirs[:count], added[:count])
-            for (theirs, added), count in zip(self.gather(padded), counts, strict=True)
-        ]
 
 
 def _ignore(_: str) -> None:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 
 from annoseq.errors import DivergenceError, OutOfMemoryError, count_noun
@@ -18,12 +17,11 @@ from annoseq.tokenization.batching import length_sorted_batches, shuffled_batche
 from annoseq.training.distributed import ProcessGroup
 from annoseq.training.objectives import teacher_forcing_probability
 from annoseq.training.parameter_groups import parameter_groups
-from annoseq.training.table_gradients import TableGradients
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from annoseq.config import BatchConfig, TrainingConfig
     from annoseq.devices import ComputeDevice
@@ -50,10 +48,8 @@ class Trainer:
     compute: ComputeDevice
     processes: ProcessGroup = field(default_factory=ProcessGroup)
     _module: nn.Module = field(init=False)
-    _tables: TableGradients = field(init=False)
 
     def __post_init__(self) -> None:
-        self._tables = TableGradients(self.objective, self.processes)
         self._module = self.processes.module(self.objective)
 
     def forcing(self, epoch: int, *, epochs: int) -> float:
@@ -94,26 +90,12 @@ class Trainer:
         assert self.config.clip_norm != "auto"
         with self._explained_memory(rows), self.compute.one_thread():
             loss = self._add_gradients(rows, scaler, forcing=forcing)
-            with self._tables.averaged() as table_rows:
-                if self.config.clip_norm:
-                    scaler.unscale_(optimizer)
-                    self._clip_gradients(table_rows, self.config.clip_norm)
+            if self.config.clip_norm:
+                scaler.unscale_(optimizer)
+                torch.nn.utils.clip_grad_norm_(self.objective.parameters(), self.config.clip_norm)
             scaler.step(optimizer)
-            self._tables.clear()
         scaler.update()
         return loss
-
-    def _clip_gradients(self, table_rows: list[Tensor], max_norm: float) -> None:
-        """Scale all gradients to a norm of at most that; those of tables are given by rows."""
-        weights, gradients = [], [*table_rows]
-        for weight in self.objective.parameters():
-            if weight.grad is not None and not weight.grad.is_sparse:
-                weights.append(weight)
-                gradients.append(weight.grad)
-        norm = nn.utils.get_total_norm(gradients)
-        nn.utils.clip_grads_with_norm_(weights, max_norm, norm)
-        for values in table_rows:
-            values.mul_((max_norm / (norm + 1e-6)).clamp(max=1))
 
     def _add_gradients(
         self, rows: list[int], scaler: torch.amp.GradScaler, *, forcing: float

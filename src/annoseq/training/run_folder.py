@@ -243,7 +243,7 @@ def run_workers(work: Callable[[], None], *, workers: int) -> None:
         for _ in range(workers)
     ]
     try:
-        start_ignoring_interrupts(processes)
+        _start_ignoring_interrupts(processes)
         for process in processes:
             process.join()
     finally:
@@ -260,7 +260,7 @@ def run_workers(work: Callable[[], None], *, workers: int) -> None:
         )
 
 
-def start_ignoring_interrupts(processes: Sequence[BaseProcess]) -> None:
+def _start_ignoring_interrupts(processes: Sequence[BaseProcess]) -> None:
     """Start processes that leave Ctrl-C to this one, which then terminates them."""
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
