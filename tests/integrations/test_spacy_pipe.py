@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import spacy
 from spacy.tokens import Doc, DocBin, Span
+from spacy.ty import ListenedToComponent
 
 from annoseq.errors import ModelError, OptionError
 from annoseq.inference.annotator import Annotator
-from annoseq.integrations.spacy_pipe import make_spacy_annotator
+from annoseq.integrations.spacy_pipe import SpacyAnnotator, make_spacy_annotator
 from tests.calibrated import calibrated_model
 
 if TYPE_CHECKING:
@@ -110,6 +111,13 @@ def test_two_components_keep_what_each_found(flat_model: Path, nested_model: Pat
     assert {e["component"] for e in doc._.annoseq_spans} == {"annoseq", "other"}
     assert {*doc.spans} == {"annoseq", "other"}
     assert nlp.get_pipe("annoseq")(doc)._.annoseq_spans == doc._.annoseq_spans
+
+
+def test_a_component_is_told_from_those_that_listen_without_its_model(tmp_path: Path) -> None:
+    component = SpacyAnnotator(tmp_path / "none")
+    # spaCy looks for the attributes of its own components, `model` among them.
+    assert not isinstance(component, ListenedToComponent)
+    assert not hasattr(component, "model")
 
 
 def test_a_saved_pipeline_has_its_own_copy_of_the_model(flat_model: Path, tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ class SpacyAnnotator(Pipe):
             self._load()
 
     @property
-    def model(self) -> SpanAnnotator:
+    def span_annotator(self) -> SpanAnnotator:
         """The model; raises `ModelError` if it is not where the config says."""
         return self._loaded or self._load()
 
@@ -172,7 +172,7 @@ class SpacyAnnotator(Pipe):
     def annotates_ents(self) -> bool:
         """True if spans are written to `doc.ents`."""
         if self._annotates_ents is None:
-            return self.spans_key is None or not self.model.is_nested
+            return self.spans_key is None or not self.span_annotator.is_nested
         return self._annotates_ents
 
     def __call__(self, doc: Doc) -> Doc:
@@ -192,7 +192,7 @@ class SpacyAnnotator(Pipe):
                 yield from docs
 
     def _annotate(self, docs: Sequence[Doc]) -> None:
-        found = self.model.spans([doc.text for doc in docs])
+        found = self.span_annotator.spans([doc.text for doc in docs])
         for doc, spans in zip(docs, found, strict=True):
             self._set_annotations(doc, spans)
 
@@ -223,7 +223,7 @@ class SpacyAnnotator(Pipe):
             OutputError: the folder cannot be written, or is none of ours.
         """
         name = _MODEL if self._path.is_dir() else f"{_MODEL}.onnx"
-        record = SavedModel(model=name, fingerprint=self.model.fingerprint)
+        record = SavedModel(model=name, fingerprint=self.span_annotator.fingerprint)
         with atomic_folder(Path(path), overwrite=True) as folder:
             if _MODEL not in exclude:
                 copy = shutil.copytree if self._path.is_dir() else shutil.copyfile
@@ -247,7 +247,9 @@ class SpacyAnnotator(Pipe):
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:  # spaCy gives it
         """Return the path and the checksum of the model, which stays where it is."""
-        saved = SavedModel(model=str(self._path.absolute()), fingerprint=self.model.fingerprint)
+        saved = SavedModel(
+            model=str(self._path.absolute()), fingerprint=self.span_annotator.fingerprint
+        )
         return saved.model_dump_json().encode()
 
     def from_bytes(
