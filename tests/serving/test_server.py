@@ -44,6 +44,13 @@ def server() -> Iterator[subprocess.Popen[str]]:
         it.kill()
 
 
+def test_no_answer_waits_for_the_acknowledgement_of_its_head() -> None:
+    with open_socket("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 @pytest.mark.e2e
 def test_a_signal_ends_the_server_after_what_it_took(server: subprocess.Popen[str]) -> None:
     assert server.stdout is not None

@@ -57,7 +57,11 @@ def open_socket(host: str, port: int) -> socket.socket:
     """
     try:
         (family, *_, address), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        return socket.create_server(address[:2], family=family, backlog=_BACKLOG)
+        listener = socket.create_server(address[:2], family=family, backlog=_BACKLOG)
+        # asyncio sets it on sockets of an explicit protocol only: head and body are two packets,
+        # and the second would wait 40 ms for the answer to the first.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listener
     except UnicodeError as error:
         raise _unusable(host, port, number=None) from error
     except OSError as error:
