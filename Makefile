@@ -56,7 +56,6 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.deid
 	$(BIN)/python -m benchmarks.threads
 	$(BIN)/python -m benchmarks.review_page
-	$(BIN)/python -m benchmarks.serve
 
 dist: $(READY)
 	$(BIN)/mypy --python-version 3.13
