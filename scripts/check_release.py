@@ -78,6 +78,13 @@ with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
 assert health == {"status": "ok"}
 assert server.returncode == 0
 """
+_FAST = """
+import sys
+from annoseq import Annotator
+found = Annotator.load("model", device="cpu").annotate(["Dear Dr. Ames:"] * 1_000)
+assert len(found) == 1_000
+assert "numba" in sys.modules
+"""
 _SMALL = "--tagger.hidden 8 --tagger.buckets 1024 --epochs 1"
 CHECKS: dict[str, tuple[str, ...]] = {
     "vectors": ("annoseq vectors train few.csv --out v.bin --width 8 --buckets 1000 --epochs 1",),
@@ -90,6 +97,8 @@ CHECKS: dict[str, tuple[str, ...]] = {
     "presidio": (_PRESIDIO,),
     "datasets": (_DATASETS,),
     "encoders": (_BERT, f"annoseq train few.csv --out bert-tagger --encoder bert {_SMALL}"),
+    "fast": (_FAST,),
+    "gazetteers": (f"annoseq train few.csv --out listed --gazetteers en {_SMALL}",),
     "excel": ("annoseq annotate model few.csv --out found.xlsx",),
     "onnx": ("annoseq export onnx model tagger.onnx", "annoseq annotate tagger.onnx few.csv"),
     "scale": ("annoseq annotate model parts --out annotated --engine ray",),
@@ -107,6 +116,7 @@ def main() -> int:
     parser.add_argument("--rows", default=README_ROWS, help="rows of the sample corpus")
     parser.add_argument("--extras", action="store_true", help="check each extra by itself, too")
     given = parser.parse_args()
+    names = extras() if given.extras else []
     (wheel,) = (ROOT / "dist").glob("annoseq-*.whl")
     report = Report()
     with tempfile.TemporaryDirectory(prefix="annoseq-release-") as folder:
@@ -116,8 +126,8 @@ def main() -> int:
             if environment.install(python, wheel):
                 environment.start(rows=given.rows)
                 environments.append(environment)
-        if given.extras and environments:
-            for name in extras():
+        if environments:
+            for name in names:
                 environments[0].check_extra(name, wheel)
     return report.finish()
 
