@@ -75,6 +75,7 @@ with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
     url = next(m[0] for m in (re.search("http://[^ ]+", line) for line in server.stderr) if m)
     health = json.load(urllib.request.urlopen(url + "/health"))
     server.send_signal(signal.SIGTERM)
+    server.communicate()  # whoever closes the pipe at once may break the server's last line
 assert health == {"status": "ok"}
 assert server.returncode == 0
 """
