@@ -226,7 +226,7 @@ def count_workers(workers: Workers, compute: ComputeDevice) -> int:
 def run_workers(work: Callable[[], None], *, workers: int) -> None:
     """Call `work` in several processes, which share the cores among them, and wait for all.
 
-    One worker is this process itself.
+    One worker alone is this process itself.
 
     Raises:
         AnnoseqError: a process raised it.
