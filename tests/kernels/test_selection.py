@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -73,8 +74,12 @@ def test_without_numba_there_are_no_kernels(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.usefixtures("forgotten")
 def test_kernels_are_compiled_where_no_cache_can_be_written(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    from annoseq.kernels import compilation
+
+    caplog.set_level("INFO", "annoseq")
+    compilation._log_compilation.cache_clear()
     asked = []
 
     def njit(signature: str, *, cache: bool = False, **_: object) -> object:
@@ -93,3 +98,32 @@ def test_kernels_are_compiled_where_no_cache_can_be_written(
 
     assert double(3) == 6
     assert asked == [True, False]
+    assert caplog.messages == [
+        "numba compiles inner loops for some 20 seconds, in every process: name a folder to keep "
+        "them with NUMBA_CACHE_DIR"
+    ]
+
+
+def test_a_first_compilation_is_logged_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from annoseq.kernels import compilation
+
+    caplog.set_level("INFO", "annoseq")
+    compilation._log_compilation.cache_clear()
+
+    def compile_once(hits: int) -> None:
+        kernel = SimpleNamespace(stats=SimpleNamespace(cache_hits=hits))
+        monkeypatch.setattr(numba, "njit", lambda *_, **__: lambda _: kernel)
+
+        @compilation.compiled("int64(int64)")
+        def double(number: int) -> int:
+            return 2 * number
+
+    compile_once(hits=1)
+    assert not caplog.messages
+    compile_once(hits=0)
+    compile_once(hits=0)
+    assert caplog.messages == [
+        "numba compiles inner loops for some 20 seconds, once on this machine"
+    ]

@@ -116,9 +116,6 @@ class _Utf8Stream(io.RawIOBase):
         return count
 
 
-_logger = logging.getLogger(__name__)
-
-
 def read_csv(
     stream: io.BufferedReader,
     name: str,

@@ -10,7 +10,8 @@ are used in.
 
 from __future__ import annotations
 
-from functools import partial
+import logging
+from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
@@ -24,6 +25,7 @@ from numba.extending import intrinsic
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_logger = logging.getLogger(__name__)
 F = TypeVar("F", bound="Callable[..., object]")
 
 LANES = 8
@@ -46,7 +48,7 @@ def compiled(signature: str) -> Callable[[F], F]:
     """Return a decorator that compiles a kernel for the types of a signature.
 
     Machine code is cached beside the module, or in the user's cache folder; where neither can be
-    written, it is compiled in every process.
+    written, it is compiled in every process. Compilation is logged, as it takes seconds.
     """
 
     def decorate(function: F) -> F:
@@ -55,10 +57,19 @@ def compiled(signature: str) -> Callable[[F], F]:
         try:
             kernel = numba.njit(signature, cache=True, **options)(function)
         except (RuntimeError, OSError):  # no folder for the cache, or no room in it
-            kernel = numba.njit(signature, **options)(function)
+            _log_compilation("in every process: name a folder to keep them with NUMBA_CACHE_DIR")
+            return cast("F", numba.njit(signature, **options)(function))
+        if not kernel.stats.cache_hits:
+            _log_compilation("once on this machine")
         return cast("F", kernel)
 
     return decorate
+
+
+@cache
+def _log_compilation(when: str) -> None:
+    """Log a compilation, the first of several kernels only."""
+    _logger.info("numba compiles inner loops for some 20 seconds, %s", when)
 
 
 _PART: dict[str, Any] = {
