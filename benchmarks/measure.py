@@ -15,6 +15,7 @@ import psutil
 import torch
 
 from annoseq.atomic_io import atomic_file
+from annoseq.cpu_threads import usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +30,7 @@ def describe_machine(device: torch.device) -> dict[str, str]:
     Call it before any work, so that the load is that of other processes.
     """
     facts = {
-        "processor": f"{_processor()}, {_cores()} cores for this process",
+        "processor": f"{_processor()}, {usable_cores()} cores for this process",
         "load": f"{os.getloadavg()[0]:.1f} processes in the minute before",
         "threads of torch": str(torch.get_num_threads()),
         "versions": f"torch {torch.__version__}, Python {platform.python_version()}",
@@ -46,11 +47,6 @@ def _processor() -> str:
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
-
-
-def _cores() -> int:
-    allowed = getattr(os, "sched_getaffinity", None)  # Linux has it
-    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 class PeakMemory:

@@ -30,7 +30,16 @@ UNSAFE_MODULES = {"pickle", "dill", "joblib", "shelve", "marshal"}
 INDIRECT_QUESTION = re.compile(r"(What|How|Where|Whether|Which|When)\b")
 
 ROOMS = [
-    {"errors", "config", "output_lock", "atomic_io", "torchrun", "progress", "_version"},
+    {
+        "errors",
+        "config",
+        "output_lock",
+        "atomic_io",
+        "torchrun",
+        "cpu_threads",
+        "progress",
+        "_version",
+    },
     {"kernels"},
     {"data"},
     {"sample"},

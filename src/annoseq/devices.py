@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 
 from annoseq.config import DeviceConfig
+from annoseq.cpu_threads import worker_thread
 from annoseq.errors import OptionError
 from annoseq.torchrun import torchrun_environment
 
@@ -53,21 +54,27 @@ class ComputeDevice:
 
     @contextmanager
     def one_thread(self) -> Iterator[None]:
-        """Use one thread of a CPU, unless the user has set their number.
+        """Use one thread of torch on a CPU, unless the user has set their number.
 
         The steps of these networks are small. With two threads on two cores of which one is busy,
         each waits for the other: training was 3.4 times slower for a tagger, 2.7 for `gru`, 2.5
         for `attention` and 2.0 for the transformer. On an idle machine, two threads were 1.15,
         1.45, 1.57 and 1.66 times as fast (benchmarks/threads.md). The choice does not depend on a
         measurement at the start, so that a training repeats bit for bit.
+
+        A second core, where there is one, runs the worker of `annoseq.cpu_threads`: it takes whole
+        parts of a training step, with the same results, and no core spins for it. Several
+        processes of a launcher have the cores for themselves.
         """
         before = torch.get_num_threads()
         if self.device.type != "cpu" or are_threads_chosen():
             yield
             return
+        is_alone = torchrun_environment().world_size == 1
         torch.set_num_threads(1)
         try:
-            yield
+            with worker_thread() if is_alone else nullcontext():
+                yield
         finally:
             torch.set_num_threads(before)
 

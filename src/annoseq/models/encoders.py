@@ -6,6 +6,7 @@ All encode vectors (B, T, D) of padded rows as (B, T, 2 H). `docs/tagger.md` com
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,8 +15,15 @@ from torch import Tensor, nn
 
 from annoseq.config import TransformerConfig
 from annoseq.kernels import selection as kernels
+from annoseq.models.concurrent_branches import Branch, run_branches
 from annoseq.models.embeddings import RotaryEmbedding
-from annoseq.models.padding import active_rows, reversed_tokens, select_tokens, token_mask
+from annoseq.models.padding import (
+    active_rows,
+    reverse_rows,
+    reversed_tokens,
+    select_tokens,
+    token_mask,
+)
 from annoseq.models.transformer import EncoderLayer
 
 if TYPE_CHECKING:
@@ -104,12 +112,13 @@ class BiLstmEncoder(Encoder):
 
     def forward(self, vectors: Tensor, lengths: Tensor) -> Tensor:
         """Encode each row in both directions."""
-        reversed_places = reversed_tokens(vectors, lengths).unsqueeze(2)
         for forwards, backwards in zip(self.forwards, self.backwards, strict=True):
-            vectors = self.dropout(vectors)
-            ahead, _ = forwards(vectors)
-            behind, _ = backwards(_gather_tokens(vectors, reversed_places))
-            vectors = torch.cat([ahead, _gather_tokens(behind, reversed_places)], 2)
+            directions = run_branches(
+                self.dropout(vectors),
+                Branch.of(partial(_run_lstm, forwards), forwards),
+                Branch.of(partial(_run_reversed, backwards, lengths), backwards),
+            )
+            vectors = torch.cat(directions, 2)
         dropped: Tensor = self.dropout(vectors)
         return dropped
 
@@ -232,8 +241,13 @@ def _run_lstms(gates: Tensor, places: Tensor, weights: Tensor, active: Sequence[
     return outputs
 
 
-def _gather_tokens(vectors: Tensor, places: Tensor) -> Tensor:
-    return vectors.gather(1, places.expand(-1, -1, vectors.shape[2]))
+def _run_lstm(layer: nn.Module, vectors: Tensor) -> Tensor:
+    outputs: Tensor = layer(vectors)[0]
+    return outputs
+
+
+def _run_reversed(layer: nn.Module, lengths: Tensor, vectors: Tensor) -> Tensor:
+    return reverse_rows(_run_lstm(layer, reverse_rows(vectors, lengths)), lengths)
 
 
 class ConvolutionalEncoder(Encoder):

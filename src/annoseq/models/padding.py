@@ -10,6 +10,8 @@ Shapes: B rows, T tokens, H width of a value.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -40,3 +42,29 @@ def select_tokens(values: Tensor, places: Tensor) -> Tensor:
     rows, steps, _ = values.shape
     starts = torch.arange(0, rows * steps, steps, device=values.device).unsqueeze(1)
     return values.flatten(0, 1).index_select(0, (starts + places).flatten()).view_as(values)
+
+
+def reverse_rows(values: Tensor, lengths: Tensor) -> Tensor:
+    """Reverse each row of values (B, T, H) within its length; what is behind it stays in place."""
+    steps = torch.arange(values.shape[1], device=values.device)
+    is_token = token_mask(values, lengths)
+    places = torch.where(is_token, reversed_tokens(values, lengths), steps)
+    reversed_: Tensor = _RowReversal.apply(values, places)  # type: ignore[no-untyped-call]
+    return reversed_
+
+
+class _RowReversal(torch.autograd.Function):
+    """Selection of tokens by places that undo themselves, so that its gradient is one, too.
+
+    torch would add up the gradient of any selection token by token.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, places: Tensor) -> Tensor:
+        ctx.save_for_backward(places)
+        return select_tokens(values, places)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (places,) = ctx.saved_tensors
+        return _RowReversal.apply(gradients[0], places), None  # type: ignore[no-untyped-call]

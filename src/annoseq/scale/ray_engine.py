@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from annoseq.cpu_threads import usable_cores
 from annoseq.errors import AnnoseqError, OptionError, count_noun
 from annoseq.scale.part_manifest import PartRecord
 from annoseq.scale.part_worker import PartOutcome
@@ -108,7 +109,7 @@ class RayEngine:
             ray.shutdown()
 
     def _local_workers(self) -> int:
-        return min(self.concurrency or _cores(), _cores())
+        return min(self.concurrency or usable_cores(), usable_cores())
 
     def _pool_size(self, ray: ModuleType, parts: int) -> int:
         """Return the number of actors: no more than CPUs less one, GPUs, and parts.
@@ -244,8 +245,3 @@ def _read_files(model: Path) -> dict[str, bytes]:
 
 def _folder_size(model: Path) -> int:
     return sum(path.stat().st_size for path in [model, *model.rglob("*")] if path.is_file())
-
-
-def _cores() -> int:
-    allowed = getattr(os, "sched_getaffinity", None)  # Linux has it
-    return len(allowed(0)) if allowed else os.cpu_count() or 1

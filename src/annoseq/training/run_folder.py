@@ -19,6 +19,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from annoseq.atomic_io import atomic_folder, check_folder_writable
+from annoseq.cpu_threads import usable_cores
 from annoseq.devices import are_threads_chosen
 from annoseq.errors import (
     AnnoseqError,
@@ -219,8 +220,7 @@ def count_workers(workers: Workers, compute: ComputeDevice) -> int:
         return workers
     if compute.device.type != "cpu":
         return 1
-    allowed = getattr(os, "sched_getaffinity", None)
-    return len(allowed(0)) if allowed else os.cpu_count() or 1
+    return usable_cores()
 
 
 def run_workers(work: Callable[[], None], *, workers: int) -> None:
