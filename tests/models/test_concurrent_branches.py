@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import weakref
 from functools import partial
 from typing import TYPE_CHECKING
 from unittest.mock import patch
@@ -198,3 +199,16 @@ def test_processes_that_average_their_gradients_get_each_of_them(concurrent: lis
         assert one is not None
         assert weights.grad is not None
         assert torch.equal(one, weights.grad)
+
+
+@pytest.mark.usefixtures("worker")
+def test_what_is_not_differentiated_is_freed() -> None:
+    outputs = []
+
+    def exponentiate(vectors: torch.Tensor) -> torch.Tensor:
+        outputs.append(weakref.ref(output := vectors.exp()))  # torch keeps it for the gradient
+        return output
+
+    branch = Branch(exponentiate, ())
+    run_branches(some_vectors(), branch, branch)
+    assert [output() for output in outputs] == [None, None]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.autograd.graph import saved_tensors_hooks
 
 from annoseq.cpu_threads import is_worker_used, run_both
 
@@ -55,7 +56,8 @@ def _runs_concurrently(vectors: Tensor) -> bool:
 class _ConcurrentBranches(torch.autograd.Function):
     """Outputs of two branches. Each has a graph of its own, which `backward` walks in its thread.
 
-    The weights are arguments because a gradient is returned for each.
+    The weights are arguments because a gradient is returned for each. Hooks on saved tensors, such
+    as those of gradient checkpointing, belong to a thread, so that they are left out in both.
     """
 
     @staticmethod
@@ -65,7 +67,7 @@ class _ConcurrentBranches(torch.autograd.Function):
         del weights
 
         def run(branch: Branch) -> tuple[Tensor, Tensor]:
-            with torch.enable_grad():
+            with torch.enable_grad(), saved_tensors_hooks(_detach, _detach):
                 own = vectors.detach().requires_grad_(vectors.requires_grad)
                 return own, branch.function(own)
 
@@ -85,3 +87,7 @@ class _ConcurrentBranches(torch.autograd.Function):
         if not ctx.needs_input_grad[0]:
             return None, None, *first, *second
         return first[0] + second[0], None, *first[1:], *second[1:]
+
+
+def _detach(tensor: Tensor) -> Tensor:
+    return tensor.detach()  # an output that its own graph held would never be freed
