@@ -10,6 +10,7 @@ import pytest
 
 from tests.cli.command import refusal, run, snapshot
 from tests.cli.test_train_of_taggers import QUICK
+from tests.vectors.test_static_embeddings import write_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,6 +117,20 @@ def test_models_that_read_no_vectors_take_none(
     assert run("train", data, "--out", plain, *QUICK).code == 0
     more = ("--out", tmp_path / "more", "--go-on-from", plain, "--vectors", vectors)
     assert refusal(run("train", table, *more)) == NEEDLESS.format(plain)
+
+
+def test_a_tagger_reads_words_by_static_embeddings(table: Path, tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "static")
+    out = tmp_path / "model"
+    result = run("train", table, "--out", out, *QUICK, "--vectors", folder)
+    assert result.code == 0, result
+    assert "- **word vectors**: static, 2 wide, " in (out / "card.md").read_text()
+    assert run("annotate", out, table).code == 0
+    (folder / "tokenizer.json").unlink()
+    assert refusal(run("annotate", out, table)) == (
+        f"{out}: its word vectors, static, cannot be read at {folder}, where they were in "
+        "training. Name the file with --vectors."
+    )
 
 
 def test_a_sweep_of_taggers_takes_vectors(short: Path, vectors: Path, tmp_path: Path) -> None:

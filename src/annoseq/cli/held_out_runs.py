@@ -12,7 +12,7 @@ from annoseq.models.encoder_folder import fingerprint_encoder
 from annoseq.tokenization.gazetteer import LexiconFeatures
 from annoseq.training.held_out import LearnerSettings
 from annoseq.training.run_folder import run_workers
-from annoseq.vectors.fasttext_rows import file_fingerprint
+from annoseq.vectors.lookup import fingerprint_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +65,7 @@ def runs_plan(
         "network": options.network.model_dump(),
         "training": options.training.model_dump(),
         "batching": options.batching.model_dump(),
-        "--vectors": file_fingerprint(options.vectors) if options.vectors else None,
+        "--vectors": fingerprint_vectors(options.vectors) if options.vectors else None,
         "--encoder": fingerprint_encoder(options.encoder) if options.encoder else None,
         "--lexicon": [fingerprint_file(path) for path in options.lexicon],
         "--patterns": fingerprint_file(options.patterns),

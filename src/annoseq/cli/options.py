@@ -102,8 +102,9 @@ ValidPath = Annotated[
 VectorsPath = Annotated[
     Path | None,
     Parameter(
-        help="Word vectors (fastText's .bin, .vec, .vec.gz): the tagger reads words by them, in "
-        "the other networks the embeddings begin with them.",
+        help="Word vectors (fastText's .bin, .vec, .vec.gz, or a folder of static embeddings, as "
+        "of Model2Vec): the tagger reads words by them, in the other networks the embeddings begin "
+        "with them.",
         group="Network",
     ),
 ]

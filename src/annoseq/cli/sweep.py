@@ -40,8 +40,7 @@ from annoseq.training.sweep.search_space import (
 )
 from annoseq.training.sweep.sweep_folder import SweepFolder
 from annoseq.training.sweep.trial import Sweep, run_grid
-from annoseq.vectors.fasttext_rows import file_fingerprint
-from annoseq.vectors.lookup import open_vectors
+from annoseq.vectors.lookup import fingerprint_vectors, open_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -263,7 +262,7 @@ def _describe_size(space: SearchSpace, runs: SweepConfig) -> str:
 def _plan(sweep: Sweep, compute: ComputeDevice, *, is_search: bool) -> dict[str, Any]:
     """Return everything that determines a sweep; a resumed one must have the same plan."""
     dataset, vectors = sweep.dataset, sweep.vectors
-    checksum = f"checksum {file_fingerprint(vectors)[:12]}" if vectors else ""
+    checksum = f"checksum {fingerprint_vectors(vectors)[:12]}" if vectors else ""
     return {
         "annoseq": __version__,
         "kind": "search" if is_search else "grid",

@@ -63,7 +63,10 @@ def train(
 
 
 def show(
-    vectors: Annotated[Path, Parameter(help="File of vectors (.bin, .vec, .vec.gz).")],
+    vectors: Annotated[
+        Path,
+        Parameter(help="File of vectors (.bin, .vec, .vec.gz), or folder of them (Model2Vec)."),
+    ],
     words: Annotated[tuple[str, ...], Parameter(help="Words to look up.")] = (),
     /,
     *,

@@ -20,8 +20,9 @@ from safetensors.numpy import save_file
 from annoseq.atomic_io import atomic_file
 from annoseq.errors import OutputError, VectorsError, count_noun
 from annoseq.tokenization.vocabulary import PAD
-from annoseq.vectors.fasttext_rows import explain_read_errors, file_fingerprint
-from annoseq.vectors.lookup import open_vectors
+from annoseq.vectors.fasttext_rows import explain_read_errors
+from annoseq.vectors.lookup import fingerprint_vectors, open_vectors
+from annoseq.vectors.static_embeddings import find_embedding_files
 from annoseq.vectors.word_vectors import coverage_summary, lookup_word
 
 if TYPE_CHECKING:
@@ -160,14 +161,15 @@ def init_source_and_target(
 
 
 def vectors_file_signature(path: Path) -> str:
-    """Return a checksum of a file's fingerprint and modification time.
+    """Return a checksum of the fingerprint and the modification times of `--vectors`.
 
     Raises:
         VectorsError: the file cannot be read.
     """
     with explain_read_errors(path):
-        modified = path.stat().st_mtime_ns
-    return hashlib.sha256(f"{file_fingerprint(path)} {modified}".encode()).hexdigest()
+        files = find_embedding_files(path) if path.is_dir() else (path,)
+        modified = " ".join(str(file.stat().st_mtime_ns) for file in files)
+    return hashlib.sha256(f"{fingerprint_vectors(path)} {modified}".encode()).hexdigest()
 
 
 def _read_cache(

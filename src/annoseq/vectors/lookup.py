@@ -6,6 +6,7 @@ the texts that it was trained on.
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -21,6 +22,7 @@ from annoseq.vectors.fasttext_rows import (
     not_fasttext_error,
     quantized_error,
 )
+from annoseq.vectors.static_embeddings import StaticEmbeddings, find_embedding_files
 from annoseq.vectors.vec_text import GZIP_MAGIC, VecFile, open_decompressed
 from annoseq.vectors.word_vectors import coverage_summary, lookup_word
 
@@ -32,19 +34,29 @@ if TYPE_CHECKING:
     from annoseq.vectors.word_vectors import VectorLookup, VectorOrigin, WordVectors
 
 
+VectorFormat = Literal["bin", "vec", "static"]
+"""fastText's binary format, its text format, or a folder of static embeddings."""
+_FORMATS: dict[type, VectorFormat] = {
+    FastTextFile: "bin",
+    VecFile: "vec",
+    StaticEmbeddings: "static",
+}
 _ZIP_MAGIC = b"PK\x03\x04"
 _MAGIC_SIZE = 64
 
 
 def open_vectors(path: str | Path) -> WordVectors:
-    """Open fastText's `.bin`, `.vec` or `.vec.gz`; no rows are read yet.
+    """Open fastText's `.bin`, `.vec` or `.vec.gz`, or a folder of static embeddings.
 
-    The first bytes decide the format; a suffix that contradicts them is an error.
+    No rows are read yet. The first bytes of a file decide its format; a suffix that contradicts
+    them is an error.
 
     Raises:
         VectorsError: the file cannot be read, has another format, or is cut off in its header.
     """
     path = Path(path)
+    if path.is_dir():
+        return StaticEmbeddings.open(path)
     with RandomAccessFile(path) as file:
         first_bytes = file.read_up_to(0, _MAGIC_SIZE)
     suffix = path.suffix.lower()
@@ -84,7 +96,19 @@ def open_token_vectors(path: str | Path) -> TokenVectors:
         VectorsError: the file cannot be read, has another format, or is cut off or damaged.
     """
     path = Path(path)
-    return TokenVectors(open_vectors(path).indexed(), fingerprint=file_fingerprint(path))
+    return TokenVectors(open_vectors(path).indexed(), fingerprint=fingerprint_vectors(path))
+
+
+def fingerprint_vectors(path: Path) -> str:
+    """Return a checksum of samples of a file of word vectors, or of a folder of static embeddings.
+
+    Raises:
+        VectorsError: it cannot be read.
+    """
+    if not path.is_dir():
+        return file_fingerprint(path)
+    prints = map(file_fingerprint, find_embedding_files(path))
+    return hashlib.sha256(" ".join(prints).encode()).hexdigest()
 
 
 _MIN_NORM = 1e-12
@@ -179,7 +203,7 @@ class TokenVectors:
         """Return the record of the file for a model folder."""
         return VectorsRecord(
             path=str(self.file.path.absolute()),
-            format="bin" if isinstance(self.file, FastTextFile) else "vec",
+            format=_FORMATS[type(self.file)],
             width=self.file.width,
             fingerprint=self._fingerprint,
         )
@@ -191,7 +215,7 @@ class VectorsRecord(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     path: str
-    format: Literal["bin", "vec"]
+    format: VectorFormat
     width: int
     fingerprint: str
 
@@ -208,7 +232,7 @@ class VectorsRecord(BaseModel):
         """
         path = Path(self.path if given is None else given)
         try:
-            is_same = file_fingerprint(path) == self.fingerprint
+            is_same = fingerprint_vectors(path) == self.fingerprint
         except VectorsError as error:
             if given is not None:
                 raise

@@ -1,0 +1,195 @@
+"""Static embeddings of sub-words in a folder of Model2Vec or Sentence Transformers.
+
+The vector of a word is the weighted mean of those of its sub-words, so that every word has one.
+Model2Vec distils such folders from pre-trained encoders (Tulkens and van Dongen 2024,
+https://github.com/MinishLab/model2vec).
+
+FOLDER/, or FOLDER/0_StaticEmbedding/
+├── model.safetensors    `embeddings` or `embedding.weight` (R, width); `weights` (S,) and
+│                        `mapping` (S,) of sub-words to rows, if there are any
+└── tokenizer.json       tokenizer of S sub-words
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from tokenizers import Tokenizer
+
+from annoseq.errors import VectorsError, count_noun
+from annoseq.vectors.fasttext_rows import MAX_WIDTH, damaged_error, explain_read_errors
+from annoseq.vectors.word_vectors import MAX_ABS_VALUE, VectorLookup, VectorOrigin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+_WEIGHTS, _TOKENIZER, _SUBFOLDER = "model.safetensors", "tokenizer.json", "0_StaticEmbedding"
+_MATRICES = ("embeddings", "embedding.weight")
+"""Names of the matrix: Model2Vec's and Sentence Transformers'."""
+
+
+class EmbeddingFiles(NamedTuple):
+    """Paths of the vectors and of the tokenizer."""
+
+    weights: Path
+    tokenizer: Path
+
+
+class _SubwordVectors(NamedTuple):
+    """Vectors (R, width), and of each of S sub-words its row (S,) and its weight (S,)."""
+
+    matrix: NDArray[Any]
+    rows: NDArray[np.int64]
+    weights: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class StaticEmbeddings:
+    """Static embeddings of the sub-words of a folder.
+
+    A word that is one sub-word is "seen", one of several is "composed"; unknown sub-words count for
+    nothing, and a word without any other is "missing".
+    """
+
+    path: Path
+    files: EmbeddingFiles
+    width: int
+    _tokenizer: Tokenizer = field(repr=False, compare=False)
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Read the tokenizer, and the sizes of the vectors.
+
+        Raises:
+            VectorsError: a file is missing, cannot be read, or holds something else.
+        """
+        files = find_embedding_files(path)
+        with explain_read_errors(files.tokenizer):
+            text = files.tokenizer.read_bytes()
+        try:
+            tokenizer = Tokenizer.from_buffer(text)
+        except Exception as error:  # the library has no error class of its own
+            raise damaged_error(files.tokenizer, "it holds no tokenizer") from error
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        with _opened(files.weights) as file:
+            shape = file.get_slice(_matrix_name(file, files.weights)).get_shape()
+        if len(shape) != 2 or not 0 < shape[1] <= MAX_WIDTH:
+            raise damaged_error(files.weights, f"its matrix has the shape {shape}")
+        return cls(path, files, shape[1], tokenizer)
+
+    def look_up(self, words: Sequence[str]) -> VectorLookup:
+        """Look words up, case-sensitively if the tokenizer is.
+
+        Raises:
+            VectorsError: the file is damaged.
+        """
+        # Byte-level BPE and SentencePiece know words by the space before them.
+        safe = [" " + word.encode("utf-8", "replace").decode() for word in words]
+        encodings = self._tokenizer.encode_batch(safe, add_special_tokens=False)
+        matrix = np.zeros((len(words), self.width), np.float32)
+        origins: list[VectorOrigin] = []
+        for row, encoding in enumerate(encodings):
+            ids = [id_ for id_ in encoding.ids if id_ != self._unknown]
+            if ids:
+                matrix[row] = self._mean(np.array(ids))
+            origins.append("missing" if not ids else "seen" if len(encoding) == 1 else "composed")
+        if not (np.abs(matrix) <= MAX_ABS_VALUE).all():  # False for NaN
+            raise damaged_error(self.files.weights, f"no number or one above {MAX_ABS_VALUE:.0e}")
+        return VectorLookup(matrix, origins)
+
+    def indexed(self) -> Self:
+        """Return the same vectors: words are found by their sub-words, without an index."""
+        return self
+
+    def first_words(self, limit: int) -> list[str]:
+        """Return the first sub-words that are words by themselves, without their markers."""
+        vocabulary = self._tokenizer.get_vocab(with_added_tokens=False)
+        decode = self._tokenizer.decode
+        words = (decode([id_]).strip() for id_ in sorted(vocabulary.values()))
+        candidates = list(dict.fromkeys(word for word in words if word.isalpha()))[: 2 * limit]
+        origins = self.look_up(candidates).origins
+        pairs = zip(candidates, origins, strict=True)
+        return [word for word, origin in pairs if origin == "seen"][:limit]
+
+    def _mean(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        matrix, rows, weights = self._subwords
+        vectors = matrix[rows[ids]].astype(np.float32) * weights[ids, None]
+        mean: NDArray[np.float32] = vectors.mean(0)
+        return mean
+
+    @cached_property
+    def _unknown(self) -> int | None:
+        symbol = getattr(self._tokenizer.model, "unk_token", None)
+        return None if symbol is None else self._tokenizer.token_to_id(symbol)
+
+    @cached_property
+    def _subwords(self) -> _SubwordVectors:
+        """Vectors of all sub-words, which are read when the first word is looked up."""
+        path = self.files.weights
+        size = max(self._tokenizer.get_vocab(with_added_tokens=True).values()) + 1
+        with _opened(path) as file:
+            names = set(file.keys())
+            matrix = file.get_tensor(_matrix_name(file, path))
+            rows = file.get_tensor("mapping") if "mapping" in names else np.arange(len(matrix))
+            weights = file.get_tensor("weights") if "weights" in names else np.ones(len(rows))
+        known = min(len(rows), len(weights))
+        if known < size or not 0 <= rows.min() <= rows.max() < len(matrix):
+            raise VectorsError(
+                f"{path}: found vectors of {count_noun(known, 'sub-word')}, {len(matrix):,} in "
+                f"all, where the tokenizer beside it has {size:,}. Give a folder whose files "
+                "belong together."
+            )
+        return _SubwordVectors(matrix, rows.astype(np.int64), weights.astype(np.float32))
+
+
+def find_embedding_files(folder: Path) -> EmbeddingFiles:
+    """Return the files of static embeddings in a folder.
+
+    Raises:
+        VectorsError: one is missing.
+    """
+    for place in (folder, folder / _SUBFOLDER):
+        files = EmbeddingFiles(place / _WEIGHTS, place / _TOKENIZER)
+        if files.weights.is_file() and files.tokenizer.is_file():
+            return files
+    raise VectorsError(
+        f"{folder}: this is a folder without {_WEIGHTS} and {_TOKENIZER}, the static embeddings of "
+        "Model2Vec or Sentence Transformers. Give such a folder, or the file of word vectors "
+        "(.bin, .vec, .vec.gz) in it."
+    )
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    with explain_read_errors(path):
+        try:
+            with safe_open(path, "numpy") as file:
+                yield file
+        except (SafetensorError, TypeError) as error:  # TypeError: bfloat16, which numpy lacks
+            raise damaged_error(path, "it is cut off, or has numbers of an unknown kind") from error
+
+
+def _matrix_name(file: Any, path: Path) -> str:
+    """Return the name of the matrix of vectors.
+
+    Raises:
+        VectorsError: the file holds something else, such as a pre-trained encoder.
+    """
+    names = set(file.keys())
+    for name in _MATRICES:
+        if name in names:
+            return name
+    raise VectorsError(
+        f"{path}: found {count_noun(len(names), 'tensor')}, but no static embeddings "
+        f"({' or '.join(_MATRICES)}). A pre-trained encoder is given by --encoder; Model2Vec makes "
+        "static embeddings of one."
+    )
