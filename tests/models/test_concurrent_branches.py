@@ -97,8 +97,15 @@ def test_weights_and_gradients_are_equal_bit_for_bit(layers: int, concurrent: li
 
 def run_linear() -> None:
     """Run two linear layers as branches."""
-    one, other = torch.nn.Linear(WIDTH, 2), torch.nn.Linear(WIDTH, 3)
-    run_branches(some_vectors(), Branch.of(one, one), Branch.of(other, other))
+    first, second = (
+        Branch.of(partial(apply_layer, layer), layer)
+        for layer in (torch.nn.Linear(WIDTH, 2), torch.nn.Linear(WIDTH, 3))
+    )
+    run_branches(first, second, some_vectors())
+
+
+def apply_layer(layer: torch.nn.Linear, vectors: torch.Tensor) -> tuple[torch.Tensor]:
+    return (layer(vectors),)
 
 
 def autocast() -> AbstractContextManager[object]:
@@ -123,8 +130,8 @@ def test_directions_follow_each_other_in_compiled_code(concurrent: list[object])
 
 
 def test_a_device_other_than_a_cpu_has_queues_of_its_own(concurrent: list[object]) -> None:
-    branch, elsewhere = Branch(lambda vectors: vectors, ()), torch.empty(1, device="meta")
-    run_branches(elsewhere.requires_grad_(), branch, branch)
+    branch, elsewhere = Branch(lambda *vectors: vectors, ()), torch.empty(1, device="meta")
+    run_branches(branch, branch, elsewhere.requires_grad_())
     assert concurrent == []
 
 
@@ -205,10 +212,10 @@ def test_processes_that_average_their_gradients_get_each_of_them(concurrent: lis
 def test_what_is_not_differentiated_is_freed() -> None:
     outputs = []
 
-    def exponentiate(vectors: torch.Tensor) -> torch.Tensor:
+    def exponentiate(vectors: torch.Tensor) -> tuple[torch.Tensor]:
         outputs.append(weakref.ref(output := vectors.exp()))  # torch keeps it for the gradient
-        return output
+        return (output,)
 
     branch = Branch(exponentiate, ())
-    run_branches(some_vectors(), branch, branch)
+    run_branches(branch, branch, some_vectors())
     assert [output() for output in outputs] == [None, None]

@@ -7,6 +7,7 @@ equal bit for bit.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -20,73 +21,93 @@ from annoseq.cpu_threads import is_worker_used, run_both
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    Outputs = tuple[Tensor, ...]
+
 
 class Branch(NamedTuple):
-    """A function of vectors, without random numbers, and the weights in it that are trained."""
+    """A function of the shared inputs, without random numbers, and its weights that are trained."""
 
-    function: Callable[[Tensor], Tensor]
+    function: Callable[..., Outputs]
     weights: tuple[Tensor, ...]
 
     @classmethod
-    def of(cls, function: Callable[[Tensor], Tensor], module: nn.Module) -> Self:
-        """Return the branch whose weights are those of a module."""
-        return cls(function, tuple(one for one in module.parameters() if one.requires_grad))
+    def of(cls, function: Callable[..., Outputs], *modules: nn.Module) -> Self:
+        """Return the branch whose weights are those of some modules."""
+        weights = (weights for module in modules for weights in module.parameters())
+        return cls(function, tuple(one for one in weights if one.requires_grad))
 
 
-def run_branches(vectors: Tensor, first: Branch, second: Branch) -> tuple[Tensor, Tensor]:
-    """Return the outputs of two branches that read the same vectors."""
-    if not _runs_concurrently(vectors):
-        return first.function(vectors), second.function(vectors)
-    branches = (first, second)
-    one, other = _ConcurrentBranches.apply(vectors, branches, *first.weights, *second.weights)  # type: ignore[no-untyped-call]
-    return one, other
+def run_branches(first: Branch, second: Branch, *inputs: Tensor) -> tuple[Outputs, Outputs]:
+    """Return the outputs of two branches that read the same inputs."""
+    tensors = (*inputs, *first.weights, *second.weights)
+    if not _runs_concurrently(tensors):
+        return first.function(*inputs), second.function(*inputs)
+    passes = _Pass(first), _Pass(second)
+    outputs: Outputs = _ConcurrentBranches.apply(passes, len(inputs), *tensors)  # type: ignore[no-untyped-call]
+    count = len(passes[0].outputs)
+    return outputs[:count], outputs[count:]
 
 
-def _runs_concurrently(vectors: Tensor) -> bool:
+def _runs_concurrently(tensors: tuple[Tensor, ...]) -> bool:
     """Return True for a training step on a CPU, in its precision and with the worker."""
     return (
         is_worker_used()
         and torch.is_grad_enabled()
-        and vectors.device.type == "cpu"
+        and all(tensor.device.type == "cpu" for tensor in tensors)
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()
     )
 
 
-class _ConcurrentBranches(torch.autograd.Function):
-    """Outputs of two branches. Each has a graph of its own, which `backward` walks in its thread.
+@dataclass
+class _Pass:
+    """Forward and backward pass of a branch, with a graph of its own from its inputs on.
 
-    The weights are arguments because a gradient is returned for each. Hooks on saved tensors, such
-    as those of gradient checkpointing, belong to a thread, so that they are left out in both.
+    Hooks on saved tensors, such as those of gradient checkpointing, belong to a thread. They are
+    left out, so that the graph is the same in either thread.
     """
+
+    branch: Branch
+    inputs: tuple[Tensor, ...] = ()
+    outputs: Outputs = field(default=())
+
+    def forward(self, inputs: tuple[Tensor, ...]) -> None:
+        """Set the outputs."""
+        with torch.enable_grad(), saved_tensors_hooks(_detach, _detach):
+            self.inputs = tuple(one.detach().requires_grad_(one.requires_grad) for one in inputs)
+            self.outputs = self.branch.function(*self.inputs)
+
+    def backward(self, gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Return the gradients of inputs and weights for those of the outputs."""
+        wanted = [one for one in (*self.inputs, *self.branch.weights) if one.requires_grad]
+        return torch.autograd.grad(self.outputs, wanted, gradients) if wanted else ()
+
+
+class _ConcurrentBranches(torch.autograd.Function):
+    """Outputs of two branches; the weights are arguments because each gets a gradient."""
 
     @staticmethod
     def forward(
-        ctx: Any, vectors: Tensor, branches: tuple[Branch, Branch], *weights: Tensor
+        ctx: Any, passes: tuple[_Pass, _Pass], count: int, *tensors: Tensor
     ) -> tuple[Tensor, ...]:
-        del weights
-
-        def run(branch: Branch) -> tuple[Tensor, Tensor]:
-            with torch.enable_grad(), saved_tensors_hooks(_detach, _detach):
-                own = vectors.detach().requires_grad_(vectors.requires_grad)
-                return own, branch.function(own)
-
-        first, second = (partial(run, branch) for branch in branches)
-        ctx.branches, ctx.runs = branches, run_both(first, second)
-        return tuple(output.detach() for _, output in ctx.runs)
+        first, second = (partial(one.forward, tensors[:count]) for one in passes)
+        run_both(first, second)
+        ctx.passes, ctx.count = passes, count
+        return tuple(output.detach() for one in passes for output in one.outputs)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        def differentiate(number: int) -> tuple[Tensor, ...]:
-            own, output = ctx.runs[number]
-            wanted = [one for one in (own, *ctx.branches[number].weights) if one.requires_grad]
-            return torch.autograd.grad(output, wanted, gradients[number]) if wanted else ()
-
-        first, second = run_both(partial(differentiate, 0), partial(differentiate, 1))
-        if not ctx.needs_input_grad[0]:
-            return None, None, *first, *second
-        return first[0] + second[0], None, *first[1:], *second[1:]
+        first, second = ctx.passes
+        split = len(first.outputs)
+        ours, theirs = run_both(
+            partial(first.backward, gradients[:split]), partial(second.backward, gradients[split:])
+        )
+        needed = ctx.needs_input_grad[2 : 2 + ctx.count]
+        shared = sum(needed)
+        sums = map(torch.add, ours[:shared], theirs[:shared])
+        of_inputs = (next(sums) if is_needed else None for is_needed in needed)
+        return None, None, *of_inputs, *ours[shared:], *theirs[shared:]
 
 
 def _detach(tensor: Tensor) -> Tensor:

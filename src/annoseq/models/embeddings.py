@@ -7,6 +7,7 @@ longest training row work too.
 
 from __future__ import annotations
 
+from functools import partial
 from math import pi, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from annoseq.models.concurrent_branches import Branch, run_branches
 from annoseq.tokenization.hash_features import FEATURE_KINDS, NGRAMS, WORD, table_sizes
 from annoseq.tokenization.vocabulary import BEGIN, END, PAD
 
@@ -199,22 +201,40 @@ class HashEmbedding(nn.Module):
     def forward(self, bags: FeatureBags) -> Tensor:
         """Return the vectors (W, D) of W tokens."""
         device = self.tables[0].get_parameter("weight").device
-        parts = [
-            table(
-                torch.from_numpy(bags.ids[kind]).to(device),
-                torch.from_numpy(bags.starts[kind]).to(device),
-            )
-            for table, kind in zip(self.tables, self.kinds, strict=True)
-        ]
-        if self.training and self.word_dropout and WORD in self.kinds:
-            words = parts[WORD]
+        by_kind = self._embed_kinds(bags, device)
+        if self.training and self.word_dropout and WORD in by_kind:
+            words = by_kind[WORD]
             is_kept = torch.rand(len(words), 1, device=words.device) >= self.word_dropout
-            parts[WORD] = words * is_kept
+            by_kind[WORD] = words * is_kept
+        parts = [by_kind[kind] for kind in self.kinds]
         if self.projection is not None:
             assert bags.vectors is not None
             vectors = torch.from_numpy(bags.vectors).to(device)
             parts.append(self.projection(self._drop_vectors(vectors)))
         return torch.cat(parts, 1)
+
+    def _embed_kinds(self, bags: FeatureBags, device: torch.device) -> dict[int, Tensor]:
+        """Return the vectors (W, `width`) of each kind of features.
+
+        There are about as many n-grams as other features, so that they are a branch of their own.
+        """
+        tables = dict(zip(self.kinds, self.tables, strict=True))
+
+        def embed(kinds: Sequence[int]) -> tuple[Tensor, ...]:
+            return tuple(
+                tables[kind](
+                    torch.from_numpy(bags.ids[kind]).to(device),
+                    torch.from_numpy(bags.starts[kind]).to(device),
+                )
+                for kind in kinds
+            )
+
+        halves = [NGRAMS] if NGRAMS in tables else [], [kind for kind in tables if kind != NGRAMS]
+        first, second = (
+            Branch.of(partial(embed, kinds), *(tables[kind] for kind in kinds)) for kinds in halves
+        )
+        vectors = [one for outputs in run_branches(first, second) for one in outputs]
+        return dict(zip([*halves[0], *halves[1]], vectors, strict=True))
 
     def _drop_vectors(self, vectors: Tensor) -> Tensor:
         """Replace some vectors by a missing one in training."""

@@ -113,12 +113,12 @@ class BiLstmEncoder(Encoder):
     def forward(self, vectors: Tensor, lengths: Tensor) -> Tensor:
         """Encode each row in both directions."""
         for forwards, backwards in zip(self.forwards, self.backwards, strict=True):
-            directions = run_branches(
-                self.dropout(vectors),
+            ahead, behind = run_branches(
                 Branch.of(partial(_run_lstm, forwards), forwards),
                 Branch.of(partial(_run_reversed, backwards, lengths), backwards),
+                self.dropout(vectors),
             )
-            vectors = torch.cat(directions, 2)
+            vectors = torch.cat([*ahead, *behind], 2)
         dropped: Tensor = self.dropout(vectors)
         return dropped
 
@@ -241,13 +241,13 @@ def _run_lstms(gates: Tensor, places: Tensor, weights: Tensor, active: Sequence[
     return outputs
 
 
-def _run_lstm(layer: nn.Module, vectors: Tensor) -> Tensor:
-    outputs: Tensor = layer(vectors)[0]
-    return outputs
+def _run_lstm(layer: nn.Module, vectors: Tensor) -> tuple[Tensor]:
+    return (layer(vectors)[0],)
 
 
-def _run_reversed(layer: nn.Module, lengths: Tensor, vectors: Tensor) -> Tensor:
-    return reverse_rows(_run_lstm(layer, reverse_rows(vectors, lengths)), lengths)
+def _run_reversed(layer: nn.Module, lengths: Tensor, vectors: Tensor) -> tuple[Tensor]:
+    (outputs,) = _run_lstm(layer, reverse_rows(vectors, lengths))
+    return (reverse_rows(outputs, lengths),)
 
 
 class ConvolutionalEncoder(Encoder):

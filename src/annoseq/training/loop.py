@@ -16,6 +16,7 @@ from annoseq.progress import progress_bar
 from annoseq.tokenization.batching import length_sorted_batches, shuffled_batches
 from annoseq.training.distributed import ProcessGroup
 from annoseq.training.objectives import teacher_forcing_probability
+from annoseq.training.optimizer import ConcurrentAdamW, clip_gradients
 from annoseq.training.parameter_groups import parameter_groups
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Trainer:
         groups = parameter_groups(self.objective, self.config, lr)
         # The fused kernel does not report whether the scaler of float16 skipped a step.
         is_fused = self.compute.dtype != torch.float16
-        return torch.optim.AdamW(
+        return ConcurrentAdamW(
             groups, lr, _BETAS, weight_decay=self.config.weight_decay, fused=is_fused
         )
 
@@ -92,7 +93,7 @@ class Trainer:
             loss = self._add_gradients(rows, scaler, forcing=forcing)
             if self.config.clip_norm:
                 scaler.unscale_(optimizer)
-                torch.nn.utils.clip_grad_norm_(self.objective.parameters(), self.config.clip_norm)
+                clip_gradients(self.objective.parameters(), self.config.clip_norm)
             scaler.step(optimizer)
         scaler.update()
         return loss

@@ -1,0 +1,100 @@
+"""AdamW and gradient clipping, over two halves of the weights at the same time.
+
+Each weight is clipped and updated by the operations of torch's own optimizer, so that the results
+are equal bit for bit. On one core, and on a GPU, it is torch's.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.nn.utils import clip_grad_norm_, clip_grads_with_norm_
+
+from annoseq.cpu_threads import is_worker_used, run_both
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from torch import Tensor, nn
+
+
+class ConcurrentAdamW(torch.optim.AdamW):
+    """AdamW whose two halves of the weights are updated at the same time, on two cores.
+
+    Its state and its parameter groups are those of `AdamW`.
+    """
+
+    def __init__(
+        self,
+        groups: list[dict[str, Any]],
+        lr: float,
+        betas: tuple[float, float],
+        *,
+        weight_decay: float,
+        fused: bool,
+    ) -> None:
+        super().__init__(groups, lr, betas, weight_decay=weight_decay, fused=fused)
+        weights = [weight for group in self.param_groups for weight in group["params"]]
+        first = {id(weights[place]) for place in _halves(weights)[0]}
+        self._halves = [
+            torch.optim.AdamW(
+                [
+                    {"params": [one for one in group["params"] if (id(one) in first) == is_first]}
+                    for group in self.param_groups
+                ],
+                fused=fused,
+            )
+            for is_first in (True, False)
+        ]
+
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Update all weights; the first step, which makes the state, is torch's."""
+        if closure is not None or not self.state or not is_worker_used():
+            loss: float | None = super().step(closure)
+            return loss
+        for half in self._halves:
+            half.state = self.state
+            for group, ours in zip(half.param_groups, self.param_groups, strict=True):
+                group.update({name: ours[name] for name in ours.keys() - {"params"}})
+        first, second = self._halves
+        run_both(first.step, second.step)
+        return None
+
+
+def clip_gradients(weights: Iterable[nn.Parameter], max_norm: float) -> None:
+    """Scale the gradients of all weights, so that their norm together is at most `max_norm`."""
+    if not is_worker_used():
+        clip_grad_norm_(weights, max_norm)
+        return
+    weights = [weight for weight in weights if weight.grad is not None]
+    first, second = ([(place, weights[place]) for place in half] for half in _halves(weights))
+    ours, theirs = run_both(partial(_norms, first), partial(_norms, second))
+    norms = [norm for _, norm in sorted((ours | theirs).items())]
+    total = torch.linalg.vector_norm(torch.stack(norms))
+    run_both(partial(_scale, first, max_norm, total), partial(_scale, second, max_norm, total))
+
+
+def _norms(weights: Sequence[tuple[int, Tensor]]) -> dict[int, Tensor]:
+    """Return the norms of the gradients of weights, by place."""
+    return {
+        place: torch.linalg.vector_norm(weight.grad)
+        for place, weight in weights
+        if weight.grad is not None
+    }
+
+
+def _scale(weights: Sequence[tuple[int, Tensor]], max_norm: float, total: Tensor) -> None:
+    clip_grads_with_norm_([weight for _, weight in weights], max_norm, total)
+
+
+def _halves(weights: Sequence[Tensor]) -> tuple[list[int], list[int]]:
+    """Return the places of two halves of the weights, of about the same size."""
+    halves: tuple[list[int], list[int]] = [], []
+    sizes = [0, 0]
+    for place in sorted(range(len(weights)), key=lambda place: -weights[place].numel()):
+        smaller = sizes.index(min(sizes))
+        halves[smaller].append(place)
+        sizes[smaller] += weights[place].numel()
+    return halves
