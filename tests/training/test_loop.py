@@ -17,6 +17,7 @@ from annoseq.training.loop import OneCycle, Trainer
 from annoseq.training.losses import padded_loss
 from annoseq.training.lr_finder import lr_range_test
 from annoseq.training.objectives import Seq2SeqObjective, tokens_to_feed
+from annoseq.training.optimizer import ConcurrentAdamW
 from tests.tiny import SIZE, STILL, STILL_ATTENTION, tiny_network
 
 if TYPE_CHECKING:
@@ -66,6 +67,13 @@ def test_the_schedule_is_that_of_fastai_v1() -> None:
     expected += [fastai_cosine(0.85, 0.95, (step + 1) / 14) for step in down]
     assert momenta == pytest.approx(expected, rel=1e-6)
     assert set(others) == {0.99}
+
+
+def test_a_gpu_has_torchs_own_optimizer() -> None:
+    ours = trainer()
+    assert type(ours.optimizer(1e-3)) is ConcurrentAdamW
+    ours.compute = ComputeDevice(torch.device("cuda"), torch.float32)
+    assert type(ours.optimizer(1e-3)) is torch.optim.AdamW
 
 
 def test_the_optimizer_is_adamw_over_every_weight_once() -> None:

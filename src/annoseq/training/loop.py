@@ -70,9 +70,8 @@ class Trainer:
         groups = parameter_groups(self.objective, self.config, lr)
         # The fused kernel does not report whether the scaler of float16 skipped a step.
         is_fused = self.compute.dtype != torch.float16
-        return ConcurrentAdamW(
-            groups, lr, _BETAS, weight_decay=self.config.weight_decay, fused=is_fused
-        )
+        adamw = ConcurrentAdamW if self.compute.device.type == "cpu" else torch.optim.AdamW
+        return adamw(groups, lr, _BETAS, weight_decay=self.config.weight_decay, fused=is_fused)
 
     def step(
         self,

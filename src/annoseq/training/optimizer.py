@@ -1,7 +1,7 @@
-"""AdamW and gradient clipping, over two halves of the weights at the same time.
+"""AdamW and gradient clipping on a CPU, over two halves of the weights at the same time.
 
 Each weight is clipped and updated by the operations of torch's own optimizer, so that the results
-are equal bit for bit. On one core, and on a GPU, it is torch's.
+are equal bit for bit, on one core and on two.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 class ConcurrentAdamW(torch.optim.AdamW):
-    """AdamW whose two halves of the weights are updated at the same time, on two cores.
+    """AdamW that updates two halves of the weights at the same time, where there are two cores.
 
-    Its state and its parameter groups are those of `AdamW`.
+    Its state and its parameter groups are those of `AdamW`. It takes no scaled gradients.
     """
 
     def __init__(
@@ -50,17 +50,19 @@ class ConcurrentAdamW(torch.optim.AdamW):
         ]
 
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Update all weights; the first step, which makes the state, is torch's."""
-        if closure is not None or not self.state or not is_worker_used():
-            loss: float | None = super().step(closure)
-            return loss
+        """Update all weights, after a call of `closure`, whose loss is returned."""
+        loss = None if closure is None else closure()
         for half in self._halves:
             half.state = self.state
             for group, ours in zip(half.param_groups, self.param_groups, strict=True):
                 group.update({name: ours[name] for name in ours.keys() - {"params"}})
         first, second = self._halves
-        run_both(first.step, second.step)
-        return None
+        if self.state:
+            run_both(first.step, second.step)
+        else:  # which the first step fills, in the same order each time
+            first.step()
+            second.step()
+        return loss
 
 
 def clip_gradients(weights: Iterable[nn.Parameter], max_norm: float) -> None:
