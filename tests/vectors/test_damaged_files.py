@@ -218,9 +218,9 @@ def test_a_folder_is_explained(tmp_path: Path) -> None:
     with pytest.raises(VectorsError) as error:
         open_vectors(tmp_path)
     assert str(error.value) == (
-        f"{tmp_path}: this is a folder without model.safetensors and tokenizer.json, the static "
-        "embeddings of Model2Vec or Sentence Transformers. Give such a folder, or the file of word "
-        "vectors (.bin, .vec, .vec.gz) in it."
+        f"{tmp_path}: this is a folder without model.safetensors and tokenizer.json, as "
+        "pre-trained encoders and static embeddings have them. Give such a folder, or the file of "
+        "word vectors (.bin, .vec, .vec.gz) in it."
     )
 
 

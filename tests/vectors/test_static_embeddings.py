@@ -111,14 +111,25 @@ def test_a_model_knows_the_folder_again(tmp_path: Path) -> None:
         read.open(folder, model=tmp_path)
 
 
-def test_an_encoder_is_no_folder_of_static_embeddings(tmp_path: Path) -> None:
-    folder = write_folder(tmp_path, {"embeddings.word_embeddings.weight": MATRIX})
+@pytest.mark.parametrize(
+    "name", ["bert.embeddings.word_embeddings.weight", "embeddings.tok_embeddings.weight"]
+)
+def test_word_embeddings_of_an_encoder_without_their_mean(name: str, tmp_path: Path) -> None:
+    others = {"embeddings.position_embeddings.weight": MATRIX[:3].copy(), "pooler.bias": MATRIX[0]}
+    vectors = open_vectors(write_folder(tmp_path, {name: MATRIX, **others}))
+    rows = vectors.look_up(["Madrid", "diabetes"])
+    assert rows.matrix.tolist() == [[2 - 8, 3 - 9], [5 - 8, 6 - 9]]
+
+
+def test_a_folder_with_other_tensors(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path, {"linear.weight": MATRIX})
     with pytest.raises(VectorsError) as error:
         open_vectors(folder)
     assert str(error.value) == (
-        f"{folder / 'model.safetensors'}: found 1 tensor, but no static embeddings (embeddings or "
-        "embedding.weight). A pre-trained encoder is given by --encoder; Model2Vec makes static "
-        "embeddings of one."
+        f"{folder / 'model.safetensors'}: found 1 tensor, but none of static embeddings "
+        "(embeddings, embedding.weight) or of an encoder's word embeddings "
+        "(word_embeddings.weight, tok_embeddings.weight). Give another folder; Model2Vec makes "
+        "static embeddings of any encoder."
     )
 
 

@@ -102,9 +102,9 @@ ValidPath = Annotated[
 VectorsPath = Annotated[
     Path | None,
     Parameter(
-        help="Word vectors (fastText's .bin, .vec, .vec.gz, or a folder of static embeddings, as "
-        "of Model2Vec): the tagger reads words by them, in the other networks the embeddings begin "
-        "with them.",
+        help="Word vectors: a file of fastText (.bin, .vec, .vec.gz), or the folder of a "
+        "pre-trained encoder or of static embeddings. The tagger reads words by them; in the other "
+        "networks the embeddings begin with them.",
         group="Network",
     ),
 ]

@@ -65,7 +65,7 @@ def train(
 def show(
     vectors: Annotated[
         Path,
-        Parameter(help="File of vectors (.bin, .vec, .vec.gz), or folder of them (Model2Vec)."),
+        Parameter(help="Vectors (.bin, .vec, .vec.gz), or folder of an encoder."),
     ],
     words: Annotated[tuple[str, ...], Parameter(help="Words to look up.")] = (),
     /,

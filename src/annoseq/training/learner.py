@@ -54,7 +54,7 @@ class Learner:
 
     `lexicon_features` are lexicons and patterns whose matches are features of a tagger. `vectors`
     is a file of word vectors (fastText's .bin, .vec or .vec.gz) or a folder of static embeddings
-    (Model2Vec) that initializes the embeddings, or is part of a tagger's features;
+    or of a pre-trained encoder that initializes the embeddings, or is part of a tagger's features;
     `learner.vectors` then counts its words. `encoder` is a pre-trained encoder, the folder of one
     or its name on the Hugging Face hub, whose vectors a tagger reads beside its features or in
     place of them. `distillation` has the teachers that a tagger learns from.

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 VectorFormat = Literal["bin", "vec", "static"]
-"""fastText's binary format, its text format, or a folder of static embeddings."""
+"""fastText's binary format, its text format, or a folder of embeddings of sub-words."""
 _FORMATS: dict[type, VectorFormat] = {
     FastTextFile: "bin",
     VecFile: "vec",

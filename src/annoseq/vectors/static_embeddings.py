@@ -1,12 +1,14 @@
-"""Static embeddings of sub-words in a folder of Model2Vec or Sentence Transformers.
+"""Static embeddings of sub-words: of a pre-trained encoder, Model2Vec or Sentence Transformers.
 
-The vector of a word is the weighted mean of those of its sub-words, so that every word has one.
-Model2Vec distils such folders from pre-trained encoders (Tulkens and van Dongen 2024,
-https://github.com/MinishLab/model2vec).
+The vector of a word is the weighted mean of those of its sub-words, so that every word has one. Of
+a pre-trained encoder the word embeddings are read, the input of its first layer; their mean is
+subtracted, which has most of their length and says nothing about a word (Mu and Viswanath 2018,
+"All-but-the-Top", arXiv:1702.01417). Model2Vec distils static embeddings from encoders (Tulkens and
+van Dongen 2024, https://github.com/MinishLab/model2vec).
 
 FOLDER/, or FOLDER/0_StaticEmbedding/
-├── model.safetensors    `embeddings` or `embedding.weight` (R, width); `weights` (S,) and
-│                        `mapping` (S,) of sub-words to rows, if there are any
+├── model.safetensors    the matrix (R, width); Model2Vec's may have `weights` (S,) and `mapping`
+│                        (S,) of sub-words to rows, too
 └── tokenizer.json       tokenizer of S sub-words
 """
 
@@ -32,8 +34,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _WEIGHTS, _TOKENIZER, _SUBFOLDER = "model.safetensors", "tokenizer.json", "0_StaticEmbedding"
-_MATRICES = ("embeddings", "embedding.weight")
-"""Names of the matrix: Model2Vec's and Sentence Transformers'."""
+_STATIC = ("embeddings", "embedding.weight")
+"""Names of the matrix of Model2Vec and of Sentence Transformers."""
+_ENCODER = ("word_embeddings.weight", "tok_embeddings.weight")
+"""Last parts of the name of an encoder's word embeddings: BERT and its kin, ModernBERT."""
 
 
 class EmbeddingFiles(NamedTuple):
@@ -138,7 +142,8 @@ class StaticEmbeddings:
         size = max(self._tokenizer.get_vocab(with_added_tokens=True).values()) + 1
         with _opened(path) as file:
             names = set(file.keys())
-            matrix = file.get_tensor(_matrix_name(file, path))
+            name = _matrix_name(file, path)
+            matrix = file.get_tensor(name)
             rows = file.get_tensor("mapping") if "mapping" in names else np.arange(len(matrix))
             weights = file.get_tensor("weights") if "weights" in names else np.ones(len(rows))
         known = min(len(rows), len(weights))
@@ -148,6 +153,8 @@ class StaticEmbeddings:
                 f"all, where the tokenizer beside it has {size:,}. Give a folder whose files "
                 "belong together."
             )
+        if name not in _STATIC:
+            matrix = matrix - matrix.mean(0, dtype=np.float64).astype(matrix.dtype)
         return _SubwordVectors(matrix, rows.astype(np.int64), weights.astype(np.float32))
 
 
@@ -162,8 +169,8 @@ def find_embedding_files(folder: Path) -> EmbeddingFiles:
         if files.weights.is_file() and files.tokenizer.is_file():
             return files
     raise VectorsError(
-        f"{folder}: this is a folder without {_WEIGHTS} and {_TOKENIZER}, the static embeddings of "
-        "Model2Vec or Sentence Transformers. Give such a folder, or the file of word vectors "
+        f"{folder}: this is a folder without {_WEIGHTS} and {_TOKENIZER}, as pre-trained "
+        "encoders and static embeddings have them. Give such a folder, or the file of word vectors "
         "(.bin, .vec, .vec.gz) in it."
     )
 
@@ -182,14 +189,14 @@ def _matrix_name(file: Any, path: Path) -> str:
     """Return the name of the matrix of vectors.
 
     Raises:
-        VectorsError: the file holds something else, such as a pre-trained encoder.
+        VectorsError: the file holds something else.
     """
-    names = set(file.keys())
-    for name in _MATRICES:
-        if name in names:
-            return name
+    names = sorted(file.keys())
+    found = [name for name in names if name in _STATIC or name.endswith(_ENCODER)]
+    if found:
+        return found[0]
     raise VectorsError(
-        f"{path}: found {count_noun(len(names), 'tensor')}, but no static embeddings "
-        f"({' or '.join(_MATRICES)}). A pre-trained encoder is given by --encoder; Model2Vec makes "
-        "static embeddings of one."
+        f"{path}: found {count_noun(len(names), 'tensor')}, but none of static embeddings "
+        f"({', '.join(_STATIC)}) or of an encoder's word embeddings ({', '.join(_ENCODER)}). Give "
+        "another folder; Model2Vec makes static embeddings of any encoder."
     )
