@@ -56,13 +56,14 @@ def test_a_certificate_is_written_as_json_and_as_a_page(
     out = tmp_path / "c.json"
     result = run("certify", cautious, rows, "--out", out, "--missed", 0.1)
     assert (result.code, result.err) == (0, "")
-    statement, measured, marks, wrote = result.out.splitlines()
+    statement, measured, marks, load, wrote = result.out.splitlines()
     assert statement == (
         "With a confidence of 0.95, the mean share of missed identifiers in a document is at most "
         "0.1."
     )
     assert measured.startswith("certified on 80 documents with 120 identifiers: p-value ")
     assert marks.startswith("marks tokens with a coverage score of at least 0.")
+    assert load.startswith("to review in a document: ")
     assert wrote == (
         f"wrote {out} and {tmp_path / 'c.html'}; next: annoseq redact MODEL TEXTS --out FOLDER "
         f"--certificate {out}"
@@ -72,6 +73,17 @@ def test_a_certificate_is_written_as_json_and_as_a_page(
     assert "http" not in page.replace("http-equiv", "")
     record = json.loads(out.read_text())
     assert record["observed_loss"] <= 0.1
+    stated, counts = record["review_load"], record["measured"]
+    assert stated["documents"] == 80
+    assert stated["tokens"] == (counts["marked_tokens"] + counts["marked_other_tokens"]) / 80
+    shown = " ".join(page.split())
+    for name, value in [
+        ("marked spans in a document", f"{stated['spans']:.1f}"),
+        ("marked tokens in a document", f"{stated['tokens']:.1f}"),
+        ("marked characters in a document", f"{stated['characters']:.1f}"),
+        ("share of all characters that are marked", f"{stated['text_share']:.2%}"),
+    ]:
+        assert f"{name}</th><td>{value.replace('%', ' %')}" in shown
     assert "Ames" not in page + out.read_text()
 
 

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from annoseq.data.examples import Example
+from annoseq.data.markup import Span
 from annoseq.errors import OptionError
 from annoseq.evaluation.certificate import (
     Certificate,
+    ReviewLoad,
     RiskBound,
     ScoredIdentifier,
     make_certificate,
+    measure_review_load,
     read_certificate,
 )
 from annoseq.evaluation.coverage_counter import CoverageCounter
@@ -90,6 +94,34 @@ def test_a_certificate_says_what_it_rests_on(tmp_path: Path) -> None:
         "c.json: this certificate is of the model mmmmmmmmmmmm, and this one is nnnnnnnnnnnn. Give "
         "the model that was certified, or certify this one."
     )
+
+
+def test_the_review_load_counts_what_is_marked_in_a_document() -> None:
+    rows = [("Ana Paz has 12 cats", "a"), ("Ana", "a"), ("Paz", "b")]
+    examples = [
+        Example(source=text, target=text, row=row, spans=(), document=document)
+        for row, (text, document) in enumerate(rows, 1)
+    ]
+    nested = [Span(0, 7, "NAME"), Span(4, 7, "NAME"), Span(6, 11, "X"), Span(12, 14, "AGE")]
+    measured = COUNTS.point(0.5).model_copy(
+        update={"marked_tokens": 3, "marked_other_tokens": 2, "other_tokens": 8}
+    )
+    load = measure_review_load(examples, [nested, [], [Span(0, 3, "NAME")]], measured)
+    assert load == ReviewLoad(
+        documents=2, spans=1.5, tokens=2.5, characters=8.0, text_share=16 / 25, other_share=0.25
+    )
+    assert load.statement == (
+        "to review in a document: 1.5 marked spans, 2.5 tokens, 8.0 characters, 64.00% of its text"
+    )
+
+
+def test_a_certificate_of_before_has_no_review_load(tmp_path: Path) -> None:
+    certificate = certify(
+        draw(np.random.default_rng(1), units=200), RiskBound(missed=0.05, confidence=0.95)
+    )
+    path = tmp_path / "c.json"
+    path.write_text(certificate.model_dump_json(exclude={"review_load"}))
+    assert read_certificate(path) == certificate
 
 
 def test_the_loss_of_any_missed_identifier_is_stated() -> None:

@@ -17,6 +17,7 @@ from annoseq.cli.output import print_note, print_result
 from annoseq.cli.target_options import check_open_fraction
 from annoseq.config import BatchConfig, DeviceConfig
 from annoseq.data.pairs import fingerprint_pairs
+from annoseq.decoding.coverage_spans import spans_above
 from annoseq.deid.document_source import DocumentSource
 from annoseq.errors import OptionError, describe_validation_error
 from annoseq.evaluation.certificate import (
@@ -24,6 +25,7 @@ from annoseq.evaluation.certificate import (
     RiskBound,
     Unit,
     make_certificate,
+    measure_review_load,
     score_units,
 )
 from annoseq.evaluation.coverage_counter import count_coverage
@@ -38,8 +40,9 @@ if TYPE_CHECKING:
 
     from annoseq.cli.loading import SelectedRows
     from annoseq.data.markup import Span
-    from annoseq.evaluation.certificate import Certificate
+    from annoseq.evaluation.certificate import Certificate, ReviewLoad
     from annoseq.evaluation.shift import ShiftTest
+    from annoseq.inference.annotation import Annotation
 
 
 @Parameter(name="*")
@@ -123,7 +126,8 @@ def certify(
     rows = select_rows(pairs, annotator.config, row_options)
     notes = _read_notes(new_notes, annotator, row_options) if new_notes else []
     batching = annotator.resolve_batching(batching)
-    parts = _score_parts(annotator, [example.source for example in rows.examples], batching)
+    scored = _score(annotator, [example.source for example in rows.examples], batching)
+    parts = [row_parts for _, row_parts in scored]
     certificate = make_certificate(
         score_units(rows.examples, parts, bound),
         count_coverage(rows.examples, parts),
@@ -132,10 +136,12 @@ def certify(
         data=fingerprint_pairs(rows.examples),
         scope=_scope(rows),
     )
-    if new_notes:
-        certificate = certificate.model_copy(
-            update={"shift": _compare(annotator, rows, parts, certificate, notes)}
-        )
+    certificate = certificate.model_copy(
+        update={
+            "review_load": _review_load(rows, scored, certificate),
+            "shift": _compare(annotator, rows, parts, certificate, notes) if new_notes else None,
+        }
+    )
     write_score_file(certificate, out, overwrite=overwrite)
     write_certificate_page(certificate, page, overwrite=overwrite)
     if certificate.shift and certificate.shift.is_shifted:
@@ -169,12 +175,23 @@ def _read_weights(path: Path) -> dict[str, float]:
     return weights
 
 
-def _score_parts(
+def _score(
     annotator: Annotator, texts: Sequence[str], batching: BatchConfig
-) -> list[list[Span]]:
-    """Return the parts of each text with their coverage scores."""
+) -> list[tuple[Annotation, list[Span]]]:
+    """Return the annotation of each text, and its parts with their coverage scores."""
     with progress_bar("scoring coverage", total=len(texts)) as advance:
-        return annotator.score_coverage(texts, batching=batching, advance=advance)
+        return annotator.annotate_with_coverage(texts, batching=batching, advance=advance)
+
+
+def _review_load(
+    rows: SelectedRows, scored: Sequence[tuple[Annotation, list[Span]]], certificate: Certificate
+) -> ReviewLoad:
+    """Measure what is marked at the certified threshold."""
+    spans = [
+        spans_above(example.source, annotation.spans or (), parts, certificate.threshold)
+        for example, (annotation, parts) in zip(rows.examples, scored, strict=True)
+    ]
+    return measure_review_load(rows.examples, spans, certificate.measured)
 
 
 def _read_notes(path: Path, annotator: Annotator, options: RowOptions) -> list[list[str]]:
@@ -199,8 +216,8 @@ def _compare(
         name = example.document or example.row
         certified.setdefault(name, []).append((example.source, row_parts))
     texts = [text for note in notes for text in note]
-    scored = iter(_score_parts(annotator, texts, annotator.resolve_batching(None)))
-    new = [[(text, next(scored)) for text in note] for note in notes]
+    scored = iter(_score(annotator, texts, annotator.resolve_batching(None)))
+    new = [[(text, next(scored)[1]) for text in note] for note in notes]
     threshold = certificate.threshold
     return compare_documents(
         [document_figures(document, threshold=threshold) for document in certified.values()],
@@ -227,14 +244,15 @@ def _scope(rows: SelectedRows) -> list[str]:
 
 def _lines(certificate: Certificate, out: Path, page: Path) -> list[str]:
     measured, unit, shift = certificate.measured, certificate.bound.unit, certificate.shift
+    load = certificate.review_load
     compared = [shift.statement] if shift and not shift.is_shifted else []
     return [
         certificate.statement,
         f"certified on {certificate.units:,} {unit}s with {measured.identifiers:,} identifiers: "
         f"p-value {certificate.p_value:.4g}, observed loss {certificate.observed_loss:.4g}",
         f"marks tokens with a coverage score of at least {certificate.threshold:.6f}: "
-        f"{measured.other_share:.2%} of other tokens, {certificate.review_load:,.1f} tokens per "
-        f"{unit}",
+        f"{measured.other_share:.2%} of other tokens",
+        *([load.statement] if load else []),
         *compared,
         f"wrote {out} and {page}; next: annoseq redact MODEL TEXTS --out FOLDER --certificate "
         f"{out}",

@@ -59,13 +59,39 @@ class RiskBound(BaseModel):
     weights: dict[str, float] = {}
 
 
+class ReviewLoad(BaseModel):
+    """Text marked at a threshold that somebody reviews, as means per document, and as shares.
+
+    `spans` are the marked passages: neighbouring parts of a label are one. `text_share` is the
+    share of all characters that are marked, `other_share` that of the tokens in no identifier.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    documents: int
+    spans: float
+    tokens: float
+    characters: float
+    text_share: float
+    other_share: float
+
+    @property
+    def statement(self) -> str:
+        """The means per document in a sentence."""
+        return (
+            f"to review in a document: {self.spans:,.1f} marked spans, {self.tokens:,.1f} tokens, "
+            f"{self.characters:,.1f} characters, {self.text_share:.2%} of its text"
+        )
+
+
 class Certificate(BaseModel):
     """Threshold with a bound on what it misses. There is no text in it.
 
     `p_value` is that of a higher risk at the threshold, `observed_loss` the mean loss of the units.
     `model` and `data` are the fingerprints of the weights and of the rows; `expected_threshold`
     bounds the same risk in expectation only (conformal risk control), None if no threshold does.
-    `shift` compares new notes with the certified documents, if some were given.
+    `shift` compares new notes with the certified documents, if some were given. `review_load` is
+    None in a certificate of a version that did not state it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -84,6 +110,7 @@ class Certificate(BaseModel):
     measured: CoveragePoint
     scope: tuple[str, ...]
     shift: ShiftTest | None = None
+    review_load: ReviewLoad | None = None
 
     @property
     def statement(self) -> str:
@@ -104,12 +131,6 @@ class Certificate(BaseModel):
         if self.bound.unit == "patient":
             return self.measured.clean_patients, self.measured.patients
         return self.measured.clean_documents, self.measured.documents
-
-    @property
-    def review_load(self) -> float:
-        """Number of marked tokens in a unit."""
-        marked = self.measured.marked_tokens + self.measured.marked_other_tokens
-        return marked / self.units
 
     def target(self, *, model: str, name: str) -> CoverageTarget:
         """Return the target that marks at the threshold.
@@ -183,6 +204,30 @@ def make_certificate(
         expected_threshold=None if expected is None else lowest_score(bins[expected]),
         measured=counts.point(lowest_score(bins[index])),
         scope=tuple(scope),
+    )
+
+
+def measure_review_load(
+    examples: Sequence[Example], spans: Sequence[Sequence[Span]], measured: CoveragePoint
+) -> ReviewLoad:
+    """Count the text in the marked spans of examples; `measured` are their tokens."""
+    passages = marked = characters = 0
+    for example, row_spans in zip(examples, spans, strict=True):
+        reach = 0
+        for span in sorted(row_spans, key=lambda span: (span.start, -span.end)):
+            passages += span.start >= reach
+            marked += max(0, span.end - max(span.start, reach))
+            reach = max(reach, span.end)
+        characters += len(example.source)
+    documents = len({example.document or example.row for example in examples})
+    each = max(documents, 1)
+    return ReviewLoad(
+        documents=documents,
+        spans=passages / each,
+        tokens=(measured.marked_tokens + measured.marked_other_tokens) / each,
+        characters=marked / each,
+        text_share=marked / max(characters, 1),
+        other_share=measured.other_share,
     )
 
 
