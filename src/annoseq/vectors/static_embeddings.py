@@ -194,7 +194,7 @@ def _matrix_name(file: Any, path: Path) -> str:
     names = sorted(file.keys())
     found = [name for name in names if name in _STATIC or name.endswith(_ENCODER)]
     if found:
-        return found[0]
+        return str(found[0])
     raise VectorsError(
         f"{path}: found {count_noun(len(names), 'tensor')}, but none of static embeddings "
         f"({', '.join(_STATIC)}) or of an encoder's word embeddings ({', '.join(_ENCODER)}). Give "
