@@ -16,27 +16,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
 
 from annoseq.config import (
     BatchConfig,
-    DataConfig,
     DeviceConfig,
     DistillationConfig,
     NetworkConfig,
     TrainingConfig,
 )
-from annoseq.data.examples import parse_pairs
-from annoseq.data.pairs import Pairs
 from annoseq.devices import ComputeDevice
 from annoseq.errors import OptionError
-from annoseq.evaluation.calibration import BinTotals, expected_calibration_error, judge_spans
-from annoseq.evaluation.coverage_counter import count_coverage
-from annoseq.inference.annotator import Annotator
 from annoseq.inference.ensemble_predictor import EnsemblePredictor
 from annoseq.models.ensemble_folder import Folds
-from annoseq.tokenization.dataset import Dataset
 from annoseq.training.calibration_runner import CalibrationRunner
 from annoseq.training.cross_fitting import CrossFitting
 from annoseq.training.distillation import Distillation
@@ -44,28 +36,32 @@ from annoseq.training.held_out import LearnerSettings
 from annoseq.training.run_folder import TrainingRuns
 from benchmarks.budget import log
 from benchmarks.command import Benchmark, command_line, make_parser, read_options
-from benchmarks.measure import describe_machine, markdown_table
+from benchmarks.dev_scores import (
+    CORPORA,
+    SEEDS,
+    coverage_table,
+    device_clock,
+    evaluate,
+    score_table,
+    split_corpus,
+)
+from benchmarks.measure import describe_machine
 from benchmarks.meddocan import FOLDER
 from benchmarks.saved_runs import add_run_options, load_results, perform_runs, save_results
-from benchmarks.tagger_runs import Quality, read_corpus
+from benchmarks.tagger_runs import read_corpus
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from annoseq.evaluation.coverage import CoveragePoint
+    from annoseq.tokenization.dataset import Dataset
+
 
 REPORT = Path(__file__).with_suffix(".md")
-CORPORA = ("meddocan", "bc5cdr", "ncbi_disease", "asq_phi", "gum_open")
 OTHER_TEXTS = {"ncbi_disease": "bc5cdr", "bc5cdr": "ncbi_disease"}
 """Corpora whose training texts are of the same kind: abstracts, read without their spans."""
-SEEDS = (42, 1, 2)
 FOLDS = Folds(count=3, seed=42)
-COSTS = (0.003, 0.01, 0.04)
-"""Shares of other tokens at which the coverage is read off the curve."""
-_KEPT = 0.1
 _COUNTS = ("epochs", "spanish_epochs", "jobs", "minutes")
-_ROOM = 1.05
 _WAIT_SECONDS = 1.0
 SYSTEMS = {
     "plain": "tagger",
@@ -89,16 +85,16 @@ def run_names(corpora: Sequence[str]) -> list[str]:
 def perform(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """Perform one run, and return its figures."""
     system, corpus, number = name.split("-")
-    clock = _clock(options)
+    clock = device_clock(options.device)
     began = clock()
-    dataset, train, dev = _read(options, corpus)
+    dataset, train, dev = split_corpus(options.data, corpus, rows=options.rows)
     if system == "fold":
         _cross_fitting(options, corpus, dataset).work(report=lambda _: None)
         return {"seconds": clock() - began}
     if system != "plain":
         folder = _ensemble(options, corpus, dataset)
     if system == "teachers":
-        return evaluate(folder, train, dev, options) | {"seconds": clock() - began}
+        return evaluate(folder, train, dev, options.device) | {"seconds": clock() - began}
     teaching = None if system == "plain" else _distillation(options, system, corpus, folder)
     learner = _settings(options, seed=int(number)).make(dataset, teaching)
     began = clock()
@@ -106,15 +102,7 @@ def perform(name: str, options: argparse.Namespace) -> dict[str, Any]:
     seconds = clock() - began
     learner.save(model := options.results / f"{name}.model", overwrite=True)
     kept = max(epoch.score for epoch in learner.recorder.epochs)
-    return evaluate(model, train, dev, options) | {"seconds": seconds, "kept": kept}
-
-
-def _read(options: argparse.Namespace, corpus: str) -> tuple[Dataset, Pairs, Pairs]:
-    train, dev = (
-        Pairs(pairs[: options.rows], name=pairs.name) for pairs in read_corpus(options.data, corpus)
-    )
-    config = DataConfig(task="annotate", valid_share=_KEPT)
-    return Dataset.from_pairs(train, config=config), train, dev
+    return evaluate(model, train, dev, options.device) | {"seconds": seconds, "kept": kept}
 
 
 def _settings(
@@ -182,52 +170,6 @@ def _distillation(
     )
 
 
-def evaluate(folder: Path, train: Pairs, dev: Pairs, options: argparse.Namespace) -> dict[str, Any]:
-    """Annotate the dev rows; return span scores, calibration error, coverage and speed."""
-    device = DeviceConfig(device=options.device, precision="float32")
-    annotator = Annotator.load(folder, device=device)
-    examples = parse_pairs(dev, task="annotate").examples
-    texts = [example.source for example in examples]
-    annotator.annotate(texts[:200], advance=_ignore)  # warm
-    clock = _clock(options)
-    began = clock()
-    found = [list(one.spans or ()) for one in annotator.annotate(texts, advance=_ignore)]
-    seconds = clock() - began
-    quality = Quality.of(found, train, dev)
-    judged = [
-        (span.score or 0.0, right)
-        for example, spans in zip(examples, found, strict=True)
-        for span, right in judge_spans(example.tight_spans, spans)
-    ]
-    scores, correct = map(list, zip(*judged, strict=True)) if judged else ([], [])
-    totals = BinTotals.of_spans(scores, correct)
-    curve = count_coverage(examples, annotator.score_coverage(texts)).curve()
-    return {
-        "precision": quality.precision,
-        "recall": quality.recall,
-        "f1": quality.f1,
-        "error": float(expected_calibration_error(totals)) if judged else None,
-        "coverage": [_at_cost(curve, cost) for cost in COSTS],
-        "chars_per_second": sum(map(len, texts)) / seconds,
-    }
-
-
-def _at_cost(curve: Sequence[CoveragePoint], cost: float) -> list[float] | None:
-    """Return coverage and share of documents without a miss where other tokens cost so much."""
-    points = [point for point in curve if point.other_share <= _ROOM * cost]
-    return [points[-1].coverage, points[-1].clean_share] if points else None
-
-
-def _clock(options: argparse.Namespace) -> Callable[[], float]:
-    """Return the clock of a device: processor time on a CPU, which other processes may share."""
-    is_cpu = ComputeDevice.select(options.device).device.type == "cpu"
-    return time.process_time if is_cpu else time.perf_counter
-
-
-def _ignore(_: int) -> None:
-    pass
-
-
 def run_one(name: str, options: argparse.Namespace) -> None:
     """Perform one run, and save its figures and the description of the machine."""
     machine = describe_machine(ComputeDevice.select(options.device).device)
@@ -271,54 +213,9 @@ def join(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
     outcomes = {name: one["outcome"] for name, one in kept.items()}
     facts = {"weight of the teachers": f"{options.weight:g}"}
     facts |= {"folds of the teachers": str(FOLDS.count), "runs side by side": str(options.jobs)}
-    return [_table(outcomes), _coverage_table(outcomes)], facts | next(iter(kept.values()))[
-        "machine"
-    ]
-
-
-def _found(outcomes: dict[str, Any], system: str, corpus: str) -> list[dict[str, Any]]:
-    names = [f"{system}-{corpus}-{seed}" for seed in (0, *SEEDS)]
-    return [outcomes[name] for name in names if name in outcomes]
-
-
-def _table(outcomes: dict[str, Any]) -> str:
-    rows = []
-    for corpus in CORPORA:
-        for system, title in SYSTEMS.items():
-            found = _found(outcomes, system, corpus)
-            if not found:
-                continue
-            scores = [one["f1"] for one in found]
-            errors = [one["error"] for one in found if one["error"] is not None]
-            rows.append([
-                corpus,
-                title,
-                *(f"{mean(one[key] for one in found):.4f}" for key in ("precision", "recall")),
-                f"{mean(scores):.4f}",
-                f"{stdev(scores):.4f}" if len(scores) > 1 else "",
-                str(len(found)),
-                f"{mean(errors):.4f}" if errors else "",
-                f"{mean(one['seconds'] for one in found):,.0f}",
-                f"{mean(one['chars_per_second'] for one in found):,.0f}",
-            ])  # fmt: skip
-    head = [
-        *("dev rows", "model", "precision", "recall", "F1", "spread", "seeds"),
-        *("calibration error", "training, s", "characters/s"),
-    ]
-    return markdown_table(head, rows)
-
-
-def _coverage_table(outcomes: dict[str, Any]) -> str:
-    rows = []
-    for system, title in SYSTEMS.items():
-        found = _found(outcomes, system, "meddocan")
-        for place, cost in enumerate(COSTS):
-            points = [point for one in found if (point := one["coverage"][place])]
-            if points:
-                covered, clean = (f"{mean(values):.4f}" for values in zip(*points, strict=True))
-                rows.append([title, f"{cost:.1%}", covered, clean])
-    head = ["meddocan, dev", "other tokens marked", "covered", "documents without a miss"]
-    return markdown_table(head, rows)
+    return [score_table(outcomes, SYSTEMS), coverage_table(outcomes, SYSTEMS)], facts | next(
+        iter(kept.values())
+    )["machine"]
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
