@@ -103,7 +103,8 @@ ABOUT = f"""\
 The tagger with its defaults, and one that reads words by the word embeddings of a pre-trained
 encoder too (`--vectors FOLDER`); the encoder itself is not run. A tenth of the training rows is
 kept for the choice of the epoch and for calibration; the dev rows choose nothing. Means over seeds,
-and the standard deviation of F1. The calibration error is that of calibrated scores. {TIMING_NOTE}"""
+and the standard deviation of F1. The calibration error is that of calibrated scores.
+{TIMING_NOTE}"""
 
 BENCHMARK = Benchmark(name="word_embeddings", title="Word embeddings of an encoder", about=ABOUT)
 
