@@ -58,9 +58,10 @@ def run_both(first: Callable[[], _One], second: Callable[[], _Other]) -> tuple[_
     try:
         result = first()
         return result, second() if future.cancel() else future.result()
-    finally:
+    except BaseException:
         if not future.cancel():
             wait([future])
+        raise
 
 
 @cache

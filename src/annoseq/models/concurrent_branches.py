@@ -32,8 +32,8 @@ class Branch(NamedTuple):
 
     @classmethod
     def of(cls, function: Callable[..., Outputs], *modules: nn.Module) -> Self:
-        """Return the branch whose weights are those of some modules."""
-        weights = (weights for module in modules for weights in module.parameters())
+        """Return the branch whose weights are those of some modules, which have no parts."""
+        weights = (one for module in modules for one in module.parameters(recurse=False))
         return cls(function, tuple(one for one in weights if one.requires_grad))
 
 

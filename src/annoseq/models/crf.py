@@ -12,14 +12,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from annoseq.models.crf_decoder import CrfDecoder
+from annoseq.models.crf_decoder import CrfDecoder, transition_table
 from annoseq.models.forward_backward import MAX_MESSAGE, MIN_EMISSION
 from annoseq.models.padding import active_rows, reversed_tokens, select_tokens, token_mask
 from annoseq.models.span_decoder import MAX_SCORE
-from annoseq.tokenization.bioes import tag_blocks
 
 if TYPE_CHECKING:
     from annoseq.tokenization.soft_targets import SoftTargets
@@ -46,6 +46,7 @@ class LinearChainCrf(nn.Module):
     """
 
     can_end: Tensor
+    reversed_places: Tensor
 
     def __init__(self, labels: int) -> None:
         super().__init__()
@@ -55,6 +56,14 @@ class LinearChainCrf(nn.Module):
         can_end = torch.ones(self.tags, dtype=torch.bool)
         can_end[1 : 1 + 2 * labels] = False
         self.register_buffer("can_end", can_end, persistent=False)
+        size, inner = (labels + 1) ** 2, 4 * labels
+        numbers = np.arange(size + inner, dtype=np.float64)
+        places = transition_table(
+            numbers[:size].reshape(labels + 1, -1), numbers[size:].reshape(4, -1)
+        )
+        places[np.isinf(places)] = size + inner  # forbidden
+        reversed_places = torch.from_numpy(places.astype(np.int64).ravel()[::-1].copy())
+        self.register_buffer("reversed_places", reversed_places, persistent=False)
 
     @property
     def tags(self) -> int:
@@ -63,21 +72,10 @@ class LinearChainCrf(nn.Module):
 
     def transitions(self) -> Tensor:
         """Return the score (K, K) of each tag (column) after each tag (row), -inf if forbidden."""
-        outside, begin, inside, end, single = tag_blocks(self.labels)
-        table = self.span_transitions.new_full((self.tags, self.tags), -torch.inf)
-        for closing in (end, single):
-            table[closing, outside] = self.span_transitions[1:, :1]
-            for opening in (begin, single):
-                table[closing, opening] = self.span_transitions[1:, 1:]
-        table[outside, outside] = self.span_transitions[:1, :1]
-        for opening in (begin, single):
-            table[outside, opening] = self.span_transitions[:1, 1:]
-        diagonal = torch.arange(self.labels, device=table.device)
-        for row, (before, after) in enumerate(
-            ((begin, inside), (begin, end), (inside, inside), (inside, end))
-        ):
-            table[diagonal + before.start, diagonal + after.start] = self.inner_transitions[row]
-        return table
+        flat = [scores.flatten() for scores in self.parameters()]
+        scores = torch.cat([*flat, flat[0].new_full((1,), -torch.inf)])
+        # Gathered at once; in reverse, because the gradients of a score are added in that order.
+        return scores.index_select(0, self.reversed_places).flip(0).view(self.tags, self.tags)
 
     def loss(
         self, emissions: Tensor, tags: Tensor, lengths: Tensor, soft: SoftTargets | None = None

@@ -211,12 +211,12 @@ class CrfDecoder:
     @cached_property
     def _transitions(self) -> NDArray[Any]:
         """Score (K, K) of each tag (column) after each tag (row), -inf if forbidden."""
-        return _transition_table(self.span_transitions, self.inner_transitions)
+        return transition_table(self.span_transitions, self.inner_transitions)
 
     @cached_property
     def _finite_transitions(self) -> NDArray[Any]:
         """The same table with scores that have overflown clipped, so that spans stay whole."""
-        return _transition_table(finite(self.span_transitions), finite(self.inner_transitions))
+        return transition_table(finite(self.span_transitions), finite(self.inner_transitions))
 
     @cached_property
     def _end_scores(self) -> NDArray[Any]:
@@ -274,7 +274,7 @@ class CrfDecoder:
         return _bound(np.where(first == last, one_token, several_tokens))
 
 
-def _transition_table(between: NDArray[Any], within: NDArray[Any]) -> NDArray[Any]:
+def transition_table(between: NDArray[Any], within: NDArray[Any]) -> NDArray[Any]:
     """Return the score (K, K) of each tag (column) after each tag (row), -inf if forbidden."""
     outside, begin, inside, end, single = tag_blocks(len(between) - 1)
     table = np.full((single.stop, single.stop), -np.inf, between.dtype)

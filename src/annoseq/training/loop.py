@@ -49,9 +49,11 @@ class Trainer:
     compute: ComputeDevice
     processes: ProcessGroup = field(default_factory=ProcessGroup)
     _module: nn.Module = field(init=False)
+    _weights: list[nn.Parameter] = field(init=False)
 
     def __post_init__(self) -> None:
         self._module = self.processes.module(self.objective)
+        self._weights = list(self.objective.parameters())
 
     def forcing(self, epoch: int, *, epochs: int) -> float:
         """Return the probability of teacher forcing in an epoch; a tagger has no decoder."""
@@ -92,7 +94,7 @@ class Trainer:
             loss = self._add_gradients(rows, scaler, forcing=forcing)
             if self.config.clip_norm:
                 scaler.unscale_(optimizer)
-                clip_gradients(self.objective.parameters(), self.config.clip_norm)
+                clip_gradients(self._weights, self.config.clip_norm)
             scaler.step(optimizer)
         scaler.update()
         return loss
