@@ -14,8 +14,10 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
+# Only modules that have such tests are imported.
 test-e2e: $(READY)
-	$(BIN)/python -m pytest -m "e2e and not slow" --numprocesses auto --dist worksteal
+	$(BIN)/python -m pytest -m "e2e and not slow" --numprocesses auto --dist worksteal \
+		$$(grep --recursive --files-with-matches --include='test_*.py' 'mark\.e2e' tests)
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
@@ -23,7 +25,7 @@ test-slow: $(READY)
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers 2
 	$(BIN)/python -m pytest -q tests/test_layout.py
 
 fmt: $(READY)
@@ -67,8 +69,9 @@ clean:
 	rm -rf $(VENV) dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # torch comes first: once it is there, nothing that follows asks for another build of it.
+# Python compiles the modules that it imports; pip would compile all, of which most are never used.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable ".[dev]"
 	touch $(READY)

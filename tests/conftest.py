@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from annoseq.tokenization.dataset import Dataset
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the notebook's tests first: no other process takes some of them and runs it again."""
+    items.sort(key=lambda item: item.path.name != "test_notebooks.py")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def unsynced() -> Iterator[None]:
     """Let no write wait for the disk: `fsync` only checks its descriptor."""

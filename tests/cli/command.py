@@ -7,14 +7,19 @@ import os
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
+from copy import copy
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from cyclopts import App, ArgumentCollection
 
 from annoseq.cli import main
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_assemble = App.assemble_argument_collection
+_assembled: dict[tuple[object, bool], ArgumentCollection] = {}
 
 TINY = ("--gru.embedding", "8", "--gru.hidden", "8", "--epochs", "1", "--device", "cpu")
 SECRET = "Xanthippe"
@@ -41,6 +46,7 @@ def run(*arguments: object, stdin: bytes = b"") -> Result:
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         patch.setattr(sys, "argv", ["annoseq", *map(str, arguments)])
         patch.setattr(sys, "stdin", _stream(stdin))
+        patch.setattr(App, "assemble_argument_collection", _assemble_once)
         code = 0
         try:
             main()
@@ -108,3 +114,16 @@ def _read(stream: io.TextIOWrapper) -> str:
     stream.flush()
     stream.seek(0)
     return stream.read()
+
+
+def _assemble_once(app: App, *, parse_docstring: bool = False) -> ArgumentCollection:
+    """Return copies of a command's arguments: making them anew takes most of a short command."""
+    key = app.default_command, parse_docstring
+    arguments = _assembled.get(key) or _assemble(app, parse_docstring=parse_docstring)
+    _assembled[key] = arguments
+    copies = {id(argument): copy(argument) for argument in arguments}
+    for argument in copies.values():
+        argument.tokens = []
+        children = [copies[id(child)] for child in argument.children]
+        argument.children = ArgumentCollection(children)  # type: ignore[no-untyped-call]
+    return ArgumentCollection(copies.values())  # type: ignore[no-untyped-call]

@@ -70,8 +70,8 @@ def two_threads() -> Iterator[None]:
 @pytest.mark.parametrize("levels", [1, 3])
 def test_gradients_repeat_bit_for_bit_with_two_threads(levels: int) -> None:
     tagger = random_tagger(levels=levels, spread=0.1).train()
-    words = [f"w{number}" for number in range(7)] * 6
-    rows = [tagged(tagger, words, [AlignedSpan(1, 4, "A")], levels=levels) for _ in range(32)]
+    words = [f"w{number}" for number in range(7)]
+    rows = [tagged(tagger, words, [AlignedSpan(1, 4, "A")], levels=levels) for _ in range(192)]
     batch, gradients = batch_of(*rows), []
     for _ in range(6):
         tagger.zero_grad()
