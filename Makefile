@@ -57,6 +57,7 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.certify
 	$(BIN)/python -m benchmarks.deid
 	$(BIN)/python -m benchmarks.threads
+	$(BIN)/python -m benchmarks.training_cores
 	$(BIN)/python -m benchmarks.review_page
 
 dist: $(READY)

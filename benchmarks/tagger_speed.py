@@ -356,7 +356,8 @@ begin or end alike (11 % fewer here), equal texts read once (3 % of the tokens).
 
 A training step on MEDDOCAN (32 rows) is bound by the same product: oneDNN's LSTM takes 29 % forward
 and 42 % backward, AdamW 8 %, the CRF 7 %, clipping 5 %, all else 9 %. If all but the LSTM took no
-time, it would be 1.4 times as fast."""
+time, it would be 1.4 times as fast. `python -m benchmarks.training_cores` measures two cores, and
+tells what was tried there."""
 
 
 BENCHMARK = Benchmark(name="tagger_speed", title="Annotation speed of the tagger", about=ABOUT)
