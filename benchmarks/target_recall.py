@@ -30,6 +30,12 @@ from annoseq.training.learner import Learner
 from annoseq.training.model_card import calibrate
 from benchmarks.budget import TIMING_NOTE, ProcessorTimer, cache_folder, log, pinned_to_core
 from benchmarks.command import exit_status, make_parser, provenance, read_options
+from benchmarks.coverage_simulation import (
+    score_documents,
+    simulation_table,
+    split_worst,
+    transfer_table,
+)
 from benchmarks.measure import describe_machine, list_facts, markdown_table, write_report
 from benchmarks.meddocan import read_tables
 
@@ -130,19 +136,36 @@ def _is_covered(gold: Span, spans: Sequence[Span]) -> bool:
 
 def train(options: argparse.Namespace) -> tuple[TrainedModel, float]:
     """Train on four fifths of the training documents; return the model and the seconds taken."""
-    train_pairs, _ = read_tables(options.data, first=options.rows)
     folder = options.results / "model"
     training = TrainingConfig(seed=options.seed)
     if options.epochs is not None:
         training = training.model_copy(update={"epochs": options.epochs})
     with ProcessorTimer() as watch:
-        split = DataConfig(split_seed=options.seed)
-        learner = Learner(
-            Dataset.from_pairs(train_pairs, config=split), training=training, device=CPU
-        )
+        learner = Learner(split_rows(options), training=training, device=CPU)
         learner.fit_one_cycle(report=log)
         learner.save(folder, overwrite=True)
     return TrainedModel.load(folder), watch.seconds
+
+
+def split_rows(options: argparse.Namespace) -> Dataset:
+    """Return the training rows, split by the seed into four fifths and a fifth of the documents."""
+    train_pairs, _ = read_tables(options.data, first=options.rows)
+    return Dataset.from_pairs(train_pairs, config=DataConfig(split_seed=options.seed))
+
+
+def reuse(options: argparse.Namespace) -> TrainedModel:
+    """Return the model that an earlier run trained, calibrated again on the rows kept from it.
+
+    Raises:
+        OptionError: it was trained on other rows.
+    """
+    model, dataset = TrainedModel.load(options.results / "model"), split_rows(options)
+    if model.config.fingerprint != dataset.fingerprint:
+        raise OptionError(
+            f"--reuse: the model in {options.results} was trained on other rows. Leave --reuse off."
+        )
+    calibration = calibrate(model, dataset.valid, ComputeDevice.select(CPU))
+    return replace(model, calibration=calibration)
 
 
 def prepare(options: argparse.Namespace) -> tuple[CalibratedTagger, str]:
@@ -152,12 +175,12 @@ def prepare(options: argparse.Namespace) -> tuple[CalibratedTagger, str]:
         OptionError: the model is no tagger, or there are too few spans to calibrate it with.
     """
     _, dev = read_tables(options.data, first=options.rows)
-    if options.model is None:
+    parts = "on four fifths of the training documents, calibrated on the other fifth"
+    if options.reuse:
+        model, story = reuse(options), f"trained before {parts}"
+    elif options.model is None:
         model, seconds = train(options)
-        story = (
-            f"trained in {seconds / 60:.1f} CPU minutes on four fifths of the training documents, "
-            "calibrated on the other fifth"
-        )
+        story = f"trained in {seconds / 60:.1f} CPU minutes {parts}"
     else:
         model, story = TrainedModel.load(options.model), "trained before, with its calibration"
     rows: Sequence[Pair] = dev
@@ -244,6 +267,19 @@ def _coverage_table(trial: CalibratedTagger) -> str:
     return markdown_table(head, rows)
 
 
+def _simulation_tables(trial: CalibratedTagger, options: argparse.Namespace) -> list[str]:
+    """Compare calibration and dev documents, and count the samples of both that miss a target."""
+    held_out = score_documents(trial.annotator, split_rows(options).valid)
+    dev = score_documents(trial.annotator, parse_pairs(trial.pairs, task="annotate").examples)
+    populations = {
+        "calibration": held_out,
+        "dev": dev,
+        "dev, without the one with most misses": split_worst(dev, 1.0)[1],
+    }
+    table = simulation_table(populations, size=len(held_out), samples=options.samples)
+    return [transfer_table(held_out, dev), table]
+
+
 def _coverage_values(point: CoveragePoint) -> list[str]:
     return [
         f"{point.coverage:.4f}",
@@ -277,13 +313,15 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add("--model", type=Path, help="model folder of a tagger to use, instead of training one")
     add("--epochs", type=int, help="epochs to train; by default the tagger's own")
     add("--results", type=Path, default=cache_folder("target_recall"), help="where to train it")
+    add("--reuse", action="store_true", help="load what an earlier run has trained there")
+    add("--samples", type=int, default=1_000, help="samples of documents that choose a threshold")
     add("--more-seeds", type=int, nargs="*", default=[], help="seeds of further models to measure")
-    return read_options(parser, arguments, above_zero=("epochs",))
+    return read_options(parser, arguments, above_zero=("epochs", "samples"))
 
 
 ABOUT = f"""\
-A tagger with its defaults on MEDDOCAN, with a target recall. A span is correct if its offsets and
-its label are; covered is the share of gold spans of which every character is in a predicted span,
+A tagger with its defaults, with a target recall. A span is correct if its offsets and its label
+are; covered is the share of gold spans of which every character is in a predicted span,
 whatever the label, as redaction needs it. Expected values were measured on the calibration rows.
 The confidence is the share of samples of documents in which the target is reached; without one, the
 target is only expected, or it is out of reach because too many gold spans are no candidates, or
@@ -291,7 +329,14 @@ cross a more likely one.
 
 With a target coverage, tokens that lie in any span with a sufficient probability are marked besides
 the most likely spans. An identifier is covered if all its letters, digits and symbols are marked,
-whatever the labels; other tokens are those in no identifier. {TIMING_NOTE}"""
+whatever the labels; other tokens are those in no identifier.
+
+The confidence of a target coverage is that of chance: the last table of each seed draws as many
+documents as the calibration has, with replacement, from the calibration or the dev documents,
+chooses a threshold on each sample, and counts the samples with a promise whose threshold covers
+less than the target of all these documents; at most a tenth should. The table before it shows what
+the threshold of the model covers of both kinds of documents, and the p-value of a permutation test
+(of documents) that both are covered alike. {TIMING_NOTE}"""
 
 
 def measure_seed(options: argparse.Namespace, seed: int) -> list[str]:
@@ -316,6 +361,8 @@ def measure_seed(options: argparse.Namespace, seed: int) -> list[str]:
         "times as much as that of independent spans, a coverage "
         f"{coverage.clustering:.1f} times as much",
     }
+    if options.model is None:
+        tables += _simulation_tables(trial, options)
     section = [f"## Seed {seed}", *tables, list_facts(facts)]
     print("\n\n".join(section))
     return section
@@ -335,7 +382,9 @@ def main(given: Sequence[str] | None = None) -> int:
             title="Target recall and target coverage",
             about=ABOUT,
             tables=[*sections, "## Machine"],
-            facts=machine | provenance("target_recall", arguments),
+            facts={"corpus": options.data.parent.name}
+            | machine
+            | provenance("target_recall", arguments),
         )
 
     with pinned_to_core(options.core):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from annoseq.data.pairs import Pairs, write_pairs
-from benchmarks import target_recall
+from benchmarks import coverage_simulation, target_recall
 from tests.calibrated import calibrated_model, pairs
 from tests.fidelity import random_annotator
 
@@ -58,3 +58,26 @@ def test_a_model_that_writes_is_refused(
     assert target_recall.main([*common, "--model", str(tmp_path / "model")]) == 2
     assert "there are too few spans to calibrate with" in capsys.readouterr().err
     assert not (tmp_path / "report.md").exists()
+
+
+def test_a_model_of_other_rows_is_not_used_again(
+    common: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calibrated_model().save(tmp_path / "results" / "seed42" / "model", card="")
+    assert target_recall.main([*common, "--reuse", "--seed", "42"]) == 2
+    assert "was trained on other rows. Leave --reuse off." in capsys.readouterr().err
+
+
+def test_samples_that_miss_a_target_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coverage_simulation, "SHARES", (0.9,))
+    monkeypatch.setattr(coverage_simulation, "_PERMUTATIONS", 9)
+    documents: list[list[int | None]] = [[40] * 20 + [number] for number in range(50)]
+    documents.append([None] * 30)
+    table = coverage_simulation.simulation_table({"x": documents}, size=51, samples=4)
+    for line in table.splitlines()[2:]:
+        name, _, *shares = line.split(" | ")[:5]
+        assert name == "| x"
+        assert all(0 <= float(share) <= 1 for share in shares)
+    transfer = coverage_simulation.transfer_table(documents[:-1], documents)
+    assert "| 30 of its 30, of " in transfer
+    assert coverage_simulation.difference_p_value(documents[:25], documents[25:50], 1.0) == 1.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -219,6 +220,9 @@ def test_patients_without_a_miss_are_counted_beside_documents(
     coverage = json.loads(path.read_text())["coverage"]
     assert {point["patients"] for point in (coverage["best_path"], *coverage["curve"])} == {3}
     assert '<th scope="col" class="n">patients without a miss</th>' in report.read_text()
+    missed = Counter(one["label"] for one in coverage["missed"])
+    labels = coverage["labels"].items()
+    assert missed == Counter({label: x["identifiers"] - x["covered"] for label, x in labels})
     plain = run("evaluate", cautious, rows)
     assert "patients" not in plain.out
 
@@ -240,6 +244,8 @@ def test_the_coverage_of_redaction_is_that_of_what_it_replaces(
     coverage = json.loads(path.read_text())["coverage"]
     assert coverage["is_propagated"]
     assert set(coverage["labels"]) == {"NAME"}  # the policy keeps ages
+    missed = coverage["labels"]["NAME"]["identifiers"] - coverage["labels"]["NAME"]["covered"]
+    assert len(coverage["missed"]) == missed
     assert coverage["best_path"]["marked_other_tokens"] >= 40  # of the pattern, in every other row
     assert "Covered is what redaction replaces" in report.read_text()
     redacted = run("redact", cautious, rows, "--out", clean, *options, "--gold", rows)

@@ -15,6 +15,7 @@ from annoseq.deid.pipeline import RedactionPipeline
 from annoseq.deid.redaction import DocumentPart, RedactionDocument
 from annoseq.deid.redaction_coverage import GRID, ScoredRow, measure_redaction
 from annoseq.evaluation.coverage import CoveragePoint, CoverageTarget
+from annoseq.evaluation.coverage_counter import MissedIdentifier
 from annoseq.evaluation.deid_metrics import is_identifying
 from annoseq.inference.annotation import Annotation, extend_coverage
 from tests.deid.documents import leaked_values, redactor
@@ -177,7 +178,9 @@ def test_what_is_found_once_is_covered_everywhere() -> None:
     assert measured.point(1e-6).marked_other_tokens == 1
     assert measured.coverage_by_label(1.0) == {NAME: (2, 2)}
     assert measured.point_for(0.99) == best
-    alone = measure_redaction(scored, redactor("mask", propagates=False))
+    assert measured.missed == ()
+    alone = measure_redaction(scored, redactor("mask", propagates=False), missed_at=1.0)
     assert alone.point(1.0).covered == 1
+    assert alone.missed == (MissedIdentifier(row=2, label=NAME, start=0, end=4),)
     assert alone.point_for(0.99) is None
     assert [point.threshold for point in alone.curve()] == pytest.approx(list(GRID))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
+
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annoseq.data.markup import Span
 from annoseq.evaluation.coverage import CoverageCounts, ScoreHistogram
-from annoseq.evaluation.coverage_counter import CoverageCounter
+from annoseq.evaluation.coverage_counter import ClusterSums, CoverageCounter
 from annoseq.evaluation.coverage_scores import coverage_lines, make_coverage_scores
 from annoseq.evaluation.recall_thresholds import lowest_score, score_bin, threshold_bin
 
@@ -129,6 +133,84 @@ def test_a_higher_target_marks_no_less(
             assert target.expected.coverage >= target.target_coverage
     curve = counts.curve()
     assert [p.threshold for p in curve] == sorted((p.threshold for p in curve), reverse=True)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.lists(st.sampled_from([None, -9, 0, 3, 40]), max_size=6), min_size=1, max_size=9)
+)
+def test_the_design_effect_is_that_of_the_shares_of_documents(
+    documents: list[list[int | None]],
+) -> None:
+    documents = [document for document in documents if document]
+    sums = ClusterSums()
+    for document in documents:
+        known = [bin_ for bin_ in document if bin_ is not None]
+        sums.add(known, unscored=len(document) - len(known))
+    found = dict(sums.design_effects())
+    assert set(found) == {bin_ for document in documents for bin_ in document} - {None}
+    for bin_, effect in found.items():
+        missed = [sum(one is None or one < bin_ for one in document) for document in documents]
+        sizes = [len(document) for document in documents]
+        share = sum(missed) / sum(sizes)
+        residuals = sum((m - share * n) ** 2 for m, n in zip(missed, sizes, strict=True))
+        variance = residuals * len(documents) / max(len(documents) - 1, 1)
+        independent = sum(sizes) * share * (1 - share)
+        expected = max(1.0, variance / independent) if independent else 1.0
+        assert effect == pytest.approx(expected, abs=1e-4)
+
+
+def draw_documents(generator: np.random.Generator, *, count: int) -> list[tuple[int, list[int]]]:
+    """Return sizes and bins of documents, some of which are much harder than others."""
+    documents = []
+    for size in generator.integers(5, 20, count).tolist():
+        hardness = generator.exponential(40)
+        documents.append((size, generator.normal(120 - hardness, 30, size).astype(int).tolist()))
+    return documents
+
+
+def counts_of(documents: list[tuple[int, list[int]]]) -> CoverageCounts:
+    sums, bins = ClusterSums(), Counter[int]()
+    for _, document in documents:
+        sums.add(document, unscored=0)
+        bins.update(document)
+    empty = ScoreHistogram()
+    return CoverageCounts(
+        floor=1e-6,
+        clustering=1.0,
+        clusterings=tuple(sums.design_effects()),
+        identifiers={"NAME": ScoreHistogram(bins=tuple(sorted(bins.items(), reverse=True)))},
+        documents=ScoreHistogram(unscored=len(documents)),
+        characters=empty,
+        tokens=empty,
+        other_tokens=empty,
+    )
+
+
+def test_the_target_is_missed_in_no_more_than_its_share_of_samples() -> None:
+    generator, samples, target = np.random.default_rng(5), 40, 0.9
+    population = draw_documents(generator, count=300)
+    whole, failed = counts_of(population), Counter[str]()
+    for _ in range(samples):
+        counts = counts_of([population[index] for index in generator.integers(0, 300, 40)])
+        independent = counts.model_copy(update={"clusterings": ()})
+        for name, one in (("documents", counts), ("identifiers", independent)):
+            chosen = one.choose_threshold(target)
+            assert chosen.confidence == 90
+            failed[name] += whole.point(chosen.threshold).coverage < target
+    assert failed["documents"] <= samples * 0.1 + 2 * math.sqrt(samples * 0.1 * 0.9)
+    assert failed["identifiers"] > 2 * failed["documents"]
+
+
+def test_a_file_that_knows_one_clustering_takes_it_at_all_thresholds() -> None:
+    counts = counts_of(draw_documents(np.random.default_rng(2), count=60))
+    old = counts.model_dump(exclude={"clusterings"})
+    targets = [
+        CoverageCounts.model_validate(old | {"clustering": effect}).choose_threshold(0.9)
+        for effect in (1.0, 3.0)
+    ]
+    assert [one.confidence for one in targets] == [90, 90]
+    assert targets[0].threshold > targets[1].threshold
 
 
 def test_scores_survive_json() -> None:

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom
+from scipy.stats import binom, norm
+from scipy.stats import t as student
 
 from annoseq.evaluation.risk_control import (
     betting_p_value,
     binomial_p_value,
+    clustered_p_value,
     conformal_risk_control,
     learn_then_test,
     p_value,
@@ -20,10 +22,26 @@ from annoseq.evaluation.risk_control import (
 )
 
 
-@given(st.integers(1, 400), st.integers(0, 400), st.sampled_from([0.001, 0.02, 0.3, 0.9]))
+@given(st.integers(1, 400), st.integers(0, 400), st.sampled_from([0.001, 0.02, 0.3, 0.9, 1.0]))
 def test_the_binomial_p_value_is_scipys(units: int, failures: int, risk: float) -> None:
     expected = binom.cdf(min(failures, units), units, risk)
     assert binomial_p_value(failures, units=units, risk=risk) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("clusters", [10, 100])
+def test_clusters_count_for_as_many_items_as_tell_something(clusters: int) -> None:
+    shrink = (norm.ppf(0.9) / student.ppf(0.9, clusters - 1)) ** 2
+    effective = 1_000 / 2.5 * shrink
+    found = clustered_p_value(
+        12, items=1_000, clusters=clusters, design_effect=2.5, risk=0.03, delta=0.1
+    )
+    expected = binom.cdf(math.ceil(12 * effective / 1_000), math.floor(effective), 0.03)
+    assert found == pytest.approx(expected, rel=1e-9)
+
+
+def test_of_few_clusters_nothing_is_known() -> None:
+    few = clustered_p_value(0, items=999, clusters=4, design_effect=1.0, risk=0.1, delta=0.1)
+    assert few == 1.0
 
 
 def test_without_a_loss_the_exact_p_value_is_that_of_no_failure() -> None:

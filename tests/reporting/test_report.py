@@ -5,6 +5,7 @@ import json
 import re
 import sys
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from annoseq.data.markup import Span
 from annoseq.errors import OptionError, OutputError
+from annoseq.evaluation.counts import SpanComparison
+from annoseq.evaluation.coverage_counter import CoverageCounter, MissedIdentifier
+from annoseq.evaluation.coverage_scores import make_coverage_scores
 from annoseq.evaluation.error_analysis import ERROR_TYPES
 from annoseq.evaluation.learning_curve import CurveTotals
 from annoseq.evaluation.sample_size import estimate_sample_size
@@ -172,6 +177,30 @@ def test_redacted_no_text_is_left() -> None:
         assert secret not in html
     assert "Aaaaaaaaa aaa Aa. Aaaa aa Aaaa aa 00 Aaa 0000." in html
     assert "redacted" in html
+
+
+@pytest.mark.parametrize("redact", [False, True])
+def test_misses_of_coverage_are_linked_to_the_rows_that_are_shown(redact: bool) -> None:
+    name, shown = Span(10, 14, "NAME"), sample_rows()[-1]
+    hidden = [
+        SpanComparison(str(row), f"{SECRET} {row} Bond", (name,), (name,)) for row in range(7, 130)
+    ]
+    rows = [*hidden, replace(shown, id="130")]
+    counter = CoverageCounter(floor=1e-6)
+    counter.add(shown.text, [name], [], document=None)
+    places = [130, 130, *range(7, 67)]
+    missed = [MissedIdentifier(row=row, label="NAME", start=10, end=14) for row in places]
+    coverage = make_coverage_scores(counter.counts(), None, missed=missed)
+    scores = scores_of(rows).model_copy(update={"coverage": coverage})
+    page = make_report(scores, rows, data=ReportData(title="x"), redact=redact)
+    [cell] = re.findall(r"<td>((?:<button|row ).*?)</td>", page[page.index("Coverage by label") :])
+    number = "124" if redact else "130"
+    [data] = re.findall(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)
+    place = [row["id"] for row in json.loads(data)["rows"]].index(number)
+    button = f'<button type="button" class="link" data-row="{place}">row {number}</button> (2)'
+    assert cell.startswith(f"{button}, ")
+    assert re.search(r"(?:^|, )row \d+(?:, |$| and)", cell), "rows that are not shown have no link"
+    assert cell.endswith(" and 11 more rows")
 
 
 @pytest.mark.parametrize(

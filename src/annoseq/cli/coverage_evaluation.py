@@ -15,17 +15,18 @@ from annoseq.deid.redaction_coverage import GRID, ScoredRow, measure_redaction
 from annoseq.deid.redactor import Redactor
 from annoseq.errors import OptionError
 from annoseq.evaluation.coverage import CoverageTarget
-from annoseq.evaluation.coverage_counter import count_coverage
+from annoseq.evaluation.coverage_counter import count_coverage, find_missed
 from annoseq.evaluation.coverage_scores import coverage_lines, make_coverage_scores
 from annoseq.evaluation.recall_thresholds import RecallTarget
 from annoseq.inference.annotation import extend_coverage
 from annoseq.progress import progress_bar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from annoseq.config import BatchConfig
     from annoseq.data.examples import Example
+    from annoseq.evaluation.coverage_counter import MissedIdentifier
     from annoseq.evaluation.score_file import ScoreFile
     from annoseq.inference.annotation import Annotation
     from annoseq.inference.annotator import Annotator
@@ -143,21 +144,32 @@ def add_coverage(
     if not rows:
         return scores, []
     chosen = target if isinstance(target, CoverageTarget) else None
+    threshold = 1.0 if chosen is None else chosen.threshold
     if redaction is None:
         examples, _, parts = zip(*rows, strict=True)
         counts = count_coverage(examples, parts)
-        coverage = make_coverage_scores(counts, chosen)
+        coverage = make_coverage_scores(counts, chosen, missed=_missed(rows, threshold))
         lines = list(coverage_lines(counts, coverage))
     else:
-        thresholds = GRID if chosen is None else (*GRID, chosen.threshold)
         with progress_bar("redacting", total=len(rows)) as advance:
             measured = measure_redaction(
                 rows,
                 redaction.redactor,
                 patterns=redaction.patterns,
-                thresholds=thresholds,
+                thresholds=(*GRID, threshold),
+                missed_at=threshold,
                 advance=advance,
             )
-        coverage = make_coverage_scores(measured, chosen, is_propagated=True)
+        coverage = make_coverage_scores(
+            measured, chosen, missed=measured.missed, is_propagated=True
+        )
         lines = list(coverage_lines(measured, coverage))
     return scores.model_copy(update={"coverage": coverage}), lines
+
+
+def _missed(rows: Sequence[ScoredRow], threshold: float) -> Iterator[MissedIdentifier]:
+    """Yield the identifiers that a model does not cover at a threshold."""
+    for example, _, parts in rows:
+        yield from find_missed(
+            example.row, example.source, example.tight_spans, parts, threshold=threshold
+        )

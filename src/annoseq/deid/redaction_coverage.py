@@ -16,7 +16,7 @@ from annoseq.data.markup import Span
 from annoseq.decoding.coverage_spans import spans_above
 from annoseq.deid.custom_patterns import find_patterns
 from annoseq.deid.redaction import DetectedSpan, DocumentPart, RedactionDocument
-from annoseq.evaluation.coverage_counter import COVERAGE_FLOOR, CoverageCounter
+from annoseq.evaluation.coverage_counter import COVERAGE_FLOOR, CoverageCounter, find_missed
 from annoseq.evaluation.deid_metrics import is_identifying
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from annoseq.deid.custom_patterns import CustomPattern
     from annoseq.deid.redactor import Redactor
     from annoseq.evaluation.coverage import CoverageCounts, CoveragePoint
+    from annoseq.evaluation.coverage_counter import MissedIdentifier
 
 _STEPS_PER_DECADE, _DECADES = 4, 6
 GRID = tuple(10 ** (-step / _STEPS_PER_DECADE) for step in range(_STEPS_PER_DECADE * _DECADES + 1))
@@ -42,9 +43,13 @@ class ScoredRow(NamedTuple):
 
 @dataclass(frozen=True)
 class RedactionCoverage:
-    """Counts of what redaction covers, by threshold, highest first."""
+    """Counts of what redaction covers, by threshold, highest first.
+
+    `missed` are the identifiers that it does not cover at the threshold that was asked for.
+    """
 
     counts: Mapping[float, CoverageCounts]
+    missed: tuple[MissedIdentifier, ...] = ()
 
     def point(self, threshold: float) -> CoveragePoint:
         """Return the counts at a threshold that was measured."""
@@ -69,9 +74,10 @@ def measure_redaction(
     *,
     patterns: Sequence[CustomPattern] = (),
     thresholds: Iterable[float] = GRID,
+    missed_at: float | None = None,
     advance: Callable[[int], None] = lambda _: None,
 ) -> RedactionCoverage:
-    """Count what a redactor covers at some thresholds.
+    """Count what a redactor covers at some thresholds, and find what it misses at one of them.
 
     Identifiers that its policy keeps are not counted. Rows of a document are consecutive, and those
     of a patient, if examples have one; `advance` is told how many are done.
@@ -81,14 +87,25 @@ def measure_redaction(
     """
     falling = sorted(set(thresholds), reverse=True)
     counters = {one: CoverageCounter(floor=COVERAGE_FLOOR) for one in falling}
-    numbered = enumerate(rows)
-    for _, group in groupby(numbered, key=_propagation_scope):
+    missed: list[MissedIdentifier] = []
+    for _, group in groupby(enumerate(rows), key=_propagation_scope):
         document = [row for _, row in group]
         for one, replaced in _replaced_at(document, redactor, patterns, falling):
             for row, spans in zip(document, replaced, strict=True):
-                _count(counters[one], row, spans, redactor)
+                example, gold = row.example, _replaceable(row.example, redactor)
+                parts = [Span(span.start, span.end, span.label, 1.0) for span in spans]
+                counters[one].add(
+                    example.source,
+                    gold,
+                    parts,
+                    document=example.document,
+                    patient=example.patient,
+                )
+                if one == missed_at:
+                    missed += find_missed(example.row, example.source, gold, parts, threshold=1.0)
         advance(len(document))
-    return RedactionCoverage({one: counter.counts() for one, counter in counters.items()})
+    counts = {one: counter.counts() for one, counter in counters.items()}
+    return RedactionCoverage(counts, tuple(missed))
 
 
 def _propagation_scope(numbered: tuple[int, ScoredRow]) -> object:
@@ -135,18 +152,10 @@ def _detect(row: ScoredRow, threshold: float) -> tuple[DetectedSpan, ...]:
     )
 
 
-def _count(
-    counter: CoverageCounter, row: ScoredRow, spans: Sequence[DetectedSpan], redactor: Redactor
-) -> None:
-    example = row.example
-    counter.add(
-        example.source,
-        [
-            span
-            for span in example.tight_spans
-            if not redactor.stays(span.label, example.source[span.start : span.end])
-        ],
-        [Span(span.start, span.end, span.label, 1.0) for span in spans],
-        document=example.document,
-        patient=example.patient,
-    )
+def _replaceable(example: Example, redactor: Redactor) -> list[Span]:
+    """Return the identifiers of a row that the policy does not keep."""
+    return [
+        span
+        for span in example.tight_spans
+        if not redactor.stays(span.label, example.source[span.start : span.end])
+    ]

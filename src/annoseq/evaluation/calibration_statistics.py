@@ -37,12 +37,12 @@ class CalibrationStatistics(BaseModel):
 
     `floor` is the least score of a candidate. `error_before` and `error_after` are the expected
     calibration errors of the best path's spans, the latter under calibrations that were fitted on
-    other documents. There is no text in it.
+    other documents. Format 3 knows the clustering of coverage at one threshold. There is no text.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal[3] = 3
+    format: Literal[3, 4] = 4
     rows: int
     documents: int
     floor: float

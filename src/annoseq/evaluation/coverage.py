@@ -16,17 +16,14 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from annoseq.evaluation.recall_thresholds import (
-    lowest_score,
-    standard_error,
-    threshold_bin,
-)
+from annoseq.evaluation.recall_thresholds import lowest_score, threshold_bin
+from annoseq.evaluation.risk_control import clustered_p_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_MARGIN, _CONFIDENCE = 1.2816, 90
-"""Standard errors above the target coverage that a threshold aims at, and the confidence in %."""
+_CONFIDENCE = 90
+"""Confidence in % with which a threshold reaches the target coverage."""
 _LEAST_CHANGE = 0.0005
 """Points of a curve differ by at least this share of covered identifiers or of other tokens."""
 
@@ -122,9 +119,9 @@ class CoveragePoint(BaseModel):
 class CoverageTarget:
     """Threshold for a target coverage, and its counts on the rows that it was chosen on.
 
-    `confidence` is the percentage of samples of documents like these that reach the target; at 0
-    the coverage is at best the expected one. If `is_out_of_reach`, too many identifiers have a part
-    that is never marked.
+    `confidence` is the percentage of samples of documents like these whose threshold reaches the
+    target for all such documents; at 0 the coverage is at best the expected one. If
+    `is_out_of_reach`, too many identifiers have a part that is never marked.
     """
 
     target_coverage: float
@@ -142,8 +139,10 @@ class CoverageCounts(BaseModel):
     """Histograms of coverage scores on rows with gold spans.
 
     `identifiers` by label, `documents` and `patients` with identifiers, `characters` and `tokens`
-    of identifiers, and `other_tokens`, which are in none. `floor` is the lowest score of a part;
-    `clustering` is the design effect of the coverage of documents.
+    of identifiers, and `other_tokens`, which are in none. `floor` is the lowest score of a part.
+    `clusterings` is (bin, design effect), lowest first: the variance of the coverage at the bin's
+    threshold over that of as many independent identifiers, because those of a document are missed
+    together. `clustering` is that at a score of 0.01, and all that older files know.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -156,24 +155,41 @@ class CoverageCounts(BaseModel):
     tokens: ScoreHistogram
     other_tokens: ScoreHistogram
     patients: ScoreHistogram = ScoreHistogram()
+    clusterings: tuple[tuple[int, float], ...] = ()
 
     def choose_threshold(self, target_coverage: float) -> CoverageTarget:
         """Choose the highest threshold that covers the target share of the identifiers.
 
-        It aims higher by 1.28 standard errors of the coverage measured here, or covers all that can
-        be covered where that is less.
+        Thresholds are tested from the lowest until the first of which a sufficient coverage is not
+        shown, with documents as clusters. Where it is of none, all is covered that can be.
         """
         identifiers = self.all_identifiers()
-        gold, reachable = identifiers.total, identifiers.scored
-        error = standard_error(target_coverage, count=gold, clustering=self.clustering)
-        needed = math.ceil((target_coverage + _MARGIN * error) * gold)
-        bin_ = identifiers.bin_of(min(needed, reachable)) if gold else None
+        shown = self._shown_bin(target_coverage)
+        bin_ = identifiers.bin_of(identifiers.scored) if shown is None else shown
         return CoverageTarget(
             target_coverage=target_coverage,
             expected=self.point(1.0 if bin_ is None else lowest_score(bin_)),
-            confidence=_CONFIDENCE if gold and needed <= reachable else 0,
-            is_out_of_reach=math.ceil(target_coverage * gold) > reachable,
+            confidence=0 if shown is None else _CONFIDENCE,
+            is_out_of_reach=math.ceil(target_coverage * identifiers.total) > identifiers.scored,
         )
+
+    def _shown_bin(self, target_coverage: float) -> int | None:
+        """Return the highest bin whose threshold is shown to reach the target, or None."""
+        identifiers, effects = self.all_identifiers(), dict(self.clusterings)
+        missed, shown = identifiers.unscored, None
+        for bin_, count in reversed(identifiers.bins):
+            p_value = clustered_p_value(
+                missed,
+                items=identifiers.total,
+                clusters=self.documents.total,
+                design_effect=effects.get(bin_, self.clustering),
+                risk=1 - target_coverage,
+                delta=1 - _CONFIDENCE / 100,
+            )
+            if p_value > 1 - _CONFIDENCE / 100:
+                break
+            missed, shown = missed + count, bin_
+        return shown
 
     def point(self, threshold: float) -> CoveragePoint:
         """Return the counts at a threshold."""

@@ -6,14 +6,19 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
 from annoseq.evaluation.calibration import SCORE_MARGIN
 from annoseq.evaluation.coverage import CoverageCounts, ScoreHistogram
 from annoseq.evaluation.deid_metrics import TOKEN, is_identifying
-from annoseq.evaluation.recall_thresholds import design_effect, score_bin
+from annoseq.evaluation.recall_thresholds import score_bin, threshold_bin
 from annoseq.evaluation.span_matching import unique_spans
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
 
     from annoseq.data.examples import Example
     from annoseq.data.markup import Span
@@ -21,7 +26,18 @@ if TYPE_CHECKING:
 COVERAGE_FLOOR = SCORE_MARGIN
 """Least coverage score of a token that is counted: thresholds are no finer."""
 _CLUSTERING_SCORE = 0.01
-"""Identifiers covered at this score count in the design effect of documents."""
+"""Score of the threshold whose design effect stands for all where a file knows one alone."""
+
+
+class MissedIdentifier(BaseModel):
+    """Place of an identifier that is not covered: the row of its table, and offsets in its text."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    row: int
+    label: str
+    start: int
+    end: int
 
 
 class CoverageCounter:
@@ -34,7 +50,7 @@ class CoverageCounter:
         self._characters = Counter[int | None]()
         self._tokens = Counter[int | None]()
         self._other_tokens = Counter[int | None]()
-        self._found: list[tuple[int, int]] = []  # identifiers of each document, and those covered
+        self._clusters = ClusterSums()
         self._document: str | None = None
         self._lowest: list[float | None] = []  # scores of the identifiers of the document
         self._lowest_of_patient: dict[str, float | None] = {}
@@ -68,9 +84,12 @@ class CoverageCounter:
     def counts(self) -> CoverageCounts:
         """Return the histograms of all rows."""
         self._close_document()
+        clusterings = tuple(self._clusters.design_effects())
+        least = score_bin(_CLUSTERING_SCORE)
         return CoverageCounts(
             floor=self._floor,
-            clustering=design_effect(self._found),
+            clustering=next((effect for bin_, effect in clusterings if bin_ >= least), 1.0),
+            clusterings=clusterings,
             identifiers={
                 label: _histogram(counter) for label, counter in sorted(self._identifiers.items())
             },
@@ -85,8 +104,7 @@ class CoverageCounter:
         if scores := self._lowest:
             known = [score for score in scores if score is not None]
             self._documents[_bin(min(known) if len(known) == len(scores) else None)] += 1
-            covered = sum(score >= _CLUSTERING_SCORE for score in known)
-            self._found.append((len(scores), covered))
+            self._clusters.add(list(map(score_bin, known)), unscored=len(scores) - len(known))
         self._lowest = []
 
     def _count_text(self, text: str, gold: Sequence[Span], scores: PartScores) -> None:
@@ -105,6 +123,43 @@ class CoverageCounter:
                         self._characters[_bin(scores.highest(place, place + 1))] += 1
 
 
+class ClusterSums:
+    """Sums over documents that give the design effect of the coverage at every threshold.
+
+    A document of n identifiers misses m of them at a threshold. The sums of m, m² and m n change
+    where a threshold passes the score of an identifier.
+    """
+
+    def __init__(self) -> None:
+        self._documents = self._identifiers = self._squared_sizes = 0
+        self._start = np.zeros(3)  # sums of m, m², m n of what is missed at any threshold
+        self._steps: dict[int, NDArray[np.float64]] = {}
+
+    def add(self, bins: Sequence[int], *, unscored: int) -> None:
+        """Add a document: the bins of its identifiers, and the number of those without a score."""
+        size = len(bins) + unscored
+        self._documents += 1
+        self._identifiers += size
+        self._squared_sizes += size**2
+        self._start += (unscored, unscored**2, unscored * size)
+        for missed, bin_ in enumerate(sorted(bins), unscored):
+            step = self._steps.setdefault(bin_, np.zeros(3))
+            step += (1, 2 * missed + 1, size)
+
+    def design_effects(self) -> Iterator[tuple[int, float]]:
+        """Return the design effect at the threshold of each bin, lowest bin first; at least 1."""
+        count, sums = self._identifiers, self._start.copy()
+        correction = self._documents / max(self._documents - 1, 1)
+        for bin_ in sorted(self._steps):
+            missed, squares, products = sums.tolist()
+            share = missed / count
+            variance = squares - 2 * share * products + share**2 * self._squared_sizes
+            independent = missed * (1 - share)
+            effect = correction * variance / independent if independent else 1.0
+            yield bin_, round(max(1.0, effect), 4)
+            sums += self._steps[bin_]
+
+
 def count_coverage(examples: Sequence[Example], parts: Sequence[Sequence[Span]]) -> CoverageCounts:
     """Count the coverage of examples, whose texts have these scored parts."""
     counter = CoverageCounter(floor=COVERAGE_FLOOR)
@@ -117,6 +172,17 @@ def count_coverage(examples: Sequence[Example], parts: Sequence[Sequence[Span]])
             patient=example.patient,
         )
     return counter.counts()
+
+
+def find_missed(
+    row: int, text: str, gold: Sequence[Span], parts: Sequence[Span], *, threshold: float
+) -> Iterator[MissedIdentifier]:
+    """Yield the gold spans of a row that a threshold on its scored parts does not cover."""
+    scores, least = PartScores(parts), threshold_bin(threshold)
+    for span in unique_spans(gold):
+        score = scores.lowest(text, span.start, span.end)
+        if score is None or score_bin(score) < least:
+            yield MissedIdentifier(row=row, label=span.label, start=span.start, end=span.end)
 
 
 class PartScores:

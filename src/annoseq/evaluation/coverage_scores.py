@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 from pydantic import BaseModel, ConfigDict
 
 from annoseq.evaluation.coverage import CoveragePoint
+from annoseq.evaluation.coverage_counter import MissedIdentifier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from annoseq.evaluation.coverage import CoverageTarget
 
@@ -55,8 +56,9 @@ class CoverageTargetScores(BaseModel):
 class CoverageScores(BaseModel):
     """Coverage by the best path, at all thresholds, and at that of a target if there is one.
 
-    `labels` is the coverage of each label at the target, or by the best path without one. If
-    `is_propagated`, it is what redaction covers: values found once are covered everywhere.
+    `labels` is the coverage of each label at the target, or by the best path without one, and
+    `missed` are the identifiers that are not covered there. If `is_propagated`, it is what
+    redaction covers: values found once are covered everywhere.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -66,6 +68,7 @@ class CoverageScores(BaseModel):
     labels: dict[str, LabelCoverage]
     target: CoverageTargetScores | None = None
     is_propagated: bool = False
+    missed: tuple[MissedIdentifier, ...] = ()
 
 
 class CoverageMeasure(Protocol):
@@ -89,9 +92,13 @@ class CoverageMeasure(Protocol):
 
 
 def make_coverage_scores(
-    counts: CoverageMeasure, target: CoverageTarget | None, *, is_propagated: bool = False
+    counts: CoverageMeasure,
+    target: CoverageTarget | None,
+    *,
+    missed: Iterable[MissedIdentifier] = (),
+    is_propagated: bool = False,
 ) -> CoverageScores:
-    """Return the scores of the rows that were counted."""
+    """Return the scores of the rows that were counted; `missed` are those at the target."""
     best = counts.point(1.0)
     chosen = best if target is None else counts.point(target.threshold)
     return CoverageScores(
@@ -103,6 +110,7 @@ def make_coverage_scores(
         },
         target=None if target is None else _target_scores(target, chosen),
         is_propagated=is_propagated,
+        missed=tuple(missed),
     )
 
 

@@ -36,6 +36,10 @@ _MAX_MAIN_SCORES = 6
 """Number of scores at the top if there is none of these."""
 
 
+_SHOWN_MISSES = 50
+"""Rows with missed identifiers of a label that are linked."""
+
+
 @dataclass(frozen=True)
 class ReportData:
     """Contents of a report besides scores and errors.
@@ -93,6 +97,8 @@ def make_report(
         "report_rows": report_rows,
         "card": render_markdown(data.card),
         "charts": draw_charts(data.history) if data.history else [],
+        "shown_misses": _SHOWN_MISSES,
+        "missed_rows": _missed_rows(scores, rows, report_rows, redact=redact),
         "coverage_chart": draw_coverage(scores.coverage) if scores.coverage else None,
         "learning_curve": data.learning_curve,
         "learning_chart": draw_learning_curve(data.learning_curve) if data.learning_curve else None,
@@ -115,6 +121,28 @@ def _error_counts(rows: ReportRows, labels: Sequence[str]) -> list[tuple[str, li
     ]
     table = [(label, counts, sum(counts)) for label, counts in counted if any(counts)]
     return sorted(table, key=lambda line: -line[2])
+
+
+class MissedRow(NamedTuple):
+    """A row with missed identifiers of a label: its name, and its place in the report if it is."""
+
+    name: str
+    place: int | None
+    missed: int
+
+
+def _missed_rows(
+    scores: ScoreFile, comparisons: Sequence[SpanComparison], rows: ReportRows, *, redact: bool
+) -> dict[str, list[MissedRow]]:
+    """Return for each label the rows in which identifiers are not covered, in their order."""
+    missed = scores.coverage.missed if scores.coverage else ()
+    numbers = {row.id: str(number) for number, row in enumerate(comparisons, 1)} if redact else {}
+    found: dict[str, list[MissedRow]] = {}
+    for (label, row), count in Counter((one.label, one.row) for one in missed).items():
+        name = str(row)
+        one = MissedRow(numbers.get(name, name), rows.places.get(name), count)
+        found.setdefault(label, []).append(one)
+    return found
 
 
 class ConfusionTable(NamedTuple):
@@ -163,6 +191,8 @@ class ReportRows:
     hardest: list[int] = field(default_factory=list)
     """Rows with most errors."""
     attention_maps: int = 0
+    places: dict[str, int] = field(default_factory=dict)
+    """Ids of compared rows -> their index in `rows`."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the values that the script of the page reads."""
@@ -195,7 +225,7 @@ def make_report_rows(
     for index, row in enumerate(comparisons):
         errors = find_span_errors(row.gold, row.predicted)
         if errors or index in longest:
-            included[index] = len(report.rows)
+            included[index] = report.places[row.id] = len(report.rows)
             report.rows.append(_row_values(index, row, label_index, redact=redact))
         for error in errors:
             report.errors.append(_error_values(included[index], row, error, label_index))
