@@ -80,6 +80,7 @@ TAGGERS = {
     "tagger with a pre-trained deberta-v2": (FLAT, "linear"),
     "ensemble of flat taggers": (FLAT, "lstm"),
     "ensemble of nested taggers": (NESTED, "lstm"),
+    "ensemble with a writer": (FLAT, "lstm"),
 }
 ONE_PASS = "one pass"
 """Name of the decoding of taggers, which have no search."""
@@ -126,11 +127,15 @@ def _pairs(name: str, targets: Sequence[str]) -> Pairs:
 
 
 def _random_tagger(name: str, *, seed: int) -> Annotator:
-    """Build a tagger with random weights, or an ensemble of two."""
+    """Build a tagger with random weights, or an ensemble of two models."""
+    model = _random_tagger_model(name, seed=seed)
     if not name.startswith("ensemble"):
-        return Annotator(_random_tagger_model(name, seed=seed))
-    members = [_random_tagger_model(name, seed=seed + number) for number in range(2)]
-    return Annotator(EnsembleModel.of(members, ["one", "two"]))
+        return Annotator(model)
+    if name.endswith("writer"):
+        ensemble = EnsembleModel.of([random_annotator("flat").model, model], ["one", "two"])
+        return Annotator(replace(ensemble, vote_weight=2.0))
+    other = _random_tagger_model(name, seed=seed + 1)
+    return Annotator(EnsembleModel.of([model, other], ["one", "two"]))
 
 
 def _random_tagger_model(name: str, *, seed: int) -> TrainedModel:

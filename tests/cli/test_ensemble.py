@@ -79,16 +79,56 @@ def test_an_ensemble_may_be_replaced_and_not_exported(
     )
 
 
-def test_only_taggers_make_an_ensemble(members: list[Path], model: Path, tmp_path: Path) -> None:
-    assert refusal(run("ensemble", "join", members[0], model, "--out", tmp_path / "o")) == (
-        "model: this model writes its output, and only taggers know the chance of every tag, which "
-        "an ensemble averages. Leave it out."
-    )
+def test_an_ensemble_needs_two_models(members: list[Path], tmp_path: Path) -> None:
     one = run("ensemble", "join", members[0], "--out", tmp_path / "o")
     assert refusal(one) == "an ensemble has at least 2 members. Name another model folder."
     vectors = ("--vectors", tmp_path / "none.vec")
     assert "needs no file of word vectors" in refusal(
         run("ensemble", "join", *members, "--out", tmp_path / "o", *vectors)
+    )
+
+
+def test_the_spans_of_a_model_that_writes_are_votes(
+    members: list[Path], model: Path, table: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "o"
+    join = ("ensemble", "join", members[0], model, "--out", out, "--device", "cpu")
+    result = run(*join, "--vote-weight", 1.5)
+    assert result.code == 0, result
+    assert json.loads((out / "ensemble.json").read_text())["vote_weight"] == 1.5
+    assert "- **votes**: 1 writer, 1.5 nats a vote" in (out / "card.md").read_text()
+    result = run("annotate", out, table, "--device", "cpu")
+    assert len(result.out.splitlines()) == 40
+    pupil = tmp_path / "pupil"
+    teachers = ("--teacher", out, "--teacher", model)
+    result = run("train", table, "--out", pupil, *QUICK, *teachers)
+    assert result.code == 0, result
+    card = (pupil / "card.md").read_text()
+    assert "o (1 tagger and 1 writer; sha256" in card
+    assert "model (1 writer; sha256" in card
+
+
+def test_the_weight_of_a_vote_is_chosen_on_new_rows(
+    members: list[Path], model: Path, shelf: Path, ensemble: Path, tmp_path: Path
+) -> None:
+    join = ("ensemble", "join", members[0], model, "--out", tmp_path / "o", "--device", "cpu")
+    result = run(*join, "--pairs", shelf / "more.csv")
+    assert result.code == 0, result
+    *_, weight, note, saved = result.err.splitlines()
+    assert weight == "a vote weighs 0 nats, of 0, 0.25, 0.5, 1, 1.5, 2, 3, 4"
+    assert note == "note: the models that write bring nothing here, and take time: leave them out"
+    assert saved.startswith(f"saved {tmp_path / 'o'}: 2 members, calibrated on ")
+    assert refusal(run(*join, "--overwrite")) == (
+        "the weight of a vote is chosen on rows that no member was trained on, with at least 100 "
+        "spans, and there are 0. Give --pairs with more, or --vote-weight."
+    )
+    assert refusal(run(*join, "--overwrite", "--vote-weight", -1)) == (
+        "a --vote-weight of -1 was given. Give 0 or more, such as 1."
+    )
+    only = run("ensemble", "join", *members, "--out", tmp_path / "p", "--vote-weight", 1)
+    assert refusal(only) == (
+        "--vote-weight is for models that write their output, and all of these are taggers. "
+        "Leave it off."
     )
 
 
@@ -125,7 +165,7 @@ def test_a_pupil_learns_from_ensembles_and_taggers(
     assert result.code == 0, result
     assert "teachers: crossed, member1; 33 training rows and 1 unlabelled row" in result.err
     assert "targets" not in {path.suffix for path in tmp_path.iterdir()}
-    assert "member1 (one tagger; sha256 of the weights" in (out / "card.md").read_text()
+    assert "member1 (1 tagger; sha256 of the weights" in (out / "card.md").read_text()
     assert run("annotate", out, table, "--device", "cpu").code == 0
     assert snapshot(out).keys() >= {"config.json", "weights.safetensors"}
 
@@ -137,10 +177,6 @@ def test_options_of_teachers_need_one(table: Path, tmp_path: Path, model: Path) 
     )
     assert refusal(run(*command, "--unlabelled", table)) == (
         "--unlabelled belongs to --teacher. Give one, or leave --unlabelled off."
-    )
-    assert refusal(run(*command, "--teacher", model)) == (
-        f"--teacher {model}: it knows no probabilities of tags from which a tagger could learn. "
-        "Name the folder of a tagger, or of an ensemble."
     )
     assert refusal(run(*command, "--teacher", model, "--model", "gru")) == (
         "--teacher is for the tagger, and the model is gru. Leave it off, or use --model tagger."

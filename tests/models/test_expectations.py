@@ -10,7 +10,7 @@ import torch
 from annoseq.models import expectations
 from annoseq.models.biaffine import BiaffineHead
 from annoseq.models.crf import LinearChainCrf
-from annoseq.models.expectations import Expectations, crf_expectations
+from annoseq.models.expectations import Expectations, crf_expectations, path_expectations
 from annoseq.tokenization.bioes import spans_to_bioes
 from annoseq.tokenization.linearize import AlignedSpan
 from annoseq.tokenization.soft_targets import RowTargets, SoftTargets
@@ -121,3 +121,15 @@ def test_pairs_of_sure_teachers_are_learned_like_gold_spans() -> None:
     assert loss(spans, SoftTargets.collate([None], [1.0])) == pytest.approx(loss(spans), rel=1e-5)
     expected = head.expectations(encoded, lengths, temperature=2.0)
     assert torch.allclose(expected.probabilities, (head.scores(encoded) / 2).softmax(3), atol=1e-6)
+
+
+def test_one_that_is_sure_of_a_path_expects_it() -> None:
+    crf, _ = random_crf(1)
+    path = torch.tensor([[1, 3, 4], [0, 4, 0]])  # begin, end, single
+    emissions = torch.nn.functional.one_hot(path, crf.tags) * 100.0
+    expected = crf_expectations(crf, emissions, LENGTHS)
+    found = path_expectations(path, LENGTHS, labels=1)
+    assert torch.allclose(found.transitions, expected.transitions, atol=1e-3)
+    for row, length in enumerate(LENGTHS):
+        ours, theirs = (one.probabilities[row, :length] for one in (found, expected))
+        assert torch.allclose(ours, theirs, atol=1e-3)

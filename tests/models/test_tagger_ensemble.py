@@ -7,7 +7,9 @@ import torch
 
 from annoseq.models.tagger_ensemble import TaggerEnsemble
 from annoseq.tokenization.batching import Batch
-from tests.models.tiny import random_tagger, randomise
+from annoseq.tokenization.bioes import spans_to_bioes
+from annoseq.tokenization.linearize import AlignedSpan
+from tests.models.tiny import LABELS, random_tagger, randomise
 
 TOKENS = ["Dr", ".", " Ames", ",", " 31"]
 
@@ -53,3 +55,31 @@ def test_an_ensemble_of_one_tagger_twice_finds_what_it_finds(levels: int) -> Non
     expected = member.expectations(Batch([0], ids, lengths))
     again = twice.expectations(Batch([0], torch.stack([ids, ids], 2), lengths))
     assert torch.allclose(again.probabilities, expected.probabilities, atol=1e-5)
+
+
+def voted(weight: float) -> tuple[TaggerEnsemble, torch.Tensor, Batch, list[int]]:
+    """Return a random tagger with a writer, the tagger's scores, the batch, and the vote's tags."""
+    member = random_tagger(levels=1)
+    ids = torch.tensor([member.feature_hasher.token_ids(TOKENS)])
+    lengths = torch.tensor([len(TOKENS)])
+    path = spans_to_bioes([AlignedSpan(2, 5, "B")], tokens=len(TOKENS), levels=1, labels=LABELS)
+    tags = [tag for (tag,) in path]
+    ensemble = TaggerEnsemble([member], writers=1, vote_weight=weight).eval()
+    batch = Batch([0], torch.stack([ids, torch.tensor([tags])], 2), lengths)
+    return ensemble, member.scores(Batch([0], ids, lengths)), batch, tags
+
+
+def test_a_vote_raises_the_score_of_its_tag() -> None:
+    ensemble, scores, batch, tags = voted(1.5)
+    raised = ensemble.scores(batch) - scores
+    expected = torch.nn.functional.one_hot(torch.tensor([tags]), scores.shape[2]) * 1.5
+    assert torch.allclose(raised, expected, atol=1e-5)
+    ensemble.set_vote_weight(0)
+    assert torch.allclose(ensemble.scores(batch), scores, atol=1e-5)
+
+
+def test_a_vote_of_great_weight_is_followed() -> None:
+    ensemble, _, batch, _ = voted(100)
+    (found,) = ensemble.spans(batch)
+    assert [span[:3] for span in found.spans] == [(2, 5, LABELS["B"])]
+    assert ensemble.expectations(batch).probabilities.amax(2).min() > 0.99

@@ -17,6 +17,7 @@ from annoseq.models.serialization import TrainedModel
 from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 from annoseq.torchrun import TorchrunEnvironment
 from annoseq.training import distillation as module
+from annoseq.training import teachers as teachers_module
 from annoseq.training.cross_fitting import CrossFitting
 from annoseq.training.distillation import Distillation
 from annoseq.training.document_folds import fold_numbers
@@ -83,7 +84,7 @@ def test_an_ensemble_is_a_model_wherever_one_is_named(teachers: Path) -> None:
     again = EnsembleModel.load(teachers)
     assert again.folds == FOLDS
     assert again.fingerprint == annotator.fingerprint
-    assert repr(again) == "<EnsembleModel: 2 taggers>"
+    assert repr(again) == "<EnsembleModel: 2 taggers, 0 writers>"
 
 
 def test_the_member_that_has_not_seen_a_row_teaches_it(dataset: Dataset, teachers: Path) -> None:
@@ -93,9 +94,10 @@ def test_the_member_that_has_not_seen_a_row_teaches_it(dataset: Dataset, teacher
     members = [TrainedModel.load(teachers / "members" / str(number)) for number in (1, 2)]
     fold_of = fold_numbers(dataset, count=2, seed=1)
     for row, fold in enumerate(fold_of):
-        piece = module._Piece(dataset.train[row].source, row=row)
-        (expected,) = module._read_group(
-            [piece], [[members[fold]]], learner.compute, 1.0, lambda _: None
+        piece = teachers_module.Piece(dataset.train[row].source, row=row)
+        reader = teachers_module._open_reader(members[fold], tokenizer, learner.compute)
+        (expected,) = teachers_module._read_group(
+            [piece], [[reader]], learner.compute, 1.0, lambda _: None
         )
         assert lessons.targets[row].places.tolist() == expected.places.tolist()
         assert lessons.targets[row].confidence == pytest.approx(expected.confidence, abs=1e-4)
@@ -135,7 +137,7 @@ def test_what_teachers_expect_is_computed_once(
     learner, tokenizer = tagger_of(dataset)
     distillation = Distillation(teachers=(teachers,), cache=tmp_path / "targets")
     first = distillation.prepare(dataset, tokenizer, learner.compute)
-    monkeypatch.setattr(module, "_read", None)
+    monkeypatch.setattr(module, "ask_teachers", None)
     again = distillation.prepare(dataset, tokenizer, learner.compute)
     assert [row.places.tolist() for row in again.targets] == [
         row.places.tolist() for row in first.targets

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +24,7 @@ from annoseq.cli.output import print_note
 from annoseq.config import CrossFitConfig, DeviceConfig
 from annoseq.devices import ComputeDevice
 from annoseq.errors import OptionError, count_noun
+from annoseq.evaluation.calibration_statistics import MIN_GOLD_SPANS
 from annoseq.inference.ensemble_predictor import EnsemblePredictor
 from annoseq.inference.model_loading import load_folder
 from annoseq.models.ensemble_folder import EnsembleModel, Folds
@@ -30,28 +32,37 @@ from annoseq.training.calibration_runner import CalibrationRunner
 from annoseq.training.cross_fitting import CrossFitting
 from annoseq.training.model_card import write_ensemble_card
 from annoseq.training.run_folder import TrainingRuns, count_workers
+from annoseq.training.vote_weight import VOTE_WEIGHTS, choose_vote_weight
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from annoseq.data.examples import Example
 
-app = App(
-    name="ensemble", help="Make one model of several taggers, which is slower and finds more."
-)
+app = App(name="ensemble", help="Make one model of several, which is slower and finds more.")
 
 Out = Annotated[Path, Parameter(help="Folder of the ensemble to write.")]
 
 
 @app.command(name="join")
 def join(
-    *models: Annotated[Path, Parameter(help="Folders of the taggers, at least two.")],
+    *models: Annotated[
+        Path,
+        Parameter(help="Folders of the models, at least two, and of these at least one tagger."),
+    ],
     out: Out,
     pairs: Annotated[
         Path | None,
         Parameter(
-            help="Table of pairs to calibrate on. Of the table that the taggers were trained on, "
+            help="Table of pairs to calibrate on. Of the table that the models were trained on, "
             "only the rows kept for validation are used."
+        ),
+    ] = None,
+    vote_weight: Annotated[
+        float | None,
+        Parameter(
+            help="Weight of the spans of models that write their output: what these add to the "
+            "score of a tag, in nats. Chosen on the rows of --pairs if it is not given."
         ),
     ] = None,
     vectors: Annotated[
@@ -62,7 +73,7 @@ def join(
     device: Device = DeviceConfig(),
     overwrite: Overwrite = False,
 ) -> None:
-    """Join taggers that were trained on the same pairs."""
+    """Join models that were trained on the same pairs: taggers, and writers whose spans vote."""
     check_folder_writable(out, overwrite=overwrite)
     compute = ComputeDevice.select(device)
     members = [load_folder(model, vectors=vectors) for model in models]
@@ -70,6 +81,8 @@ def join(
     examples: Sequence[Example] = ()
     if pairs is not None:
         examples = select_rows(pairs, ensemble.config, row_options).examples
+    if vote_weight is not None or ensemble.writers:
+        ensemble = _weigh_votes(ensemble, vote_weight, examples, compute)
     _save(ensemble, models, examples, out, compute, overwrite=overwrite)
 
 
@@ -117,6 +130,36 @@ def cross_fit(
     _save(ensemble, folders, dataset.valid, out, compute, overwrite=overwrite)
     remove_folder(runs.folder.path)
     print_note(f"next: annoseq train {pairs} --teacher {out} --out MODEL")
+
+
+def _weigh_votes(
+    ensemble: EnsembleModel,
+    given: float | None,
+    examples: Sequence[Example],
+    compute: ComputeDevice,
+) -> EnsembleModel:
+    """Return the ensemble with the weight of a vote that was given, or is the best for the rows."""
+    if given is not None:
+        if not ensemble.writers:
+            raise OptionError(
+                "--vote-weight is for models that write their output, and all of these are "
+                "taggers. Leave it off."
+            )
+        if not 0 <= given < inf:
+            raise OptionError(f"a --vote-weight of {given:g} was given. Give 0 or more, such as 1.")
+        return replace(ensemble, vote_weight=given)
+    spans = sum(len(example.spans or ()) for example in examples)
+    if spans < MIN_GOLD_SPANS:
+        raise OptionError(
+            f"the weight of a vote is chosen on rows that no member was trained on, with at least "
+            f"{MIN_GOLD_SPANS} spans, and there are {spans:,}. Give --pairs with more, or "
+            "--vote-weight."
+        )
+    weight = choose_vote_weight(EnsemblePredictor.of(ensemble, compute), examples)
+    print_note(f"a vote weighs {weight:g} nats, of {', '.join(f'{one:g}' for one in VOTE_WEIGHTS)}")
+    if not weight:
+        print_note("note: the models that write bring nothing here, and take time: leave them out")
+    return replace(ensemble, vote_weight=weight)
 
 
 def _print_fold(number: int, *, total: int) -> None:

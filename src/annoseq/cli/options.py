@@ -304,7 +304,7 @@ class TeacherOptions:
     teacher: Annotated[
         tuple[Path, ...],
         Parameter(
-            help="Folder of a tagger or of an ensemble that the tagger learns from, beside the "
+            help="Folder of a model or of an ensemble that the tagger learns from, beside the "
             "pairs. Can be given several times.",
             negative="",
             consume_multiple=False,

@@ -1,7 +1,8 @@
-"""Folder of an ensemble of taggers, which stands for a model wherever one is named.
+"""Folder of an ensemble, which stands for a model wherever one is named.
 
 ensemble/
-├── ensemble.json        names of the members, checksums, and the folds that they were trained on
+├── ensemble.json        names of the members, checksums, the weight of a vote, and the folds that
+│                        the members were trained on
 ├── calibration.json     calibration statistics of the ensemble, if the validation spans suffice
 ├── card.md              model card
 └── members/1, 2, ...    model folders of the members
@@ -16,12 +17,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveInt, ValidationError
 
 from annoseq._version import __version__
 from annoseq.atomic_io import atomic_folder
 from annoseq.data.folder_files import MEBIBYTE, describe_unsafe_file
-from annoseq.errors import ModelError, OptionError, describe_validation_error
+from annoseq.errors import ModelError, OptionError, count_noun, describe_validation_error
 from annoseq.evaluation.calibration_statistics import CalibrationStatistics
 from annoseq.models.model_config import CALIBRATION_FILE, CARD_FILE, ENSEMBLE_FILE
 from annoseq.models.serialization import TrainedModel, read_config
@@ -29,6 +30,7 @@ from annoseq.models.tagger import Tagger
 from annoseq.models.tagger_ensemble import TaggerEnsemble
 from annoseq.output_lock import restore_interrupted
 from annoseq.tokenization.length_stats import LengthStats
+from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 
 if TYPE_CHECKING:
@@ -57,19 +59,22 @@ class _EnsembleFile(BaseModel):
     format: Literal[1] = 1
     annoseq: str = __version__
     members: tuple[tuple[str, str], ...]
+    vote_weight: NonNegativeFloat | None = None
     folds: Folds | None = None
     calibration: str | None = None
 
 
 @dataclass(frozen=True, repr=False)
 class EnsembleModel:
-    """Taggers with the same labels, tokens and validation rows, and their calibration together.
+    """Models with the same labels and validation rows, and their calibration together.
 
-    `config` is that of the first member; `names` are those of the folders that they came from.
+    The scores of taggers are averaged; the spans of sequence-to-sequence models are votes, each of
+    `vote_weight` nats. `names` are those of the folders that the members came from.
     """
 
     members: tuple[TrainedModel, ...]
     names: tuple[str, ...]
+    vote_weight: float = 0.0
     folds: Folds | None = None
     calibration: CalibrationStatistics | None = None
     history: None = None
@@ -78,22 +83,23 @@ class EnsembleModel:
     def of(
         cls, members: Sequence[TrainedModel], names: Sequence[str], *, folds: Folds | None = None
     ) -> EnsembleModel:
-        """Join trained models.
+        """Join trained models; the votes of those that write have no weight yet.
 
         Raises:
-            OptionError: there are not two, or they cannot be averaged.
+            OptionError: there are not two, or no tagger, or they do not fit together.
         """
         if len(members) < 2:
             raise OptionError("an ensemble has at least 2 members. Name another model folder.")
+        taggers = [isinstance(model.network, Tagger) for model in members]
+        if not any(taggers):
+            raise OptionError(
+                f"{names[0]}: all of these models write their output, and an ensemble needs a "
+                "tagger, which knows the chance of every tag. Name one more folder, of a tagger."
+            )
+        first = taggers.index(True)
         for model, name in zip(members, names, strict=True):
-            if not isinstance(model.network, Tagger):
-                raise OptionError(
-                    f"{name}: this model writes its output, and only taggers know the chance of "
-                    "every tag, which an ensemble averages. Leave it out."
-                )
-        for model, name in zip(members[1:], names[1:], strict=True):
-            if problem := _difference(members[0], model):
-                raise OptionError(f"{name} and {names[0]} {problem}")
+            if model is not members[first] and (problem := _difference(members[first], model)):
+                raise OptionError(f"{name} and {names[first]} {problem}")
         fingerprints = [model.fingerprint for model in members]
         for place, name in enumerate(names):
             first = fingerprints.index(fingerprints[place])
@@ -101,26 +107,39 @@ class EnsembleModel:
                 raise OptionError(
                     f"{name} has the same weights as {names[first]}. Name each model once."
                 )
-        return cls(tuple(members), tuple(names), folds)
+        return cls(tuple(members), tuple(names), folds=folds)
 
     def __repr__(self) -> str:
-        return f"<EnsembleModel: {len(self.members)} taggers>"
+        writers = count_noun(len(self.writers), "writer")
+        return f"<EnsembleModel: {count_noun(len(self.taggers), 'tagger')}, {writers}>"
+
+    @property
+    def taggers(self) -> list[TrainedModel]:
+        """Members whose scores are averaged, at least one."""
+        return [member for member in self.members if isinstance(member.network, Tagger)]
+
+    @property
+    def writers(self) -> list[TrainedModel]:
+        """Members that write their output, whose spans are votes."""
+        return [member for member in self.members if not isinstance(member.network, Tagger)]
 
     @property
     def config(self) -> ModelConfig:
-        """Configuration of the first member."""
-        return self.members[0].config
+        """Configuration of the first tagger."""
+        return self.taggers[0].config
 
     @property
     def fingerprint(self) -> str:
-        """Checksum of the weights of all members."""
+        """Checksum of the weights of all members, and of that of a vote if there are any."""
         joined = "".join(member.fingerprint for member in self.members)
+        if self.writers:
+            joined += f" {self.vote_weight}"
         return hashlib.sha256(joined.encode()).hexdigest()
 
     @cached_property
     def tokenizers(self) -> list[TaggerTokenizer]:
-        """The tokenizers of the members, which cut texts into the same windows."""
-        tokenizers = [member.tokenizer for member in self.members]
+        """The tokenizers of the taggers, which cut texts into the same windows."""
+        tokenizers = [member.tokenizer for member in self.taggers]
         stats = [tokenizer.length_stats for tokenizer in tokenizers]
         shared = LengthStats(
             longest_source=min(one.longest_source for one in stats),
@@ -137,14 +156,16 @@ class EnsembleModel:
 
     @property
     def tokenizer(self) -> TaggerTokenizer:
-        """Tokenizer of the first member."""
+        """Tokenizer of the first tagger."""
         return self.tokenizers[0]
 
     @cached_property
     def network(self) -> TaggerEnsemble:
         """The members as one tagger."""
         return TaggerEnsemble(
-            [member.network for member in self.members if isinstance(member.network, Tagger)]
+            [member.network for member in self.members if isinstance(member.network, Tagger)],
+            writers=len(self.writers),
+            vote_weight=self.vote_weight,
         )
 
     def save(
@@ -161,6 +182,7 @@ class EnsembleModel:
                 (name, member.fingerprint)
                 for name, member in zip(self.names, self.members, strict=True)
             ),
+            vote_weight=self.vote_weight if self.writers else None,
             folds=self.folds,
             calibration=None if statistics is None else _checksum(statistics.encode()),
         )
@@ -170,7 +192,9 @@ class EnsembleModel:
             (new / CARD_FILE).write_text(card, encoding="utf-8")
             if statistics is not None:
                 (new / CALIBRATION_FILE).write_text(statistics, encoding="utf-8")
-            (new / ENSEMBLE_FILE).write_text(file.model_dump_json(indent=1), encoding="utf-8")
+            (new / ENSEMBLE_FILE).write_text(
+                file.model_dump_json(indent=1, exclude_none=True), encoding="utf-8"
+            )
 
     @classmethod
     def load(cls, folder: str | Path, *, vectors: str | Path | None = None) -> EnsembleModel:
@@ -191,7 +215,7 @@ class EnsembleModel:
             model = cls.of(members, names, folds=file.folds)
         except OptionError as error:
             raise ModelError(f"{folder}: damaged: {error}") from error
-        return replace(model, calibration=statistics)
+        return replace(model, calibration=statistics, vote_weight=file.vote_weight or 0.0)
 
 
 def _load_members(
@@ -240,10 +264,27 @@ def find_difference(first: TaggerTokenizer, second: TaggerTokenizer) -> str | No
     return None
 
 
+def find_writer_problem(tagger: TaggerTokenizer, writer: Seq2SeqTokenizer) -> str | None:
+    """Return why the spans of a model that writes are no votes beside a tagger, or None."""
+    if writer.task != "annotate":
+        return "do different things: one of them writes another text than it reads. Leave it out."
+    if set(writer.labels) != set(tagger.labels):
+        label = min(set(writer.labels) ^ set(tagger.labels))
+        return (
+            f"do not have the same labels: only one of them knows {label}. Train both on the same "
+            "pairs."
+        )
+    if tagger.levels > 1:
+        return (
+            "find nested spans, and the spans of a model that writes its output are votes only "
+            "where all spans are flat. Leave it out."
+        )
+    return None
+
+
 def _difference(first: TrainedModel, second: TrainedModel) -> str | None:
-    """Return how two taggers differ so that they make no ensemble, or None."""
+    """Return how a tagger and another model differ so that they make no ensemble, or None."""
     assert isinstance(first.tokenizer, TaggerTokenizer)
-    assert isinstance(second.tokenizer, TaggerTokenizer)
     ours, others = (
         (model.config.fingerprint, model.config.valid_fingerprint) for model in (first, second)
     )
@@ -252,6 +293,8 @@ def _difference(first: TrainedModel, second: TrainedModel) -> str | None:
             "were trained on other pairs, or kept other rows for validation, so that no row is new "
             "to both. Train both on the same table, with the same --split-seed and --valid-share."
         )
+    if isinstance(second.tokenizer, Seq2SeqTokenizer):
+        return find_writer_problem(first.tokenizer, second.tokenizer)
     return find_difference(first.tokenizer, second.tokenizer)
 
 

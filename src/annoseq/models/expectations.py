@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from annoseq.tokenization.bioes import tag_blocks
 from annoseq.tokenization.soft_targets import RowTargets
@@ -106,6 +107,18 @@ def crf_expectations(
         moves = torch.bmm(before.transpose(1, 2), (scaled * backward).nan_to_num())
         counts = _flatten_counts(crf.transitions().exp() * moves, labels=crf.labels)
     return Expectations(forward * backward, counts)
+
+
+def path_expectations(tags: Tensor, lengths: Tensor, *, labels: int) -> Expectations:
+    """Return the expectations of a teacher that is sure of one tag sequence (B, T) for each row."""
+    probabilities = F.one_hot(tags, 4 * labels + 1).float()
+    is_token = torch.arange(tags.shape[1], device=tags.device) < lengths.unsqueeze(1)
+    before = F.pad(tags, (1, 0))[:, :-1]  # before the first token is outside
+    moves = torch.bmm(
+        F.one_hot(before, 4 * labels + 1).float().transpose(1, 2),
+        probabilities * is_token.unsqueeze(2),
+    )
+    return Expectations(probabilities, _flatten_counts(moves, labels=labels))
 
 
 def _flatten_counts(counts: Tensor, *, labels: int) -> Tensor:

@@ -93,8 +93,9 @@ class EncoderRecord(BaseModel):
 class TeacherRecord(BaseModel):
     """A teacher that a tagger learned from: its name, the checksum of its weights, its folds.
 
-    `folds` is the number of models that were trained without a part of the documents each, of which
-    the one that had not seen a text taught it; 0 for a single model.
+    Of its `members`, `writers` write their output. `folds` is the number of models that were
+    trained without a part of the documents each, of which the one that had not seen a text taught
+    it; 0 for a single model.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -102,6 +103,7 @@ class TeacherRecord(BaseModel):
     name: str
     fingerprint: str
     members: int = 1
+    writers: int = 0
     folds: int = 0
 
 

@@ -6,7 +6,13 @@ a CRF again, whose emissions and transitions are the means of theirs, so that it
 marginals and its candidates are exact. The mean of linear output layers is one linear layer over
 the encodings of all members, put together. For biaffine heads, the scores of pairs are averaged.
 
-Shapes: B rows, T tokens, M members, H width of the encodings of all members together.
+Models that write their output know no distribution over tag sequences. Their spans vote: the score
+of the tag that a writer's spans give a token rises by the weight of a vote. That is a further
+member of the pool, whose distribution grows by a factor of e for every tag of the path that it
+agrees with, so that all of it stays a CRF.
+
+Shapes: B rows, T tokens, M taggers, W writers, K tags, H width of the encodings of all members
+together; a writer's is the one-hot vector of its tag.
 """
 
 from __future__ import annotations
@@ -15,6 +21,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from annoseq.models.biaffine import BiaffineHead
@@ -28,41 +35,70 @@ if TYPE_CHECKING:
 
 
 class TaggerEnsemble(SpanTagger):
-    """Taggers with the same labels and kind of head; `source` (B, T, M) has an id for each."""
+    """Taggers with the same labels and kind of head, and the votes of `writers` models that write.
 
-    def __init__(self, members: Sequence[Tagger]) -> None:
+    `source` (B, T, M + W) has an id for each tagger and a tag for each writer. A vote weighs
+    `vote_weight`: in nats, against the mean score of the taggers.
+    """
+
+    def __init__(
+        self, members: Sequence[Tagger], *, writers: int = 0, vote_weight: float = 0.0
+    ) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
         heads = [member.head for member in members]
         crf_heads = [head for head in heads if isinstance(head, CrfHead)]
         biaffine_heads = [head for head in heads if isinstance(head, BiaffineHead)]
         assert heads in (crf_heads, biaffine_heads)
-        self.head = _pool_crf_heads(crf_heads) if crf_heads else PooledBiaffineHead(biaffine_heads)
+        assert crf_heads or not writers
+        self.writers = writers
+        self.head = (
+            _pool_crf_heads(crf_heads, votes=[vote_weight] * writers)
+            if crf_heads
+            else PooledBiaffineHead(biaffine_heads)
+        )
 
     def encode(self, batch: Batch) -> Tensor:
         """Return the encodings (B, T, H) of all members together."""
-        return torch.cat([part.encode(own) for part, own in self._parts(batch)], 2)
-
-    def _parts(self, batch: Batch) -> list[tuple[Tagger, Batch]]:
         ids = batch.source.unbind(2)
-        return [
-            (cast("Tagger", member), replace(batch, source=own))
-            for member, own in zip(self.members, ids, strict=True)
+        encoded = [
+            cast("Tagger", member).encode(replace(batch, source=own))
+            for member, own in zip(self.members, ids[: len(self.members)], strict=True)
         ]
+        if self.writers:
+            assert isinstance(self.head, CrfHead)
+            tags = self.head.crf.tags
+            encoded += [F.one_hot(own, tags).to(encoded[0]) for own in ids[len(self.members) :]]
+        return torch.cat(encoded, 2)
+
+    @torch.no_grad()
+    def set_vote_weight(self, weight: float) -> None:
+        """Let each vote weigh `weight` from now on."""
+        assert isinstance(self.head, CrfHead)
+        if self.writers:
+            votes = _vote_columns(self.head.crf.tags, [weight] * self.writers)
+            self.head.output.weight[:, -votes.shape[1] :] = votes
 
 
 @torch.no_grad()
-def _pool_crf_heads(heads: Sequence[CrfHead]) -> CrfHead:
-    """Return the head whose scores are the means of those of several."""
-    width = sum(head.output.in_features for head in heads)
+def _pool_crf_heads(heads: Sequence[CrfHead], *, votes: Sequence[float]) -> CrfHead:
+    """Return the head whose scores are the means of those of several, and the votes."""
+    cast_votes = _vote_columns(heads[0].crf.tags, votes)
+    width = sum(head.output.in_features for head in heads) + cast_votes.shape[1]
     pooled = CrfHead(width, labels=heads[0].crf.labels)
-    pooled.output.weight.copy_(torch.cat([head.output.weight for head in heads], 1) / len(heads))
+    averaged = torch.cat([head.output.weight for head in heads], 1) / len(heads)
+    pooled.output.weight.copy_(torch.cat([averaged, cast_votes.to(averaged)], 1))
     pooled.output.bias.copy_(torch.stack([head.output.bias for head in heads]).mean(0))
     for own, *others in zip(
         pooled.crf.parameters(), *(head.crf.parameters() for head in heads), strict=True
     ):
         own.copy_(torch.stack(list(others)).mean(0))
     return pooled
+
+
+def _vote_columns(tags: int, votes: Sequence[float]) -> Tensor:
+    """Return the weights (K, W K) of the one-hot vectors of tags that writers vote for."""
+    return torch.cat([torch.zeros(tags, 0), *(weight * torch.eye(tags) for weight in votes)], 1)
 
 
 class PooledBiaffineHead(BiaffineHead):

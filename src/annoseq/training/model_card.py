@@ -86,6 +86,9 @@ def write_ensemble_card(model: EnsembleModel, statistics: CalibrationStatistics 
     facts = {
         "members": str(len(model.members)),
         "names": ", ".join(model.names),
+        "votes": f"{count_noun(len(model.writers), 'writer')}, {model.vote_weight:g} nats a vote"
+        if model.writers
+        else "none",
         "cross-fitted": "no"
         if folds is None
         else f"each without one of {folds.count} folds of the training documents",
@@ -99,8 +102,9 @@ def write_ensemble_card(model: EnsembleModel, statistics: CalibrationStatistics 
             [
                 "# Ensemble card",
                 "\n".join(f"- **{name}**: {value}" for name, value in facts.items()),
-                "The scores of the members are averaged before the likeliest spans are sought. The "
-                "card of each is in its own folder, and what it says of privacy holds here too.",
+                "The scores of the taggers are averaged, and the spans of models that write their "
+                "output are votes, before the likeliest spans are sought. The card of each member "
+                "is in its own folder, and what it says of privacy holds here too.",
                 "## Scores of spans",
                 _describe_scores(statistics),
             ]
@@ -215,7 +219,9 @@ def _describe_encoder(config: ModelConfig) -> str:
 def _describe_teachers(config: ModelConfig) -> str:
     described = []
     for teacher in config.teachers:
-        kind = "one tagger" if teacher.members == 1 else f"{teacher.members} taggers"
+        taggers = teacher.members - teacher.writers
+        counted = [(taggers, "tagger"), (teacher.writers, "writer")]
+        kind = " and ".join(count_noun(number, noun) for number, noun in counted if number)
         if teacher.folds:
             kind += ", each text by the one that was not trained on its document"
         described.append(
