@@ -78,7 +78,7 @@ def test_weights_and_state_are_those_of_torch_bit_for_bit(concurrent: list[objec
     ours, theirs = network(), network()
     adamw, reference = two_halves(ours), torch_adamw(theirs)
     train(ours, adamw, clip_gradients)
-    assert len(concurrent) == 5 * 2 + 4  # the first step makes the state
+    assert len(concurrent) == 5 + 2 + 4  # two steps are clipped; the first makes the state
     train(theirs, reference, clip_grad_norm_)
     assert same_weights(ours, theirs)
     state, expected = adamw.state_dict(), reference.state_dict()
@@ -86,6 +86,19 @@ def test_weights_and_state_are_those_of_torch_bit_for_bit(concurrent: list[objec
     assert state["state"].keys() == expected["state"].keys()
     for weight, values in expected["state"].items():
         assert all(torch.equal(values[name], state["state"][weight][name]) for name in values)
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-30, 1.0, 1.0 - 1e-6, 3.0, torch.nan, torch.inf])
+def test_gradients_are_clipped_as_torch_does(value: float) -> None:
+    def gradients(clip: Callable[..., object]) -> list[torch.Tensor]:
+        weights = [nn.Parameter(torch.zeros(size)) for size in (3, 1, 7)]
+        weights[0].grad, weights[1].grad = torch.tensor([0.0, value, 0.0]), torch.zeros(1)
+        clip(weights, 1.0)
+        return [weight.grad for weight in weights if weight.grad is not None]
+
+    for one, other in zip(gradients(clip_gradients), gradients(clip_grad_norm_), strict=True):
+        assert torch.equal(one.nan_to_num(9), other.nan_to_num(9))
+    clip_gradients([], 1.0)
 
 
 @pytest.mark.usefixtures("concurrent")

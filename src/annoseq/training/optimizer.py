@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn.utils import clip_grad_norm_, clip_grads_with_norm_
 
-from annoseq.cpu_threads import is_worker_used, run_both
+from annoseq.cpu_threads import run_both
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from torch import Tensor, nn
+
+
+_SLACK = 1e-6
+"""Added to a norm before it is divided by, as torch does."""
 
 
 class ConcurrentAdamW(torch.optim.AdamW):
@@ -67,15 +71,17 @@ class ConcurrentAdamW(torch.optim.AdamW):
 
 def clip_gradients(weights: Iterable[nn.Parameter], max_norm: float) -> None:
     """Scale the gradients of all weights, so that their norm together is at most `max_norm`."""
-    if not is_worker_used():
+    weights = [weight for weight in weights if weight.grad is not None]
+    if {weight.device.type for weight in weights} != {"cpu"}:
         clip_grad_norm_(weights, max_norm)
         return
-    weights = [weight for weight in weights if weight.grad is not None]
     first, second = ([(place, weights[place]) for place in half] for half in _halves(weights))
     ours, theirs = run_both(partial(_norms, first), partial(_norms, second))
     norms = [norm for _, norm in sorted((ours | theirs).items())]
     total = torch.linalg.vector_norm(torch.stack(norms))
-    run_both(partial(_scale, first, max_norm, total), partial(_scale, second, max_norm, total))
+    # Most steps are below. torch multiplies by 1 then, because a GPU would have to be waited for.
+    if not max_norm / (total + _SLACK) >= 1:  # NaN, too
+        run_both(partial(_scale, first, max_norm, total), partial(_scale, second, max_norm, total))
 
 
 def _norms(weights: Sequence[tuple[int, Tensor]]) -> dict[int, Tensor]:
