@@ -71,7 +71,7 @@ def test_a_model_of_other_rows_is_not_used_again(
 def test_samples_that_miss_a_target_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coverage_simulation, "SHARES", (0.9,))
     monkeypatch.setattr(coverage_simulation, "_PERMUTATIONS", 9)
-    documents: list[list[int | None]] = [[40] * 20 + [number] for number in range(50)]
+    documents: list[list[int | None]] = [[*[40] * 20, number] for number in range(50)]
     documents.append([None] * 30)
     table = coverage_simulation.simulation_table({"x": documents}, size=51, samples=4)
     for line in table.splitlines()[2:]:
