@@ -93,17 +93,27 @@ def test_its_threshold_is_what_annotate_and_redact_mark_by(
     out = tmp_path / "c.json"
     certify(cautious, rows, out)
     evaluated = tmp_path / "s.json"
-    run("evaluate", cautious, rows, "--certificate", out, "--json", evaluated)
-    measured = json.loads(evaluated.read_text())["coverage"]["target"]["measured"]
-    assert measured == json.loads(out.read_text())["measured"]
+    shown = run("evaluate", cautious, rows, "--certificate", out, "--json", evaluated)
+    assert "\ncertificate  " in shown.out
+    assert "target 0.9" not in shown.out
+    target = json.loads(evaluated.read_text())["coverage"]["target"]
+    assert target["measured"] == json.loads(out.read_text())["measured"]
     best = run("annotate", cautious, rows)
     more = run("annotate", cautious, rows, "--certificate", out)
     assert len(more.out) > len(best.out)
+    assert more.err.startswith(
+        f"certificate: {target['statement']} It marks tokens that lie in an identifier with a "
+        "probability of at least 0."
+    )
     types = tmp_path / "types.toml"
     types.write_text('[labels]\nNAME = "name"\nAGE = "age"\n')
     folder = tmp_path / "clean"
-    words = ("--phi-types", types, "--out", folder, "--certificate", out)
+    log = tmp_path / "log.json"
+    words = ("--phi-types", types, "--out", folder, "--certificate", out, "--audit-log", log)
     assert run("redact", cautious, rows, *words).code == 0
+    audit = json.loads(log.read_text())
+    assert audit["certificate"] == target["statement"]
+    assert "target_coverage" not in audit["target"]
     assert json.loads((folder / "config.json").read_text())["certificate"]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -21,11 +23,66 @@ from annoseq.evaluation.risk_control import (
     units_needed,
 )
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 
 @given(st.integers(1, 400), st.integers(0, 400), st.sampled_from([0.001, 0.02, 0.3, 0.9, 1.0]))
 def test_the_binomial_p_value_is_scipys(units: int, failures: int, risk: float) -> None:
     expected = binom.cdf(min(failures, units), units, risk)
     assert binomial_p_value(failures, units=units, risk=risk) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.fixture(scope="module")
+def mapie() -> Any:
+    """MAPIE's risk control, another implementation of both papers."""
+    pytest.importorskip("mapie", reason="needs MAPIE: pip install 'annoseq[dev]'")
+    return importlib.import_module("mapie.risk_control")
+
+
+@pytest.fixture(scope="module")
+def falling_losses() -> NDArray[np.float64]:
+    """Shares of missed identifiers (T, U) of 120 documents, the threshold that marks most first."""
+    generator = np.random.default_rng(11)
+    scores = generator.normal(3 - generator.exponential(0.8, (120, 1)), 1.0, (120, 23))
+    return np.array([(scores < threshold).mean(1) for threshold in np.linspace(-3, 3, 61)])
+
+
+@pytest.mark.parametrize("risk", [0.05, 0.2])
+def test_exact_p_values_and_the_threshold_are_those_of_mapie(
+    risk: float, mapie: Any, falling_losses: NDArray[np.float64]
+) -> None:
+    losses = (falling_losses > 0.2).astype(np.float64)
+    ours = [p_value(row, risk=risk, delta=0.1) for row in losses]
+    theirs = mapie.methods.compute_hoeffding_bentkus_p_value(
+        losses.mean(1), losses.shape[1], risk, binary=True
+    )[:, 0]
+    assert ours == pytest.approx(theirs, rel=1e-9)
+    rejected = mapie.control_fwer(theirs, 0.1, "fixed_sequence")
+    assert learn_then_test(losses, risk=risk, delta=0.1) == rejected[-1]
+    assert rejected.tolist() == list(range(len(rejected)))
+
+
+@pytest.mark.parametrize("risk", [0.02, 0.1, 0.3])
+def test_conformal_risk_control_is_that_of_mapie(
+    risk: float, mapie: Any, falling_losses: NDArray[np.float64]
+) -> None:
+    indices = np.arange(len(falling_losses))
+    _, bounds = mapie.methods.get_r_hat_plus(
+        falling_losses.T, indices, method="crc", bound=None, delta=None, sigma_init=None
+    )
+    theirs = mapie.methods.find_best_predict_param(indices, bounds, np.array([risk]))
+    assert conformal_risk_control(falling_losses, risk=risk) == int(theirs[0])
+
+
+def test_betting_certifies_more_than_hoeffding_and_bentkus(
+    mapie: Any, falling_losses: NDArray[np.float64]
+) -> None:
+    theirs = mapie.methods.compute_hoeffding_bentkus_p_value(falling_losses.mean(1), 120, 0.05)
+    rejected = mapie.control_fwer(theirs[:, 0], 0.1, "fixed_sequence")
+    ours = learn_then_test(falling_losses, risk=0.05, delta=0.1)
+    assert ours is not None
+    assert ours > rejected[-1]
 
 
 @pytest.mark.parametrize("clusters", [10, 100])

@@ -110,8 +110,9 @@ def _describe_target(target: Target | None) -> dict[str, float | bool] | None:
         "is_out_of_reach": target.is_out_of_reach,
     }
     if isinstance(target, CoverageTarget):
+        aim = {"target_coverage": target.target_coverage}
         return {
-            "target_coverage": target.target_coverage,
+            **({} if target.statement else aim),
             **common,
             "expected_coverage": target.expected.coverage,
             "expected_share_of_clean_documents": target.expected.clean_share,

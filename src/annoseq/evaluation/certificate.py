@@ -148,6 +148,7 @@ class Certificate(BaseModel):
             expected=self.measured,
             confidence=round(100 * self.bound.confidence),
             is_out_of_reach=False,
+            statement=self.statement,
         )
 
 

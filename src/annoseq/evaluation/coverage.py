@@ -121,13 +121,15 @@ class CoverageTarget:
 
     `confidence` is the percentage of samples of documents like these whose threshold reaches the
     target for all such documents; at 0 the coverage is at best the expected one. If
-    `is_out_of_reach`, too many identifiers have a part that is never marked.
+    `is_out_of_reach`, too many identifiers have a part that is never marked. `statement` is that of
+    the certificate whose threshold it is, empty without one.
     """
 
     target_coverage: float
     expected: CoveragePoint
     confidence: int
     is_out_of_reach: bool
+    statement: str = ""
 
     @property
     def threshold(self) -> float:

@@ -41,7 +41,7 @@ class LabelCoverage(BaseModel):
 class CoverageTargetScores(BaseModel):
     """Target coverage, and its counts on the rows that chose its threshold and on these.
 
-    `confidence` is a share: see `CoverageTarget`.
+    `confidence` is a share, and `statement` that of a certificate: see `CoverageTarget`.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -51,6 +51,12 @@ class CoverageTargetScores(BaseModel):
     out_of_reach: bool
     expected: CoveragePoint
     measured: CoveragePoint
+    statement: str = ""
+
+    @property
+    def name(self) -> str:
+        """Name of the threshold in a table."""
+        return "certificate" if self.statement else f"target {self.wanted:g}"
 
 
 class CoverageScores(BaseModel):
@@ -121,6 +127,7 @@ def _target_scores(target: CoverageTarget, measured: CoveragePoint) -> CoverageT
         out_of_reach=target.is_out_of_reach,
         expected=target.expected,
         measured=measured,
+        statement=target.statement,
     )
 
 
@@ -136,8 +143,7 @@ def coverage_lines(counts: CoverageMeasure, scores: CoverageScores) -> Iterator[
     yield _row(title, _COLUMNS, has_patients=has_patients)
     yield _line("best path", scores.best_path, has_patients=has_patients)
     if scores.target:
-        name = f"target {scores.target.wanted:g}"
-        yield _line(name, scores.target.measured, has_patients=has_patients)
+        yield _line(scores.target.name, scores.target.measured, has_patients=has_patients)
         yield _line("  expected", scores.target.expected, has_patients=has_patients)
     for share in _SHARES:
         if scores.best_path.coverage >= share:

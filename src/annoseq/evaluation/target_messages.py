@@ -16,12 +16,19 @@ if TYPE_CHECKING:
 def coverage_expectation(target: CoverageTarget) -> str:
     """Describe the threshold, the expected counts, and the confidence in reaching the target."""
     expected = target.expected
+    marks = (
+        "marks tokens that lie in an identifier with a probability of at least "
+        f"{target.threshold:.6f}"
+    )
+    counts = (
+        f"{expected.coverage:.4f} of identifiers covered, {expected.clean_share:.1%} of documents "
+        f"without a miss, {expected.other_share:.2%} of other tokens marked"
+    )
+    if target.statement:
+        return f"certificate: {target.statement} It {marks}; when certified: {counts}"
     return (
-        f"target coverage {target.target_coverage:g}: marks tokens that lie in an identifier with "
-        f"a probability of at least {target.threshold:.6f}; expected: {expected.coverage:.4f} of "
-        f"identifiers covered, {expected.clean_share:.1%} of documents without a miss, "
-        f"{expected.other_share:.2%} of other tokens marked; confidence that the target is "
-        f"reached: {_confidence(target.confidence)}"
+        f"target coverage {target.target_coverage:g}: {marks}; expected: {counts}; confidence that "
+        f"the target is reached: {_confidence(target.confidence)}"
     )
 
 
