@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from annoseq.config import DeviceConfig
 from annoseq.data.examples import parse_pairs
 from annoseq.data.pairs import Pair
 from annoseq.devices import ComputeDevice
+from annoseq.evaluation.calibration_statistics import CalibrationStatistics
 from annoseq.evaluation.recall_thresholds import RecallTarget
 from annoseq.inference.annotator import Annotator
 from annoseq.inference.network_predictors import build_predictor
@@ -66,6 +68,16 @@ def test_of_too_many_candidates_only_likelier_ones_count(monkeypatch: pytest.Mon
         for one in (everything, likelier)
     ]
     assert counts[0] > counts[1]
+
+
+def test_files_of_format_3_are_read() -> None:
+    found = calibration_statistics()
+    assert found is not None
+    record = found.model_dump(mode="json") | {"format": 3}
+    assert record["coverage"].pop("clusterings")
+    old = CalibrationStatistics.model_validate_json(json.dumps(record))
+    assert old.coverage.clustering == found.coverage.clustering
+    assert old.coverage.choose_threshold(0.5).confidence == 90
 
 
 def test_rows_in_several_chunks_make_the_same_statistics(monkeypatch: pytest.MonkeyPatch) -> None:

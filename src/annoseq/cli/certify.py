@@ -233,6 +233,8 @@ def _scope(rows: SelectedRows) -> list[str]:
         "Errors of the people who marked these identifiers: what they missed is not counted.",
         "What is done with the marked text: redaction keeps what its policy keeps.",
         "What identifies by its content alone, without an identifier.",
+        "A choice among several bounds, confidences or models by these documents: the confidence "
+        "is that of a single one, decided on before.",
     ]
     if rows.part == "valid":
         scope.append(
