@@ -20,7 +20,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 
 from annoseq.errors import VectorsError, count_noun
@@ -177,6 +176,8 @@ def find_embedding_files(folder: Path) -> EmbeddingFiles:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
+    from safetensors import SafetensorError, safe_open  # not imported for models without vectors
+
     with explain_read_errors(path):
         try:
             with safe_open(path, "numpy") as file:
