@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
+from torch._C import _autograd
 from torch.autograd.function import once_differentiable
-from torch.autograd.graph import saved_tensors_hooks
 
 from annoseq.cpu_threads import is_worker_used, run_both
 
@@ -56,16 +56,21 @@ def _runs_concurrently(tensors: tuple[Tensor, ...]) -> bool:
         and all(tensor.device.type == "cpu" for tensor in tensors)
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()
+        and not _are_saved_tensors_hooked()
     )
+
+
+def _are_saved_tensors_hooked() -> bool:
+    """Return True in gradient checkpointing, for example, whose hooks see one thread only.
+
+    torch has no public function that tells.
+    """
+    return _autograd._top_saved_tensors_default_hooks(False) is not None
 
 
 @dataclass
 class _Pass:
-    """Forward and backward pass of a branch, with a graph of its own from its inputs on.
-
-    Hooks on saved tensors, such as those of gradient checkpointing, belong to a thread. They are
-    left out, so that the graph is the same in either thread.
-    """
+    """Forward and backward pass of a branch, with a graph of its own from its inputs on."""
 
     branch: Branch
     inputs: tuple[Tensor, ...] = ()
@@ -73,7 +78,7 @@ class _Pass:
 
     def forward(self, inputs: tuple[Tensor, ...]) -> None:
         """Set the outputs."""
-        with torch.enable_grad(), saved_tensors_hooks(_detach, _detach):
+        with torch.enable_grad():
             self.inputs = tuple(one.detach().requires_grad_(one.requires_grad) for one in inputs)
             self.outputs = self.branch.function(*self.inputs)
 
@@ -108,7 +113,3 @@ class _ConcurrentBranches(torch.autograd.Function):
         sums = map(torch.add, ours[:shared], theirs[:shared])
         of_inputs = (next(sums) if is_needed else None for is_needed in needed)
         return None, None, *of_inputs, *ours[shared:], *theirs[shared:]
-
-
-def _detach(tensor: Tensor) -> Tensor:
-    return tensor.detach()  # an output that its own graph held would never be freed
