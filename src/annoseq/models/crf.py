@@ -10,6 +10,7 @@ Shapes: B rows, T tokens, L labels, K = 4 L + 1 tags, N spans.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -91,6 +92,14 @@ class LinearChainCrf(nn.Module):
             transitions = torch.cat([scores.flatten() for scores in self.parameters()])
             score = torch.lerp(score, soft.expected_score(emissions, transitions), soft.weights)
         return log_partition - score
+
+    @torch.no_grad()
+    def at_temperature(self, temperature: float) -> LinearChainCrf:
+        """Return a copy whose transition scores are divided by `temperature`."""
+        crf = deepcopy(self)
+        for scores in crf.parameters():
+            scores.div_(temperature)
+        return crf
 
     @torch.no_grad()
     def forward_backward(self, emissions: Tensor, lengths: Tensor) -> Messages:

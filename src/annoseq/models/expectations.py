@@ -11,7 +11,6 @@ Shapes: B rows, T tokens, L labels, K tags, C classes of pairs, S transition sco
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -96,9 +95,7 @@ def crf_expectations(
     All scores are divided by `temperature`.
     """
     if temperature != 1:
-        crf, emissions = deepcopy(crf), emissions / temperature
-        for scores in crf.parameters():
-            scores.div_(temperature)
+        crf, emissions = crf.at_temperature(temperature), emissions / temperature
     with torch.autocast(emissions.device.type, enabled=False):
         forward, backward, scaled, _ = crf.forward_backward(emissions, lengths)
         before = torch.zeros_like(forward)

@@ -1,8 +1,10 @@
 """Weight of the votes of an ensemble's writers, chosen on rows that no member was trained on.
 
-It is the weight that makes the gold tags of these rows the most likely. The log-likelihood of a
-CRF is concave in it, so that the values of a grid tell all there is to know, and one number fits
-few rows (Heskes 1998, "Selecting weighting factors in logarithmic opinion pools").
+It is the weight that makes the gold tags of these rows the most likely (Heskes 1998, "Selecting
+weighting factors in logarithmic opinion pools"), at the temperature of the whole CRF that suits it
+best: taggers are too sure, votes that agree with them would make them surer, and so the likelihood
+alone would speak against all votes. The temperature does not change the best path, and is not kept.
+The log-likelihood of a CRF is concave in both, so that a grid tells all there is to know.
 
 Shapes: B rows, T tokens, K tags, M taggers, W writers.
 """
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 VOTE_WEIGHTS = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 """Weights that are tried, in nats; at 4 a writer is followed unless the taggers are sure."""
+_TEMPERATURES = (1.0, 1.25, 1.5, 2.0, 3.0)
 
 
 def choose_vote_weight(predictor: EnsemblePredictor, examples: Sequence[Example]) -> float:
@@ -42,28 +45,32 @@ def choose_vote_weight(predictor: EnsemblePredictor, examples: Sequence[Example]
     """
     network = predictor.network
     assert isinstance(network, TaggerEnsemble)
-    losses = np.zeros(len(VOTE_WEIGHTS))
+    losses = np.zeros((len(VOTE_WEIGHTS), len(_TEMPERATURES)))
     with predictor.exclusive_use():
         windows = list(_windows(predictor, [example for example in examples if example.source]))
         with progress_bar("weighing votes", total=len(windows)) as advance:
             for rows in length_sorted_batches(windows, predictor.default_batching):
                 batch = collate_tags(rows, windows).to(predictor.compute.device)
                 with predictor.compute.running():
-                    losses += list(_losses(network, batch))
+                    losses += _losses(network, batch)
                 advance(len(rows))
-    return VOTE_WEIGHTS[int(losses.argmin())]
+    return VOTE_WEIGHTS[int(losses.min(1).argmin())]
 
 
 @torch.no_grad()
-def _losses(network: TaggerEnsemble, batch: Batch) -> Iterator[float]:
-    """Yield the negative log-likelihood of the tags of a batch, for each weight of a vote."""
+def _losses(network: TaggerEnsemble, batch: Batch) -> NDArray[np.float64]:
+    """Return the negative log-likelihood of the tags of a batch, by weight and temperature."""
     assert isinstance(network.head, CrfHead)
     assert batch.target is not None
-    encoded = network.encode(batch)
+    tags, lengths = batch.target[:, :, 0], batch.source_lengths
+    encoded, losses = network.encode(batch), []
     for weight in VOTE_WEIGHTS:
         network.set_vote_weight(weight)
-        loss = network.head.loss(encoded, batch.target, batch.source_lengths)
-        yield float(loss.sum())
+        emissions = network.head.scores(encoded)
+        for temperature in _TEMPERATURES:
+            crf = network.head.crf.at_temperature(temperature)
+            losses.append(float(crf.loss(emissions / temperature, tags, lengths).sum()))
+    return np.array(losses).reshape(len(VOTE_WEIGHTS), len(_TEMPERATURES))
 
 
 def _windows(predictor: EnsemblePredictor, examples: Sequence[Example]) -> Iterator[TaggerEncoding]:
