@@ -150,10 +150,11 @@ pause. Medians of the rounds; of the ratio, also the lowest and the highest. On 
 one thread; on two, the worker takes one direction of the LSTM, about half of the features' vectors
 and gradients, and half of the weights that are clipped and updated.
 
-Of a step's CPU time, four fifths are in parts that are done at the same time, so that two cores
-could train 1.6 times as fast at best. (The CPU time of each part was measured one after the other
-in one thread: 1.43 times with the LSTM alone, 1.48 with the features, 1.59 with AdamW and clipping,
-1.61 with less Python for each step.)
+Of a step's CPU time, four fifths are in parts that are done at the same time. If nothing else
+delayed them, two cores would train 1.6 times as fast as these parts do one after the other. (The
+CPU time of each part was measured in one thread: 1.43 times with the LSTM alone, 1.48 with the
+features, 1.59 with AdamW and clipping, 1.61 with less Python for each step.) The graphs of their
+own that they need take some 4 % more CPU time.
 
 Tried, and not kept: the forward-backward algorithm of the CRF's loss in compiled code (1.9 of the
 3.6 ms that it takes of a step of some 70 ms, but then the weights depend on numba being there), and
