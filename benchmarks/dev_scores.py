@@ -34,10 +34,14 @@ _KEPT, _ROOM = 0.1, 1.05
 
 
 def split_corpus(
-    data: Path, corpus: str, *, rows: int | None = None
+    data: Path, corpus: str, *, rows: int | None = None, train_rows: int | None = None
 ) -> tuple[Dataset, Pairs, Pairs]:
-    """Return a corpus with a tenth of its training rows kept for validation, and its pairs."""
+    """Return a corpus with a tenth of its training rows kept for validation, and its pairs.
+
+    `rows` are the first rows of both tables, `train_rows` those of the training table alone.
+    """
     train, dev = (Pairs(pairs[:rows], name=pairs.name) for pairs in read_corpus(data, corpus))
+    train = Pairs(train[:train_rows], name=train.name)
     config = DataConfig(task="annotate", valid_share=_KEPT)
     return Dataset.from_pairs(train, config=config), train, dev
 

@@ -55,7 +55,9 @@ def run_one(name: str, options: argparse.Namespace) -> None:
 def perform(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """Train and evaluate a tagger, with the word embeddings of an encoder or without."""
     system, corpus, seed = name.split("-")
-    dataset, train, dev = split_corpus(options.data, corpus, rows=options.rows)
+    dataset, train, dev = split_corpus(
+        options.data, corpus, rows=options.rows, train_rows=options.train_rows
+    )
     encoder = options.spanish if corpus == "meddocan" else options.encoder
     training = TrainingConfig(seed=int(seed))
     vectors = encoder if system == "vectors" else None
@@ -94,9 +96,10 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add = parser.add_argument
     add("--encoder", type=Path, help="folder of the pre-trained encoder, or of static embeddings")
     add("--spanish", type=Path, help="that for meddocan")
+    add("--train-rows", type=int, help="train on the first rows of train.csv alone")
     add("--epochs", type=int, help="epochs of every run; by default the tagger's own")
     add_run_options(parser, cache="word-embeddings", runs=RUNS)
-    return read_options(parser, arguments, above_zero=("epochs",))
+    return read_options(parser, arguments, above_zero=("epochs", "train_rows"))
 
 
 ABOUT = f"""\
