@@ -17,6 +17,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
@@ -37,6 +38,9 @@ _STATIC = ("embeddings", "embedding.weight")
 """Names of the matrix of Model2Vec and of Sentence Transformers."""
 _ENCODER = ("word_embeddings.weight", "tok_embeddings.weight")
 """Last parts of the name of an encoder's word embeddings: BERT and its kin, ModernBERT."""
+
+_CHUNK = 10_000
+"""Words that are looked up at the same time, some 100 MB at a width of 1,024."""
 
 
 class EmbeddingFiles(NamedTuple):
@@ -95,16 +99,12 @@ class StaticEmbeddings:
         Raises:
             VectorsError: the file is damaged.
         """
-        # Byte-level BPE and SentencePiece know words by the space before them.
-        safe = [" " + word.encode("utf-8", "replace").decode() for word in words]
-        encodings = self._tokenizer.encode_batch(safe, add_special_tokens=False)
         matrix = np.zeros((len(words), self.width), np.float32)
         origins: list[VectorOrigin] = []
-        for row, encoding in enumerate(encodings):
-            ids = [id_ for id_ in encoding.ids if id_ != self._unknown]
-            if ids:
-                matrix[row] = self._mean(np.array(ids))
-            origins.append("missing" if not ids else "seen" if len(encoding) == 1 else "composed")
+        for start in range(0, len(words), _CHUNK):
+            subwords = self._split(words[start : start + _CHUNK])
+            matrix[start : start + _CHUNK] = self._means(subwords)
+            origins += map(_origin, subwords)
         if not (np.abs(matrix) <= MAX_ABS_VALUE).all():  # False for NaN
             raise damaged_error(self.files.weights, f"no number or one above {MAX_ABS_VALUE:.0e}")
         return VectorLookup(matrix, origins)
@@ -123,11 +123,28 @@ class StaticEmbeddings:
         pairs = zip(candidates, origins, strict=True)
         return [word for word, origin in pairs if origin == "seen"][:limit]
 
-    def _mean(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+    def _split(self, words: Sequence[str]) -> list[list[int]]:
+        """Return the sub-words of each word; unknown ones are -1."""
+        # Byte-level BPE and SentencePiece know words by the space before them.
+        texts = [" " + word.encode("utf-8", "replace").decode() for word in words]
+        unknown = self._unknown
+        return [
+            [-1 if id_ == unknown else id_ for id_ in encoding.ids]
+            for encoding in self._tokenizer.encode_batch(texts, add_special_tokens=False)
+        ]
+
+    def _means(self, subwords: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """Return the mean vectors (W, width) of the known sub-words, 0 where there are none."""
         matrix, rows, weights = self._subwords
-        vectors = matrix[rows[ids]].astype(np.float32) * weights[ids, None]
-        mean: NDArray[np.float32] = vectors.mean(0)
-        return mean
+        ids = np.array([*chain.from_iterable(subwords)], np.int64)
+        words = np.repeat(np.arange(len(subwords)), [len(word) for word in subwords])[ids >= 0]
+        ids = ids[ids >= 0]
+        means = np.zeros((len(subwords), self.width), np.float32)
+        if len(ids):
+            found, starts, counts = np.unique(words, return_index=True, return_counts=True)
+            vectors = matrix[rows[ids]].astype(np.float32) * weights[ids, None]
+            means[found] = np.add.reduceat(vectors, starts) / counts[:, None]
+        return means
 
     @cached_property
     def _unknown(self) -> int | None:
@@ -155,6 +172,12 @@ class StaticEmbeddings:
         if name not in _STATIC:
             matrix = matrix - matrix.mean(0, dtype=np.float64).astype(matrix.dtype)
         return _SubwordVectors(matrix, rows.astype(np.int64), weights.astype(np.float32))
+
+
+def _origin(subwords: Sequence[int]) -> VectorOrigin:
+    if all(id_ < 0 for id_ in subwords):
+        return "missing"
+    return "seen" if len(subwords) == 1 else "composed"
 
 
 def find_embedding_files(folder: Path) -> EmbeddingFiles:
