@@ -83,6 +83,25 @@ def test_truncation_and_padding_of_the_tokenizer_are_switched_off(tmp_path: Path
     assert rows.matrix.tolist() == [[2, 3], [5, 6]]
 
 
+def test_special_symbols_in_a_text_are_text(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path)
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.add_special_tokens(["madrid"])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    assert open_vectors(folder).look_up(["madrid."]).matrix.tolist() == [[6, 7]]
+
+
+def test_unknown_subwords_of_sentencepiece_count_for_nothing(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path)
+    vocabulary = [("<unk>", 0.0), ("\u2581madrid", -1.0), ("\u2581", -2.0)]
+    tokenizer = Tokenizer(models.Unigram(vocabulary, 0))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    rows = open_vectors(folder).look_up(["madrid", "\u2603"])
+    assert rows.origins == ["seen", "composed"]  # of the mark of a space
+    assert rows.matrix.tolist() == [[2, 3], [4, 5]]
+
+
 def test_model2vec_composes_the_same_vectors(tmp_path: Path) -> None:
     generator = np.random.default_rng(42)
     embeddings = generator.normal(size=(len(SUBWORDS), 16)).astype(np.float32)

@@ -47,7 +47,7 @@ class LinearChainCrf(nn.Module):
     """
 
     can_end: Tensor
-    reversed_places: Tensor
+    reversed_table: Tensor
 
     def __init__(self, labels: int) -> None:
         super().__init__()
@@ -63,8 +63,8 @@ class LinearChainCrf(nn.Module):
             numbers[:size].reshape(labels + 1, -1), numbers[size:].reshape(4, -1)
         )
         places[np.isinf(places)] = size + inner  # forbidden
-        reversed_places = torch.from_numpy(places.astype(np.int64).ravel()[::-1].copy())
-        self.register_buffer("reversed_places", reversed_places, persistent=False)
+        reversed_table = torch.from_numpy(places.astype(np.int64).ravel()[::-1].copy())
+        self.register_buffer("reversed_table", reversed_table, persistent=False)
 
     @property
     def tags(self) -> int:
@@ -76,7 +76,7 @@ class LinearChainCrf(nn.Module):
         flat = [scores.flatten() for scores in self.parameters()]
         scores = torch.cat([*flat, flat[0].new_full((1,), -torch.inf)])
         # Gathered at once; in reverse, because the gradients of a score are added in that order.
-        return scores.index_select(0, self.reversed_places).flip(0).view(self.tags, self.tags)
+        return scores.index_select(0, self.reversed_table).flip(0).view(self.tags, self.tags)
 
     def loss(
         self, emissions: Tensor, tags: Tensor, lengths: Tensor, soft: SoftTargets | None = None

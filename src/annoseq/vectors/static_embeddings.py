@@ -14,6 +14,7 @@ FOLDER/, or FOLDER/0_StaticEmbedding/
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -87,6 +88,7 @@ class StaticEmbeddings:
             raise damaged_error(files.tokenizer, "it holds no tokenizer") from error
         tokenizer.no_truncation()
         tokenizer.no_padding()
+        tokenizer.encode_special_tokens = True  # a literal [SEP] is text
         with _opened(files.weights) as file:
             shape = file.get_slice(_matrix_name(file, files.weights)).get_shape()
         if len(shape) != 2 or not 0 < shape[1] <= MAX_WIDTH:
@@ -119,7 +121,7 @@ class StaticEmbeddings:
         decode = self._tokenizer.decode
         words = (decode([id_]).strip() for id_ in sorted(vocabulary.values()))
         candidates = list(dict.fromkeys(word for word in words if word.isalpha()))[: 2 * limit]
-        origins = self.look_up(candidates).origins
+        origins = map(_origin, self._split(candidates))
         pairs = zip(candidates, origins, strict=True)
         return [word for word, origin in pairs if origin == "seen"][:limit]
 
@@ -149,7 +151,10 @@ class StaticEmbeddings:
     @cached_property
     def _unknown(self) -> int | None:
         symbol = getattr(self._tokenizer.model, "unk_token", None)
-        return None if symbol is None else self._tokenizer.token_to_id(symbol)
+        if symbol is not None:
+            return self._tokenizer.token_to_id(symbol)
+        number: int | None = json.loads(self._tokenizer.to_str())["model"].get("unk_id")  # Unigram
+        return number
 
     @cached_property
     def _subwords(self) -> _SubwordVectors:
