@@ -48,7 +48,6 @@ from benchmarks.dev_scores import (
 from benchmarks.measure import describe_machine
 from benchmarks.meddocan import FOLDER
 from benchmarks.saved_runs import add_run_options, load_results, perform_runs, save_results
-from benchmarks.tagger_runs import read_corpus
 
 if TYPE_CHECKING:
     import argparse
@@ -58,15 +57,12 @@ if TYPE_CHECKING:
 
 
 REPORT = Path(__file__).with_suffix(".md")
-OTHER_TEXTS = {"ncbi_disease": "bc5cdr", "bc5cdr": "ncbi_disease"}
-"""Corpora whose training texts are of the same kind: abstracts, read without their spans."""
 FOLDS = Folds(count=3, seed=42)
 _COUNTS = ("epochs", "spanish_epochs", "jobs", "minutes")
 _WAIT_SECONDS = 1.0
 SYSTEMS = {
     "plain": "tagger",
     "pupil": "pupil",
-    "more": "pupil, unlabelled texts too",
     "teachers": "teachers, averaged",
 }
 
@@ -78,7 +74,6 @@ def run_names(corpora: Sequence[str]) -> list[str]:
     for seed in SEEDS:
         names += [f"pupil-{corpus}-{seed}" for corpus in corpora]
         names += [f"plain-{corpus}-{seed}" for corpus in corpora]
-        names += [f"more-{corpus}-{seed}" for corpus in corpora if corpus in OTHER_TEXTS]
     return names
 
 
@@ -95,7 +90,8 @@ def perform(name: str, options: argparse.Namespace) -> dict[str, Any]:
         folder = _ensemble(options, corpus, dataset)
     if system == "teachers":
         return evaluate(folder, train, dev, options.device) | {"seconds": clock() - began}
-    teaching = None if system == "plain" else _distillation(options, system, corpus, folder)
+    weight = DistillationConfig(teacher_weight=options.weight)
+    teaching = None if system == "plain" else Distillation(teachers=(folder,), config=weight)
     learner = _settings(options, seed=int(number)).make(dataset, teaching)
     began = clock()
     learner.fit_one_cycle(report=log)
@@ -151,23 +147,6 @@ def _ensemble(options: argparse.Namespace, corpus: str, dataset: Dataset) -> Pat
             statistics = CalibrationRunner(predictor).run(dataset.valid)
             replace(model, calibration=statistics).save(path, sources=folders, card="")
     return path
-
-
-def _distillation(
-    options: argparse.Namespace, system: str, corpus: str, teachers: Path
-) -> Distillation:
-    texts: list[str] = []
-    if system == "more":
-        other, _ = read_corpus(options.data, OTHER_TEXTS[corpus])
-        _, dev = read_corpus(options.data, corpus)
-        known = {pair.source for pair in dev}
-        texts = [pair.source for pair in other if pair.source not in known]
-        texts = texts[: options.unlabelled]
-    return Distillation(
-        teachers=(teachers,),
-        unlabelled=tuple(texts),
-        config=DistillationConfig(teacher_weight=options.weight),
-    )
 
 
 def run_one(name: str, options: argparse.Namespace) -> None:
@@ -228,7 +207,6 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add("--corpora", nargs="+", choices=CORPORA, default=CORPORA, help="corpora to train on")
     add("--order", nargs="+", help="runs to make, in this order, instead of all")
     add("--weight", type=float, default=0.5, help="share of the teachers in the loss")
-    add("--unlabelled", type=int, help="use at most so many unlabelled texts")
     add("--device", default="auto", help="device to train on")
     add("--epochs", type=int, help="epochs of every run; by default the tagger's own")
     add("--spanish-epochs", type=int, help="epochs of the teachers of meddocan")

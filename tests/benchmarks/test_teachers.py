@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from annoseq.config import NetworkConfig, TaggerConfig
-from annoseq.data.pairs import Pair, Pairs, write_pairs
-from annoseq.sample import sample_pairs
 from benchmarks import teachers
+from tests.benchmarks.sample_corpora import write_corpora
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,16 +20,7 @@ pytestmark = pytest.mark.e2e
 @pytest.fixture
 def common(tmp_path: Path) -> list[str]:
     """Return options that all calls share."""
-    rows = sample_pairs(30, seed=1)
-    pairs = Pairs(
-        [Pair(one.source, one.target, row=row, document=f"d{row}") for row, one in enumerate(rows)],
-        name="sample",
-    )
-    for corpus in ("ncbi_disease", "bc5cdr"):
-        folder = tmp_path / "data" / corpus / "pairs"
-        folder.mkdir(parents=True)
-        for name in ("train", "dev"):
-            write_pairs(pairs, folder / f"{name}.csv", overwrite=False)
+    write_corpora(tmp_path / "data", "ncbi_disease", "bc5cdr")
     paths = {"--data": "data", "--results": "results", "--out": "report.md"}
     options = [text for name, path in paths.items() for text in (name, str(tmp_path / path))]
     return [*options, "--device", "cpu", "--epochs", "1", "--corpora", "ncbi_disease"]
@@ -61,7 +51,7 @@ def test_a_recipe_is_run_side_by_side_as_one_by_one(
 ) -> None:
     tiny = NetworkConfig.of(TaggerConfig(hidden=8, embedding=8, buckets=1024))
     monkeypatch.setattr(teachers, "NetworkConfig", lambda: tiny)
-    for name in ("fold-ncbi_disease-1", "more-ncbi_disease-42", "teachers-ncbi_disease-0"):
+    for name in ("fold-ncbi_disease-1", "pupil-ncbi_disease-42", "teachers-ncbi_disease-0"):
         assert teachers.main([*common, "--only", name]) == 0
-    outcome = json.loads((tmp_path / "results" / "more-ncbi_disease-42.json").read_text())
+    outcome = json.loads((tmp_path / "results" / "pupil-ncbi_disease-42.json").read_text())
     assert outcome["outcome"]["chars_per_second"] > 0

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from annoseq.data.pairs import Pair, Pairs, write_pairs
-from annoseq.sample import sample_pairs
 from benchmarks import word_embeddings
+from tests.benchmarks.sample_corpora import write_corpora
 from tests.vectors.test_static_embeddings import write_folder
 
 if TYPE_CHECKING:
@@ -18,17 +17,9 @@ pytestmark = pytest.mark.e2e
 
 
 def test_taggers_with_and_without_word_embeddings(tmp_path: Path) -> None:
-    rows = sample_pairs(30, seed=1)
-    pairs = Pairs(
-        [Pair(one.source, one.target, row=row, document=f"d{row}") for row, one in enumerate(rows)],
-        name="sample",
-    )
-    folder = tmp_path / "data" / "ncbi_disease" / "pairs"
-    folder.mkdir(parents=True)
-    for name in ("train", "dev"):
-        write_pairs(pairs, folder / f"{name}.csv", overwrite=False)
+    data = write_corpora(tmp_path / "data", "ncbi_disease")
     static = write_folder(tmp_path / "static")
-    paths = {"--data": tmp_path / "data", "--results": tmp_path / "results", "--encoder": static}
+    paths = {"--data": data, "--results": tmp_path / "results", "--encoder": static}
     options = [text for name, path in paths.items() for text in (name, str(path))]
     options += ["--out", str(tmp_path / "report.md"), "--epochs", "1"]
     for system in ("plain", "vectors"):

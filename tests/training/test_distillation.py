@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from annoseq.config import DataConfig, DistillationConfig
+from annoseq.config import DataConfig, DistillationConfig, TrainingConfig
 from annoseq.errors import ModelError, OptionError
 from annoseq.inference.annotator import Annotator
 from annoseq.models.ensemble_folder import EnsembleModel, Folds, find_difference
@@ -120,6 +120,17 @@ def test_unlabelled_texts_follow_the_training_rows(dataset: Dataset, teachers: P
     none = lessons(0.999)
     assert (none.unlabelled, none.left_out, len(none.targets)) == ([], 2, rows)
     assert none.summary().endswith("0 unlabelled rows (2 of too low confidence left out)")
+
+
+def test_unlabelled_texts_count_among_the_rows_that_decide_on_epochs(
+    dataset: Dataset, teachers: Path
+) -> None:
+    settings = replace(SETTINGS, training=TrainingConfig())
+    few, many = (
+        settings.make(dataset, Distillation(teachers=(teachers,), unlabelled=("Dr. Moss",) * count))
+        for count in (1, 600)
+    )
+    assert (few.config.epochs, many.config.epochs) == (50, 49)
 
 
 def test_teachers_of_other_pairs_are_told(dataset: Dataset, teachers: Path) -> None:

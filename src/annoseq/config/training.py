@@ -57,8 +57,8 @@ class TrainingConfig(ConfigSection):
     """Training of a model."""
 
     epochs: PositiveInt | Literal["auto"] = "auto"
-    """Passes over the training rows; auto: 6 to 50 for the tagger, more for fewer rows, 6 to 20
-    with a pre-trained encoder, and 5 for the other models."""
+    """Passes over the training rows, and over unlabelled texts; auto: 6 to 50 for the tagger, more
+    for fewer of both, 6 to 20 with a pre-trained encoder, and 5 for the other models."""
     max_lr: PositiveFloat | Literal["auto"] = "auto"
     """Maximum learning rate of the one-cycle schedule; `annoseq find-lr` suggests one; auto: 3e-3
     for the tagger, 1e-3 with a pre-trained encoder and for the other models."""

@@ -90,9 +90,10 @@ class Learner:
         network = base.config.network if base else NetworkConfig.of(model)
         self.model_config = network.resolve_auto(task=dataset.task)
         training = training or (base.config.training if base else TrainingConfig())
+        unlabelled = distillation.unlabelled if distillation else ()
         self.config = training.resolve_auto(
             model=self.model_config.model,
-            rows=len(dataset.train),
+            rows=len(dataset.train) + len(unlabelled),
             has_encoder=bool(encoder or (base and base.config.encoder)),
         )
         batching = batching or (base.config.batching if base else BatchConfig())

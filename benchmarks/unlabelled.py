@@ -1,0 +1,185 @@
+"""One fast tagger that learned from a tagger with a pre-trained encoder, on unlabelled texts.
+
+The recipe of two commands: `annoseq train --encoder` makes the teacher, `annoseq train --teacher
+--unlabelled` the pupil. Both keep the same tenth of the training rows for the choice of the epoch
+and for calibration. The dev rows choose nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from annoseq.config import TrainingConfig
+from annoseq.data.text_inputs import read_texts
+from annoseq.errors import OptionError
+from annoseq.training.distillation import Distillation
+from annoseq.training.learner import Learner
+from benchmarks.budget import TIMING_NOTE, log
+from benchmarks.command import Benchmark, command_line, make_parser, read_options
+from benchmarks.dev_scores import CORPORA, SEEDS, evaluate, score_table, split_corpus
+from benchmarks.measure import describe_machine
+from benchmarks.meddocan import FOLDER
+from benchmarks.saved_runs import add_run_options, load_results, perform_runs, save_results
+from benchmarks.tagger_runs import CPU
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Sequence
+
+    from annoseq.data.pairs import Pair
+    from annoseq.tokenization.dataset import Dataset
+
+REPORT = Path(__file__).with_suffix(".md")
+SYSTEMS = {
+    "plain": "tagger",
+    "rows": "pupil, of the training rows alone",
+    "texts": "pupil, of unlabelled texts too",
+    "teacher": "its teacher, with an encoder",
+}
+
+
+def run_names(corpora: Sequence[str]) -> list[str]:
+    """Return the names of all runs, in the order in which they are made."""
+    names = [f"teacher-{corpus}-0" for corpus in corpora]
+    pupils = [system for system in SYSTEMS if system != "teacher"]
+    return names + [
+        f"{one}-{corpus}-{seed}" for seed in SEEDS for corpus in corpora for one in pupils
+    ]
+
+
+def run_one(name: str, options: argparse.Namespace) -> None:
+    """Train and evaluate a tagger; save its figures and the description of the machine."""
+    machine = describe_machine(torch.device("cpu"))
+    outcome = perform(name, options)
+    save_results(options.results, name, {"outcome": outcome, "machine": machine})
+    log(f"{name}: {outcome}")
+
+
+def perform(name: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Train and evaluate a tagger, a teacher with an encoder or a pupil.
+
+    Raises:
+        OptionError: a pupil's teacher is not trained, or texts or the encoder are not given.
+    """
+    system, corpus, number = name.split("-")
+    dataset, train, dev = split_corpus(options.data, corpus, rows=options.rows)
+    texts = _texts(options.texts, [*train, *dev]) if system == "texts" else []
+    folder = options.results / f"{name}.model"
+    began = time.process_time()
+    learner = _learner(options, system, corpus, dataset, seed=int(number), texts=texts)
+    learner.fit_one_cycle(report=log)
+    seconds = time.process_time() - began
+    learner.save(folder, overwrite=True)
+    facts: dict[str, Any] = {"seconds": seconds, "epochs": learner.epochs}
+    if learner.encoder is not None:
+        facts["encoder"] = learner.encoder.summary()
+    if texts:
+        facts["texts"] = f"{len(texts):,} rows, {sum(map(len, texts)):,} characters"
+    return evaluate(folder, train, dev, "cpu") | facts
+
+
+def _learner(
+    options: argparse.Namespace,
+    system: str,
+    corpus: str,
+    dataset: Dataset,
+    *,
+    seed: int,
+    texts: Sequence[str],
+) -> Learner:
+    settings: dict[str, Any] = {"seed": seed or options.seed}
+    if options.epochs is not None:
+        settings["epochs"] = options.epochs
+    training, encoder, teaching = TrainingConfig(**settings), None, None
+    if system == "teacher":
+        if options.encoder is None:
+            raise OptionError("the teacher needs an encoder. Give --encoder.")
+        encoder = str(options.encoder)
+    elif system != "plain":
+        teacher = options.results / f"teacher-{corpus}-0.model"
+        if not teacher.exists():
+            raise OptionError(f"{teacher}: there is no teacher. Make it with --only first.")
+        teaching = Distillation(teachers=(teacher,), unlabelled=tuple(texts))
+    return Learner(dataset, training=training, device=CPU, encoder=encoder, distillation=teaching)
+
+
+def _texts(paths: Iterable[Path] | None, pairs: Iterable[Pair]) -> list[str]:
+    """Read unlabelled texts, a row each, without those of pairs.
+
+    Raises:
+        OptionError: there are none.
+    """
+    known = {pair.source for pair in pairs}
+    texts = [text.text for path in paths or () for text in read_texts(path, column="orig_text")]
+    kept = [text for text in dict.fromkeys(texts) if text not in known]
+    if not kept:
+        raise OptionError("there are no unlabelled texts. Give tables of them with --texts.")
+    return kept
+
+
+def join(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
+    """Return the table of all saved runs, and the facts of the report.
+
+    Raises:
+        OptionError: there are none.
+    """
+    kept = load_results(options.results, run_names(CORPORA))
+    if not kept:
+        raise OptionError(f"{options.results}: no run is complete. Leave --join off.")
+    outcomes = {name: one["outcome"] for name, one in kept.items()}
+    facts = {}
+    for name, outcome in outcomes.items():
+        system, corpus, _ = name.split("-")
+        facts[f"epochs, {corpus}, {SYSTEMS[system]}"] = str(outcome["epochs"])
+        if "texts" in outcome:
+            facts[f"unlabelled texts, {corpus}"] = outcome["texts"]
+        if "encoder" in outcome:
+            facts["encoder"] = outcome["encoder"]
+    return [score_table(outcomes, SYSTEMS)], facts | next(iter(kept.values()))["machine"]
+
+
+def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = make_parser("unlabelled", "Train pupils on unlabelled texts.", report=REPORT)
+    parser.set_defaults(data=FOLDER.parents[1])
+    add = parser.add_argument
+    add("--encoder", type=Path, help="folder of the teachers' pre-trained encoder")
+    add("--texts", nargs="+", type=Path, help="tables of unlabelled texts, in orig_text")
+    add("--corpora", nargs="+", choices=CORPORA, default=["bc5cdr", "ncbi_disease"])
+    add("--epochs", type=int, help="epochs of every run; by default the tagger's own")
+    add_run_options(parser, cache="unlabelled", runs=run_names(CORPORA))
+    return read_options(parser, arguments, above_zero=("epochs",))
+
+
+ABOUT = f"""\
+An ordinary tagger; a tagger with a pre-trained encoder, which is the teacher; and pupils, ordinary
+taggers that learned from gold spans and from what the teacher expects of the training rows, or of
+unlabelled texts too. A tenth of the training rows is kept for the choice of the epoch and for
+calibration; the dev rows choose nothing, and texts that are rows of the corpus are
+left out. Means over
+seeds, and the standard deviation of F1. The calibration error is that of calibrated scores.
+The training time of a pupil is with that in which its teacher reads the texts.
+{TIMING_NOTE}"""
+
+BENCHMARK = Benchmark(name="unlabelled", title="A teacher, and unlabelled texts", about=ABOUT)
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """Perform the runs that are asked for, print the table, and replace the report."""
+    arguments = command_line(given)
+    options = parse_arguments(arguments)
+    names = run_names(options.corpora)
+    make, all_of_them = partial(run_one, options=options), partial(join, options)
+    return BENCHMARK.run(
+        options, arguments, lambda: perform_runs(options, names, make=make, join=all_of_them)
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""The report of pupils of unlabelled texts, of tiny taggers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from annoseq.data.pairs import Pairs, write_pairs
+from benchmarks import unlabelled
+from tests.benchmarks.sample_corpora import sample_documents, write_corpora
+from tests.encoders import encoder_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.e2e
+
+
+def test_a_teacher_and_pupils(tmp_path: Path) -> None:
+    data = write_corpora(tmp_path / "data", "ncbi_disease")
+    texts = tmp_path / "texts.csv"
+    write_pairs(Pairs(sample_documents(34)[28:], name="texts"), texts, overwrite=False)
+    paths = {"--data": data, "--results": tmp_path / "results", "--texts": texts}
+    options = [text for name, path in paths.items() for text in (name, str(path))]
+    options += ["--out", str(tmp_path / "report.md"), "--epochs", "1"]
+    options += ["--encoder", str(encoder_folder("bert"))]
+    for name in ("teacher-ncbi_disease-0", "plain-ncbi_disease-42", "texts-ncbi_disease-42"):
+        assert unlabelled.main([*options, "--only", name]) == 0
+    assert unlabelled.main([*options, "--join"]) == 0
+    report = (tmp_path / "report.md").read_text()
+    assert "| ncbi_disease | pupil, of unlabelled texts too | " in report
+    assert "- unlabelled texts, ncbi_disease: 4 rows, " in report  # two are rows of the corpus
+
+
+def test_a_pupil_needs_its_teacher_and_texts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert unlabelled.main(["--results", str(tmp_path), "--only", "texts-ncbi_disease-42"]) == 2
+    assert (
+        "there are no unlabelled texts. Give tables of them with --texts."
+        in capsys.readouterr().err
+    )
