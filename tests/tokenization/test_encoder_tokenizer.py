@@ -4,19 +4,14 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from annoseq.tokenization import hash_features as features
 from annoseq.tokenization.encoder_tokenizer import EncoderTokenizer
 from annoseq.tokenization.hash_features import FeatureHasher
-from annoseq.tokenization.pretokenizer import build_pretokenizer
+from annoseq.tokenization.subword_windows import TokenSubwords
 from tests.encoders import FAMILIES, encoder_folder
-from tests.fidelity import HARD
 
 TOKENS = ["Dr", ".", " Ames", "31", "\n", "Zoë", "\u200b", " ", "[", "SEP"]
 every_family = pytest.mark.parametrize("family", FAMILIES)
-_texts = st.lists(st.sampled_from(HARD), max_size=8).map("".join)
 
 
 def tokenizer_of(family: str) -> EncoderTokenizer:
@@ -28,7 +23,7 @@ def pieces(family: str, tokens: list[str]) -> list[list[str]]:
     """Return the sub-words of a text's tokens, where they stand."""
     tokenizer, hasher = tokenizer_of(family), FeatureHasher(buckets=1024)
     ids = np.array([hasher.token_ids(tokens)])
-    (row,) = tokenizer.rows(hasher, ids, [len(tokens)])
+    (row,) = TokenSubwords(tokenizer).rows(hasher, ids, [len(tokens)])
     names = {id_: piece for piece, id_ in vocabulary(tokenizer).items()}
     starts = np.cumsum(row.counts) - row.counts
     return [
@@ -80,39 +75,20 @@ def test_truncation_and_padding_of_the_file_are_off(family: str) -> None:
     assert len(long) >= 20
 
 
+@pytest.mark.parametrize(
+    ("family", "symbol"), [("bert", "[UNK]"), ("roberta", None), ("xlm-roberta", "<unk>")]
+)
+def test_the_symbol_of_unknown_subwords(family: str, symbol: str | None) -> None:
+    tokenizer = tokenizer_of(family)
+    expected = None if symbol is None else vocabulary(tokenizer)[symbol]
+    assert tokenizer.unknown_id == expected
+
+
 @every_family
 def test_special_symbols_are_those_around_a_text(family: str) -> None:
     before, after = tokenizer_of(family).special_ids
     assert (len(before), len(after)) == (1, 1)
     assert before != after
-
-
-@every_family
-@settings(max_examples=10, deadline=None)
-@given(texts=st.lists(_texts, min_size=1, max_size=4))
-def test_rows_are_the_sub_words_of_each_token(family: str, texts: list[str]) -> None:
-    tokenizer, hasher = tokenizer_of(family), FeatureHasher(buckets=1024)
-    pre_tokenizer = build_pretokenizer(joins_digits=True)
-    for text in texts:
-        tokens = [token for token, _ in pre_tokenizer.pre_tokenize_str(text)]
-        ids = np.array([hasher.token_ids(tokens)], np.int64).reshape(1, -1)
-        (row,) = tokenizer.rows(hasher, ids, [len(tokens)])
-        white = [True, *(token.isspace() for token in tokens)]
-        expected = [
-            tokenizer.split([token], starts_words=is_start)[0]
-            for token, is_start in zip(tokens, white, strict=False)
-        ]
-        assert row.counts.tolist() == list(map(len, expected))
-        assert row.ids.tolist() == [id_ for subwords in expected for id_ in subwords]
-
-
-def test_tokens_that_a_hasher_forgets_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    tokenizer, hasher = tokenizer_of("bert"), FeatureHasher(buckets=1024)
-    first = next(tokenizer.rows(hasher, np.array([hasher.token_ids(["Dr", "y"])]), [2]))
-    monkeypatch.setattr(features, "_MAX_TOKENS", 1)
-    hasher.clear_if_large()
-    again = next(tokenizer.rows(hasher, np.array([hasher.token_ids(["y", "Dr"])]), [2]))
-    assert again.ids.tolist() == [first.ids[-1], *first.ids[:-1]]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"model": {"type": "Nothing"}}'])

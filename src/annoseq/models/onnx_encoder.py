@@ -15,6 +15,7 @@ from annoseq.models.onnx_model import ENCODER_INPUTS, STATES
 from annoseq.tokenization.encoder_tokenizer import EncoderTokenizer
 from annoseq.tokenization.subword_windows import (
     CPU_CHUNK_SUBWORDS,
+    TokenSubwords,
     chunk_windows,
     lay_out_windows,
     pad_windows,
@@ -33,13 +34,13 @@ class OnnxEncoder:
 
     def __init__(self, model: OnnxModel, files: EncoderFiles) -> None:
         self._model, self._files = model, files
-        self._tokenizer = EncoderTokenizer(files.tokenizer)
+        self._subwords = TokenSubwords(EncoderTokenizer(files.tokenizer))
         self._missing = np.array(files.missing, np.float32)
 
     def vectors(self, ids: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the vectors (B, T, H) of rows of token ids (B, T)."""
         hasher = self._model.tokenizer.feature_hasher
-        rows = self._tokenizer.rows(hasher, ids, lengths.tolist())
+        rows = self._subwords.rows(hasher, ids, lengths.tolist())
         windows, places, counts = lay_out_windows(rows, size=self._files.window)
         states = self._encode(windows)[places]
         pooled = np.tile(self._missing, (len(counts), 1))
@@ -54,7 +55,7 @@ class OnnxEncoder:
 
     def _encode(self, windows: Sequence[NDArray[np.int64]]) -> NDArray[np.float32]:
         """Return the last layer's states (N, H) of the sub-words of windows, window by window."""
-        special = self._tokenizer.special_ids
+        special = self._subwords.tokenizer.special_ids
         states: dict[int, NDArray[np.float32]] = {}
         for chunk in chunk_windows(windows, limit=CPU_CHUNK_SUBWORDS):
             arrays = pad_windows(

@@ -20,6 +20,7 @@ from annoseq.errors import EncoderError
 from annoseq.models.padding import token_mask
 from annoseq.tokenization.subword_windows import (
     CPU_CHUNK_SUBWORDS,
+    TokenSubwords,
     chunk_windows,
     lay_out_windows,
     pad_windows,
@@ -52,7 +53,7 @@ class PretrainedEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.network = network
-        self.tokenizer = tokenizer
+        self.subwords = TokenSubwords(tokenizer)
         self.record = record
         self.notice = notice
         self.missing = nn.Parameter(torch.zeros(self.width))
@@ -63,6 +64,11 @@ class PretrainedEncoder(nn.Module):
                 "too few to hold a word. Give another encoder."
             )
         self._is_frozen = False
+
+    @property
+    def tokenizer(self) -> EncoderTokenizer:
+        """Tokenizer of the network."""
+        return self.subwords.tokenizer
 
     @property
     def width(self) -> int:
@@ -113,7 +119,7 @@ class PretrainedEncoder(nn.Module):
 
     def forward(self, hasher: FeatureHasher, ids: Tensor, lengths: Tensor) -> Tensor:
         """Return the vectors (B, T, H) of rows of token ids (B, T)."""
-        rows = self.tokenizer.rows(hasher, ids.cpu().numpy(), lengths.tolist())
+        rows = self.subwords.rows(hasher, ids.cpu().numpy(), lengths.tolist())
         windows, places, token_counts = lay_out_windows(rows, size=self.window)
         counts = torch.from_numpy(token_counts).to(ids.device)
         pooled = _mean_by_token(self._encode(windows), torch.from_numpy(places), counts)

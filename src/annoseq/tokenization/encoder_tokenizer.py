@@ -3,26 +3,19 @@
 The tokens stay ours: each is split into sub-words by itself, as with `is_split_into_words` of the
 transformers library, so that spans end between tokens whatever the encoder's vocabulary is. A token
 carries the space before it, which byte-level BPE and SentencePiece read as part of a sub-word.
-
-Shapes: B rows, T tokens, W distinct tokens.
 """
 
 from __future__ import annotations
 
 import json
 from functools import cached_property
-from itertools import chain, compress
+from itertools import compress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 from tokenizers import Tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-
-    from numpy.typing import NDArray
-
-    from annoseq.tokenization.hash_features import FeatureHasher
 
 _PROBE = "a"
 
@@ -34,19 +27,11 @@ class SpecialIds(NamedTuple):
     after: list[int]
 
 
-class RaggedIds(NamedTuple):
-    """Sub-word ids of T tokens one after the other, and the number (T,) of each token's."""
-
-    ids: NDArray[np.int64]
-    counts: NDArray[np.int64]
-
-
 class EncoderTokenizer:
-    """Tokenizer of a pre-trained encoder, and the sub-words of the tokens met so far.
+    """Tokenizer of a pre-trained encoder.
 
     `text` is the content of a `tokenizer.json` of the tokenizers library. Its truncation and
     padding are switched off, and symbols in a text, such as a literal `[SEP]`, are read as text.
-    Token ids are those of a `FeatureHasher`.
 
     Raises:
         ValueError: the text is not a tokenizer.
@@ -58,15 +43,24 @@ class EncoderTokenizer:
         self._word_start: Tokenizer | None = None
         if _is_sentencepiece(text):
             self._word_start = _read_tokenizer(text, adds_space=True)
-        self._source: tuple[FeatureHasher | None, int] = (None, 0)
-        # Sub-words of all tokens; of each form of a token, their number and the first; of a token,
-        # 1 if it is white space.
-        self._flat = self._counts = self._starts = self._is_white = np.zeros(0, np.int64)
+
+    @property
+    def marks_spaces(self) -> bool:
+        """True for SentencePiece, to which a token begins a word or goes on with one."""
+        return self._word_start is not None
 
     @property
     def size(self) -> int:
         """Largest id + 1."""
         return max(self._within.get_vocab(with_added_tokens=True).values()) + 1
+
+    @cached_property
+    def unknown_id(self) -> int | None:
+        """Id of the symbol that stands for unknown sub-words; byte-level BPE has none."""
+        model = json.loads(self._within.to_str())["model"]
+        if model.get("unk_id") is not None:  # Unigram
+            return int(model["unk_id"])
+        return self._within.token_to_id(model.get("unk_token") or "")
 
     @cached_property
     def special_ids(self) -> SpecialIds:
@@ -75,6 +69,11 @@ class EncoderTokenizer:
         own = [place for place, mask in enumerate(encoding.special_tokens_mask) if not mask]
         first, last = (own[0], own[-1] + 1) if own else (len(encoding.ids), len(encoding.ids))
         return SpecialIds(encoding.ids[:first], encoding.ids[last:])
+
+    def decoded_vocabulary(self) -> list[str]:
+        """Return the sub-words by their ids, without the marks of their place in a word."""
+        ids = sorted(self._within.get_vocab(with_added_tokens=False).values())
+        return [self._within.decode([id_]).strip() for id_ in ids]
 
     def split(self, tokens: Sequence[str], *, starts_words: bool = False) -> list[list[int]]:
         """Return the sub-word ids of each token, without special symbols; a token may have none.
@@ -88,51 +87,6 @@ class EncoderTokenizer:
         word_starts = iter(_split(self._word_start, compress(words, has_space)))
         others = iter(_split(self._within, compress(words, (not it for it in has_space))))
         return [next(word_starts if it else others) for it in has_space]
-
-    def rows(
-        self, hasher: FeatureHasher, ids: NDArray[np.int64], lengths: Sequence[int]
-    ) -> Iterator[RaggedIds]:
-        """Yield the sub-words of each row of token ids (B, T).
-
-        To SentencePiece, a token at the start of a row or after white space begins a word, although
-        it has no space.
-        """
-        self._update(hasher)
-        for row, length in zip(ids, lengths, strict=True):
-            places = row[:length] * 2
-            if self._word_start is not None:
-                places[:1] += 1
-                places[1:] += self._is_white[row[: length - 1]]
-            counts = self._counts[places]
-            last = np.cumsum(counts)
-            within = np.arange(counts.sum()) - np.repeat(last - counts, counts)
-            yield RaggedIds(self._flat[np.repeat(self._starts[places], counts) + within], counts)
-
-    def _update(self, hasher: FeatureHasher) -> None:
-        """Split the tokens that are new to `hasher`: each as it is, and as the start of a word."""
-        if (hasher, hasher.generation) != self._source:
-            self._source = (hasher, hasher.generation)
-            self._clear()
-        known = len(self._is_white)
-        if known == len(hasher):
-            return
-        tokens = hasher.tokens(start=known)
-        forms = zip(self.split(tokens), self.split(tokens, starts_words=True), strict=True)
-        split = list(chain.from_iterable(forms))
-        counts = np.array([len(subwords) for subwords in split], np.int64)
-        starts = len(self._flat) + np.cumsum(counts) - counts
-        flat = np.array([id_ for subwords in split for id_ in subwords], np.int64)
-        is_white = np.array([token.isspace() for token in tokens], np.int64)
-        self._flat = np.concatenate([self._flat, flat])
-        self._counts = np.concatenate([self._counts, counts])
-        self._starts = np.concatenate([self._starts, starts])
-        self._is_white = np.concatenate([self._is_white, is_white])
-
-    def __deepcopy__(self, memo: object) -> EncoderTokenizer:
-        return EncoderTokenizer(self.text)
-
-    def _clear(self) -> None:
-        self._flat = self._counts = self._starts = self._is_white = np.zeros(0, np.int64)
 
 
 def _split(tokenizer: Tokenizer, tokens: Iterable[str]) -> list[list[int]]:

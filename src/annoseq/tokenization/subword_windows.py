@@ -1,4 +1,4 @@
-"""Windows of sub-words, in which a pre-trained encoder reads rows, and the sub-words of each token.
+"""Sub-words of the tokens of rows, and windows of them, in which a pre-trained encoder reads rows.
 
 Rows with more sub-words than the encoder has positions are read in overlapping windows. Every
 sub-word is owned by one window, whose state of it is taken.
@@ -8,6 +8,7 @@ Shapes: B rows, T tokens, S sub-words of a window, N sub-words of all windows.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -17,12 +18,80 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from annoseq.tokenization.encoder_tokenizer import RaggedIds, SpecialIds
+    from annoseq.tokenization.encoder_tokenizer import EncoderTokenizer, SpecialIds
+    from annoseq.tokenization.hash_features import FeatureHasher
 
 _OVERLAP = 4
 """Neighbouring windows share a quarter of the positions."""
 CPU_CHUNK_SUBWORDS = 4_096
 """Sub-words, padding included, that are read at a time on a CPU: few stay in its cache."""
+
+
+class RaggedIds(NamedTuple):
+    """Sub-word ids of T tokens one after the other, and the number (T,) of each token's."""
+
+    ids: NDArray[np.int64]
+    counts: NDArray[np.int64]
+
+
+class TokenSubwords:
+    """Sub-words of the tokens met so far, whose ids are those of a `FeatureHasher`."""
+
+    def __init__(self, tokenizer: EncoderTokenizer) -> None:
+        self.tokenizer = tokenizer
+        self._source: tuple[FeatureHasher | None, int] = (None, 0)
+        # Sub-words of all tokens; of each form of a token, their number and the first; of a token,
+        # 1 if it is white space.
+        self._flat = self._counts = self._starts = self._is_white = np.zeros(0, np.int64)
+
+    def rows(
+        self, hasher: FeatureHasher, ids: NDArray[np.int64], lengths: Sequence[int]
+    ) -> Iterator[RaggedIds]:
+        """Yield the sub-words of each row of token ids (B, T).
+
+        To SentencePiece, a token at the start of a row or after white space begins a word, although
+        it has no space.
+        """
+        self._update(hasher)
+        for row, length in zip(ids, lengths, strict=True):
+            places = row[:length] * 2
+            if self.tokenizer.marks_spaces:
+                places[:1] += 1
+                places[1:] += self._is_white[row[: length - 1]]
+            counts = self._counts[places]
+            last = np.cumsum(counts)
+            within = np.arange(counts.sum()) - np.repeat(last - counts, counts)
+            yield RaggedIds(self._flat[np.repeat(self._starts[places], counts) + within], counts)
+
+    def _update(self, hasher: FeatureHasher) -> None:
+        """Split the tokens that are new to `hasher`: each as it is, and as the start of a word."""
+        if (hasher, hasher.generation) != self._source:
+            self._source = (hasher, hasher.generation)
+            self._clear()
+        known = len(self._is_white)
+        if known == len(hasher):
+            return
+        tokens = hasher.tokens(start=known)
+        forms = zip(
+            self.tokenizer.split(tokens),
+            self.tokenizer.split(tokens, starts_words=True),
+            strict=True,
+        )
+        split = list(chain.from_iterable(forms))
+        counts = np.array([len(subwords) for subwords in split], np.int64)
+        starts = len(self._flat) + np.cumsum(counts) - counts
+        flat = np.array([id_ for subwords in split for id_ in subwords], np.int64)
+        is_white = np.array([token.isspace() for token in tokens], np.int64)
+        self._flat = np.concatenate([self._flat, flat])
+        self._counts = np.concatenate([self._counts, counts])
+        self._starts = np.concatenate([self._starts, starts])
+        self._is_white = np.concatenate([self._is_white, is_white])
+
+    def __deepcopy__(self, memo: object) -> TokenSubwords:
+        return TokenSubwords(self.tokenizer)
+
+    def _clear(self) -> None:
+        self._flat = self._counts = self._starts = self._is_white = np.zeros(0, np.int64)
 
 
 class SubwordWindow(NamedTuple):

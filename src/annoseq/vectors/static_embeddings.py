@@ -14,7 +14,6 @@ FOLDER/, or FOLDER/0_StaticEmbedding/
 
 from __future__ import annotations
 
-import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,9 +21,9 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
-from tokenizers import Tokenizer
 
 from annoseq.errors import VectorsError, count_noun
+from annoseq.tokenization.encoder_tokenizer import EncoderTokenizer
 from annoseq.vectors.fasttext_rows import MAX_WIDTH, damaged_error, explain_read_errors
 from annoseq.vectors.word_vectors import MAX_ABS_VALUE, VectorLookup, VectorOrigin
 
@@ -70,7 +69,7 @@ class StaticEmbeddings:
     path: Path
     files: EmbeddingFiles
     width: int
-    _tokenizer: Tokenizer = field(repr=False, compare=False)
+    _tokenizer: EncoderTokenizer = field(repr=False, compare=False)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -81,14 +80,11 @@ class StaticEmbeddings:
         """
         files = find_embedding_files(path)
         with explain_read_errors(files.tokenizer):
-            text = files.tokenizer.read_bytes()
+            text = files.tokenizer.read_text(encoding="utf-8")
         try:
-            tokenizer = Tokenizer.from_buffer(text)
-        except Exception as error:  # the library has no error class of its own
+            tokenizer = EncoderTokenizer(text)
+        except ValueError as error:
             raise damaged_error(files.tokenizer, "it holds no tokenizer") from error
-        tokenizer.no_truncation()
-        tokenizer.no_padding()
-        tokenizer.encode_special_tokens = True  # a literal [SEP] is text
         with _opened(files.weights) as file:
             shape = file.get_slice(_matrix_name(file, files.weights)).get_shape()
         if len(shape) != 2 or not 0 < shape[1] <= MAX_WIDTH:
@@ -117,10 +113,8 @@ class StaticEmbeddings:
 
     def first_words(self, limit: int) -> list[str]:
         """Return the first sub-words that are words by themselves, without their markers."""
-        vocabulary = self._tokenizer.get_vocab(with_added_tokens=False)
-        decode = self._tokenizer.decode
-        words = (decode([id_]).strip() for id_ in sorted(vocabulary.values()))
-        candidates = list(dict.fromkeys(word for word in words if word.isalpha()))[: 2 * limit]
+        words = filter(str.isalpha, self._tokenizer.decoded_vocabulary())
+        candidates = list(dict.fromkeys(words))[: 2 * limit]
         origins = map(_origin, self._split(candidates))
         pairs = zip(candidates, origins, strict=True)
         return [word for word, origin in pairs if origin == "seen"][:limit]
@@ -129,10 +123,9 @@ class StaticEmbeddings:
         """Return the sub-words of each word; unknown ones are -1."""
         # Byte-level BPE and SentencePiece know words by the space before them.
         texts = [" " + word.encode("utf-8", "replace").decode() for word in words]
-        unknown = self._unknown
+        unknown = self._tokenizer.unknown_id
         return [
-            [-1 if id_ == unknown else id_ for id_ in encoding.ids]
-            for encoding in self._tokenizer.encode_batch(texts, add_special_tokens=False)
+            [-1 if id_ == unknown else id_ for id_ in ids] for ids in self._tokenizer.split(texts)
         ]
 
     def _means(self, subwords: Sequence[Sequence[int]]) -> NDArray[np.float32]:
@@ -149,18 +142,10 @@ class StaticEmbeddings:
         return means
 
     @cached_property
-    def _unknown(self) -> int | None:
-        symbol = getattr(self._tokenizer.model, "unk_token", None)
-        if symbol is not None:
-            return self._tokenizer.token_to_id(symbol)
-        number: int | None = json.loads(self._tokenizer.to_str())["model"].get("unk_id")  # Unigram
-        return number
-
-    @cached_property
     def _subwords(self) -> _SubwordVectors:
         """Vectors of all sub-words, which are read when the first word is looked up."""
         path = self.files.weights
-        size = max(self._tokenizer.get_vocab(with_added_tokens=True).values()) + 1
+        size = self._tokenizer.size
         with _opened(path) as file:
             names = set(file.keys())
             name = _matrix_name(file, path)
