@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -72,6 +73,7 @@ def answer(
         return [from_spans(text, (), score=0.0, windows=1) for text in texts]
 
     def plan(lines: Sequence[tuple[int, Text]]) -> AnnotationJob[list[str]]:
+        assert threading.current_thread() is not threading.main_thread()  # where the loop runs
         texts = [line.text for _, line in lines]
         if "unplanned" in texts:
             raise OptionError("an option is wrong")

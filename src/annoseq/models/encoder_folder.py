@@ -294,12 +294,12 @@ def _fingerprint(weights: list[Path]) -> str:
 
 @contextmanager
 def _explained(where: str) -> Iterator[None]:
-    """Turn errors of transformers, which it raises of many kinds, into one line."""
+    """Turn errors of transformers into one line."""
     try:
         yield
     except (EncoderError, MemoryError):
         raise
-    except Exception as error:
+    except Exception as error:  # transformers raises what its parts raise
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise EncoderError(
             f"{where}: transformers cannot read this encoder: {reason[:200]} Its own code is never "

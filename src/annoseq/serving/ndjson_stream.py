@@ -49,7 +49,7 @@ class LineStream(Generic[LineModel]):
     """Answers the lines of a stream, each at most `longest` bytes long.
 
     `check` raises an `AnnoseqError` for a line that cannot be used; `plan` makes the job of several
-    lines, whose result are lines of JSON. `describe` words their errors.
+    lines, in a thread of its own, whose result are lines of JSON. `describe` words their errors.
     """
 
     model: type[LineModel]
@@ -130,7 +130,7 @@ class LineStream(Generic[LineModel]):
         """Return the results of lines; if they fail together, of each alone."""
         contents = [(line.number, line.content) for line in lines if line.content is not None]
         try:
-            job = self.plan(contents)
+            job = await asyncio.to_thread(self.plan, contents)
             return await _wait_for(job, await self._submit(job))
         except Exception as error:  # noqa: BLE001  # a line that fails does not end the stream
             if len(lines) == 1:
