@@ -81,7 +81,7 @@ def test_safe_harbor_is_applied_counted_and_recorded(here: Path, silent: Path) -
     assert "kept by the policy: 1 span" in result.out
     assert "its default was applied: 1 span of 1 label" in result.out
     config = json.loads((here / "clean" / "config.json").read_bytes())
-    assert (config["policy"], config["census"]) == ("safe-harbor", "2000")
+    assert (config["policy"], config["census"]) == ("safe-harbor", "2020")
     assert len(config["policy_sha256"]) == 64
     annotated = json.loads((here / "clean" / "annotations.jsonl").read_bytes())
     assert [span["action"] for span in annotated["spans"]] == ["label", *["generalise"] * 4]
