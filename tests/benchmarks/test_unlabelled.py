@@ -29,13 +29,11 @@ def test_a_teacher_and_pupils(tmp_path: Path) -> None:
         assert unlabelled.main([*options, "--only", name]) == 0
     assert unlabelled.main([*options, "--join"]) == 0
     report = (tmp_path / "report.md").read_text()
-    assert "| ncbi_disease | pupil, of unlabelled texts too | " in report
+    assert "| ncbi_disease | pupil of a teacher with an encoder, unlabelled texts too | " in report
     assert "- unlabelled texts, ncbi_disease: 4 rows, " in report  # two are rows of the corpus
 
 
-def test_a_pupil_needs_its_teacher_and_texts(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_pupil_needs_texts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert unlabelled.main(["--results", str(tmp_path), "--only", "texts-ncbi_disease-42"]) == 2
     assert (
         "there are no unlabelled texts. Give tables of them with --texts."
