@@ -7,10 +7,8 @@ once on the dev rows. Runs are processes of their own; on a GPU several share it
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
@@ -19,16 +17,22 @@ from typing import TYPE_CHECKING, Any, Literal
 from annoseq.config import DataConfig, DeviceConfig, TaggerConfig, TrainingConfig
 from annoseq.data.pairs import Pairs
 from annoseq.devices import ComputeDevice
-from annoseq.errors import OptionError
 from annoseq.inference.annotator import Annotator
 from annoseq.models.encoder_folder import open_encoder
 from annoseq.tokenization.dataset import Dataset
 from annoseq.training.learner import Learner
 from benchmarks.budget import log
 from benchmarks.command import Benchmark, command_line, make_parser, read_options
-from benchmarks.measure import describe_machine, markdown_table
+from benchmarks.measure import markdown_table
 from benchmarks.meddocan import FOLDER
-from benchmarks.saved_runs import add_run_options, load_results, perform_runs, save_results
+from benchmarks.saved_runs import (
+    add_run_options,
+    load_outcomes,
+    load_results,
+    perform_and_save,
+    perform_runs,
+    run_side_by_side,
+)
 from benchmarks.tagger_runs import Quality, read_corpus
 
 if TYPE_CHECKING:
@@ -198,53 +202,19 @@ def chosen_rate(options: argparse.Namespace) -> float:
     return float(max(rates, key=lambda rate: float(rates[rate]["outcome"]["f1"])))
 
 
-def run_one(name: str, options: argparse.Namespace) -> None:
-    """Perform one run, and save its figures and the description of the machine."""
-    machine = describe_machine(ComputeDevice.select(options.device).device)
-    outcome = perform(name, options)
-    save_results(options.results, name, {"outcome": outcome, "machine": machine})
-    log(f"{name}: F1 {outcome['f1']:.4f} after {outcome['seconds']:,.0f} s")
-
-
-def run_side_by_side(options: argparse.Namespace, arguments: Sequence[str]) -> None:
-    """Start every run as a process, so many at a time, until the time is up; first the choices."""
-    deadline = time.monotonic() + 60 * options.minutes
-    for names in (CHOICES, RUNS[len(CHOICES) :]):
-        with ThreadPoolExecutor(options.jobs) as pool:
-            list(pool.map(partial(_start, options, arguments, deadline), names))
-
-
-def _start(
-    options: argparse.Namespace, arguments: Sequence[str], deadline: float, name: str
-) -> None:
-    left = deadline - time.monotonic()
-    command = [sys.executable, "-m", "benchmarks.encoders", *arguments, "--only", name]
-    if left < 1 or (options.results / f"{name}.json").exists():
-        return
-    with (options.results / f"{name}.log").open("w", encoding="utf-8") as stream:
-        try:
-            subprocess.run(command, stdout=stream, stderr=stream, timeout=left, check=False)
-        except subprocess.TimeoutExpired:
-            log(f"{name}: not complete in time")
-    log(f"{name}: {time.monotonic() - deadline + 60 * options.minutes:.0f} s")
-
-
 def join(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
     """Return the tables of all saved runs, and the facts of the report.
 
     Raises:
         OptionError: there are none.
     """
-    kept = load_results(options.results, RUNS)
-    if not kept:
-        raise OptionError(f"{options.results}: no run is complete. Leave --join off.")
-    outcomes = {name: one["outcome"] for name, one in kept.items()}
+    outcomes, machine = load_outcomes(options.results, RUNS)
     facts = {"encoder": open_encoder(options.encoder).record.summary()}
     facts |= {"runs side by side": str(options.jobs)}
-    if missing := [name for name in RUNS if name not in kept]:
+    if missing := [name for name in RUNS if name not in outcomes]:
         facts["not run"] = ", ".join(missing)
     tables = [_choice_table(outcomes), _dev_table(outcomes)]
-    return [table for table in tables if table], facts | next(iter(kept.values()))["machine"]
+    return [table for table in tables if table], facts | machine
 
 
 def _choice_table(outcomes: dict[str, Any]) -> str:
@@ -321,11 +291,13 @@ def main(given: Sequence[str] | None = None) -> int:
     options = parse_arguments(arguments)
     if options.jobs > 1 and not (options.only or options.join):
         options.results.mkdir(parents=True, exist_ok=True)
-        run_side_by_side(options, arguments)
+        stages = CHOICES, RUNS[len(CHOICES) :]
+        run_side_by_side(options, arguments, stages, benchmark="encoders")
         options.join, options.core = True, None
     if options.only and options.jobs > 1:
         options.core = None
-    make, all_of_them = partial(run_one, options=options), partial(join, options)
+    make = partial(perform_and_save, options=options, perform=perform, device=options.device)
+    all_of_them = partial(join, options)
     return BENCHMARK.run(
         options, arguments, lambda: perform_runs(options, RUNS, make=make, join=all_of_them)
     )

@@ -6,17 +6,31 @@ Each run saves its results in a folder. `--only NAME` makes one, `--join` makes 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from annoseq.atomic_io import atomic_file
-from benchmarks.budget import cache_folder
+from annoseq.devices import ComputeDevice
+from annoseq.errors import OptionError
+from benchmarks.budget import cache_folder, log
+from benchmarks.measure import describe_machine
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
     from benchmarks.command import Results
+
+
+class SavedOutcomes(NamedTuple):
+    """Outcomes of runs by name, and the machine of the first."""
+
+    outcomes: dict[str, Any]
+    machine: dict[str, str]
 
 
 def add_run_options(parser: argparse.ArgumentParser, *, cache: str, runs: Collection[str]) -> None:
@@ -42,6 +56,60 @@ def perform_runs(
         for name in [options.only] if options.only else runs:
             make(name)
     return None if options.only else join()
+
+
+def run_side_by_side(
+    options: argparse.Namespace,
+    arguments: Sequence[str],
+    stages: Sequence[Collection[str]],
+    *,
+    benchmark: str,
+) -> None:
+    """Start every run as a process, so many at a time, until the time is up; stage after stage."""
+    began = time.monotonic()
+
+    def start(name: str) -> None:
+        left = began + 60 * options.minutes - time.monotonic()
+        command = [sys.executable, "-m", f"benchmarks.{benchmark}", *arguments, "--only", name]
+        if left < 1 or _file(options.results, name).exists():
+            return
+        with (options.results / f"{name}.log").open("w", encoding="utf-8") as stream:
+            try:
+                subprocess.run(command, stdout=stream, stderr=stream, timeout=left, check=False)
+            except subprocess.TimeoutExpired:
+                log(f"{name}: not complete in time")
+        log(f"{name}: {time.monotonic() - began:.0f} s")
+
+    for names in stages:
+        with ThreadPoolExecutor(options.jobs) as pool:
+            list(pool.map(start, names))
+
+
+def perform_and_save(
+    name: str,
+    options: argparse.Namespace,
+    perform: Callable[[str, argparse.Namespace], dict[str, Any]],
+    *,
+    device: str = "cpu",
+) -> None:
+    """Perform a run; save its outcome, and the description of the machine before it."""
+    machine = describe_machine(ComputeDevice.select(device).device)
+    outcome = perform(name, options)
+    save_results(options.results, name, {"outcome": outcome, "machine": machine})
+    log(f"{name}: {outcome}")
+
+
+def load_outcomes(folder: Path, runs: Collection[str]) -> SavedOutcomes:
+    """Return the outcomes of the runs that have one.
+
+    Raises:
+        OptionError: none has.
+    """
+    kept = load_results(folder, runs)
+    if not kept:
+        raise OptionError(f"{folder}: no run is complete. Leave --join off.")
+    outcomes = {name: one["outcome"] for name, one in kept.items()}
+    return SavedOutcomes(outcomes, next(iter(kept.values()))["machine"])
 
 
 def save_results(folder: Path, name: str, figures: dict[str, Any]) -> None:

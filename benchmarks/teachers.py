@@ -9,10 +9,8 @@ are processes of their own; on a GPU several share it.
 from __future__ import annotations
 
 import fcntl
-import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -45,9 +43,14 @@ from benchmarks.dev_scores import (
     score_table,
     split_corpus,
 )
-from benchmarks.measure import describe_machine
 from benchmarks.meddocan import FOLDER
-from benchmarks.saved_runs import add_run_options, load_results, perform_runs, save_results
+from benchmarks.saved_runs import (
+    add_run_options,
+    load_outcomes,
+    perform_and_save,
+    perform_runs,
+    run_side_by_side,
+)
 
 if TYPE_CHECKING:
     import argparse
@@ -149,52 +152,16 @@ def _ensemble(options: argparse.Namespace, corpus: str, dataset: Dataset) -> Pat
     return path
 
 
-def run_one(name: str, options: argparse.Namespace) -> None:
-    """Perform one run, and save its figures and the description of the machine."""
-    machine = describe_machine(ComputeDevice.select(options.device).device)
-    outcome = perform(name, options)
-    save_results(options.results, name, {"outcome": outcome, "machine": machine})
-    log(f"{name}: {outcome}")
-
-
-def run_side_by_side(options: argparse.Namespace, arguments: Sequence[str]) -> None:
-    """Start every run as a process, so many at a time, until the time is up."""
-    deadline = time.monotonic() + 60 * options.minutes
-    with ThreadPoolExecutor(options.jobs) as pool:
-        start = partial(_start, options, arguments, deadline)
-        list(pool.map(start, options.order or run_names(options.corpora)))
-
-
-def _start(
-    options: argparse.Namespace, arguments: Sequence[str], deadline: float, name: str
-) -> None:
-    left = deadline - time.monotonic()
-    command = [sys.executable, "-m", "benchmarks.teachers", *arguments, "--only", name]
-    if left < 1 or (options.results / f"{name}.json").exists():
-        return
-    with (options.results / f"{name}.log").open("w", encoding="utf-8") as stream:
-        try:
-            subprocess.run(command, stdout=stream, stderr=stream, timeout=left, check=False)
-        except subprocess.TimeoutExpired:
-            log(f"{name}: not complete in time")
-    log(f"{name}: {time.monotonic() - deadline + 60 * options.minutes:.0f} s")
-
-
 def join(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
     """Return the tables of all saved runs, and the facts of the report.
 
     Raises:
         OptionError: there are none.
     """
-    kept = load_results(options.results, run_names(CORPORA))
-    if not kept:
-        raise OptionError(f"{options.results}: no run is complete. Leave --join off.")
-    outcomes = {name: one["outcome"] for name, one in kept.items()}
+    outcomes, machine = load_outcomes(options.results, run_names(CORPORA))
     facts = {"weight of the teachers": f"{options.weight:g}"}
     facts |= {"folds of the teachers": str(FOLDS.count), "runs side by side": str(options.jobs)}
-    return [score_table(outcomes, SYSTEMS), coverage_table(outcomes, SYSTEMS)], facts | next(
-        iter(kept.values())
-    )["machine"]
+    return [score_table(outcomes, SYSTEMS), coverage_table(outcomes, SYSTEMS)], facts | machine
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
@@ -235,12 +202,15 @@ def main(given: Sequence[str] | None = None) -> int:
     options = parse_arguments(arguments)
     if options.jobs > 1 and not (options.only or options.join):
         options.results.mkdir(parents=True, exist_ok=True)
-        run_side_by_side(options, arguments)
+        run_side_by_side(
+            options, arguments, [options.order or run_names(options.corpora)], benchmark="teachers"
+        )
         options.join, options.core = True, None
     if options.only and options.jobs > 1:
         options.core = None
     names = run_names(options.corpora)
-    make, all_of_them = partial(run_one, options=options), partial(join, options)
+    make = partial(perform_and_save, options=options, perform=perform, device=options.device)
+    all_of_them = partial(join, options)
     return BENCHMARK.run(
         options, arguments, lambda: perform_runs(options, names, make=make, join=all_of_them)
     )

@@ -13,8 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from annoseq.config import TrainingConfig
 from annoseq.data.text_inputs import read_texts
 from annoseq.errors import OptionError
@@ -23,9 +21,13 @@ from annoseq.training.learner import Learner
 from benchmarks.budget import TIMING_NOTE, log
 from benchmarks.command import Benchmark, command_line, make_parser, read_options
 from benchmarks.dev_scores import CORPORA, SEEDS, evaluate, score_table, split_corpus
-from benchmarks.measure import describe_machine
 from benchmarks.meddocan import FOLDER
-from benchmarks.saved_runs import add_run_options, load_results, perform_runs, save_results
+from benchmarks.saved_runs import (
+    add_run_options,
+    load_outcomes,
+    perform_and_save,
+    perform_runs,
+)
 from benchmarks.tagger_runs import CPU
 
 if TYPE_CHECKING:
@@ -52,14 +54,6 @@ def run_names(corpora: Sequence[str]) -> list[str]:
     return names + [
         f"{one}-{corpus}-{seed}" for seed in SEEDS for corpus in corpora for one in pupils
     ]
-
-
-def run_one(name: str, options: argparse.Namespace) -> None:
-    """Train and evaluate a tagger; save its figures and the description of the machine."""
-    machine = describe_machine(torch.device("cpu"))
-    outcome = perform(name, options)
-    save_results(options.results, name, {"outcome": outcome, "machine": machine})
-    log(f"{name}: {outcome}")
 
 
 def perform(name: str, options: argparse.Namespace) -> dict[str, Any]:
@@ -138,10 +132,7 @@ def join(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
     Raises:
         OptionError: there are none.
     """
-    kept = load_results(options.results, run_names(CORPORA))
-    if not kept:
-        raise OptionError(f"{options.results}: no run is complete. Leave --join off.")
-    outcomes = {name: one["outcome"] for name, one in kept.items()}
+    outcomes, machine = load_outcomes(options.results, run_names(CORPORA))
     facts = {}
     for name, outcome in outcomes.items():
         system, corpus, _ = name.split("-")
@@ -153,7 +144,7 @@ def join(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
             facts[f"time in which the teacher reads, {corpus}, {SYSTEMS[system]}"] = read
         if "encoder" in outcome:
             facts["encoder"] = outcome["encoder"]
-    return [score_table(outcomes, SYSTEMS)], facts | next(iter(kept.values()))["machine"]
+    return [score_table(outcomes, SYSTEMS)], facts | machine
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
@@ -187,7 +178,8 @@ def main(given: Sequence[str] | None = None) -> int:
     arguments = command_line(given)
     options = parse_arguments(arguments)
     names = run_names(options.corpora)
-    make, all_of_them = partial(run_one, options=options), partial(join, options)
+    make = partial(perform_and_save, options=options, perform=perform)
+    all_of_them = partial(join, options)
     return BENCHMARK.run(
         options, arguments, lambda: perform_runs(options, names, make=make, join=all_of_them)
     )

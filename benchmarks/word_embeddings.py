@@ -12,10 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from annoseq.config import TrainingConfig
-from annoseq.errors import OptionError
 from annoseq.training.learner import Learner
 from annoseq.vectors.lookup import fingerprint_vectors
 from benchmarks.budget import TIMING_NOTE, log
@@ -28,9 +25,13 @@ from benchmarks.dev_scores import (
     score_table,
     split_corpus,
 )
-from benchmarks.measure import describe_machine
 from benchmarks.meddocan import FOLDER
-from benchmarks.saved_runs import add_run_options, load_results, perform_runs, save_results
+from benchmarks.saved_runs import (
+    add_run_options,
+    load_outcomes,
+    perform_and_save,
+    perform_runs,
+)
 from benchmarks.tagger_runs import CPU
 
 if TYPE_CHECKING:
@@ -42,14 +43,6 @@ SYSTEMS = {"plain": "tagger", "vectors": "tagger with word embeddings"}
 RUNS = tuple(
     f"{system}-{corpus}-{seed}" for seed in SEEDS for corpus in CORPORA for system in SYSTEMS
 )
-
-
-def run_one(name: str, options: argparse.Namespace) -> None:
-    """Train and evaluate a tagger; save its figures and the description of the machine."""
-    machine = describe_machine(torch.device("cpu"))
-    outcome = perform(name, options)
-    save_results(options.results, name, {"outcome": outcome, "machine": machine})
-    log(f"{name}: {outcome}")
 
 
 def perform(name: str, options: argparse.Namespace) -> dict[str, Any]:
@@ -75,17 +68,14 @@ def join(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
     Raises:
         OptionError: there are none.
     """
-    kept = load_results(options.results, RUNS)
-    if not kept:
-        raise OptionError(f"{options.results}: no run is complete. Leave --join off.")
-    outcomes = {name: one["outcome"] for name, one in kept.items()}
+    outcomes, machine = load_outcomes(options.results, RUNS)
     folders = {"word embeddings": options.encoder, "of meddocan": options.spanish}
     facts = {
         title: f"{folder.name}, sha256 {fingerprint_vectors(folder)[:12]} of samples"
         for title, folder in folders.items()
         if folder
     }
-    facts |= next(iter(kept.values()))["machine"]
+    facts |= machine
     return [score_table(outcomes, SYSTEMS), coverage_table(outcomes, SYSTEMS)], facts
 
 
@@ -116,7 +106,7 @@ def main(given: Sequence[str] | None = None) -> int:
     """Perform the runs that are asked for, print the tables, and replace the report."""
     arguments = command_line(given)
     options = parse_arguments(arguments)
-    make = partial(run_one, options=options)
+    make = partial(perform_and_save, options=options, perform=perform)
     return BENCHMARK.run(
         options,
         arguments,
