@@ -137,7 +137,7 @@ def test_a_manifest_that_cannot_serve_is_refused(tmp_path: Path) -> None:
         with pytest.raises(OptionError, match=r"m.db: this is no manifest of `annoseq redact`"):
             redact(path)
     nameless = replace(DOCUMENTS[0], id="4", is_named=False)
-    with pytest.raises(OptionError, match=r"row 4 has no document id, and --manifest knows"):
+    with pytest.raises(OptionError, match=r"text 4 has no document id, and --manifest knows"):
         redact(tmp_path / "new.db", nameless)
 
 

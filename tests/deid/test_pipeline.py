@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,23 @@ def test_a_table_without_documents_has_one_in_each_row(tmp_path: Path) -> None:
     lines = (tmp_path / "out" / "new.jsonl").read_text()
     assert lines == '{"orig_text": "Dr. [NAME]"}\n{"orig_text": "Ames"}\n'
     assert report.documents == 2
+
+
+def test_rows_without_a_document_and_pipes_have_no_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "new.csv"
+    source.write_text("doc_id,orig_text\n3,Ames\n,Ames\n,Ames\n")
+    documents = list(DocumentSource(source, "orig_text").read())
+    assert [(one.id, one.is_named) for one in documents] == [
+        ("3", True),
+        ("2", False),
+        ("3", False),
+    ]
+    (tmp_path / "a.txt").write_text("Ames")
+    assert [one.is_named for one in DocumentSource(tmp_path, "orig_text").read()] == [True]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"Ames")))
+    assert [one.is_named for one in DocumentSource("-", "orig_text").read()] == [False]
 
 
 def test_a_document_that_comes_back_is_refused(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -202,6 +203,31 @@ def test_shifts_and_surrogates_follow_from_key_and_patient_alone(
     other = made(documents[0], patients[1])
     assert first == again
     assert first != other
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("scope", SCOPES)
+def test_documents_without_a_name_are_known_by_their_place_and_text(
+    scope: SurrogateScope, strategy: SurrogateStrategy
+) -> None:
+    # Two different keyed draws are alike by chance for few of these values.
+    values = "{{P}}Zorba{{/P}} {{I}}1234567{{/I}} {{D}}3/4/2010{{/D}} {{C}}Boston{{/C}}"
+
+    def made(text: str, name: str, *, is_named: bool = False) -> list[str]:
+        one = replace(document(text, name=name, patient="p"), is_named=is_named)
+        texts = redactor(scope=scope, strategy=strategy).redact(one)
+        return [change.text for change in texts[0].replacements]
+
+    first = made(values, "1")
+    others = [made(values + " came.", "1"), made(values, "2"), made(values, "1", is_named=True)]
+    assert first == made(values, "1")
+    if scope == "document":
+        assert all(first[at] != other[at] for at in range(4) for other in others)
+    elif strategy == "random":
+        assert all(first[at] != other[at] for at in (0, 1, 3) for other in others)
+        assert all(first[2] == other[2] for other in others)
+    else:
+        assert all(first == other for other in others)
 
 
 def test_offsets_of_patients_are_spread_evenly() -> None:

@@ -90,6 +90,21 @@ def test_surrogates_follow_from_key_document_and_patient(key: Path) -> None:
     )
 
 
+def test_texts_without_a_name_have_surrogates_of_their_own(key: Path) -> None:
+    def made(text: str, **options: Any) -> tuple[str | None, ...]:
+        found = [RecognizerResult("PERSON", 0, 5, 0.9), RecognizerResult("DATE_TIME", 9, 17, 0.9)]
+        operators = surrogate_operators(text, found, key=key, **options)
+        surrogates = operators["DEFAULT"].params["surrogates"]
+        return tuple(
+            surrogates.surrogate(one.entity_type, text[one.start : one.end]) for one in found
+        )
+
+    first, other = "Zorba on 3/4/2010", "Zorba on 3/4/2010, alone"
+    assert made(first) == made(first)
+    assert all(mine != theirs for mine, theirs in zip(made(first), made(other), strict=True))
+    assert made(first, document="d") == made(other, document="d")
+
+
 def test_a_configuration_with_a_key_has_one_surrogate_for_a_value_everywhere(key: Path) -> None:
     text = keyed({"key": str(key)})
     found = fields(text)
@@ -147,6 +162,17 @@ def test_nothing_of_a_document_is_in_a_log_of_the_operators() -> None:
 def test_invalid_parameters_are_refused(params: dict[str, Any], message: str) -> None:
     with pytest.raises(OptionError, match=message):
         keyed(params)
+
+
+def test_an_empty_id_is_refused(key: Path) -> None:
+    with pytest.raises(OptionError, match=r"document: found an empty id. Give one, or leave docum"):
+        surrogate_operators(TEXT, RESULTS, key=key, document=" ")
+    for refused in (
+        lambda: surrogate_operators(TEXT, RESULTS, key=key, patient=""),
+        lambda: keyed({"key": key, "patient": ""}),
+    ):
+        with pytest.raises(OptionError, match=r"patient: found an empty id"):
+            refused()
 
 
 def test_a_patient_without_a_key_is_refused() -> None:

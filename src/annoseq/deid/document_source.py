@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from annoseq.config import DOCUMENT_COLUMN
 from annoseq.data.patients import PatientRegister
-from annoseq.data.streams import source_name
+from annoseq.data.streams import is_standard_input, source_name
 from annoseq.data.tables import read_rows
 from annoseq.data.text_inputs import is_text_input, read_texts
 from annoseq.deid.redaction import DocumentPart, RedactionDocument
@@ -48,6 +48,8 @@ class DocumentSource:
     def read(self) -> Iterator[RedactionDocument]:
         """Yield documents lazily in input order; a row without a document id is a document.
 
+        Such a row and the text of a pipe have no name of their own (`is_named`).
+
         Raises:
             TableError: a row or a file cannot be read, or the rows of a document are not adjacent.
             PairsError: there is no gold for a text, or it has another text.
@@ -60,7 +62,7 @@ class DocumentSource:
             files = (self._file_part(text.id, text.text) for text in texts)
             named = ((part, None) for part in files if part is not None)
             for part, _ in self._with_gold(named, is_table=False):
-                yield RedactionDocument(part.id, (part,))
+                yield RedactionDocument(part.id, (part,), is_named=not _is_pipe(self.path))
             return
         seen: set[str] = set()
         rows = self._with_gold(self._rows(), is_table=True)
@@ -141,3 +143,9 @@ class DocumentSource:
                 self._leave_out(error, name or (None if is_table else part.id))
             else:
                 yield replace(part, gold=gold), name
+
+
+def _is_pipe(source: str | Path) -> bool:
+    """Return True if this is standard input or another pipe, whose name is that of no text."""
+    is_device = str(source).startswith(("/dev/", "/proc/"))
+    return is_standard_input(source) or is_device or Path(source).is_fifo()

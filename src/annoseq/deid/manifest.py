@@ -132,7 +132,7 @@ class RedactionManifest:
         for document in documents:
             if not document.is_named:
                 raise OptionError(
-                    f"row {document.id} has no document id, and --manifest knows documents by "
+                    f"text {document.id} has no document id, and --manifest knows documents by "
                     "their ids. Name their column with --document."
                 )
             digest = self._digest(document)

@@ -53,8 +53,8 @@ class DocumentPart:
 class RedactionDocument:
     """Texts that belong together: a value detected in one is replaced in all of them.
 
-    A table row without a document id is a document of its own: its id is the row's number, and
-    `is_named` is False.
+    A table row without a document id, or the text of a pipe, is a document of its own whose
+    `is_named` is False: its id only tells its place, which texts of other inputs have, too.
     """
 
     id: str

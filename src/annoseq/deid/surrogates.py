@@ -83,7 +83,8 @@ class SurrogateGenerator:
 
     Within the `scope`, a value has one surrogate, and dates move by one number of days: any number,
     or whole weeks if `shifts_weeks`. With the strategy `random`, every occurrence of a value has a
-    surrogate of its own; dates still move alike.
+    surrogate of its own; dates still move alike. A document without a name is known by its place
+    and its texts: others have its place, such as the first rows of all tables.
     """
 
     locale: LocaleFaker
@@ -117,10 +118,17 @@ class SurrogateGenerator:
             case "corpus":
                 return ("corpus",)
             case "document":
-                return ("document", document.id)
+                return ("document", *self.own_context(document))
         if document.patient is None:
             raise OptionError("a document has no patient. Name the column with --patient.")
         return ("patient", document.patient)
+
+    def own_context(self, document: RedactionDocument) -> tuple[str, ...]:
+        """Return the context of the draws for a document alone."""
+        if document.is_named:
+            return (document.id,)
+        texts = (part.text for part in document.parts)
+        return ("unnamed", self.rng.digest("unnamed", document.id, *texts).hex())
 
 
 class DocumentSurrogates:
@@ -139,7 +147,8 @@ class DocumentSurrogates:
         values: PropagatedValues,
     ) -> None:
         self._generator, self._locale = generator, generator.locale
-        self._scope, self._document = generator.scope_of(document), document.id
+        self._scope = generator.scope_of(document)
+        self._own_context = generator.own_context(document)
         self._is_shared = generator.scope != "document"
         self._values = values
         self._words = {word.casefold() for _, text in identifiers for word in WORD.findall(text)}
@@ -183,7 +192,7 @@ class DocumentSurrogates:
     def _random_value(self, phi_type: PhiType, value: str, place: str) -> str | None:
         """Draw a surrogate for one occurrence of a value."""
         for attempt in range(_ATTEMPTS):
-            faker = self._faker("occurrence", self._document, place, str(attempt))
+            faker = self._faker("occurrence", *self._own_context, place, str(attempt))
             surrogate = (
                 fake_name(value, partial(self._random_word, faker))
                 if phi_type == "name"

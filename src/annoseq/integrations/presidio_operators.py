@@ -110,7 +110,7 @@ def surrogate_operators(
     results: Sequence[RecognizerResult],
     *,
     key: str | Path | None = None,
-    document: str = "",
+    document: str | None = None,
     patient: str | None = None,
     locale: str = "en_US",
     shift_by: ShiftUnit = "days",
@@ -120,14 +120,16 @@ def surrogate_operators(
 
     `results` are those of the analyzer for `text`. A value has one surrogate in the document, or,
     with `patient`, in all documents of the patient, whose dates move by one number of days, or of
-    whole weeks with `shift_by="weeks"`. All follow from the secret in the file `key` and the ids;
-    without a key, they are drawn anew for each call. `phi_types` are the PHI types of entities of
-    your own.
+    whole weeks with `shift_by="weeks"`. All follow from the secret in the file `key` and the id of
+    the document or the patient, or from the key and `text` if neither is given; without a key, they
+    are drawn anew for each call. `phi_types` are the PHI types of entities of your own.
 
     Raises:
-        OptionError: the key or the locale cannot be read, a PHI type is none, or there is a patient
-            without a key.
+        OptionError: the key or the locale cannot be read, a PHI type is none, an id is empty, or
+            there is a patient without a key.
     """
+    _check_id("document", document)
+    _check_id("patient", patient)
     if patient is not None and key is None:
         raise OptionError(
             "surrogates that are the same in all documents of a patient follow from a key. "
@@ -140,7 +142,8 @@ def surrogate_operators(
         DetectedSpan(result.start, result.end, result.entity_type, result.score)
         for result in results
     )
-    whole = RedactionDocument(document, (DocumentPart(document, text, spans, patient=patient),))
+    part = DocumentPart(document or "", text, spans, patient=patient)
+    whole = RedactionDocument(part.id, (part,), is_named=document is not None)
     identifiers = [
         (table.phi_type(span.label), text[span.start : span.end])
         for span in sorted(spans, key=lambda span: (span.start, -span.end))
@@ -159,11 +162,18 @@ def _keyed_surrogates(
     phi_types: Mapping[str, PhiType] | None = None,
 ) -> EntitySurrogates:
     """Return surrogates that follow from the key and the value, or the patient as well."""
+    _check_id("patient", patient)
     scope: SurrogateScope = "corpus" if patient is None else "patient"
     generator = _generator(key, scope, locale, shift_by)
     document = RedactionDocument("", (DocumentPart("", "", patient=patient),))
     surrogates = generator.for_document(document, (), PropagatedValues(()))
     return EntitySurrogates(_table(phi_types), surrogates)
+
+
+def _check_id(name: str, value: str | None) -> None:
+    """Refuse an empty id: all documents that lack one would share their surrogates."""
+    if value is not None and not value.strip():
+        raise OptionError(f"{name}: found an empty id. Give one, or leave {name} off.")
 
 
 def _generator(

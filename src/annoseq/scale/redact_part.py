@@ -126,10 +126,9 @@ class RedactProcessor:
             done += sum(len(document.parts) for document in chunk)
 
     def _documents(self, part: InputPart, output: PartOutput) -> Iterator[RedactionDocument]:
-        """Read documents; one without an id of its own is known by its part and row.
+        """Read documents; one without an id of its own is known by its part, row and text.
 
-        Surrogates are drawn for each document by its id: rows of the same number in two parts
-        must not share theirs.
+        Equal rows of the same number in two parts must not share their surrogates.
         """
         if part.format == "text":
             yield from self._text_document(part, output)
