@@ -5,6 +5,7 @@ import json
 import threading
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from annoseq.cli.redact_options import RedactionOptions
@@ -20,10 +21,20 @@ from annoseq.serving.server import secure_app
 from annoseq.serving.service_metrics import ServiceMetrics
 from tests.cli.command import write_key
 from tests.fidelity import random_annotator
-from tests.serving.served import JSON, NOTE, lines, loaded, make_service, served, service, tagger
+from tests.serving.served import (
+    JSON,
+    NOTE,
+    URL,
+    lines,
+    loaded,
+    make_service,
+    served,
+    service,
+    tagger,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from starlette.testclient import TestClient
@@ -289,6 +300,35 @@ def test_a_stream_of_redactions(client: TestClient) -> None:
     assert found[3] == {"line": 3, "error": "the body: give either text or texts."}
     assert len(found[0]["text"]) == len(NOTE)
     assert client.post("/redact/stream?key=x", content=content).status_code == 422
+
+
+def test_redactions_of_a_stream_do_not_depend_on_how_it_arrives(tmp_path: Path) -> None:
+    patterns = tmp_path / "patterns.toml"
+    patterns.write_text("[doctor]\nlabel = 'NAME'\npattern = 'Dr (?P<value>\\w+)'\n")
+    texts = (["Dr Zorba came."], ["Later Zorba left."], ["Dr Zorba", "Zorba"])
+    sent = [{"texts": one, "id": str(place), "patient": "p"} for place, one in enumerate(texts)]
+    whole = [json.dumps(line).encode() + b"\n" for line in sent]
+
+    async def answer(*pieces: bytes) -> bytes:
+        async def body() -> AsyncIterator[bytes]:
+            for piece in pieces:
+                yield piece
+
+        transport = httpx.ASGITransport(own.app)  # the test client sends a body in one piece
+        async with httpx.AsyncClient(transport=transport, base_url=URL) as pieced:
+            return (await pieced.post("/redact/stream?min_score=1", content=body())).content
+
+    with service(redaction=RedactionOptions(patterns=patterns)) as own:
+        answers = [asyncio.run(answer(*pieces)) for pieces in (whole, [b"".join(whole)])]
+        together = own.post("/redact", json={"documents": sent, "options": {"min_score": 1}})
+    assert answers[0] == answers[1]
+    assert [line["text"] for line in lines(answers[0].decode())] == [
+        "Dr [NAME] came.",
+        "Later Zorba left.",
+        "Dr [NAME]",
+        "[NAME]",
+    ]
+    assert together.json()["texts"][1]["text"] == "Later [NAME] left."
 
 
 def test_a_stream_is_longer_than_a_body_may_be(client: TestClient) -> None:

@@ -81,7 +81,8 @@ ChunkMapper: TypeAlias = """Callable[
 class RedactionPipeline:
     """Annotates and redacts documents; if `has_gold`, it counts the leaks of each.
 
-    `counts_words` counts the words that are lost, too. With a `mapper`, chunks are redacted by
+    `counts_words` counts the words that are lost, too. Unless `joins_patients`, what is found in a
+    document is not looked for in others of its patient. With a `mapper`, chunks are redacted by
     other processes, each with a `RedactTask`, and `annotate` is not called.
     """
 
@@ -90,6 +91,7 @@ class RedactionPipeline:
     patterns: Sequence[CustomPattern] = ()
     has_gold: bool = False
     counts_words: bool = False
+    joins_patients: bool = True
     mapper: ChunkMapper | None = None
 
     def mapped_by(
@@ -177,10 +179,9 @@ class RedactionPipeline:
         """Redact documents that are annotated together, from text number `first`."""
         texts = [part.text for document in chunk for part in document.parts]
         annotations = iter(self.annotate(texts, first, advance))
+        groups = group_by_patient(chunk) if self.joins_patients else ([one] for one in chunk)
         return [
-            redacted
-            for group in group_by_patient(chunk)
-            for redacted in self._redact_together(group, annotations)
+            redacted for group in groups for redacted in self._redact_together(group, annotations)
         ]
 
     def _redact_together(

@@ -113,10 +113,13 @@ class JobPlanner:
         documents: Sequence[tuple[int, RequestDocument]],
         options: RedactOptions,
         shared: SharedRedactor,
+        *,
+        joins_patients: bool = True,
     ) -> PlannedJob:
         """Return the job of redacting documents, whose result are lines of JSON, one a text.
 
-        Each comes with its number in the request, of which the ids of its texts are made.
+        Each comes with its number in the request, of which the ids of its texts are made. Unless
+        `joins_patients`, each is redacted without regard to others of its patient.
 
         Raises:
             OptionError: the options do not go together, or with the model, or a label of the model
@@ -133,7 +136,10 @@ class JobPlanner:
 
         def finish(annotations: Sequence[Annotation]) -> list[str]:
             pipeline = RedactionPipeline(
-                lambda _texts, _first, _advance: annotations, shared.redactor, shared.patterns
+                lambda _texts, _first, _advance: annotations,
+                shared.redactor,
+                shared.patterns,
+                joins_patients=joins_patients,
             )
             with shared.lock:
                 redacted = pipeline.redact_chunk(sources, first=1, advance=lambda _: None)

@@ -212,7 +212,10 @@ class AnnotationService:
         """Redact a stream of lines, each `{"text": ...}` or a document, `{"texts": [...]}`.
 
         A document may have an `id` and a `patient`. Every text is answered by a line, in order; a
-        line that cannot be used by `{"line": number, "error": ...}`.
+        line that cannot be used by `{"line": number, "error": ...}`. What is found in a text is
+        replaced in all texts of its line, and in no other line, whatever patient they have: to
+        replace it in all notes of a patient, send them together to `/redact`. The surrogates and
+        the shift of dates of a patient are the same in all lines, by the key of the server.
         """
         served = self._served(options.model)
         planner = self._planner(served)
@@ -221,7 +224,9 @@ class AnnotationService:
 
         def plan(lines: Sequence[tuple[int, RedactLine]]) -> AnnotationJob[list[str]]:
             documents = [(number, line.document()) for number, line in lines]
-            return planner.redact(documents, options, self._redactor(documents, options)).job
+            shared = self._redactor(documents, options)
+            # Lines of a patient come in one job or in several, as the bytes arrive.
+            return planner.redact(documents, options, shared, joins_patients=False).job
 
         stream = LineStream(
             RedactLine,

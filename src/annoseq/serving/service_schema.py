@@ -127,7 +127,8 @@ class AnnotateRequest(_Request):
 
 
 class RequestDocument(BaseModel):
-    """Texts that belong together: a value that is found in one is replaced in all of them.
+    """Texts that belong together: a value that is found in one is replaced in all of them, and in
+    those of the next documents with the same patient.
 
     With a key on the server, surrogates follow from the id, or from the patient; without an id they
     are drawn anew.
@@ -170,7 +171,8 @@ class AnnotateLine(BaseModel):
 
 
 class RedactLine(BaseModel):
-    """Line of a stream of texts to redact: a text, or a document of several."""
+    """Line of a stream of texts to redact: a text, or a document of several, in all of which a
+    value is replaced that is found in one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
