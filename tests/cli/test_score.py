@@ -211,3 +211,12 @@ def test_thresholds_need_scores(tmp_path: Path) -> None:
     assert refusal(run("score", gold, found, "--target-recall", "0.9")) == (
         "--target-recall needs predicted spans with scores, and none has one. Leave it off."
     )
+
+
+def test_a_document_that_returns_after_another_is_refused(tmp_path: Path) -> None:
+    gold, found = tmp_path / "gold.csv", tmp_path / "found.csv"
+    rows = [f"{document},{SECRET},{SECRET}\n" for document in ("x9", "x9", "", "x3", "", "x9")]
+    gold.write_text("doc_id,orig_text,annotated_text\n" + "".join(rows))
+    found.write_text("id,annotated\n" + "".join(f"{row},{SECRET}\n" for row in range(1, 7)))
+    message = refusal(run("score", gold, found))
+    assert message.startswith(f"{gold}: row 6: its document was there before, with others in betw")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -184,3 +185,19 @@ def test_what_is_found_once_is_covered_everywhere() -> None:
     assert alone.missed == (MissedIdentifier(row=2, label=NAME, start=0, end=4),)
     assert alone.point_for(0.99) is None
     assert [point.threshold for point in alone.curve()] == pytest.approx(list(GRID))
+
+
+def test_rows_of_a_document_may_be_apart() -> None:
+    ames = [Span(0, 4, NAME)]
+    found = Row("Ames came", ames, [Span(0, 4, NAME, 0.9)], [])
+    other = Row("Ames left", ames, [], [])
+    rows = [found.scored(1, "a"), other.scored(2, "b"), other.scored(3, "a"), other.scored(4, "b")]
+    measured = measure_redaction(
+        [row._replace(example=replace(row.example, patient=None)) for row in rows],
+        redactor("mask"),
+        thresholds=[1.0],
+        missed_at=1.0,
+    )
+    best = measured.point(1.0)
+    assert (best.documents, best.clean_documents, best.covered) == (2, 1, 2)
+    assert [one.row for one in measured.missed] == [2, 4]

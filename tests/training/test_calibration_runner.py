@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import pytest
 
 from annoseq.config import DeviceConfig
 from annoseq.data.examples import parse_pairs
@@ -25,8 +28,6 @@ from tests.training.test_objectives import AMES, of, some_learner, table
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    import pytest
 
     from annoseq.inference.predictor import SpanPredictor, SpanQuery
     from annoseq.tokenization.batching import TokenIds
@@ -90,6 +91,19 @@ def test_rows_in_several_chunks_make_the_same_statistics(monkeypatch: pytest.Mon
     assert parts.candidates.missed == whole.candidates.missed
     targets = [one.candidates.choose_threshold(0.5) for one in (parts, whole)]
     assert targets[0].expected == targets[1].expected
+
+
+def test_documents_whose_rows_are_scattered_are_one_each() -> None:
+    documents = [replace(pair, document=f"d{pair.row // 8}") for pair in pairs()]
+    whole = calibration_statistics(rows=documents)
+    order = sorted(documents, key=lambda pair: (pair.row % 8, pair.row))
+    scattered = calibration_statistics(rows=order)
+    assert whole is not None
+    assert scattered is not None
+    assert scattered.documents == whole.documents == 11
+    assert scattered.candidates.clustering == pytest.approx(whole.candidates.clustering)
+    assert scattered.coverage.documents == whole.coverage.documents
+    assert scattered.coverage.clusterings == whole.coverage.clusterings
 
 
 def test_long_rows_are_read_in_windows() -> None:

@@ -30,7 +30,7 @@ from annoseq.config import BatchConfig, DeviceConfig
 from annoseq.data.pairs import fingerprint_pairs
 from annoseq.data.tables import table_format
 from annoseq.errors import OptionError
-from annoseq.evaluation.counts import SpanComparison, group_by_document
+from annoseq.evaluation.counts import SpanComparison, document_order, group_by_document
 from annoseq.evaluation.error_analysis import FIDELITY_ERRORS
 from annoseq.evaluation.over_redaction import find_lost_words
 from annoseq.evaluation.recall_thresholds import RecallTarget
@@ -134,7 +134,7 @@ def evaluate(
     scorer = Scorer(
         labels=annotator.predictor.labels, text=text, has_spans=not annotator.is_translator
     )
-    scorer.add_all(group_by_document(compared))
+    scorer.add_all(group_by_document(compared[row] for row in document_order(compared)))
     scores = _make_scores(scorer, rows, annotator, batching, predictions)
     scores, recall = _add_recall(scores, target, annotator, part=rows.part)
     scores, coverage = add_coverage(scores, scored, target, redaction)

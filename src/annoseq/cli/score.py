@@ -121,7 +121,7 @@ def score(
     scorer, candidates = Scorer(labels=corpus.labels, text=text), CandidateCounter()
     report_rows: list[SpanComparison] = []  # a report needs all rows at once
     with progress_bar("scoring", total=corpus.rows) as advance:
-        for document in group_by_document(_with_progress(rows, advance)):
+        for document in group_by_document(_with_progress(rows, advance), name=str(gold)):
             scorer.add(document)
             for row in document if target_recall else ():
                 candidates.add(row.gold, row.predicted, document=row.document)

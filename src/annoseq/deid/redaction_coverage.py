@@ -16,6 +16,7 @@ from annoseq.data.markup import Span
 from annoseq.decoding.coverage_spans import spans_above
 from annoseq.deid.custom_patterns import find_patterns
 from annoseq.deid.redaction import DetectedSpan, DocumentPart, RedactionDocument
+from annoseq.evaluation.counts import document_order
 from annoseq.evaluation.coverage_counter import COVERAGE_FLOOR, CoverageCounter, find_missed
 from annoseq.evaluation.deid_metrics import is_identifying
 
@@ -69,7 +70,7 @@ class RedactionCoverage:
 
 
 def measure_redaction(
-    rows: Iterable[ScoredRow],
+    rows: Sequence[ScoredRow],
     redactor: Redactor,
     *,
     patterns: Sequence[CustomPattern] = (),
@@ -79,8 +80,9 @@ def measure_redaction(
 ) -> RedactionCoverage:
     """Count what a redactor covers at some thresholds, and find what it misses at one of them.
 
-    Identifiers that its policy keeps are not counted. Rows of a document are consecutive, and those
-    of a patient, if examples have one; `advance` is told how many are done.
+    Identifiers that its policy keeps are not counted. Rows may come in any order: those of a
+    document are taken together. Values propagate over the documents of a patient that then follow
+    each other. `advance` is told how many rows are done.
 
     Raises:
         OptionError: a label has no PHI type, or a pattern takes too long.
@@ -88,7 +90,8 @@ def measure_redaction(
     falling = sorted(set(thresholds), reverse=True)
     counters = {one: CoverageCounter(floor=COVERAGE_FLOOR) for one in falling}
     missed: list[MissedIdentifier] = []
-    for _, group in groupby(enumerate(rows), key=_propagation_scope):
+    ordered = [rows[row] for row in document_order([row.example for row in rows])]
+    for _, group in groupby(enumerate(ordered), key=_propagation_scope):
         document = [row for _, row in group]
         for one, replaced in _replaced_at(document, redactor, patterns, falling):
             for row, spans in zip(document, replaced, strict=True):
@@ -105,7 +108,7 @@ def measure_redaction(
                     missed += find_missed(example.row, example.source, gold, parts, threshold=1.0)
         advance(len(document))
     counts = {one: counter.counts() for one, counter in counters.items()}
-    return RedactionCoverage(counts, tuple(missed))
+    return RedactionCoverage(counts, tuple(sorted(missed, key=lambda one: one.row)))
 
 
 def _propagation_scope(numbered: tuple[int, ScoredRow]) -> object:

@@ -10,15 +10,16 @@ from collections import Counter
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from annoseq.errors import PairsError
 from annoseq.evaluation.span_matching import unique_spans
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from annoseq.data.markup import Span
 
@@ -127,10 +128,56 @@ class SpanComparison:
             object.__setattr__(self, "repeated", repeated)
 
 
-def group_by_document(rows: Iterable[SpanComparison]) -> Iterator[list[SpanComparison]]:
-    """Group consecutive rows of a document; a row without a document is a group of its own."""
-    numbered = enumerate(rows)
-    for _, group in groupby(
-        numbered, key=lambda item: item[0] if item[1].document is None else item[1].document
-    ):
-        yield [row for _, row in group]
+class RowInDocument(Protocol):
+    """A row of a document: its id, and the row's offset in it, where they are known."""
+
+    @property
+    def document(self) -> str | None:
+        """Id of the document; a row without one, or with an empty one, stands alone."""
+
+    @property
+    def start(self) -> int | None:
+        """Offset of the row in its document."""
+
+
+def document_order(rows: Sequence[RowInDocument]) -> list[int]:
+    """Return the indices of rows, those of a document together, documents by their first rows.
+
+    The rows of a document are ordered by their offsets if all have one, so that their counts do not
+    depend on the order of the table.
+    """
+    documents: dict[str | int, list[int]] = {}
+    for index, row in enumerate(rows):
+        documents.setdefault(row.document or index, []).append(index)
+    return [index for document in documents.values() for index in _by_offset(document, rows)]
+
+
+def _by_offset(indices: Sequence[int], rows: Sequence[RowInDocument]) -> Sequence[int]:
+    offsets = {index: start for index in indices if (start := rows[index].start) is not None}
+    return sorted(indices, key=offsets.__getitem__) if len(offsets) == len(indices) else indices
+
+
+def group_by_document(
+    rows: Iterable[SpanComparison], *, name: str = "the rows"
+) -> Iterator[list[SpanComparison]]:
+    """Group the rows of a document, which follow each other; a row without one is a group.
+
+    `name` is that of the table that the rows are of, for the message. Rows in memory are brought
+    into their `document_order` first.
+
+    Raises:
+        PairsError: a document returns after another.
+    """
+    seen: set[str] = set()
+    numbered = enumerate(rows, 1)
+    for key, group in groupby(numbered, key=lambda item: item[1].document or item[0]):
+        members = list(group)
+        if isinstance(key, str):
+            if key in seen:
+                raise PairsError(
+                    f"{name}: row {members[0][0]:,}: its document was there before, with others in "
+                    "between. Sort the table, and the predictions with it, so that a document's "
+                    "rows follow each other; they are scored together."
+                )
+            seen.add(key)
+        yield [row for _, row in members]

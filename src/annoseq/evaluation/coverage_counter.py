@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from annoseq.evaluation.calibration import SCORE_MARGIN
+from annoseq.evaluation.counts import document_order
 from annoseq.evaluation.coverage import CoverageCounts, ScoreHistogram
 from annoseq.evaluation.deid_metrics import TOKEN, is_identifying
 from annoseq.evaluation.recall_thresholds import score_bin, threshold_bin
@@ -68,7 +69,7 @@ class CoverageCounter:
 
         The rows of a `patient` may be anywhere.
         """
-        if document is None or document != self._document:
+        if not document or document != self._document:
             self._close_document()
         self._document = document
         scores = PartScores(parts)
@@ -161,13 +162,14 @@ class ClusterSums:
 
 
 def count_coverage(examples: Sequence[Example], parts: Sequence[Sequence[Span]]) -> CoverageCounts:
-    """Count the coverage of examples, whose texts have these scored parts."""
+    """Count the coverage of examples in any order, whose texts have these scored parts."""
     counter = CoverageCounter(floor=COVERAGE_FLOOR)
-    for example, row_parts in zip(examples, parts, strict=True):
+    for row in document_order(examples):
+        example = examples[row]
         counter.add(
             example.source,
             example.tight_spans,
-            row_parts,
+            parts[row],
             document=example.document,
             patient=example.patient,
         )

@@ -178,7 +178,7 @@ class CandidateCounter:
         A candidate without a score counts as certain. A span that is there twice counts once.
         """
         gold, candidates = unique_spans(gold), unique_spans(candidates)
-        if document is None or document != self._document or not self._documents:
+        if not document or document != self._document:
             self._documents.append((0, 0))
             self._document = document
         self._missed.update(span.label for span in gold)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from annoseq.decoding.coverage_spans import score_coverage
 from annoseq.decoding.non_crossing import select_non_crossing
 from annoseq.evaluation.calibration_statistics import MIN_GOLD_SPANS, CalibrationAccumulator
+from annoseq.evaluation.counts import document_order
 from annoseq.evaluation.coverage_counter import COVERAGE_FLOOR
 from annoseq.inference.predictor import SpanQuery, predict_spans
 from annoseq.progress import progress_bar
@@ -39,12 +40,12 @@ class CalibrationRunner:
     predictor: SpanPredictor
 
     def run(self, examples: Sequence[Example]) -> CalibrationStatistics | None:
-        """Compare the candidates of examples with their gold spans.
+        """Compare the candidates of examples, in any order, with their gold spans.
 
         Returns None if there are too few spans, or the model does not know the probability of
         every span.
         """
-        examples = [example for example in examples if example.source]
+        examples = [examples[row] for row in document_order(examples) if examples[row].source]
         gold = sum(len(example.spans or ()) for example in examples)
         if not self.predictor.gives_marginals or gold < MIN_GOLD_SPANS:
             return None
