@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from annoseq.config import DataConfig, DistillationConfig, TrainingConfig
-from annoseq.errors import ModelError, OptionError
+from annoseq.errors import ModelError, OptionError, TrainingError
 from annoseq.inference.annotator import Annotator
 from annoseq.models.ensemble_folder import EnsembleModel, Folds, find_difference
 from annoseq.models.serialization import TrainedModel
@@ -18,6 +18,7 @@ from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 from annoseq.torchrun import TorchrunEnvironment
 from annoseq.training import distillation as module
 from annoseq.training import teachers as teachers_module
+from annoseq.training.checkpoint import read_checkpoint, write_checkpoint
 from annoseq.training.cross_fitting import CrossFitting
 from annoseq.training.distillation import Distillation
 from annoseq.training.document_folds import fold_numbers
@@ -25,6 +26,7 @@ from annoseq.training.run_folder import TrainingRuns
 from tests.training.test_held_out import SETTINGS, dataset_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from annoseq.tokenization.dataset import Dataset
@@ -120,6 +122,50 @@ def test_unlabelled_texts_follow_the_training_rows(dataset: Dataset, teachers: P
     none = lessons(0.999)
     assert (none.unlabelled, none.left_out, len(none.targets)) == ([], 2, rows)
     assert none.summary().endswith("0 unlabelled rows (2 of too low confidence left out)")
+
+
+def test_a_long_unlabelled_text_is_encoded_once(
+    dataset: Dataset, teachers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner, tokenizer = tagger_of(dataset)
+    texts = ("Seen by Dr. Ford. " * 20, "Dr. Moss", "Seen by Dr. Ford. " * 20)
+    read: list[int] = []
+    encode_texts = TaggerTokenizer.encode_texts
+
+    def encode_and_count(self: TaggerTokenizer, texts: Sequence[str]) -> object:
+        read.append(len(texts))
+        return encode_texts(self, texts)
+
+    monkeypatch.setattr(TaggerTokenizer, "encode_texts", encode_and_count)
+    pieces, encodings = module._unlabelled_pieces(texts, tokenizer)
+    assert read == [3]
+    assert len(pieces) == len(encodings) == 9
+    for piece, encoding in zip(pieces, encodings, strict=True):
+        ids = encode_texts(tokenizer, [piece.text])[1][piece.first : piece.last]
+        assert encoding.source == ids.tolist()
+        assert encoding.target == [(0,)] * len(ids)
+    lessons = Distillation(teachers=(teachers,), unlabelled=texts).prepare(
+        dataset, tokenizer, learner.compute
+    )
+    assert lessons.unlabelled == encodings
+
+
+def test_a_training_with_teachers_is_resumed_with_the_same_settings(
+    dataset: Dataset, teachers: Path, tmp_path: Path
+) -> None:
+    begun = Distillation(teachers=(teachers,), unlabelled=("Dr. Moss",), cache=tmp_path / "targets")
+    path = tmp_path / "m.training"
+    write_checkpoint(path, plan=SETTINGS.make(dataset, begun)._plan(2, 1e-2), state={})
+    assert read_checkpoint(path, plan=SETTINGS.make(dataset, begun)._plan(2, 1e-2)) == {}
+    for named, other in {
+        "teacher_weight 0.5, and now it is 0.75": DistillationConfig(teacher_weight=0.75),
+        "least_confidence 0.0, and now it is 0.9": DistillationConfig(least_confidence=0.9),
+        "unlabelled rows 1, and now it is 0": begun.config,
+    }.items():
+        texts = () if other == begun.config else begun.unlabelled
+        learner = SETTINGS.make(dataset, replace(begun, config=other, unlabelled=texts))
+        with pytest.raises(TrainingError, match=f"was begun with {named}. Resume with the same"):
+            read_checkpoint(path, plan=learner._plan(2, 1e-2))
 
 
 def test_unlabelled_texts_count_among_the_rows_that_decide_on_epochs(

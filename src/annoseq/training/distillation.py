@@ -12,6 +12,8 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from annoseq.config import DistillationConfig
 from annoseq.data.pairs import fingerprint_pairs
 from annoseq.errors import count_noun
@@ -54,7 +56,8 @@ class Distillation:
         teachers = [Teacher.load(path, dataset, tokenizer) for path in self.teachers]
         pieces = _labelled_pieces(dataset)
         rows = len(pieces)
-        pieces += _unlabelled_pieces(self.unlabelled, tokenizer)
+        unlabelled, encodings = _unlabelled_pieces(self.unlabelled, tokenizer)
+        pieces += unlabelled
         key = self._key(dataset, teachers)
         targets = None if self.cache is None else read_row_targets(self.cache, key=key)
         if targets is None or len(targets) != len(pieces):
@@ -64,22 +67,18 @@ class Distillation:
             if self.cache is not None and torchrun_environment().is_main:
                 write_row_targets(self.cache, targets, key=key)
         extra = [
-            (piece, row)
-            for piece, row in zip(pieces[rows:], targets[rows:], strict=True)
+            (encoding, row)
+            for encoding, row in zip(encodings, targets[rows:], strict=True)
             if row.confidence >= self.config.least_confidence
         ]
-        outside = (0,) * tokenizer.levels
-        encodings = []
-        for piece, _ in extra:
-            ids = tokenizer.encode_texts([piece.text])[1][piece.first : piece.last].tolist()
-            encodings.append(TaggerEncoding(ids, [outside] * len(ids)))
         return Lessons(
             tuple(teacher.record for teacher in teachers),
-            encodings,
+            [encoding for encoding, _ in extra],
             [*targets[:rows], *(row for _, row in extra)],
             [self.config.teacher_weight] * rows + [1.0] * len(extra),
-            left_out=len(pieces) - rows - len(extra),
+            left_out=len(encodings) - len(extra),
             of_other_pairs=sum(not teacher.knows_pairs for teacher in teachers),
+            config=self.config,
             key=key,
         )
 
@@ -99,9 +98,9 @@ class Lessons:
     """Soft targets of the training rows, and of unlabelled rows that follow them.
 
     `unlabelled` are the encodings of the latter; `targets` and `weights`, the share of the teachers
-    in the loss, are those of all rows. `left_out` counts unlabelled rows of too low confidence,
-    `of_other_pairs` the teachers that were trained on another table, and `key` is a checksum of all
-    that decided the targets.
+    in the loss, are those of all rows. `left_out` counts unlabelled rows of too low confidence, and
+    `of_other_pairs` the teachers that were trained on another table. `key` is a checksum of the
+    teachers and of what they read, and `config` has the settings that decided the rest.
     """
 
     teachers: tuple[TeacherRecord, ...]
@@ -110,7 +109,13 @@ class Lessons:
     weights: list[float]
     left_out: int = 0
     of_other_pairs: int = 0
+    config: DistillationConfig = field(default_factory=DistillationConfig)
     key: str = ""
+
+    def plan(self) -> dict[str, object]:
+        """Return all that decides targets, weights and rows, which a resumed training shares."""
+        settings = self.config.model_dump()
+        return {**settings, "unlabelled rows": len(self.unlabelled), "teachers": self.key}
 
     def summary(self) -> str:
         """Return the names of the teachers, and the numbers of rows that they read."""
@@ -137,10 +142,15 @@ def _labelled_pieces(dataset: Dataset) -> list[Piece]:
     ]
 
 
-def _unlabelled_pieces(texts: Sequence[str], tokenizer: TaggerTokenizer) -> list[Piece]:
-    """Cut unlabelled texts into windows of the length of training rows."""
-    return [
-        Piece(text.text, window.first, window.last)
-        for text in tokenize_texts(texts, tokenizer)
-        for window in text.windows
-    ]
+def _unlabelled_pieces(
+    texts: Sequence[str], tokenizer: TaggerTokenizer
+) -> tuple[list[Piece], list[TaggerEncoding]]:
+    """Cut unlabelled texts into windows of the length of training rows, and encode these."""
+    pieces, encodings = [], []
+    outside = (0,) * tokenizer.levels
+    for text in tokenize_texts(texts, tokenizer):
+        for index, window in enumerate(text.windows):
+            pieces.append(Piece(text.text, window.first, window.last))
+            ids = np.asarray(text.window_ids(index)).tolist()
+            encodings.append(TaggerEncoding(ids, [outside] * len(ids)))
+    return pieces, encodings

@@ -319,7 +319,7 @@ class Learner:
             "model": self.model_config.model_dump(),
             "vectors": "" if self.vectors is None else self.vectors.checksum(),
             "encoder": "" if self.encoder is None else self.encoder.fingerprint,
-            "teachers": "" if self.lessons is None else self.lessons.key,
+            **({"teachers": ""} if self.lessons is None else self.lessons.plan()),
             **self.config.model_dump(exclude={"epochs", "max_lr"}),
             "batching": self.batching.model_dump(),
             "precision": str(self.compute.dtype),
