@@ -67,3 +67,14 @@ def test_a_damaged_file_is_as_if_it_were_not_there(length: int, tmp_path: Path) 
     write_row_targets(path, [row_of(1)], key="a")
     path.write_bytes(path.read_bytes()[:length])
     assert read_row_targets(path, key="a") is None
+
+
+def test_no_flipped_bit_raises(tmp_path: Path) -> None:
+    path = tmp_path / "targets"
+    write_row_targets(path, [row_of(1)], key="a")
+    whole = bytearray(path.read_bytes())
+    for place in range(0, len(whole), 37):
+        whole[place] ^= 1 << place % 8
+        path.write_bytes(whole)
+        assert read_row_targets(path, key="a") is None
+        whole[place] ^= 1 << place % 8

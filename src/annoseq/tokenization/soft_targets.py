@@ -9,9 +9,10 @@ Shapes: B rows, T tokens, K tags, C classes of pairs, S transition scores, N and
 
 from __future__ import annotations
 
+import hashlib
+import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -134,6 +135,9 @@ class SoftTargets:
         return SoftTargets(self.weights[rows], *parts)
 
 
+_CHECKSUM_BYTES = hashlib.sha256().digest_size
+
+
 def write_row_targets(path: Path, rows: Sequence[RowTargets], *, key: str) -> None:
     """Write the targets of rows as compressed arrays; `key` tells them from those of others.
 
@@ -146,23 +150,30 @@ def write_row_targets(path: Path, rows: Sequence[RowTargets], *, key: str) -> No
         arrays[name] = np.concatenate(parts) if parts else np.empty(0)
         arrays[f"{name}_lengths"] = np.array([len(part) for part in parts], np.int64)
     arrays["confidence"] = np.array([row.confidence for row in rows])
-    with atomic_file(path, overwrite=True) as new, new.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **arrays)
+    packed = io.BytesIO()
+    np.savez_compressed(packed, allow_pickle=False, **arrays)
+    with atomic_file(path, overwrite=True) as new:
+        # Of a flipped bit zipfile, zlib and numpy make errors of many kinds: the checksum is first.
+        new.write_bytes(hashlib.sha256(packed.getbuffer()).digest() + packed.getbuffer())
 
 
 def read_row_targets(path: Path, *, key: str) -> list[RowTargets] | None:
     """Read what `write_row_targets` wrote; None if it is not there, damaged, or of another key."""
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            if str(arrays["key"]) != key:
-                return None
-            columns = [
-                np.split(arrays[name], arrays[f"{name}_lengths"].cumsum()[:-1])
-                for name in RowTargets._fields[:4]
-            ]
-            confidence = arrays["confidence"].tolist()
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        content = path.read_bytes()
+    except OSError:
         return None
+    checksum, packed = content[:_CHECKSUM_BYTES], content[_CHECKSUM_BYTES:]
+    if hashlib.sha256(packed).digest() != checksum:
+        return None
+    with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
+        if str(arrays["key"]) != key:
+            return None
+        columns = [
+            np.split(arrays[name], arrays[f"{name}_lengths"].cumsum()[:-1])
+            for name in RowTargets._fields[:4]
+        ]
+        confidence = arrays["confidence"].tolist()
     if not confidence:
         return []
     return [RowTargets(*row) for row in zip(*columns, confidence, strict=True)]
