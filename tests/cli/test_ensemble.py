@@ -43,7 +43,8 @@ def crossed(shelf: Path, table: Path) -> Path:
     assert f"next: annoseq train {table} --teacher {path} --out MODEL" in result.err
     assert not path.with_name("crossed.folds").exists()
     assert "not calibrated (too few spans in the pairs)" in result.err
-    assert json.loads((path / "ensemble.json").read_text())["folds"] == {"count": 2, "seed": 42}
+    folds = json.loads((path / "ensemble.json").read_text())["folds"]
+    assert (folds["count"], folds["seed"], len(folds["checksum"])) == (2, 42, 64)
     return path
 
 

@@ -23,6 +23,7 @@ from annoseq.training.cross_fitting import CrossFitting
 from annoseq.training.distillation import Distillation
 from annoseq.training.document_folds import fold_numbers
 from annoseq.training.run_folder import TrainingRuns
+from annoseq.training.teachers import Teacher
 from tests.training.test_held_out import SETTINGS, dataset_of
 
 if TYPE_CHECKING:
@@ -84,7 +85,8 @@ def test_an_ensemble_is_a_model_wherever_one_is_named(teachers: Path) -> None:
     with pytest.raises(OptionError, match="an ensemble has no network of its own"):
         _ = annotator.model
     again = EnsembleModel.load(teachers)
-    assert again.folds == FOLDS
+    assert again.folds is not None
+    assert again.folds.model_copy(update={"checksum": None}) == FOLDS
     assert again.fingerprint == annotator.fingerprint
     assert repr(again) == "<EnsembleModel: 2 taggers, 0 writers>"
 
@@ -104,6 +106,29 @@ def test_the_member_that_has_not_seen_a_row_teaches_it(dataset: Dataset, teacher
         assert lessons.targets[row].places.tolist() == expected.places.tolist()
         assert lessons.targets[row].confidence == pytest.approx(expected.confidence, abs=1e-4)
     assert lessons.summary() == f"teachers; {len(fold_of)} training rows"
+
+
+def test_the_folds_are_those_of_the_teachers(
+    dataset: Dataset, teachers: Path, tmp_path: Path
+) -> None:
+    _, tokenizer = tagger_of(dataset)
+    by_row = replace(dataset, config=DataConfig(task="annotate", split_by="row"))
+    fold_of = fold_numbers(dataset, count=2, seed=1)
+    assert fold_numbers(by_row, count=2, seed=1) != fold_of
+    assert Teacher.load(teachers, by_row, tokenizer).folds == fold_of
+    other = replace(dataset, train=[replace(row, document=None) for row in dataset.train])
+    with pytest.raises(OptionError) as caught:
+        Teacher.load(teachers, other, tokenizer)
+    assert str(caught.value) == (
+        f"--teacher {teachers}: its members were trained on other rows of this table, or on rows "
+        "of other documents, so that rows would be taught by one that has seen them. Use the "
+        "--document, --normalize and --skip-bad that it was cross-fitted with."
+    )
+    file = json.loads((teachers / "ensemble.json").read_text())
+    del file["folds"]["checksum"]
+    (tmp_path / "ensemble.json").write_text(json.dumps(file))
+    (tmp_path / "members").symlink_to(teachers / "members")
+    assert Teacher.load(tmp_path, dataset, tokenizer).folds == fold_of
 
 
 def test_unlabelled_texts_follow_the_training_rows(dataset: Dataset, teachers: Path) -> None:

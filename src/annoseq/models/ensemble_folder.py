@@ -43,12 +43,16 @@ _MAX_BYTES = 16 * MEBIBYTE
 
 
 class Folds(BaseModel):
-    """Folds of the training documents; the i-th member was not trained on the i-th of them."""
+    """Folds of the training documents; the i-th member was not trained on the i-th of them.
+
+    `checksum` is that of the fold of each training row; ensembles of version 0.1 have none.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     count: PositiveInt
     seed: int
+    checksum: str | None = None
 
 
 class _EnsembleFile(BaseModel):

@@ -15,7 +15,7 @@ from annoseq.atomic_io import atomic_file
 from annoseq.errors import OptionError
 from annoseq.models.ensemble_folder import EnsembleModel, Folds
 from annoseq.models.serialization import TrainedModel
-from annoseq.training.document_folds import fold_numbers
+from annoseq.training.document_folds import checksum_folds, fold_numbers
 from annoseq.training.run_folder import fit_from_checkpoint, train_again_if_damaged
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class CrossFitting:
         Raises:
             OptionError: a fold leaves no span to train on, or the model is no tagger.
         """
-        fold_of = fold_numbers(self.dataset, count=self.folds.count, seed=self.folds.seed)
+        fold_of = self._fold_numbers()
         for number in range(1, self.folds.count + 1):
             with self.folder.claim(number) as is_claimed:
                 if is_claimed:
@@ -58,7 +58,12 @@ class CrossFitting:
         folders = [self._model(number) for number in range(1, self.folds.count + 1)]
         members = [TrainedModel.load(folder) for folder in folders]
         names = [f"without fold {number}" for number in range(1, self.folds.count + 1)]
-        return EnsembleModel.of(members, names, folds=self.folds), folders
+        checksum = checksum_folds(self._fold_numbers())
+        folds = self.folds.model_copy(update={"checksum": checksum})
+        return EnsembleModel.of(members, names, folds=folds), folders
+
+    def _fold_numbers(self) -> list[int]:
+        return fold_numbers(self.dataset, count=self.folds.count, seed=self.folds.seed)
 
     def _train(self, number: int, fold_of: list[int]) -> None:
         train = [

@@ -6,7 +6,8 @@ curve, of cross-validation and of cross-fitting.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from annoseq.data.splits import group_rows, hash_rank
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from annoseq.data.examples import Example
+    from annoseq.data.splits import SplitBy
     from annoseq.tokenization.dataset import Dataset
 
 Documents = tuple[int, ...]
@@ -67,13 +69,20 @@ class DocumentCorpus:
         return [example for number in sorted(documents) for example in self.documents[number]]
 
 
-def fold_numbers(dataset: Dataset, *, count: int, seed: int) -> list[int]:
+def fold_numbers(
+    dataset: Dataset, *, count: int, seed: int, split_by: SplitBy | None = None
+) -> list[int]:
     """Return the number of the fold, from 0, of the document of each training row.
+
+    Rows are grouped by the dataset's own `split_by` unless another is given.
 
     Raises:
         OptionError: the task is to translate.
         PairsError: there are fewer documents than two for each fold.
     """
+    if split_by is not None:
+        config = dataset.config.model_copy(update={"split_by": split_by})
+        dataset = replace(dataset, config=config)
     corpus = DocumentCorpus.of(dataset, dataset.train, needed=2 * count)
     fold_of = {
         example.row: number
@@ -81,3 +90,8 @@ def fold_numbers(dataset: Dataset, *, count: int, seed: int) -> list[int]:
         for example in corpus.rows(fold)
     }
     return [fold_of[example.row] for example in dataset.train]
+
+
+def checksum_folds(numbers: Sequence[int]) -> str:
+    """Return a checksum of the folds of all training rows."""
+    return hashlib.sha256(" ".join(map(str, numbers)).encode()).hexdigest()

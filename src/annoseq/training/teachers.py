@@ -29,7 +29,7 @@ from annoseq.progress import progress_bar
 from annoseq.tokenization.batching import WindowIds, collate_sources, length_sorted_batches
 from annoseq.tokenization.bioes import tag_blocks
 from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
-from annoseq.training.document_folds import fold_numbers
+from annoseq.training.document_folds import checksum_folds, fold_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,8 +37,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from annoseq.data.splits import SplitBy
     from annoseq.devices import ComputeDevice
     from annoseq.inference.predictor import SpanPredictor
+    from annoseq.models.ensemble_folder import Folds
     from annoseq.tokenization.batching import Batch, TokenIds
     from annoseq.tokenization.dataset import Dataset
     from annoseq.tokenization.soft_targets import RowTargets
@@ -103,7 +105,7 @@ class Teacher:
         folds = model.folds if isinstance(model, EnsembleModel) and same_pairs else None
         numbers = None
         if folds is not None:
-            numbers = fold_numbers(dataset, count=folds.count, seed=folds.seed)
+            numbers = _folds_of_rows(path, folds, dataset, split_by=config.data.split_by)
         return cls(
             _record(path.name, model, folds=0 if folds is None else folds.count),
             _teaching_members(model),
@@ -116,6 +118,22 @@ class Teacher:
         if self.folds is None or row is None:
             return tuple(range(len(self.members)))
         return (self.folds[row],)
+
+
+def _folds_of_rows(path: Path, folds: Folds, dataset: Dataset, *, split_by: SplitBy) -> list[int]:
+    """Return the fold of each training row, which are those that the members were trained by.
+
+    Raises:
+        OptionError: the members were trained on other rows, or these were of other documents.
+    """
+    numbers = fold_numbers(dataset, count=folds.count, seed=folds.seed, split_by=split_by)
+    if folds.checksum not in (None, checksum_folds(numbers)):
+        raise OptionError(
+            f"--teacher {path}: its members were trained on other rows of this table, or on rows "
+            "of other documents, so that rows would be taught by one that has seen them. Use the "
+            "--document, --normalize and --skip-bad that it was cross-fitted with."
+        )
+    return numbers
 
 
 def _record(name: str, model: TrainedModel | EnsembleModel, *, folds: int) -> TeacherRecord:
