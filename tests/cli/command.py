@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import os
+import shutil
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -38,6 +40,15 @@ def write_key(path: Path, key: str) -> None:
     """Write a key that its owner alone may read."""
     path.write_text(key)
     path.chmod(0o600)
+
+
+def copy_with_column(model: Path, path: Path, column: str) -> Path:
+    """Copy a model as if it had been trained on a text column of another name."""
+    shutil.copytree(model, path)
+    config = json.loads((model / "config.json").read_text())
+    config["columns"]["source"] = column
+    (path / "config.json").write_text(json.dumps(config))
+    return path
 
 
 def run(*arguments: object, stdin: bytes = b"") -> Result:

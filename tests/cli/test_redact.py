@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import stat
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import pytest
 
 from annoseq.data.tables import write_rows
 from annoseq.inference.resumable_output import ResumableOutput
-from tests.cli.command import SECRET, refusal, run, snapshot, write_key
+from tests.cli.command import SECRET, copy_with_column, refusal, run, snapshot, write_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -504,10 +503,7 @@ def test_a_stream_or_column_that_cannot_be_is_refused(
 def test_a_table_is_read_from_the_column_that_the_model_was_trained_on(
     here: Path, model: Path
 ) -> None:
-    shutil.copytree(model, here / "model")
-    config = json.loads((model / "config.json").read_text())
-    config["columns"]["source"] = "note"
-    (here / "model" / "config.json").write_text(json.dumps(config))
+    copy_with_column(model, here / "model", "note")
     (here / "notes.csv").write_text("note,other\nDr. Ames,Dr. Bo\n")
     arguments = ("redact", "model", "notes.csv", *ONLY_PATTERNS, "--out")
     result = run(*arguments, "clean")

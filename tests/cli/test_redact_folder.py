@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pyarrow.parquet as pq
 import pytest
 
-from tests.cli.command import Result, refusal, run, write_key
+from tests.cli.command import Result, copy_with_column, refusal, run, write_key
 from tests.scale.folders import lines, outputs
 
 if TYPE_CHECKING:
@@ -138,6 +138,24 @@ def test_parquet_and_text_parts_keep_their_form(
     options = ("--patterns", patterns, "--engine", "local")
     assert redact(model, notes, tmp_path / "texts", *options).code == 0
     assert b"Ames" not in (tmp_path / "texts/parts/x/a.txt").read_bytes()
+
+
+@pytest.mark.parametrize("option", ["--keep-columns", "--document", "--patient"])
+def test_the_text_column_is_written_nowhere_as_it_is(
+    option: str, model: Path, tmp_path: Path
+) -> None:
+    trained, source = copy_with_column(model, tmp_path / "model", "note"), tmp_path / "in"
+    source.mkdir()
+    (source / "a.csv").write_text("note\nDr. Ames\n")
+    advice = "Leave it off." if option == "--keep-columns" else "Name another."
+    for texts, out in ((source, tmp_path / "out"), (source / "a.csv", "-")):
+        for given in ((), ("--column", "note")):
+            result = redact(trained, texts, out, option, "note", *given)
+            assert (result.code, result.err.splitlines()[-1]) == (
+                2,
+                f"annoseq: {option} note: this is the column that is redacted. {advice}",
+            )
+            assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("name", ["--mapping", "--audit-log", "--manifest", "--gold"])

@@ -72,8 +72,27 @@ class TextTableOptions:
         return self.column or SOURCE_COLUMN
 
     def inherit_column(self, model: ColumnsConfig) -> TextTableOptions:
-        """Return the same options with the text column of a model's training table."""
-        return replace(self, column=inherit_text_column(self.column, model))
+        """Return the same options with the text column of a model's training table.
+
+        Raises:
+            OptionError: another option names that column, and what it names is written as it is.
+        """
+        options = replace(self, column=inherit_text_column(self.column, model))
+        options._check_text_column()
+        return options
+
+    def _check_text_column(self) -> None:
+        named = {
+            "--document": [self.document],
+            "--patient": [self.patients.patient],
+            "--keep-columns": self.keep_columns or (),
+        }
+        for option, columns in named.items():
+            if self.text_column in columns:
+                raise OptionError(
+                    f"{option} {self.text_column}: this is the column that is redacted. "
+                    + ("Leave it off." if option == "--keep-columns" else "Name another.")
+                )
 
     @property
     def has_patients(self) -> bool:
@@ -176,11 +195,6 @@ class TextTableOptions:
                 raise OptionError(
                     f"{name} belongs to a table, and the input is text. Leave it off."
                 )
-        if self.text_column in (self.keep_columns or ()):
-            raise OptionError(
-                f"--keep-columns {self.text_column}: this is the column that is redacted. "
-                "Leave it off."
-            )
 
 
 @Parameter(name="*")
