@@ -122,7 +122,7 @@ def test_errors_and_parts_left_out_are_counted(model: Path, tmp_path: Path) -> N
     assert f"Wrote {out}: 7 parts (1 done before), 1 text, " in skipped.err
     (source / "0.jsonl").unlink()
     assert (
-        f"1 part of {out} has no input any more, and is left as it is"
+        f"left in {out}: 1 part without an input any more"
         in annotate(model, source, out, "--skip-bad").err
     )
 
@@ -153,6 +153,7 @@ def test_a_monthly_refresh_does_what_is_new(model: Path, tmp_path: Path) -> None
         (("--gpus-per-worker", 1), "--gpus-per-worker is for Ray. Add --engine ray, or leave it"),
         (("--only-new",), "--only-new goes on with the parts of an earlier run, and there is none"),
         (("--only-new", "--overwrite"), "--only-new leaves what is done, and --overwrite does it"),
+        (("--resume",), "--resume is for one input: a run over a folder of parts goes on where it"),
         (("--format", "xlsx"), "--format xlsx: parts of tables are written as jsonl, csv or parq"),
         (("--format", "inline"), "--format inline: parts of tables are written as jsonl, csv or "),
         (

@@ -140,6 +140,26 @@ def test_parquet_and_text_parts_keep_their_form(
     assert b"Ames" not in (tmp_path / "texts/parts/x/a.txt").read_bytes()
 
 
+def test_nothing_stays_of_parts_that_are_gone_or_unreadable(model: Path, tmp_path: Path) -> None:
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    for name in ("a.txt", "b.txt", "c.txt"):
+        (source / name).write_text("Dr. Ames")
+    options = ("--engine", "local", "--skip-bad")
+    assert redact(model, source, out, *options).code == 0
+    (source / "b.txt").write_bytes(b"Dr. \xff")
+    assert redact(model, source, out, *options).code == 0
+    found = {str(path.relative_to(out)) for path in out.rglob("b.*")}
+    assert found == {"errors/b.jsonl", "manifest/b.txt.json"}
+    (source / "c.txt").unlink()
+    result = redact(model, source, out, *options, "--overwrite", "--with", "mask")
+    assert f"removed from {out}: 1 part without an input any more\n" in result.err
+    assert not list(out.rglob("c.*"))
+    (out / "parts/mine.txt").touch()
+    result = redact(model, source, out, *options, "--overwrite")
+    assert f"left in {out}/parts: 1 file of no part of this run\n" in result.err
+
+
 @pytest.mark.parametrize("option", ["--keep-columns", "--document", "--patient"])
 def test_the_text_column_is_written_nowhere_as_it_is(
     option: str, model: Path, tmp_path: Path
@@ -171,6 +191,9 @@ def test_options_of_one_input_are_refused(
 def test_surrogates_need_a_key_and_parts_a_folder(model: Path, parts: Path, tmp_path: Path) -> None:
     assert refusal(redact(model, parts, tmp_path / "out", "--with", "surrogate")) == (
         "surrogates in a folder of parts need one secret for all workers and runs. Give --key FILE."
+    )
+    assert refusal(redact(model, parts, tmp_path / "out", "--resume")).startswith(
+        "--resume is for one input"
     )
     assert refusal(redact(model, parts, "-")) == (
         "the input is read as parts, and a folder of parts is written. Name it with --out."

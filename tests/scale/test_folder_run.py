@@ -133,6 +133,20 @@ def test_only_new_parts_are_done(tmp_path: Path) -> None:
     assert folder_run(source, out, only_new=True).prepare().orphans == 1
 
 
+def test_parts_without_an_input_are_removed_where_all_is_done_again(tmp_path: Path) -> None:
+    source, out = write_parts(tmp_path / "in", parts=3), tmp_path / "out"
+    run(folder_run(source, out), out)
+    (source / "0/000.csv").unlink()
+    (source / "1/001.csv").unlink()
+    (out / "parts/1/001.jsonl").write_text("a user wrote this")
+    (out / "annotations/0").mkdir(parents=True)
+    (out / "annotations/0/000.jsonl").touch()
+    summary = run(folder_run(source, out, overwrite=True), out)
+    assert (summary.orphans, summary.removed, summary.strangers) == (0, 1, 1)
+    assert sorted(outputs(out)) == ["config.json", "parts/1/001.jsonl", "parts/2/002.jsonl"]
+    assert run(folder_run(source, out), out).done_before == 1
+
+
 def test_a_bad_part_keeps_no_other_from_being_done(tmp_path: Path) -> None:
     source, out = write_parts(tmp_path / "in", parts=8), tmp_path / "out"
     for name in ("0/000.csv", "0/003.csv", "1/001.csv", "1/004.csv", "2/002.csv", "2/005.csv"):

@@ -148,6 +148,29 @@ def test_an_unreadable_part_fails_or_is_left_out(tmp_path: Path) -> None:
     assert str(error["reason"]).startswith(failure)
 
 
+@pytest.mark.parametrize("skip_bad", [False, True])
+def test_a_part_that_fails_leaves_nothing_of_before(skip_bad: bool, tmp_path: Path) -> None:
+    part, out = csv_part(tmp_path / "in", [*TEXTS, "FAIL"]), tmp_path / "out"
+    assert record_of(echo_worker(out).process(part)).texts == 10
+    assert len(list(out.rglob("a.*"))) == 3
+    worse = make_part(tmp_path / "in", "other\nDr. Ames\n")
+    outcome = echo_worker(out, skip_bad=skip_bad).process(worse)
+    left = {str(path.relative_to(out)) for path in out.rglob("a.*")}
+    if skip_bad:
+        assert record_of(outcome).skipped is not None
+        assert left == {"errors/a.jsonl", "manifest/a.csv.json"}
+    else:
+        assert (outcome.record, left) == (None, set())
+
+
+def test_a_part_in_another_format_takes_the_place_of_its_output(tmp_path: Path) -> None:
+    part, out = csv_part(tmp_path / "in", TEXTS), tmp_path / "out"
+    record_of(echo_worker(out).process(part))
+    more = csv_part(tmp_path / "in", [*TEXTS, "x"])
+    record_of(echo_worker(out, job=annotate_job(format_="csv")).process(more))
+    assert [path.name for path in (out / "parts").iterdir()] == ["a.csv"]
+
+
 def test_a_full_disk_ends_the_run(tmp_path: Path) -> None:
     part, out = csv_part(tmp_path / "in", TEXTS * 50), tmp_path / "out"
     with file_size_limit(10_000):

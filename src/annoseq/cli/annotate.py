@@ -205,6 +205,7 @@ def _open_folder(
         format_=source.input_format,
         overwrite=target.overwrite,
         only_new=only_new,
+        resume=target.resume,
     )
 
 

@@ -162,16 +162,23 @@ class FolderCommand:
         format_: InputFormat | None,
         overwrite: bool,
         only_new: bool,
+        resume: bool,
     ) -> FolderCommand:
         """List the parts.
 
         Raises:
-            OptionError: there is no `out`, or it lies in the input; or there are no parts.
+            OptionError: there is no `out`, or it lies in the input; options contradict each other;
+                or there are no parts.
             TableError: there is no such folder.
         """
         if out is None or str(out) == "-":
             raise OptionError(
                 "the input is read as parts, and a folder of parts is written. Name it with --out."
+            )
+        if resume:
+            raise OptionError(
+                "--resume is for one input: a run over a folder of parts goes on where it was "
+                "interrupted. Leave it off."
             )
         if overwrite and only_new:
             raise OptionError(
@@ -250,7 +257,13 @@ class FolderCommand:
             print_note(f"{count} of other formats are not read")
         if summary.orphans:
             count = count_noun(summary.orphans, "part")
-            print_note(f"{count} of {self.out} has no input any more, and is left as it is")
+            print_note(f"left in {self.out}: {count} without an input any more")
+        if summary.removed:
+            count = count_noun(summary.removed, "part")
+            print_note(f"removed from {self.out}: {count} without an input any more")
+        if summary.strangers:
+            count = count_noun(summary.strangers, "file")
+            print_note(f"left in {self.out}/parts: {count} of no part of this run")
         check_failures(summary)
         print_note(self._written(summary, has_spans=has_spans))
 

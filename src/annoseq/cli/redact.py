@@ -123,6 +123,7 @@ def _open_folder(
         format_=source.input_format,
         overwrite=target.overwrite,
         only_new=target.only_new,
+        resume=target.resume,
     )
     source.check_table(is_text=command.is_text)
     return command

@@ -83,21 +83,31 @@ class LocalEngine:
 
 
 class PartPlan(NamedTuple):
-    """Parts to do, records of those that are done, and outputs whose input is gone."""
+    """Parts to do, records of those that are done, and outputs whose input is gone.
+
+    `orphans` of these were left, `removed` ones deleted.
+    """
 
     to_do: list[InputPart]
     done: list[PartRecord]
     orphans: int
+    removed: int = 0
 
 
 @dataclass
 class FolderSummary:
-    """Records of all parts that are done, failures, and how many were done before."""
+    """Records of all parts that are done, failures, and how many were done before.
+
+    `orphans` and `removed` are as in the plan; `strangers` are files among the outputs that no
+    part wrote, which are looked for where all parts are done again.
+    """
 
     records: list[PartRecord]
     done_before: int
     orphans: int
+    removed: int = 0
     failures: list[str] = field(default_factory=list)
+    strangers: int = 0
 
     def total(self, name: str) -> int:
         """Return a sum over parts: `texts`, `spans`, `errors` or `problems`."""
@@ -119,7 +129,7 @@ class FolderRun:
     """A run over the parts of a folder, under a plan: all that decides the outputs.
 
     With `only_new`, parts that are done stay as they are, whatever model and options they were
-    done with; with `overwrite`, all are done again.
+    done with; with `overwrite`, all are done again, and those without an input are removed.
     """
 
     out: str
@@ -148,10 +158,12 @@ class FolderRun:
             )
         if config is not None and not (self.only_new or self.overwrite):
             check_same_plan(self.out, config["plan"], self.plan)
+        removed = 0
         if self.overwrite:
+            removed = folder.remove_orphans({part.name for part in self.listing.parts})
             folder.forget_records()
         folder.write_config(self.plan)
-        return self._plan_parts(folder)
+        return self._plan_parts(folder)._replace(removed=removed)
 
     def run(
         self,
@@ -167,7 +179,7 @@ class FolderRun:
             OutputError: an output cannot be written.
         """
         spec = replace(spec, folder=self.out, run=digest(self.plan))
-        summary = FolderSummary(list(plan.done), len(plan.done), plan.orphans)
+        summary = FolderSummary(list(plan.done), len(plan.done), plan.orphans, plan.removed)
         advance(len(plan.done))
         if not plan.to_do:
             return summary
@@ -186,7 +198,11 @@ class FolderRun:
         lost = len(parts) - (len(summary.records) - len(plan.done)) - len(summary.failures)
         if lost:
             summary.failures.append(f"{count_noun(lost, 'part')}: the engine gave no outcome")
-        RunFolder(self.out).delete("_attempts")
+        folder = RunFolder(self.out)
+        folder.delete("_attempts")
+        if self.overwrite:
+            written = {record.output for record in summary.records}
+            summary.strangers = len(folder.outputs().keys() - written)
         return summary
 
     def _plan_parts(self, folder: RunFolder) -> PartPlan:

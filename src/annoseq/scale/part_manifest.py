@@ -30,9 +30,10 @@ from annoseq.data.filesystems import (
     stat_file,
 )
 from annoseq.errors import OptionError, OutputError, TableError
+from annoseq.scale.parts import part_stem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from annoseq.scale.parts import InputPart
 
@@ -133,6 +134,27 @@ class RunFolder:
     def forget_records(self) -> None:
         """Delete all records, so that every part is done again."""
         delete_files(self._at("manifest"))
+
+    def remove_orphans(self, names: Collection[str]) -> int:
+        """Remove the outputs of parts but those of some names, and return their number.
+
+        An output that is not as it was written stays, and so does what belongs to it.
+        """
+        sizes, removed = self.outputs(), 0
+        for record in self.records().values():
+            is_whole = not record.output or sizes.get(record.output) == record.output_size
+            if record.name not in names and is_whole:
+                self.remove_part(record.name, record.output)
+                removed += 1
+        return removed
+
+    def remove_part(self, name: str, *outputs: str) -> None:
+        """Delete the record of a part, its outputs, and the annotations and errors beside them."""
+        stem = part_stem(name)
+        beside = (f"annotations/{stem}.jsonl", f"errors/{stem}.jsonl")
+        for file in (f"manifest/{name}{_RECORD_SUFFIX}", *outputs, *beside):
+            if file:
+                self.delete(file)
 
     def delete(self, name: str) -> None:
         """Delete a file of the folder, if it is there."""

@@ -120,6 +120,7 @@ class _FailedText(Exception):  # noqa: N818  # no error: the part has an error r
 class PartWorker:
     """Processes parts and records what is done; it skips a part that has a record of this run.
 
+    What a part wrote before is removed if it fails: it is of another text, or another run.
     `attempts` names the run of an engine that starts workers anew when they die: a part at which
     they died three times is given up.
     """
@@ -151,27 +152,43 @@ class PartWorker:
         before = self._folder.whole_record(part.name)
         if before is not None and before.run == self._run and before.is_of(part):
             return before  # its worker died, or the driver, after the record was written
+        try:
+            return self._redo(part, before)
+        except OutputError:
+            raise
+        except Exception:
+            self._remove(part, before)
+            raise
+
+    def _redo(self, part: InputPart, before: PartRecord | None) -> PartRecord:
         self._count_attempt(part)
         checksum = _checksum(part.address)
         if before is not None and (before.run, before.sha256) == (self._run, checksum):
             touched = PartRecord(**{**_values(before), "modified": part.modified})
             self._folder.write_record(touched)
             return touched
-        record = self._write(part, checksum)
+        record = self._write(part, checksum, before)
         if stat_file(part.address) not in {None, (part.size, part.modified)}:
             raise TableError(
                 f"{part.name}: it was changed while it was read. Run the same command again."
             )
+        if before is not None and before.output not in {"", record.output}:
+            self._folder.delete(before.output)  # in another format
         self._folder.write_record(record)
         return record
 
-    def _write(self, part: InputPart, checksum: str) -> PartRecord:
+    def _remove(self, part: InputPart, before: PartRecord | None) -> None:
+        output = f"parts/{self._processor.output_name(part)}"
+        self._folder.remove_part(part.name, output, before.output if before else "")
+
+    def _write(self, part: InputPart, checksum: str, before: PartRecord | None) -> PartRecord:
         """Write the outputs of a part; with `skip_bad`, an unreadable one has error rows alone."""
         try:
             output, name, size = self._write_outputs(part)
         except TableError as error:
             if not self._skip_bad:
                 raise
+            self._remove(part, before)
             self._write_errors(part, [{"id": None, "reason": str(error)}])
             return PartRecord(
                 *(part.name, part.size, part.modified, checksum, self._run, "", 0),
@@ -180,6 +197,7 @@ class PartWorker:
             )
         except _FailedText as failed:
             output, name, size = failed.output, "", 0
+            self._remove(part, before)
         self._write_errors(part, output.errors)
         return PartRecord(
             *(part.name, part.size, part.modified, checksum, self._run, name, size),

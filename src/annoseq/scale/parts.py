@@ -35,7 +35,7 @@ class InputPart(NamedTuple):
     @property
     def stem(self) -> str:
         """Name without the suffixes of compression and format."""
-        return _without_suffix(self.name.removesuffix(".gz"))
+        return part_stem(self.name)
 
 
 class PartListing(NamedTuple):
@@ -112,7 +112,13 @@ def _first_repeated(names: Iterable[str]) -> int | None:
     return (counts.total() - len(counts)) or None
 
 
-def _without_suffix(name: str) -> str:
+def part_stem(name: str) -> str:
+    """Return the name of a part without the suffixes of compression and format.
+
+    >>> part_stem("2026/notes.csv.gz")
+    '2026/notes'
+    """
+    name = name.removesuffix(".gz")
     folder, slash, file = name.rpartition("/")
     return folder + slash + file.rpartition(".")[0]
 
