@@ -139,6 +139,7 @@ def test_uniform_policies_do_the_same_to_all_types() -> None:
     assert surrogates.action("none") == "keep"
 
 
+ZZZ = '[patterns.email]\nlabel = "EMAIL"\npattern = "ZZZ"\n'
 START = 'name = "x"\nstandard = "none"\n[default]\naction = "remove"\n'
 SHIFT = 'base = "safe-harbor"\nname = "{}"\nstandard = "{}"\n[rules.date]\naction = "shift"\n'
 
@@ -172,6 +173,13 @@ SHIFT = 'base = "safe-harbor"\nname = "{}"\nstandard = "{}"\n[rules.date]\nactio
         (START.replace("remove", "keep") + "[rules]", r"default.action: Input should be 'remove'"),
         ('standard = "none"', r"name: give the policy a name of its own"),
         ('name = "safe-harbor"', r"name: give the policy a name of its own"),
+        ('name = ["x"]\nbase = "safe-harbor"', r"name: Input should be a valid string"),
+        ('name = {a = 1}\nbase = "safe-harbor"', r"name: Input should be a valid string"),
+        (
+            f'base = "safe-harbor"\nname = "x"\n{ZZZ}',
+            r"patterns.email: safe-harbor has a pattern of this name, which a policy of a standard "
+            r"cannot replace. Give yours another name",
+        ),
         ('base = "hipaa"\nname = "x"', r"base: use one of safe-harbor, limited-data-set"),
         ('base = "safe-harbor"\nname = "x"\nrules = 1', r"rules: Input should be a valid dict"),
         (
@@ -185,6 +193,11 @@ SHIFT = 'base = "safe-harbor"\nname = "{}"\nstandard = "{}"\n[rules.date]\nactio
 def test_a_policy_that_cannot_be_is_refused(content: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=rf"--policy .*own.toml: .*{message}"):
         Policy.load(write(tmp_path, content))
+
+
+def test_without_a_standard_a_pattern_of_the_base_may_be_replaced(tmp_path: Path) -> None:
+    content = f'base = "safe-harbor"\nname = "x"\nstandard = "none"\n{ZZZ}'
+    assert Policy.load(write(tmp_path, content)).patterns["email"].pattern == "ZZZ"
 
 
 def test_a_policy_that_is_not_there_is_refused(tmp_path: Path) -> None:

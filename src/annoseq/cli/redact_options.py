@@ -54,7 +54,10 @@ class RedactionOptions:
     ] = None
     zip_table: Annotated[
         Path | None,
-        Parameter(help="CSV of three-digit ZIP areas with 20,000 people or fewer, of a census."),
+        Parameter(
+            help="CSV of three-digit ZIP areas (zip3, census): those with 20,000 people or fewer, "
+            "or, with a column population, all of them."
+        ),
     ] = None
     shift_by: Annotated[
         ShiftUnit | None,

@@ -31,6 +31,7 @@ SPARSE_ZIP = "000"
 _FEW_PEOPLE = 20_000
 _ZIP = re.compile(r"(\d{3})(?:\d{2}(?:[-\s]?\d{4})?)?")
 _ZIP3 = re.compile(r"\d{3}")
+_POPULATION = re.compile(r"\d{1,9}")
 _MAX_DIGITS = 3
 _WORD = re.compile(r"[^\W\d_]+")
 
@@ -67,7 +68,8 @@ class ZipTable:
         Without a column `population`, its areas are the sparse ones.
 
         Raises:
-            OptionError: a value is no three digits, no number, or of another census.
+            OptionError: a value is no three digits, no number, or of another census, a census is
+                not named, or an area has two rows.
             TableError: the file cannot be read or has other columns.
         """
         if path is not None:
@@ -77,17 +79,22 @@ class ZipTable:
 
     @classmethod
     def _of(cls, rows: list[TableRow], where: str) -> ZipTable:
+        populations: dict[str, int | None] = {}
+        for row in rows:
+            _check_zip_row(row, where)
+            if row.values["zip3"] in populations:
+                raise OptionError(
+                    f"{where}: row {row.number}: its zip3 is that of a row before. Give each area "
+                    "one row."
+                )
+            population = row.values.get("population")
+            populations[row.values["zip3"]] = int(population) if population else None
         censuses = {row.values["census"] for row in rows}
         if len(censuses) != 1:
             raise OptionError(
                 f"{where}: found {count_noun(len(censuses), 'value')} in the column 'census'. "
                 "Give all rows that of one census, such as 2020."
             )
-        populations: dict[str, int | None] = {}
-        for row in rows:
-            _check_zip_row(row, where)
-            population = row.values.get("population")
-            populations[row.values["zip3"]] = int(population) if population else None
         sparse = {area for area, count in populations.items() if (count or 0) <= _FEW_PEOPLE}
         has_populations = any(row.values.get("population") for row in rows)
         return cls(
@@ -103,8 +110,13 @@ def _check_zip_row(row: TableRow, where: str) -> None:
     population = row.values.get("population") or "0"
     if not (_ZIP3.fullmatch(row.values["zip3"]) and row.values["zip3"].isascii()):
         raise OptionError(f"{where}: row {row.number}: zip3 is not three digits, such as 036.")
-    if not (population.isascii() and population.isdigit()):
-        raise OptionError(f"{where}: row {row.number}: population is not a whole number.")
+    if not (_POPULATION.fullmatch(population) and population.isascii()):
+        raise OptionError(
+            f"{where}: row {row.number}: population is not a whole number of at most nine digits, "
+            "such as 1086416."
+        )
+    if not row.values["census"].strip():
+        raise OptionError(f"{where}: row {row.number}: census is empty. Name it, such as 2020.")
 
 
 def generalise_age(value: str) -> str | None:

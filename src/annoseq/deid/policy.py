@@ -178,7 +178,8 @@ class Policy(BaseModel):
     def load(cls, name: str) -> Policy:
         """Read a policy of the package by its name, or a user's TOML file.
 
-        A file with `base = "safe-harbor"` has the rules of that policy but those that it names.
+        A file with `base = "safe-harbor"` has the rules and patterns of that policy but those that
+        it names; under a standard, patterns of the base cannot be replaced.
 
         Raises:
             OptionError: there is no such policy, or the file cannot be read or is invalid.
@@ -206,7 +207,7 @@ def _read_own(name: str) -> dict[str, Any]:
 
 def _with_base(content: dict[str, Any], where: str) -> dict[str, Any]:
     """Return the content of a user's file, on top of that of the policy that it is based on."""
-    if content.get("name") in {None, *POLICIES}:
+    if content.get("name") in (None, *POLICIES):
         raise OptionError(f"{where}: name: give the policy a name of its own.")
     if "base" not in content:
         return content
@@ -215,6 +216,14 @@ def _with_base(content: dict[str, Any], where: str) -> dict[str, Any]:
     base = _read_own(content["base"])
     merged = {**base, **content}
     del merged["base"]
+    if merged["standard"] != "none" and isinstance(merged["patterns"], dict):
+        own = content.get("patterns", {})
+        if replaced := next((name for name in base["patterns"] if name in own), None):
+            raise OptionError(
+                f"{where}: patterns.{replaced}: {content['base']} has a pattern of this name, "
+                "which a policy of a standard cannot replace. Give yours another name: both are "
+                "looked for."
+            )
     for table in ("rules", "patterns"):
         if isinstance(merged[table], dict):
             merged[table] = {**base[table], **merged[table]}
