@@ -316,6 +316,23 @@ def test_the_key_is_drawn_or_read_from_a_file(tmp_path: Path) -> None:
     assert KeyedRng.load(path) == one
 
 
+@pytest.mark.parametrize(
+    ("content", "key"),
+    [
+        (b"0123456789abcdef" * 4 + b"\n", b"0123456789abcdef" * 4),
+        (b"0123456789abcdef" * 4 + b"\r\n", b"0123456789abcdef" * 4),
+        ("ü".encode() * 16 + b"\n", "ü".encode() * 16),
+        (b" " + b"x" * 32 + b" \n", b" " + b"x" * 32 + b" "),
+        (b"\x0b" + b"\xff" * 30 + b"\n", b"\x0b" + b"\xff" * 30 + b"\n"),
+        (b"\r" + b"\x00" * 31, b"\r" + b"\x00" * 31),
+    ],
+)
+def test_the_line_break_after_a_text_is_no_part_of_the_key(
+    content: bytes, key: bytes, tmp_path: Path
+) -> None:
+    assert KeyedRng.load(key_file(tmp_path, content)).key == key
+
+
 def test_keyed_hashes_are_those_of_the_standard() -> None:
     # RFC 4231, test case 2, whose message here follows its length.
     import hashlib

@@ -35,6 +35,9 @@ class KeyedRng:
     def load(cls, path: Path | None) -> KeyedRng:
         """Read the key from a file, or draw a random one that is never stored.
 
+        The line break at the end of a line of text is no part of the key; of a raw key every byte
+        is.
+
         Raises:
             OptionError: the file cannot be read, others than its owner may read it, or the key is
                 too short.
@@ -43,7 +46,7 @@ class KeyedRng:
             return cls()
         try:
             mode = stat.S_IMODE(path.stat().st_mode)
-            key = path.read_bytes().strip()
+            key = _without_line_break(path.read_bytes())
         except OSError as error:
             raise OptionError(
                 f"{path}: the key cannot be read: {error.strerror}. Make a key once, and guard it: "
@@ -78,3 +81,13 @@ class KeyedRng:
     def fingerprint(self) -> str:
         """Name of the key: it tells keys apart, and does not give them away."""
         return self.digest("fingerprint").hex()[:16]
+
+
+def _without_line_break(content: bytes) -> bytes:
+    """Drop the line break at the end of a line of text."""
+    line = content.rstrip(b"\r\n")
+    try:
+        is_text = line.decode().isprintable()
+    except UnicodeDecodeError:
+        is_text = False
+    return line if is_text else content
