@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from annoseq.deid.word_lists import alternation, word_lists
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from random import Random
 
     from annoseq.deid.faker_values import SeededFaker
@@ -20,8 +20,69 @@ OLDEST = f"{MAX_AGE + 1}+"
 """The one category of all ages above 89."""
 _MAX_CHANGE = 3
 _MAX_DIGITS = 3
-_NO_AGE = 10**_MAX_DIGITS
+NO_AGE = 10**_MAX_DIGITS
 """Stands for every number of more digits, which is no age."""
+
+_YEAR_SIGNS, _OTHER_SIGNS = frozenset({"a", "y"}), frozenset({"d", "h", "m", "w"})
+"""Short forms of units, which away from a number are other words."""
+_YEARS_OLD = re.compile(r"\by\s*(?:/\s*o\b|\.\s*o\b\.?)", re.IGNORECASE)
+_NEXT_WORD = re.compile(r"[\s.-]*([^\W\d_]+)")
+_WORD_OR_MARK = re.compile(r"[^\W\d_]+|\S")
+_PUNCTUATION = frozenset("-.,")
+
+
+class AgeNumber(NamedTuple):
+    """A number of an age, and the unit that follows it; `+` and `over` make it open upwards."""
+
+    number: int
+    unit: Literal["years", "other"] | None
+    is_open: bool
+
+
+def parse_age(value: str) -> list[AgeNumber] | None:
+    """Return the numbers of an age; None if it has none, or is not wholly understood.
+
+    It is understood if all else are units and words of ages. One number needs no unit; of several
+    each has its own, so that `3/4/21` is no age.
+
+    >>> [number[:2] for number in parse_age("92 y 3 mo")]
+    [(92, 'years'), (3, 'other')]
+    """
+    value = _YEARS_OLD.sub("yo", value)
+    units = word_lists().age_units
+    rest = [part.casefold() for part in _WORD_OR_MARK.findall(_number_pattern().sub(" ", value))]
+    if not _PUNCTUATION.union(units.years, units.others, units.context).issuperset(rest):
+        return None
+    numbers = [
+        AgeNumber(
+            _parse(match[0])[0],
+            _unit_after(value, match.end()),
+            is_open=match[0].endswith("+") or "over" in rest,
+        )
+        for match in _number_pattern().finditer(value)
+    ]
+    is_clear = len(numbers) == 1 or all(number.unit for number in numbers)
+    return numbers if numbers and is_clear else None
+
+
+def _unit_after(value: str, place: int) -> Literal["years", "other"] | None:
+    """Return the unit that follows a number: `47 years`, `47-year-old`, `47 y`."""
+    match = _NEXT_WORD.match(value, place)
+    word = match[1].casefold() if match else ""
+    units = word_lists().age_units
+    if word in units.years | _YEAR_SIGNS:
+        return "years"
+    return "other" if word in units.others | _OTHER_SIGNS else None
+
+
+def is_over_89(numbers: Sequence[AgeNumber]) -> bool:
+    """Return True if an age is above 89 years, or says that it may be: `over 89`.
+
+    >>> is_over_89(parse_age("noventa y un años")), is_over_89(parse_age("100 months"))
+    (True, False)
+    """
+    years = [one for one in numbers if one.unit != "other"]
+    return any(one.number > MAX_AGE - one.is_open for one in years)
 
 
 def fake_age(value: str, faker: SeededFaker) -> str | None:
@@ -32,26 +93,12 @@ def fake_age(value: str, faker: SeededFaker) -> str | None:
     numbers = [match[0] for match in _number_pattern().finditer(value)]
     if not numbers or any(len(_digits(number)) > _MAX_DIGITS for number in numbers):
         return None
-    return _number_pattern().sub(lambda match: _other_age(match[0], faker.rng), value)
 
+    def other(match: re.Match[str]) -> str:
+        is_years = _unit_after(value, match.end()) != "other"
+        return _other_age(match[0], faker.rng, is_years=is_years)
 
-def is_over_89(value: str) -> bool:
-    """Return True if an age has a number above 89.
-
-    >>> is_over_89("noventa y un años")
-    True
-    """
-    return any(number > MAX_AGE for number in age_numbers(value))
-
-
-def age_numbers(value: str) -> list[int]:
-    """Return the numbers of an age, in digits or words; 1000 stands for all of more digits."""
-    return [_parse(match[0])[0] for match in _number_pattern().finditer(value)]
-
-
-def without_numbers(value: str) -> str:
-    """Return an age without its numbers: the words around them."""
-    return _number_pattern().sub(" ", value)
+    return _number_pattern().sub(other, value)
 
 
 def normalize_age(value: str) -> str:
@@ -60,15 +107,16 @@ def normalize_age(value: str) -> str:
     >>> normalize_age("cuarenta y siete años")
     '47'
     """
-    return " ".join(map(str, age_numbers(value)))
+    return " ".join(str(_parse(match[0])[0]) for match in _number_pattern().finditer(value))
 
 
-def _other_age(written: str, rng: Random) -> str:
+def _other_age(written: str, rng: Random, *, is_years: bool) -> str:
+    """Return another number of about the same size, in digits or in the same language."""
     number, language = _parse(written)
-    if number > MAX_AGE:
+    if number > MAX_AGE and (is_years or language):
         return OLDEST
     lowest = max(min(number, 1), number - _MAX_CHANGE)
-    highest = min(MAX_AGE, number + _MAX_CHANGE)
+    highest = min(MAX_AGE if is_years or language else NO_AGE - 1, number + _MAX_CHANGE)
     other = rng.choice([age for age in range(lowest, highest + 1) if age != number])
     if not language:
         digits = _digits(written)
@@ -82,7 +130,7 @@ def _parse(written: str) -> tuple[int, str]:
     if not written[0].isdigit():
         return _numbers()[written.casefold()]
     digits = _digits(written)
-    return int(digits) if len(digits) <= _MAX_DIGITS else _NO_AGE, ""
+    return int(digits) if len(digits) <= _MAX_DIGITS else NO_AGE, ""
 
 
 def _digits(written: str) -> str:

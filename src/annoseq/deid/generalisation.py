@@ -13,7 +13,7 @@ from importlib.resources import as_file, files
 from typing import TYPE_CHECKING
 
 from annoseq.data.tables import read_rows
-from annoseq.deid.ages import MAX_AGE, OLDEST, age_numbers, without_numbers
+from annoseq.deid.ages import MAX_AGE, NO_AGE, OLDEST, is_over_89, parse_age
 from annoseq.deid.date_parser import reads_day_first
 from annoseq.deid.dates import DateShifter
 from annoseq.deid.word_lists import word_lists
@@ -32,8 +32,6 @@ _FEW_PEOPLE = 20_000
 _ZIP = re.compile(r"(\d{3})(?:\d{2}(?:[-\s]?\d{4})?)?")
 _ZIP3 = re.compile(r"\d{3}")
 _POPULATION = re.compile(r"\d{1,9}")
-_MAX_DIGITS = 3
-_WORD = re.compile(r"[^\W\d_]+")
 
 
 @dataclass(frozen=True)
@@ -122,19 +120,13 @@ def _check_zip_row(row: TableRow, where: str) -> None:
 def generalise_age(value: str) -> str | None:
     """Return `90+` for an age above 89, and every other age as it is; None if it is not understood.
 
-    An age is understood if it has numbers, and else only words for units of time.
-
     >>> generalise_age("ninety-two years"), generalise_age("93"), generalise_age("18 months")
     ('90+', '90+', '18 months')
     """
-    words = {word.casefold() for word in _WORD.findall(without_numbers(value))}
-    numbers = age_numbers(value)
-    units = word_lists().age_units
-    is_understood = words <= {*units.years, *units.others, *units.context}
-    if not numbers or not is_understood or any(map(_has_more_digits, _digits(value))):
+    numbers = parse_age(value)
+    if numbers is None or any(one.number >= NO_AGE for one in numbers):
         return None
-    is_in_years = not words & units.others or bool(words & units.years)
-    return OLDEST if is_in_years and max(numbers) > MAX_AGE else value
+    return OLDEST if is_over_89(numbers) else value
 
 
 def generalise_region(value: str) -> str | None:
@@ -149,14 +141,6 @@ def generalise_region(value: str) -> str | None:
     name = " ".join(value.casefold().replace(".", "").split()).removeprefix("the ")
     known = {*regions.states, *regions.state_abbreviations, *regions.countries}
     return value if name in known else None
-
-
-def _digits(value: str) -> list[str]:
-    return re.findall(r"\d+", value)
-
-
-def _has_more_digits(number: str) -> bool:
-    return len(number) > _MAX_DIGITS
 
 
 @dataclass(frozen=True)
