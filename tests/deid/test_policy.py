@@ -91,6 +91,9 @@ def test_a_policy_may_be_based_on_another(tmp_path: Path) -> None:
 FORMS = {
     "a 93-year-old man": ["93"],
     "101 yo; 95 y/o; 92 years of age": ["101", "95", "92"],
+    "92 y.o., 93\nyears old, 94 yr. old, 95\u00a0y/o": ["92", "93", "94", "95"],
+    "aged 92, age: 93; edad de 94": ["92", "93", "94"],
+    "age 95%, aged 96 weeks, age 97/98, aged 99 months, age 120.5": [],
     "aged ninety-two years old, of one hundred years of age": ["ninety-two", "one hundred"],
     "varón de 91 años y mujer de noventa y dos años": ["91", "noventa y dos"],
     "an 89-year-old, 1990 years, 90 mg, 2.95 y/o, 90 months old": [],

@@ -42,6 +42,9 @@ def detected(*annotated: str) -> list[list[str]]:
         ("{{P}}Ames{{/P}} AMES ames Amesbury xAmes", ["Ames", "AMES", "ames"]),
         ("{{P}}Ida de la Cruz{{/P}}: de la, CRUZ,IDA", ["Ida de la Cruz", "CRUZ", "IDA"]),
         ("{{P}}Ida Rose{{/P}} rose; Rose", ["Ida Rose", "Rose"]),
+        ("{{P}}Mary Lee{{/P}} LEE, lee; Mr. lee", ["Mary Lee", "LEE", "lee"]),
+        ("{{P}}LEE, MARY{{/P}} Lee lee", ["LEE, MARY", "Lee"]),
+        ("{{P}}An Ng{{/P}} NG tube; Mrs. NG, Ng", ["An Ng", "NG", "Ng"]),
         ("{{P}}Dr. Will May{{/P}} will, may; Will; will may", ["Dr. Will May"]),
         (
             "{{P}}Will May{{/P}}: WILL MAY; Dr May. mr. may, Mrs\nMay",
@@ -91,6 +94,11 @@ def test_guarded_words_outside_of_spans_are_counted() -> None:
     assert text.text == "[NAME:PATIENT], Parkinson's; Dr. [NAME:PATIENT] may. [DATE]"
     (text,) = redactor("label", propagates=False).redact(original)
     assert text.guarded_words == 0
+
+
+def test_common_words_in_other_letters_are_counted_too() -> None:
+    full, values = propagated(document("{{P}}Ida Green{{/P}} GREEN green; {{P}}Al Ng{{/P}} NG"))
+    assert [count_guarded(part, values) for part in full.parts] == [2]
 
 
 def test_other_words_are_guarded_instead(tmp_path: Path) -> None:

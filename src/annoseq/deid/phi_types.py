@@ -54,10 +54,11 @@ _WORD_LISTS = ("common", "never")
 class PhiTypeTable:
     """PHI types by label, propagation rules by PHI type, and the words that propagate less.
 
-    Words in `common` propagate by themselves only as they were written, words in `guarded`, which
-    are medical terms and common words, only after a title, and words in `never` do not propagate by
-    themselves. Labels and words are in lower case. With `has_unknown`, a label that is not in the
-    table is of the type `unknown`, and else an error.
+    Words in `common` propagate by themselves as they were written, and with a capital or in
+    capitals if they had one; words in `guarded`, which are medical terms and common words, only
+    after a title; words in `never` do not propagate by themselves. Labels and words are in lower
+    case. With `has_unknown`, a label that is not in the table is of the type `unknown`, and else
+    an error.
     """
 
     labels: Mapping[str, PhiType]

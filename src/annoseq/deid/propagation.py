@@ -162,7 +162,7 @@ def propagated_values(text: str, label: str, table: PhiTypeTable) -> Iterator[Pr
     if len(tokens) == 1 or rule == "parts":
         for token in tokens:
             if _propagates_alone(token, table, is_whole=len(tokens) == 1):
-                yield _single_token_value(token, label, table)
+                yield from _single_token_values(token, label, table)
 
 
 def _propagates_alone(token: str, table: PhiTypeTable, *, is_whole: bool) -> bool:
@@ -170,13 +170,21 @@ def _propagates_alone(token: str, table: PhiTypeTable, *, is_whole: bool) -> boo
     return token.casefold() not in table.never and (is_word or is_whole)
 
 
-def _single_token_value(token: str, label: str, table: PhiTypeTable) -> PropagatedValue:
+def _single_token_values(token: str, label: str, table: PhiTypeTable) -> Iterator[PropagatedValue]:
+    """Yield a token as it is looked for by itself.
+
+    In other letters than these, a common word and one of two letters are guarded, so that what is
+    left is counted.
+    """
     folded = token.casefold()
-    if folded in table.guarded:
-        return PropagatedValue((folded,), label, is_exact=False, is_guarded=True)
-    if len(token) == 2 or folded in table.common:
-        return PropagatedValue((token,), label, is_exact=True)
-    return PropagatedValue((folded,), label, is_exact=False)
+    is_guarded = folded in table.guarded
+    if not is_guarded and (len(token) == 2 or folded in table.common):
+        is_common_name = len(token) > 2 and token[0].isupper()
+        forms = {token, token.upper(), token.capitalize()} if is_common_name else {token}
+        for form in sorted(forms):
+            yield PropagatedValue((form,), label, is_exact=True)
+        is_guarded = True
+    yield PropagatedValue((folded,), label, is_exact=False, is_guarded=is_guarded)
 
 
 def propagate(document: RedactionDocument, values: PropagatedValues) -> RedactionDocument:
