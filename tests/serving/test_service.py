@@ -34,7 +34,7 @@ from tests.serving.served import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Sequence
     from pathlib import Path
 
     from starlette.testclient import TestClient
@@ -302,24 +302,39 @@ def test_a_stream_of_redactions(client: TestClient) -> None:
     assert client.post("/redact/stream?key=x", content=content).status_code == 422
 
 
+def stream_in(client: TestClient, address: str, pieces: Sequence[bytes]) -> bytes:
+    """Return the answer to a body that arrives in pieces: a test client sends it in one."""
+
+    async def body() -> AsyncIterator[bytes]:
+        for piece in pieces:
+            yield piece
+
+    async def answer() -> bytes:
+        transport = httpx.ASGITransport(client.app)
+        async with httpx.AsyncClient(transport=transport, base_url=URL) as pieced:
+            return (await pieced.post(address, content=body())).content
+
+    return asyncio.run(answer())
+
+
+def test_draws_of_a_stream_do_not_depend_on_how_it_arrives(client: TestClient) -> None:
+    whole = [b'{"text": "Dr. Ames"}\n', b"\n", b'{"text": "Dr. Ames"}\n']
+    address = "/annotate/stream?model=writer&search=sample&temperature=2"
+    answers = [stream_in(client, address, pieces) for pieces in (whole, [b"".join(whole)])]
+    assert answers[0] == answers[1]
+    first, second = lines(answers[0].decode())
+    assert first["annotated"] != second["annotated"]
+
+
 def test_redactions_of_a_stream_do_not_depend_on_how_it_arrives(tmp_path: Path) -> None:
     patterns = tmp_path / "patterns.toml"
     patterns.write_text("[doctor]\nlabel = 'NAME'\npattern = 'Dr (?P<value>\\w+)'\n")
     texts = (["Dr Zorba came."], ["Later Zorba left."], ["Dr Zorba", "Zorba"])
     sent = [{"texts": one, "id": str(place), "patient": "p"} for place, one in enumerate(texts)]
     whole = [json.dumps(line).encode() + b"\n" for line in sent]
-
-    async def answer(*pieces: bytes) -> bytes:
-        async def body() -> AsyncIterator[bytes]:
-            for piece in pieces:
-                yield piece
-
-        transport = httpx.ASGITransport(own.app)  # the test client sends a body in one piece
-        async with httpx.AsyncClient(transport=transport, base_url=URL) as pieced:
-            return (await pieced.post("/redact/stream?min_score=1", content=body())).content
-
     with service(redaction=RedactionOptions(patterns=patterns)) as own:
-        answers = [asyncio.run(answer(*pieces)) for pieces in (whole, [b"".join(whole)])]
+        address = "/redact/stream?min_score=1"
+        answers = [stream_in(own, address, pieces) for pieces in (whole, [b"".join(whole)])]
         together = own.post("/redact", json={"documents": sent, "options": {"min_score": 1}})
     assert answers[0] == answers[1]
     assert [line["text"] for line in lines(answers[0].decode())] == [

@@ -91,8 +91,16 @@ class JobPlanner:
     model: LoadedModel
     batching: BatchConfig
 
-    def annotate(self, texts: Sequence[InputText], options: AnnotateOptions) -> PlannedJob:
+    def annotate(
+        self,
+        texts: Sequence[InputText],
+        options: AnnotateOptions,
+        *,
+        numbers: Sequence[int] | None = None,
+    ) -> PlannedJob:
         """Return the job of annotating texts, whose result are lines of JSONL.
+
+        `numbers` are those of the texts in the request, by default 1, 2 and so on.
 
         Raises:
             OptionError: the options do not go together with the model.
@@ -105,7 +113,7 @@ class JobPlanner:
                 for text, annotation in zip(texts, annotations, strict=True)
             ]
 
-        job = self._job([text.text for text in texts], options, target, finish)
+        job = self._job([text.text for text in texts], options, target, finish, numbers)
         return PlannedJob(job, list(target_notes(target)))
 
     def redact(
@@ -171,6 +179,7 @@ class JobPlanner:
         options: AnnotateOptions,
         target: Target | None,
         finish: Callable[[Sequence[Annotation]], list[str]],
+        numbers: Sequence[int] | None = None,
     ) -> AnnotationJob[list[str]]:
         search, annotator = options.search_config(), self.model.annotator
         if annotator.is_tagger:
@@ -180,12 +189,18 @@ class JobPlanner:
         key = None if is_drawn else (self.model, search.model_dump_json(), target)
 
         def annotate(batch: Sequence[str], first: int) -> Sequence[Annotation]:
+            if is_drawn and numbers is not None and len(batch) > 1:
+                return [
+                    annotation
+                    for at, text in enumerate(batch, first)
+                    for annotation in annotate([text], at)
+                ]
             return annotator.annotate(
                 batch,
                 search=search,
                 batching=self.batching,
                 target=target,
-                first=first,
+                first=first if numbers is None else numbers[first - 1],
                 advance=lambda _: None,
             )
 

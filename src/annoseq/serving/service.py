@@ -194,7 +194,7 @@ class AnnotationService:
 
         def plan(lines: Sequence[tuple[int, AnnotateLine]]) -> AnnotationJob[list[str]]:
             texts = [InputText(line.id or str(number), line.text) for number, line in lines]
-            return planner.annotate(texts, options).job
+            return planner.annotate(texts, options, numbers=[number for number, _ in lines]).job
 
         stream = LineStream(
             AnnotateLine,
