@@ -1,0 +1,105 @@
+"""Unlabelled sentences of abstracts, for `benchmarks.unlabelled`.
+
+From the `.txt` files of folders, such as clones of https://github.com/openbiocorpora/anatem and
+https://github.com/openbiocorpora/bionlp-st-2013-cg, and from the `ori_pqal.json` of
+https://github.com/pubmedqa/pubmedqa. Documents with a sentence of the corpora's dev rows are left
+out, and so are sentences of their training rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from annoseq.atomic_io import atomic_file
+from benchmarks.budget import log
+from benchmarks.command import command_line
+from benchmarks.meddocan import FOLDER
+from benchmarks.tagger_runs import read_corpus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+_CORPORA = ("bc5cdr", "ncbi_disease")
+_SENTENCE_END = re.compile(r"(?<=[.?!])\s+(?=[A-Z0-9(\"'])")
+_SHORTEST, _LONGEST = 30, 600
+_SIGNIFICANT = 20
+"""Letters and digits from which on a sentence tells which document it is of."""
+
+
+def read_documents(folders: Iterable[Path], pubmedqa: Path | None) -> Iterator[str]:
+    """Yield the texts of `.txt` files, and of the entries of PubMedQA."""
+    for folder in folders:
+        for path in sorted(folder.rglob("*.txt")):
+            yield path.read_text(encoding="utf-8")
+    if pubmedqa is not None:
+        for entry in json.loads(pubmedqa.read_text(encoding="utf-8")).values():
+            yield "\n".join([entry["QUESTION"], *entry["CONTEXTS"], entry["LONG_ANSWER"]])
+
+
+def sentences(text: str) -> list[str]:
+    """Cut a text at line breaks, and after the signs that end a sentence.
+
+    >>> sentences("It fell. Then: 3.5 mg.\\nOK")
+    ['It fell.', 'Then: 3.5 mg.', 'OK']
+    """
+    parts = (part.strip() for line in text.splitlines() for part in _SENTENCE_END.split(line))
+    return [part for part in parts if part]
+
+
+def keep_sentences(
+    documents: Iterable[str], *, dev: Iterable[str], train: Iterable[str]
+) -> tuple[list[str], int]:
+    """Return new sentences of medium length, and the number of documents that are left out."""
+    held, seen = (set(map(_letters, texts)) for texts in (dev, train))
+    kept: list[str] = []
+    left_out = 0
+    for document in documents:
+        found = {sentence: _letters(sentence) for sentence in sentences(document)}
+        if any(len(key) > _SIGNIFICANT and key in held for key in found.values()):
+            left_out += 1
+            continue
+        for sentence, key in found.items():
+            if _SHORTEST <= len(sentence) <= _LONGEST and key not in seen:
+                seen.add(key)
+                kept.append(sentence)
+    return kept, left_out
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"\W+", "", text).lower()
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """Write the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.abstracts", description=__doc__)
+    add = parser.add_argument
+    add("folders", nargs="*", type=Path, help="folders of .txt files")
+    add("--pubmedqa", type=Path, help="ori_pqal.json of PubMedQA")
+    add("--data", type=Path, default=FOLDER.parents[1], help="folder of the corpora")
+    add("--out", type=Path, required=True, help="CSV file to write, with the column orig_text")
+    options = parser.parse_args(command_line(given))
+    train, dev = zip(*(read_corpus(options.data, corpus) for corpus in _CORPORA), strict=True)
+    kept, left_out = keep_sentences(
+        read_documents(options.folders, options.pubmedqa),
+        dev=[pair.source for pairs in dev for pair in pairs],
+        train=[pair.source for pairs in train for pair in pairs],
+    )
+    with (
+        atomic_file(options.out, overwrite=False) as new,
+        new.open("w", encoding="utf-8", newline="") as stream,
+    ):
+        writer = csv.writer(stream)
+        writer.writerow(["orig_text"])
+        writer.writerows([sentence] for sentence in kept)
+    log(f"{len(kept):,} sentences; documents left out for a sentence of the dev rows: {left_out:,}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""Unlabelled sentences, of documents that hold no dev row."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from benchmarks import abstracts
+from tests.benchmarks.sample_corpora import write_corpora
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_sentences_of_documents_without_dev_rows(tmp_path: Path) -> None:
+    data = write_corpora(tmp_path / "data", "bc5cdr", "ncbi_disease")
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    (folder / "a.txt").write_text("A first sentence of some thirty letters. Short one. 3.5 mg.\n")
+    entry = {
+        "QUESTION": "Does a first sentence of some thirty letters occur?",
+        "CONTEXTS": ["A first sentence of some thirty letters."],
+        "LONG_ANSWER": "It does, in the document before this one.",
+    }
+    (tmp_path / "pqal.json").write_text(json.dumps({"1": entry}))
+    options = [str(folder), "--data", str(data), "--out", str(tmp_path / "out.csv")]
+    assert abstracts.main([*options, "--pubmedqa", str(tmp_path / "pqal.json")]) == 0
+    assert (tmp_path / "out.csv").read_text().splitlines() == [
+        "orig_text",
+        "A first sentence of some thirty letters.",
+        "Does a first sentence of some thirty letters occur?",
+        '"It does, in the document before this one."',
+    ]
+
+
+def test_documents_with_a_dev_row_are_left_out() -> None:
+    documents = ["A sentence of the dev rows is here. And one that is of no corpus at all."]
+    dev, train = ["a sentence of the dev rows is here"], ["Another one, of training."]
+    assert abstracts.keep_sentences(documents, dev=dev, train=train) == ([], 1)
+    assert abstracts.keep_sentences(documents, dev=(), train=dev) == (
+        ["And one that is of no corpus at all."],
+        0,
+    )
