@@ -209,6 +209,18 @@ MESSAGES = {
         "--patient: the policy label writes no surrogates and shifts no dates. Leave it off, or "
         "add --with surrogate."
     ),
+    "--out clean --locale es_ES": (
+        "--locale: the policy label writes no surrogates and shifts no dates. Leave it off, or add "
+        "--with surrogate."
+    ),
+    "--out clean --with mask --shift-by weeks": (
+        "--shift-by: the policy mask writes no surrogates and shifts no dates. Leave it off, or "
+        "add --with surrogate."
+    ),
+    "--out clean --guard-words words --no-propagate": (
+        "--guard-words: words are guarded from propagation, which --no-propagate turns off. Leave "
+        "one of them off."
+    ),
     "--out clean --with mask --surrogates random": (
         "--surrogates: the policy mask writes no surrogates and shifts no dates. Leave it off, or "
         "add --with surrogate."

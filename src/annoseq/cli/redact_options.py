@@ -28,6 +28,16 @@ if TYPE_CHECKING:
     from annoseq.deid.custom_patterns import CustomPattern
 
 
+_LOCALE = "en_US"
+
+
+def _without_surrogates(option: str, policy: Policy) -> OptionError:
+    return OptionError(
+        f"{option}: the policy {policy.name} writes no surrogates and shifts no dates. Leave it "
+        "off, or add --with surrogate."
+    )
+
+
 def _check_fraction(_: object, number: float) -> None:
     if not 0 <= number <= 1:
         raise ValueError("Give a number from 0 to 1.")
@@ -64,8 +74,9 @@ class RedactionOptions:
         Parameter(help="Shift dates by days (the default), or by whole weeks: weekdays stay."),
     ] = None
     locale: Annotated[
-        str, Parameter(help="Where surrogates come from, such as en_US, es_ES, de_DE.")
-    ] = "en_US"
+        str | None,
+        Parameter(help="Where surrogates come from: en_US (the default), es_ES, de_DE and others."),
+    ] = None
     key: Annotated[
         Path | None, Parameter(help="File of the secret; without it, one is drawn and forgotten.")
     ] = None
@@ -119,6 +130,11 @@ class RedactionOptions:
             TableError: the table of ZIP codes cannot be read.
         """
         policy = self._load_policy()
+        if self.guard_words and not self.propagate:
+            raise OptionError(
+                "--guard-words: words are guarded from propagation, which --no-propagate turns "
+                "off. Leave one of them off."
+            )
         table = PhiTypeTable.load(self.phi_types, guard_words=self.guard_words)
         table = replace(table, has_unknown=self.policy is not None)
         surrogates = self._load_surrogates(policy, has_patients=has_patients)
@@ -154,10 +170,7 @@ class RedactionOptions:
                 del given["--patient"]
             for option, value in given.items():
                 if value is not None:
-                    raise OptionError(
-                        f"{option}: the policy {policy.name} writes no surrogates and shifts no "
-                        "dates. Leave it off, or add --with surrogate."
-                    )
+                    raise _without_surrogates(option, policy)
             return None
         if scope != "document" and self.key is None:
             raise OptionError(
@@ -165,12 +178,18 @@ class RedactionOptions:
                 "secret of --key, in later runs, too. Give --key FILE."
             )
         return SurrogateGenerator(
-            LocaleFaker(self.locale),
+            LocaleFaker(self.locale or _LOCALE),
             rng,
             scope,
             self.surrogates or "consistent",
             shifts_weeks=policy.shift_by == "weeks",
         )
+
+    def check_surrogates(self, redactor: Redactor) -> None:
+        """Raise `OptionError` if an option is about surrogates or dates, and none are written."""
+        for option, value in {"--locale": self.locale, "--shift-by": self.shift_by}.items():
+            if value is not None and redactor.surrogates is None:
+                raise _without_surrogates(option, redactor.policy)
 
     def files(self) -> tuple[Path | None, ...]:
         """Return the files that these options name."""
@@ -250,7 +269,7 @@ class RedactionOptions:
             "policy_sha256": policy.fingerprint,
             "min_score": self.min_score,
             "propagate": self.propagate,
-            "locale": self.locale if surrogates else None,
+            "locale": (self.locale or _LOCALE) if surrogates else None,
             "faker": faker.VERSION if surrogates else None,
             "surrogates": surrogates and surrogates.strategy,
             "scope": surrogates and surrogates.scope,
