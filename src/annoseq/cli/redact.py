@@ -74,7 +74,6 @@ def redact(
     else:
         target.check(source.layout(texts), redaction, inputs)
     redactor, patterns = redaction.load(has_patients=source.has_patients)
-    redaction.check_surrogates(redactor)
     annotator = _load_annotator(model, redactor, patterns, device=device, vectors=vectors)
     if not (command.is_text if command else source.layout(texts).column is None):
         source = source.inherit_column(annotator.config.columns)

@@ -119,10 +119,13 @@ class RedactionOptions:
         ),
     ] = True
 
-    def load(self, *, has_patients: bool = False) -> tuple[Redactor, list[CustomPattern]]:
+    def load(
+        self, *, has_patients: bool = False, is_of_server: bool = False
+    ) -> tuple[Redactor, list[CustomPattern]]:
         """Read the policy, the table of PHI types, the key and the patterns, and load the locale.
 
-        With `has_patients`, all documents of a patient share their surrogates.
+        With `has_patients`, all documents of a patient share their surrogates. A server may have
+        options of surrogates that wait for requests for some.
 
         Raises:
             OptionError: a file cannot be read or is invalid, options contradict each other, or the
@@ -138,6 +141,9 @@ class RedactionOptions:
         table = PhiTypeTable.load(self.phi_types, guard_words=self.guard_words)
         table = replace(table, has_unknown=self.policy is not None)
         surrogates = self._load_surrogates(policy, has_patients=has_patients)
+        for option, value in {"--locale": self.locale, "--shift-by": self.shift_by}.items():
+            if value is not None and surrogates is None and not is_of_server:
+                raise _without_surrogates(option, policy)
         patterns = compile_patterns(policy.patterns)
         patterns += load_patterns(self.patterns) if self.patterns else []
         table.check_labels(pattern.label for pattern in patterns)
@@ -184,12 +190,6 @@ class RedactionOptions:
             self.surrogates or "consistent",
             shifts_weeks=policy.shift_by == "weeks",
         )
-
-    def check_surrogates(self, redactor: Redactor) -> None:
-        """Raise `OptionError` if an option is about surrogates or dates, and none are written."""
-        for option, value in {"--locale": self.locale, "--shift-by": self.shift_by}.items():
-            if value is not None and redactor.surrogates is None:
-                raise _without_surrogates(option, redactor.policy)
 
     def files(self) -> tuple[Path | None, ...]:
         """Return the files that these options name."""

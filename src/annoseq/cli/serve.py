@@ -145,7 +145,7 @@ def load_redactor(
                 f"options.{shown}: the server was started with it, and requests cannot change it. "
                 "Leave it off."
             )
-    return replace(server, **given).load(has_patients=has_patients)
+    return replace(server, **given).load(has_patients=has_patients, is_of_server=True)
 
 
 def _note_models(store: ModelStore, shared: SharedRedactor) -> None:
