@@ -41,7 +41,7 @@ def to_eole_tokens(pairs: Pairs) -> Tokens:
     for example in parse_pairs(pairs, task="annotate").examples:
         cut = rule.pre_tokenize_str(example.source)
         spelled = [eole_peer.write_token(token) for token, _ in cut]
-        aligned_spans, _ = align_to_tokens(
+        aligned_spans, *_ = align_to_tokens(
             example.source, [offsets for _, offsets in cut], example.spans or ()
         )
         source.append(spelled)

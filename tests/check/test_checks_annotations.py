@@ -152,6 +152,12 @@ def test_spans_that_the_segmentation_cuts(source: str, target: str, message: str
     assert finding.examples == (FindingExample(1, message),)
 
 
+def test_a_span_that_loses_its_word_to_another_is_named() -> None:
+    cut, dropped = findings(("by AmesBOB", "by {{X}}Ames{{/X}}{{Y}}BOB{{/Y}}"))
+    assert (cut.kind, dropped.kind, dropped.severity) == ("cut", "dropped", "warning")
+    assert dropped.examples == (FindingExample(1, "Y at character 7: 'by Ames[BOB]'"),)
+
+
 def test_white_space_that_the_markup_added_is_a_note() -> None:
     [finding] = findings(("Dr. Ames: x", "Dr. {{A}} Ames {{/A}} : x"))
     assert (finding.kind, finding.severity) == ("padded", "note")

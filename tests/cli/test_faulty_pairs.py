@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from annoseq.cli.loading import print_dataset_summary
 from annoseq.data.markup import strip_tags
-from annoseq.data.pairs import Pair, read_pairs
+from annoseq.data.pairs import Pair, Pairs, read_pairs
 from annoseq.inference.annotator import Annotator
+from annoseq.tokenization.dataset import Dataset
+from annoseq.tokenization.gazetteer import LexiconFeatures
+from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 from tests.cli.command import TINY, long_refusal, run, snapshot
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 
 NAMES = ["Ames", "Bond", "Cole", "Dale", "Earl", "Ford"] * 3
 TINY_TAGGER = ("--tagger.hidden", "8", "--tagger.buckets", "1024", "--epochs", "1")
@@ -190,3 +196,23 @@ def test_too_many_labels_are_refused_before_the_work(tmp_path: Path) -> None:
     table = write_rows(tmp_path / "pairs.csv", *rows)
     message = long_refusal(run("train", table, "--out", tmp_path / "model"))
     assert "labels, and a tagger takes at most 1,000, because its memory grows" in message
+
+
+@pytest.mark.parametrize("kind", ["seq2seq", "tagger"])
+def test_spans_that_lose_their_word_are_counted(
+    kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = "Dr. {{A}}Ames{{/A}}{{B}}BOB{{/B}} came"
+    pairs = [Pair(strip_tags(target), target, row) for row in (1, 2, 3)]
+    train, valid = Pairs(pairs[:2], name="t"), Pairs(pairs[2:], name="v")
+    dataset = Dataset.from_pairs(train, valid=valid)
+    tokenizer: Seq2SeqTokenizer | TaggerTokenizer = dataset.tokenizer
+    if kind == "tagger":
+        lexicons = LexiconFeatures()
+        tokenizer = TaggerTokenizer.fit(dataset.train, buckets=64, lexicon_features=lexicons)
+    print_dataset_summary(dataset, tokenizer)
+    count = 3 if kind == "seq2seq" else 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"{count} spans widened to whole tokens and {count} spans were left out, as the span "
+        "before has the token; `annoseq check` lists them"
+    )

@@ -35,8 +35,9 @@ def tags_of(spans: Sequence[Span]) -> set[str]:
 def written(text: str, spans: Sequence[Span]) -> tuple[str, int]:
     """Write spans by way of tokens; return the annotated text and the number of misfits."""
     tokens, offsets = cut(text)
-    aligned_spans, misaligned = align_to_tokens(text, offsets, spans)
-    return delinearize(linearize(tokens, aligned_spans), tags=tags_of(spans)), misaligned
+    aligned = align_to_tokens(text, offsets, spans)
+    assert len(aligned.spans) + len(aligned.dropped) == len(spans)
+    return delinearize(linearize(tokens, aligned.spans), tags=tags_of(spans)), aligned.misaligned
 
 
 @st.composite
@@ -93,7 +94,15 @@ def test_any_spans_become_well_nested_tags_around_the_same_text(
         ("Dr. Ames:", [Span(5, 7, "A")], "Dr. {{A}}Ames{{/A}}:", 1),  # widened
         ("Ames Wu", [Span(2, 6, "A")], "{{A}}Ames Wu{{/A}}", 1),
         ("a  b", [Span(1, 2, "A")], "a  b", 1),  # white space alone: dropped
-        ("abc", [Span(0, 1, "A"), Span(1, 2, "B")], "{{A}}{{B}}abc{{/B}}{{/A}}", 2),
+        # Of spans beside each other the first has the token; of those within another, both.
+        ("abc", [Span(0, 1, "A"), Span(1, 2, "B")], "{{A}}abc{{/A}}", 2),
+        ("abc", [Span(0, 2, "A"), Span(1, 2, "B")], "{{A}}{{B}}abc{{/B}}{{/A}}", 2),
+        (
+            "abc d",
+            [Span(0, 5, "A"), Span(0, 1, "B"), Span(1, 3, "C"), Span(4, 5, "D")],
+            "{{A}}{{B}}abc{{/B}} {{D}}d{{/D}}{{/A}}",
+            2,
+        ),
         # Widened spans would cross: the second begins after the first.
         ("abc d", [Span(0, 1, "A"), Span(1, 5, "B")], "{{A}}abc{{/A}} {{B}}d{{/B}}", 2),
         ("abc  d", [Span(0, 1, "A"), Span(1, 6, "B")], "{{A}}abc{{/A}}  {{B}}d{{/B}}", 2),
@@ -110,9 +119,8 @@ def test_spans_in_tokens(text: str, spans: list[Span], expected: str, misaligned
 def test_tags_are_tokens_between_the_texts_own() -> None:
     text = "Dr. Ames Wu"
     tokens, offsets = cut(text)
-    aligned_spans, _ = align_to_tokens(
-        text, offsets, [Span(0, 11, "A"), Span(4, 8, "B"), Span(9, 11, "C")]
-    )
+    spans = [Span(0, 11, "A"), Span(4, 8, "B"), Span(9, 11, "C")]
+    aligned_spans = align_to_tokens(text, offsets, spans).spans
     assert aligned_spans == [AlignedSpan(0, 4, "A"), AlignedSpan(2, 3, "B"), AlignedSpan(3, 4, "C")]
     assert linearize(tokens, aligned_spans) == [
         *["{{A}}", "Dr", ".", "{{B}}", " Ames", "{{/B}}", "{{C}}", " Wu", "{{/C}}", "{{/A}}"]

@@ -37,6 +37,14 @@ def test_it_looks_at_labels_nesting_and_length() -> None:
     assert fitted("x").levels == 1
 
 
+def test_a_word_that_two_spans_share_makes_no_nesting() -> None:
+    glued = "by {{A}}Ames{{/A}}{{B}}BOB{{/B}} today"
+    tokenizer = fitted(glued)
+    assert (tokenizer.levels, tokenizer.misaligned, tokenizer.dropped) == (1, 2, 1)
+    assert tokenizer.tag_names(*examples(glued)) == [[], ["S-A"], []]
+    assert tokenizer.count_nested_too_deep(examples(glued, "{{A}}{{B}}x{{/B}} y{{/A}}")) == 1
+
+
 def test_digits_are_read_in_runs_unless_spans_end_within() -> None:
     whole = fitted("{{A}}31{{/A}}/12")
     assert whole.tokenize("in 31/12y").tokens == ["in", " 31", "/", "12", "y"]

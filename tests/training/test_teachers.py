@@ -50,7 +50,7 @@ def test_a_writer_is_sure_of_the_tags_of_its_spans() -> None:
     found = 0
     for text, one, row in zip(TEXTS, annotated, targets, strict=True):
         tokens = tokenizer.tokenize(text)
-        aligned, _ = align_to_tokens(text, tokens.offsets, one.spans or ())
+        aligned, *_ = align_to_tokens(text, tokens.offsets, one.spans or ())
         path = spans_to_bioes(aligned, tokens=len(tokens.tokens), levels=1, labels=labels)
         assert row.places.tolist() == [[place, tag] for place, (tag,) in enumerate(path)]
         assert np.all(row.probabilities == 1)

@@ -18,6 +18,7 @@ from annoseq.check.findings import (
     ALTERNATIVE,
     BLANK,
     CONFLICT,
+    DROPPED,
     DUPLICATE,
     FEW_VALIDATION_ROWS,
     LONG,
@@ -43,6 +44,7 @@ from annoseq.data.markup import escape, has_tag, has_tag_like, strip_tags
 from annoseq.data.row_faults import find_foreign_tags
 from annoseq.data.splits import split_rows
 from annoseq.errors import MarkupError, MismatchError, OptionError, PairsError, count_noun
+from annoseq.tokenization.linearize import find_dropped_spans
 from annoseq.tokenization.pretokenizer import find_misaligned_spans
 
 if TYPE_CHECKING:
@@ -118,7 +120,9 @@ def check_annotation(pair: Pair, example: Example, findings: FindingCollector) -
         message = f"escaped as it should be: {_first_escape(example.source)}"
         findings.add(TAG_LIKE, example.row, message)
     if spans and (misaligned := find_misaligned_spans(example.source, spans)):
-        findings.add(MISALIGNED, example.row, _describe_misaligned(example.source, misaligned))
+        findings.add(MISALIGNED, example.row, _describe_first(example.source, misaligned))
+        if dropped := find_dropped_spans(example.source, spans):
+            findings.add(DROPPED, example.row, _describe_first(example.source, dropped))
 
 
 def quote_first_tag(annotated: str, text: str) -> str:
@@ -183,7 +187,7 @@ def _first_escape(text: str) -> str:
     return quote_around(escaped, first_difference(text, escaped))
 
 
-def _describe_misaligned(text: str, spans: list[Span]) -> str:
+def _describe_first(text: str, spans: list[Span]) -> str:
     span = spans[0]
     more = f", and {len(spans) - 1} more in this row" if len(spans) > 1 else ""
     label = visible(span.label)

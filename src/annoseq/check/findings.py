@@ -63,6 +63,13 @@ MISALIGNED = FindingKind(
     "Tags can stand only between words, digits and punctuation marks. "
     "Move the tags there, or expect these spans not to be learnt.",
 )
+DROPPED = FindingKind(
+    "dropped",
+    "warning",
+    "spans in a word of which another span has a part",
+    "A word can be in one of two spans beside each other: the first has it, and the other is not "
+    "learnt. Put a space between them in both columns, or mark the word as one span.",
+)
 CONFLICT = FindingKind(
     "conflict",
     "warning",

@@ -197,15 +197,21 @@ def print_dataset_summary(
         print_note(f"{count_noun(dataset.blank_rows, 'blank row')} {were} left out")
     for warning in dataset_warnings(dataset.train, dataset.valid, task=dataset.task):
         print_note(f"warning: {warning}")
-    misaligned = 0
+    misaligned = dropped = 0
     if isinstance(tokenizer, Seq2SeqTokenizer):
-        misaligned = dataset.encoded_train.misaligned + dataset.encoded_valid.misaligned
+        parts = (dataset.encoded_train, dataset.encoded_valid)
+        misaligned = sum(part.misaligned for part in parts)
+        dropped = sum(part.dropped for part in parts)
     elif tokenizer is not None:
-        misaligned = tokenizer.misaligned
+        misaligned, dropped = tokenizer.misaligned, tokenizer.dropped
     if misaligned:
-        print_note(
-            f"{count_noun(misaligned, 'span')} widened to whole tokens; `annoseq check` lists them"
-        )
+        facts = [f"{count_noun(misaligned - dropped, 'span')} widened to whole tokens"]
+        if dropped:
+            were = "was" if dropped == 1 else "were"
+            facts.append(
+                f"{count_noun(dropped, 'span')} {were} left out, as the span before has the token"
+            )
+        print_note(f"{' and '.join(facts)}; `annoseq check` lists them")
 
 
 PartName = Literal["auto", "all", "valid", "train"]

@@ -89,7 +89,7 @@ def votes(
     tags = []
     for text, own, (best, *_) in zip(texts, read, predict_spans(writer, read), strict=True):
         spans = own.to_text_spans(best, labels=writer.labels)
-        aligned, _ = align_to_tokens(text.text, np.asarray(text.offsets).tolist(), spans)
-        path = spans_to_bioes(aligned, tokens=len(text.offsets), levels=1, labels=numbers)
+        aligned = align_to_tokens(text.text, np.asarray(text.offsets).tolist(), spans)
+        path = spans_to_bioes(aligned.spans, tokens=len(text.offsets), levels=1, labels=numbers)
         tags.append(np.array(path, np.int64).reshape(-1))
     return tags

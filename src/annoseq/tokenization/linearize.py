@@ -9,7 +9,7 @@ from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
 from annoseq.data.markup import closing, escape, opening
-from annoseq.tokenization.pretokenizer import core_start, is_tag
+from annoseq.tokenization.pretokenizer import core_start, is_tag, token_offsets
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -28,29 +28,44 @@ class AlignedSpan(NamedTuple):
 class TokenizedPair(NamedTuple):
     """Tokens of a source and of its target.
 
-    `misaligned` counts the spans that end within a token. `aligned_spans` are the tokens of the
-    spans, in opening order.
+    `misaligned` counts the spans that end within a token, `dropped` those of them that are left
+    out. `aligned_spans` are the tokens of the others, in opening order.
     """
 
     source: list[str]
     target: list[str]
     misaligned: int = 0
+    dropped: int = 0
     aligned_spans: Sequence[AlignedSpan] = ()
+
+
+class TokenAlignment(NamedTuple):
+    """Tokens of spans, in opening order.
+
+    `misaligned` counts the spans that end within a token; `dropped` are those that have no token.
+    """
+
+    spans: list[AlignedSpan]
+    misaligned: int
+    dropped: list[Span]
 
 
 def align_to_tokens(
     text: str, offsets: Sequence[tuple[int, int]], spans: Iterable[Span]
-) -> tuple[list[AlignedSpan], int]:
-    """Return the tokens of each span, in opening order, and the number of misaligned spans.
+) -> TokenAlignment:
+    """Align spans, in opening order, to the tokens of a text.
 
-    A span that ends within a token is misaligned, and widened to all of it. Where that would make
-    it overlap the span before it, it begins after that one; a span with no token left is dropped
-    and counted.
+    A span that ends within a token is misaligned, and widened to all of it. A token is of the first
+    span that has a part of it, and of the spans within that or around it: a span beside it begins
+    after the token, and is dropped if it has no other. So spans nest in tokens only where they do
+    in the text.
     """
     cores = [core_start(text, start, end) for start, end in offsets]
     ends = [end for _, end in offsets]
     blank = [text[start:end].isspace() for start, end in offsets]
     aligned: list[AlignedSpan] = []
+    kept: list[Span] = []  # those aligned
+    dropped: list[Span] = []
     misaligned = 0
     for span in spans:
         first, last = bisect_right(ends, span.start), bisect_left(cores, span.end)
@@ -60,20 +75,28 @@ def align_to_tokens(
             last -= 1
         fits = first < last and cores[first] >= span.start and ends[last - 1] <= span.end
         misaligned += not fits
-        first = _move_past_crossed(first, last, aligned)
+        for earlier, its in zip(kept, aligned, strict=True):
+            is_beside = earlier.end <= span.start or its.last < last
+            if is_beside and its.first <= first < its.last:
+                first = its.last
         while first < last and blank[first]:
             first += 1
         if first < last:
             aligned.append(AlignedSpan(first, last, span.label))
-    return aligned, misaligned
+            kept.append(span)
+        else:
+            dropped.append(span)
+    return TokenAlignment(aligned, misaligned, dropped)
 
 
-def _move_past_crossed(first: int, last: int, spans: Sequence[AlignedSpan]) -> int:
-    """Move `first` past every earlier span that would be crossed."""
-    for earlier in spans:
-        if earlier.first <= first < earlier.last < last:
-            first = earlier.last
-    return first
+def find_dropped_spans(text: str, spans: Iterable[Span]) -> list[Span]:
+    """Return the spans that have no token of the default pre-tokenizer to themselves.
+
+    >>> from annoseq.data.markup import Span
+    >>> find_dropped_spans("AmesBOB", [Span(0, 4, "DOCTOR"), Span(4, 7, "PATIENT")])
+    [Span(start=4, end=7, label='PATIENT')]
+    """
+    return align_to_tokens(text, token_offsets(text), spans).dropped
 
 
 def linearize(tokens: Sequence[str], aligned_spans: Iterable[AlignedSpan]) -> list[str]:

@@ -38,7 +38,8 @@ def write_examples(path: Path, examples: Sequence[Example], encoded: EncodedExam
         "source_ids": pa.array([encoding.source for encoding in encoded.encodings], numbers),
         "target_ids": pa.array([encoding.target for encoding in encoded.encodings], numbers),
     }
-    table = pa.table(columns, metadata={"misaligned": str(encoded.misaligned)})
+    counts = {"misaligned": str(encoded.misaligned), "dropped": str(encoded.dropped)}
+    table = pa.table(columns, metadata=counts)
     parquet.write_table(table, path, write_page_checksum=True)
 
 
@@ -58,10 +59,11 @@ def read_examples(path: Path) -> tuple[tuple[Example, ...], EncodedExamples]:
                 stream, page_checksum_verification=True, use_threads=False, pre_buffer=False
             )
             columns = table.to_pydict()
-            misaligned = int(table.schema.metadata[b"misaligned"])
+            counts = table.schema.metadata
+            misaligned, dropped = int(counts[b"misaligned"]), int(counts.get(b"dropped", 0))
             ids = zip(columns["source_ids"], columns["target_ids"], strict=True)
             encodings = [Seq2SeqEncoding(*row) for row in ids]
-            return tuple(_to_examples(columns)), EncodedExamples(encodings, misaligned)
+            return tuple(_to_examples(columns)), EncodedExamples(encodings, misaligned, dropped)
         except (ArrowException, OSError, KeyError, TypeError) as error:
             raise ValueError(f"{path.name} is not a part of a prepared dataset") from error
 

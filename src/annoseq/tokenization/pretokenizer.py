@@ -49,6 +49,11 @@ def _default_pre_tokenizer() -> PreTokenizer:
     return build_pretokenizer()  # building it takes three times as long as cutting a row with it
 
 
+def token_offsets(text: str) -> list[tuple[int, int]]:
+    """Return the start and end of each token of the default pre-tokenizer."""
+    return [place for _, place in _default_pre_tokenizer().pre_tokenize_str(text)]
+
+
 def core_start(text: str, start: int, end: int) -> int:
     """Return the start of the token `text[start:end]` without the space before it."""
     return start + (end - start > 1 and text[start] == " ")
@@ -62,7 +67,7 @@ def find_misaligned_spans(text: str, spans: Iterable[Span]) -> list[Span]:
     >>> find_misaligned_spans("Ames, 31y", [Span(0, 2, "NAME"), Span(6, 8, "AGE")])
     [Span(start=0, end=2, label='NAME')]
     """
-    offsets = [place for _, place in _default_pre_tokenizer().pre_tokenize_str(text)]
+    offsets = token_offsets(text)
     starts = {core_start(text, start, end) for start, end in offsets}
     ends = {end for _, end in offsets}
     return [span for span in spans if not _fits(text, span, starts, ends)]

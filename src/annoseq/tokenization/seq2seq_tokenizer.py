@@ -49,11 +49,13 @@ class Seq2SeqEncoding(NamedTuple):
 class EncodedExamples(NamedTuple):
     """Encodings of examples, in their order.
 
-    `misaligned` counts spans that end within a token, which the model sees widened to all of it.
+    `misaligned` counts spans that end within a token, which the model sees widened to all of it,
+    and `dropped` those of them that are left out because no token is theirs.
     """
 
     encodings: Sequence[Seq2SeqEncoding]
     misaligned: int
+    dropped: int = 0
 
 
 @dataclass(frozen=True, repr=False)
@@ -125,8 +127,8 @@ class Seq2SeqTokenizer:
                 _tokenize(self.source, example.source), _tokenize(self.target, example.target)
             )
         tokens, offsets = self.source.tokenize(example.source)
-        aligned_spans, misaligned = align_to_tokens(example.source, offsets, example.spans)
-        return TokenizedPair(tokens, linearize(tokens, aligned_spans), misaligned, aligned_spans)
+        aligned, misaligned, dropped = align_to_tokens(example.source, offsets, example.spans)
+        return TokenizedPair(tokens, linearize(tokens, aligned), misaligned, len(dropped), aligned)
 
     def encode(self, pair: TokenizedPair) -> Seq2SeqEncoding:
         """Return the ids of tokens."""
@@ -137,11 +139,12 @@ class Seq2SeqTokenizer:
     def encode_examples(self, examples: Iterable[Example]) -> EncodedExamples:
         """Tokenize and encode examples."""
         encodings: list[Seq2SeqEncoding] = []
-        misaligned = 0
+        misaligned = dropped = 0
         for pair in map(self.tokenize, examples):
             encodings.append(self.encode(pair))
             misaligned += pair.misaligned
-        return EncodedExamples(encodings, misaligned)
+            dropped += pair.dropped
+        return EncodedExamples(encodings, misaligned, dropped)
 
     def encode_source(self, text: str) -> Seq2SeqEncoding:
         """Return the ids of a text without a target."""

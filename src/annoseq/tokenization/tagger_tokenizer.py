@@ -62,9 +62,9 @@ class _TaggerTokenizerFile(BaseModel):
 class TaggerTokenizer:
     """Pre-tokenizer, feature hasher and lexicons, labels, and statistics of the training examples.
 
-    `feature_hasher` holds the tokens met so far; it is never saved, nor is `misaligned`, the number
-    of spans of the training examples that end within a token, which the model sees widened to all
-    of it.
+    `feature_hasher` holds the tokens met so far. It is never saved, nor are `misaligned`, the
+    number of spans of the training examples that end within a token, which the model sees widened
+    to all of it, and `dropped`, the number of those that are left out because no token is theirs.
     """
 
     labels: tuple[str, ...]
@@ -74,6 +74,7 @@ class TaggerTokenizer:
     lexicon_matcher: LexiconMatcher = field(default_factory=LexiconMatcher)
     task: Task = "annotate"
     misaligned: int = field(default=0, compare=False)
+    dropped: int = field(default=0, compare=False)
 
     def __repr__(self) -> str:  # without the entries of lexicons
         labels, levels = count_noun(len(self.labels), "label"), count_noun(self.levels, "level")
@@ -112,6 +113,7 @@ class TaggerTokenizer:
             tokenizer.joins_digits,
             lexicon_features.read(tokenize=lambda text: tokenizer.tokenize(text).tokens),
             misaligned=single if chosen else in_runs,
+            dropped=sum(pair.dropped for pair in tokenized[chosen]),
         )
 
     def with_labels_of(self, examples: Sequence[Example]) -> TaggerTokenizer:
@@ -146,8 +148,8 @@ class TaggerTokenizer:
     def tokenize_example(self, example: Example) -> TokenizedPair:
         """Split the source into tokens, and align the spans to them."""
         tokens, offsets = self.tokenize(example.source)
-        aligned_spans, misaligned = align_to_tokens(example.source, offsets, example.spans or ())
-        return TokenizedPair(tokens, tokens, misaligned, aligned_spans)
+        aligned, misaligned, dropped = align_to_tokens(example.source, offsets, example.spans or ())
+        return TokenizedPair(tokens, tokens, misaligned, len(dropped), aligned)
 
     def encode_text(self, text: str) -> tuple[Tokens, list[int]]:
         """Return the tokens of a text, with their offsets, and their numbers.
@@ -195,9 +197,9 @@ class TaggerTokenizer:
 
     def _encode(self, example: Example, labels: Mapping[str, int]) -> TaggerEncoding:
         tokens = self.tokenize(example.source)
-        aligned_spans, _ = align_to_tokens(example.source, tokens.offsets, example.spans or ())
+        aligned = align_to_tokens(example.source, tokens.offsets, example.spans or ())
         tags = spans_to_bioes(
-            aligned_spans,
+            aligned.spans,
             tokens=len(tokens.tokens),
             levels=self.levels,
             labels=labels,
@@ -208,10 +210,11 @@ class TaggerTokenizer:
     def count_nested_too_deep(self, examples: Sequence[Example]) -> int:
         """Count the spans that the tags cannot hold: those nested deeper than in training.
 
-        Spans with a label that is not known are not counted.
+        Spans with a label that is not known, or without a token, are not counted.
         """
         known = set(self.labels)
-        spans = sum(span.label in known for row in examples for span in row.spans or ())
+        tokenized = map(self.tokenize_example, examples)
+        spans = sum(span.label in known for row in tokenized for span in row.aligned_spans)
         begins = {0, 3}  # the blocks of begin and of single tags, of which each span has one
         held = sum(
             (tag - 1) // len(known) in begins

@@ -149,11 +149,12 @@ def _describe_tagger(
 
 def _describe_writer(tokenizer: Seq2SeqTokenizer, dataset: Dataset) -> _CardParts:
     target = count_noun(len(tokenizer.target), "target token")
-    misaligned = dataset.encoded_train.misaligned
+    train = dataset.encoded_train
     return _CardParts(
         {
             "vocabularies": f"{len(tokenizer.source):,} source and {target}",
-            "spans within a token": f"{misaligned} in training, widened to whole tokens",
+            "spans within a token": f"{train.misaligned} in training, widened to whole tokens, but "
+            f"for {train.dropped} left out, whose tokens are of other spans",
         },
         "The vocabularies (`source.json`, `target.json`) list words of the training texts: treat "
         "this folder as you treat those texts.",
