@@ -3,7 +3,8 @@
     AnnoseqError
     ├── OptionError        invalid option or configuration value
     ├── TableError         table that cannot be read, or lacks a column or rows
-    │   └── EmptyTableError    table without rows
+    │   ├── EmptyTableError    table without rows
+    │   └── MissingColumnError table without a column that was asked for
     ├── MarkupError        annotated text that is not well formed
     ├── MismatchError      annotated text whose text differs from the original
     ├── PairsError         rows that cannot be used
@@ -55,6 +56,10 @@ class OptionError(AnnoseqError, ValueError):
 
 class TableError(AnnoseqError, ValueError):
     """Table that cannot be read, or lacks a column or rows that were asked for."""
+
+
+class MissingColumnError(TableError):
+    """Table without a column that was asked for."""
 
 
 class EmptyTableError(TableError):

@@ -17,7 +17,6 @@ from annoseq.config import (
     ColumnsConfig,
     DataConfig,
     DeviceConfig,
-    DistillationConfig,
     NetworkConfig,
     SearchConfig,
     TrainingConfig,
@@ -26,7 +25,6 @@ from annoseq.data.filesystems import is_remote
 from annoseq.data.patients import PatientRule
 from annoseq.data.table_rows import TableFormat, display_column
 from annoseq.data.text_inputs import InputFormat
-from annoseq.errors import OptionError
 
 
 def at_least(minimum: int) -> Callable[[object, int | None], None]:
@@ -294,35 +292,6 @@ class LearnerOptions:
     training: Training = TrainingConfig()
     batching: Batching = BatchConfig()
     device: Device = DeviceConfig()
-
-
-@Parameter(name="*", group="Teachers")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TeacherOptions:
-    """Options of the teachers of a tagger."""
-
-    teacher: Annotated[
-        tuple[Path, ...],
-        Parameter(
-            help="Folder of a model or of an ensemble that the tagger learns from, beside the "
-            "pairs. Can be given several times.",
-            negative="",
-            consume_multiple=False,
-            show_default=False,
-        ),
-    ] = ()
-    unlabelled: Annotated[
-        Path | None,
-        Parameter(help="Texts without annotations that the teachers read for it, as well."),
-    ] = None
-    distillation: Annotated[DistillationConfig, Parameter(name="*")] = DistillationConfig()
-
-    def check(self) -> None:
-        """Raise `OptionError` if an option of teachers was given without any."""
-        given = ["unlabelled"] if self.unlabelled else sorted(self.distillation.model_fields_set)
-        if given and not self.teacher:
-            option = "--" + given[0].replace("_", "-")
-            raise OptionError(f"{option} belongs to --teacher. Give one, or leave {option} off.")
 
 
 def fingerprint_file(path: Path | None) -> str | None:

@@ -23,13 +23,12 @@ from annoseq.cli.options import (
     LearnerOptions,
     Overwrite,
     Plot,
-    TeacherOptions,
     at_least,
 )
 from annoseq.cli.output import print_note, print_result
+from annoseq.cli.teacher_options import TeacherOptions
 from annoseq.config import DataConfig, NetworkConfig
 from annoseq.data.streams import is_standard_input
-from annoseq.data.text_inputs import read_texts
 from annoseq.devices import ComputeDevice
 from annoseq.errors import OptionError, count_noun
 from annoseq.models.serialization import TrainedModel
@@ -37,13 +36,10 @@ from annoseq.output_lock import OutputLock
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 from annoseq.torchrun import torchrun_environment
-from annoseq.training.distillation import Distillation
 from annoseq.training.learner import Learner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from annoseq.tokenization.dataset import Dataset
 
 
 @Parameter(name="*")
@@ -156,7 +152,7 @@ def _train(
     dataset = load_dataset(pairs, dataset_options, tokenizer=_seq2seq_tokenizer(base))
     if base is None:
         check_vocabulary_options(data, [network.resolve_auto(task=dataset.task)])
-    distillation = _distillation(teachers, output, dataset)
+    distillation = teachers.make_distillation(dataset.columns, cache=output.soft_targets)
     learner = make_learner(dataset, learner_options, base=base, distillation=distillation)
     if base is not None:
         _note_deep_spans(learner)
@@ -175,24 +171,6 @@ def _train(
     table = "PAIRS" if pairs.is_dir() or is_standard_input(pairs) else pairs
     command = f"annoseq evaluate {output.out} {table}{dataset_options.columns.options()} --show 10"
     print_note(f"saved {output.out}; next: {command}")
-
-
-def _distillation(
-    options: TeacherOptions, output: ModelOutputOptions, dataset: Dataset
-) -> Distillation | None:
-    """Read the unlabelled texts of the teachers, if there are teachers."""
-    if not options.teacher:
-        return None
-    texts: tuple[str, ...] = ()
-    if options.unlabelled is not None:
-        inputs = read_texts(options.unlabelled, column=dataset.columns.source)
-        texts = tuple(one.text for one in inputs)
-    return Distillation(
-        teachers=options.teacher,
-        unlabelled=texts,
-        config=options.distillation,
-        cache=output.soft_targets,
-    )
 
 
 def _note_deep_spans(learner: Learner) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from annoseq.config import DOCUMENT_COLUMN, OFFSET_COLUMN
-from annoseq.errors import TableError
+from annoseq.errors import MissingColumnError, TableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +76,7 @@ class ColumnSelection:
         for column in (*self.texts, *self.keys, *self.nullable, *self.kept):
             if column not in columns:
                 listed = _list_columns(columns)
-                raise TableError(f"{place}: there is no column {column!r}. {listed}")
+                raise MissingColumnError(f"{place}: there is no column {column!r}. {listed}")
         candidates = dict.fromkeys(self._read_columns())
         selected = [column for column in candidates if column in columns]
         for column in (*selected, *self.select_kept(columns)):

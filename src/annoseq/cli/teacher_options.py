@@ -1,0 +1,102 @@
+"""Options of the teachers of a tagger, and the unlabelled texts that these read for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from annoseq.cli.output import print_note
+from annoseq.config import DistillationConfig
+from annoseq.data.text_inputs import is_text_input, read_texts
+from annoseq.errors import MissingColumnError, OptionError, count_noun
+from annoseq.training.distillation import Distillation
+
+if TYPE_CHECKING:
+    from annoseq.config import ColumnsConfig
+
+
+@Parameter(name="*", group="Teachers")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeacherOptions:
+    """Options of the teachers of a tagger."""
+
+    teacher: Annotated[
+        tuple[Path, ...],
+        Parameter(
+            help="Folder of a model or of an ensemble that the tagger learns from, beside the "
+            "pairs. Can be given several times.",
+            negative="",
+            consume_multiple=False,
+            show_default=False,
+        ),
+    ] = ()
+    unlabelled: Annotated[
+        Path | None,
+        Parameter(
+            help="Texts without annotations that the teachers read for it, as well: a table, a "
+            ".txt file, or a folder of these."
+        ),
+    ] = None
+    unlabelled_column: Annotated[
+        str | None,
+        Parameter(
+            help="Column of the texts of a table of --unlabelled; by default the source column of "
+            "the pairs."
+        ),
+    ] = None
+    distillation: Annotated[DistillationConfig, Parameter(name="*")] = DistillationConfig()
+
+    def check(self) -> None:
+        """Raise `OptionError` if an option was given without what it belongs to."""
+        given = [name for name in ("unlabelled", "unlabelled_column") if getattr(self, name)]
+        given += sorted(self.distillation.model_fields_set)
+        if given and not self.teacher:
+            option = "--" + given[0].replace("_", "-")
+            raise OptionError(f"{option} belongs to --teacher. Give one, or leave {option} off.")
+        if self.unlabelled_column is None:
+            return
+        if self.unlabelled is None or is_text_input(self.unlabelled, None):
+            raise OptionError(
+                "--unlabelled-column is for a table of --unlabelled. Name one, or leave "
+                "--unlabelled-column off."
+            )
+
+    def make_distillation(self, columns: ColumnsConfig, *, cache: Path) -> Distillation | None:
+        """Read the unlabelled texts, if there are teachers; `columns` are those of the pairs.
+
+        Raises:
+            TableError: the texts cannot be read, or the table lacks the column.
+            OptionError: there is no text, or all are blank.
+        """
+        if not self.teacher:
+            return None
+        texts: tuple[str, ...] = ()
+        if self.unlabelled is not None:
+            texts = _read_unlabelled(self.unlabelled, self.unlabelled_column or columns.source)
+        return Distillation(
+            teachers=self.teacher, unlabelled=texts, config=self.distillation, cache=cache
+        )
+
+
+def _read_unlabelled(path: Path, column: str) -> tuple[str, ...]:
+    """Read texts; print how many are blank, which are left out."""
+    try:
+        texts = [one.text for one in read_texts(path, column=column)]
+    except MissingColumnError as error:
+        raise MissingColumnError(f"{error} --unlabelled-column names it.") from error
+    read = tuple(text for text in texts if text.strip())
+    if not read:
+        raise OptionError(
+            f"--unlabelled {path}: {count_noun(len(texts), 'text')} given, and none that is not "
+            "blank. Give texts, or leave --unlabelled off."
+        )
+    if len(read) < len(texts):
+        were = "is" if len(texts) - len(read) == 1 else "are"
+        print_note(
+            f"unlabelled: {count_noun(len(texts), 'text')} given, {len(read):,} read; "
+            f"{len(texts) - len(read):,} {were} blank"
+        )
+    return read
