@@ -120,6 +120,24 @@ MESSAGES = {
     "evaluate M P --part some": "--part: found 'some'. Give one of auto, all, valid, train.",
     "evaluate M P --json": "--json has no value: scores to write as JSON. "
     "See `annoseq evaluate --help`.",
+    # The folds are drawn by --split-by.
+    "ensemble cross-fit P --out M --valid V --split-by row --valid-share 0.1": (
+        "--valid-share is for a split of the pairs, and with --valid there is none: all of the "
+        "pairs are trained on. Leave --valid-share or --valid off."
+    ),
+    **{
+        f"{command} --valid V --split-seed 1": (
+            "--split-seed is for a split of the pairs, and with --valid there is none: all of the "
+            "pairs are trained on. Leave --split-seed or --valid off."
+        )
+        for command in (
+            "train P --out M",
+            "find-lr P",
+            "show-batch P",
+            "prepare P --out M",
+            "sweep P --out M --epochs 1,2",
+        )
+    },
     "nope": (
         'Unknown command "nope". Available commands: sample, check, show-batch, prepare, find-lr, '
         "train, ensemble, sweep, ... See `annoseq --help`."

@@ -57,6 +57,7 @@ def show_batch(
     """Show rows in tokens, and the shape of a batch."""
     from annoseq.tokenization.dataset import fit_tokenizer
 
+    dataset_options.check_split()
     dataset = load_dataset(pairs, dataset_options)
     network = NetworkConfig(model=model).resolve_auto(task=dataset.task)
     check_vocabulary_options(dataset_options.data, [network])
@@ -90,6 +91,7 @@ def prepare(
     dataset_options: DatasetOptions = DatasetOptions(),
 ) -> None:
     """Prepare pairs and save them."""
+    dataset_options.check_split()
     if pairs.is_dir():
         raise OptionError(f"{pairs} is a folder. Give a table of pairs.")
     with OutputLock(out):

@@ -101,6 +101,7 @@ def cross_fit(
     overwrite: Overwrite = False,
 ) -> None:
     """Train taggers without a part of the documents each, and join them: a teacher."""
+    dataset_options.check_split(used={"split_by"})  # by which folds are drawn
     check_folder_writable(out, overwrite=overwrite)
     compute = ComputeDevice.select(learner_options.device)
     check_vocabulary_options(dataset_options.data, [learner_options.network])

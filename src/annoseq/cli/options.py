@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PosixPath
 from typing import Annotated, Self
@@ -266,6 +266,9 @@ class PatientOptions:
         return PatientRule.of(column=self.patient, pattern=self.patient_from)
 
 
+_SPLIT_OPTIONS = frozenset({"valid_share", "split_by", "split_seed"})
+
+
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetOptions:
@@ -276,6 +279,19 @@ class DatasetOptions:
     input_format: TableFormatOption = None
     columns: Columns = ColumnsConfig()
     data: Data = DataConfig()
+
+    def check_split(self, *, used: Collection[str] = ()) -> None:
+        """Raise `OptionError` if an option of the split, and none that is `used`, is with --valid.
+
+        Commands that split again, such as `annoseq curve`, use all of them.
+        """
+        given = sorted(self.data.model_fields_set & _SPLIT_OPTIONS - set(used))
+        if self.valid is not None and given:
+            option = "--" + given[0].replace("_", "-")
+            raise OptionError(
+                f"{option} is for a split of the pairs, and with --valid there is none: all of the "
+                f"pairs are trained on. Leave {option} or --valid off."
+            )
 
 
 @Parameter(name="*")

@@ -161,6 +161,7 @@ def sweep(
     device: Device = DeviceConfig(),
 ) -> None:
     """Train with many settings, each from fresh weights, and keep the best model."""
+    dataset_options.check_split()
     space, runs = search.parse(), search.runs
     if output.resume and output.overwrite:
         raise OptionError("--resume goes on with what --overwrite removes. Give one of them.")

@@ -126,6 +126,7 @@ def train(
 ) -> None:
     """Train a model and save it."""
     teachers.check()
+    dataset_options.check_split()
     with output.locked():
         _train(pairs, output, dataset_options, learner_options, teachers)
 
@@ -231,6 +232,7 @@ def find_lr(
     learner_options: LearnerOptions = LearnerOptions(),
 ) -> None:
     """Run the range test and print the suggestion."""
+    dataset_options.check_split()
     if plot and torchrun_environment().is_main:
         check_writable(plot, overwrite=overwrite)
     ComputeDevice.select(learner_options.device)  # before the table is read, which may take long
