@@ -144,6 +144,27 @@ def test_training_that_goes_on_keeps_the_validation_rows(table: Path, tmp_path: 
     assert run("train", table, "--out", second, "--go-on-from", first, "--epochs", 1).code == 0
     one, other = (TrainedModel.load(folder).config for folder in (first, second))
     assert (one.data, one.valid_fingerprint) == (other.data, other.valid_fingerprint)
+    assert other.base_fingerprints == ()
+
+
+def test_training_that_goes_on_with_other_pairs_warns(
+    table: Path, model: Path, tmp_path: Path
+) -> None:
+    more, out = tmp_path / "more.csv", tmp_path / "out"
+    head, *rows = table.read_text().splitlines()
+    more.write_text("\n".join([head, *rows[::-1]]) + "\n")
+    options = ("--out", out, "--go-on-from", model, "--epochs", 1)
+    result = run("train", more, *options)
+    assert "warning: these are not the pairs that the model of --go-on-from was" in result.err
+    assert "Give rows that it has not seen with --valid FILE" in result.err
+    base = TrainedModel.load(model).config
+    assert TrainedModel.load(out).config.base_fingerprints == (base.fingerprint,)
+    scored = run("evaluate", out, table)
+    assert f"warning: {table} is a table that the model was trained on before" in scored.err
+    other = run("train", table, *options, "--overwrite", "--valid-share", 0.5)
+    assert "warning: the model of --go-on-from kept other rows for validation" in other.err
+    valid = run("train", more, *options, "--overwrite", "--valid", table)
+    assert "--go-on-from" not in valid.err
 
 
 @pytest.mark.parametrize(

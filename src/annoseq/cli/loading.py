@@ -276,7 +276,13 @@ def select_rows(pairs: Path, config: ModelConfig, options: RowOptions) -> Select
     )
     normalize = options.normalize or config.data.normalize
     examples = _parse(table, task=config.task, skip_bad=options.skip_bad, normalize=normalize)
-    is_training_table = table.fingerprint() == config.fingerprint
+    fingerprint = table.fingerprint()
+    is_training_table = fingerprint == config.fingerprint
+    if fingerprint in config.base_fingerprints:
+        print_note(
+            f"warning: {table.name} is a table that the model was trained on before it went on "
+            "with another (--go-on-from), so that scores on it flatter"
+        )
     if part == "all" or (part == "auto" and not is_training_table):
         return SelectedRows("all", examples, seen)
     if not is_training_table:

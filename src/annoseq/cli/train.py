@@ -28,6 +28,7 @@ from annoseq.cli.options import (
 from annoseq.cli.output import print_note, print_result
 from annoseq.cli.teacher_options import TeacherOptions
 from annoseq.config import DataConfig, NetworkConfig
+from annoseq.data.pairs import fingerprint_pairs
 from annoseq.data.streams import is_standard_input
 from annoseq.devices import ComputeDevice
 from annoseq.errors import OptionError, count_noun
@@ -144,7 +145,7 @@ def _train(
     if output.go_on_from is not None:
         _check_not_settled(network, data, encoder=learner_options.encoder)
         base = TrainedModel.load(output.go_on_from, vectors=learner_options.vectors)
-        # The same rows are kept for validation as before, or the model would have seen them.
+        # Of the same table the same rows are kept for validation, which the model has not seen.
         data = base.config.data.model_copy(update=data.model_dump(exclude_unset=True))
         dataset_options = replace(dataset_options, data=data)
         if not pairs.is_dir():
@@ -157,6 +158,7 @@ def _train(
     learner = make_learner(dataset, learner_options, base=base, distillation=distillation)
     if base is not None:
         _note_deep_spans(learner)
+        _note_other_rows(base, dataset, dataset_options)
     try:
         learner.fit_one_cycle(
             checkpoint=output.checkpoint, resume=output.resume, report=print_result
@@ -184,6 +186,24 @@ def _note_deep_spans(learner: Learner) -> None:
             f"warning: {count_noun(count, 'span')} left out, nested deeper than in the training of "
             "--go-on-from; train a new model to find them"
         )
+
+
+def _note_other_rows(base: TrainedModel, dataset: Dataset, options: DatasetOptions) -> None:
+    """Print a warning if the base model may have been trained on rows split off for validation."""
+    config = base.config
+    if options.valid is not None:
+        return
+    if config.fingerprint != dataset.fingerprint:
+        found = "these are not the pairs that the model of --go-on-from was trained on"
+    elif config.valid_fingerprint != fingerprint_pairs(dataset.valid):
+        found = "the model of --go-on-from kept other rows for validation"
+    else:
+        return
+    print_note(
+        f"warning: {found}, so that it may have learned rows that are now kept for validation: "
+        "scores, and the calibration of targets, then flatter. Give rows that it has not seen with "
+        "--valid FILE"
+    )
 
 
 def _speed(learner: Learner) -> str:

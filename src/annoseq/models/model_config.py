@@ -111,7 +111,8 @@ class ModelConfig(BaseModel):
     """Contents of `config.json`: everything about a model but its weights and vocabularies.
 
     `fingerprint` is that of the pairs before the split, `valid_fingerprint` that of the validation
-    pairs; `columns` are those of the table of pairs; `epochs` counts all epochs of training, those
+    pairs; `base_fingerprints` are those of other pairs that its base models were trained on;
+    `columns` are those of the table of pairs; `epochs` counts all epochs of training, those
     of a base model included; `vectors` is the word-vector file that a tagger reads, which is not in
     the folder; `encoder` the origin of its pre-trained encoder, which is; `teachers` are those that
     a tagger learned from, beside the pairs; `files` are the checksums of the other files.
@@ -125,6 +126,7 @@ class ModelConfig(BaseModel):
     length_stats: LengthStats
     fingerprint: str
     valid_fingerprint: str = ""
+    base_fingerprints: tuple[str, ...] = ()
     data: DataConfig
     columns: ColumnsConfig = ColumnsConfig()
     network: NetworkConfig

@@ -101,6 +101,7 @@ class Learner:
         self.compute = ComputeDevice.select(device)
         self.recorder = Recorder()
         self.epochs = base.config.epochs if base else 0
+        self._base_config = base.config if base else None
         initial = initialize_model(
             dataset,
             self.model_config,
@@ -245,6 +246,7 @@ class Learner:
             length_stats=tokenizer.length_stats,
             fingerprint=self.dataset.fingerprint,
             valid_fingerprint=fingerprint_pairs(self.dataset.valid),
+            base_fingerprints=self._base_fingerprints(),
             data=self.dataset.config,
             columns=self.dataset.columns,
             network=self.model_config,
@@ -258,6 +260,13 @@ class Learner:
         history = self.recorder.history() if self.recorder.epochs else None
         model = TrainedModel(self.network, tokenizer, config, history=history)
         save_model(model, folder, self.dataset, self._validated, self.compute, overwrite=overwrite)
+
+    def _base_fingerprints(self) -> tuple[str, ...]:
+        """Return the fingerprints of other pairs that the weights were trained on before."""
+        if self._base_config is None:
+            return ()
+        before = (*self._base_config.base_fingerprints, self._base_config.fingerprint)
+        return tuple(dict.fromkeys(one for one in before if one != self.dataset.fingerprint))
 
     @classmethod
     def load(
