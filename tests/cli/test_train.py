@@ -161,7 +161,7 @@ def test_training_that_goes_on_with_other_pairs_warns(
     assert TrainedModel.load(out).config.base_fingerprints == (base.fingerprint,)
     scored = run("evaluate", out, table)
     assert f"warning: {table} is a table that the model was trained on before" in scored.err
-    other = run("train", table, *options, "--overwrite", "--valid-share", 0.5)
+    other = run("train", table, *options, "--overwrite", "--split-by", "row")
     assert "warning: the model of --go-on-from kept other rows for validation" in other.err
     valid = run("train", more, *options, "--overwrite", "--valid", table)
     assert "--go-on-from" not in valid.err

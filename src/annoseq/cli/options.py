@@ -25,6 +25,7 @@ from annoseq.data.filesystems import is_remote
 from annoseq.data.patients import PatientRule
 from annoseq.data.table_rows import TableFormat, display_column
 from annoseq.data.text_inputs import InputFormat
+from annoseq.errors import OptionError
 
 
 def at_least(minimum: int) -> Callable[[object, int | None], None]:

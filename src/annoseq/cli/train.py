@@ -42,6 +42,8 @@ from annoseq.training.learner import Learner
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from annoseq.tokenization.dataset import Dataset
+
 
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)

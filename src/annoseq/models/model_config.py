@@ -137,3 +137,8 @@ class ModelConfig(BaseModel):
     encoder: EncoderRecord | None = None
     teachers: tuple[TeacherRecord, ...] = ()
     files: dict[str, str] = {}
+
+    def fingerprints_besides(self, fingerprint: str) -> tuple[str, ...]:
+        """Return the fingerprints of all pairs that the weights were trained on, but for one."""
+        known = dict.fromkeys((*self.base_fingerprints, self.fingerprint))
+        return tuple(one for one in known if one != fingerprint)

@@ -86,22 +86,20 @@ class Learner:
         distillation: Distillation | None = None,
     ) -> None:
         check_arguments(dataset, training, batching)
-        self.dataset = dataset
+        self.dataset, self.recorder = dataset, Recorder()
         network = base.config.network if base else NetworkConfig.of(model)
         self.model_config = network.resolve_auto(task=dataset.task)
         training = training or (base.config.training if base else TrainingConfig())
-        unlabelled = distillation.unlabelled if distillation else ()
         self.config = training.resolve_auto(
             model=self.model_config.model,
-            rows=len(dataset.train) + len(unlabelled),
+            rows=len(dataset.train) + len(distillation.unlabelled if distillation else ()),
             has_encoder=bool(encoder or (base and base.config.encoder)),
         )
         batching = batching or (base.config.batching if base else BatchConfig())
         self.batching = batching.resolve_auto(model=self.model_config.model)
         self.compute = ComputeDevice.select(device)
-        self.recorder = Recorder()
         self.epochs = base.config.epochs if base else 0
-        self._base_config = base.config if base else None
+        self._earlier = base.config.fingerprints_besides(dataset.fingerprint) if base else ()
         initial = initialize_model(
             dataset,
             self.model_config,
@@ -246,7 +244,7 @@ class Learner:
             length_stats=tokenizer.length_stats,
             fingerprint=self.dataset.fingerprint,
             valid_fingerprint=fingerprint_pairs(self.dataset.valid),
-            base_fingerprints=self._base_fingerprints(),
+            base_fingerprints=self._earlier,
             data=self.dataset.config,
             columns=self.dataset.columns,
             network=self.model_config,
@@ -260,13 +258,6 @@ class Learner:
         history = self.recorder.history() if self.recorder.epochs else None
         model = TrainedModel(self.network, tokenizer, config, history=history)
         save_model(model, folder, self.dataset, self._validated, self.compute, overwrite=overwrite)
-
-    def _base_fingerprints(self) -> tuple[str, ...]:
-        """Return the fingerprints of other pairs that the weights were trained on before."""
-        if self._base_config is None:
-            return ()
-        before = (*self._base_config.base_fingerprints, self._base_config.fingerprint)
-        return tuple(dict.fromkeys(one for one in before if one != self.dataset.fingerprint))
 
     @classmethod
     def load(
