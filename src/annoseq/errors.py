@@ -145,6 +145,19 @@ class OutputError(AnnoseqError, OSError):
     """Output that cannot be written, or exists already."""
 
 
+_ROW = re.compile(r"(.*?): row (\d+)\b", re.DOTALL)
+
+
+def row_of(error: AnnoseqError) -> tuple[str, int] | None:
+    """Return the table and the row that an error is about, None if its message begins otherwise.
+
+    >>> row_of(TableError("notes.csv: row 7 (line 9): found 2 fields"))
+    ('notes.csv', 7)
+    """
+    found = _ROW.match(str(error))
+    return (found[1], int(found[2])) if found else None
+
+
 _IDENTIFIER = re.compile(r"[\w.:/@+-]{1,60}")
 
 

@@ -441,6 +441,26 @@ def test_rows_without_gold_are_left_out_and_counted(here: Path, model: Path) -> 
     assert (report["texts"], report["left_out"], report["leaks"]["missed"]) == (1, 3, 0)
 
 
+def test_a_row_of_a_table_that_is_its_own_gold_is_left_out_once(here: Path, model: Path) -> None:
+    pair = '{"orig_text": "Dr. Ames", "annotated_text": "Dr. {{NAME}}Ames{{/NAME}}"}\n'
+    bad = (
+        '{"orig_text": null, "annotated_text": "x"}\n',
+        '{"orig_text": "x", "annotated_text": 1}\n',
+    )
+    (here / "g.jsonl").write_text(pair + "".join(bad) + pair)
+    options = ("--gold", "g.jsonl", "--skip-bad", *ONLY_PATTERNS)
+    result = run("redact", model, "g.jsonl", "--out", "clean", *options)
+    assert result.code == 0
+    notes = result.err.splitlines()
+    assert notes[0] == "2 could not be read and were left out (--skip-bad):"
+    assert [note.split(" (line")[0] for note in notes[1:]] == [
+        "  g.jsonl: row 2",
+        "  g.jsonl: row 3",
+    ]
+    report = json.loads((here / "clean" / "report.json").read_bytes())
+    assert (report["texts"], report["left_out"]) == (2, 2)
+
+
 def test_files_that_cannot_be_read_are_left_out(here: Path, model: Path) -> None:
     (here / "notes" / "z.txt").write_bytes(b"x\xff")
     result = run("redact", model, "notes", "--out", "clean", "--skip-bad", *ONLY_PATTERNS)

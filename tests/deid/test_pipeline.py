@@ -59,10 +59,11 @@ def redact_source(
     )
     mapping = io.StringIO()
     out.mkdir()
-    done = list(pipeline.redact(DocumentSource(source, "orig_text").read(), chunk_size=chunk_size))
+    documents = DocumentSource(source, "orig_text")
+    done = list(pipeline.redact(documents.read(), chunk_size=chunk_size))
     for document in done:
         report.add(document)
-    write_redacted(out, layout, record_mapping(done, mapping))
+    write_redacted(out, layout, record_mapping(done, mapping), documents.header)
     annotations = (out / "annotations.jsonl").read_text(encoding="utf-8")
     return report, _records(annotations), _records(mapping.getvalue())
 

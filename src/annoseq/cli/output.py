@@ -24,7 +24,7 @@ from cyclopts import (
     ValidationError,
 )
 
-from annoseq.errors import OptionError, OutputError, count_noun, describe_expected
+from annoseq.errors import OptionError, OutputError, count_noun, describe_expected, row_of
 from annoseq.torchrun import torchrun_environment
 
 if TYPE_CHECKING:
@@ -180,14 +180,22 @@ def is_terminal() -> bool:
 
 
 class LeftOutInputs:
-    """Number of inputs that were left out for `--skip-bad`, and the errors of the first few."""
+    """Number of inputs that were left out for `--skip-bad`, and the errors of the first few.
+
+    A row counts once, though it is read twice where a table is its own gold.
+    """
 
     def __init__(self) -> None:
         self.count = 0
         self._first: list[AnnoseqError] = []
+        self._rows: set[tuple[str, int]] = set()
 
     def add(self, error: AnnoseqError) -> None:
-        """Count an input."""
+        """Count an input, unless it is a row that is counted already."""
+        if row := row_of(error):
+            if row in self._rows:
+                return
+            self._rows.add(row)
         self.count += 1
         if self.count <= _MAX_NAMED:
             self._first.append(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from annoseq.cli.output import (
 from annoseq.cli.redact_output import RedactionOutputOptions
 from annoseq.cli.redact_texts import GoldOptions, TextTableOptions
 from annoseq.config import ColumnsConfig
+from annoseq.data.table_rows import TableHeader
 from annoseq.data.text_inputs import count_texts
 from annoseq.deid.leak_check import GoldIdentifiers, LeakCounts
 from annoseq.deid.pipeline import RedactionPipeline
@@ -59,7 +60,8 @@ class RedactionRun:
     """Redaction of one input to a stream, or by way of a journal to a folder.
 
     `columns` are those of the model's training table; `audit_log` makes the audit log of a report
-    and the file of redacted texts; `manifest` has the documents of earlier runs.
+    and the file of redacted texts; `manifest` has the documents of earlier runs. `header` is that
+    of the table, as soon as it is read.
     """
 
     pipeline: RedactionPipeline
@@ -72,6 +74,7 @@ class RedactionRun:
     columns: ColumnsConfig
     audit_log: Callable[[RedactionReport, Path | None], AuditLog]
     manifest: RedactionManifest | None = None
+    header: TableHeader = field(default_factory=TableHeader)
 
     def start(self, plan: dict[str, Any], *, is_resumable: bool) -> None:
         """Write the stream or the folder, whichever is asked for."""
@@ -93,7 +96,7 @@ class RedactionRun:
                 documents, chunk_size=self.source.chunk_size, advance=advance
             )
             counted = _count(record_mapping(redacted, mapping), report)
-            stream_redacted(output, self.layout, counted, bom=self.target.bom)
+            stream_redacted(output, self.layout, counted, self.header, bom=self.target.bom)
             output.flush()
         report.left_out = left_out.count
         self._write_audit_log(report, None)
@@ -161,7 +164,8 @@ class RedactionRun:
             if self.manifest and error.document is not None:
                 self.manifest.mark_failed(error.document)
 
-        documents = self.source.documents(self.texts, self._load_gold(left_out), leave_out)
+        gold = self._load_gold(left_out)
+        documents = self.source.documents(self.texts, gold, leave_out, self.header)
         return self.manifest.select(documents, on_skip=advance) if self.manifest else documents
 
     def _write_audit_log(self, report: RedactionReport, annotations: Path | None) -> None:
@@ -177,7 +181,7 @@ class RedactionRun:
             atomic_folder(target.out, overwrite=target.overwrite) as folder,
         ):
             documents = _count(record_mapping(read_journal(journal), mapping), report)
-            write_redacted(folder, self.layout, documents, bom=target.bom)
+            write_redacted(folder, self.layout, documents, self.header, bom=target.bom)
             write_json(folder / REPORT_FILE, self._values(report))
             write_json(folder / CONFIG_FILE, self.settings)
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from annoseq.config import BatchConfig
+    from annoseq.data.table_rows import TableHeader
     from annoseq.deid.custom_patterns import CustomPattern
     from annoseq.deid.pipeline import AnnotateFunction
     from annoseq.deid.redaction import RedactionDocument
@@ -119,8 +120,12 @@ class TextTableOptions:
         texts: Path,
         gold: GoldIdentifiers | None,
         on_bad: Callable[[AnnoseqError], None],
+        header: TableHeader,
     ) -> Iterator[RedactionDocument]:
-        """Read the documents; with `--skip-bad`, `on_bad` takes the errors of what is left out."""
+        """Read the documents, and fill in the header of their table.
+
+        With `--skip-bad`, `on_bad` takes the errors of what is left out.
+        """
         return DocumentSource(
             texts,
             self.text_column,
@@ -132,6 +137,7 @@ class TextTableOptions:
             gold=gold,
             on_bad=on_bad if self.skip_bad else None,
             patient=self.patients.rule(),
+            header=header,
         ).read()
 
     def redact_job(

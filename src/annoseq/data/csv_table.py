@@ -149,6 +149,7 @@ def read_csv(
     returns.end_header()
     columns = [(c, header.index(c)) for c in selection.select(header, place=name)]
     kept = [(c, header.index(c)) for c in selection.select_kept(header)]
+    selection.fill_header((c for c, _ in columns), {c: str for c, _ in kept})
     for first_line, fields in records:
         if error := lines.take_error():
             yield error

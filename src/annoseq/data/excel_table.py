@@ -75,6 +75,7 @@ def read_excel(
             return
         columns = [(c, header.index(c)) for c in selection.select(header, place=name)]
         kept = [(c, header.index(c)) for c in selection.select_kept(header)]
+        selection.fill_header((c for c, _ in columns), {c: int for c, _ in kept})
         number = 0
         for cells in rows:
             if all(cell.value is None for cell in cells):

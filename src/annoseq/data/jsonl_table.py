@@ -110,11 +110,14 @@ def read_jsonl(
             yield line
             continue
         try:
-            row, expected = _row(line, columns, expected)
+            row, found = _row(line, columns, expected)
         except TableError as error:
             yield error
-        else:
-            yield row
+            continue
+        if expected is None:
+            columns.fill_header(found, dict.fromkeys(row.kept, str))
+            expected = found
+        yield row
 
 
 def write_jsonl(

@@ -46,6 +46,7 @@ def read_parquet(
             for column in columns:
                 _check_type(schema.field(column).type, column, selection, name=name)
             kept = selection.select_kept(schema.names)
+            selection.fill_header(columns, {c: _kept_type(schema.field(c).type) for c in kept})
             number = 0
             for batch in table.iter_batches(_BATCH_ROWS, columns=[*columns, *kept]):
                 yield from _batch_rows(batch, columns, kept, selection, first=number + 1, name=name)
@@ -85,6 +86,14 @@ def _check_type(column_type: Any, column: str, selection: ColumnSelection, *, na
         f"{name}: column {column!r} is of type {column_type} where {selection.expected(column)} "
         "was expected. Write it as strings."
     )
+
+
+def _kept_type(column_type: Any) -> type[str] | type[int]:
+    """Return the type that `write_parquet` can give a column: int if all its values fit."""
+    if pa.types.is_dictionary(column_type):
+        column_type = column_type.value_type
+    is_whole = pa.types.is_integer(column_type) and not pa.types.is_uint64(column_type)
+    return int if is_whole else str
 
 
 def _batch_rows(

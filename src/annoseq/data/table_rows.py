@@ -16,7 +16,7 @@ from annoseq.config import DOCUMENT_COLUMN, OFFSET_COLUMN
 from annoseq.errors import MissingColumnError, TableError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from annoseq.config import ColumnsConfig
 
@@ -49,6 +49,18 @@ class TableRow:
     kept: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class TableHeader:
+    """Columns of a table, which its reader fills in before the first row.
+
+    `columns` are read; `kept` are only passed on: whole numbers and null alone if the type is int,
+    as Parquet knows it, or any cells of a workbook.
+    """
+
+    columns: tuple[str, ...] = ()
+    kept: dict[str, type[str] | type[int]] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class ColumnSelection:
     """The columns to read.
@@ -57,6 +69,7 @@ class ColumnSelection:
     strings; the others may also be whole numbers, which become text, and any numbers if they are
     also in `fractions`. `nullable` and `optional` columns may lack a value. `kept` columns must be
     there and may hold anything; if `keeps_others`, every column that is not read otherwise is kept.
+    `header` is filled in with what a table has of them.
     """
 
     texts: tuple[str, ...]
@@ -66,6 +79,7 @@ class ColumnSelection:
     fractions: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     keeps_others: bool = False
+    header: TableHeader | None = field(default=None, compare=False)
 
     def select(self, columns: Sequence[str], *, place: str) -> list[str]:
         """Return the columns to read of those that a table has, each once.
@@ -95,6 +109,13 @@ class ColumnSelection:
             for column in columns
             if column in self.kept or (self.keeps_others and column not in read)
         ]
+
+    def fill_header(
+        self, columns: Iterable[str], kept: Mapping[str, type[str] | type[int]]
+    ) -> None:
+        """Fill in the header, if it is asked for."""
+        if self.header is not None:
+            self.header.columns, self.header.kept = tuple(columns), dict(kept)
 
     def allows_null(self, column: str) -> bool:
         """Return True if a row may lack a value in a column."""

@@ -15,7 +15,13 @@ from annoseq.atomic_io import atomic_file
 from annoseq.data.csv_table import check_encoding, decoded_as_utf8, read_csv, write_csv
 from annoseq.data.jsonl_table import read_jsonl, write_jsonl
 from annoseq.data.streams import is_standard_input, open_source, source_name
-from annoseq.data.table_rows import ColumnSelection, TableFormat, TableRow, TextDialect
+from annoseq.data.table_rows import (
+    ColumnSelection,
+    TableFormat,
+    TableHeader,
+    TableRow,
+    TextDialect,
+)
 from annoseq.errors import EmptyTableError, OptionError, TableError
 
 if TYPE_CHECKING:
@@ -103,6 +109,7 @@ def read_rows(
     delimiter: str | None = None,
     encoding: str | None = None,
     on_bad: Callable[[TableError], None] | None = None,
+    header: TableHeader | None = None,
 ) -> Iterator[TableRow]:
     """Read columns of a table, one row at a time.
 
@@ -115,7 +122,8 @@ def read_rows(
     read otherwise. `delimiter` and `encoding` are those of a text table; without them, a CSV table
     may have another delimiter than the comma if its header leaves no doubt, and UTF-16 is known by
     its byte order mark; both are then logged. With `on_bad`, it is called with the error of a row
-    that cannot be read, and the row is left out; the others keep their numbers.
+    that cannot be read, and the row is left out; the others keep their numbers. `header` is filled
+    in before the first row.
 
     Raises:
         OptionError: `format` or `encoding` is none of the known ones, or the format has none.
@@ -132,6 +140,7 @@ def read_rows(
         tuple(fractions),
         tuple(keep or ()),
         keeps_others=keep is None,
+        header=header,
     )
     chosen = table_format(source, format)
     dialect = _Dialect.of(chosen, delimiter=delimiter, encoding=encoding)

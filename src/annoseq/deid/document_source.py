@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from annoseq.config import DOCUMENT_COLUMN
 from annoseq.data.patients import PatientRegister
 from annoseq.data.streams import is_standard_input, source_name
+from annoseq.data.table_rows import TableHeader, display_column
 from annoseq.data.tables import read_rows
 from annoseq.data.text_inputs import is_text_input, read_texts
 from annoseq.deid.redaction import DocumentPart, RedactionDocument
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from annoseq.data.patients import PatientRule
+    from annoseq.data.table_rows import TableRow
     from annoseq.data.text_inputs import InputFormat
     from annoseq.deid.leak_check import GoldIdentifiers
     from annoseq.errors import AnnoseqError
@@ -31,7 +33,8 @@ class DocumentSource:
     `document` is the column of a row's document; without it, `doc_id` is used where the table has
     it. `keep` are the columns of a table that are passed on, None for all others. With `on_bad`, it
     is called with the error of a row or file that cannot be read or has no gold, which is left out.
-    `patient` tells the patient of each document, if that is asked for.
+    `patient` tells the patient of each document, if that is asked for. `header` has the columns of
+    the table as soon as a document is read.
     """
 
     path: str | Path
@@ -44,6 +47,7 @@ class DocumentSource:
     gold: GoldIdentifiers | None = None
     on_bad: Callable[[AnnoseqError], None] | None = None
     patient: PatientRule | None = None
+    header: TableHeader = field(default_factory=TableHeader)
 
     def read(self) -> Iterator[RedactionDocument]:
         """Yield documents lazily in input order; a row without a document id is a document.
@@ -97,10 +101,12 @@ class DocumentSource:
             delimiter=self.delimiter,
             encoding=self.encoding,
             on_bad=self.on_bad,
+            header=self.header,
         ):
             document_id = row.values.get(name) if name else None
             patient = None
             try:
+                self._check_kept(row)
                 if register:
                     patient = register.add(row, document_id or None, name=source_name(self.path))
             except TableError as error:
@@ -109,6 +115,19 @@ class DocumentSource:
             text = row.values[self.column]
             part = DocumentPart(str(row.number), text, kept=row.kept, patient=patient)
             yield part, document_id or None
+
+    def _check_kept(self, row: TableRow) -> None:
+        """Check that a row has no kept column that is not in the header, as JSONL allows.
+
+        Raises:
+            TableError: it has.
+        """
+        if others := sorted(row.kept.keys() - self.header.kept.keys()):
+            raise TableError(
+                f"{source_name(self.path)}: row {row.number} has the column "
+                f"{display_column(others[0])}, which the first row lacks. Name the columns with "
+                "--keep-columns, or give every row the same."
+            )
 
     def _file_part(self, name: str, text: str) -> DocumentPart | None:
         """Return the text of a file with its patient, None if it is left out for having none."""

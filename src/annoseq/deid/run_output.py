@@ -15,14 +15,14 @@ from annoseq.data.jsonl_table import write_jsonl
 from annoseq.data.streams import is_standard_input
 from annoseq.data.tables import check_bom, table_format, write_rows
 from annoseq.deid.redaction import RedactedDocument
-from annoseq.errors import OptionError, TableError
+from annoseq.errors import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
     from typing import IO, TextIO
 
-    from annoseq.data.table_rows import TableFormat
+    from annoseq.data.table_rows import TableFormat, TableHeader
     from annoseq.data.text_inputs import InputFormat
     from annoseq.deid.redaction import RedactedText, Replacement
 
@@ -97,11 +97,13 @@ def write_redacted(
     folder: Path,
     layout: OutputLayout,
     documents: Iterable[RedactedDocument],
+    header: TableHeader,
     *,
     bom: bool = False,
 ) -> None:
     """Write redacted texts and their annotations into an empty folder.
 
+    `header` is that of the table that was read, of which a document may still have to be taken.
     With `bom`, a CSV table begins with a byte order mark, for Excel.
     """
     with (folder / ANNOTATIONS_FILE).open("w", encoding="utf-8", newline="") as annotations:
@@ -109,32 +111,33 @@ def write_redacted(
         if layout.column is None:
             _write_files(folder, layout, recorded)
         else:
-            _write_table(folder, layout, recorded, bom=bom)
+            _write_table(folder, layout, recorded, header, bom=bom)
 
 
 def stream_redacted(
     stream: IO[bytes],
     layout: OutputLayout,
     documents: Iterable[RedactedDocument],
+    header: TableHeader,
     *,
     bom: bool = False,
     annotations: IO[bytes] | None = None,
 ) -> None:
     """Write redacted texts alone: a table with its header, or the text of one file.
 
-    With `bom`, a CSV table begins with a byte order mark, for Excel. `annotations` gets those of
-    the texts, if it is given.
+    `header` and `bom` are as for `write_redacted`. `annotations` gets those of the texts, if it is
+    given.
     """
     if annotations is not None:
         text = TextIOWrapper(annotations, encoding="utf-8", newline="")
-        stream_redacted(stream, layout, _record(documents, text), bom=bom)
+        stream_redacted(stream, layout, _record(documents, text), header, bom=bom)
         text.detach()  # flushes, and leaves the stream open
         return
     if layout.column is None:
         for document in documents:
             stream.write(document.texts[0].text.encode())
         return
-    table = _Table.of(layout, iter(documents))
+    table = _Table.of(layout, iter(documents), header)
     if layout.table_format == "parquet":
         from annoseq.data.parquet_table import write_parquet
 
@@ -154,10 +157,15 @@ def _write_files(folder: Path, layout: OutputLayout, documents: Iterable[Redacte
 
 
 def _write_table(
-    folder: Path, layout: OutputLayout, documents: Iterator[RedactedDocument], *, bom: bool
+    folder: Path,
+    layout: OutputLayout,
+    documents: Iterator[RedactedDocument],
+    header: TableHeader,
+    *,
+    bom: bool,
 ) -> None:
     assert layout.name is not None
-    table = _Table.of(layout, documents)
+    table = _Table.of(layout, documents, header)
     write_rows(
         table.rows,
         folder / layout.name,
@@ -176,22 +184,22 @@ class _Table:
     rows: Iterator[list[Any]]
 
     @classmethod
-    def of(cls, layout: OutputLayout, documents: Iterator[RedactedDocument]) -> _Table:
-        """Take the columns from the first document."""
+    def of(
+        cls, layout: OutputLayout, documents: Iterator[RedactedDocument], header: TableHeader
+    ) -> _Table:
+        """Take the columns from the header, which is known when the first document is."""
         assert layout.column is not None
         first = next(documents, None)
-        kept = first.texts[0].kept if first else {}
-        is_named = first is not None and first.is_named and layout.document is not None
         columns: dict[str, type[str] | type[int]] = {}
-        if is_named and layout.document:
+        if layout.document in header.columns and layout.document != layout.column:
             columns[layout.document] = str
-        columns[layout.column] = str
-        columns |= {name: int if type(value) is int else str for name, value in kept.items()}
+        is_named = bool(columns)
+        columns |= {layout.column: str, **header.kept}
         rows = (
             [
                 *([document.id if document.is_named else ""] if is_named else []),
                 text.text,
-                *_kept_values(text, list(kept), layout),
+                *_kept_values(text, header, layout.table_format),
             ]
             for document in chain([first] if first else [], documents)
             for text in document.texts
@@ -199,19 +207,15 @@ class _Table:
         return cls(columns, rows)
 
 
-def _kept_values(text: RedactedText, names: list[str], layout: OutputLayout) -> Iterator[Any]:
+def _kept_values(text: RedactedText, header: TableHeader, format_: TableFormat) -> Iterator[Any]:
     """Yield the kept columns of a row: as they are in JSONL, and else as text or a number."""
-    if text.kept.keys() - set(names):
-        raise TableError(
-            f"row {text.id} has a column that the first row lacks. Name the columns with "
-            "--keep-columns, or give every row the same."
-        )
-    for name in names:
+    for name, kept_type in header.kept.items():
         value = text.kept.get(name)
-        if layout.table_format == "jsonl" or isinstance(value, str) or type(value) is int:
+        is_whole = kept_type is int and type(value) is int
+        if format_ == "jsonl" or isinstance(value, str) or is_whole:
             yield value
         elif value is None:
-            yield None if layout.table_format == "parquet" else ""
+            yield None if format_ == "parquet" else ""
         else:
             yield json.dumps(value, ensure_ascii=False)
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from annoseq.data.filesystems import atomic_output, open_input, stat_file
-from annoseq.errors import AnnoseqError, EmptyTableError, OutputError, TableError
+from annoseq.errors import AnnoseqError, EmptyTableError, OutputError, TableError, row_of
 from annoseq.scale.part_manifest import PartRecord, RunFolder
 from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from annoseq.inference.annotator import Annotator
     from annoseq.scale.parts import InputPart
 
-_ROW = re.compile(r": row (\d+)\b")
 _MAX_ATTEMPTS = 3
 """Attempts at a part in one run: a part that kills its worker must not do so for ever."""
 
@@ -64,8 +62,8 @@ class PartOutput:
     def add_bad_row(self, error: AnnoseqError) -> None:
         """Add an error row for a row that cannot be read; its id is its number."""
         self.bad_row = self.bad_row or error
-        found = _ROW.search(str(error))
-        self.errors.append({"id": found[1] if found else None, "reason": str(error)})
+        found = row_of(error)
+        self.errors.append({"id": str(found[1]) if found else None, "reason": str(error)})
 
     def count(self, labels: Iterable[str]) -> None:
         """Count a text that is written, with the labels of its spans."""

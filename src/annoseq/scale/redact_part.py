@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
+from annoseq.data.table_rows import TableHeader
 from annoseq.data.text_inputs import read_whole_text
 from annoseq.deid.document_source import DocumentSource
 from annoseq.deid.pipeline import (
@@ -84,21 +85,22 @@ class RedactProcessor:
             WorkerError: not one document of several could be redacted.
         """
         empty_token_cache(self.annotator)
-        report = RedactionReport()
+        report, header = RedactionReport(), TableHeader()
         stream_redacted(
             output.data,
             self._layout(part),
-            self._redacted(part, output, report),
+            self._redacted(part, output, report, header),
+            header,
             bom=self.job.bom,
             annotations=output.annotations,
         )
         output.report = shorten_report(report.to_dict())
 
     def _redacted(
-        self, part: InputPart, output: PartOutput, report: RedactionReport
+        self, part: InputPart, output: PartOutput, report: RedactionReport, header: TableHeader
     ) -> Iterator[RedactedDocument]:
         done = 0
-        documents = report.watch_patients(self._documents(part, output))
+        documents = report.watch_patients(self._documents(part, output, header))
         for chunk in chunk_documents(documents, self.job.chunk_size):
             start = done + 1
 
@@ -125,7 +127,9 @@ class RedactProcessor:
                 yield document
             done += sum(len(document.parts) for document in chunk)
 
-    def _documents(self, part: InputPart, output: PartOutput) -> Iterator[RedactionDocument]:
+    def _documents(
+        self, part: InputPart, output: PartOutput, header: TableHeader
+    ) -> Iterator[RedactionDocument]:
         """Read documents; one without an id of its own is known by its part, row and text.
 
         Equal rows of the same number in two parts must not share their surrogates.
@@ -143,6 +147,7 @@ class RedactProcessor:
             keep=self.job.keep,
             on_bad=output.add_bad_row,
             patient=self.job.patient,
+            header=header,
         )
         try:
             for document in source.read():
