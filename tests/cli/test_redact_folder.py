@@ -178,6 +178,26 @@ def test_the_text_column_is_written_nowhere_as_it_is(
             assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    "options",
+    [("--keep-columns",), ("--keep-columns", "annotated_text"), ("--document", "annotated_text")],
+)
+def test_annotated_texts_are_not_kept(
+    options: tuple[str, ...], model: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    (source / "a.csv").write_text("orig_text,annotated_text\nDr. Ames,Dr. {{P}}Ames{{/P}}\n")
+    for texts, out in ((source, tmp_path / "out"), (source / "a.csv", tmp_path / "one")):
+        result = redact(model, texts, out, *options)
+        assert result.code == 2
+        assert (
+            "a.csv: the column 'annotated_text' is that of annotated texts, which hold what is "
+            "redacted. Name others for --document, and the columns to keep for --keep-columns."
+        ) in result.err
+        assert not [file for file in tmp_path.glob("o*/**/*.*") if "Ames" in file.read_text()]
+
+
 @pytest.mark.parametrize("name", ["--mapping", "--audit-log", "--manifest", "--gold"])
 def test_options_of_one_input_are_refused(
     name: str, model: Path, parts: Path, tmp_path: Path

@@ -165,7 +165,9 @@ class RedactionRun:
                 self.manifest.mark_failed(error.document)
 
         gold = self._load_gold(left_out)
-        documents = self.source.documents(self.texts, gold, leave_out, self.header)
+        documents = self.source.documents(
+            self.texts, gold, leave_out, self.header, targets=self.columns.target
+        )
         return self.manifest.select(documents, on_skip=advance) if self.manifest else documents
 
     def _write_audit_log(self, report: RedactionReport, annotations: Path | None) -> None:

@@ -121,10 +121,13 @@ class TextTableOptions:
         gold: GoldIdentifiers | None,
         on_bad: Callable[[AnnoseqError], None],
         header: TableHeader,
+        *,
+        targets: str,
     ) -> Iterator[RedactionDocument]:
         """Read the documents, and fill in the header of their table.
 
-        With `--skip-bad`, `on_bad` takes the errors of what is left out.
+        With `--skip-bad`, `on_bad` takes the errors of what is left out. `targets` is the column of
+        annotated texts, which is not kept.
         """
         return DocumentSource(
             texts,
@@ -138,6 +141,7 @@ class TextTableOptions:
             on_bad=on_bad if self.skip_bad else None,
             patient=self.patients.rule(),
             header=header,
+            targets=targets,
         ).read()
 
     def redact_job(

@@ -34,7 +34,8 @@ class DocumentSource:
     it. `keep` are the columns of a table that are passed on, None for all others. With `on_bad`, it
     is called with the error of a row or file that cannot be read or has no gold, which is left out.
     `patient` tells the patient of each document, if that is asked for. `header` has the columns of
-    the table as soon as a document is read.
+    the table as soon as a document is read. `targets` is the column of annotated texts of a table
+    of pairs, which is not passed on: it holds what is redacted.
     """
 
     path: str | Path
@@ -48,6 +49,7 @@ class DocumentSource:
     on_bad: Callable[[AnnoseqError], None] | None = None
     patient: PatientRule | None = None
     header: TableHeader = field(default_factory=TableHeader)
+    targets: str | None = None
 
     def read(self) -> Iterator[RedactionDocument]:
         """Yield documents lazily in input order; a row without a document id is a document.
@@ -55,7 +57,8 @@ class DocumentSource:
         Such a row and the text of a pipe have no name of their own (`is_named`).
 
         Raises:
-            TableError: a row or a file cannot be read, or the rows of a document are not adjacent.
+            TableError: a row or a file cannot be read, the rows of a document are not adjacent, or
+                annotated texts would be kept.
             PairsError: there is no gold for a text, or it has another text.
             OptionError: a folder without `.txt` files, or a name that does not tell the format.
         """
@@ -103,6 +106,7 @@ class DocumentSource:
             on_bad=self.on_bad,
             header=self.header,
         ):
+            self._check_targets()
             document_id = row.values.get(name) if name else None
             patient = None
             try:
@@ -115,6 +119,14 @@ class DocumentSource:
             text = row.values[self.column]
             part = DocumentPart(str(row.number), text, kept=row.kept, patient=patient)
             yield part, document_id or None
+
+    def _check_targets(self) -> None:
+        if self.targets is not None and self.targets in (*self.header.kept, self.document):
+            raise TableError(
+                f"{source_name(self.path)}: the column {display_column(self.targets)} is that "
+                "of annotated texts, which hold what is redacted. Name others for --document, and "
+                "the columns to keep for --keep-columns."
+            )
 
     def _check_kept(self, row: TableRow) -> None:
         """Check that a row has no kept column that is not in the header, as JSONL allows.

@@ -148,6 +148,7 @@ class RedactProcessor:
             on_bad=output.add_bad_row,
             patient=self.job.patient,
             header=header,
+            targets=self.annotator.config.columns.target,
         )
         try:
             for document in source.read():
