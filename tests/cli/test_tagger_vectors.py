@@ -74,6 +74,16 @@ def test_commands_find_a_file_that_has_moved(
     assert result.out
 
 
+def test_only_members_that_read_vectors_are_given_them(
+    tagger: Path, table: Path, moved: Path, tmp_path: Path
+) -> None:
+    plain, out = tmp_path / "plain", tmp_path / "out"
+    assert run("train", table, "--out", plain, *QUICK).code == 0
+    result = run("ensemble", "join", plain, tagger, "--out", out, "--vectors", moved)
+    assert result.code == 0, result
+    assert run("annotate", out, table, "--vectors", moved).code == 0
+
+
 def test_another_file_is_refused(tagger: Path, table: Path, vectors: Path, tmp_path: Path) -> None:
     other = tmp_path / "v.bin"
     content = bytearray(vectors.read_bytes())

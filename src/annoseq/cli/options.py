@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PosixPath
+from shlex import quote
 from typing import Annotated, Self
 
 from cyclopts import Parameter, Token
@@ -267,6 +268,10 @@ class PatientOptions:
         return PatientRule.of(column=self.patient, pattern=self.patient_from)
 
 
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
 _SPLIT_OPTIONS = frozenset({"valid_share", "split_by", "split_seed"})
 
 
@@ -281,6 +286,19 @@ class DatasetOptions:
     columns: Columns = ColumnsConfig()
     data: Data = DataConfig()
 
+    def same_rows(self) -> str:
+        """Return the options that make a command read and keep the same rows, each after a space.
+
+        With --valid there is no split.
+        """
+        given = {"valid": self.valid, "input_format": self.input_format}
+        names = {"task"} if self.valid is not None else {"task", *_SPLIT_OPTIONS}
+        given |= self.data.model_dump(include=names, exclude_unset=True)
+        flags = {"skip_bad": self.skip_bad, "normalize": self.data.normalize}
+        parts = [f"{_option(name)} {quote(str(value))}" for name, value in given.items() if value]
+        parts += [_option(name) for name, is_set in flags.items() if is_set]
+        return "".join(f" {part}" for part in parts) + self.columns.options()
+
     def check_split(self, *, used: Collection[str] = ()) -> None:
         """Raise `OptionError` if an option of the split, and none that is `used`, is with --valid.
 
@@ -288,7 +306,7 @@ class DatasetOptions:
         """
         given = sorted(self.data.model_fields_set & _SPLIT_OPTIONS - set(used))
         if self.valid is not None and given:
-            option = "--" + given[0].replace("_", "-")
+            option = _option(given[0])
             raise OptionError(
                 f"{option} is for a split of the pairs, and with --valid there is none: all of the "
                 f"pairs are trained on. Leave {option} or --valid off."
