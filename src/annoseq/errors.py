@@ -185,6 +185,15 @@ def count_noun(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
+def option_name(field: str) -> str:
+    """Return the command-line option of a field of a configuration.
+
+    >>> option_name("gru.encoder_dropout")
+    '--gru.encoder-dropout'
+    """
+    return "--" + field.replace("_", "-")
+
+
 def quote_name(name: str, *, kind: str = "name") -> str:
     """Return a name as `display_name` does, in quotes if it is an identifier."""
     displayed = display_name(name, kind=kind)

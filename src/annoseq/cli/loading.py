@@ -17,7 +17,7 @@ from annoseq.data.pairs import Pairs, fingerprint_pairs, stream_pairs
 from annoseq.data.splits import split_rows
 from annoseq.data.streams import source_name
 from annoseq.data.table_rows import display_column
-from annoseq.errors import OptionError, count_noun
+from annoseq.errors import OptionError, count_noun, option_name
 from annoseq.evaluation.references import SeenTexts
 from annoseq.output_lock import restore_interrupted
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
@@ -152,7 +152,7 @@ def check_vocabulary_options(data: DataConfig, networks: Iterable[NetworkConfig]
     """
     names = sorted(data.model_fields_set & VOCABULARY_OPTIONS)
     if names and all(network.model == "tagger" for network in networks):
-        option = "--" + names[0].replace("_", "-")
+        option = option_name(names[0])
         raise OptionError(
             f"{option} is for sequence-to-sequence models; this one is a tagger and has no "
             f"vocabulary. Leave {option} off, or name another model with --model."
@@ -163,7 +163,7 @@ def _check_no_preparation(path: Path, options: DatasetOptions) -> None:
     names = {*options.columns.model_fields_set, *options.data.model_fields_set}
     names |= {name for name in ("valid", "input_format", "skip_bad") if getattr(options, name)}
     if names:
-        option = "--" + min(names).replace("_", "-")
+        option = option_name(min(names))
         raise OptionError(
             f"{path} is prepared data, for which {option} was decided by `annoseq prepare`. "
             f"Leave {option} off, or prepare the data again."

@@ -26,7 +26,7 @@ from annoseq.data.filesystems import is_remote
 from annoseq.data.patients import PatientRule
 from annoseq.data.table_rows import TableFormat, display_column
 from annoseq.data.text_inputs import InputFormat
-from annoseq.errors import OptionError
+from annoseq.errors import OptionError, option_name
 
 
 def at_least(minimum: int) -> Callable[[object, int | None], None]:
@@ -268,10 +268,6 @@ class PatientOptions:
         return PatientRule.of(column=self.patient, pattern=self.patient_from)
 
 
-def _option(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
 _SPLIT_OPTIONS = frozenset({"valid_share", "split_by", "split_seed"})
 
 
@@ -295,8 +291,10 @@ class DatasetOptions:
         names = {"task"} if self.valid is not None else {"task", *_SPLIT_OPTIONS}
         given |= self.data.model_dump(include=names, exclude_unset=True)
         flags = {"skip_bad": self.skip_bad, "normalize": self.data.normalize}
-        parts = [f"{_option(name)} {quote(str(value))}" for name, value in given.items() if value]
-        parts += [_option(name) for name, is_set in flags.items() if is_set]
+        parts = [
+            f"{option_name(name)} {quote(str(value))}" for name, value in given.items() if value
+        ]
+        parts += [option_name(name) for name, is_set in flags.items() if is_set]
         return "".join(f" {part}" for part in parts) + self.columns.options()
 
     def check_split(self, *, used: Collection[str] = ()) -> None:
@@ -306,7 +304,7 @@ class DatasetOptions:
         """
         given = sorted(self.data.model_fields_set & _SPLIT_OPTIONS - set(used))
         if self.valid is not None and given:
-            option = _option(given[0])
+            option = option_name(given[0])
             raise OptionError(
                 f"{option} is for a split of the pairs, and with --valid there is none: all of the "
                 f"pairs are trained on. Leave {option} or --valid off."

@@ -28,7 +28,7 @@ from annoseq.config import (
 )
 from annoseq.data.pairs import fingerprint_pairs
 from annoseq.devices import ComputeDevice
-from annoseq.errors import OptionError, count_noun
+from annoseq.errors import OptionError, count_noun, option_name
 from annoseq.training.run_folder import run_workers
 from annoseq.training.sweep.optuna_search import import_optuna, run_optuna_search
 from annoseq.training.sweep.results import describe_settings, plot_runs, results_table
@@ -36,7 +36,6 @@ from annoseq.training.sweep.search_space import (
     CategoricalDimension,
     SearchSpace,
     TrialSettings,
-    option_name,
 )
 from annoseq.training.sweep.sweep_folder import SweepFolder
 from annoseq.training.sweep.trial import Sweep, run_grid

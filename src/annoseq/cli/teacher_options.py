@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from annoseq.cli.output import print_note
 from annoseq.config import DistillationConfig
 from annoseq.data.text_inputs import is_text_input, read_texts
-from annoseq.errors import MissingColumnError, OptionError, count_noun
+from annoseq.errors import MissingColumnError, OptionError, count_noun, option_name
 from annoseq.training.distillation import Distillation
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class TeacherOptions:
         given = [name for name in ("unlabelled", "unlabelled_column") if getattr(self, name)]
         given += sorted(self.distillation.model_fields_set)
         if given and not self.teacher:
-            option = "--" + given[0].replace("_", "-")
+            option = option_name(given[0])
             raise OptionError(f"{option} belongs to --teacher. Give one, or leave {option} off.")
         if self.unlabelled_column is None:
             return

@@ -31,7 +31,7 @@ from annoseq.config import DataConfig, NetworkConfig
 from annoseq.data.pairs import fingerprint_pairs
 from annoseq.data.streams import is_standard_input
 from annoseq.devices import ComputeDevice
-from annoseq.errors import OptionError, count_noun
+from annoseq.errors import OptionError, count_noun, option_name
 from annoseq.models.serialization import TrainedModel
 from annoseq.output_lock import OutputLock
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
@@ -233,7 +233,7 @@ def _check_not_settled(network: NetworkConfig, data: DataConfig, *, encoder: str
     settled = data.model_fields_set & {"task", *VOCABULARY_OPTIONS}
     names = [*settled, *network.explicit_options(), *(["encoder"] if encoder else [])]
     if names:
-        option = "--" + min(names).replace("_", "-")
+        option = option_name(min(names))
         raise OptionError(
             f"{option} was settled when the model of --go-on-from was first trained. "
             f"Leave {option} off, or train a new model."

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from annoseq.config.section import ConfigSection
+from annoseq.errors import option_name
 
 
 class SearchConfig(ConfigSection):
@@ -40,10 +41,10 @@ class SearchConfig(ConfigSection):
     def _options_belong_to_the_search(self) -> Self:
         for name in sorted(self.model_fields_set & _SEARCHES_OF_OPTION.keys()):
             if self.search not in _SEARCHES_OF_OPTION[name]:
-                option = name.replace("_", "-")
                 searches = " or ".join(_SEARCHES_OF_OPTION[name])
                 raise ValueError(
-                    f"--{option} belongs to --search {searches}, and the search is {self.search}"
+                    f"{option_name(name)} belongs to --search {searches}, and the search is "
+                    f"{self.search}"
                 )
         if self.n_best > self.beam_size:
             raise ValueError(

@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from annoseq.config.section import ConfigSection, DeviceName, Fraction, FractionOrZero, Probability
-from annoseq.errors import OptionError
+from annoseq.errors import OptionError, option_name
 
 _EPOCHS_OF_ONE_ROW, _MIN_EPOCHS, _MAX_EPOCHS = 1_200, 6, 50
 """Epochs of a tagger are 1,200 / sqrt(rows) within bounds: 12 for 10,000 rows, 50 for up to 576."""
@@ -131,7 +131,7 @@ class TrainingConfig(ConfigSection):
     def _check_tagger_options(self) -> None:
         for name in sorted(self.model_fields_set & _SEQ2SEQ_OPTIONS):
             if getattr(self, name) != type(self).model_fields[name].default:
-                option = "--" + name.replace("_", "-")
+                option = option_name(name)
                 raise OptionError(
                     f"{option} is for sequence-to-sequence models, and this one is a tagger. "
                     f"Leave {option} off, or name another model with --model."
@@ -140,7 +140,7 @@ class TrainingConfig(ConfigSection):
     def _check_encoder_options(self) -> None:
         for name in sorted(self.model_fields_set & _ENCODER_OPTIONS):
             if getattr(self, name) != type(self).model_fields[name].default:
-                option = "--" + name.replace("_", "-")
+                option = option_name(name)
                 raise OptionError(
                     f"{option} is for a pre-trained encoder, and the model has none. Leave "
                     f"{option} off, or name an encoder with --encoder."

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 from annoseq.config import SearchConfig
 from annoseq.decoding.sliding_window import Window, cut_windows, merge_windows
-from annoseq.errors import OptionError
+from annoseq.errors import OptionError, option_name
 from annoseq.evaluation.calibration_statistics import MIN_GOLD_SPANS
 from annoseq.evaluation.coverage import CoverageTarget
 from annoseq.evaluation.recall_thresholds import RecallTarget
@@ -309,7 +309,7 @@ def make_query(search: SearchConfig, target: RecallTarget | None) -> SpanQuery:
 def check_no_search(search: SearchConfig) -> None:
     """Raise `OptionError` if an option of a search was given, which a tagger has none of."""
     if fields := sorted(search.model_fields_set):
-        option = "--" + fields[0].replace("_", "-")
+        option = option_name(fields[0])
         raise OptionError(
             f"{option} is for sequence-to-sequence models, and this one is a tagger: it finds the "
             f"likeliest tags in one pass. Leave {option} off."

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from annoseq.config import ColumnsConfig
-from annoseq.errors import OptionError, PairsError, ReviewError
+from annoseq.errors import OptionError, PairsError, ReviewError, option_name
 from annoseq.review.prediction import predict_documents
 from annoseq.review.project import ReviewProject
 from annoseq.review.project_input import (
@@ -140,7 +140,7 @@ def open_project(
         problem = "was made with another model. Leave --model off to go on with it"
     for name in sorted(design.model_fields_set if design else ()):
         if getattr(design, name) != store.meta("design")[name]:
-            option = "--" + name.replace("_", "-")
+            option = option_name(name)
             problem = f"was made with another {option}. Leave {option} off to go on with it"
     if problem is not None:
         store.close()

@@ -9,7 +9,6 @@ from annoseq.training.sweep.search_space import (
     RangeDimension,
     SearchSpace,
     TrialSettings,
-    option_name,
     parse_value,
 )
 
@@ -55,7 +54,6 @@ def test_values_have_the_types_of_their_settings() -> None:
     assert parse_value("teacher_forcing", "0.5") == 0.5
     assert parse_value("compile", "True") is True
     assert parse_value("teacher_forcing", "falling") == "falling"
-    assert option_name("gru.encoder_dropout") == "--gru.encoder-dropout"
 
 
 def test_a_range_is_drawn_in_the_logarithm_where_it_is_wide() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from annoseq.config import BatchConfig, ConfigSection, NetworkConfig, TrainingConfig
-from annoseq.errors import OptionError, describe_expected
+from annoseq.errors import OptionError, describe_expected, option_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -193,15 +193,6 @@ class SearchSpace:
                 if first_error:
                     raise first_error
         return valid
-
-
-def option_name(name: str) -> str:
-    """Return the command-line option of a hyperparameter.
-
-    >>> option_name("gru.encoder_dropout")
-    '--gru.encoder-dropout'
-    """
-    return "--" + name.replace("_", "-")
 
 
 def parse_value(name: str, text: str) -> Value:
