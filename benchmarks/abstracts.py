@@ -56,11 +56,11 @@ def keep_sentences(
     documents: Iterable[str], *, dev: Iterable[str], train: Iterable[str]
 ) -> tuple[list[str], int]:
     """Return new sentences of medium length, and the number of documents that are left out."""
-    held, seen = (set(map(_letters, texts)) for texts in (dev, train))
+    held, seen = (set(map(letters, texts)) for texts in (dev, train))
     kept: list[str] = []
     left_out = 0
     for document in documents:
-        found = {sentence: _letters(sentence) for sentence in sentences(document)}
+        found = {sentence: letters(sentence) for sentence in sentences(document)}
         if any(len(key) > _SIGNIFICANT and key in held for key in found.values()):
             left_out += 1
             continue
@@ -71,8 +71,24 @@ def keep_sentences(
     return kept, left_out
 
 
-def _letters(text: str) -> str:
+def letters(text: str) -> str:
+    """Return the letters and digits of a text, in lower case: its key among texts.
+
+    >>> letters("It fell, then.")
+    'itfellthen'
+    """
     return re.sub(r"\W+", "", text).lower()
+
+
+def write_texts(path: Path, texts: Iterable[str]) -> None:
+    """Write a table of texts, in the column `orig_text`, to a new file."""
+    with (
+        atomic_file(path, overwrite=False) as new,
+        new.open("w", encoding="utf-8", newline="") as stream,
+    ):
+        writer = csv.writer(stream)
+        writer.writerow(["orig_text"])
+        writer.writerows([text] for text in texts)
 
 
 def main(given: Sequence[str] | None = None) -> int:
@@ -90,13 +106,7 @@ def main(given: Sequence[str] | None = None) -> int:
         dev=[pair.source for pairs in dev for pair in pairs],
         train=[pair.source for pairs in train for pair in pairs],
     )
-    with (
-        atomic_file(options.out, overwrite=False) as new,
-        new.open("w", encoding="utf-8", newline="") as stream,
-    ):
-        writer = csv.writer(stream)
-        writer.writerow(["orig_text"])
-        writer.writerows([sentence] for sentence in kept)
+    write_texts(options.out, kept)
     log(f"{len(kept):,} sentences; documents left out for a sentence of the dev rows: {left_out:,}")
     return 0
 

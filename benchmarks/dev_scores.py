@@ -30,19 +30,26 @@ CORPORA = ("meddocan", "bc5cdr", "ncbi_disease", "asq_phi", "gum_open")
 SEEDS = (42, 1, 2)
 COSTS = (0.003, 0.01, 0.04)
 """Shares of other tokens at which the coverage is read off the curve."""
-_KEPT, _ROOM = 0.1, 1.05
+KEPT = 0.1
+"""Share of the training rows that is kept for validation."""
+_ROOM = 1.05
 
 
 def split_corpus(
-    data: Path, corpus: str, *, rows: int | None = None, train_rows: int | None = None
+    data: Path,
+    corpus: str,
+    *,
+    rows: int | None = None,
+    train_rows: int | None = None,
+    kept: float = KEPT,
 ) -> tuple[Dataset, Pairs, Pairs]:
-    """Return a corpus with a tenth of its training rows kept for validation, and its pairs.
+    """Return a corpus with a share of its training rows kept for validation, and its pairs.
 
     `rows` are the first rows of both tables, `train_rows` those of the training table alone.
     """
     train, dev = (Pairs(pairs[:rows], name=pairs.name) for pairs in read_corpus(data, corpus))
     train = Pairs(train[:train_rows], name=train.name)
-    config = DataConfig(task="annotate", valid_share=_KEPT)
+    config = DataConfig(task="annotate", valid_share=kept)
     return Dataset.from_pairs(train, config=config), train, dev
 
 

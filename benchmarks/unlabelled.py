@@ -1,7 +1,7 @@
 """One fast tagger that learned from a tagger with a pre-trained encoder, on unlabelled texts.
 
 The recipe of two commands: `annoseq train --encoder` makes the teacher, `annoseq train --teacher
---unlabelled` the pupil. Both keep the same tenth of the training rows for the choice of the epoch
+--unlabelled` the pupil. Both keep the same share of the training rows for the choice of the epoch
 and for calibration. The dev rows choose nothing.
 """
 
@@ -20,7 +20,15 @@ from annoseq.training.distillation import Distillation
 from annoseq.training.learner import Learner
 from benchmarks.budget import TIMING_NOTE, log
 from benchmarks.command import Benchmark, command_line, make_parser, read_options
-from benchmarks.dev_scores import CORPORA, SEEDS, evaluate, score_table, split_corpus
+from benchmarks.dev_scores import (
+    CORPORA,
+    KEPT,
+    SEEDS,
+    coverage_table,
+    evaluate,
+    score_table,
+    split_corpus,
+)
 from benchmarks.meddocan import FOLDER
 from benchmarks.saved_runs import (
     add_run_options,
@@ -43,6 +51,7 @@ SYSTEMS = {
     "self": "pupil of three taggers, unlabelled texts too",
     "rows": "pupil of a teacher with an encoder, training rows alone",
     "texts": "pupil of a teacher with an encoder, unlabelled texts too",
+    "mixed": "pupil of a teacher with an encoder and three taggers, unlabelled texts too",
     "teacher": "teacher with an encoder",
 }
 
@@ -64,8 +73,11 @@ def perform(name: str, options: argparse.Namespace) -> dict[str, Any]:
         OptionError: texts or the encoder are not given.
     """
     system, corpus, number = name.split("-")
-    dataset, train, dev = split_corpus(options.data, corpus, rows=options.rows)
-    texts = _texts(options.texts, [*train, *dev]) if system in {"texts", "self"} else []
+    dataset, train, dev = split_corpus(
+        options.data, corpus, rows=options.rows, kept=options.valid_share
+    )
+    reads = system in {"texts", "self", "mixed"}
+    texts = _texts(options.texts, [*train, *dev]) if reads else []
     folder = options.results / f"{name}.model"
     cache = options.results / f"{system}-{corpus}.targets"
     is_read = cache.exists()
@@ -104,9 +116,8 @@ def _learner(
             raise OptionError("the teacher needs an encoder. Give --encoder.")
         encoder = str(options.encoder)
     elif system != "plain":
-        names = [f"plain-{corpus}-{one}" for one in SEEDS]
-        if system != "self":
-            names = [f"teacher-{corpus}-0"]
+        names = [f"teacher-{corpus}-0"] if system != "self" else []
+        names += [f"plain-{corpus}-{one}" for one in SEEDS if system in {"self", "mixed"}]
         teachers = tuple(options.results / f"{name}.model" for name in names)
         teaching = Distillation(teachers=teachers, unlabelled=tuple(texts), cache=cache)
     return Learner(dataset, training=training, device=CPU, encoder=encoder, distillation=teaching)
@@ -144,7 +155,10 @@ def join(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
             facts[f"time in which the teacher reads, {corpus}, {SYSTEMS[system]}"] = read
         if "encoder" in outcome:
             facts["encoder"] = outcome["encoder"]
-    return [score_table(outcomes, SYSTEMS)], facts | machine
+    tables = [score_table(outcomes, SYSTEMS)]
+    if any("-meddocan-" in name for name in outcomes):
+        tables.append(coverage_table(outcomes, SYSTEMS))
+    return tables, {"rows kept": f"{options.valid_share:g} of training"} | facts | machine
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
@@ -155,6 +169,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add("--encoder", type=Path, help="folder of the teachers' pre-trained encoder")
     add("--texts", nargs="+", type=Path, help="tables of unlabelled texts, in orig_text")
     add("--corpora", nargs="+", choices=CORPORA, default=["bc5cdr", "ncbi_disease"])
+    add("--valid-share", type=float, default=KEPT, help="share of training rows that is kept")
     add("--epochs", type=int, help="epochs of every run; by default the tagger's own")
     add_run_options(parser, cache="unlabelled", runs=run_names(CORPORA))
     return read_options(parser, arguments, above_zero=("epochs",))
@@ -163,7 +178,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 ABOUT = f"""\
 An ordinary tagger; a tagger with a pre-trained encoder, which is a teacher; and pupils, ordinary
 taggers that learned from gold spans and from what teachers expect of the training rows, or of
-unlabelled texts too. Three taggers that differ in their seed are teachers, too. A tenth of the
+unlabelled texts too. Three taggers that differ in their seed are teachers, too. A share of the
 training rows is kept for the choice of the epoch and for calibration; the dev rows choose nothing,
 and texts that are rows of the corpus are left out. Means over seeds, and the standard deviation of
 F1. The calibration error is that of calibrated scores. The time in which teachers read the texts is
