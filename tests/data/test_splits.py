@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annoseq.data.pairs import Pair
-from annoseq.data.splits import split_rows
+from annoseq.data.splits import group_rows, split_rows
 from annoseq.errors import OptionError, PairsError
 
 if TYPE_CHECKING:
@@ -87,6 +87,14 @@ def test_the_smallest_document_is_taken_if_all_are_too_large() -> None:
     pairs = pairs_of("aaaabbbbbccc")
     for seed in range(20):
         assert split_rows(pairs, share=0.01, by="document", seed=seed)[1] == [9, 10, 11]
+
+
+def test_rows_with_an_empty_document_stand_alone() -> None:
+    names = ["a", "", "", "b", ""]
+    for seed in range(20):
+        split = split_rows(pairs_of(names), share=0.2, by="document", seed=seed)
+        assert len(split[1]) == 1
+    assert group_rows(pairs_of(names), by="auto") == {"a": [0], 1: [1], 2: [2], "b": [3], 4: [4]}
 
 
 def test_one_document_is_split_by_row_unless_asked() -> None:

@@ -42,7 +42,7 @@ def split_rows(
 
     `share` is the share of validation rows; neither part is ever empty. Split by document,
     no document is in both parts, a document is taken if that brings the share nearer, and a
-    row without a document stands alone.
+    row without a document, or with an empty one, stands alone.
 
     Raises:
         OptionError: `share` is not between 0 and 1.
@@ -72,8 +72,7 @@ def group_rows(pairs: Sequence[TextPair], *, by: SplitBy) -> dict[str | int, lis
     if by != "row":
         documents: dict[str | int, list[int]] = {}
         for index, pair in enumerate(pairs):
-            key = index if pair.document is None else pair.document
-            documents.setdefault(key, []).append(index)
+            documents.setdefault(pair.document or index, []).append(index)
         named = sum(isinstance(key, str) for key in documents)
         if by == "document":
             _check_documents(named=named, groups=len(documents))
