@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from annoseq.cli.output import describe_problem
 from annoseq.data.markup import parse, strip_tags
 from annoseq.data.pairs import read_pairs
 from annoseq.data.tables import read_rows
@@ -325,6 +326,11 @@ def test_a_translator_writes_other_texts(translator: Path, new: Path, tmp_path: 
     out = tmp_path / "out.jsonl"
     result = run("annotate", translator, new, "--column", "annotated_text", "--out", out)
     assert result == (0, "", f"Wrote {out}: 8 texts.\n")
+
+
+def test_a_note_on_problems_is_that_of_the_task() -> None:
+    assert describe_problem(has_spans=True) == "are not their text plus tags"
+    assert describe_problem(has_spans=False) == "were cut at the limit of their length"
 
 
 def test_what_cannot_be_read_is_left_out_and_counted(model: Path, tmp_path: Path) -> None:

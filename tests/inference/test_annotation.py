@@ -6,6 +6,7 @@ import pytest
 
 from annoseq.data.markup import Span, parse
 from annoseq.inference.annotation import Annotation, from_output, from_spans
+from annoseq.inference.predictor import GeneratedText
 from annoseq.tokenization.bioes import TokenSpan, token_spans_to_text
 
 TEXT = "Dr. Ames, 31y"
@@ -62,14 +63,31 @@ def test_what_a_line_of_jsonl_holds() -> None:
     ],
 )
 def test_free_output_is_read(output: str, problem: str | None, is_changed: bool) -> None:
-    found = from_output(TEXT, output, score=-1, is_translation=False)
+    found = from_output(TEXT, GeneratedText(output, -1), is_translation=False)
     assert (found.text, found.annotated, found.is_changed) == (TEXT, output, is_changed)
     assert (found.problem or "").startswith(problem or "")
     assert (found.problem is None) == (problem is None) == (found.spans is not None)
 
 
+@pytest.mark.parametrize(
+    ("output", "is_translation", "problem"),
+    [
+        (NAMED, False, None),
+        ("Dr. {{NAME}}Ames, 31y", False, "cut at the limit of its length"),
+        ("Dr. ", False, "cut at the limit of its length"),
+        ("Dr. ", True, "cut at the limit of its length"),
+    ],
+)
+def test_an_output_that_was_cut_says_so(
+    output: str, is_translation: bool, problem: str | None
+) -> None:
+    cut = GeneratedText(output, -1, has_ended=False)
+    found = from_output(TEXT, cut, is_translation=is_translation)
+    assert (found.annotated, found.problem) == (output, problem)
+
+
 def test_a_translation_is_not_read_as_markup() -> None:
-    found = from_output("{{A}}x{{/A}}", "x {{/B}}", score=-1, is_translation=True)
+    found = from_output("{{A}}x{{/A}}", GeneratedText("x {{/B}}", -1), is_translation=True)
     assert (found.spans, found.problem) == (None, None)
     assert found.to_dict()["spans"] is None
 

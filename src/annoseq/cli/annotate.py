@@ -28,7 +28,13 @@ from annoseq.cli.options import (
     columns_to_keep,
     inherit_text_column,
 )
-from annoseq.cli.output import LeftOutInputs, is_terminal, print_note, resume_hint
+from annoseq.cli.output import (
+    LeftOutInputs,
+    describe_problem,
+    is_terminal,
+    print_note,
+    resume_hint,
+)
 from annoseq.cli.target_options import TargetOptions, choose_target
 from annoseq.config import (
     DOCUMENT_COLUMN,
@@ -186,8 +192,9 @@ def annotate(
             chunk_size=target.chunk_size,
             advance=advance,
         )
-    _print_problems(output.progress, left_out, destination.stream_format)
-    destination.print_written(output.progress, has_spans=not annotator.is_translator)
+    has_spans = not annotator.is_translator
+    _print_problems(output.progress, left_out, destination.stream_format, has_spans=has_spans)
+    destination.print_written(output.progress, has_spans=has_spans)
 
 
 def _open_folder(
@@ -305,13 +312,13 @@ def _finished(output: StandardOutput | ResumableOutput) -> AbstractContextManage
 
 
 def _print_problems(
-    progress: OutputProgress, left_out: LeftOutInputs, format_: OutputFormat
+    progress: OutputProgress, left_out: LeftOutInputs, format_: OutputFormat, *, has_spans: bool
 ) -> None:
     """Print the numbers of outputs that are not valid and of texts that were skipped, if any."""
     if progress.problems:
         where = "--format jsonl says which" if format_ == "inline" else "`problem` says why"
         print_note(
-            f"{progress.problems:,} of {count_noun(progress.done, 'output')} are not their text "
-            f"plus tags; {where}"
+            f"{progress.problems:,} of {count_noun(progress.done, 'output')} "
+            f"{describe_problem(has_spans=has_spans)}; {where}"
         )
     left_out.print_notes()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from annoseq.cli.options import address_of, at_least
-from annoseq.cli.output import is_terminal, print_note
+from annoseq.cli.output import describe_problem, is_terminal, print_note
 from annoseq.data.filesystems import is_remote, split_pattern
 from annoseq.errors import OptionError, count_noun
 from annoseq.progress import progress_bar
@@ -251,7 +251,8 @@ class FolderCommand:
         if rows := summary.total("errors") - len(skipped):
             print_note(f"{count_noun(rows, 'text')} failed; {self.out}/errors says which and why")
         if problems := summary.total("problems"):
-            print_note(f"{count_noun(problems, 'output')} are not their text plus tags")
+            problem = describe_problem(has_spans=has_spans)
+            print_note(f"{count_noun(problems, 'output')} {problem}")
         if self.listing.ignored:
             count = count_noun(self.listing.ignored, "file")
             print_note(f"{count} of other formats are not read")

@@ -139,6 +139,13 @@ def make_console(*, stderr: bool = False, width: int | None = None) -> Console:
     return console
 
 
+def describe_problem(*, has_spans: bool) -> str:
+    """Return the end of a note on outputs with a problem, of annotations or of translations."""
+    if has_spans:
+        return "are not their text plus tags"
+    return "were cut at the limit of their length"
+
+
 def print_unusable_rows(count: int) -> None:
     """Print the number of rows that `--skip-bad` left out."""
     were = "was" if count == 1 else "were"

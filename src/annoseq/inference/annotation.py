@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from annoseq.evaluation.calibration_statistics import CalibrationStatistics
     from annoseq.evaluation.coverage import CoverageTarget
     from annoseq.evaluation.recall_thresholds import RecallTarget
+    from annoseq.inference.predictor import GeneratedText
 
+_CUT = "cut at the limit of its length"
 _DIGITS = 6
 
 
@@ -28,8 +30,8 @@ class Annotation:
     `score` is the log-probability of the output (with a target recall, that of the best path),
     `windows` the number of windows that the text was read in. Where a model that wrote freely did
     not write the text plus well-nested tags, `spans` is None and `problem` says why; of a
-    translation `spans` is None without a problem. `alternatives` are the other outputs of a search,
-    best first.
+    translation `spans` is None, and it has a problem only if it was cut. `alternatives` are the
+    other outputs of a search, best first.
     """
 
     text: str
@@ -145,17 +147,21 @@ def calibrate_scores(
     ]
 
 
-def from_output(text: str, output: str, *, score: float, is_translation: bool) -> Annotation:
+def from_output(text: str, output: GeneratedText, *, is_translation: bool) -> Annotation:
     """Parse an output that was written freely."""
     if is_translation:
-        return Annotation(text, output, None, score)
+        problem = None if output.has_ended else _CUT
+        return Annotation(text, output.text, None, output.score, problem=problem)
     try:
-        written, spans = parse(output)
+        written, spans = parse(output.text)
+        problem = None if written == text else "the text was changed"
     except MarkupError as error:
-        return Annotation(text, output, None, score, problem=f"malformed: {error}")
-    if written != text:
-        return Annotation(text, output, None, score, problem="the text was changed")
-    return Annotation(text, output, tuple(spans), score)
+        spans, problem = [], f"malformed: {error}"
+    if problem is None:
+        return Annotation(text, output.text, tuple(spans), output.score)
+    if not output.has_ended:
+        problem = _CUT
+    return Annotation(text, output.text, None, output.score, problem=problem)
 
 
 def rank(annotations: Sequence[Annotation]) -> Annotation:

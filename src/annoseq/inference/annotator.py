@@ -339,12 +339,7 @@ class Annotator:
         )
         return [
             rank(
-                [
-                    from_output(
-                        text, output.text, score=output.score, is_translation=self.is_translator
-                    )
-                    for output in ranked
-                ]
+                [from_output(text, output, is_translation=self.is_translator) for output in ranked]
             )
             for text, ranked in zip(texts, outputs, strict=True)
         ]

@@ -190,8 +190,8 @@ class Seq2SeqGenerator:
         for rows, hypotheses in self._run(encodings, batching, decode):
             for row, ranked in zip(rows, hypotheses, strict=True):
                 outputs[row] = [
-                    GeneratedText(self.tokenizer.decode(hypothesis.ids), hypothesis.score)
-                    for hypothesis in ranked
+                    GeneratedText(self.tokenizer.decode(one.ids), one.score, one.has_ended)
+                    for one in ranked
                 ]
             advance(len(rows))
         return [outputs[row] for row in range(len(texts))]

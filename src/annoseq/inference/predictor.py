@@ -107,10 +107,14 @@ class SpanQuery:
 
 @dataclass(frozen=True, slots=True)
 class GeneratedText:
-    """An output that was written freely, and its log-probability."""
+    """An output that was written freely, and its log-probability.
+
+    `has_ended` is False for an output that was cut at the limit of its length.
+    """
 
     text: str
     score: float
+    has_ended: bool = True
 
 
 class TextGenerator(Protocol):
