@@ -6,9 +6,10 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from copy import copy
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -81,6 +82,20 @@ def finish(process: subprocess.Popen[str]) -> Result:
     """Wait for a command to end."""
     out, err = process.communicate(timeout=120)
     return Result(process.returncode, out, err)
+
+
+def interrupt(process: subprocess.Popen[str]) -> Result:
+    """Interrupt a command as often as it takes, and wait for it to end.
+
+    Python loses an interrupt that arrives while an object is finalized.
+    """
+    for _ in range(3):
+        process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            out, err = process.communicate(timeout=40)
+            return Result(process.returncode, out, err)
+    process.kill()
+    return finish(process)
 
 
 def refusal(result: Result) -> str:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import re
-import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
 from annoseq.models.serialization import TrainedModel
-from tests.cli.command import Result, finish, refusal, run, snapshot, start
+from tests.cli.command import Result, finish, interrupt, refusal, run, snapshot, start
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -238,8 +237,7 @@ def test_an_interrupted_sweep_keeps_what_has_ended(short: Path, tmp_path: Path) 
     command = start("sweep", short, "--out", out, *lists, *SMALL)
     assert command.stdout is not None
     assert command.stdout.readline().startswith("run 1 of 2 (epochs 2): finished")
-    command.send_signal(signal.SIGINT)
-    result = finish(command)
+    result = interrupt(command)
     assert result.code == 130
     assert result.err.endswith(
         "annoseq: interrupted after 1 run. Add --resume to the same command to go on.\n"
@@ -272,8 +270,7 @@ def test_killed_workers_are_taken_over(short: Path, tmp_path: Path) -> None:
     command = start("sweep", short, "--out", out, *lists, *SMALL, "--workers", 2)
     assert command.stdout is not None
     command.stdout.readline()
-    command.send_signal(signal.SIGINT)
-    assert finish(command).code == 130
+    assert interrupt(command).code == 130
     again = run("sweep", short, "--out", out, *lists, *SMALL, "--resume")
     assert again.code == 0
     whole = tmp_path / "whole"
