@@ -86,6 +86,7 @@ def surrogate(label: str, value: str, *, locale: str = "en_US", name: str = "not
         ("AGE", "cinco años y 10 meses", r"(dos|tres|cuatro|seis|siete|ocho) años y \d+ meses"),
         ("AGE", "92 years", r"90\+ years"),
         ("AGE", "90", r"90\+"),
+        ("AGE", "92M", r"90\+M"),
         ("AGE", "noventa y un años", r"90\+ años"),
         ("AGE", "elderly", r"\[AGE\]"),
         ("ID", "afgana", r"\[ID\]"),

@@ -24,18 +24,22 @@ NO_AGE = 10**_MAX_DIGITS
 """Stands for every number of more digits, which is no age."""
 
 _YEAR_SIGNS, _OTHER_SIGNS = frozenset({"a", "y"}), frozenset({"d", "h", "m", "w"})
-"""Short forms of units, which away from a number are other words."""
+"""Short forms of units, which elsewhere are other words."""
 _YEARS_OLD = re.compile(r"\by\s*(?:/\s*o\b|\.\s*o\b\.?)", re.IGNORECASE)
 _NEXT_WORD = re.compile(r"[\s.-]*([^\W\d_]+)")
 _WORD_OR_MARK = re.compile(r"[^\W\d_]+|\S")
 _PUNCTUATION = frozenset("-.,")
 
 
+Unit = Literal["years", "other"] | None
+"""Unit of a number: years, a shorter one, or none that is told."""
+
+
 class AgeNumber(NamedTuple):
     """A number of an age, and the unit that follows it; `+` and `over` make it open upwards."""
 
     number: int
-    unit: Literal["years", "other"] | None
+    unit: Unit
     is_open: bool
 
 
@@ -54,25 +58,33 @@ def parse_age(value: str) -> list[AgeNumber] | None:
     if not _PUNCTUATION.union(units.years, units.others, units.context).issuperset(rest):
         return None
     numbers = [
-        AgeNumber(
-            _parse(match[0])[0],
-            _unit_after(value, match.end()),
-            is_open=match[0].endswith("+") or "over" in rest,
-        )
-        for match in _number_pattern().finditer(value)
+        AgeNumber(_parse(match[0])[0], unit, is_open=match[0].endswith("+") or "over" in rest)
+        for match, unit in _numbers_with_units(value)
     ]
     is_clear = len(numbers) == 1 or all(number.unit for number in numbers)
     return numbers if numbers and is_clear else None
 
 
-def _unit_after(value: str, place: int) -> Literal["years", "other"] | None:
-    """Return the unit that follows a number: `47 years`, `47-year-old`, `47 y`."""
-    match = _NEXT_WORD.match(value, place)
-    word = match[1].casefold() if match else ""
+def _numbers_with_units(value: str) -> list[tuple[re.Match[str], Unit]]:
+    """Return the numbers, with the units that follow them: `47 years`, `47-year-old`, `47 y`.
+
+    Beside years, short forms are units, too: `92 y 3 m`. Alone they are none, as `92M` is a man of
+    92 years, and `92H` in Spanish.
+    """
     units = word_lists().age_units
-    if word in units.years | _YEAR_SIGNS:
-        return "years"
-    return "other" if word in units.others | _OTHER_SIGNS else None
+    years = units.years | _YEAR_SIGNS
+    matches = list(_number_pattern().finditer(value))
+    words = [
+        following[1].casefold() if (following := _NEXT_WORD.match(value, match.end())) else ""
+        for match in matches
+    ]
+    others = units.others
+    if not years.isdisjoint(words):
+        others |= _OTHER_SIGNS
+    found: list[Unit] = [
+        "years" if word in years else "other" if word in others else None for word in words
+    ]
+    return list(zip(matches, found, strict=True))
 
 
 def is_over_89(numbers: Sequence[AgeNumber]) -> bool:
@@ -90,13 +102,14 @@ def fake_age(value: str, faker: SeededFaker) -> str | None:
 
     None if there is no number, or one that is no age.
     """
-    numbers = [match[0] for match in _number_pattern().finditer(value)]
-    if not numbers or any(len(_digits(number)) > _MAX_DIGITS for number in numbers):
+    numbers = _numbers_with_units(value)
+    if not numbers or any(len(_digits(match[0])) > _MAX_DIGITS for match, _ in numbers):
         return None
+    units = iter(numbers)
 
     def other(match: re.Match[str]) -> str:
-        is_years = _unit_after(value, match.end()) != "other"
-        return _other_age(match[0], faker.rng, is_years=is_years)
+        _, unit = next(units)
+        return _other_age(match[0], faker.rng, is_years=unit != "other")
 
     return _number_pattern().sub(other, value)
 
