@@ -7,6 +7,8 @@ import pytest
 import torch
 
 import annoseq
+from annoseq.cli.options import DatasetOptions
+from annoseq.config import ColumnsConfig, DataConfig
 from tests.cli.command import refusal, run
 
 if TYPE_CHECKING:
@@ -210,3 +212,21 @@ def test_help_groups_the_commands_by_stage() -> None:
 
 def test_the_version_is_told() -> None:
     assert run("--version") == (0, f"{annoseq.__version__}\n", "")
+
+
+def test_a_command_that_is_printed_reads_the_same_rows() -> None:
+    assert DatasetOptions().same_rows() == ""
+    given = DatasetOptions(
+        data=DataConfig(split_seed=0, valid_share=0.1, normalize=True),
+        columns=ColumnsConfig(source="my note"),
+        skip_bad=True,
+    )
+    options = given.same_rows()
+    assert sorted(options.split(" --")) == [
+        "",
+        "normalize",
+        "skip-bad",
+        "source 'my note'",
+        "split-seed 0",
+        "valid-share 0.1",
+    ]

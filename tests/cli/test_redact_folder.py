@@ -179,21 +179,27 @@ def test_the_text_column_is_written_nowhere_as_it_is(
 
 
 @pytest.mark.parametrize(
-    "options",
-    [("--keep-columns",), ("--keep-columns", "annotated_text"), ("--document", "annotated_text")],
+    "case",
+    [
+        ("annotated_text", "--keep-columns"),
+        ("annotated_text", "--keep-columns", "annotated_text"),
+        ("annotated_text", "--document", "annotated_text"),
+        ("orig_text", "--column", "annotated_text", "--keep-columns"),
+        ("annotated", "--column", "text", "--keep-columns"),
+    ],
 )
-def test_annotated_texts_are_not_kept(
-    options: tuple[str, ...], model: Path, tmp_path: Path
-) -> None:
+def test_other_texts_are_not_kept(case: tuple[str, ...], model: Path, tmp_path: Path) -> None:
+    column, *options = case
     source = tmp_path / "in"
     source.mkdir()
-    (source / "a.csv").write_text("orig_text,annotated_text\nDr. Ames,Dr. {{P}}Ames{{/P}}\n")
+    head = "text,annotated" if column == "annotated" else "orig_text,annotated_text"
+    (source / "a.csv").write_text(f"{head}\nDr. Ames,Dr. {{{{P}}}}Ames{{{{/P}}}}\n")
     for texts, out in ((source, tmp_path / "out"), (source / "a.csv", tmp_path / "one")):
         result = redact(model, texts, out, *options)
         assert result.code == 2
         assert (
-            "a.csv: the column 'annotated_text' is that of annotated texts, which hold what is "
-            "redacted. Name others for --document, and the columns to keep for --keep-columns."
+            f"a.csv: the column '{column}' is one of texts, which hold what is redacted. Name "
+            "others for --document, and the columns to keep for --keep-columns."
         ) in result.err
         assert not [file for file in tmp_path.glob("o*/**/*.*") if "Ames" in file.read_text()]
 

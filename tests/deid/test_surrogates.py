@@ -327,6 +327,7 @@ def test_the_key_is_drawn_or_read_from_a_file(tmp_path: Path) -> None:
         (b" " + b"x" * 32 + b" \n", b" " + b"x" * 32 + b" "),
         (b"\x0b" + b"\xff" * 30 + b"\n", b"\x0b" + b"\xff" * 30 + b"\n"),
         (b"\r" + b"\x00" * 31, b"\r" + b"\x00" * 31),
+        ((b"y" * 40 + b"\r\n") * 2, b"y" * 40 + b"\r\n" + b"y" * 40),
     ],
 )
 def test_the_line_break_after_a_text_is_no_part_of_the_key(
@@ -356,6 +357,8 @@ def test_invalid_keys_and_locales_are_refused(tmp_path: Path) -> None:
     short = key_file(tmp_path, b"0123456789abcdef")
     with pytest.raises(OptionError, match=r"found a key of 16 bytes. Use one of at least 32"):
         KeyedRng.load(short)
+    with pytest.raises(OptionError, match=r"found a key of 0 bytes. Use one of at least 32"):
+        KeyedRng.load(key_file(tmp_path, b" " * 40))
     with pytest.raises(OptionError, match=r"the key cannot be read: No such file.*openssl rand"):
         KeyedRng.load(tmp_path / "none")
     with pytest.raises(OptionError, match=r"--locale xx_YY: there are no names of this locale"):

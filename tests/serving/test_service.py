@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from annoseq.cli.redact_options import RedactionOptions
+from annoseq.cli.serve import load_redactor
 from annoseq.config import BatchConfig
 from annoseq.data.text_inputs import InputText
 from annoseq.deid.pipeline import RedactionPipeline, annotate_function
@@ -19,6 +20,7 @@ from annoseq.serving.access import AccessPolicy
 from annoseq.serving.micro_batcher import BatchLimits
 from annoseq.serving.server import secure_app
 from annoseq.serving.service_metrics import ServiceMetrics
+from annoseq.serving.service_schema import RedactOptions
 from tests.cli.command import write_key
 from tests.fidelity import random_annotator
 from tests.serving.served import (
@@ -175,6 +177,14 @@ def test_redactions_are_the_objects_of_the_annotations(client: TestClient) -> No
     (redacted,) = pipeline.redact([source], chunk_size=1)
     assert first == annotation_record(redacted, redacted.texts[0])
     assert answer["notes"] == []
+
+
+def test_a_request_may_turn_off_what_the_server_guards(tmp_path: Path) -> None:
+    (tmp_path / "words").write_text("Parkinson\n")
+    server = RedactionOptions(guard_words=tmp_path / "words")
+    request = RedactOptions(propagate=False)
+    redactor, _ = load_redactor(server, request, has_patients=False)
+    assert not redactor.propagates
 
 
 def test_a_redaction_without_a_target_says_why(client: TestClient) -> None:

@@ -292,7 +292,9 @@ class DatasetOptions:
         given |= self.data.model_dump(include=names, exclude_unset=True)
         flags = {"skip_bad": self.skip_bad, "normalize": self.data.normalize}
         parts = [
-            f"{option_name(name)} {quote(str(value))}" for name, value in given.items() if value
+            f"{option_name(name)} {quote(str(value))}"
+            for name, value in given.items()
+            if value is not None
         ]
         parts += [option_name(name) for name, is_set in flags.items() if is_set]
         return "".join(f" {part}" for part in parts) + self.columns.options()

@@ -125,7 +125,7 @@ class RedactionOptions:
         """Read the policy, the table of PHI types, the key and the patterns, and load the locale.
 
         With `has_patients`, all documents of a patient share their surrogates. A server may have
-        options of surrogates that wait for requests for some.
+        options that wait for requests which need them.
 
         Raises:
             OptionError: a file cannot be read or is invalid, options contradict each other, or the
@@ -133,7 +133,7 @@ class RedactionOptions:
             TableError: the table of ZIP codes cannot be read.
         """
         policy = self._load_policy()
-        if self.guard_words and not self.propagate:
+        if self.guard_words and not self.propagate and not is_of_server:
             raise OptionError(
                 "--guard-words: words are guarded from propagation, which --no-propagate turns "
                 "off. Leave one of them off."

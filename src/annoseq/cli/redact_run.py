@@ -24,6 +24,7 @@ from annoseq.cli.redact_texts import GoldOptions, TextTableOptions
 from annoseq.config import ColumnsConfig
 from annoseq.data.table_rows import TableHeader
 from annoseq.data.text_inputs import count_texts
+from annoseq.deid.document_source import text_columns
 from annoseq.deid.leak_check import GoldIdentifiers, LeakCounts
 from annoseq.deid.pipeline import RedactionPipeline
 from annoseq.deid.redaction_report import RedactionReport, merge_reports, print_report
@@ -166,7 +167,7 @@ class RedactionRun:
 
         gold = self._load_gold(left_out)
         documents = self.source.documents(
-            self.texts, gold, leave_out, self.header, targets=self.columns.target
+            self.texts, gold, leave_out, self.header, text_columns=text_columns(self.columns)
         )
         return self.manifest.select(documents, on_skip=advance) if self.manifest else documents
 

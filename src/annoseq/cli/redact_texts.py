@@ -122,12 +122,12 @@ class TextTableOptions:
         on_bad: Callable[[AnnoseqError], None],
         header: TableHeader,
         *,
-        targets: str,
+        text_columns: frozenset[str],
     ) -> Iterator[RedactionDocument]:
         """Read the documents, and fill in the header of their table.
 
-        With `--skip-bad`, `on_bad` takes the errors of what is left out. `targets` is the column of
-        annotated texts, which is not kept.
+        With `--skip-bad`, `on_bad` takes the errors of what is left out. `text_columns` are not
+        kept.
         """
         return DocumentSource(
             texts,
@@ -141,7 +141,7 @@ class TextTableOptions:
             on_bad=on_bad if self.skip_bad else None,
             patient=self.patients.rule(),
             header=header,
-            targets=targets,
+            text_columns=text_columns,
         ).read()
 
     def redact_job(

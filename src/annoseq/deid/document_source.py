@@ -19,11 +19,21 @@ from annoseq.errors import PairsError, TableError, quote_name
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from annoseq.config import ColumnsConfig
     from annoseq.data.patients import PatientRule
     from annoseq.data.table_rows import TableRow
     from annoseq.data.text_inputs import InputFormat
     from annoseq.deid.leak_check import GoldIdentifiers
     from annoseq.errors import AnnoseqError
+
+
+_ANNOTATION_TEXTS = frozenset({"text", "annotated", "spans", "alternatives"})
+"""Fields of an annotation that hold texts."""
+
+
+def text_columns(columns: ColumnsConfig) -> frozenset[str]:
+    """Return the columns that hold texts, in tables of pairs and of annotations."""
+    return _ANNOTATION_TEXTS | {columns.source, columns.target}
 
 
 @dataclass(frozen=True)
@@ -34,8 +44,8 @@ class DocumentSource:
     it. `keep` are the columns of a table that are passed on, None for all others. With `on_bad`, it
     is called with the error of a row or file that cannot be read or has no gold, which is left out.
     `patient` tells the patient of each document, if that is asked for. `header` has the columns of
-    the table as soon as a document is read. `targets` is the column of annotated texts of a table
-    of pairs, which is not passed on: it holds what is redacted.
+    the table as soon as a document is read. `text_columns` are not passed on: where a table has
+    them beside `column`, they hold what is redacted.
     """
 
     path: str | Path
@@ -49,7 +59,7 @@ class DocumentSource:
     on_bad: Callable[[AnnoseqError], None] | None = None
     patient: PatientRule | None = None
     header: TableHeader = field(default_factory=TableHeader)
-    targets: str | None = None
+    text_columns: frozenset[str] = frozenset()
 
     def read(self) -> Iterator[RedactionDocument]:
         """Yield documents lazily in input order; a row without a document id is a document.
@@ -58,7 +68,7 @@ class DocumentSource:
 
         Raises:
             TableError: a row or a file cannot be read, the rows of a document are not adjacent, or
-                annotated texts would be kept.
+                columns of texts would be kept.
             PairsError: there is no gold for a text, or it has another text.
             OptionError: a folder without `.txt` files, or a name that does not tell the format.
         """
@@ -106,7 +116,7 @@ class DocumentSource:
             on_bad=self.on_bad,
             header=self.header,
         ):
-            self._check_targets()
+            self._check_text_columns()
             document_id = row.values.get(name) if name else None
             patient = None
             try:
@@ -120,13 +130,14 @@ class DocumentSource:
             part = DocumentPart(str(row.number), text, kept=row.kept, patient=patient)
             yield part, document_id or None
 
-    def _check_targets(self) -> None:
-        if self.targets is not None and self.targets in (*self.header.kept, self.document):
-            raise TableError(
-                f"{source_name(self.path)}: the column {display_column(self.targets)} is that "
-                "of annotated texts, which hold what is redacted. Name others for --document, and "
-                "the columns to keep for --keep-columns."
-            )
+    def _check_text_columns(self) -> None:
+        for column in (*self.header.kept, *([self.document] if self.document else [])):
+            if column in self.text_columns:
+                raise TableError(
+                    f"{source_name(self.path)}: the column {display_column(column)} is one of "
+                    "texts, which hold what is redacted. Name others for --document, and the "
+                    "columns to keep for --keep-columns."
+                )
 
     def _check_kept(self, row: TableRow) -> None:
         """Check that a row has no kept column that is not in the header, as JSONL allows.

@@ -35,8 +35,7 @@ class KeyedRng:
     def load(cls, path: Path | None) -> KeyedRng:
         """Read the key from a file, or draw a random one that is never stored.
 
-        The line break at the end of a line of text is no part of the key; of a raw key every byte
-        is.
+        The line break at the end of a text is no part of the key; of a raw key every byte is.
 
         Raises:
             OptionError: the file cannot be read, others than its owner may read it, or the key is
@@ -58,9 +57,10 @@ class KeyedRng:
                 f"key, which undoes surrogates. Type chmod 600 {path}, and make a new key if "
                 "somebody may have read it."
             )
-        if len(key) < _MIN_KEY_BYTES:
+        length = len(key) if key.strip() else 0  # white space alone is no key
+        if length < _MIN_KEY_BYTES:
             raise OptionError(
-                f"{path}: found a key of {count_noun(len(key), 'byte')}. Use one of at least "
+                f"{path}: found a key of {count_noun(length, 'byte')}. Use one of at least "
                 f"{_MIN_KEY_BYTES}: (umask 077; openssl rand -hex 32 > {path})"
             )
         return cls(key)
@@ -84,10 +84,10 @@ class KeyedRng:
 
 
 def _without_line_break(content: bytes) -> bytes:
-    """Drop the line break at the end of a line of text."""
-    line = content.rstrip(b"\r\n")
+    """Drop the line breaks at the end of a text."""
+    text = content.rstrip(b"\r\n")
     try:
-        is_text = line.decode().isprintable()
+        is_text = all(line.rstrip("\r").isprintable() for line in text.decode().split("\n"))
     except UnicodeDecodeError:
         is_text = False
-    return line if is_text else content
+    return text if is_text else content

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from annoseq.data.table_rows import TableHeader
 from annoseq.data.text_inputs import read_whole_text
-from annoseq.deid.document_source import DocumentSource
+from annoseq.deid.document_source import DocumentSource, text_columns
 from annoseq.deid.pipeline import (
     RedactionPipeline,
     annotate_function,
@@ -148,7 +148,7 @@ class RedactProcessor:
             on_bad=output.add_bad_row,
             patient=self.job.patient,
             header=header,
-            targets=self.annotator.config.columns.target,
+            text_columns=text_columns(self.annotator.config.columns),
         )
         try:
             for document in source.read():
