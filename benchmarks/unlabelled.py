@@ -18,6 +18,7 @@ from annoseq.data.text_inputs import read_texts
 from annoseq.errors import OptionError
 from annoseq.training.distillation import Distillation
 from annoseq.training.learner import Learner
+from benchmarks.abstracts import letters
 from benchmarks.budget import TIMING_NOTE, log
 from benchmarks.command import Benchmark, command_line, make_parser, read_options
 from benchmarks.dev_scores import (
@@ -57,9 +58,10 @@ SYSTEMS = {
 
 
 def run_names(corpora: Sequence[str]) -> list[str]:
-    """Return the names of all runs, in the order in which they are made."""
+    """Return the names of all runs, in the order in which they are made: teachers first."""
     names = [f"teacher-{corpus}-0" for corpus in corpora]
-    pupils = [system for system in SYSTEMS if system != "teacher"]
+    names += [f"plain-{corpus}-{seed}" for seed in SEEDS for corpus in corpora]
+    pupils = [system for system in SYSTEMS if system not in {"teacher", "plain"}]
     return names + [
         f"{one}-{corpus}-{seed}" for seed in SEEDS for corpus in corpora for one in pupils
     ]
@@ -116,11 +118,19 @@ def _learner(
             raise OptionError("the teacher needs an encoder. Give --encoder.")
         encoder = str(options.encoder)
     elif system != "plain":
-        names = [f"teacher-{corpus}-0"] if system != "self" else []
-        names += [f"plain-{corpus}-{one}" for one in SEEDS if system in {"self", "mixed"}]
-        teachers = tuple(options.results / f"{name}.model" for name in names)
+        teachers = tuple(
+            options.results / f"{name}.model" for name in teacher_names(system, corpus)
+        )
         teaching = Distillation(teachers=teachers, unlabelled=tuple(texts), cache=cache)
     return Learner(dataset, training=training, device=CPU, encoder=encoder, distillation=teaching)
+
+
+def teacher_names(system: str, corpus: str) -> list[str]:
+    """Return the names of the runs that make the teachers of a pupil."""
+    names = [f"teacher-{corpus}-0"] if system != "self" else []
+    if system in {"self", "mixed"}:
+        names += [f"plain-{corpus}-{seed}" for seed in SEEDS]
+    return names
 
 
 def _texts(paths: Iterable[Path] | None, pairs: Iterable[Pair]) -> list[str]:
@@ -129,9 +139,9 @@ def _texts(paths: Iterable[Path] | None, pairs: Iterable[Pair]) -> list[str]:
     Raises:
         OptionError: there are none.
     """
-    known = {pair.source for pair in pairs}
+    known = {letters(pair.source) for pair in pairs}
     texts = [text.text for path in paths or () for text in read_texts(path, column="orig_text")]
-    kept = [text for text in dict.fromkeys(texts) if text not in known]
+    kept = [text for text in dict.fromkeys(texts) if letters(text) not in known]
     if not kept:
         raise OptionError("there are no unlabelled texts. Give tables of them with --texts.")
     return kept

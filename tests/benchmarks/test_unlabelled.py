@@ -33,6 +33,17 @@ def test_a_teacher_and_pupils(tmp_path: Path) -> None:
     assert "- unlabelled texts, ncbi_disease: 4 rows, " in report  # two are rows of the corpus
 
 
+def test_teachers_are_trained_before_their_pupils() -> None:
+    names = unlabelled.run_names(["bc5cdr", "ncbi_disease"])
+    assert len(set(names)) == len(names) == 2 + 2 * 3 * 5
+    for place, name in enumerate(names):
+        system, corpus, _ = name.split("-")
+        if system not in {"teacher", "plain"}:
+            teachers = unlabelled.teacher_names(system, corpus)
+            assert teachers
+            assert set(teachers) <= set(names[:place])
+
+
 def test_a_pupil_needs_texts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert unlabelled.main(["--results", str(tmp_path), "--only", "texts-ncbi_disease-42"]) == 2
     assert (

@@ -197,11 +197,14 @@ def test_unlabelled_texts_count_among_the_rows_that_decide_on_epochs(
     dataset: Dataset, teachers: Path
 ) -> None:
     settings = replace(SETTINGS, training=TrainingConfig())
-    few, many = (
-        settings.make(dataset, Distillation(teachers=(teachers,), unlabelled=("Dr. Moss",) * count))
-        for count in (1, 600)
+    few, many, long = (
+        settings.make(dataset, Distillation(teachers=(teachers,), unlabelled=texts))
+        for texts in (("Dr. Moss",), ("Dr. Moss",) * 600, ("Dr. Moss. " * 6_000,))
     )
     assert (few.config.epochs, many.config.epochs) == (50, 49)
+    assert long.lessons is not None
+    assert len(long.lessons.targets) > 600  # windows
+    assert long.config.epochs == 42
 
 
 def test_teachers_of_other_pairs_are_told(dataset: Dataset, teachers: Path) -> None:

@@ -172,6 +172,7 @@ def test_damaged_files(tmp_path: Path) -> None:
     weights.write_bytes(weights.read_bytes()[:-1])
     with pytest.raises(VectorsError, match="damaged: it is cut off, or has numbers of an unknown"):
         open_vectors(tmp_path)
-    (tmp_path / "tokenizer.json").write_text("{}")
-    with pytest.raises(VectorsError, match="the file is damaged: it holds no tokenizer"):
-        open_vectors(tmp_path)
+    for content in (b"{}", b"\xff"):
+        (tmp_path / "tokenizer.json").write_bytes(content)
+        with pytest.raises(VectorsError, match="the file is damaged: it holds no tokenizer"):
+            open_vectors(tmp_path)

@@ -21,7 +21,7 @@ from annoseq.cli.options import (
 from annoseq.cli.output import print_note
 from annoseq.config import SOURCE_COLUMN, TARGET_COLUMN
 from annoseq.data.table_rows import TextDialect
-from annoseq.errors import OptionError, display_name
+from annoseq.errors import OptionError, display_name, option_name
 from annoseq.formats.capabilities import ConversionLosses
 from annoseq.formats.conversion import import_corpus
 from annoseq.formats.conversion_options import ExportOptions, ImportOptions
@@ -204,10 +204,13 @@ class CorpusOptions:
         """
         known = import_options(format_)
         for field in fields(self):
-            option = field.name.replace("_", "-")
-            if option not in known and getattr(self, field.name) != field.default:
+            option = option_name(field.name)
+            if (
+                option.removeprefix("--") not in known
+                and getattr(self, field.name) != field.default
+            ):
                 raise OptionError(
-                    f"--{option} has no meaning for the format {format_}. Leave it off."
+                    f"{option} has no meaning for the format {format_}. Leave it off."
                 )
 
     def import_options(self) -> ImportOptions:

@@ -28,8 +28,7 @@ from annoseq.errors import OptionError, count_noun
 from annoseq.evaluation.calibration_statistics import MIN_GOLD_SPANS
 from annoseq.inference.ensemble_predictor import EnsemblePredictor
 from annoseq.inference.model_loading import load_folder
-from annoseq.models.ensemble_folder import EnsembleModel, Folds
-from annoseq.models.serialization import read_config
+from annoseq.models.ensemble_folder import EnsembleModel, Folds, vectors_of_members
 from annoseq.training.calibration_runner import CalibrationRunner
 from annoseq.training.cross_fitting import CrossFitting
 from annoseq.training.model_card import write_ensemble_card
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from annoseq.data.examples import Example
-    from annoseq.models.serialization import TrainedModel
 
 app = App(name="ensemble", help="Make one model of several, which is slower and finds more.")
 
@@ -79,7 +77,8 @@ def join(
     """Join models that were trained on the same pairs: taggers, and writers whose spans vote."""
     check_folder_writable(out, overwrite=overwrite)
     compute = ComputeDevice.select(device)
-    members = _load_members(models, vectors)
+    files = vectors_of_members(models, vectors)
+    members = [load_folder(model, vectors=file) for model, file in zip(models, files, strict=True)]
     ensemble = EnsembleModel.of(members, [model.resolve().name for model in models])
     examples: Sequence[Example] = ()
     if pairs is not None:
@@ -135,15 +134,6 @@ def cross_fit(
     remove_folder(runs.folder.path)
     table = f"{quote(str(pairs))}{dataset_options.same_rows()}"
     print_note(f"next: annoseq train {table} --teacher {quote(str(out))} --out MODEL")
-
-
-def _load_members(models: Sequence[Path], vectors: Path | None) -> list[TrainedModel]:
-    """Load models; those that read word vectors are given the file, or all if none does."""
-    reads = [vectors is not None and read_config(model).vectors is not None for model in models]
-    return [
-        load_folder(model, vectors=vectors if is_reader or not any(reads) else None)
-        for model, is_reader in zip(models, reads, strict=True)
-    ]
 
 
 def _weigh_votes(

@@ -222,20 +222,32 @@ class EnsembleModel:
         return replace(model, calibration=statistics, vote_weight=file.vote_weight or 0.0)
 
 
+def vectors_of_members(
+    folders: Sequence[Path], vectors: str | Path | None
+) -> list[str | Path | None]:
+    """Return the file of word vectors for each model: None for one that reads none.
+
+    Raises:
+        OptionError: `vectors` was given, and no model reads any.
+    """
+    if vectors is None:
+        return [None] * len(folders)
+    files = [None if read_config(folder).vectors is None else vectors for folder in folders]
+    if not any(files):
+        raise OptionError(
+            "no member of this ensemble reads a file of word vectors. Leave --vectors off."
+        )
+    return files
+
+
 def _load_members(
     folder: Path, file: _EnsembleFile, vectors: str | Path | None
 ) -> list[TrainedModel]:
-    """Load the members; those that read word vectors are given the file, if there is one."""
     paths = [folder / MEMBERS_FOLDER / str(number) for number in range(1, len(file.members) + 1)]
-    reads_vectors = [read_config(path).vectors is not None for path in paths]
-    if vectors is not None and not any(reads_vectors):
-        raise OptionError(
-            f"{folder}: no member of this ensemble reads a file of word vectors. Leave --vectors "
-            "off."
-        )
+    given = vectors_of_members(paths, vectors)
     members = []
-    for path, reads, (_, fingerprint) in zip(paths, reads_vectors, file.members, strict=True):
-        member = TrainedModel.load(path, vectors=vectors if reads else None)
+    for path, its_vectors, (_, fingerprint) in zip(paths, given, file.members, strict=True):
+        member = TrainedModel.load(path, vectors=its_vectors)
         if member.fingerprint != fingerprint:
             raise ModelError(
                 f"{path} is not the model that was saved with this ensemble. Copy the whole folder "

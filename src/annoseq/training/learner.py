@@ -10,6 +10,7 @@ learner.save("model/")
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -90,13 +91,11 @@ class Learner:
         network = base.config.network if base else NetworkConfig.of(model)
         self.model_config = network.resolve_auto(task=dataset.task)
         training = training or (base.config.training if base else TrainingConfig())
-        self.config = training.resolve_auto(
-            model=self.model_config.model,
-            rows=len(dataset.train) + len(distillation.unlabelled if distillation else ()),
-            has_encoder=bool(encoder or (base and base.config.encoder)),
-        )
+        kind, has_encoder = self.model_config.model, bool(encoder or (base and base.config.encoder))
+        resolve = partial(training.resolve_auto, model=kind, has_encoder=has_encoder)
+        self.config = resolve(rows=len(dataset.train))
         batching = batching or (base.config.batching if base else BatchConfig())
-        self.batching = batching.resolve_auto(model=self.model_config.model)
+        self.batching = batching.resolve_auto(model=kind)
         self.compute = ComputeDevice.select(device)
         self.epochs = base.config.epochs if base else 0
         self._earlier = base.config.fingerprints_besides(dataset.fingerprint) if base else ()
@@ -113,6 +112,7 @@ class Learner:
         )
         self.model_config, self.tokenizer, objective, *_ = initial
         self.vectors, self.encoder, self.lessons = initial.vectors, initial.encoder, initial.lessons
+        self.config = resolve(rows=len(self.lessons.targets)) if self.lessons else self.config
         self.network = objective.network.to(self.compute.device)
         self.processes = ProcessGroup.join(self.compute.device)
         self._rng = RngState(self.processes.seed(self.config.seed), self.compute.device)

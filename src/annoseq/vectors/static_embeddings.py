@@ -80,9 +80,9 @@ class StaticEmbeddings:
         """
         files = find_embedding_files(path)
         with explain_read_errors(files.tokenizer):
-            text = files.tokenizer.read_text(encoding="utf-8")
+            content = files.tokenizer.read_bytes()
         try:
-            tokenizer = EncoderTokenizer(text)
+            tokenizer = EncoderTokenizer(content.decode())
         except ValueError as error:
             raise damaged_error(files.tokenizer, "it holds no tokenizer") from error
         with _opened(files.weights) as file:
