@@ -161,6 +161,8 @@ def test_training_that_goes_on_with_other_pairs_warns(
     assert TrainedModel.load(out).config.base_fingerprints == (base.fingerprint,)
     scored = run("evaluate", out, table)
     assert f"warning: {table} is a table that the model was trained on before" in scored.err
+    again = run("train", more, "--out", tmp_path / "again", "--go-on-from", out, "--epochs", 1)
+    assert "warning: the model of --go-on-from was trained on other pairs before" in again.err
     other = run("train", table, *options, "--overwrite", "--split-by", "row")
     assert "warning: the model of --go-on-from kept other rows for validation" in other.err
     valid = run("train", more, *options, "--overwrite", "--valid", table)

@@ -37,7 +37,7 @@ class TeacherOptions:
         Path | None,
         Parameter(
             help="Texts without annotations that the teachers read for it, as well: a table, a "
-            ".txt file, or a folder of these."
+            ".txt file, or a folder of .txt files."
         ),
     ] = None
     unlabelled_column: Annotated[

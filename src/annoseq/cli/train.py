@@ -199,6 +199,8 @@ def _note_other_rows(base: TrainedModel, dataset: Dataset, options: DatasetOptio
         found = "these are not the pairs that the model of --go-on-from was trained on"
     elif config.valid_fingerprint != fingerprint_pairs(dataset.valid):
         found = "the model of --go-on-from kept other rows for validation"
+    elif config.base_fingerprints:
+        found = "the model of --go-on-from was trained on other pairs before"
     else:
         return
     print_note(
