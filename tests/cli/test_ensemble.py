@@ -136,7 +136,7 @@ def test_the_weight_of_a_vote_is_chosen_on_new_rows(
 
 def test_vectors_that_no_member_reads_are_refused(ensemble: Path, table: Path) -> None:
     assert refusal(run("annotate", ensemble, table, "--vectors", "none.vec")) == (
-        "no member of this ensemble reads a file of word vectors. Leave --vectors off."
+        "no member reads a file of word vectors. Leave --vectors off."
     )
 
 

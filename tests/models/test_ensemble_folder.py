@@ -26,10 +26,17 @@ def test_the_first_tagger_stands_for_an_ensemble() -> None:
     writer, tagger = model("flat"), model("flat tagger")
     ensemble = EnsembleModel.of([writer, tagger], ["one", "two"])
     assert (ensemble.taggers, ensemble.writers) == ([tagger], [writer])
-    assert ensemble.config is tagger.config
+    assert ensemble.config == tagger.config
     assert ensemble.vote_weight == 0
     assert repr(ensemble) == "<EnsembleModel: 1 tagger, 1 writer>"
     assert replace(ensemble, vote_weight=1.0).fingerprint != ensemble.fingerprint
+
+
+def test_an_ensemble_has_seen_what_any_member_has() -> None:
+    tagger, writer = model("flat tagger"), model("flat")
+    config = writer.config.model_copy(update={"base_fingerprints": ("one", "two")})
+    ensemble = EnsembleModel.of([tagger, replace(writer, config=config)], ["a", "b"])
+    assert ensemble.config.base_fingerprints == ("one", "two")
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import hashlib
 import shutil
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -129,8 +130,9 @@ class EnsembleModel:
 
     @property
     def config(self) -> ModelConfig:
-        """Configuration of the first tagger."""
-        return self.taggers[0].config
+        """Configuration of the first tagger, with the other pairs that any member has seen."""
+        seen = dict.fromkeys(chain(*(one.config.base_fingerprints for one in self.members)))
+        return self.taggers[0].config.model_copy(update={"base_fingerprints": tuple(seen)})
 
     @property
     def fingerprint(self) -> str:
@@ -234,9 +236,7 @@ def vectors_of_members(
         return [None] * len(folders)
     files = [None if read_config(folder).vectors is None else vectors for folder in folders]
     if not any(files):
-        raise OptionError(
-            "no member of this ensemble reads a file of word vectors. Leave --vectors off."
-        )
+        raise OptionError("no member reads a file of word vectors. Leave --vectors off.")
     return files
 
 
