@@ -14,7 +14,6 @@ import hashlib
 import shutil
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -131,8 +130,8 @@ class EnsembleModel:
     @property
     def config(self) -> ModelConfig:
         """Configuration of the first tagger, with the other pairs that any member has seen."""
-        seen = dict.fromkeys(chain(*(one.config.base_fingerprints for one in self.members)))
-        return self.taggers[0].config.model_copy(update={"base_fingerprints": tuple(seen)})
+        seen = {one for member in self.members for one in member.config.base_fingerprints}
+        return self.taggers[0].config.model_copy(update={"base_fingerprints": tuple(sorted(seen))})
 
     @property
     def fingerprint(self) -> str:
