@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
+import tempfile
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from rich.console import Console
@@ -21,6 +24,9 @@ from annoseq.deid.run_output import OutputLayout, record_mapping, write_redacted
 from annoseq.errors import OptionError, TableError
 from annoseq.inference.annotation import Annotation
 from tests.deid.documents import LookupAnnotator, redactor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 NOTES = ("Dr. {{NAME}}Ames{{/NAME}}\r\ncame.", "Nobody.", "{{NAME}}Ida{{/NAME}}, {{AGE}}50{{/AGE}}")
 TABLE = "doc_id,orig_text,other\na,Dr. Ames,1\na,saw Ames,2\nb,Ames,3\n"
@@ -144,6 +150,46 @@ def test_rows_without_a_document_and_pipes_have_no_name(
     assert [one.is_named for one in DocumentSource(tmp_path, "orig_text").read()] == [True]
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"Ames")))
     assert [one.is_named for one in DocumentSource("-", "orig_text").read()] == [False]
+
+
+@pytest.fixture
+def text_descriptor(tmp_path: Path) -> Iterator[int]:
+    """An open file of a text."""
+    (tmp_path / "open.txt").write_text("Ames")
+    descriptor = os.open(tmp_path / "open.txt", os.O_RDONLY)
+    yield descriptor
+    os.close(descriptor)
+
+
+def is_text_named(path: str | Path) -> bool:
+    (document,) = DocumentSource(path, "orig_text", format="text").read()
+    return document.is_named
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs files of open descriptors")
+def test_paths_of_open_files_are_no_names(text_descriptor: int, tmp_path: Path) -> None:
+    paths = [f"/dev/fd/{text_descriptor}", f"/proc/self/fd/{text_descriptor}"]
+    paths += [os.path.relpath(path) for path in paths]
+    assert [is_text_named(path) for path in paths] == [False] * 4
+    folder = os.open(tmp_path, os.O_RDONLY)
+    assert is_text_named(f"/dev/fd/{folder}")  # its files have names
+    os.close(folder)
+
+
+def test_named_pipes_are_no_names(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "note.txt")
+    writer = Thread(target=(tmp_path / "note.txt").write_text, args=["Ames"], daemon=True)
+    writer.start()
+    assert not is_text_named(tmp_path / "note.txt")
+    writer.join()
+
+
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="needs a folder in memory")
+def test_files_in_memory_have_names() -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        (Path(folder) / "note.txt").write_text("Ames")
+        assert is_text_named(Path(folder) / "note.txt")
+        assert is_text_named(folder)
 
 
 def test_a_document_that_comes_back_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from annoseq.data.text_inputs import InputFormat
     from annoseq.deid.leak_check import GoldIdentifiers
     from annoseq.errors import AnnoseqError
+
+_DESCRIPTOR = re.compile(r"/dev/(stdin|fd/[^/]+)|/proc/.+/fd/[^/]+")
+"""Paths of open files: the shell makes `/dev/fd/63` of `<(...)`."""
 
 
 _ANNOTATION_TEXTS = frozenset({"text", "annotated", "spans", "alternatives"})
@@ -188,6 +193,12 @@ class DocumentSource:
 
 
 def _is_pipe(source: str | Path) -> bool:
-    """Return True if this is standard input or another pipe, whose name is that of no text."""
-    is_device = str(source).startswith(("/dev/", "/proc/"))
-    return is_standard_input(source) or is_device or Path(source).is_fifo()
+    """Return True if this is standard input or another stream, whose name is that of no text.
+
+    Other files below `/dev` and `/proc` have names of their own: `/dev/shm` is a folder in memory.
+    """
+    if is_standard_input(source):
+        return True
+    path = Path(os.path.abspath(source))  # noqa: PTH100  # keeps links
+    is_descriptor = _DESCRIPTOR.fullmatch(str(path)) is not None
+    return path.is_fifo() or path.is_char_device() or (is_descriptor and not path.is_dir())
