@@ -35,8 +35,10 @@ def run(
     annotator: EchoAnnotator | None = None,
     stop_after: int | None = None,
     skip_bad: bool = False,
+    format_: str = "jsonl",
 ) -> FolderSummary:
-    worker = echo_worker(out, annotator=annotator, skip_bad=skip_bad)
+    job = annotate_job(format_=format_)
+    worker = echo_worker(out, annotator=annotator, job=job, skip_bad=skip_bad)
     engine = WorkerEngine(worker, stop_after)
     return run.run(engine, worker_spec(annotate_job(), out), run.prepare())
 
@@ -145,6 +147,20 @@ def test_parts_without_an_input_are_removed_where_all_is_done_again(tmp_path: Pa
     assert (summary.orphans, summary.removed, summary.strangers) == (0, 1, 1)
     assert sorted(outputs(out)) == ["config.json", "parts/1/001.jsonl", "parts/2/002.jsonl"]
     assert run(folder_run(source, out), out).done_before == 1
+
+
+def test_outputs_in_another_format_take_the_place_of_those_before(tmp_path: Path) -> None:
+    source, out = write_parts(tmp_path / "in", parts=3), tmp_path / "out"
+    run(folder_run(source, out), out)
+    with pytest.raises(KeyboardInterrupt):
+        run(folder_run(source, out, overwrite=True), out, format_="csv", stop_after=1)
+    assert sorted(path.suffix for path in out.glob("parts/*/*")) == [".csv", ".jsonl", ".jsonl"]
+    summary = run(folder_run(source, out), out, format_="csv")
+    assert (summary.done_before, summary.total("texts")) == (1, 18)
+    assert [path.suffix for path in out.glob("parts/*/*")] == [".csv"] * 3
+    again = run(folder_run(source, out, overwrite=True), out)
+    assert (again.done_before, again.strangers, again.total("texts")) == (0, 0, 18)
+    assert [path.suffix for path in out.glob("parts/*/*")] == [".jsonl"] * 3
 
 
 def test_a_bad_part_keeps_no_other_from_being_done(tmp_path: Path) -> None:

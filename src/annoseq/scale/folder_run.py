@@ -161,7 +161,7 @@ class FolderRun:
         removed = 0
         if self.overwrite:
             removed = folder.remove_orphans({part.name for part in self.listing.parts})
-            folder.forget_records()
+            folder.supersede_records(digest(self.plan))
         folder.write_config(self.plan)
         return self._plan_parts(folder)._replace(removed=removed)
 

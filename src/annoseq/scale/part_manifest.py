@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from annoseq._version import __version__
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 CONFIG_FILE, REPORT_FILE = "config.json", "report.json"
 _RECORD_SUFFIX = ".json"
 _READERS = 16
-"""Threads that read records: on an object store each read waits for a round trip."""
+"""Threads that read or write records: on an object store each waits for a round trip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class PartRecord:
     """Record of a part that is done: input, run, output and counts.
 
     `sha256`, `size` and `modified` are those of the input, `run` is the digest of model and
-    options. A part that was left out for `--skip-bad` has a reason in `skipped`, and no output.
+    options, empty if the part is to be done again. A part that was left out for `--skip-bad` has a reason in `skipped`, and no output.
     """
 
     name: str
@@ -125,34 +125,44 @@ class RunFolder:
 
     def write_record(self, record: PartRecord) -> None:
         """Write that a part is done: the last step of its work."""
-        self.write_json(f"manifest/{record.name}{_RECORD_SUFFIX}", asdict(record))
+        self.write_json(_record_name(record.name), asdict(record))
 
     def outputs(self) -> dict[str, int]:
         """Return the sizes of the outputs that are there, by their path in the folder."""
         return {f"parts/{file.name}": file.size for file in self._files("parts")}
 
-    def forget_records(self) -> None:
-        """Delete all records, so that every part is done again."""
-        delete_files(self._at("manifest"))
+    def supersede_records(self, run: str) -> None:
+        """Take the records of a run for those of an earlier one, so that it does every part again.
+
+        They still tell what their parts wrote, which stays until there is something newer.
+        """
+        found = [replace(record, run="") for record in self.records().values() if record.run == run]
+        with ThreadPoolExecutor(_READERS) as writers:
+            list(writers.map(self.write_record, found))
 
     def remove_orphans(self, names: Collection[str]) -> int:
         """Remove the outputs of parts but those of some names, and return their number.
 
-        An output that is not as it was written stays, and so does what belongs to it.
+        An output that is not as it was written stays, and so does what belongs to it, but for the
+        record.
         """
         sizes, removed = self.outputs(), 0
         for record in self.records().values():
             is_whole = not record.output or sizes.get(record.output) == record.output_size
-            if record.name not in names and is_whole:
+            if record.name in names:
+                continue
+            if is_whole:
                 self.remove_part(record.name, record.output)
                 removed += 1
+            else:
+                self.delete(_record_name(record.name))
         return removed
 
     def remove_part(self, name: str, *outputs: str) -> None:
         """Delete the record of a part, its outputs, and the annotations and errors beside them."""
         stem = part_stem(name)
         beside = (f"annotations/{stem}.jsonl", f"errors/{stem}.jsonl")
-        for file in (f"manifest/{name}{_RECORD_SUFFIX}", *outputs, *beside):
+        for file in (_record_name(name), *outputs, *beside):
             if file:
                 self.delete(file)
 
@@ -222,6 +232,10 @@ def total_counts(records: Iterable[PartRecord]) -> dict[str, int]:
             totals[name] += getattr(record, name)
         totals["skipped"] += record.skipped is not None
     return totals
+
+
+def _record_name(part: str) -> str:
+    return f"manifest/{part}{_RECORD_SUFFIX}"
 
 
 def _read(address: str) -> bytes:
