@@ -160,6 +160,25 @@ def test_nothing_stays_of_parts_that_are_gone_or_unreadable(model: Path, tmp_pat
     assert f"left in {out}/parts: 1 file of no part of this run\n" in result.err
 
 
+def test_outputs_of_before_stay_where_the_same_texts_fail(model: Path, tmp_path: Path) -> None:
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    for name in ("a.csv", "b.csv", "c.csv"):
+        (source / name).write_text("orig_text\nDr. Ames\n")
+    assert redact(model, source, out).code == 0
+    (source / "c.csv").write_text("orig_text\nMr. Cole\n")
+    again = ("--overwrite", "--skip-bad", "--column", "other")
+    failed = redact(model, source, out, *again)
+    assert failed.code == 2
+    assert (
+        f"kept in {out}/parts: 2 outputs of before, whose parts failed and are not known to have "
+        "changed. Remove what must not stay.\n"
+    ) in failed.err
+    assert "2 parts could not be done, and 1 are. " in failed.err
+    assert sorted(path.name for path in (out / "parts").iterdir()) == ["a.csv", "b.csv"]
+    assert redact(model, source, out, "--only-new").code == 0
+
+
 @pytest.mark.parametrize("option", ["--keep-columns", "--document", "--patient"])
 def test_the_text_column_is_written_nowhere_as_it_is(
     option: str, model: Path, tmp_path: Path

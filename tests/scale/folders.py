@@ -102,16 +102,17 @@ def done_names(summary: FolderSummary) -> list[str]:
 
 @dataclass
 class EchoAnnotator:
-    """Annotates without a network: "Dr" is a TITLE; a text with FAIL raises an error of it."""
+    """Annotates without a network: "Dr" is a TITLE; a text with `fails_at` raises an error."""
 
     calls: int = 0
     error: type[Exception] = ValueError
+    fails_at: str = "FAIL"
     tokenizer: None = None
 
     def annotate(self, texts: Sequence[str], **_: object) -> list[Annotation]:
         self.calls += 1
         for text in texts:
-            if "FAIL" in text:
+            if self.fails_at in text:
                 raise self.error(text)
         return [self._annotation(text) for text in texts]
 

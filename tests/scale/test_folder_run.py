@@ -163,6 +163,37 @@ def test_outputs_in_another_format_take_the_place_of_those_before(tmp_path: Path
     assert [path.suffix for path in out.glob("parts/*/*")] == [".jsonl"] * 3
 
 
+def test_a_device_that_fails_for_every_part_loses_no_output(tmp_path: Path) -> None:
+    source, out = write_parts(tmp_path / "in", parts=4), tmp_path / "out"
+    run(folder_run(source, out), out)
+    before = outputs(out)
+    write_csv(source / "0/003.csv", ["Dr. Bond"] * 2)
+    broken = EchoAnnotator(fails_at="Dr", error=RuntimeError)
+    summary = run(folder_run(source, out, overwrite=True), out, annotator=broken)
+    assert (len(summary.failures), summary.kept, summary.strangers) == (4, 3, 0)
+    assert before.pop("parts/0/003.jsonl")
+    assert outputs(out) == before
+    with pytest.raises(TableError, match=r"^4 parts could not be done, and 0 are\. Mend"):
+        check_failures(summary)
+    # The same command goes on, and --only-new leaves what is done.
+    assert folder_run(source, out, only_new=True).prepare().to_do == [
+        part for part in find_parts(str(source)).parts if part.name == "0/003.csv"
+    ]
+    mended = run(folder_run(source, out), out)
+    assert (mended.done_before, mended.total("texts"), mended.kept) == (0, 20, 0)
+
+
+def test_outputs_in_the_format_of_before_are_kept_by_failures(tmp_path: Path) -> None:
+    source, out = write_parts(tmp_path / "in", parts=2), tmp_path / "out"
+    run(folder_run(source, out), out)
+    (source / "1/001.csv").write_text("other\nx\n")
+    broken = EchoAnnotator(fails_at="Dr", error=RuntimeError)
+    again = folder_run(source, out, overwrite=True)
+    summary = run(again, out, annotator=broken, format_="csv", skip_bad=True)
+    assert (summary.kept, summary.strangers, len(summary.skipped)) == (1, 0, 1)
+    assert [path.name for path in out.glob("parts/*/*")] == ["000.jsonl"]
+
+
 def test_a_bad_part_keeps_no_other_from_being_done(tmp_path: Path) -> None:
     source, out = write_parts(tmp_path / "in", parts=8), tmp_path / "out"
     for name in ("0/000.csv", "0/003.csv", "1/001.csv", "1/004.csv", "2/002.csv", "2/005.csv"):

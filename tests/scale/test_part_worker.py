@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Never
 
@@ -12,13 +13,21 @@ import torch
 from annoseq.data.filesystems import stat_file
 from annoseq.errors import OptionError, OutputError
 from annoseq.scale import part_worker
-from annoseq.scale.part_manifest import RunFolder
+from annoseq.scale.part_manifest import RunFolder, digest
 from annoseq.scale.part_worker import WorkerError, isolate_failures
 from annoseq.scale.parts import InputPart, find_parts
 from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 from tests.faults import file_size_limit
 from tests.fidelity import random_annotator
-from tests.scale.folders import EchoAnnotator, annotate_job, echo_worker, lines, write_csv
+from tests.scale.folders import (
+    PLAN,
+    EchoAnnotator,
+    annotate_job,
+    echo_worker,
+    lines,
+    outputs,
+    write_csv,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -149,7 +158,7 @@ def test_an_unreadable_part_fails_or_is_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("skip_bad", [False, True])
-def test_a_part_that_fails_leaves_nothing_of_before(skip_bad: bool, tmp_path: Path) -> None:
+def test_a_changed_part_that_fails_leaves_nothing_of_before(skip_bad: bool, tmp_path: Path) -> None:
     part, out = csv_part(tmp_path / "in", [*TEXTS, "FAIL"]), tmp_path / "out"
     assert record_of(echo_worker(out).process(part)).texts == 10
     assert len(list(out.rglob("a.*"))) == 3
@@ -161,6 +170,86 @@ def test_a_part_that_fails_leaves_nothing_of_before(skip_bad: bool, tmp_path: Pa
         assert left == {"errors/a.jsonl", "manifest/a.csv.json"}
     else:
         assert (outcome.record, left) == (None, set())
+
+
+def set_device(works: bool) -> EchoAnnotator:
+    """Return an annotator that fails at "Dr", whatever the text, unless its device works."""
+    return EchoAnnotator() if works else EchoAnnotator(fails_at="Dr", error=torch.OutOfMemoryError)
+
+
+def supersede(out: Path) -> None:
+    """Let every part be done again, as --overwrite does."""
+    RunFolder(str(out)).supersede_records(digest(PLAN))
+
+
+def test_a_part_that_cannot_be_read_for_a_moment_keeps_its_output(tmp_path: Path) -> None:
+    part, out = csv_part(tmp_path / "in", [*TEXTS, "FAIL"]), tmp_path / "out"
+    record_of(echo_worker(out).process(part))
+    before = outputs(out)
+    assert len(before) == 2  # the errors, too
+    Path(part.address).rename(tmp_path / "away.csv")
+    outcome = echo_worker(out, skip_bad=True).process(part._replace(modified=7))
+    assert "cannot be read: No such file" in (outcome.failure or "")
+    assert outputs(out) == before
+    assert RunFolder(str(out)).record("a.csv") is not None
+    (tmp_path / "away.csv").rename(part.address)
+    annotator = EchoAnnotator()
+    assert record_of(echo_worker(out, annotator=annotator).process(part)).texts == 10
+    assert annotator.calls == 0
+
+
+@pytest.mark.parametrize("name", ["a.csv", "one.csv", "a.txt"])
+def test_a_device_that_fails_removes_the_outputs_of_changed_texts_alone(
+    name: str, tmp_path: Path
+) -> None:
+    content = "orig_text\nDr. Ames\n" + "Dr. Bond\n" * (name == "a.csv")
+    part, out = make_part(tmp_path / "in", content, name), tmp_path / "out"
+    job = annotate_job(format_="inline" if name == "a.txt" else "csv")
+    record_of(echo_worker(out, job=job).process(part))
+    before = outputs(out)
+    supersede(out)
+    broken = echo_worker(out, annotator=set_device(works=False), job=job, skip_bad=True)
+    assert broken.process(part).failure == (
+        "a.csv: OutOfMemoryError at each of 2 texts in the worker"
+        if name == "a.csv"
+        else f"{name}: failed at every text, as it did not before: OutOfMemoryError"
+    )
+    assert outputs(out) == before
+    changed = make_part(tmp_path / "in", content + "Dr. Cole\n", name)
+    broken.process(changed)
+    assert not (out / "parts" / name).exists()
+
+
+def test_a_part_at_which_workers_die_keeps_its_output_unless_it_changed(tmp_path: Path) -> None:
+    part, out = csv_part(tmp_path / "in", TEXTS), tmp_path / "out"
+    record_of(echo_worker(out).process(part))
+    supersede(out)
+    RunFolder(str(out)).write_json("_attempts/run/a.csv.json", {"attempts": 3})
+    worker = echo_worker(out, attempts="run")
+    assert "its worker died 3 times" in (worker.process(part).failure or "")
+    assert (out / "parts/a.jsonl").exists()
+    worker.process(csv_part(tmp_path / "in", TEXTS[:1]))
+    assert list(out.rglob("a.jsonl")) == []
+
+
+def test_a_part_that_was_readable_is_not_left_out(tmp_path: Path) -> None:
+    part, out = csv_part(tmp_path / "in", TEXTS), tmp_path / "out"
+    record_of(echo_worker(out).process(part))
+    before = outputs(out)
+    supersede(out)
+    worker = echo_worker(out, job=replace(annotate_job(), column="other"), skip_bad=True)
+    assert "there is no column 'other'" in (worker.process(part).failure or "")
+    assert outputs(out) == before
+    (out / "parts/a.jsonl").unlink()  # so that there is nothing to lose
+    assert record_of(worker.process(part)).skipped is not None
+
+
+def test_an_output_of_an_unknown_text_stays(tmp_path: Path) -> None:
+    part, out = csv_part(tmp_path / "in", TEXTS), tmp_path / "out"
+    record_of(echo_worker(out).process(part))
+    (out / "manifest/a.csv.json").unlink()
+    assert echo_worker(out, annotator=set_device(works=False)).process(part).record is None
+    assert (out / "parts/a.jsonl").exists()
 
 
 def test_a_part_in_another_format_takes_the_place_of_its_output(tmp_path: Path) -> None:
@@ -211,6 +300,7 @@ def test_a_part_that_changes_while_it_is_read_is_not_recorded(
         "a.csv: it was changed while it was read. Run the same command again."
     )
     assert RunFolder(str(out)).record("a.csv") is None
+    assert not list(out.rglob("a.*"))
 
 
 def test_a_part_at_which_workers_die_is_given_up(tmp_path: Path) -> None:

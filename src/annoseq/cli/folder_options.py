@@ -256,6 +256,12 @@ class FolderCommand:
         if self.listing.ignored:
             count = count_noun(self.listing.ignored, "file")
             print_note(f"{count} of other formats are not read")
+        self._print_left(summary)
+        check_failures(summary)
+        print_note(self._written(summary, has_spans=has_spans))
+
+    def _print_left(self, summary: FolderSummary) -> None:
+        """Print which outputs of before were left, kept and removed."""
         if summary.orphans:
             count = count_noun(summary.orphans, "part")
             print_note(f"left in {self.out}: {count} without an input any more")
@@ -265,8 +271,12 @@ class FolderCommand:
         if summary.strangers:
             count = count_noun(summary.strangers, "file")
             print_note(f"left in {self.out}/parts: {count} of no part of this run")
-        check_failures(summary)
-        print_note(self._written(summary, has_spans=has_spans))
+        if summary.kept:
+            count = count_noun(summary.kept, "output")
+            print_note(
+                f"kept in {self.out}/parts: {count} of before, whose parts failed and are not "
+                "known to have changed. Remove what must not stay."
+            )
 
     def _written(self, summary: FolderSummary, *, has_spans: bool) -> str:
         parts = count_noun(len(summary.records), "part")

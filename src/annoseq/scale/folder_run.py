@@ -16,6 +16,7 @@ from annoseq.inference.annotator import Annotator
 from annoseq.output_lock import OutputLock
 from annoseq.scale.part_manifest import RunFolder, check_same_plan, digest
 from annoseq.scale.part_worker import PartWorker
+from annoseq.scale.parts import part_stem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -98,7 +99,8 @@ class PartPlan(NamedTuple):
 class FolderSummary:
     """Records of all parts that are done, failures, and how many were done before.
 
-    `orphans` and `removed` are as in the plan; `strangers` are files among the outputs that no
+    `orphans` and `removed` are as in the plan; `kept` are outputs that failed parts had before, and
+    still have; `strangers` are files among the outputs that no
     part wrote, which are looked for where all parts are done again.
     """
 
@@ -107,6 +109,7 @@ class FolderSummary:
     orphans: int
     removed: int = 0
     failures: list[str] = field(default_factory=list)
+    kept: int = 0
     strangers: int = 0
 
     def total(self, name: str) -> int:
@@ -200,10 +203,18 @@ class FolderRun:
             summary.failures.append(f"{count_noun(lost, 'part')}: the engine gave no outcome")
         folder = RunFolder(self.out)
         folder.delete("_attempts")
-        if self.overwrite:
-            written = {record.output for record in summary.records}
-            summary.strangers = len(folder.outputs().keys() - written)
+        if summary.failures or self.overwrite:
+            self._count_left(folder, summary)
         return summary
+
+    def _count_left(self, folder: RunFolder, summary: FolderSummary) -> None:
+        """Count the outputs that are of no part that is done: those of failed parts, and others."""
+        done = {record.name for record in summary.records}
+        failed = {f"parts/{part.stem}" for part in self.listing.parts if part.name not in done}
+        left = folder.outputs().keys() - {record.output for record in summary.records}
+        summary.kept = sum(part_stem(name) in failed for name in left)
+        if self.overwrite:
+            summary.strangers = len(left) - summary.kept
 
     def _plan_parts(self, folder: RunFolder) -> PartPlan:
         records, outputs = folder.records(), folder.outputs()

@@ -48,7 +48,8 @@ class PartRecord:
     """Record of a part that is done: input, run, output and counts.
 
     `sha256`, `size` and `modified` are those of the input, `run` is the digest of model and
-    options, empty if the part is to be done again. A part that was left out for `--skip-bad` has a reason in `skipped`, and no output.
+    options, empty if the part is to be done again. A part that was left out for `--skip-bad` has a
+    reason in `skipped`, and no output.
     """
 
     name: str
@@ -115,13 +116,18 @@ class RunFolder:
         """Return the record of a part, None if it is not done."""
         return self._read_record(name + _RECORD_SUFFIX)
 
-    def whole_record(self, name: str) -> PartRecord | None:
-        """Return the record of a part, None if it is not done or its output is not as it was."""
-        record = self.record(name)
-        if record is None or not record.output:
-            return record
+    def has_texts(self, record: PartRecord | None, *, checksum: str) -> bool:
+        """Return True if texts of an input of that checksum are there, as written or not."""
+        if record is None or record.sha256 != checksum or not record.texts:
+            return False
+        return stat_file(self._at(record.output)) is not None
+
+    def is_whole(self, record: PartRecord) -> bool:
+        """Return True if the output of a part is as it was written, or it has none."""
+        if not record.output:
+            return True
         found = stat_file(self._at(record.output))
-        return record if found is not None and found[0] == record.output_size else None
+        return found is not None and found[0] == record.output_size
 
     def write_record(self, record: PartRecord) -> None:
         """Write that a part is done: the last step of its work."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from annoseq.data.filesystems import atomic_output, open_input, stat_file
@@ -107,8 +107,8 @@ class WorkerError(RuntimeError):
     """Failure of the worker rather than of a text."""
 
 
-class _FailedText(Exception):  # noqa: N818  # no error: the part has an error row
-    """A file of one text, which failed."""
+class _FailedTexts(Exception):  # noqa: N818  # no error: the part has error rows
+    """Texts of a part, or its only one, of which each failed."""
 
     def __init__(self, output: PartOutput) -> None:
         super().__init__()
@@ -118,9 +118,10 @@ class _FailedText(Exception):  # noqa: N818  # no error: the part has an error r
 class PartWorker:
     """Processes parts and records what is done; it skips a part that has a record of this run.
 
-    What a part wrote before is removed if it fails: it is of another text, or another run.
-    `attempts` names the run of an engine that starts workers anew when they die: a part at which
-    they died three times is given up.
+    What a part wrote before stays until there is something newer. If the part fails, it is removed
+    only where the text is known to have changed, by its checksum; a part whose text has not is
+    never left out, for its output would go. `attempts` names the run of an engine that starts
+    workers anew when they die: a part at which they died three times is given up.
     """
 
     def __init__(
@@ -147,30 +148,29 @@ class PartWorker:
             return PartOutcome(part.name, None, f"{part.name}: {_describe(error)} in the worker")
 
     def _process(self, part: InputPart) -> PartRecord:
-        before = self._folder.whole_record(part.name)
-        if before is not None and before.run == self._run and before.is_of(part):
+        before = self._folder.record(part.name)
+        is_done = before is not None and before.run == self._run and self._folder.is_whole(before)
+        if before is not None and is_done and before.is_of(part):
             return before  # its worker died, or the driver, after the record was written
+        checksum = _checksum(part.address)
+        if before is not None and is_done and before.sha256 == checksum:
+            touched = replace(before, modified=part.modified)
+            self._folder.write_record(touched)
+            return touched
         try:
-            return self._redo(part, before)
+            return self._redo(part, checksum, before)
         except OutputError:
             raise
         except Exception:
-            self._remove(part, before)
+            if before is not None and before.sha256 != checksum:
+                self._remove(part, before)
             raise
 
-    def _redo(self, part: InputPart, before: PartRecord | None) -> PartRecord:
+    def _redo(self, part: InputPart, checksum: str, before: PartRecord | None) -> PartRecord:
         self._count_attempt(part)
-        checksum = _checksum(part.address)
-        if before is not None and (before.run, before.sha256) == (self._run, checksum):
-            touched = PartRecord(**{**_values(before), "modified": part.modified})
-            self._folder.write_record(touched)
-            return touched
         record = self._write(part, checksum, before)
-        if stat_file(part.address) not in {None, (part.size, part.modified)}:
-            raise TableError(
-                f"{part.name}: it was changed while it was read. Run the same command again."
-            )
-        if before is not None and before.output not in {"", record.output}:
+        is_elsewhere = before is not None and before.output not in {"", record.output}
+        if before is not None and is_elsewhere and self._folder.is_whole(before):
             self._folder.delete(before.output)  # in another format
         self._folder.write_record(record)
         return record
@@ -180,12 +180,19 @@ class PartWorker:
         self._folder.remove_part(part.name, output, before.output if before else "")
 
     def _write(self, part: InputPart, checksum: str, before: PartRecord | None) -> PartRecord:
-        """Write the outputs of a part; with `skip_bad`, an unreadable one has error rows alone."""
+        """Write the outputs of a part; with `skip_bad`, an unreadable one has error rows alone.
+
+        Raises:
+            TableError: the part cannot be read, was changed meanwhile, or failed at every text, of
+                which there is an output of before.
+        """
+        has_texts = self._folder.has_texts(before, checksum=checksum)
         try:
-            output, name, size = self._write_outputs(part)
+            output, name, size = self._write_outputs(part, needs_texts=has_texts)
         except TableError as error:
-            if not self._skip_bad:
+            if not self._skip_bad or has_texts:
                 raise
+            _check_unchanged(part)
             self._remove(part, before)
             self._write_errors(part, [{"id": None, "reason": str(error)}])
             return PartRecord(
@@ -193,8 +200,13 @@ class PartWorker:
                 errors=1,
                 skipped=str(error),
             )
-        except _FailedText as failed:
+        except _FailedTexts as failed:
             output, name, size = failed.output, "", 0
+            if has_texts:
+                reason = output.errors[0]["reason"]
+                raise TableError(
+                    f"{part.name}: failed at every text, as it did not before: {reason}"
+                ) from None
             self._remove(part, before)
         self._write_errors(part, output.errors)
         return PartRecord(
@@ -207,7 +219,7 @@ class PartWorker:
             report=output.report,
         )
 
-    def _write_outputs(self, part: InputPart) -> tuple[PartOutput, str, int]:
+    def _write_outputs(self, part: InputPart, *, needs_texts: bool) -> tuple[PartOutput, str, int]:
         name = f"parts/{self._processor.output_name(part)}"
         with ExitStack() as stack:
             data = stack.enter_context(atomic_output(self._folder.address_of(name)))
@@ -217,8 +229,9 @@ class PartWorker:
                 annotations = stack.enter_context(atomic_output(address))
             output = PartOutput(data, annotations)
             self._processor.write(part, output)
-            if part.format == "text" and output.errors:
-                raise _FailedText(output)  # so that no file stands for it
+            _check_unchanged(part)
+            if output.errors and (part.format == "text" or (needs_texts and not output.texts)):
+                raise _FailedTexts(output)  # so that no file stands for them
             if output.bad_row is not None and not output.texts:
                 raise output.bad_row  # not one row can be read: the part is another table
             size = data.tell()
@@ -308,8 +321,16 @@ def _describe(error: Exception) -> str:
     return str(error) if isinstance(error, WorkerError) else type(error).__name__
 
 
-def _values(record: PartRecord) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in PartRecord.__slots__}
+def _check_unchanged(part: InputPart) -> None:
+    """Check that a part is still the file that was listed.
+
+    Raises:
+        TableError: its size or time of change is another.
+    """
+    if stat_file(part.address) not in {None, (part.size, part.modified)}:
+        raise TableError(
+            f"{part.name}: it was changed while it was read. Run the same command again."
+        )
 
 
 def _checksum(address: str) -> str:
