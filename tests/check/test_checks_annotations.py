@@ -158,6 +158,14 @@ def test_a_span_that_loses_its_word_to_another_is_named() -> None:
     assert dropped.examples == (FindingExample(1, "Y at character 7: 'by Ames[BOB]'"),)
 
 
+def test_spans_of_white_space_alone_are_named_apart() -> None:
+    [finding] = findings(("Ann  Bob", "Ann{{X}}  {{/X}}Bob"))
+    assert (finding.kind, finding.severity) == ("blank-span", "warning")
+    assert finding.examples == (FindingExample(1, "X at character 3: 'Ann[  ]Bob'"),)
+    found = findings(("AnnBOB  x", "{{X}}Ann{{/X}}{{Y}}BOB{{/Y}}{{X}}  {{/X}}x"))
+    assert {one.kind for one in found} == {"cut", "dropped", "blank-span"}
+
+
 def test_white_space_that_the_markup_added_is_a_note() -> None:
     [finding] = findings(("Dr. Ames: x", "Dr. {{A}} Ames {{/A}} : x"))
     assert (finding.kind, finding.severity) == ("padded", "note")

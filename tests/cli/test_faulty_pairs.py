@@ -198,11 +198,32 @@ def test_too_many_labels_are_refused_before_the_work(tmp_path: Path) -> None:
     assert "labels, and a tagger takes at most 1,000, because its memory grows" in message
 
 
+WIDENED = "{{A}}Am{{/A}}es"
+LOST = "{{A}}Ames{{/A}}{{B}}BOB{{/B}}"  # the first is widened
+BLANK_SPAN = "Ames{{A}}  {{/A}}Bond"
+
+
 @pytest.mark.parametrize("kind", ["seq2seq", "tagger"])
+@pytest.mark.parametrize(
+    ("target", "sentence"),
+    [
+        (WIDENED, "{0} spans widened to whole tokens"),
+        (
+            LOST,
+            "{0} spans widened to whole tokens and {0} spans were left out, as the span before has "
+            "the token",
+        ),
+        (BLANK_SPAN, "{0} spans of white space alone were left out"),
+        (
+            f"{LOST} {BLANK_SPAN}",
+            "{0} spans widened to whole tokens, {0} spans of white space alone were left out and "
+            "{0} spans were left out, as the span before has the token",
+        ),
+    ],
+)
 def test_spans_that_lose_their_word_are_counted(
-    kind: str, capsys: pytest.CaptureFixture[str]
+    target: str, sentence: str, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    target = "Dr. {{A}}Ames{{/A}}{{B}}BOB{{/B}} came"
     pairs = [Pair(strip_tags(target), target, row) for row in (1, 2, 3)]
     train, valid = Pairs(pairs[:2], name="t"), Pairs(pairs[2:], name="v")
     dataset = Dataset.from_pairs(train, valid=valid)
@@ -213,6 +234,5 @@ def test_spans_that_lose_their_word_are_counted(
     print_dataset_summary(dataset, tokenizer)
     count = 3 if kind == "seq2seq" else 2
     assert capsys.readouterr().err.splitlines()[-1] == (
-        f"{count} spans widened to whole tokens and {count} spans were left out, as the span "
-        "before has the token; `annoseq check` lists them"
+        f"{sentence.format(count)}; `annoseq check` lists them"
     )

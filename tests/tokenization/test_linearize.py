@@ -36,7 +36,8 @@ def written(text: str, spans: Sequence[Span]) -> tuple[str, int]:
     """Write spans by way of tokens; return the annotated text and the number of misfits."""
     tokens, offsets = cut(text)
     aligned = align_to_tokens(text, offsets, spans)
-    assert len(aligned.spans) + len(aligned.dropped) == len(spans)
+    assert len(aligned.spans) + len(aligned.dropped) + len(aligned.blank) == len(spans)
+    assert [span for span in spans if text[span.start : span.end].isspace()] == aligned.blank
     return delinearize(linearize(tokens, aligned.spans), tags=tags_of(spans)), aligned.misaligned
 
 
@@ -93,7 +94,7 @@ def test_any_spans_become_well_nested_tags_around_the_same_text(
         ("a  b \n c", [Span(1, 7, "A")], "a  {{A}}b{{/A}} \n c", 0),
         ("Dr. Ames:", [Span(5, 7, "A")], "Dr. {{A}}Ames{{/A}}:", 1),  # widened
         ("Ames Wu", [Span(2, 6, "A")], "{{A}}Ames Wu{{/A}}", 1),
-        ("a  b", [Span(1, 2, "A")], "a  b", 1),  # white space alone: dropped
+        ("a  b", [Span(1, 2, "A")], "a  b", 1),  # white space alone: left out
         # Of spans beside each other the first has the token; of those within another, both.
         ("abc", [Span(0, 1, "A"), Span(1, 2, "B")], "{{A}}abc{{/A}}", 2),
         ("abc", [Span(0, 2, "A"), Span(1, 2, "B")], "{{A}}{{B}}abc{{/B}}{{/A}}", 2),

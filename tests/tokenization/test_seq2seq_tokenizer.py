@@ -114,11 +114,11 @@ def test_no_training_target_is_longer_than_its_limit(tokenizer: Seq2SeqTokenizer
 
 def test_encodings_are_in_the_order_of_the_examples() -> None:
     examples = parsed(LETTERS)
-    encodings, misaligned, dropped = ANNOTATE.encode_examples(examples)
+    encodings, misaligned, dropped, blank = ANNOTATE.encode_examples(examples)
     assert [ANNOTATE.decode(encoding.target) for encoding in encodings] == [
         example.reference for example in examples
     ]
-    assert misaligned == dropped == 0
+    assert misaligned == dropped == blank == 0
 
 
 def test_misaligned_spans_are_counted_over_all_examples() -> None:

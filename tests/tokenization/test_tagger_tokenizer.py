@@ -41,6 +41,8 @@ def test_a_word_that_two_spans_share_makes_no_nesting() -> None:
     glued = "by {{A}}Ames{{/A}}{{B}}BOB{{/B}} today"
     tokenizer = fitted(glued)
     assert (tokenizer.levels, tokenizer.misaligned, tokenizer.dropped) == (1, 2, 1)
+    blank = fitted("Ames{{A}}  {{/A}}Bond")
+    assert (blank.misaligned, blank.dropped, blank.blank) == (1, 0, 1)
     assert tokenizer.tag_names(*examples(glued)) == [[], ["S-A"], []]
     assert tokenizer.count_nested_too_deep(examples(glued, "{{A}}{{B}}x{{/B}} y{{/A}}")) == 1
 

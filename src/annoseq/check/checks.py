@@ -17,6 +17,7 @@ from annoseq.check.findings import (
     ACROSS,
     ALTERNATIVE,
     BLANK,
+    BLANK_SPAN,
     CONFLICT,
     DROPPED,
     DUPLICATE,
@@ -45,7 +46,7 @@ from annoseq.data.row_faults import find_foreign_tags
 from annoseq.data.splits import split_rows
 from annoseq.errors import MarkupError, MismatchError, OptionError, PairsError, count_noun
 from annoseq.tokenization.linearize import find_dropped_spans
-from annoseq.tokenization.pretokenizer import find_misaligned_spans
+from annoseq.tokenization.pretokenizer import find_misaligned_spans, is_blank_span
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -119,10 +120,16 @@ def check_annotation(pair: Pair, example: Example, findings: FindingCollector) -
     if has_tag_like(example.source):
         message = f"escaped as it should be: {_first_escape(example.source)}"
         findings.add(TAG_LIKE, example.row, message)
-    if spans and (misaligned := find_misaligned_spans(example.source, spans)):
-        findings.add(MISALIGNED, example.row, _describe_first(example.source, misaligned))
-        if dropped := find_dropped_spans(example.source, spans):
-            findings.add(DROPPED, example.row, _describe_first(example.source, dropped))
+    if not (misaligned := find_misaligned_spans(example.source, spans)):
+        return
+    blank = [span for span in misaligned if is_blank_span(example.source, span)]
+    for kind, found in (
+        (MISALIGNED, [span for span in misaligned if span not in blank]),
+        (DROPPED, find_dropped_spans(example.source, spans)),
+        (BLANK_SPAN, blank),
+    ):
+        if found:
+            findings.add(kind, example.row, _describe_first(example.source, found))
 
 
 def quote_first_tag(annotated: str, text: str) -> str:

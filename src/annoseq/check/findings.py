@@ -70,6 +70,13 @@ DROPPED = FindingKind(
     "A word can be in one of two spans beside each other: the first has it, and the other is not "
     "learnt. Put a space between them in both columns, or mark the word as one span.",
 )
+BLANK_SPAN = FindingKind(
+    "blank-span",
+    "warning",
+    "spans of white space alone",
+    "Tags can stand only around words, digits and punctuation marks: these spans are not learnt. "
+    "Remove their tags, or move them to the text that they mean.",
+)
 CONFLICT = FindingKind(
     "conflict",
     "warning",

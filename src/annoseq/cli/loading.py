@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from annoseq.models.model_config import ModelConfig
     from annoseq.models.serialization import TrainedModel
     from annoseq.tokenization.dataset import Dataset
+    from annoseq.tokenization.seq2seq_tokenizer import EncodedExamples
     from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
     from annoseq.training.distillation import Distillation
     from annoseq.training.learner import Learner
@@ -197,21 +198,31 @@ def print_dataset_summary(
         print_note(f"{count_noun(dataset.blank_rows, 'blank row')} {were} left out")
     for warning in dataset_warnings(dataset.train, dataset.valid, task=dataset.task):
         print_note(f"warning: {warning}")
-    misaligned = dropped = 0
+    if tokenizer is not None and (losses := _describe_losses(dataset, tokenizer)):
+        print_note(f"{losses}; `annoseq check` lists them")
+
+
+def _describe_losses(dataset: Dataset, tokenizer: Seq2SeqTokenizer | TaggerTokenizer) -> str:
+    """Describe the spans that are widened or left out, without those kinds of which is none."""
+    counts: tuple[EncodedExamples | TaggerTokenizer, ...]
     if isinstance(tokenizer, Seq2SeqTokenizer):
-        parts = (dataset.encoded_train, dataset.encoded_valid)
-        misaligned = sum(part.misaligned for part in parts)
-        dropped = sum(part.dropped for part in parts)
-    elif tokenizer is not None:
-        misaligned, dropped = tokenizer.misaligned, tokenizer.dropped
-    if misaligned:
-        facts = [f"{count_noun(misaligned - dropped, 'span')} widened to whole tokens"]
-        if dropped:
-            were = "was" if dropped == 1 else "were"
-            facts.append(
-                f"{count_noun(dropped, 'span')} {were} left out, as the span before has the token"
-            )
-        print_note(f"{' and '.join(facts)}; `annoseq check` lists them")
+        counts = (dataset.encoded_train, dataset.encoded_valid)
+    else:
+        counts = (tokenizer,)
+    dropped, blank = sum(one.dropped for one in counts), sum(one.blank for one in counts)
+    losses = []
+    if widened := sum(one.misaligned for one in counts) - dropped - blank:
+        losses.append(f"{count_noun(widened, 'span')} widened to whole tokens")
+    if blank:
+        were = "was" if blank == 1 else "were"
+        losses.append(f"{count_noun(blank, 'span')} of white space alone {were} left out")
+    if dropped:
+        were = "was" if dropped == 1 else "were"
+        losses.append(
+            f"{count_noun(dropped, 'span')} {were} left out, as the span before has the token"
+        )
+    *others, last = losses or [""]
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 PartName = Literal["auto", "all", "valid", "train"]

@@ -9,7 +9,7 @@ from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
 from annoseq.data.markup import closing, escape, opening
-from annoseq.tokenization.pretokenizer import core_start, is_tag, token_offsets
+from annoseq.tokenization.pretokenizer import core_start, is_blank_span, is_tag, token_offsets
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -28,8 +28,9 @@ class AlignedSpan(NamedTuple):
 class TokenizedPair(NamedTuple):
     """Tokens of a source and of its target.
 
-    `misaligned` counts the spans that end within a token, `dropped` those of them that are left
-    out. `aligned_spans` are the tokens of the others, in opening order.
+    `misaligned` counts the spans that do not end between words, `dropped` and `blank` those of them
+    that are left out, as in `TokenAlignment`. `aligned_spans` are the tokens of the others, in
+    opening order.
     """
 
     source: list[str]
@@ -37,17 +38,20 @@ class TokenizedPair(NamedTuple):
     misaligned: int = 0
     dropped: int = 0
     aligned_spans: Sequence[AlignedSpan] = ()
+    blank: int = 0
 
 
 class TokenAlignment(NamedTuple):
     """Tokens of spans, in opening order.
 
-    `misaligned` counts the spans that end within a token; `dropped` are those that have no token.
+    `misaligned` counts the spans that end within a token, or are of white space alone. `dropped`
+    are those whose token is another's, `blank` those of white space alone.
     """
 
     spans: list[AlignedSpan]
     misaligned: int
     dropped: list[Span]
+    blank: list[Span]
 
 
 def align_to_tokens(
@@ -62,16 +66,21 @@ def align_to_tokens(
     """
     cores = [core_start(text, start, end) for start, end in offsets]
     ends = [end for _, end in offsets]
-    blank = [text[start:end].isspace() for start, end in offsets]
+    is_blank = [text[start:end].isspace() for start, end in offsets]
     aligned: list[AlignedSpan] = []
     kept: list[Span] = []  # those aligned
     dropped: list[Span] = []
+    blank: list[Span] = []
     misaligned = 0
     for span in spans:
+        if is_blank_span(text, span):
+            misaligned += 1
+            blank.append(span)
+            continue
         first, last = bisect_right(ends, span.start), bisect_left(cores, span.end)
-        while first < last and blank[first]:
+        while first < last and is_blank[first]:
             first += 1
-        while first < last and blank[last - 1]:
+        while first < last and is_blank[last - 1]:
             last -= 1
         fits = first < last and cores[first] >= span.start and ends[last - 1] <= span.end
         misaligned += not fits
@@ -79,18 +88,18 @@ def align_to_tokens(
             is_beside = earlier.end <= span.start or its.last < last
             if is_beside and its.first <= first < its.last:
                 first = its.last
-        while first < last and blank[first]:
+        while first < last and is_blank[first]:
             first += 1
         if first < last:
             aligned.append(AlignedSpan(first, last, span.label))
             kept.append(span)
         else:
             dropped.append(span)
-    return TokenAlignment(aligned, misaligned, dropped)
+    return TokenAlignment(aligned, misaligned, dropped, blank)
 
 
 def find_dropped_spans(text: str, spans: Iterable[Span]) -> list[Span]:
-    """Return the spans that have no token of the default pre-tokenizer to themselves.
+    """Return the spans of words of which another span has a part, by the default pre-tokenizer.
 
     >>> from annoseq.data.markup import Span
     >>> find_dropped_spans("AmesBOB", [Span(0, 4, "DOCTOR"), Span(4, 7, "PATIENT")])

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_LEFT_OUT = ("dropped", "blank")
+"""Counts of spans that are left out, which older files may lack."""
+
+
 def write_examples(path: Path, examples: Sequence[Example], encoded: EncodedExamples) -> None:
     """Write examples, their spans and their ids as Parquet."""
     import pyarrow as pa
@@ -38,7 +42,7 @@ def write_examples(path: Path, examples: Sequence[Example], encoded: EncodedExam
         "source_ids": pa.array([encoding.source for encoding in encoded.encodings], numbers),
         "target_ids": pa.array([encoding.target for encoding in encoded.encodings], numbers),
     }
-    counts = {"misaligned": str(encoded.misaligned), "dropped": str(encoded.dropped)}
+    counts = {name: str(getattr(encoded, name)) for name in ("misaligned", *_LEFT_OUT)}
     table = pa.table(columns, metadata=counts)
     parquet.write_table(table, path, write_page_checksum=True)
 
@@ -60,10 +64,11 @@ def read_examples(path: Path) -> tuple[tuple[Example, ...], EncodedExamples]:
             )
             columns = table.to_pydict()
             counts = table.schema.metadata
-            misaligned, dropped = int(counts[b"misaligned"]), int(counts.get(b"dropped", 0))
+            misaligned = int(counts[b"misaligned"])
+            left_out = (int(counts.get(name.encode(), 0)) for name in _LEFT_OUT)
             ids = zip(columns["source_ids"], columns["target_ids"], strict=True)
             encodings = [Seq2SeqEncoding(*row) for row in ids]
-            return tuple(_to_examples(columns)), EncodedExamples(encodings, misaligned, dropped)
+            return tuple(_to_examples(columns)), EncodedExamples(encodings, misaligned, *left_out)
         except (ArrowException, OSError, KeyError, TypeError) as error:
             raise ValueError(f"{path.name} is not a part of a prepared dataset") from error
 

@@ -73,7 +73,11 @@ def find_misaligned_spans(text: str, spans: Iterable[Span]) -> list[Span]:
     return [span for span in spans if not _fits(text, span, starts, ends)]
 
 
+def is_blank_span(text: str, span: Span) -> bool:
+    """Return True for a span of white space alone, which no tags between words can mark."""
+    return text[span.start : span.end].isspace()
+
+
 def _fits(text: str, span: Span, starts: set[int], ends: set[int]) -> bool:
     tight = tighten(text, span)
-    is_blank = text[span.start : span.end].isspace()
-    return not is_blank and tight.start in starts and tight.end in ends
+    return not is_blank_span(text, span) and tight.start in starts and tight.end in ends

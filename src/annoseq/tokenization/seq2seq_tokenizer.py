@@ -49,13 +49,15 @@ class Seq2SeqEncoding(NamedTuple):
 class EncodedExamples(NamedTuple):
     """Encodings of examples, in their order.
 
-    `misaligned` counts spans that end within a token, which the model sees widened to all of it,
-    and `dropped` those of them that are left out because no token is theirs.
+    `misaligned` counts spans that do not end between tokens, which the model sees widened to whole
+    ones, but for those of them that are left out: `dropped`, whose token is another's, and
+    `blank`, of white space alone.
     """
 
     encodings: Sequence[Seq2SeqEncoding]
     misaligned: int
     dropped: int = 0
+    blank: int = 0
 
 
 @dataclass(frozen=True, repr=False)
@@ -127,8 +129,9 @@ class Seq2SeqTokenizer:
                 _tokenize(self.source, example.source), _tokenize(self.target, example.target)
             )
         tokens, offsets = self.source.tokenize(example.source)
-        aligned, misaligned, dropped = align_to_tokens(example.source, offsets, example.spans)
-        return TokenizedPair(tokens, linearize(tokens, aligned), misaligned, len(dropped), aligned)
+        found = align_to_tokens(example.source, offsets, example.spans)
+        target, counts = linearize(tokens, found.spans), (found.misaligned, len(found.dropped))
+        return TokenizedPair(tokens, target, *counts, found.spans, len(found.blank))
 
     def encode(self, pair: TokenizedPair) -> Seq2SeqEncoding:
         """Return the ids of tokens."""
@@ -139,12 +142,13 @@ class Seq2SeqTokenizer:
     def encode_examples(self, examples: Iterable[Example]) -> EncodedExamples:
         """Tokenize and encode examples."""
         encodings: list[Seq2SeqEncoding] = []
-        misaligned = dropped = 0
+        misaligned = dropped = blank = 0
         for pair in map(self.tokenize, examples):
             encodings.append(self.encode(pair))
             misaligned += pair.misaligned
             dropped += pair.dropped
-        return EncodedExamples(encodings, misaligned, dropped)
+            blank += pair.blank
+        return EncodedExamples(encodings, misaligned, dropped, blank)
 
     def encode_source(self, text: str) -> Seq2SeqEncoding:
         """Return the ids of a text without a target."""

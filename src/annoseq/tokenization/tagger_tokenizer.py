@@ -62,9 +62,10 @@ class _TaggerTokenizerFile(BaseModel):
 class TaggerTokenizer:
     """Pre-tokenizer, feature hasher and lexicons, labels, and statistics of the training examples.
 
-    `feature_hasher` holds the tokens met so far. It is never saved, nor are `misaligned`, the
-    number of spans of the training examples that end within a token, which the model sees widened
-    to all of it, and `dropped`, the number of those that are left out because no token is theirs.
+    `feature_hasher` holds the tokens met so far. It is never saved, nor are the counts of spans of
+    the training examples: `misaligned`, those that do not end between tokens, which the model sees
+    widened to whole ones, but for those of them that are left out: `dropped`, whose token is
+    another's, and `blank`, of white space alone.
     """
 
     labels: tuple[str, ...]
@@ -75,6 +76,7 @@ class TaggerTokenizer:
     task: Task = "annotate"
     misaligned: int = field(default=0, compare=False)
     dropped: int = field(default=0, compare=False)
+    blank: int = field(default=0, compare=False)
 
     def __repr__(self) -> str:  # without the entries of lexicons
         labels, levels = count_noun(len(self.labels), "label"), count_noun(self.levels, "level")
@@ -114,6 +116,7 @@ class TaggerTokenizer:
             lexicon_features.read(tokenize=lambda text: tokenizer.tokenize(text).tokens),
             misaligned=single if chosen else in_runs,
             dropped=sum(pair.dropped for pair in tokenized[chosen]),
+            blank=sum(pair.blank for pair in tokenized[chosen]),
         )
 
     def with_labels_of(self, examples: Sequence[Example]) -> TaggerTokenizer:
@@ -148,8 +151,9 @@ class TaggerTokenizer:
     def tokenize_example(self, example: Example) -> TokenizedPair:
         """Split the source into tokens, and align the spans to them."""
         tokens, offsets = self.tokenize(example.source)
-        aligned, misaligned, dropped = align_to_tokens(example.source, offsets, example.spans or ())
-        return TokenizedPair(tokens, tokens, misaligned, len(dropped), aligned)
+        found = align_to_tokens(example.source, offsets, example.spans or ())
+        counts = found.misaligned, len(found.dropped)
+        return TokenizedPair(tokens, tokens, *counts, found.spans, len(found.blank))
 
     def encode_text(self, text: str) -> tuple[Tokens, list[int]]:
         """Return the tokens of a text, with their offsets, and their numbers.

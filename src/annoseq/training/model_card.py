@@ -154,7 +154,8 @@ def _describe_writer(tokenizer: Seq2SeqTokenizer, dataset: Dataset) -> _CardPart
         {
             "vocabularies": f"{len(tokenizer.source):,} source and {target}",
             "spans within a token": f"{train.misaligned} in training, widened to whole tokens, but "
-            f"for {train.dropped} left out, whose tokens are of other spans",
+            f"for {train.dropped} left out, whose tokens are of other spans, and {train.blank} of "
+            "white space alone",
         },
         "The vocabularies (`source.json`, `target.json`) list words of the training texts: treat "
         "this folder as you treat those texts.",
