@@ -103,7 +103,8 @@ def test_seeds_and_temperatures_are_for_draws(here: Path, model: Path) -> None:
 def test_a_column_that_is_missing(here: Path, model: Path) -> None:
     for out in ((), ("--out", "out.jsonl")):
         assert refused(here, model, "new.csv", "--column", "nope", *out) == (
-            "new.csv: there is no column 'nope'. Its columns are 'orig_text'. Name one of these."
+            "new.csv: there is no column 'nope'. Its columns are 'orig_text'. Name one of these. "
+            "Use --column."
         )
     assert run("annotate", model, "new.csv", "--out", "out.jsonl").code == 0
 

@@ -163,7 +163,7 @@ def test_a_bad_validation_table_is_refused(
 def test_the_columns_that_there_are_are_listed(table: Path) -> None:
     assert refusal(run("check", table, "--source", "text")) == (
         f"{table}: there is no column 'text'. Its columns are 'doc_id', 'start', 'orig_text', "
-        "'annotated_text'. Name one of these."
+        "'annotated_text'. Name one of these. Use --source or --target."
     )
     message = refusal(run("check", table, "--document", "patient"))
     assert "there is no column 'patient'" in message

@@ -33,6 +33,10 @@ def tagger(shelf: Path, table: Path, lexicons: tuple[object, ...]) -> Path:
     result = run("train", table, "--out", path, *QUICK, *lexicons)
     assert result.code == 0, result
     assert result.err.splitlines()[0] == "annotate: 33 training and 7 validation rows; 10 labels"
+    assert (
+        "warning: not calibrated, as the validation rows have fewer than 100 spans: scores are no "
+        "probabilities, and --target-recall and --target-coverage are not there\n"
+    ) in result.err
     header, *epochs = result.out.splitlines()
     assert header.split() == [
         *("epoch", "train_loss", "valid_loss", "span_precision", "span_recall", "span_f1", "time")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from cyclopts import App, CycloptsError, Group
 
 from annoseq._version import __version__
 from annoseq.cli.output import logged_notes, print_error, usage_error_message
-from annoseq.errors import AnnoseqError
+from annoseq.errors import AnnoseqError, MissingColumnError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _COMMANDS = {
     "Data": {
@@ -116,6 +120,17 @@ _BROKEN_PIPE = 141
 _PRINTING_MODULES = {__name__, "annoseq.cli.output", "annoseq.cli.annotate_output", "rich.console"}
 
 
+def _describe_error(error: AnnoseqError, words: Sequence[str]) -> str:
+    """Return the message; on a missing column, with the options that name one, if it has none."""
+    message = str(error)
+    if not isinstance(error, MissingColumnError) or "--" in message:
+        return message
+    _, parsed, _ = app.parse_commands(words)
+    names = {name for each in parsed[-1].assemble_argument_collection() for name in each.names}
+    options = [option for option in ("--column", "--source", "--target") if option in names]
+    return f"{message} Use {' or '.join(options)}." if options else message
+
+
 def main() -> None:
     """Run the command line: exit code 0, 2 for bad input or options, 130 when interrupted."""
     _reserve_closed_streams()
@@ -129,7 +144,7 @@ def main() -> None:
     except CycloptsError as error:
         _fail(usage_error_message(error), code=2)
     except AnnoseqError as error:
-        _fail(str(error), code=2)
+        _fail(_describe_error(error, words), code=2)
     except KeyboardInterrupt as interrupt:
         _fail(str(interrupt) or "interrupted", code=130)
     except BrokenPipeError:

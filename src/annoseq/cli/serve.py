@@ -165,5 +165,5 @@ def _note_models(store: ModelStore, shared: SharedRedactor) -> None:
             print_note(f"{name}: /redact does not take this model: {error}")
             continue
         note_policy_gaps(shared.redactor, labels, shared.patterns)
-        if reason := default_coverage(annotator).reason:
-            print_note(f"{name}: /redact replaces the likeliest spans only: {reason}")
+        if remark := default_coverage(annotator).remark:
+            print_note(f"{name}: /redact: {remark}")

@@ -105,7 +105,7 @@ BestPath = Annotated[
 def add_default_coverage(targets: TargetOptions, annotator: Annotator) -> TargetOptions:
     """Return the targets of a redaction: the given ones, or else the default coverage.
 
-    A note on standard error says why a model does not allow that.
+    A note on standard error says why a model does not allow that, or what it costs.
     """
     from annoseq.deid.redaction_target import default_coverage
 
@@ -113,7 +113,12 @@ def add_default_coverage(targets: TargetOptions, annotator: Annotator) -> Target
         return targets
     default = default_coverage(annotator)
     if default.coverage is None:
-        print_note(default.note)
+        print_note(f"warning: {default.remark}. Measure what it misses with --gold.")
+    elif default.remark:
+        print_note(
+            f"warning: {default.remark}. --best-path replaces the likeliest spans alone, and a "
+            "lower --target-coverage fewer tokens; more training pairs help most."
+        )
     return TargetOptions(target_coverage=default.coverage)
 
 

@@ -32,6 +32,8 @@ from annoseq.data.pairs import fingerprint_pairs
 from annoseq.data.streams import is_standard_input
 from annoseq.devices import ComputeDevice
 from annoseq.errors import OptionError, count_noun, option_name
+from annoseq.evaluation.calibration_statistics import MIN_GOLD_SPANS
+from annoseq.models.model_config import CALIBRATION_FILE
 from annoseq.models.serialization import TrainedModel
 from annoseq.output_lock import OutputLock
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
@@ -112,6 +114,7 @@ class ModelOutputOptions:
     def save(self, learner: Learner) -> None:
         """Save the model and the plot, and remove the checkpoint and what teachers expected."""
         learner.save(self.out, overwrite=self.overwrite)
+        _note_missing_calibration(self.out, learner)
         self.checkpoint.unlink()
         self.soft_targets.unlink(missing_ok=True)
         if self.plot:
@@ -176,6 +179,16 @@ def _train(
     table = "PAIRS" if pairs.is_dir() or is_standard_input(pairs) else pairs
     command = f"annoseq evaluate {output.out} {table}{dataset_options.columns.options()} --show 10"
     print_note(f"saved {output.out}; next: {command}")
+
+
+def _note_missing_calibration(folder: Path, learner: Learner) -> None:
+    """Print a warning if a tagger was saved without a calibration."""
+    if learner.model_config.model == "tagger" and not (folder / CALIBRATION_FILE).exists():
+        print_note(
+            f"warning: not calibrated, as the validation rows have fewer than {MIN_GOLD_SPANS} "
+            "spans: scores are no probabilities, and --target-recall and --target-coverage are not "
+            "there"
+        )
 
 
 def _note_deep_spans(learner: Learner) -> None:

@@ -13,20 +13,18 @@ if TYPE_CHECKING:
 
 DEFAULT_COVERAGE = 0.99
 """Coverage that redaction aims at by itself."""
+_MUCH = 0.05
+"""Share of other tokens from which on their loss is worth a warning."""
 
 
 class DefaultCoverage(NamedTuple):
-    """Coverage to aim at, or None with the reason for which a model allows none."""
+    """Coverage to aim at, or None.
+
+    `remark` says why there is none, or that it costs much; it is empty where neither is so.
+    """
 
     coverage: float | None
-    reason: str = ""
-
-    @property
-    def note(self) -> str:
-        """Note on the consequence of a missing target."""
-        return (
-            f"replaces the likeliest spans only: {self.reason}. Measure what it misses with --gold."
-        )
+    remark: str = ""
 
 
 def check_redaction_targets(targets: Iterable[str], *, best_path: bool, min_score: float) -> None:
@@ -52,9 +50,18 @@ def default_coverage(annotator: Annotator) -> DefaultCoverage:
     else:
         target = annotator.calibration.coverage.choose_threshold(DEFAULT_COVERAGE)
         if target.confidence:
-            return DefaultCoverage(DEFAULT_COVERAGE)
+            return DefaultCoverage(DEFAULT_COVERAGE, _cost(target.expected.other_share))
         reason = (
             f"of {count_noun(target.expected.identifiers, 'identifier')} that this model was "
             f"validated on, too few can be covered for a coverage of {DEFAULT_COVERAGE:g}"
         )
-    return DefaultCoverage(None, reason)
+    return DefaultCoverage(None, f"replaces the likeliest spans only: {reason}")
+
+
+def _cost(share: float) -> str:
+    if share <= _MUCH:
+        return ""
+    return (
+        f"a coverage of {DEFAULT_COVERAGE:g} is expected to replace {share:.1%} of the other "
+        "tokens as well, because the model is unsure"
+    )

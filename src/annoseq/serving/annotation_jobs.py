@@ -168,8 +168,7 @@ class JobPlanner:
         if not (targets or options.best_path or min_score):
             default = default_coverage(self.model.annotator)
             coverage = default.coverage
-            if coverage is None:
-                notes = [f"replaces the likeliest spans only: {default.reason}"]
+            notes = [default.remark] if default.remark else []
         target = self.model.target(recall=options.target_recall, coverage=coverage)
         return target, [*notes, *target_notes(target)]
 
