@@ -301,8 +301,8 @@ def test_redact_covers_by_itself(cautious: Path, rows: Path, types: Path, tmp_pa
             assert start == "warning: a coverage of 0.99 is expected to "
             assert re.fullmatch(
                 r"\d\d\.\d% of the other tokens as well, because the model is unsure\. --best-path "
-                r"replaces the likeliest spans alone, and a lower --target-coverage fewer tokens; more "
-                r"training pairs help most\.\n",
+                r"replaces the likeliest spans alone, and a lower --target-coverage fewer tokens; "
+                r"more training pairs help most\.\n",
                 end,
             )
         else:
