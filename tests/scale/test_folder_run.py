@@ -205,7 +205,7 @@ def test_a_bad_part_keeps_no_other_from_being_done(tmp_path: Path) -> None:
     first, *rest = str(raised.value).splitlines()
     assert first == (
         "6 parts could not be done, and 2 are. Mend or remove the files and run the same command "
-        "again, which does only what is missing, or add --skip-bad:"
+        "again without --overwrite, which does only what is missing, or add --skip-bad:"
     )
     assert rest[0].startswith(f"  {source}/0/000.csv: there is no column 'orig_text'")
     assert rest[5:] == ["  and 1 more"]

@@ -252,6 +252,6 @@ def check_failures(summary: FolderSummary) -> None:
     count = count_noun(len(failures), "part")
     raise TableError(
         f"{count} could not be done, and {len(summary.records):,} are. Mend or remove the files "
-        "and run the same command again, which does only what is missing, or add --skip-bad:\n"
-        + "\n".join(lines)
+        "and run the same command again without --overwrite, which does only what is missing, or "
+        "add --skip-bad:\n" + "\n".join(lines)
     )
