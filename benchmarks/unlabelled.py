@@ -52,7 +52,6 @@ SYSTEMS = {
     "self": "pupil of three taggers, unlabelled texts too",
     "rows": "pupil of a teacher with an encoder, training rows alone",
     "texts": "pupil of a teacher with an encoder, unlabelled texts too",
-    "mixed": "pupil of a teacher with an encoder and three taggers, unlabelled texts too",
     "teacher": "teacher with an encoder",
 }
 
@@ -78,8 +77,7 @@ def perform(name: str, options: argparse.Namespace) -> dict[str, Any]:
     dataset, train, dev = split_corpus(
         options.data, corpus, rows=options.rows, kept=options.valid_share
     )
-    reads = system in {"texts", "self", "mixed"}
-    texts = _texts(options.texts, [*train, *dev]) if reads else []
+    texts = _texts(options.texts, [*train, *dev]) if system in {"texts", "self"} else []
     folder = options.results / f"{name}.model"
     cache = options.results / f"{system}-{corpus}.targets"
     is_read = cache.exists()
@@ -127,10 +125,9 @@ def _learner(
 
 def teacher_names(system: str, corpus: str) -> list[str]:
     """Return the names of the runs that make the teachers of a pupil."""
-    names = [f"teacher-{corpus}-0"] if system != "self" else []
-    if system in {"self", "mixed"}:
-        names += [f"plain-{corpus}-{seed}" for seed in SEEDS]
-    return names
+    if system == "self":
+        return [f"plain-{corpus}-{seed}" for seed in SEEDS]
+    return [f"teacher-{corpus}-0"]
 
 
 def _texts(paths: Iterable[Path] | None, pairs: Iterable[Pair]) -> list[str]:

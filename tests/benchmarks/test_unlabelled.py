@@ -8,6 +8,7 @@ import pytest
 
 from annoseq.data.pairs import Pairs, write_pairs
 from benchmarks import unlabelled
+from benchmarks.saved_runs import save_results
 from tests.benchmarks.sample_corpora import sample_documents, write_corpora
 from tests.encoders import encoder_folder
 
@@ -33,9 +34,25 @@ def test_a_teacher_and_pupils(tmp_path: Path) -> None:
     assert "- unlabelled texts, ncbi_disease: 4 rows, " in report  # two are rows of the corpus
 
 
+def test_coverage_is_told_of_meddocan(tmp_path: Path) -> None:
+    outcome = {"precision": 0.9, "recall": 0.8, "f1": 0.85, "error": None, "epochs": 7}
+    outcome |= {"seconds": 60.0, "chars_per_second": 1e5}
+    outcome["coverage"] = [[0.98, 0.8], [0.99, 0.9], None]
+    machine = {"processor": "one"}
+    name = "plain-meddocan-42"
+    save_results(tmp_path, name, {"outcome": outcome, "machine": machine})
+    report = tmp_path / "report.md"
+    options = ["--results", str(tmp_path), "--out", str(report), "--valid-share", "0.2", "--join"]
+    assert unlabelled.main(options) == 0
+    written = report.read_text()
+    assert "| tagger | 0.3% | 0.9800 | 0.8000 |\n| tagger | 1.0% | 0.9900 | 0.9000 |" in written
+    assert "| tagger | 4.0% |" not in written
+    assert "- rows kept: 0.2 of training\n" in written
+
+
 def test_teachers_are_trained_before_their_pupils() -> None:
     names = unlabelled.run_names(["bc5cdr", "ncbi_disease"])
-    assert len(set(names)) == len(names) == 2 + 2 * 3 * 5
+    assert len(set(names)) == len(names) == 2 + 2 * 3 * 4
     for place, name in enumerate(names):
         system, corpus, _ = name.split("-")
         if system not in {"teacher", "plain"}:
