@@ -35,9 +35,11 @@ def test_a_teacher_and_pupils(tmp_path: Path) -> None:
 
 
 def test_coverage_is_told_of_meddocan(tmp_path: Path) -> None:
-    outcome = {"precision": 0.9, "recall": 0.8, "f1": 0.85, "error": None, "epochs": 7}
-    outcome |= {"seconds": 60.0, "chars_per_second": 1e5}
-    outcome["coverage"] = [[0.98, 0.8], [0.99, 0.9], None]
+    outcome = {
+        **{"precision": 0.9, "recall": 0.8, "f1": 0.85, "error": None, "epochs": 7},
+        **{"seconds": 60.0, "chars_per_second": 1e5},
+        "coverage": [[0.98, 0.8], [0.99, 0.9], None],
+    }
     machine = {"processor": "one"}
     name = "plain-meddocan-42"
     save_results(tmp_path, name, {"outcome": outcome, "machine": machine})
