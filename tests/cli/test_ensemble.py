@@ -85,7 +85,7 @@ def test_an_ensemble_needs_two_models(members: list[Path], tmp_path: Path) -> No
     one = run("ensemble", "join", members[0], "--out", tmp_path / "o")
     assert refusal(one) == "an ensemble has at least 2 members. Name another model folder."
     vectors = ("--vectors", tmp_path / "none.vec")
-    assert "needs no file of word vectors" in refusal(
+    assert "no member reads a file of word vectors" in refusal(
         run("ensemble", "join", *members, "--out", tmp_path / "o", *vectors)
     )
 

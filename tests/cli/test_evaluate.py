@@ -192,13 +192,15 @@ def test_annotate_reads_the_column_that_the_model_was_trained_on(
     backwards: Path, other: Path
 ) -> None:
     result = run("annotate", backwards, other)
-    assert result.err == (
-        "column: 'annotated_text', as the model was trained (--column names another)\n"
+    columns, cut = result.err.splitlines()
+    assert columns == "column: 'annotated_text', as the model was trained (--column names another)"
+    assert re.fullmatch(
+        r"\d+ of 12 outputs were cut at the limit of their length; `problem` says why", cut
     )
     texts = [json.loads(line)["text"] for line in result.out.splitlines()]
     assert texts == [pair.target for pair in read_pairs(other)]
     told = run("annotate", backwards, other, "--column", "orig_text")
-    assert told.err == ""
+    assert "column:" not in told.err
     assert json.loads(told.out.splitlines()[0])["text"] == read_pairs(other)[0].source
 
 
