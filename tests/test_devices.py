@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from threadpoolctl import ThreadpoolController
 
 from annoseq import devices
 from annoseq.config import DeviceConfig
@@ -185,6 +186,15 @@ def test_one_thread_of_a_cpu_is_used_and_the_others_given_back() -> None:
     with pytest.raises(RuntimeError), compute.one_thread():
         raise RuntimeError
     assert torch.get_num_threads() == 2
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_numpy_has_one_thread_as_well() -> None:
+    blas = ThreadpoolController().select(user_api="blas")
+    with blas.limit(limits=2):
+        with ComputeDevice(torch.device("cpu"), torch.float32).running():
+            assert {one["num_threads"] for one in blas.info()} == {1}
+        assert {one["num_threads"] for one in blas.info()} == {2}
 
 
 @pytest.mark.usefixtures("two_threads")

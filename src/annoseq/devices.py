@@ -6,9 +6,11 @@ import os
 import sys
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import torch
+from threadpoolctl import ThreadpoolController
 
 from annoseq.config import DeviceConfig
 from annoseq.cpu_threads import worker_thread
@@ -65,6 +67,8 @@ class ComputeDevice:
         A second core, where there is one, runs the worker of `annoseq.cpu_threads`: it takes whole
         parts of a training step, with the same results, and no core spins for it. Several
         processes of a launcher have the cores for themselves.
+
+        numpy has one thread, too: its results differ in their last digits by the number of threads.
         """
         before = torch.get_num_threads()
         if self.device.type != "cpu" or are_threads_chosen():
@@ -73,7 +77,7 @@ class ComputeDevice:
         is_alone = torchrun_environment().world_size == 1
         torch.set_num_threads(1)
         try:
-            with worker_thread() if is_alone else nullcontext():
+            with _numpy_threads().limit(limits=1), worker_thread() if is_alone else nullcontext():
                 yield
         finally:
             torch.set_num_threads(before)
@@ -87,6 +91,12 @@ class ComputeDevice:
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device)
         return peak_resident_memory()
+
+
+@cache
+def _numpy_threads() -> ThreadpoolController:
+    """Return the control of the threads of numpy's linear algebra."""
+    return ThreadpoolController().select(user_api="blas")
 
 
 def are_threads_chosen() -> bool:
