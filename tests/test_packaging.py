@@ -16,7 +16,7 @@ from annoseq.training.onnx_export import export_onnx
 from tests.calibrated import calibrated_model, pairs
 
 ROOT = Path(__file__).parents[1]
-ONLY_WITH_TORCH = {"accelerate>=1.15", "torch>=2.7"}
+ONLY_WITH_TORCH = {"accelerate>=1.15", "threadpoolctl>=3.5", "torch>=2.7"}
 PAIRS = 80
 
 
