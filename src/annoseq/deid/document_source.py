@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 _DESCRIPTOR = re.compile(r"/dev/(stdin|fd/[^/]+)|/proc/.+/fd/[^/]+")
 """Paths of open files: the shell makes `/dev/fd/63` of `<(...)`."""
-
-
 _ANNOTATION_TEXTS = frozenset({"text", "annotated", "spans", "alternatives"})
 """Fields of an annotation that hold texts."""
 
@@ -109,6 +107,7 @@ class DocumentSource:
         register = PatientRegister(self.patient) if self.patient else None
         column = self.patient.column if self.patient else None
         keys = [key for key in (self.document, column) if key is not None]
+        is_checked = False
         for row in read_rows(
             self.path,
             columns=[self.column],
@@ -121,7 +120,9 @@ class DocumentSource:
             on_bad=self.on_bad,
             header=self.header,
         ):
-            self._check_text_columns()
+            if not is_checked:
+                self._check_text_columns()
+                is_checked = True
             document_id = row.values.get(name) if name else None
             patient = None
             try:
@@ -136,6 +137,11 @@ class DocumentSource:
             yield part, document_id or None
 
     def _check_text_columns(self) -> None:
+        """Check that no column of other texts is kept; the header has them from the first row on.
+
+        Raises:
+            TableError: one is.
+        """
         for column in (*self.header.kept, *([self.document] if self.document else [])):
             if column in self.text_columns:
                 raise TableError(
