@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from annoseq.errors import OptionError, count_noun
-from benchmarks.abstracts import letters, write_texts
+from benchmarks.unlabelled_sentences import letters, write_texts
 from benchmarks.budget import log
 from benchmarks.command import command_line, exit_status
 from benchmarks.meddocan import FOLDER

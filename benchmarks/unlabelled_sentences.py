@@ -1,7 +1,8 @@
-"""Unlabelled sentences of abstracts, for `benchmarks.unlabelled`.
+"""Unlabelled sentences of documents, for `benchmarks.unlabelled`.
 
-From the `.txt` files of folders, such as clones of https://github.com/openbiocorpora/anatem and
-https://github.com/openbiocorpora/bionlp-st-2013-cg, and from the `ori_pqal.json` of
+From the `.txt` and `.conllu` files of folders, such as clones of
+https://github.com/openbiocorpora/anatem and https://github.com/openbiocorpora/bionlp-st-2013-cg, or
+the `dep` of https://github.com/amir-zeldes/gum, and from the `ori_pqal.json` of
 https://github.com/pubmedqa/pubmedqa. Documents with a sentence of the corpora's dev rows are left
 out, and so are sentences of their training rows.
 """
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING
 from annoseq.atomic_io import atomic_file
 from benchmarks.budget import log
 from benchmarks.command import command_line
+from benchmarks.dev_scores import CORPORA
 from benchmarks.meddocan import FOLDER
 from benchmarks.tagger_runs import read_corpus
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 _CORPORA = ("bc5cdr", "ncbi_disease")
+_CONLLU_TEXT = "# text = "
 _SENTENCE_END = re.compile(r"(?<=[.?!])\s+(?=[A-Z0-9(\"'])")
 _SHORTEST, _LONGEST = 30, 600
 _SIGNIFICANT = 20
@@ -33,10 +36,15 @@ _SIGNIFICANT = 20
 
 
 def read_documents(folders: Iterable[Path], pubmedqa: Path | None) -> Iterator[str]:
-    """Yield the texts of `.txt` files, and of the entries of PubMedQA."""
+    """Yield the texts of `.txt` and `.conllu` files, and of the entries of PubMedQA."""
     for folder in folders:
         for path in sorted(folder.rglob("*.txt")):
             yield path.read_text(encoding="utf-8")
+        for path in sorted(folder.rglob("*.conllu")):
+            lines = path.read_text(encoding="utf-8").splitlines()
+            yield "\n".join(
+                line.removeprefix(_CONLLU_TEXT) for line in lines if line.startswith(_CONLLU_TEXT)
+            )
     if pubmedqa is not None:
         for entry in json.loads(pubmedqa.read_text(encoding="utf-8")).values():
             yield "\n".join([entry["QUESTION"], *entry["CONTEXTS"], entry["LONG_ANSWER"]])
@@ -93,14 +101,15 @@ def write_texts(path: Path, texts: Iterable[str]) -> None:
 
 def main(given: Sequence[str] | None = None) -> int:
     """Write the table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.abstracts", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.unlabelled_sentences", description=__doc__)
     add = parser.add_argument
-    add("folders", nargs="*", type=Path, help="folders of .txt files")
+    add("folders", nargs="*", type=Path, help="folders of .txt and .conllu files")
     add("--pubmedqa", type=Path, help="ori_pqal.json of PubMedQA")
+    add("--corpora", nargs="+", choices=CORPORA, default=list(_CORPORA), help="their rows stay out")
     add("--data", type=Path, default=FOLDER.parents[1], help="folder of the corpora")
     add("--out", type=Path, required=True, help="CSV file to write, with the column orig_text")
     options = parser.parse_args(command_line(given))
-    train, dev = zip(*(read_corpus(options.data, corpus) for corpus in _CORPORA), strict=True)
+    train, dev = zip(*(read_corpus(options.data, corpus) for corpus in options.corpora), strict=True)
     kept, left_out = keep_sentences(
         read_documents(options.folders, options.pubmedqa),
         dev=[pair.source for pairs in dev for pair in pairs],

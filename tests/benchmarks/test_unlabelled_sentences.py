@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from benchmarks import abstracts
+from benchmarks import unlabelled_sentences
 from tests.benchmarks.sample_corpora import write_corpora
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def test_sentences_of_documents_without_dev_rows(tmp_path: Path) -> None:
     }
     (tmp_path / "pqal.json").write_text(json.dumps({"1": entry}))
     options = [str(folder), "--data", str(data), "--out", str(tmp_path / "out.csv")]
-    assert abstracts.main([*options, "--pubmedqa", str(tmp_path / "pqal.json")]) == 0
+    assert unlabelled_sentences.main([*options, "--pubmedqa", str(tmp_path / "pqal.json")]) == 0
     assert (tmp_path / "out.csv").read_text().splitlines() == [
         "orig_text",
         "A first sentence of some thirty letters.",
@@ -36,8 +36,23 @@ def test_sentences_of_documents_without_dev_rows(tmp_path: Path) -> None:
 def test_documents_with_a_dev_row_are_left_out() -> None:
     documents = ["A sentence of the dev rows is here. And one that is of no corpus at all."]
     dev, train = ["a sentence of the dev rows is here"], ["Another one, of training."]
-    assert abstracts.keep_sentences(documents, dev=dev, train=train) == ([], 1)
-    assert abstracts.keep_sentences(documents, dev=(), train=dev) == (
+    assert unlabelled_sentences.keep_sentences(documents, dev=dev, train=train) == ([], 1)
+    assert unlabelled_sentences.keep_sentences(documents, dev=(), train=dev) == (
         ["And one that is of no corpus at all."],
         0,
     )
+
+
+def test_sentences_of_treebanks(tmp_path: Path) -> None:
+    data = write_corpora(tmp_path / "data", "gum_open")
+    (tmp_path / "a.conllu").write_text(
+        "# newdoc id = a\n# text = One sentence of a treebank, of its own.\n1\tOne\t_\n\n"
+        "# text = And another one, from the same document.\n"
+    )
+    options = [str(tmp_path), "--corpora", "gum_open", "--data", str(data)]
+    assert unlabelled_sentences.main([*options, "--out", str(tmp_path / "out.csv")]) == 0
+    assert (tmp_path / "out.csv").read_text().splitlines() == [
+        "orig_text",
+        '"One sentence of a treebank, of its own."',
+        '"And another one, from the same document."',
+    ]
