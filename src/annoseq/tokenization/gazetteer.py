@@ -278,13 +278,14 @@ def _fold_entries(lines: Sequence[str], *, tokenize: Callable[[str], Sequence[st
     with progress_bar("reading lexicon", total=len(lines)) as advance:
         for start in range(0, len(lines), _PROGRESS_LINES):
             chunk = lines[start : start + _PROGRESS_LINES]
-            entries.update(_fold_entry(tokenize(line)) for line in chunk)
+            entries.update(fold_entry(tokenize(line)) for line in chunk)
             advance(len(chunk))
     entries.discard("")
     return entries
 
 
-def _fold_entry(tokens: Iterable[str]) -> str:
+def fold_entry(tokens: Iterable[str]) -> str:
+    """Return the tokens of an entry of a list, case folded, as they are compared with a text."""
     words = [fold(token) for token in tokens if not token.isspace()]
     return f"{_SEPARATOR}{_SEPARATOR}".join(words)
 
