@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from annoseq.errors import OptionError, count_noun
-from benchmarks.unlabelled_sentences import letters, write_texts
 from benchmarks.budget import log
 from benchmarks.command import command_line, exit_status
 from benchmarks.meddocan import FOLDER
 from benchmarks.tagger_runs import read_corpus
+from benchmarks.unlabelled_sentences import letters, write_texts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

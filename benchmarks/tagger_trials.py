@@ -16,6 +16,8 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
 from annoseq.config import TaggerConfig, TrainingConfig
 from annoseq.inference.annotator import Annotator
 from annoseq.models.crf import LinearChainCrf
@@ -83,16 +85,14 @@ class SmoothedCrf(LinearChainCrf):
 class TextMatcher(LexiconMatcher):
     """Lists of its own for some texts, and the same lists for all others."""
 
-    own: Any = {}
+    own: dict[str, LexiconMatcher] = Field(default_factory=dict)
 
     def match(
         self, text: str, tokens: Sequence[str], offsets: Sequence[tuple[int, int]]
     ) -> list[tuple[str, ...]]:
         """Return the features of each token."""
-        matcher = self.own.get(text)
-        if matcher is None:
-            return super().match(text, tokens, offsets)
-        return matcher.match(text, tokens, offsets)  # type: ignore[no-any-return]
+        match = self.own[text].match if text in self.own else super().match
+        return match(text, tokens, offsets)
 
 
 @dataclass(frozen=True)
@@ -123,9 +123,7 @@ class ValueLists(LexiconFeatures):
                 for label, found in values.items()
             }
 
-        matchers = {
-            id(values): LexiconMatcher(lists=lists(values)) for values in self.own.values()
-        }
+        matchers = {id(values): LexiconMatcher(lists=lists(values)) for values in self.own.values()}
         own = {text: matchers[id(values)] for text, values in self.own.items()}
         return TextMatcher(lists=lists(self.values) or {"none": ()}, own=own)
 
@@ -278,7 +276,9 @@ spans in training, and in the kept rows what the tagger as it is found with a sc
 Label smoothing gives each gold tag .95 of its emission score and all tags alike the rest.
 {TIMING_NOTE}"""
 
-BENCHMARK = Benchmark(name="tagger_trials", title="Changes to the tagger that were tried", about=ABOUT)
+BENCHMARK = Benchmark(
+    name="tagger_trials", title="Changes to the tagger that were tried", about=ABOUT
+)
 
 
 def main(given: Sequence[str] | None = None) -> int:

@@ -18,7 +18,6 @@ from annoseq.data.text_inputs import read_texts
 from annoseq.errors import OptionError
 from annoseq.training.distillation import Distillation
 from annoseq.training.learner import Learner
-from benchmarks.unlabelled_sentences import letters
 from benchmarks.budget import TIMING_NOTE, log
 from benchmarks.command import Benchmark, command_line, make_parser, read_options
 from benchmarks.dev_scores import (
@@ -38,6 +37,7 @@ from benchmarks.saved_runs import (
     perform_runs,
 )
 from benchmarks.tagger_runs import CPU
+from benchmarks.unlabelled_sentences import letters
 
 if TYPE_CHECKING:
     import argparse

@@ -101,7 +101,9 @@ def write_texts(path: Path, texts: Iterable[str]) -> None:
 
 def main(given: Sequence[str] | None = None) -> int:
     """Write the table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.unlabelled_sentences", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.unlabelled_sentences", description=__doc__
+    )
     add = parser.add_argument
     add("folders", nargs="*", type=Path, help="folders of .txt and .conllu files")
     add("--pubmedqa", type=Path, help="ori_pqal.json of PubMedQA")
@@ -109,7 +111,9 @@ def main(given: Sequence[str] | None = None) -> int:
     add("--data", type=Path, default=FOLDER.parents[1], help="folder of the corpora")
     add("--out", type=Path, required=True, help="CSV file to write, with the column orig_text")
     options = parser.parse_args(command_line(given))
-    train, dev = zip(*(read_corpus(options.data, corpus) for corpus in options.corpora), strict=True)
+    train, dev = zip(
+        *(read_corpus(options.data, corpus) for corpus in options.corpora), strict=True
+    )
     kept, left_out = keep_sentences(
         read_documents(options.folders, options.pubmedqa),
         dev=[pair.source for pairs in dev for pair in pairs],

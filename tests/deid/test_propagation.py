@@ -63,6 +63,11 @@ def detected(*annotated: str) -> list[list[str]]:
         ("{{D}}3/4{{/D}} pain 3/4", ["3/4"]),
         ("{{A}}62 years{{/A}} for 62 years", ["62 years"]),
         ("{{H}}General Hospital{{/H}}: the hospital, General", ["General Hospital"]),
+        (
+            "{{P}}Jose\u0301 Pen\u0303a{{/P}} Jos\xe9, PE\xd1A",
+            ["Jose\u0301 Pen\u0303a", "Jos\xe9", "PE\xd1A"],
+        ),
+        ("{{P}}Pe\xf1a{{/P}} Pen\u0303a, Pena", ["Pe\xf1a", "Pen\u0303a"]),
     ],
 )
 def test_what_propagates(annotated: str, expected: list[str]) -> None:

@@ -126,6 +126,16 @@ def test_a_word_of_a_name_is_the_same_throughout_a_document_in_any_form() -> Non
     assert initial == f"{first[0]}. {family}"
 
 
+def test_a_name_is_the_same_in_either_unicode_form() -> None:
+    for scope in ("document", "corpus"):
+        composed, decomposed, capitals = replaced(
+            "{{P}}Jos\xe9 Pe\xf1a{{/P}}, {{P}}Jose\u0301 Pen\u0303a{{/P}}, {{P}}PEN\u0303A{{/P}}",
+            scope=scope,
+        )
+        assert composed == decomposed
+        assert composed.upper().endswith(f" {capitals}")
+
+
 def test_two_names_never_become_each_other() -> None:
     people = ["Smith", "Johnson", "Williams", "Brown", "Jones", "Miller", "Davis"]
     made = replaced(" ".join(f"{{{{P}}}}{name}{{{{/P}}}}" for name in people))

@@ -2,10 +2,10 @@
 
 The documents of a patient, where it is known, count as one document.
 
-Texts are compared token by token without regard to case: a value occurs where its tokens follow
-each other, with any white space between them. Tokens are runs of letters, runs of digits and
-single symbols. A list of words guards medical terms and common words: `Parkinson` is not replaced
-because a patient has this name.
+Texts are compared token by token without regard to case or Unicode form (NFC and NFD): a value
+occurs where its tokens follow each other, with any white space between them. Tokens are runs of
+letters, runs of digits and single symbols. A list of words guards medical terms and common words:
+`Parkinson` is not replaced because a patient has this name.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ import re
 from bisect import bisect_right
 from collections import defaultdict
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
+from unicodedata import normalize
 
 from annoseq.deid.redaction import DetectedSpan, DocumentPart, RedactionDocument
 from annoseq.deid.word_lists import word_lists
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from annoseq.deid.phi_types import PhiTypeTable
+
+nfc = partial(normalize, "NFC")
+"""Composes the letters of a text with their accents: NFD comes with some systems' file names."""
 
 _TOKEN = re.compile(r"(?:[^\W\d_][\u0300-\u036f]*)+|\d+|[^\w\s]|_|\w")
 _MIN_LETTERS = {"name": 2}
@@ -76,8 +81,9 @@ class PropagatedValues:
         ] = defaultdict(list)
         lengths: defaultdict[str, set[int]] = defaultdict(set)
         for order, value in enumerate(dict.fromkeys(values)):
-            self._values[value.is_exact, value.tokens].append((order, value))
-            lengths[value.tokens[0].casefold()].add(len(value.tokens))
+            tokens = tuple(map(nfc, value.tokens))
+            self._values[value.is_exact, tokens].append((order, value))
+            lengths[tokens[0].casefold()].add(len(tokens))
         self._lengths = {first: sorted(found) for first, found in lengths.items()}
 
     @classmethod
@@ -110,7 +116,7 @@ class PropagatedValues:
         if not self._lengths:
             return
         tokens = list(tokenize(text, edges))
-        written = [token.text for token in tokens]
+        written = [nfc(token.text) for token in tokens]
         folded = [text.casefold() for text in written]
         for begin, first in enumerate(folded):
             for length in self._lengths.get(first, ()):
@@ -150,7 +156,7 @@ def propagated_values(text: str, label: str, table: PhiTypeTable) -> Iterator[Pr
     >>> [value.tokens for value in propagated_values("Dr. Ida Ames", "NAME:DOCTOR", table)]
     [('dr', '.', 'ida', 'ames'), ('ida',), ('ames',)]
     """
-    phi_type = table.phi_type(label)
+    text, phi_type = nfc(text), table.phi_type(label)
     rule = table.propagation[phi_type]
     has_letters = sum(map(str.isalpha, text)) >= _MIN_LETTERS.get(phi_type, _DEFAULT_MIN_LETTERS)
     has_digits = sum(map(str.isdigit, text)) >= _MIN_DIGITS

@@ -33,6 +33,7 @@ from annoseq.deid.faker_values import (
     is_title_or_particle,
     match_case,
 )
+from annoseq.deid.propagation import nfc
 from annoseq.errors import OptionError
 
 if TYPE_CHECKING:
@@ -151,6 +152,7 @@ class DocumentSurrogates:
         self._own_context = generator.own_context(document)
         self._is_shared = generator.scope != "document"
         self._values = values
+        identifiers = [(phi_type, nfc(text)) for phi_type, text in identifiers]
         self._words = {word.casefold() for _, text in identifiers for word in WORD.findall(text)}
         self._surrogates: dict[tuple[PhiType, str], str | None] = {}
         self._used: set[str | None] = set()
@@ -172,6 +174,7 @@ class DocumentSurrogates:
 
         `place` tells the occurrences of a value in the document apart.
         """
+        value = nfc(value)
         if phi_type in _WITHOUT_SURROGATE or not value.strip():
             return None
         if phi_type == "date":
