@@ -62,6 +62,7 @@ CONFIGS = {
     "buckets": TaggerConfig(buckets=4 * TaggerConfig().buckets),
     "narrow": TaggerConfig(buckets=TaggerConfig().buckets // 4),
 }
+SPAN_SCORES = ("span_precision", "span_recall", "span_f1")
 SMOOTHING = 0.05
 FOLDS = 5
 SURE = 0.9
@@ -230,30 +231,26 @@ def join(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
         OptionError: there are none.
     """
     outcomes, machine = load_outcomes(options.results, RUNS)
-    rows = []
-    for corpus in CORPORA:
-        of_plain = _scores(outcomes, "plain", corpus)
-        for trial, title in TRIALS.items():
-            scores = _scores(outcomes, trial, corpus)
-            if not scores:
-                continue
-            shared = scores.keys() & of_plain
-            f1, plain = (
-                [of_seed[seed]["span_f1"] for seed in sorted(shared)]
-                for of_seed in (scores, of_plain)
-            )
-            gain = mean(a - b for a, b in zip(f1, plain, strict=True)) if shared else None
-            rows.append([
-                corpus,
-                title,
-                *(f"{mean(one[key] for one in scores.values()):.4f}"
-                  for key in ("span_precision", "span_recall", "span_f1")),
-                f"{stdev(f1):.4f}" if len(f1) > 1 else "",
-                "" if trial == "plain" or gain is None else f"{gain:+.4f}",
-                str(len(scores)),
-            ])  # fmt: skip
+    rows = [
+        [corpus, title, *_columns(scores, _scores(outcomes, "plain", corpus))]
+        for corpus in CORPORA
+        for trial, title in TRIALS.items()
+        if (scores := _scores(outcomes, trial, corpus))
+    ]
     head = ["kept rows", "change", "precision", "recall", "F1", "spread", "gain", "seeds"]
     return [markdown_table(head, rows)], machine
+
+
+def _columns(
+    scores: Mapping[int, Mapping[str, float]], plain: Mapping[int, Mapping[str, float]]
+) -> list[str]:
+    """Return the mean scores of a change by seed, their spread, the gain and the seeds."""
+    means = [mean(one[key] for one in scores.values()) for key in SPAN_SCORES]
+    values = [one["span_f1"] for one in scores.values()]
+    spread = f"{stdev(values):.4f}" if len(values) > 1 else ""
+    gains = [scores[seed]["span_f1"] - plain[seed]["span_f1"] for seed in scores.keys() & plain]
+    gain = "" if scores == plain or not gains else f"{mean(gains):+.4f}"
+    return [*(f"{value:.4f}" for value in means), spread, gain, str(len(scores))]
 
 
 def _scores(outcomes: Mapping[str, Any], trial: str, corpus: str) -> dict[int, dict[str, float]]:

@@ -413,6 +413,6 @@ def test_dates_without_a_year_move_with_those_that_have_it() -> None:
     "value", ["7" * 5_000, "hospital " * 3_000 + "x", "3-" * 5_000, "a" * 9_000]
 )
 def test_a_long_value_takes_no_long_time(label: str, value: str) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()
     assert value not in redacted("surrogate", f"{{{{{label}}}}}{value}{{{{/{label}}}}}")
-    assert time.monotonic() - begun < 5
+    assert time.process_time() - begun < 5
