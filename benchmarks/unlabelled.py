@@ -2,7 +2,8 @@
 
 The recipe of two commands: `annoseq train --encoder` makes the teacher, `annoseq train --teacher
 --unlabelled` the pupil. Both keep the same share of the training rows for the choice of the epoch
-and for calibration. The dev rows choose nothing.
+and for calibration. The dev rows choose nothing. Encoders come from `benchmarks.encoder_weights`,
+texts from `benchmarks.unlabelled_sentences` and `benchmarks.background`.
 """
 
 from __future__ import annotations
