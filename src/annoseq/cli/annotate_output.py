@@ -18,11 +18,11 @@ from annoseq.data.excel_table import import_openpyxl
 from annoseq.data.text_inputs import InputFormat
 from annoseq.errors import OptionError, count_noun
 from annoseq.formats.registry import FORMATS, CorpusFormat
+from annoseq.inference.annotation_parquet import write_parquet_annotations
 from annoseq.inference.resumable_output import OutputProgress, ResumableOutput, check_unfinished
 from annoseq.inference.streaming import (
     OutputFormat,
     header,
-    write_parquet_annotations,
     write_workbook,
 )
 from annoseq.progress import progress_bar

@@ -15,14 +15,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 from annoseq.atomic_io import atomic_file
 from annoseq.config import DOCUMENT_COLUMN, OFFSET_COLUMN
 from annoseq.data.excel_table import check_cells, check_row_count, write_excel
-from annoseq.data.table_rows import display_column
 from annoseq.errors import OptionError, TableError, count_noun, quote_name
 from annoseq.inference.resumable_output import OutputProgress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
-    from typing import IO
 
     from annoseq.config import BatchConfig, SearchConfig
     from annoseq.data.text_inputs import InputText
@@ -35,7 +33,7 @@ if TYPE_CHECKING:
 OutputFormat = Literal["inline", "jsonl", "csv", "parquet", "xlsx"]
 """Format of annotations; `parquet` and `xlsx` are JSONL, every row of which fits into a table."""
 
-_COLUMNS = (
+COLUMNS = (
     "id",
     "doc_id",
     "start",
@@ -47,7 +45,9 @@ _COLUMNS = (
     "problem",
     "alternatives",
 )
-OUTPUT_COLUMNS = frozenset(_COLUMNS)
+"""Columns of annotations, in their order."""
+
+OUTPUT_COLUMNS = frozenset(COLUMNS)
 """Names that annotations have in JSONL and CSV."""
 
 
@@ -58,7 +58,7 @@ def header(format_: OutputFormat, kept: Sequence[str] = (), *, bom: bool = False
     """
     if format_ != "csv":
         return ""
-    return ("\ufeff" if bom else "") + _row((*_COLUMNS, *kept))
+    return ("\ufeff" if bom else "") + _row((*COLUMNS, *kept))
 
 
 def format_annotation(
@@ -78,7 +78,7 @@ def format_annotation(
         return line
     check_kept(text, kept)
     if format_ == "csv":
-        return _row([_field(record.get(column)) for column in (*_COLUMNS, *kept)])
+        return _row([cell_text(record.get(column)) for column in (*COLUMNS, *kept)])
     if format_ == "parquet":
         return line
     check_cells(_cells(record, kept), place=f"text {quote_name(text.id, kind='text')}")
@@ -115,105 +115,16 @@ def write_workbook(lines: Path, path: Path, *, kept: Sequence[str], overwrite: b
         new.open("wb") as stream,
     ):
         rows = (_cells(json.loads(line), kept) for line in records)
-        write_excel(rows, stream, (*_COLUMNS, *kept), name=str(path), sheet="annotations")
-
-
-def write_parquet_annotations(
-    lines: Path, path: Path, *, kept: Sequence[str], overwrite: bool
-) -> None:
-    """Convert annotations that were formatted as JSONL to a Parquet table.
-
-    Raises:
-        OutputError: the table exists and `overwrite` is False, or it cannot be written.
-        TableError: a kept column holds values of different types.
-    """
-    with (
-        lines.open(encoding="utf-8", newline="\n") as records,
-        atomic_file(path, overwrite=overwrite) as new,
-        new.open("wb") as stream,
-    ):
-        table = AnnotationParquet(stream, kept)
-        for line in records:
-            table.add(json.loads(line))
-        table.close()
-
-
-class AnnotationParquet:
-    """Parquet writer of annotation records: spans as a list of structs, alternatives as JSON.
-
-    `kept` columns are whole numbers or text, as the first record has them.
-    """
-
-    _GROUP_ROWS = 1_000
-
-    def __init__(self, stream: IO[bytes], kept: Sequence[str]) -> None:
-        self._stream, self._kept = stream, kept
-        self._records: list[dict[str, Any]] = []
-        self._writer: Any = None
-        self._numbers: set[str] = set()
-
-    def add(self, record: dict[str, Any]) -> None:
-        """Write a record.
-
-        Raises:
-            TableError: a column of whole numbers holds something else.
-        """
-        if self._writer is None:
-            self._begin(record)
-        for name in ("alternatives", *self._kept):
-            value = record.get(name)
-            if name in self._numbers:
-                if value is not None and type(value) is not int:
-                    raise TableError(
-                        f"row {record['id']}: the column {display_column(name)} holds no whole "
-                        "number, as the first row does. Write its numbers as texts, or use "
-                        "--format jsonl."
-                    )
-            elif value is not None:
-                record[name] = _field(value)
-        self._records.append(record)
-        if len(self._records) == self._GROUP_ROWS:
-            self._flush()
-
-    def close(self) -> None:
-        """Write what is left, and the end of the table."""
-        if self._writer is None:
-            self._begin({})
-        self._flush()
-        self._writer.close()
-
-    def _begin(self, first: Mapping[str, Any]) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        text, whole, number = pa.string(), pa.int64(), pa.float64()
-        self._numbers = {name for name in self._kept if type(first.get(name)) is int}
-        span = {"start": whole, "end": whole, "label": text, "text": text, "score": number}
-        types = {
-            OFFSET_COLUMN: whole,
-            "spans": pa.list_(pa.struct(span)),
-            "score": number,
-            "windows": whole,
-            **dict.fromkeys(self._numbers, whole),
-        }
-        columns = (*_COLUMNS, *self._kept)
-        self._schema = pa.schema([(name, types.get(name, text)) for name in columns])
-        self._table = pa.Table
-        self._writer = pq.ParquetWriter(self._stream, self._schema)
-
-    def _flush(self) -> None:
-        if self._records:
-            self._writer.write_table(self._table.from_pylist(self._records, schema=self._schema))
-            self._records = []
+        write_excel(rows, stream, (*COLUMNS, *kept), name=str(path), sheet="annotations")
 
 
 def _cells(record: Mapping[str, Any], kept: Sequence[str]) -> list[str | float]:
     """Return a record's cells in an Excel sheet: finite numbers, and else text as in CSV."""
     cells: list[str | float] = []
-    for column in (*_COLUMNS, *kept):
+    for column in (*COLUMNS, *kept):
         value: Any = record.get(column)
         is_number = type(value) is int or (isinstance(value, float) and isfinite(value))
-        cells.append(value if is_number else _field(value))
+        cells.append(value if is_number else cell_text(value))
     return cells
 
 
@@ -223,7 +134,8 @@ def _place(text: InputText) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _field(value: Any) -> str:
+def cell_text(value: Any) -> str:
+    """Return a value as the text of a cell: JSON, unless it is a text."""
     if value is None or isinstance(value, str):
         return value or ""
     return json.dumps(value, ensure_ascii=False)

@@ -8,9 +8,9 @@ from typing import IO, TYPE_CHECKING, Literal, Protocol
 
 from annoseq.data.text_inputs import InputText, read_texts, read_whole_text
 from annoseq.errors import OptionError
+from annoseq.inference.annotation_parquet import AnnotationParquet
 from annoseq.inference.streaming import (
     OUTPUT_COLUMNS,
-    AnnotationParquet,
     check_kept,
     format_annotation,
     header,
