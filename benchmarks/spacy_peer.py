@@ -28,8 +28,13 @@ class Trained:
     seconds: float
 
 
-def train(train_pairs: Pairs, dev: Pairs, folder: Path, *, language: str) -> Trained:
-    """Train a pipeline, and keep the best by the dev rows, as spaCy does."""
+def train(
+    train_pairs: Pairs, dev: Pairs, folder: Path, *, language: str, seed: int | None = None
+) -> Trained:
+    """Train a pipeline, and keep the best by the dev rows, as spaCy does.
+
+    Without a `seed` it is that of spaCy's configuration.
+    """
     from spacy.cli.init_config import init_config
     from spacy.training.initialize import init_nlp
     from spacy.training.loop import train as train_nlp
@@ -40,6 +45,8 @@ def train(train_pairs: Pairs, dev: Pairs, folder: Path, *, language: str) -> Tra
         path = folder / f"{name}.spacy"
         _write(pairs, path, language=language)
         config["paths"][name] = str(path)
+    if seed is not None:
+        config["training"]["seed"] = seed
     nlp = init_nlp(config)
     (folder / "pipeline").mkdir()
     began = time.process_time()

@@ -48,7 +48,12 @@ def test_a_kept_column_has_the_narrowest_type_that_holds_all_its_values(
 
 @pytest.mark.parametrize(
     ("first", "other", "expected"),
-    [(1, 2.5, "whole number"), (1, "Ida", "whole number"), (0.5, "Ida", "number"), (1, 2**63, "whole")],
+    [
+        (1, 2.5, "whole number"),
+        (1, "Ida", "whole number"),
+        (0.5, "Ida", "number"),
+        (1, 2**63, "whole"),
+    ],
 )
 def test_a_stream_has_the_types_of_its_first_record(
     first: Any, other: Any, expected: str, tmp_path: Path

@@ -1,0 +1,208 @@
+"""The tagger and spaCy's NER over several seeds: is the difference more than chance?
+
+Both are trained on nine tenths of the training documents, and choose their epoch on the other
+tenth. The dev rows choose nothing. A difference may be that of the seeds (a permutation test of
+the F1 of all runs) or of the documents that happen to be in the dev rows (a bootstrap over them).
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import defaultdict
+from functools import partial
+from pathlib import Path
+from statistics import mean, stdev
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import stats
+
+from annoseq.config import DataConfig, TrainingConfig
+from annoseq.data.examples import parse_pairs
+from annoseq.data.pairs import Pairs
+from annoseq.data.splits import split_rows
+from annoseq.evaluation.span_matching import SpanScore, score_spans
+from annoseq.inference.annotator import Annotator
+from annoseq.tokenization.dataset import Dataset
+from annoseq.training.learner import Learner
+from benchmarks import spacy_peer
+from benchmarks.budget import TIMING_NOTE, log
+from benchmarks.command import Benchmark, command_line, make_parser, read_options
+from benchmarks.dev_scores import KEPT
+from benchmarks.measure import markdown_table
+from benchmarks.meddocan import FOLDER
+from benchmarks.saved_runs import add_run_options, load_outcomes, perform_and_save, perform_runs
+from benchmarks.tagger_runs import CPU, LANGUAGES, read_corpus
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from annoseq.data.markup import Span
+
+REPORT = Path(__file__).with_suffix(".md")
+SYSTEMS = {"tagger": "annoseq's tagger", "spacy": "spaCy's NER"}
+SEEDS = (42, 1, 2, 3, 4)
+RUNS = [f"{system}-{corpus}-{seed}" for corpus in LANGUAGES for seed in SEEDS for system in SYSTEMS]
+DRAWS = 9_999
+
+
+def perform(name: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Train a system with a seed; return its counts of spans in each dev document, and the time."""
+    system, corpus, seed = name.split("-")
+    train, dev = (
+        Pairs(pairs[: options.rows], name=pairs.name) for pairs in read_corpus(options.data, corpus)
+    )
+    folder, texts = options.results / f"{name}.model", [pair.source for pair in dev]
+    if system == "spacy":
+        trained = _train_spacy(train, folder, language=LANGUAGES[corpus], seed=int(seed))
+        found, _ = spacy_peer.annotate(trained.folder, texts)
+        return {"documents": count_spans(found, dev), "seconds": trained.seconds}
+    seconds = _train_tagger(train, folder, seed=int(seed), epochs=options.epochs)
+    annotations = Annotator.load(folder, device=CPU).annotate(texts)
+    found = [list(one.spans or ()) for one in annotations]
+    return {"documents": count_spans(found, dev), "seconds": seconds}
+
+
+def _train_spacy(train: Pairs, folder: Path, *, language: str, seed: int) -> spacy_peer.Trained:
+    config = DataConfig()
+    parts = split_rows(train, share=KEPT, by=config.split_by, seed=config.split_seed)
+    ours, others = (Pairs([train[row] for row in part], name="train") for part in parts)
+    return spacy_peer.train(ours, others, folder, language=language, seed=seed)
+
+
+def _train_tagger(train: Pairs, folder: Path, *, seed: int, epochs: int | None) -> float:
+    """Return the processor seconds of the training."""
+    began = time.process_time()
+    dataset = Dataset.from_pairs(train, config=DataConfig(task="annotate", valid_share=KEPT))
+    settings: dict[str, Any] = (
+        {"seed": seed} if epochs is None else {"seed": seed, "epochs": epochs}
+    )
+    learner = Learner(dataset, training=TrainingConfig(**settings), device=CPU)
+    learner.fit_one_cycle(report=log)
+    seconds = time.process_time() - began
+    learner.save(folder, overwrite=True)
+    return seconds
+
+
+def count_spans(found: Sequence[Sequence[Span]], dev: Pairs) -> list[tuple[int, int, int]]:
+    """Return the numbers of correct, predicted and gold spans of each document."""
+    documents: defaultdict[str, SpanScore] = defaultdict(SpanScore)
+    for spans, example in zip(found, parse_pairs(dev, task="annotate").examples, strict=True):
+        documents[example.document or str(example.row)] += score_spans(spans, example.tight_spans)
+    return [(score.correct, score.predicted, score.gold) for score in documents.values()]
+
+
+def f1(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the F1 of counts (..., D, 3) of documents."""
+    correct, found, gold = np.moveaxis(counts.sum(-2), -1, 0)
+    return np.asarray(2 * correct / np.maximum(found + gold, 1))
+
+
+def compare(ours: NDArray[np.int64], theirs: NDArray[np.int64], *, seed: int) -> list[str]:
+    """Return the difference in mean F1 of counts (S, D, 3), its interval and its p-value.
+
+    The interval is that of a bootstrap over documents, the p-value that of a permutation test over
+    seeds, of two sides.
+    """
+
+    def difference(drawn: NDArray[np.int64]) -> float:
+        return float(f1(ours[:, drawn]).mean() - f1(theirs[:, drawn]).mean())
+
+    documents = np.arange(ours.shape[1])
+    rng = np.random.default_rng(seed)
+    interval = stats.bootstrap(
+        (documents,),
+        difference,
+        vectorized=False,
+        n_resamples=REPLICATES,
+        rng=rng,
+        method="percentile",
+    ).confidence_interval
+    test = stats.permutation_test(
+        (f1(ours), f1(theirs)), lambda a, b: a.mean() - b.mean(), n_resamples=REPLICATES, rng=rng
+    )
+    low, high = f"{interval.low:+.4f}", f"{interval.high:+.4f}"
+    return [f"{difference(documents):+.4f}", f"{low} to {high}", f"{test.pvalue:.3f}"]
+
+
+def _mean_difference(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> float:
+    return float(ours.mean() - theirs.mean())
+
+
+def join(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
+    """Return the tables of all saved runs, and the facts of the report.
+
+    Raises:
+        OptionError: there are none.
+    """
+    outcomes, machine = load_outcomes(options.results, RUNS)
+    rows, differences = [], []
+    for corpus in LANGUAGES:
+        counts = {system: _counts(outcomes, system, corpus) for system in SYSTEMS}
+        for system, found in counts.items():
+            if len(found):
+                scores, times = f1(found).tolist(), _seconds(outcomes, system, corpus)
+                spread = f"{stdev(scores):.4f}" if len(scores) > 1 else ""
+                values = [f"{mean(scores):.4f}", spread, str(len(scores)), f"{mean(times):,.0f}"]
+                rows.append([corpus, SYSTEMS[system], *values])
+        if all(len(found) > 1 for found in counts.values()):
+            compared = compare(counts["tagger"], counts["spacy"], seed=options.seed)
+            differences.append([corpus, *compared])
+    tables = [markdown_table(["dev rows", "model", "F1", "spread", "seeds", "training, s"], rows)]
+    if differences:
+        head = ["tagger less spaCy", "F1", "95 % over documents", "p over seeds"]
+        tables.append(markdown_table(head, differences))
+    return tables, machine
+
+
+def _names(outcomes: Mapping[str, Any], system: str, corpus: str) -> list[str]:
+    names = (f"{system}-{corpus}-{seed}" for seed in SEEDS)
+    return [name for name in names if name in outcomes]
+
+
+def _counts(outcomes: Mapping[str, Any], system: str, corpus: str) -> NDArray[np.int64]:
+    """Return the counts (S, D, 3) of the runs of a system."""
+    rows = [outcomes[name]["documents"] for name in _names(outcomes, system, corpus)]
+    return np.array(rows, np.int64)
+
+
+def _seconds(outcomes: Mapping[str, Any], system: str, corpus: str) -> list[float]:
+    return [outcomes[name]["seconds"] for name in _names(outcomes, system, corpus)]
+
+
+ABOUT = f"""\
+The tagger with its defaults, and spaCy's NER with its default configuration for a CPU, each with
+several seeds. Both are trained on the same nine tenths of the training rows and choose their epoch
+on the other tenth; the dev rows choose nothing. Means over seeds, and the standard deviation of
+F1. The interval of the difference is that of a bootstrap over documents, the
+p-value that of a permutation test of the F1 of all runs, of two sides: the first tells whether
+other documents would show the same, the second whether other seeds would.
+{TIMING_NOTE}"""
+
+BENCHMARK = Benchmark(name="seeds", title="The tagger and spaCy over seeds", about=ABOUT)
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """Perform the runs that are asked for, print the tables, and replace the report."""
+    arguments = command_line(given)
+    parser = make_parser("seeds", "Train taggers and spaCy's NER with seeds.", report=REPORT)
+    parser.set_defaults(data=FOLDER.parents[1])
+    add = parser.add_argument
+    add("--corpora", nargs="+", choices=list(LANGUAGES), default=["asq_phi"])
+    add("--epochs", type=int, help="of the tagger; by default its own")
+    add_run_options(parser, cache="seeds", runs=RUNS)
+    options = read_options(parser, arguments, above_zero=("epochs",))
+    names = [name for name in RUNS if name.split("-")[1] in options.corpora]
+    make = partial(perform_and_save, options=options, perform=perform)
+    joined = partial(join, options)
+    return BENCHMARK.run(
+        options, arguments, lambda: perform_runs(options, names, make=make, join=joined)
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
