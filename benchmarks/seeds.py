@@ -78,10 +78,8 @@ def _train_tagger(train: Pairs, folder: Path, *, seed: int, epochs: int | None) 
     """Return the processor seconds of the training."""
     began = time.process_time()
     dataset = Dataset.from_pairs(train, config=DataConfig(task="annotate", valid_share=KEPT))
-    settings: dict[str, Any] = (
-        {"seed": seed} if epochs is None else {"seed": seed, "epochs": epochs}
-    )
-    learner = Learner(dataset, training=TrainingConfig(**settings), device=CPU)
+    settings: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
+    learner = Learner(dataset, training=TrainingConfig(seed=seed, **settings), device=CPU)
     learner.fit_one_cycle(report=log)
     seconds = time.process_time() - began
     learner.save(folder, overwrite=True)
@@ -114,18 +112,12 @@ def compare(ours: NDArray[np.int64], theirs: NDArray[np.int64], *, seed: int) ->
 
     documents = np.arange(ours.shape[1])
     rng = np.random.default_rng(seed)
-    interval = stats.bootstrap(
-        (documents,),
-        difference,
-        vectorized=False,
-        n_resamples=REPLICATES,
-        rng=rng,
-        method="percentile",
-    ).confidence_interval
-    test = stats.permutation_test(
-        (f1(ours), f1(theirs)), lambda a, b: a.mean() - b.mean(), n_resamples=REPLICATES, rng=rng
+    drawn = stats.bootstrap(
+        (documents,), difference, method="percentile", vectorized=False, n_resamples=DRAWS, rng=rng
     )
-    low, high = f"{interval.low:+.4f}", f"{interval.high:+.4f}"
+    scores = f1(ours), f1(theirs)
+    test = stats.permutation_test(scores, _mean_difference, n_resamples=DRAWS, rng=rng)
+    low, high = (f"{bound:+.4f}" for bound in drawn.confidence_interval)
     return [f"{difference(documents):+.4f}", f"{low} to {high}", f"{test.pvalue:.3f}"]
 
 
