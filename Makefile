@@ -52,6 +52,8 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.eole
 	$(BIN)/python -m benchmarks.tagger
 	$(BIN)/python -m benchmarks.tagger_speed
+	$(BIN)/python -m benchmarks.tagger_trials
+	$(BIN)/python -m benchmarks.seeds
 	$(BIN)/python -m benchmarks.onnx
 	$(BIN)/python -m benchmarks.target_recall
 	$(BIN)/python -m benchmarks.certify

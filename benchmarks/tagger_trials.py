@@ -43,10 +43,14 @@ if TYPE_CHECKING:
     from annoseq.tokenization.dataset import Dataset
     from annoseq.tokenization.soft_targets import SoftTargets
 
+    _SeedScores = dict[int, dict[str, float]]
+    """Scores by the seed of a run."""
+
 REPORT = Path(__file__).with_suffix(".md")
 CORPORA = ("ncbi_disease", "bc5cdr", "meddocan")
+_PLAIN = "plain"
 TRIALS = {
-    "plain": "the tagger as it is",
+    _PLAIN: "the tagger as it is",
     "smoothing": "label smoothing of .05 in the CRF",
     "values": "lists of the values of the training spans",
     "folds": "the same lists, for a training row without the values of its fold",
@@ -186,7 +190,7 @@ def perform(name: str, options: argparse.Namespace) -> dict[str, Any]:
     elif trial == "folds":
         lists = out_of_fold_lists(dataset)
     elif trial == "second":
-        lists = document_lists(dataset, _first_pass(options, f"plain-{corpus}-{seed}", dataset))
+        lists = document_lists(dataset, _first_pass(options, f"{_PLAIN}-{corpus}-{seed}", dataset))
     given = {} if options.epochs is None else {"epochs": options.epochs}
     began = time.process_time()
     learner = Learner(
@@ -200,7 +204,7 @@ def perform(name: str, options: argparse.Namespace) -> dict[str, Any]:
         _smooth(learner)
     learner.fit_one_cycle(report=log)
     seconds = time.process_time() - began
-    if trial == "plain":
+    if trial == _PLAIN:
         learner.save(options.results / f"{name}.model", overwrite=True)
     best = max(learner.recorder.epochs, key=lambda epoch: epoch.score)
     return {"scores": best.scores, "epochs": learner.epochs, "seconds": seconds}
@@ -232,7 +236,7 @@ def join(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
     """
     outcomes, machine = load_outcomes(options.results, RUNS)
     rows = [
-        [corpus, title, *_columns(scores, _scores(outcomes, "plain", corpus))]
+        [corpus, title, *_columns(scores, _scores(outcomes, _PLAIN, corpus), trial)]
         for corpus in CORPORA
         for trial, title in TRIALS.items()
         if (scores := _scores(outcomes, trial, corpus))
@@ -241,19 +245,17 @@ def join(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
     return [markdown_table(head, rows)], machine
 
 
-def _columns(
-    scores: Mapping[int, Mapping[str, float]], plain: Mapping[int, Mapping[str, float]]
-) -> list[str]:
-    """Return the mean scores of a change by seed, their spread, the gain and the seeds."""
+def _columns(scores: _SeedScores, plain: _SeedScores, trial: str) -> list[str]:
+    """Return the mean scores of a trial by seed, their spread, the gain and the seeds."""
     means = [mean(one[key] for one in scores.values()) for key in SPAN_SCORES]
     values = [one["span_f1"] for one in scores.values()]
     spread = f"{stdev(values):.4f}" if len(values) > 1 else ""
     gains = [scores[seed]["span_f1"] - plain[seed]["span_f1"] for seed in scores.keys() & plain]
-    gain = "" if scores == plain or not gains else f"{mean(gains):+.4f}"
+    gain = f"{mean(gains):+.4f}" if gains and trial != _PLAIN else ""
     return [*(f"{value:.4f}" for value in means), spread, gain, str(len(scores))]
 
 
-def _scores(outcomes: Mapping[str, Any], trial: str, corpus: str) -> dict[int, dict[str, float]]:
+def _scores(outcomes: Mapping[str, Any], trial: str, corpus: str) -> _SeedScores:
     names = {seed: f"{trial}-{corpus}-{seed}" for seed in SEEDS}
     return {seed: outcomes[name]["scores"] for seed, name in names.items() if name in outcomes}
 
