@@ -103,7 +103,15 @@ def _found(outcomes: Mapping[str, Any], system: str, corpus: str) -> list[dict[s
     return [outcomes[name] for name in names if name in outcomes]
 
 
-def score_table(outcomes: Mapping[str, Any], systems: Mapping[str, str]) -> str:
+def score_tables(outcomes: Mapping[str, Any], systems: Mapping[str, str]) -> list[str]:
+    """Return the table of scores, and that of coverage where MEDDOCAN is among the corpora."""
+    tables = [_score_table(outcomes, systems)]
+    if any(_found(outcomes, system, "meddocan") for system in systems):
+        tables.append(_coverage_table(outcomes, systems))
+    return tables
+
+
+def _score_table(outcomes: Mapping[str, Any], systems: Mapping[str, str]) -> str:
     """Return the table of span scores, calibration and speed: means over seeds."""
     rows = []
     for corpus in CORPORA:
@@ -131,7 +139,7 @@ def score_table(outcomes: Mapping[str, Any], systems: Mapping[str, str]) -> str:
     return markdown_table(head, rows)
 
 
-def coverage_table(outcomes: Mapping[str, Any], systems: Mapping[str, str]) -> str:
+def _coverage_table(outcomes: Mapping[str, Any], systems: Mapping[str, str]) -> str:
     """Return the table of what is covered on MEDDOCAN, at each cost in other tokens."""
     rows = []
     for system, title in systems.items():

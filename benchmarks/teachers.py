@@ -37,10 +37,9 @@ from benchmarks.command import Benchmark, command_line, make_parser, read_option
 from benchmarks.dev_scores import (
     CORPORA,
     SEEDS,
-    coverage_table,
     device_clock,
     evaluate,
-    score_table,
+    score_tables,
     split_corpus,
 )
 from benchmarks.meddocan import FOLDER
@@ -161,7 +160,7 @@ def join(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
     outcomes, machine = load_outcomes(options.results, run_names(CORPORA))
     facts = {"weight of the teachers": f"{options.weight:g}"}
     facts |= {"folds of the teachers": str(FOLDS.count), "runs side by side": str(options.jobs)}
-    return [score_table(outcomes, SYSTEMS), coverage_table(outcomes, SYSTEMS)], facts | machine
+    return score_tables(outcomes, SYSTEMS), facts | machine
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:

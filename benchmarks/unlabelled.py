@@ -25,9 +25,8 @@ from benchmarks.dev_scores import (
     CORPORA,
     KEPT,
     SEEDS,
-    coverage_table,
     evaluate,
-    score_table,
+    score_tables,
     split_corpus,
 )
 from benchmarks.meddocan import FOLDER
@@ -163,9 +162,7 @@ def join(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
             facts[f"time in which the teacher reads, {corpus}, {SYSTEMS[system]}"] = read
         if "encoder" in outcome:
             facts["encoder"] = outcome["encoder"]
-    tables = [score_table(outcomes, SYSTEMS)]
-    if any("-meddocan-" in name for name in outcomes):
-        tables.append(coverage_table(outcomes, SYSTEMS))
+    tables = score_tables(outcomes, SYSTEMS)
     return tables, {"rows kept": f"{options.valid_share:g} of training"} | facts | machine
 
 

@@ -20,9 +20,8 @@ from benchmarks.command import Benchmark, command_line, make_parser, read_option
 from benchmarks.dev_scores import (
     CORPORA,
     SEEDS,
-    coverage_table,
     evaluate,
-    score_table,
+    score_tables,
     split_corpus,
 )
 from benchmarks.meddocan import FOLDER
@@ -76,7 +75,7 @@ def join(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
         if folder
     }
     facts |= machine
-    return [score_table(outcomes, SYSTEMS), coverage_table(outcomes, SYSTEMS)], facts
+    return score_tables(outcomes, SYSTEMS), facts
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
