@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 def taggable(document: Document, name: str) -> Document:
     """Reduce a document to mentions that tags can hold, and rename it."""
-    fragments = [part for one in document.mentions for part in one.split_fragments()]
+    parts = [part for one in document.mentions for part in one.split_fragments()]
+    fragments = [part for part in parts if document.text[part.start : part.end].strip()]
     kept, _ = remove_crossing(tuple(fragments), keep_nested=True)
     mentions = (Mention(one.fragments, one.label.replace("two words", "two_words")) for one in kept)
     return Document(name, document.text, tuple(mentions))
@@ -72,6 +73,16 @@ def test_annotated_rows_are_the_imported_documents(
             assert ours == theirs or (ours == "\n" and theirs.isspace())
         assert expected.text[len(document.text) :].strip() == ""
         assert unit != "document" or document.text == expected.text
+
+
+def test_a_mention_of_white_space_alone_is_left_out_and_counted(tmp_path: Path) -> None:
+    document = Document("d", " \nAmes", (mention(0, 1, "A"), mention(2, 6, "B")))
+    losses, path = ConversionLosses(), tmp_path / "pairs.csv"
+    write_pairs(to_pairs([document], unit="line", losses=losses), path, overwrite=False)
+    assert [(pair.source, pair.target) for pair in read_pairs(path)] == [
+        ("Ames", "{{B}}Ames{{/B}}")
+    ]
+    assert losses.lines() == ["1 annotation of white space alone, left out (first: d: A at 0-1)"]
 
 
 def test_rows_may_be_in_any_order_and_without_offsets(tmp_path: Path) -> None:

@@ -194,8 +194,8 @@ def to_pairs(
     """Yield a pair for every unit of every document.
 
     Markup can nest, but not cross: a mention of several fragments becomes a span for each, and of
-    two mentions that cross the first to begin is kept; both are counted in `losses`. Units that
-    share a mention are joined.
+    two mentions that cross the first to begin is kept. Mentions of white space alone are left out.
+    All these are counted in `losses`. Units that share a mention are joined.
     """
     row = 0
     for document in documents:
@@ -222,7 +222,7 @@ def render_document(document: Document, losses: ConversionLosses) -> str:
 
 
 def _renderable_mentions(document: Document, losses: ConversionLosses) -> list[Mention]:
-    """Return contiguous, non-crossing mentions in the order in which their tags open."""
+    """Return contiguous, non-crossing mentions of some text, in the order of their tags."""
     contiguous: list[Mention] = []
     for mention in document.mentions:
         where = f"{document.name}: {mention.location()}"
@@ -235,7 +235,11 @@ def _renderable_mentions(document: Document, losses: ConversionLosses) -> list[M
                 "split into one span for each fragment",
                 where=where,
             )
-        contiguous.extend(replace(mention, label=label).split_fragments())
+        for part in replace(mention, label=label).split_fragments():
+            if document.text[part.start : part.end].strip():
+                contiguous.append(part)
+            else:
+                losses.add("annotation", "of white space alone, left out", where=where)
     kept, crossing = remove_crossing(tuple(contiguous), keep_nested=True)
     for mention in crossing:
         losses.add(
