@@ -81,6 +81,11 @@ def test_white_space_comes_back(tmp_path: Path) -> None:
     assert there_and_back("conll", [document], tmp_path) == [document]
 
 
+def test_a_text_of_numbers_comes_back(tmp_path: Path) -> None:
+    document = Document("a", "1 2\t3")
+    assert there_and_back("conll", [document], tmp_path) == [document]
+
+
 def test_white_space_at_the_edges_of_a_mention_is_a_loss(tmp_path: Path) -> None:
     document = Document("w", "a b", (mention(0, 2, "A"),))
     losses = ConversionLosses()

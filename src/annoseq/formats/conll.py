@@ -143,6 +143,7 @@ class _ConllReader:
             if self.documents:
                 self.documents[-1].end_sentence()
         elif started := _start_document(line, fields, len(self.documents) + 1, place):
+            self.is_numbered &= fields[0] != _DOCUMENT_START  # CoNLL-2003 begins with the token
             last = self.documents[-1] if self.documents else None
             if not (last and last.is_commented and last.id == started.id):
                 self.documents.append(started)
