@@ -24,16 +24,15 @@ from annoseq.data.pairs import Pairs
 from annoseq.data.splits import split_rows
 from annoseq.evaluation.span_matching import SpanScore, score_spans
 from annoseq.inference.annotator import Annotator
-from annoseq.tokenization.dataset import Dataset
 from annoseq.training.learner import Learner
 from benchmarks import spacy_peer
 from benchmarks.budget import TIMING_NOTE, log
 from benchmarks.command import Benchmark, command_line, make_parser, read_options
-from benchmarks.dev_scores import KEPT
+from benchmarks.dev_scores import KEPT, split_corpus
 from benchmarks.measure import markdown_table
 from benchmarks.meddocan import FOLDER
 from benchmarks.saved_runs import add_run_options, load_outcomes, perform_and_save, perform_runs
-from benchmarks.tagger_runs import CPU, LANGUAGES, read_corpus
+from benchmarks.tagger_runs import CPU, LANGUAGES
 
 if TYPE_CHECKING:
     import argparse
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from annoseq.data.markup import Span
+    from annoseq.tokenization.dataset import Dataset
 
 REPORT = Path(__file__).with_suffix(".md")
 SYSTEMS = {"tagger": "annoseq's tagger", "spacy": "spaCy's NER"}
@@ -53,15 +53,13 @@ DRAWS = 9_999
 def perform(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """Train a system with a seed; return its counts of spans in each dev document, and the time."""
     system, corpus, seed = name.split("-")
-    train, dev = (
-        Pairs(pairs[: options.rows], name=pairs.name) for pairs in read_corpus(options.data, corpus)
-    )
+    dataset, train, dev = split_corpus(options.data, corpus, rows=options.rows)
     folder, texts = options.results / f"{name}.model", [pair.source for pair in dev]
     if system == "spacy":
         trained = _train_spacy(train, folder, language=LANGUAGES[corpus], seed=int(seed))
         found, _ = spacy_peer.annotate(trained.folder, texts)
         return {"documents": count_spans(found, dev), "seconds": trained.seconds}
-    seconds = _train_tagger(train, folder, seed=int(seed), epochs=options.epochs)
+    seconds = _train_tagger(dataset, folder, seed=int(seed), epochs=options.epochs)
     annotations = Annotator.load(folder, device=CPU).annotate(texts)
     found = [list(one.spans or ()) for one in annotations]
     return {"documents": count_spans(found, dev), "seconds": seconds}
@@ -74,10 +72,9 @@ def _train_spacy(train: Pairs, folder: Path, *, language: str, seed: int) -> spa
     return spacy_peer.train(ours, others, folder, language=language, seed=seed)
 
 
-def _train_tagger(train: Pairs, folder: Path, *, seed: int, epochs: int | None) -> float:
+def _train_tagger(dataset: Dataset, folder: Path, *, seed: int, epochs: int | None) -> float:
     """Return the processor seconds of the training."""
     began = time.process_time()
-    dataset = Dataset.from_pairs(train, config=DataConfig(task="annotate", valid_share=KEPT))
     settings: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
     learner = Learner(dataset, training=TrainingConfig(seed=seed, **settings), device=CPU)
     learner.fit_one_cycle(report=log)

@@ -21,6 +21,7 @@ from pydantic import Field
 from annoseq.config import TaggerConfig, TrainingConfig
 from annoseq.inference.annotator import Annotator
 from annoseq.models.crf import LinearChainCrf
+from annoseq.models.padding import token_mask
 from annoseq.tokenization.gazetteer import LexiconFeatures, LexiconMatcher, fold_entry
 from annoseq.training.document_folds import fold_numbers
 from annoseq.training.learner import Learner
@@ -81,9 +82,7 @@ class SmoothedCrf(LinearChainCrf):
     ) -> Tensor:
         """Return the negative log-likelihood (B,) of smoothed tags."""
         gold = emissions.gather(2, tags.unsqueeze(2)).squeeze(2)
-        excess = gold - emissions.mean(2)
-        for row, length in enumerate(lengths.tolist()):
-            excess[row, length:] = 0.0
+        excess = (gold - emissions.mean(2)).masked_fill(~token_mask(tags, lengths), 0.0)
         return super().loss(emissions, tags, lengths, soft) + SMOOTHING * excess.sum(1)
 
 
