@@ -32,6 +32,9 @@ COSTS = (0.003, 0.01, 0.04)
 """Shares of other tokens at which the coverage is read off the curve."""
 KEPT = 0.1
 """Share of the training rows that is kept for validation."""
+MONITORED_ROWS = 50
+"""Training rows that are scored after each epoch where none are kept: nothing is chosen by them,
+and they have too few spans for a calibration."""
 _ROOM = 1.05
 
 
@@ -45,12 +48,21 @@ def split_corpus(
 ) -> tuple[Dataset, Pairs, Pairs]:
     """Return a corpus with a share of its training rows kept for validation, and its pairs.
 
-    `rows` are the first rows of both tables, `train_rows` those of the training table alone.
+    `rows` are the first rows of both tables, `train_rows` those of the training table alone. Where
+    no share is kept, all rows are trained on.
     """
     train, dev = (Pairs(pairs[:rows], name=pairs.name) for pairs in read_corpus(data, corpus))
     train = Pairs(train[:train_rows], name=train.name)
+    if not kept:
+        return dataset_of_all_rows(train), train, dev
     config = DataConfig(task="annotate", valid_share=kept)
     return Dataset.from_pairs(train, config=config), train, dev
+
+
+def dataset_of_all_rows(train: Pairs) -> Dataset:
+    """Return the dataset of a training on all rows, of which some are monitored."""
+    monitored = Pairs(train[:MONITORED_ROWS], name="monitored")
+    return Dataset.from_pairs(train, valid=monitored, config=DataConfig(task="annotate"))
 
 
 def evaluate(folder: Path, train: Pairs, dev: Pairs, device: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from annoseq.tokenization.dataset import Dataset
 from annoseq.training.learner import Learner
 from benchmarks.budget import log
 from benchmarks.command import Benchmark, command_line, make_parser, read_options
+from benchmarks.dev_scores import dataset_of_all_rows
 from benchmarks.measure import markdown_table
 from benchmarks.meddocan import FOLDER
 from benchmarks.saved_runs import (
@@ -78,8 +79,6 @@ DEV = tuple(
 FIRST_SEED = DEV[: len(DEV) // len(SEEDS)]
 RUNS = (*CHOICES, *FIRST_SEED, *COMPARED, *DEV[len(FIRST_SEED) :])
 """All runs, in the order in which they are made."""
-_MONITORED_ROWS = 50
-"""Training rows that are scored after each epoch where none are kept: nothing is chosen by them."""
 
 
 def train(
@@ -93,8 +92,12 @@ def train(
     settings: dict[str, Any],
 ) -> Learner:
     """Train a tagger; with `keeps_rows`, a fifth of the rows is kept, and the best epoch too."""
-    valid = None if keeps_rows else Pairs(train_pairs[:_MONITORED_ROWS], name="monitored")
-    dataset = Dataset.from_pairs(train_pairs, valid=valid, config=DataConfig(task="annotate"))
+    config = DataConfig(task="annotate")
+    dataset = (
+        Dataset.from_pairs(train_pairs, config=config)
+        if keeps_rows
+        else dataset_of_all_rows(train_pairs)
+    )
     keep: Literal["best", "last"] = "best" if keeps_rows else "last"
     learner = Learner(
         dataset,

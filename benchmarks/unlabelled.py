@@ -50,20 +50,30 @@ REPORT = Path(__file__).with_suffix(".md")
 SYSTEMS = {
     "plain": "tagger",
     "self": "pupil of three taggers, unlabelled texts too",
-    "rows": "pupil of a teacher with an encoder, training rows alone",
-    "texts": "pupil of a teacher with an encoder, unlabelled texts too",
+    "rows": "pupil of teachers with an encoder, training rows alone",
+    "texts": "pupil of teachers with an encoder, unlabelled texts too",
+    "all": "pupil of three taggers and of teachers with an encoder, unlabelled texts too",
     "teacher": "teacher with an encoder",
+}
+_READERS = {"self", "texts", "all"}
+_TEACHERS = {
+    "self": ("plain",),
+    "rows": ("teacher",),
+    "texts": ("teacher",),
+    "all": ("plain", "teacher"),
 }
 
 
-def run_names(corpora: Sequence[str]) -> list[str]:
+def run_names(corpora: Sequence[str], *, teachers: int = len(SEEDS)) -> list[str]:
     """Return the names of all runs, in the order in which they are made: teachers first."""
-    names = [f"teacher-{corpus}-0" for corpus in corpora]
-    names += [f"plain-{corpus}-{seed}" for seed in SEEDS for corpus in corpora]
-    pupils = [system for system in SYSTEMS if system not in {"teacher", "plain"}]
-    return names + [
-        f"{one}-{corpus}-{seed}" for seed in SEEDS for corpus in corpora for one in pupils
-    ]
+    seeds = {"teacher": SEEDS[:teachers]} | dict.fromkeys(["plain", *_TEACHERS], SEEDS)
+    return [f"{one}-{corpus}-{seed}" for one in seeds for seed in seeds[one] for corpus in corpora]
+
+
+def teacher_names(system: str, corpus: str, *, teachers: int = len(SEEDS)) -> list[str]:
+    """Return the names of the runs that make the teachers of a pupil."""
+    trained = run_names([corpus], teachers=teachers)
+    return [name for name in trained if name.partition("-")[0] in _TEACHERS[system]]
 
 
 def perform(name: str, options: argparse.Namespace) -> dict[str, Any]:
@@ -77,7 +87,7 @@ def perform(name: str, options: argparse.Namespace) -> dict[str, Any]:
     dataset, train, dev = split_corpus(
         options.data, corpus, rows=options.rows, kept=options.valid_share
     )
-    texts = _texts(options.texts, [*train, *dev]) if system in {"texts", "self"} else []
+    texts = _texts(options.texts, [*train, *dev]) if system in _READERS else []
     folder = options.results / f"{name}.model"
     cache = options.results / f"{system}-{corpus}.targets"
     is_read = cache.exists()
@@ -107,7 +117,7 @@ def _learner(
     texts: Sequence[str],
     cache: Path,
 ) -> Learner:
-    settings: dict[str, Any] = {"seed": seed or options.seed}
+    settings: dict[str, Any] = {"seed": seed, "keep": "best" if options.valid_share else "last"}
     if options.epochs is not None:
         settings["epochs"] = options.epochs
     training, encoder, teaching = TrainingConfig(**settings), None, None
@@ -116,18 +126,10 @@ def _learner(
             raise OptionError("the teacher needs an encoder. Give --encoder.")
         encoder = str(options.encoder)
     elif system != "plain":
-        teachers = tuple(
-            options.results / f"{name}.model" for name in teacher_names(system, corpus)
-        )
+        names = teacher_names(system, corpus, teachers=options.teachers)
+        teachers = tuple(options.results / f"{name}.model" for name in names)
         teaching = Distillation(teachers=teachers, unlabelled=tuple(texts), cache=cache)
     return Learner(dataset, training=training, device=CPU, encoder=encoder, distillation=teaching)
-
-
-def teacher_names(system: str, corpus: str) -> list[str]:
-    """Return the names of the runs that make the teachers of a pupil."""
-    if system == "self":
-        return [f"plain-{corpus}-{seed}" for seed in SEEDS]
-    return [f"teacher-{corpus}-0"]
 
 
 def _texts(paths: Iterable[Path] | None, pairs: Iterable[Pair]) -> list[str]:
@@ -175,6 +177,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add("--texts", nargs="+", type=Path, help="tables of unlabelled texts, in orig_text")
     add("--corpora", nargs="+", choices=CORPORA, default=["bc5cdr", "ncbi_disease"])
     add("--valid-share", type=float, default=KEPT, help="share of training rows that is kept")
+    add("--teachers", type=int, default=1, choices=range(1, 1 + len(SEEDS)), help="with an encoder")
     add("--epochs", type=int, help="epochs of every run; by default the tagger's own")
     add_run_options(parser, cache="unlabelled", runs=run_names(CORPORA))
     return read_options(parser, arguments, above_zero=("epochs",))
@@ -197,7 +200,7 @@ def main(given: Sequence[str] | None = None) -> int:
     """Perform the runs that are asked for, print the table, and replace the report."""
     arguments = command_line(given)
     options = parse_arguments(arguments)
-    names = run_names(options.corpora)
+    names = run_names(options.corpora, teachers=options.teachers)
     make = partial(perform_and_save, options=options, perform=perform)
     all_of_them = partial(join, options)
     return BENCHMARK.run(
