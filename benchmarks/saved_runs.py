@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Collection, Sequence
 
-    from benchmarks.command import Results
+    from benchmarks.command import Benchmark, Results
 
 
 class SavedOutcomes(NamedTuple):
@@ -56,6 +57,25 @@ def perform_runs(
         for name in [options.only] if options.only else runs:
             make(name)
     return None if options.only else join()
+
+
+def run_and_join(
+    benchmark: Benchmark,
+    options: argparse.Namespace,
+    arguments: Sequence[str],
+    runs: Collection[str],
+    *,
+    perform: Callable[[str, argparse.Namespace], dict[str, Any]],
+    join: Callable[[argparse.Namespace], Results],
+    device: str = "cpu",
+) -> int:
+    """Perform the selected runs, and make the report of all; return the exit status."""
+    make = partial(perform_and_save, options=options, perform=perform, device=device)
+    return benchmark.run(
+        options,
+        arguments,
+        lambda: perform_runs(options, runs, make=make, join=lambda: join(options)),
+    )
 
 
 def run_side_by_side(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 import time
 from collections import defaultdict
-from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
@@ -20,8 +19,6 @@ from scipy import stats
 
 from annoseq.config import DataConfig, TrainingConfig
 from annoseq.data.examples import parse_pairs
-from annoseq.data.pairs import Pairs
-from annoseq.data.splits import split_rows
 from annoseq.evaluation.span_matching import SpanScore, score_spans
 from annoseq.inference.annotator import Annotator
 from annoseq.training.learner import Learner
@@ -31,7 +28,7 @@ from benchmarks.command import Benchmark, command_line, make_parser, read_option
 from benchmarks.dev_scores import KEPT, split_corpus
 from benchmarks.measure import markdown_table
 from benchmarks.meddocan import FOLDER
-from benchmarks.saved_runs import add_run_options, load_outcomes, perform_and_save, perform_runs
+from benchmarks.saved_runs import add_run_options, load_outcomes, run_and_join
 from benchmarks.tagger_runs import CPU, LANGUAGES
 
 if TYPE_CHECKING:
@@ -41,6 +38,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from annoseq.data.markup import Span
+    from annoseq.data.pairs import Pairs
     from annoseq.tokenization.dataset import Dataset
 
 REPORT = Path(__file__).with_suffix(".md")
@@ -66,9 +64,7 @@ def perform(name: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _train_spacy(train: Pairs, folder: Path, *, language: str, seed: int) -> spacy_peer.Trained:
-    config = DataConfig()
-    parts = split_rows(train, share=KEPT, by=config.split_by, seed=config.split_seed)
-    ours, others = (Pairs([train[row] for row in part], name="train") for part in parts)
+    ours, others = spacy_peer.split(train, DataConfig(valid_share=KEPT))
     return spacy_peer.train(ours, others, folder, language=language, seed=seed)
 
 
@@ -186,11 +182,7 @@ def main(given: Sequence[str] | None = None) -> int:
     add_run_options(parser, cache="seeds", runs=RUNS)
     options = read_options(parser, arguments, above_zero=("epochs",))
     names = [name for name in RUNS if name.split("-")[1] in options.corpora]
-    make = partial(perform_and_save, options=options, perform=perform)
-    joined = partial(join, options)
-    return BENCHMARK.run(
-        options, arguments, lambda: perform_runs(options, names, make=make, join=joined)
-    )
+    return run_and_join(BENCHMARK, options, arguments, names, perform=perform, join=join)
 
 
 if __name__ == "__main__":

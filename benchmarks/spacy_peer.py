@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 from annoseq.data.examples import parse_pairs
 from annoseq.data.markup import Span
+from annoseq.data.pairs import Pairs
+from annoseq.data.splits import split_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from annoseq.data.pairs import Pairs
+    from annoseq.config import DataConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,17 @@ def train(
     began = time.process_time()
     train_nlp(nlp, folder / "pipeline")
     return Trained(folder / "pipeline" / "model-best", time.process_time() - began)
+
+
+def split(pairs: Pairs, config: DataConfig) -> tuple[Pairs, Pairs]:
+    """Return the rows that a tagger with these settings trains on, and those that it keeps."""
+    train, kept = split_rows(
+        pairs, share=config.valid_share, by=config.split_by, seed=config.split_seed
+    )
+    return (
+        Pairs([pairs[row] for row in train], name="train"),
+        Pairs([pairs[row] for row in kept], name="kept"),
+    )
 
 
 def _write(pairs: Pairs, path: Path, *, language: str) -> None:

@@ -11,7 +11,6 @@ import sys
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
@@ -30,7 +29,7 @@ from benchmarks.command import Benchmark, command_line, make_parser, read_option
 from benchmarks.dev_scores import SEEDS, split_corpus
 from benchmarks.measure import markdown_table
 from benchmarks.meddocan import FOLDER
-from benchmarks.saved_runs import add_run_options, load_outcomes, perform_and_save, perform_runs
+from benchmarks.saved_runs import add_run_options, load_outcomes, run_and_join
 from benchmarks.tagger_runs import CPU
 
 if TYPE_CHECKING:
@@ -287,11 +286,7 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--epochs", type=int, help="of every run; by default the tagger's own")
     add_run_options(parser, cache="tagger_trials", runs=RUNS)
     options = read_options(parser, arguments, above_zero=("epochs",))
-    make = partial(perform_and_save, options=options, perform=perform)
-    joined = partial(join, options)
-    return BENCHMARK.run(
-        options, arguments, lambda: perform_runs(options, RUNS, make=make, join=joined)
-    )
+    return run_and_join(BENCHMARK, options, arguments, RUNS, perform=perform, join=join)
 
 
 if __name__ == "__main__":

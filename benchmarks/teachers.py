@@ -12,7 +12,6 @@ import fcntl
 import sys
 import time
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,8 +45,7 @@ from benchmarks.meddocan import FOLDER
 from benchmarks.saved_runs import (
     add_run_options,
     load_outcomes,
-    perform_and_save,
-    perform_runs,
+    run_and_join,
     run_side_by_side,
 )
 
@@ -208,10 +206,8 @@ def main(given: Sequence[str] | None = None) -> int:
     if options.only and options.jobs > 1:
         options.core = None
     names = run_names(options.corpora)
-    make = partial(perform_and_save, options=options, perform=perform, device=options.device)
-    all_of_them = partial(join, options)
-    return BENCHMARK.run(
-        options, arguments, lambda: perform_runs(options, names, make=make, join=all_of_them)
+    return run_and_join(
+        BENCHMARK, options, arguments, names, perform=perform, join=join, device=options.device
     )
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import sys
 import time
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +32,7 @@ from benchmarks.meddocan import FOLDER
 from benchmarks.saved_runs import (
     add_run_options,
     load_outcomes,
-    perform_and_save,
-    perform_runs,
+    run_and_join,
 )
 from benchmarks.tagger_runs import CPU
 from benchmarks.unlabelled_sentences import letters
@@ -201,11 +199,7 @@ def main(given: Sequence[str] | None = None) -> int:
     arguments = command_line(given)
     options = parse_arguments(arguments)
     names = run_names(options.corpora, teachers=options.teachers)
-    make = partial(perform_and_save, options=options, perform=perform)
-    all_of_them = partial(join, options)
-    return BENCHMARK.run(
-        options, arguments, lambda: perform_runs(options, names, make=make, join=all_of_them)
-    )
+    return run_and_join(BENCHMARK, options, arguments, names, perform=perform, join=join)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 import time
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +27,7 @@ from benchmarks.meddocan import FOLDER
 from benchmarks.saved_runs import (
     add_run_options,
     load_outcomes,
-    perform_and_save,
-    perform_runs,
+    run_and_join,
 )
 from benchmarks.tagger_runs import CPU
 
@@ -105,12 +103,7 @@ def main(given: Sequence[str] | None = None) -> int:
     """Perform the runs that are asked for, print the tables, and replace the report."""
     arguments = command_line(given)
     options = parse_arguments(arguments)
-    make = partial(perform_and_save, options=options, perform=perform)
-    return BENCHMARK.run(
-        options,
-        arguments,
-        lambda: perform_runs(options, RUNS, make=make, join=lambda: join(options)),
-    )
+    return run_and_join(BENCHMARK, options, arguments, RUNS, perform=perform, join=join)
 
 
 if __name__ == "__main__":
