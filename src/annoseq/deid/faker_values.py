@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from faker import Faker
 from faker.config import AVAILABLE_LOCALES
 
+from annoseq.deid.unicode_words import LETTER, WORD, first_letter, fold
 from annoseq.deid.word_lists import alternation, word_lists
 from annoseq.errors import OptionError
 
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from random import Random
 
+    import regex
 
-WORD = re.compile(r"(?:[^\W\d_][\u0300-\u036f]*)+")
+
 NAME_LETTERS = "ABCDEFGHJKLMNPRSTW"
 """First letters that many names have."""
 _MAX_INITIALS = 3
@@ -67,7 +69,7 @@ class LocaleFaker:
 def _provider_names(faker: Faker, attribute: str) -> frozenset[str]:
     for provider in faker.get_providers():
         if names := getattr(provider, attribute, None):
-            return frozenset(name.casefold() for name in names)
+            return frozenset(map(fold, names))
     return frozenset()
 
 
@@ -107,7 +109,7 @@ def fake_name(value: str, surrogate: Callable[[str], str]) -> str | None:
     if all(map(is_title_or_particle, words)) or any(map(str.isdigit, value)):
         return None
 
-    def replace(match: re.Match[str]) -> str:
+    def replace(match: regex.Match[str]) -> str:
         return match[0] if is_title_or_particle(match[0]) else surrogate(match[0])
 
     return WORD.sub(replace, value)
@@ -121,7 +123,7 @@ def is_title_or_particle(word: str) -> bool:
 
 def _is_listed(word: str) -> bool:
     lists = word_lists()
-    return word.casefold() in lists.titles or word.casefold() in lists.particles
+    return fold(word) in lists.titles or fold(word) in lists.particles
 
 
 def is_initials(word: str) -> bool:
@@ -130,9 +132,10 @@ def is_initials(word: str) -> bool:
     >>> is_initials("J"), is_initials("JDB"), is_initials("ANA"), is_initials("Jo")
     (True, True, False, False)
     """
-    return len(word) == 1 or (
-        word.isupper() and len(word) <= _MAX_INITIALS and not re.search("[AEIOUY]", word[1:])
-    )
+    number = len(LETTER.findall(word))
+    if number == 1:
+        return len(word) == 1 or word.isupper() or word.islower()  # a syllable of Hindi has no case
+    return word.isupper() and number <= _MAX_INITIALS and not re.search("[AEIOUY]", word[1:])
 
 
 def fake_initials(word: str, faker: SeededFaker, known: Mapping[str, str]) -> str:
@@ -142,15 +145,16 @@ def fake_initials(word: str, faker: SeededFaker, known: Mapping[str, str]) -> st
     initial agrees with its name.
     """
     initials = "".join(
-        known.get(letter.upper()) or _other_initial(letter, faker) for letter in word
+        known.get(first_letter(letter)) or _other_initial(letter, faker)
+        for letter in LETTER.findall(word)
     )
     return initials if word.isupper() else initials.lower()
 
 
 def fake_name_word(word: str, faker: SeededFaker, locale: LocaleFaker) -> str:
     """Draw a first name of the same gender, or a surname for a word that is no known first name."""
-    is_male = word.casefold() in locale.male_names
-    is_female = word.casefold() in locale.female_names
+    is_male = fold(word) in locale.male_names
+    is_female = fold(word) in locale.female_names
     if is_male and is_female:
         is_male = faker.rng.random() < 0.5
     if is_male or is_female:
@@ -166,7 +170,7 @@ def _single_word(name: str) -> str:
 
 
 def _other_initial(letter: str, faker: SeededFaker) -> str:
-    return faker.rng.choice([other for other in NAME_LETTERS if other != letter.upper()])
+    return faker.rng.choice([other for other in NAME_LETTERS if other != first_letter(letter)])
 
 
 _ALPHANUMERIC = re.compile(r"[^\W_]+[ºª]?")

@@ -11,7 +11,6 @@ from annoseq.deid.date_shift import DocumentDateShift
 from annoseq.deid.dates import DateShifter
 from annoseq.deid.faker_values import (
     NAME_LETTERS,
-    WORD,
     LocaleFaker,
     fake_city,
     fake_country,
@@ -33,7 +32,7 @@ from annoseq.deid.faker_values import (
     is_title_or_particle,
     match_case,
 )
-from annoseq.deid.propagation import nfc
+from annoseq.deid.unicode_words import LETTER, WORD, compose, first_letter, fold
 from annoseq.errors import OptionError
 
 if TYPE_CHECKING:
@@ -152,8 +151,8 @@ class DocumentSurrogates:
         self._own_context = generator.own_context(document)
         self._is_shared = generator.scope != "document"
         self._values = values
-        identifiers = [(phi_type, nfc(text)) for phi_type, text in identifiers]
-        self._words = {word.casefold() for _, text in identifiers for word in WORD.findall(text)}
+        identifiers = [(phi_type, compose(text)) for phi_type, text in identifiers]
+        self._words = {fold(word) for _, text in identifiers for word in WORD.findall(text)}
         self._surrogates: dict[tuple[PhiType, str], str | None] = {}
         self._used: set[str | None] = set()
         self._name_words: dict[str, str] = {}
@@ -174,7 +173,7 @@ class DocumentSurrogates:
 
         `place` tells the occurrences of a value in the document apart.
         """
-        value = nfc(value)
+        value = compose(value)
         if phi_type in _WITHOUT_SURROGATE or not value.strip():
             return None
         if phi_type == "date":
@@ -214,7 +213,7 @@ class DocumentSurrogates:
 
     def _is_other_name(self, name: str, word: str) -> bool:
         """Return True if a name is none of the document and begins with another letter."""
-        return name.casefold() not in self._words and name[:1].casefold() != word[:1].casefold()
+        return fold(name) not in self._words and first_letter(name) != first_letter(word)
 
     def _shared_value(self, phi_type: PhiType, value: str) -> str | None:
         """Return the surrogate of a value that follows from the key, the scope and the value."""
@@ -267,18 +266,18 @@ class DocumentSurrogates:
 
     def _name_word(self, word: str) -> str:
         """Return the surrogate of a word of a name."""
-        folded = word.casefold()
+        folded = fold(word)
         if is_initials(word):
             if self._is_shared:
-                initials = "".join(map(self._shared_letter, word.upper()))
+                initials = "".join(map(self._shared_letter, LETTER.findall(word)))
                 return initials if word.isupper() else initials.lower()
             initials = fake_initials(word, self._faker("initial", folded), self._initials)
-            is_word = initials.casefold() in self._words - _ASCII_LETTERS
+            is_word = fold(initials) in self._words - _ASCII_LETTERS
             return initials[::-1] if is_word else initials
         if folded not in self._name_words:
             name = self._shared_name(word) if self._is_shared else self._draw_name_word(word)
             self._name_words[folded] = name
-            self._used_names.add(name.casefold())
+            self._used_names.add(fold(name))
         return match_case(word, self._name_words[folded])
 
     def _shared_letter(self, letter: str) -> str:
@@ -286,17 +285,18 @@ class DocumentSurrogates:
 
         So initials agree with names, whichever of them a document has.
         """
-        rng = self._generator.rng.generator(*self._scope, "letter", letter.upper())
-        return rng.choice([other for other in NAME_LETTERS if other != letter.upper()])
+        letter = first_letter(letter)
+        rng = self._generator.rng.generator(*self._scope, "letter", letter)
+        return rng.choice([other for other in NAME_LETTERS if other != letter])
 
     def _shared_name(self, word: str) -> str:
         """Draw the name that stands for a word in all documents of the scope."""
-        faker = self._faker("word", word.casefold())
-        letter = self._shared_letter(word[0])
+        faker = self._faker("word", fold(word))
+        letter = self._shared_letter(word)
         name = other = ""
         for _ in range(_LETTER_ATTEMPTS):
             name = fake_name_word(word.capitalize(), faker, self._locale)
-            is_other = name[:1].casefold() != word[:1].casefold()
+            is_other = first_letter(name) != first_letter(word)
             if is_other and (name[:1].upper() == letter or not name[:1].isascii()):
                 return name
             other = other or (name if is_other else "")
@@ -310,9 +310,9 @@ class DocumentSurrogates:
         """
         name = word
         for attempt in range(_ATTEMPTS):
-            faker = self._faker("word", word.casefold(), str(attempt))
+            faker = self._faker("word", fold(word), str(attempt))
             name = fake_name_word(word.capitalize(), faker, self._locale)
-            if self._is_other_name(name, word) and name.casefold() not in self._used_names:
+            if self._is_other_name(name, word) and fold(name) not in self._used_names:
                 break
         return name
 
@@ -321,7 +321,7 @@ class DocumentSurrogates:
         pairs: dict[str, str] = {}
         for word in (word for name in names for word in WORD.findall(name)):
             if not is_initials(word) and not is_title_or_particle(word):
-                pairs.setdefault(word[0].upper(), self._name_word(word)[0].upper())
+                pairs.setdefault(first_letter(word), self._name_word(word)[0].upper())
         return pairs
 
     def _faker(self, *context: str) -> SeededFaker:
@@ -335,8 +335,8 @@ class DocumentSurrogates:
 
 
 def _contains(surrogate: str, value: str) -> bool:
-    return value.strip().casefold() in surrogate.casefold()
+    return fold(value.strip()) in fold(surrogate)
 
 
 def _normalize_space(value: str) -> str:
-    return " ".join(value.casefold().split())
+    return " ".join(fold(value).split())
