@@ -68,6 +68,7 @@ def detected(*annotated: str) -> list[list[str]]:
             ["Jose\u0301 Pen\u0303a", "Jos\xe9", "PE\xd1A"],
         ),
         ("{{P}}Pe\xf1a{{/P}} Pen\u0303a, Pena", ["Pe\xf1a", "Pen\u0303a"]),
+        ("{{P}}Ames{{/P}} Ames\xb2, Ames\xbd", ["Ames"] * 3),
     ],
 )
 def test_what_propagates(annotated: str, expected: list[str]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from annoseq.data.markup import is_label
 from annoseq.data.streams import read_toml
+from annoseq.deid.unicode_words import fold
 from annoseq.errors import OptionError
 
 if TYPE_CHECKING:
@@ -132,8 +133,8 @@ class PhiTypeTable:
         return PhiTypeTable(
             {**self.labels, **labels},
             {**self.propagation, **content.get("propagation", {})},
-            self.common | {word.casefold() for word in words.get("common", ())},
-            self.never | {word.casefold() for word in words.get("never", ())},
+            self.common | {fold(word) for word in words.get("common", ())},
+            self.never | {fold(word) for word in words.get("never", ())},
             self.guarded,
             self.has_unknown,
         )
@@ -164,7 +165,7 @@ def _parse_words(text: str, where: str) -> frozenset[str]:
             raise OptionError(
                 f"{where}: line {number}: found several words. Write one in each line."
             )
-        words.add(word.casefold())
+        words.add(fold(word))
     return frozenset(words - {""})
 
 

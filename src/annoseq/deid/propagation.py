@@ -2,24 +2,24 @@
 
 The documents of a patient, where it is known, count as one document.
 
-Texts are compared token by token without regard to case or Unicode form (NFC and NFD): a value
-occurs where its tokens follow each other, with any white space between them. Tokens are runs of
-letters, runs of digits and single symbols. A list of words guards medical terms and common words:
-`Parkinson` is not replaced because a patient has this name.
+Texts are compared token by token without regard to case or Unicode form (NFC and NFD), in every
+script: a value occurs where its tokens follow each other, with any white space between them. Tokens
+are runs of letters, runs of digits and single symbols, each with its combining marks. They are
+found in the text as it is, and folded one by one: no text is changed, so offsets are exact. A list
+of words guards medical terms and common words: `Parkinson` is not replaced because a patient has
+this name.
 """
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections import defaultdict
 from dataclasses import replace
-from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
-from unicodedata import normalize
 
 from annoseq.deid.redaction import DetectedSpan, DocumentPart, RedactionDocument
+from annoseq.deid.unicode_words import TOKEN, compose, fold
 from annoseq.deid.word_lists import word_lists
 
 if TYPE_CHECKING:
@@ -27,10 +27,6 @@ if TYPE_CHECKING:
 
     from annoseq.deid.phi_types import PhiTypeTable
 
-nfc = partial(normalize, "NFC")
-"""Composes the letters of a text with their accents: NFD comes with some systems' file names."""
-
-_TOKEN = re.compile(r"(?:[^\W\d_][\u0300-\u036f]*)+|\d+|[^\w\s]|_|\w")
 _MIN_LETTERS = {"name": 2}
 _DEFAULT_MIN_LETTERS = 3
 _MIN_DIGITS = 5
@@ -51,12 +47,12 @@ def tokenize(text: str, edges: Sequence[int] = ()) -> Iterator[Token]:
     ['31', 'yo', ',', 'Mr', 'O', "'", 'Hara']
     """
     for begin, end in pairwise([0, *edges, len(text)]):
-        for match in _TOKEN.finditer(text, begin, end):
+        for match in TOKEN.finditer(text, begin, end):
             yield Token(match[0], match.start(), match.end())
 
 
 class PropagatedValue(NamedTuple):
-    """Tokens to search for: in lower case, or as they were written if `is_exact`.
+    """Tokens to search for: in any case, or as they were written if `is_exact`.
 
     A guarded value is a word that is also a medical term or a common word: it is a name only where
     a title stands before it.
@@ -81,9 +77,9 @@ class PropagatedValues:
         ] = defaultdict(list)
         lengths: defaultdict[str, set[int]] = defaultdict(set)
         for order, value in enumerate(dict.fromkeys(values)):
-            tokens = tuple(map(nfc, value.tokens))
+            tokens = tuple(map(compose if value.is_exact else fold, value.tokens))
             self._values[value.is_exact, tokens].append((order, value))
-            lengths[tokens[0].casefold()].add(len(tokens))
+            lengths[fold(tokens[0])].add(len(tokens))
         self._lengths = {first: sorted(found) for first, found in lengths.items()}
 
     @classmethod
@@ -116,24 +112,24 @@ class PropagatedValues:
         if not self._lengths:
             return
         tokens = list(tokenize(text, edges))
-        written = [nfc(token.text) for token in tokens]
-        folded = [text.casefold() for text in written]
+        folded = [fold(token.text) for token in tokens]
         for begin, first in enumerate(folded):
             for length in self._lengths.get(first, ()):
                 end = begin + length
                 if end > len(tokens):
                     break
-                for value in self._at(written[begin:end], folded[begin:end]):
+                for value in self._at(tokens[begin:end], folded[begin:end]):
                     span = DetectedSpan(
                         tokens[begin].start, tokens[end - 1].end, value.label, source="propagated"
                     )
                     yield span, value.is_guarded and not _follows_title(folded, begin)
 
-    def _at(self, written: Sequence[str], folded: Sequence[str]) -> list[PropagatedValue]:
+    def _at(self, tokens: Sequence[Token], folded: Sequence[str]) -> list[PropagatedValue]:
         """Return the values that equal some tokens, in the order in which they were detected."""
+        written = tuple(compose(token.text) for token in tokens)
         values = [
             *self._values.get((False, tuple(folded)), ()),
-            *self._values.get((True, tuple(written)), ()),
+            *self._values.get((True, written), ()),
         ]
         return [value for _, value in sorted(values)]
 
@@ -156,15 +152,17 @@ def propagated_values(text: str, label: str, table: PhiTypeTable) -> Iterator[Pr
     >>> [value.tokens for value in propagated_values("Dr. Ida Ames", "NAME:DOCTOR", table)]
     [('dr', '.', 'ida', 'ames'), ('ida',), ('ames',)]
     """
-    text, phi_type = nfc(text), table.phi_type(label)
+    phi_type = table.phi_type(label)
     rule = table.propagation[phi_type]
-    has_letters = sum(map(str.isalpha, text)) >= _MIN_LETTERS.get(phi_type, _DEFAULT_MIN_LETTERS)
+    has_letters = sum(map(str.isalpha, compose(text))) >= _MIN_LETTERS.get(
+        phi_type, _DEFAULT_MIN_LETTERS
+    )
     has_digits = sum(map(str.isdigit, text)) >= _MIN_DIGITS
     if rule == "no" or not (has_letters or has_digits):
         return
-    tokens = [token.text for token in tokenize(text)]
+    tokens = [compose(token.text) for token in tokenize(text)]
     if len(tokens) > 1:
-        yield PropagatedValue(tuple(token.casefold() for token in tokens), label, is_exact=False)
+        yield PropagatedValue(tuple(map(fold, tokens)), label, is_exact=False)
     if len(tokens) == 1 or rule == "parts":
         for token in tokens:
             if _propagates_alone(token, table, is_whole=len(tokens) == 1):
@@ -173,7 +171,7 @@ def propagated_values(text: str, label: str, table: PhiTypeTable) -> Iterator[Pr
 
 def _propagates_alone(token: str, table: PhiTypeTable, *, is_whole: bool) -> bool:
     is_word = token[0].isalpha() and len(token) > 1
-    return token.casefold() not in table.never and (is_word or is_whole)
+    return fold(token) not in table.never and (is_word or is_whole)
 
 
 def _single_token_values(token: str, label: str, table: PhiTypeTable) -> Iterator[PropagatedValue]:
@@ -182,7 +180,7 @@ def _single_token_values(token: str, label: str, table: PhiTypeTable) -> Iterato
     In other letters than these, a common word and one of two letters are guarded, so that what is
     left is counted.
     """
-    folded = token.casefold()
+    folded = fold(token)
     is_guarded = folded in table.guarded
     if not is_guarded and (len(token) == 2 or folded in table.common):
         is_common_name = len(token) > 2 and token[0].isupper()
