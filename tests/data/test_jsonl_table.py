@@ -155,6 +155,24 @@ def test_a_lone_surrogate_is_an_error() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("kept", "found"),
+    [
+        ('"\\ud800": 1', "the name of column 2"),
+        ('"x": {"\\ud800": 1}', "column 'x'"),
+        ('"x": [{"y": "\\udfff"}]', "column 'x'"),
+        ('"Ms Ames": "\\ud800"', "column (column 2, whose name is no identifier)"),
+    ],
+)
+def test_a_lone_surrogate_in_a_kept_column_is_an_error(kept: str, found: str) -> None:
+    wanted = ColumnSelection(("a",), keeps_others=True)
+    assert message(b'{"a": "x", %s}' % kept.encode(), wanted) == (
+        f"t.jsonl: row 1 (line 1): {found} holds a lone surrogate, which is half a character. "
+        "Write the character whole."
+    )
+    assert read(b'{"a": "x", %s}' % kept.encode(), ColumnSelection(("a",)))[0].kept == {}
+
+
 def test_a_byte_that_is_not_utf_8_is_named_with_its_place() -> None:
     assert message(b'{"a": "", "b": ""}\n{"a": "\xe9"}').startswith(
         "t.jsonl: row 2 (line 2): found the byte 0xE9 at offset 26 "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from annoseq.data.csv_table import decoded_as_utf8
 from annoseq.data.streams import UTF8_ADVICE, Utf8Lines, open_source, source_name
-from annoseq.data.table_rows import TableRow, describe_number, is_missing
+from annoseq.data.table_rows import TableRow, describe_number, display_column, is_missing
 from annoseq.errors import TableError
 
 if TYPE_CHECKING:
@@ -172,28 +172,35 @@ def _row(
             "Give it to every row or to none."
         )
     values = dict(pairs)
-    kept = selection.select_kept([column for column, _ in pairs])
+    kept = set(selection.select_kept([column for column, _ in pairs]))
     texts = {
         column: _text(values[column], column, selection, place)
         for column in columns
         if not (is_missing(values[column]) and selection.allows_null(column))
     }
-    passed_on = {column: _plain_value(values[column], column, place) for column in kept}
+    passed_on: dict[str, Any] = {}
+    for position, (column, value) in enumerate(pairs, 1):
+        if column in kept:
+            _check_surrogates(column, f"{place}: the name of column {position}")
+            shown = display_column(column, position=position)
+            passed_on[column] = _plain_value(value, f"{place}: column {shown}")
     return TableRow(line.row, texts, passed_on), columns
 
 
-def _plain_value(value: object, column: str, place: str) -> Any:
+def _plain_value(value: object, place: str) -> Any:
     """Return a JSON value as it would be without the search for doubled names.
 
     Raises:
         TableError: it holds a lone surrogate.
     """
     if isinstance(value, tuple):
-        return {name: _plain_value(item, column, place) for name, item in value}
+        for name, _ in value:
+            _check_surrogates(name, place)
+        return {name: _plain_value(item, place) for name, item in value}
     if isinstance(value, list):
-        return [_plain_value(item, column, place) for item in value]
+        return [_plain_value(item, place) for item in value]
     if isinstance(value, str):
-        _check_surrogates(value, column, place)
+        _check_surrogates(value, place)
     return value
 
 
@@ -212,15 +219,14 @@ def _text(value: object, column: str, selection: ColumnSelection, place: str) ->
             f"{place}: column {column!r} holds {found} where {selection.expected(column)} was "
             "expected. Write texts in double quotes."
         )
-    _check_surrogates(value, column, place)
+    _check_surrogates(value, f"{place}: column {column!r}")
     return value
 
 
-def _check_surrogates(value: str, column: str, place: str) -> None:
+def _check_surrogates(value: str, place: str) -> None:
     try:
         value.encode()
     except UnicodeEncodeError as error:
         raise TableError(
-            f"{place}: column {column!r} holds a lone surrogate, which is half a character. "
-            "Write the character whole."
+            f"{place} holds a lone surrogate, which is half a character. Write the character whole."
         ) from error
