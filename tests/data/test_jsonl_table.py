@@ -173,6 +173,22 @@ def test_a_lone_surrogate_in_a_kept_column_is_an_error(kept: str, found: str) ->
     assert read(b'{"a": "x", %s}' % kept.encode(), ColumnSelection(("a",)))[0].kept == {}
 
 
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ("1e999", "an infinite number"),
+        ("[-Infinity]", "an infinite number"),
+        ('{"y": NaN}', "NaN (no number)"),
+    ],
+)
+def test_a_kept_number_that_is_not_finite_is_an_error(value: str, kind: str) -> None:
+    row = b'{"a": "x", "n": %s}' % value.encode()
+    assert message(b'{"a": "x", "n": 1e308}\n' + row, ColumnSelection(("a",), kept=("n",))) == (
+        f"t.jsonl: row 2 (line 2): column 'n' holds {kind} where one up to 1.8e308 was expected. "
+        "Write null, or a text in double quotes."
+    )
+
+
 def test_a_byte_that_is_not_utf_8_is_named_with_its_place() -> None:
     assert message(b'{"a": "", "b": ""}\n{"a": "\xe9"}').startswith(
         "t.jsonl: row 2 (line 2): found the byte 0xE9 at offset 26 "

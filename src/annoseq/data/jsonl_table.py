@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from annoseq.data.csv_table import decoded_as_utf8
@@ -191,7 +192,7 @@ def _plain_value(value: object, place: str) -> Any:
     """Return a JSON value as it would be without the search for doubled names.
 
     Raises:
-        TableError: it holds a lone surrogate.
+        TableError: it holds a lone surrogate, or a number that is not finite, as JSON has none.
     """
     if isinstance(value, tuple):
         for name, _ in value:
@@ -201,6 +202,11 @@ def _plain_value(value: object, place: str) -> Any:
         return [_plain_value(item, place) for item in value]
     if isinstance(value, str):
         _check_surrogates(value, place)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise TableError(
+            f"{place} holds {describe_number(value)} where one up to 1.8e308 was expected. Write "
+            "null, or a text in double quotes."
+        )
     return value
 
 
