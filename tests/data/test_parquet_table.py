@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -110,6 +111,43 @@ def test_text_that_is_not_utf_8_is_named_by_its_row(tmp_path: Path) -> None:
     assert message(path, columns=["a"]) == (
         "t.parquet: row 2: column 'a' holds text that is not UTF-8. "
         "Write it again as UTF-8 strings."
+    )
+
+
+def test_kept_lists_and_structs_are_those_of_json_and_nan_is_null(tmp_path: Path) -> None:
+    columns: dict[str, Any] = {
+        "a": ["x"],
+        "nan": [float("nan")],
+        "inf": [float("-inf")],
+        "list": [[0.5, float("nan"), None]],
+        "struct": [{"on": date(2024, 2, 29), "by": ["é"]}],
+        "map": pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int64())),
+    }
+    [row] = read_rows(write(tmp_path, columns), columns=["a"], keep=None)
+    assert row.kept == {
+        "nan": None,
+        "inf": "-inf",
+        "list": [0.5, None, None],
+        "struct": {"on": "2024-02-29", "by": ["é"]},
+        "map": [["k", 1]],
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (pa.array([10**9], pa.date32()), "date32[day]"),
+        (pa.array([10**15], pa.timestamp("ms")), "timestamp[ms]"),
+        (pa.array([0], pa.timestamp("us", "No/Where")), "timestamp[us, tz=No/Where]"),
+    ],
+    ids=str,
+)
+def test_a_kept_value_that_python_lacks_is_named_by_its_row(
+    value: Any, kind: str, tmp_path: Path
+) -> None:
+    assert message(write(tmp_path, {"a": ["x"], "d": value}), columns=["a"], keep=None) == (
+        f"t.parquet: row 1: column 'd' holds a value of type {kind} that Python cannot represent. "
+        "Write the column as strings."
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from annoseq.data.table_rows import TableRow, describe_number, is_missing
+from annoseq.data.table_rows import TableRow, describe_number, display_column, is_missing
 from annoseq.errors import TableError
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def _cell(value: Any, column: str, *, place: str) -> Any:
     """Return a cell as an object of Python.
 
     Raises:
-        TableError: it is not UTF-8.
+        TableError: it is not UTF-8, or Python has no such value, as of a date in the year 10,000.
     """
     try:
         return value.as_py()
@@ -140,15 +140,23 @@ def _cell(value: Any, column: str, *, place: str) -> Any:
             f"{place}: column {column!r} holds text that is not UTF-8. "
             "Write it again as UTF-8 strings."
         ) from error
+    except (ValueError, OverflowError) as error:
+        raise TableError(
+            f"{place}: column {display_column(column)} holds a value of type {value.type} that "
+            "Python cannot represent. Write the column as strings."
+        ) from error
 
 
-def _plain_value(cell: Any) -> str | int | float | bool | None:
-    """Return a cell as a value of JSON, what is none (a time, a list) as text."""
-    if cell is None or isinstance(cell, bool | int):
-        return cell
-    if isinstance(cell, float) and math.isfinite(cell):
-        return cell
-    return str(cell)
+def _plain_value(cell: Any) -> Any:
+    """Return a cell as a value of JSON, what is none (a time, infinity) as text, NaN as null."""
+    if is_missing(cell):
+        return None
+    if isinstance(cell, list | tuple):
+        return [_plain_value(item) for item in cell]
+    if isinstance(cell, dict):
+        return {name: _plain_value(item) for name, item in cell.items()}
+    is_plain = isinstance(cell, int) or (isinstance(cell, float) and math.isfinite(cell))
+    return cell if is_plain else str(cell)
 
 
 def _text(cell: Any, column: str, selection: ColumnSelection, *, place: str) -> str:
