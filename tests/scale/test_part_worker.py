@@ -341,6 +341,22 @@ def test_columns_are_kept_and_empty_parts_are_empty(tmp_path: Path) -> None:
         assert (out / f"parts/e.{format_}").read_bytes().startswith(content)
 
 
+def test_a_kept_column_of_a_part_has_the_type_that_holds_all_its_values(tmp_path: Path) -> None:
+    rows = [
+        {"orig_text": "Dr. Ames", "n": 1, "visit": 1},
+        {"orig_text": None, "n": "x"},
+        {"orig_text": "FAIL", "n": None},
+        {"orig_text": "Dr. Bond", "n": 2.5, "visit": "Ida"},
+    ]
+    content = "".join(json.dumps(row) + "\n" for row in rows)
+    part, out = make_part(tmp_path / "in", content, "a.jsonl"), tmp_path / "out"
+    worker = echo_worker(out, job=annotate_job(format_="parquet", keep=None))
+    assert record_of(worker.process(part)).texts == 2
+    table = pq.read_table(out / "parts/a.parquet")
+    assert table["n"].to_pylist() == [1.0, 2.5]
+    assert table["visit"].to_pylist() == ["1", "Ida"]
+
+
 def test_a_kept_column_must_not_be_one_of_the_output(tmp_path: Path) -> None:
     part = make_part(tmp_path / "in", "orig_text,score\nDr. Ames,3\n")
     outcome = echo_worker(tmp_path / "out", job=annotate_job(keep=None)).process(part)

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from annoseq.atomic_io import atomic_file
 from annoseq.config import OFFSET_COLUMN
-from annoseq.data.table_rows import display_column
-from annoseq.errors import TableError
 from annoseq.inference.streaming import COLUMNS, cell_text
 
 if TYPE_CHECKING:
@@ -79,18 +77,19 @@ def _type(kinds: set[_Kind]) -> KeptType:
 class AnnotationParquet:
     """Parquet writer of annotation records, and a context that ends the table.
 
-    `types` are those of the columns in `kept`; without them, the first record has them.
+    `types` are those of the columns in `kept`; a column without one is text.
     """
 
     def __init__(
-        self,
-        stream: IO[bytes],
-        kept: Sequence[str],
-        types: Mapping[str, KeptType] | None = None,
+        self, stream: IO[bytes], kept: Sequence[str], types: Mapping[str, KeptType]
     ) -> None:
-        self._stream, self._kept, self._types = stream, kept, types
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        self._texts = [name for name in kept if types.get(name, "text") == "text"]
         self._records: list[dict[str, Any]] = []
-        self._writer: Any = None
+        self._schema, self._table = _schema(kept, types), pa.Table
+        self._writer = pq.ParquetWriter(stream, self._schema)
 
     def __enter__(self) -> Self:
         return self
@@ -101,65 +100,39 @@ class AnnotationParquet:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if error is None:
-            self.close()
-        elif self._writer is not None:
+        try:
+            if error is None:
+                self._flush()
+        finally:
             self._writer.close()
 
     def add(self, record: dict[str, Any]) -> None:
-        """Write a record.
-
-        Raises:
-            TableError: a kept value is not of the type of its column.
-        """
-        if self._writer is None:
-            self._begin(record)
-        for name in self._kept:
-            if (value := record.get(name)) is None:
-                continue
-            type_ = self._kept_types.get(name, "text")
-            if type_ == "text":
+        """Write a record."""
+        for name in (*self._texts, "alternatives"):
+            if (value := record.get(name)) is not None:
                 record[name] = cell_text(value)
-            elif _type({_kind(value)} | ({"float"} if type_ == "number" else set())) != type_:
-                raise TableError(
-                    f"row {record['id']}: the column {display_column(name)} has a "
-                    f"{'whole number' if type_ == 'whole' else 'number'} in the first row, and "
-                    "here it has none. Write its numbers as texts, or use --format jsonl."
-                )
-        if record.get("alternatives") is not None:
-            record["alternatives"] = cell_text(record["alternatives"])
         self._records.append(record)
         if len(self._records) == _GROUP_ROWS:
             self._flush()
-
-    def close(self) -> None:
-        """Write what is left, and the end of the table."""
-        if self._writer is None:
-            self._begin({})
-        self._flush()
-        self._writer.close()
-
-    def _begin(self, first: Mapping[str, Any]) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        text, whole, number = pa.string(), pa.int64(), pa.float64()
-        named = {"whole": whole, "number": number, "text": text}
-        self._kept_types = kept_types([first], self._kept) if self._types is None else self._types
-        span = {"start": whole, "end": whole, "label": text, "text": text, "score": number}
-        types = {
-            OFFSET_COLUMN: whole,
-            "spans": pa.list_(pa.struct(span)),
-            "score": number,
-            "windows": whole,
-            **{name: named[type_] for name, type_ in self._kept_types.items()},
-        }
-        columns = (*COLUMNS, *self._kept)
-        self._schema = pa.schema([(name, types.get(name, text)) for name in columns])
-        self._table = pa.Table
-        self._writer = pq.ParquetWriter(self._stream, self._schema)
 
     def _flush(self) -> None:
         if self._records:
             self._writer.write_table(self._table.from_pylist(self._records, schema=self._schema))
             self._records = []
+
+
+def _schema(kept: Sequence[str], types: Mapping[str, KeptType]) -> Any:
+    """Return the schema of a table with columns of the input."""
+    import pyarrow as pa
+
+    text, whole, number = pa.string(), pa.int64(), pa.float64()
+    named = {"whole": whole, "number": number, "text": text}
+    span = {"start": whole, "end": whole, "label": text, "text": text, "score": number}
+    columns = {
+        OFFSET_COLUMN: whole,
+        "spans": pa.list_(pa.struct(span)),
+        "score": number,
+        "windows": whole,
+        **{name: named[type_] for name, type_ in types.items()},
+    }
+    return pa.schema([(name, columns.get(name, text)) for name in (*COLUMNS, *kept)])

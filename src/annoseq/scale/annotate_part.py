@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import IO, TYPE_CHECKING, Literal, Protocol
+from typing import IO, TYPE_CHECKING, Literal
 
 from annoseq.data.text_inputs import InputText, read_texts, read_whole_text
 from annoseq.errors import OptionError
-from annoseq.inference.annotation_parquet import AnnotationParquet
+from annoseq.inference.annotation_parquet import AnnotationParquet, kept_types
 from annoseq.inference.streaming import (
     OUTPUT_COLUMNS,
     check_kept,
@@ -19,9 +20,10 @@ from annoseq.inference.streaming import (
 from annoseq.scale.part_worker import empty_token_cache, ignore_empty, isolate_failures
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from annoseq.config import BatchConfig, SearchConfig
+    from annoseq.errors import TableError
     from annoseq.inference.annotation import Annotation
     from annoseq.inference.annotator import Annotator
     from annoseq.inference.predictor import Target
@@ -83,7 +85,7 @@ class AnnotateProcessor:
             WorkerError: not one text of several could be annotated.
         """
         empty_token_cache(self.annotator)
-        texts = self._texts(part, output)
+        texts = self._texts(part, output.add_bad_row)
         first: list[InputText] = []
         ignore_empty(lambda: first.extend(islice(texts, 1)))
         kept = list(first[0].kept or ()) if first else []
@@ -92,15 +94,38 @@ class AnnotateProcessor:
                 f"--keep-columns: the output has a column {clashes[0]!r} of its own. Rename this "
                 "column of the table, or name the columns to keep."
             )
-        writer = _writer(self.job, output.data, kept)
         inputs, done = chain(first, texts), 0
-        while chunk := list(islice(inputs, self.job.chunk_size)):
-            for text, annotation in self._annotate(chunk, output, first=done + 1):
-                writer.add(text, annotation)
-                output.count(span.label for span in annotation.spans or ())
-                output.problems += annotation.problem is not None
-            done += len(chunk)
-        writer.close()
+        with self._writer(part, output.data, kept) as write:
+            while chunk := list(islice(inputs, self.job.chunk_size)):
+                for text, annotation in self._annotate(chunk, output, first=done + 1):
+                    write(text, annotation)
+                    output.count(span.label for span in annotation.spans or ())
+                    output.problems += annotation.problem is not None
+                done += len(chunk)
+
+    @contextmanager
+    def _writer(
+        self, part: InputPart, stream: IO[bytes], kept: list[str]
+    ) -> Iterator[Callable[[InputText, Annotation], None]]:
+        """Yield the function that writes an annotation."""
+        format_ = self.job.format
+        if format_ != "parquet":
+            stream.write(header(format_, kept, bom=self.job.bom).encode())
+
+            def write(text: InputText, annotation: Annotation) -> None:
+                stream.write(format_annotation(text, annotation, format_, kept).encode())
+
+            yield write
+            return
+        # The part is read twice, as for its checksum, which costs little beside the model.
+        rows = (text.kept or {} for text in self._texts(part, lambda _: None)) if kept else ()
+        with AnnotationParquet(stream, kept, kept_types(rows, kept)) as table:
+
+            def add(text: InputText, annotation: Annotation) -> None:
+                check_kept(text, kept)
+                table.add(to_record(text, annotation))
+
+            yield add
 
     def _annotate(
         self, chunk: Sequence[InputText], output: PartOutput, *, first: int
@@ -123,7 +148,7 @@ class AnnotateProcessor:
 
         return isolate_failures(chunk, annotate, fail)
 
-    def _texts(self, part: InputPart, output: PartOutput) -> Iterator[InputText]:
+    def _texts(self, part: InputPart, on_bad: Callable[[TableError], None]) -> Iterator[InputText]:
         if part.format == "text":
             return iter([InputText(part.name, read_whole_text(part.address))])
         return read_texts(
@@ -133,49 +158,5 @@ class AnnotateProcessor:
             keep=self.job.keep,
             delimiter=self.job.delimiter,
             encoding=self.job.encoding,
-            on_bad=output.add_bad_row,
+            on_bad=on_bad,
         )
-
-
-class _AnnotationWriter(Protocol):
-    """Writer of annotations in a format."""
-
-    def add(self, text: InputText, annotation: Annotation) -> None: ...
-
-    def close(self) -> None: ...
-
-
-def _writer(job: AnnotateJob, stream: IO[bytes], kept: list[str]) -> _AnnotationWriter:
-    if job.format == "parquet":
-        return _ParquetWriter(stream, kept)
-    return _LineWriter(stream, job, kept)
-
-
-class _LineWriter:
-    """Writer of JSONL, CSV and inline text."""
-
-    def __init__(self, stream: IO[bytes], job: AnnotateJob, kept: list[str]) -> None:
-        assert job.format != "parquet"
-        self._stream, self._format, self._kept = stream, job.format, kept
-        stream.write(header(self._format, kept, bom=job.bom).encode())
-
-    def add(self, text: InputText, annotation: Annotation) -> None:
-        line = format_annotation(text, annotation, self._format, self._kept)
-        self._stream.write(line.encode())
-
-    def close(self) -> None:
-        pass
-
-
-class _ParquetWriter:
-    """Writer of Parquet."""
-
-    def __init__(self, stream: IO[bytes], kept: list[str]) -> None:
-        self._table, self._kept = AnnotationParquet(stream, kept), kept
-
-    def add(self, text: InputText, annotation: Annotation) -> None:
-        check_kept(text, self._kept)
-        self._table.add(to_record(text, annotation))
-
-    def close(self) -> None:
-        self._table.close()
