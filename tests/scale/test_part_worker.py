@@ -357,6 +357,18 @@ def test_a_kept_column_of_a_part_has_the_type_that_holds_all_its_values(tmp_path
     assert table["visit"].to_pylist() == ["1", "Ida"]
 
 
+@pytest.mark.parametrize("format_", ["csv", "parquet"])
+def test_a_row_with_a_column_of_its_own_is_an_error_row_in_a_table(
+    format_: str, tmp_path: Path
+) -> None:
+    content = '{"orig_text": "a"}\n{"orig_text": "b", "y": 2}\n'
+    part, out = make_part(tmp_path / "in", content, "a.jsonl"), tmp_path / "out"
+    worker = echo_worker(out, job=annotate_job(format_=format_, keep=None))
+    assert record_of(worker.process(part)).texts == 1
+    (error,) = lines(out / "errors/a.jsonl")
+    assert str(error["reason"]).startswith(f"{part.address}: row 2 has the column 'y', which the")
+
+
 def test_a_kept_column_must_not_be_one_of_the_output(tmp_path: Path) -> None:
     part = make_part(tmp_path / "in", "orig_text,score\nDr. Ames,3\n")
     outcome = echo_worker(tmp_path / "out", job=annotate_job(keep=None)).process(part)

@@ -49,7 +49,7 @@ from annoseq.errors import OptionError, count_noun
 from annoseq.inference.annotator import Annotator
 from annoseq.inference.annotator_pool import InProcessRunner, make_pool
 from annoseq.inference.resumable_output import ResumableOutput
-from annoseq.inference.streaming import OUTPUT_COLUMNS, AnnotateTask, annotate_stream
+from annoseq.inference.streaming import OUTPUT_COLUMNS, TABLE_FORMATS, AnnotateTask, annotate_stream
 from annoseq.progress import progress_bar
 from annoseq.scale.annotate_part import AnnotateJob
 from annoseq.scale.folder_run import WorkerSpec
@@ -110,9 +110,11 @@ class InputOptions:
             )
 
     def read(
-        self, texts: Path, on_bad: Callable[[AnnoseqError], None]
+        self, texts: Path, on_bad: Callable[[AnnoseqError], None], *, as_table: bool
     ) -> tuple[Iterator[InputText], list[str]]:
         """Return the texts, and the names of the kept columns, which the first text has.
+
+        With `as_table`, no other text may have further ones.
 
         Raises:
             OptionError: the output would have two columns of one name.
@@ -125,6 +127,7 @@ class InputOptions:
             encoding=self.encoding,
             keep=columns_to_keep(self.keep_columns, always=(DOCUMENT_COLUMN, OFFSET_COLUMN)),
             on_bad=on_bad if self.skip_bad else None,
+            as_table=as_table,
         )
         if self.keep_columns is None:
             return inputs, []
@@ -180,7 +183,7 @@ def annotate(
     sections = (batching, device, search)
     plan = _plan(annotator, source, targets, sections, is_text=is_text)
     left_out = LeftOutInputs()
-    inputs, kept = source.read(texts, left_out.add)
+    inputs, kept = source.read(texts, left_out.add, as_table=destination.format in TABLE_FORMATS)
     output = destination.open(plan, kept=kept)
     with _finished(output), _annotation_bar(texts, source, target) as advance:
         task = AnnotateTask(destination.stream_format, search, batching, chosen, kept)

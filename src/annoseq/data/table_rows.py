@@ -16,7 +16,7 @@ from annoseq.config import DOCUMENT_COLUMN, OFFSET_COLUMN
 from annoseq.errors import MissingColumnError, TableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from annoseq.config import ColumnsConfig
 
@@ -204,6 +204,19 @@ def read_offset(row: TableRow, column: str | None, *, is_required: bool, name: s
             "Give the place of the text in its document, in characters."
         )
     return start
+
+
+def check_kept(row: TableRow, kept: Collection[str], *, name: str) -> None:
+    """Check that a row keeps no column besides those of the first row, as JSONL allows.
+
+    Raises:
+        TableError: it does; `name` is the table's.
+    """
+    if others := sorted(row.kept.keys() - set(kept)):
+        raise TableError(
+            f"{name}: row {row.number} has the column {display_column(others[0])}, which the first "
+            "row lacks. Name the columns with --keep-columns, or give every row the same."
+        )
 
 
 def is_missing(value: object) -> bool:

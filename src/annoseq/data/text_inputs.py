@@ -12,7 +12,7 @@ from pydantic_core import PydanticKnownError
 
 from annoseq.config import DOCUMENT_COLUMN, OFFSET_COLUMN
 from annoseq.data.streams import is_standard_input, read_text, source_name
-from annoseq.data.table_rows import parse_offset
+from annoseq.data.table_rows import TableHeader, check_kept, parse_offset
 from annoseq.data.tables import read_rows, table_format
 from annoseq.errors import FormatError, OptionError, TableError
 
@@ -69,12 +69,13 @@ def read_texts(
     delimiter: str | None = None,
     encoding: str | None = None,
     on_bad: Callable[[TableError], None] | None = None,
+    as_table: bool = False,
 ) -> Iterator[InputText]:
     """Read texts lazily.
 
     A folder's `.txt` files come in the order of their paths. The columns `keep` of a table are
-    passed on, all others if it is None. With `on_bad`, it is called with the
-    error of a row or file that cannot be read, which is left out.
+    passed on, all others if it is None; `as_table` allows none that the first row lacks. With
+    `on_bad`, it is called with the error of a row or file that cannot be read, which is left out.
 
     Raises:
         TableError: a row or a file cannot be read.
@@ -82,7 +83,7 @@ def read_texts(
     """
     if not is_text_input(Path(source), format_):
         optional = [name for name in (DOCUMENT_COLUMN, OFFSET_COLUMN) if name != column]
-        table = _table_format(format_)
+        table, found = _table_format(format_), TableHeader()
         for row in read_rows(
             source,
             columns=[column],
@@ -92,8 +93,17 @@ def read_texts(
             delimiter=delimiter,
             encoding=encoding,
             on_bad=on_bad,
+            header=found,
         ):
-            yield _from_row(row, column)
+            try:
+                if as_table:
+                    check_kept(row, found.kept, name=source_name(source))
+            except TableError as error:
+                if on_bad is None:
+                    raise
+                on_bad(error)
+            else:
+                yield _from_row(row, column)
         return
     for path, name in _text_files(Path(source)):
         try:

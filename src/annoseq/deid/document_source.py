@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from annoseq.config import DOCUMENT_COLUMN
 from annoseq.data.patients import PatientRegister
 from annoseq.data.streams import is_standard_input, source_name
-from annoseq.data.table_rows import TableHeader, display_column
+from annoseq.data.table_rows import TableHeader, check_kept, display_column
 from annoseq.data.tables import read_rows
 from annoseq.data.text_inputs import is_text_input, read_texts
 from annoseq.deid.redaction import DocumentPart, RedactionDocument
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from annoseq.config import ColumnsConfig
     from annoseq.data.patients import PatientRule
-    from annoseq.data.table_rows import TableRow
     from annoseq.data.text_inputs import InputFormat
     from annoseq.deid.leak_check import GoldIdentifiers
     from annoseq.errors import AnnoseqError
@@ -126,7 +125,7 @@ class DocumentSource:
             document_id = row.values.get(name) if name else None
             patient = None
             try:
-                self._check_kept(row)
+                check_kept(row, self.header.kept, name=source_name(self.path))
                 if register:
                     patient = register.add(row, document_id or None, name=source_name(self.path))
             except TableError as error:
@@ -149,19 +148,6 @@ class DocumentSource:
                     "texts, which hold what is redacted. Name others for --document, and the "
                     "columns to keep for --keep-columns."
                 )
-
-    def _check_kept(self, row: TableRow) -> None:
-        """Check that a row has no kept column that is not in the header, as JSONL allows.
-
-        Raises:
-            TableError: it has.
-        """
-        if others := sorted(row.kept.keys() - self.header.kept.keys()):
-            raise TableError(
-                f"{source_name(self.path)}: row {row.number} has the column "
-                f"{display_column(others[0])}, which the first row lacks. Name the columns with "
-                "--keep-columns, or give every row the same."
-            )
 
     def _file_part(self, name: str, text: str) -> DocumentPart | None:
         """Return the text of a file with its patient, None if it is left out for having none."""

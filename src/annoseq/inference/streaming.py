@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 from annoseq.atomic_io import atomic_file
 from annoseq.config import DOCUMENT_COLUMN, OFFSET_COLUMN
 from annoseq.data.excel_table import check_cells, check_row_count, write_excel
-from annoseq.errors import OptionError, TableError, count_noun, quote_name
+from annoseq.errors import OptionError, count_noun, quote_name
 from annoseq.inference.resumable_output import OutputProgress
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 OutputFormat = Literal["inline", "jsonl", "csv", "parquet", "xlsx"]
 """Format of annotations; `parquet` and `xlsx` are JSONL, every row of which fits into a table."""
+
+TABLE_FORMATS = frozenset({"csv", "parquet", "xlsx"})
+"""Formats in which every text has the same columns."""
 
 COLUMNS = (
     "id",
@@ -67,19 +70,15 @@ def format_annotation(
     """Format an annotation. In CSV, spans and alternatives are JSON.
 
     Raises:
-        TableError: the row has a column that is not among those kept in a table, or does not fit
-            into an Excel sheet.
+        TableError: it does not fit into an Excel sheet.
     """
     if format_ == "inline":
         return annotation.annotated
     record = to_record(text, annotation)
     line = json.dumps(record, ensure_ascii=False) + "\n"
-    if format_ == "jsonl":
-        return line
-    check_kept(text, kept)
     if format_ == "csv":
         return _row([cell_text(record.get(column)) for column in (*COLUMNS, *kept)])
-    if format_ == "parquet":
+    if format_ != "xlsx":
         return line
     check_cells(_cells(record, kept), place=f"text {quote_name(text.id, kind='text')}")
     return line
@@ -88,19 +87,6 @@ def format_annotation(
 def to_record(text: InputText, annotation: Annotation) -> dict[str, Any]:
     """Return an annotation as a record of plain values, with the columns that are passed on."""
     return {"id": text.id, **_place(text), **(text.kept or {}), **annotation.to_dict()}
-
-
-def check_kept(text: InputText, kept: Sequence[str]) -> None:
-    """Check that a row of a table has no column besides those that are kept.
-
-    Raises:
-        TableError: it has.
-    """
-    if (text.kept or {}).keys() - set(kept):
-        raise TableError(
-            f"row {text.id} has a column that the first row lacks. Name the columns with "
-            "--keep-columns, or give every row the same."
-        )
 
 
 def write_workbook(lines: Path, path: Path, *, kept: Sequence[str], overwrite: bool) -> None:

@@ -12,7 +12,7 @@ from annoseq.errors import OptionError
 from annoseq.inference.annotation_parquet import AnnotationParquet, kept_types
 from annoseq.inference.streaming import (
     OUTPUT_COLUMNS,
-    check_kept,
+    TABLE_FORMATS,
     format_annotation,
     header,
     to_record,
@@ -120,12 +120,7 @@ class AnnotateProcessor:
         # The part is read twice, as for its checksum, which costs little beside the model.
         rows = (text.kept or {} for text in self._texts(part, lambda _: None)) if kept else ()
         with AnnotationParquet(stream, kept, kept_types(rows, kept)) as table:
-
-            def add(text: InputText, annotation: Annotation) -> None:
-                check_kept(text, kept)
-                table.add(to_record(text, annotation))
-
-            yield add
+            yield lambda text, annotation: table.add(to_record(text, annotation))
 
     def _annotate(
         self, chunk: Sequence[InputText], output: PartOutput, *, first: int
@@ -159,4 +154,5 @@ class AnnotateProcessor:
             delimiter=self.job.delimiter,
             encoding=self.job.encoding,
             on_bad=on_bad,
+            as_table=self.job.format in TABLE_FORMATS,
         )
