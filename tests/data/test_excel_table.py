@@ -194,3 +194,20 @@ def test_delimiters_and_encodings_are_no_options_of_a_workbook(tmp_path: Path) -
         rows_of(path, delimiter=";")
     with pytest.raises(OptionError, match="--encoding is for text, and the table is Excel"):
         rows_of(path, encoding="cp1252")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "place"),
+    [("k", "_xD800_", "row 1 (row 2 of the sheet)"), ("_xD800_", "v", "the header")],
+)
+def test_a_lone_surrogate_in_a_kept_column_is_an_error(
+    name: str, value: str, place: str, tmp_path: Path
+) -> None:
+    path = workbook(tmp_path / "t.xlsx", ("a", name), ("x", value))
+    with pytest.raises(TableError) as caught:
+        list(read_rows(path, columns=["a"], keep=None))
+    assert str(caught.value) == (
+        f"{path}: {place}: column 2 holds a lone surrogate, which is half a character. "
+        "Write the character whole."
+    )
+    assert len(list(read_rows(path, columns=["a"]))) == 1

@@ -75,6 +75,8 @@ def read_excel(
             return
         columns = [(c, header.index(c)) for c in selection.select(header, place=name)]
         kept = [(c, header.index(c)) for c in selection.select_kept(header)]
+        for column, at in kept:
+            _well_formed(column, at=at, place=f"{name}: the header")
         selection.fill_header((c for c, _ in columns), {c: int for c, _ in kept})
         number = 0
         for cells in rows:
@@ -212,7 +214,7 @@ def _row(
                 column: _text(cell(at), column, selection, at=at, place=place)
                 for column, at in columns
             },
-            {column: _kept(cell(at)) for column, at in kept},
+            {column: _kept(cell(at), at=at, place=place) for column, at in kept},
         )
     except TableError as error:
         return error
@@ -223,13 +225,7 @@ def _text(cell: Any, column: str, selection: ColumnSelection, *, at: int, place:
     if value is None:
         return ""
     if isinstance(value, str) and cell.data_type != "f":
-        text = _unescape(value)
-        if text.isascii() or text.encode("utf-8", "ignore").decode() == text:
-            return text
-        raise TableError(
-            f"{place}: column {at + 1} holds a lone surrogate, which is half a character. "
-            "Write the character whole."
-        )
+        return _well_formed(_unescape(value), at=at, place=place)
     if type(value) in {int, float} and (number := selection.number_text(value, column)):
         return number
     kind = _TYPES.get(cell.data_type, "a value of another type")
@@ -241,11 +237,25 @@ def _text(cell: Any, column: str, selection: ColumnSelection, *, at: int, place:
     )
 
 
-def _kept(cell: Any) -> str | int:
+def _kept(cell: Any, *, at: int, place: str) -> str | int:
     value = None if cell is None else cell.value
     if type(value) is int:
         return value
-    return "" if value is None else _unescape(str(value))
+    return "" if value is None else _well_formed(_unescape(str(value)), at=at, place=place)
+
+
+def _well_formed(text: str, *, at: int, place: str) -> str:
+    """Return a text that is UTF-8.
+
+    Raises:
+        TableError: it is not, as Excel's escapes may have half a character.
+    """
+    if text.isascii() or text.encode("utf-8", "ignore").decode() == text:
+        return text
+    raise TableError(
+        f"{place}: column {at + 1} holds a lone surrogate, which is half a character. "
+        "Write the character whole."
+    )
 
 
 def _cell(sheet: Any, value: str | float | None, *, place: str) -> Any:
