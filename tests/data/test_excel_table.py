@@ -196,6 +196,16 @@ def test_delimiters_and_encodings_are_no_options_of_a_workbook(tmp_path: Path) -
         rows_of(path, encoding="cp1252")
 
 
+def test_kept_cells_are_values_of_json_or_texts(tmp_path: Path) -> None:
+    day = datetime.date(2024, 2, 29)
+    cells = {"n": 7, "f": 0.5, "b": True, "d": day, "t": "007", "empty": None}
+    path = workbook(tmp_path / "t.xlsx", ("a", *cells), ("x", *cells.values()))
+    [row] = read_rows(path, columns=["a"], keep=None)
+    expected = {**cells, "d": "2024-02-29 00:00:00", "empty": ""}
+    assert row.kept == expected
+    assert isinstance(row.kept["b"], bool)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "place"),
     [("k", "_xD800_", "row 1 (row 2 of the sheet)"), ("_xD800_", "v", "the header")],

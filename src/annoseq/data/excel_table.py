@@ -10,6 +10,7 @@ import warnings
 import zipfile
 import zlib
 from contextlib import contextmanager
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from annoseq.data.table_rows import TableRow, describe_number
@@ -237,9 +238,10 @@ def _text(cell: Any, column: str, selection: ColumnSelection, *, at: int, place:
     )
 
 
-def _kept(cell: Any, *, at: int, place: str) -> str | int:
+def _kept(cell: Any, *, at: int, place: str) -> str | float:
+    """Return a cell as a value of JSON, what is none (a date) as text."""
     value = None if cell is None else cell.value
-    if type(value) is int:
+    if isinstance(value, int) or (isinstance(value, float) and isfinite(value)):
         return value
     return "" if value is None else _well_formed(_unescape(str(value)), at=at, place=place)
 
