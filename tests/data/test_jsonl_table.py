@@ -142,6 +142,18 @@ def test_deep_nesting_is_an_error() -> None:
     )
 
 
+@pytest.mark.parametrize(("begin", "end"), [("[", "]"), ('{"y":', "}")])
+def test_a_kept_value_is_nested_a_hundred_levels_deep_at_most(begin: str, end: str) -> None:
+    def row(levels: int) -> bytes:
+        return f'{{"a": "x", "n": {begin * levels}1{end * levels}}}'.encode()
+
+    wanted = ColumnSelection(("a",), kept=("n",))
+    assert read(row(100), wanted)
+    assert message(row(101), wanted) == (
+        "t.jsonl: row 1 (line 1): column 'n' is nested more than 100 levels deep. Flatten it."
+    )
+
+
 def test_a_number_with_too_many_digits_is_an_error() -> None:
     assert message(b'{"x": ' + b"1" * 5000 + b"}") == (
         "t.jsonl: row 1 (line 1): a number has too many digits. Write it as text, in double quotes."

@@ -34,6 +34,8 @@ JSON_TYPE_NAMES = {
 _DECODER = json.JSONDecoder()
 # Objects become tuples of (name, value), so that a name written twice can be seen.
 _PAIRS_DECODER = json.JSONDecoder(object_pairs_hook=tuple)
+_DEEPEST = 100
+"""Levels of a value that is passed on: Python counts its own, by which place it is called from."""
 _ADVICE = "Write one JSON object per line."
 
 
@@ -188,18 +190,21 @@ def _row(
     return TableRow(line.row, texts, passed_on), columns
 
 
-def _plain_value(value: object, place: str) -> Any:
+def _plain_value(value: object, place: str, *, depth: int = 0) -> Any:
     """Return a JSON value as it would be without the search for doubled names.
 
     Raises:
-        TableError: it holds a lone surrogate, or a number that is not finite, as JSON has none.
+        TableError: it holds a lone surrogate, or a number that is not finite, as JSON has none, or
+            is nested too deeply for those who read it.
     """
+    if depth > _DEEPEST:
+        raise TableError(f"{place} is nested more than {_DEEPEST} levels deep. Flatten it.")
     if isinstance(value, tuple):
         for name, _ in value:
             _check_surrogates(name, place)
-        return {name: _plain_value(item, place) for name, item in value}
+        return {name: _plain_value(item, place, depth=depth + 1) for name, item in value}
     if isinstance(value, list):
-        return [_plain_value(item, place) for item in value]
+        return [_plain_value(item, place, depth=depth + 1) for item in value]
     if isinstance(value, str):
         _check_surrogates(value, place)
     if isinstance(value, float) and not math.isfinite(value):
