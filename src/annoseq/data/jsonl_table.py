@@ -35,7 +35,7 @@ _DECODER = json.JSONDecoder()
 # Objects become tuples of (name, value), so that a name written twice can be seen.
 _PAIRS_DECODER = json.JSONDecoder(object_pairs_hook=tuple)
 _DEEPEST = 100
-"""Levels of a value that is passed on: Python counts its own, by which place it is called from."""
+"""Levels of nesting in a value that is passed on: the limit of Python depends on the caller."""
 _ADVICE = "Write one JSON object per line."
 
 
@@ -194,14 +194,16 @@ def _plain_value(value: object, place: str, *, depth: int = 0) -> Any:
     """Return a JSON value as it would be without the search for doubled names.
 
     Raises:
-        TableError: it holds a lone surrogate, or a number that is not finite, as JSON has none, or
-            is nested too deeply for those who read it.
+        TableError: it holds a lone surrogate, a name twice, or a number that is not finite, as JSON
+            has none, or is nested too deeply for those who read it.
     """
     if depth > _DEEPEST:
         raise TableError(f"{place} is nested more than {_DEEPEST} levels deep. Flatten it.")
     if isinstance(value, tuple):
         for name, _ in value:
             _check_surrogates(name, place)
+        if len(dict(value)) < len(value):
+            raise TableError(f"{place} holds an object with a name twice. Remove all but one.")
         return {name: _plain_value(item, place, depth=depth + 1) for name, item in value}
     if isinstance(value, list):
         return [_plain_value(item, place, depth=depth + 1) for item in value]
