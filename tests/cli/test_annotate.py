@@ -421,3 +421,17 @@ def test_a_row_with_a_column_of_its_own_has_no_place_in_csv(model: Path, tmp_pat
     assert f"annoseq: {table}: row 2 has the column 'y', which the first row lacks." in result.err
     result = run(*as_csv, "--skip-bad")
     assert (result.code, result.out.count("\n")) == (0, 2)
+
+
+def test_a_later_row_must_not_have_a_column_of_the_output_either(
+    model: Path, tmp_path: Path
+) -> None:
+    table, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    table.write_text('{"orig_text": "a"}\n{"orig_text": "b", "problem": "mine", "id": "x"}\n')
+    annotate = ("annotate", model, table, "--keep-columns", "--out", out)
+    assert refusal(run(*annotate)) == (
+        f"{table}: row 2: the output has a column 'id' of its own. Rename this column, or name "
+        "those to keep with --keep-columns."
+    )
+    assert run(*annotate, "--skip-bad").code == 0
+    assert [json.loads(line)["id"] for line in out.read_text().splitlines()] == ["1"]

@@ -145,8 +145,7 @@ def test_deep_nesting_is_an_error() -> None:
 def test_a_kept_object_has_each_name_once() -> None:
     row = b'{"a": "x", "n": [{"y": 1, "z": 2, "y": 3}]}'
     assert message(row, ColumnSelection(("a",), kept=("n",))) == (
-        "t.jsonl: row 1 (line 1): column 'n' holds an object with a name twice. "
-        "Remove all but one."
+        "t.jsonl: row 1 (line 1): column 'n' holds an object with a name twice. Remove all but one."
     )
 
 

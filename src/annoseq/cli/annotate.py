@@ -128,16 +128,12 @@ class InputOptions:
             keep=columns_to_keep(self.keep_columns, always=(DOCUMENT_COLUMN, OFFSET_COLUMN)),
             on_bad=on_bad if self.skip_bad else None,
             as_table=as_table,
+            reserved=OUTPUT_COLUMNS,
         )
         if self.keep_columns is None:
             return inputs, []
         first = next(inputs, None)
         kept = list(first.kept or ()) if first else []
-        if clashes := sorted(OUTPUT_COLUMNS & set(kept)):
-            raise OptionError(
-                f"--keep-columns: the output has a column {clashes[0]!r} of its own. Rename this "
-                "column of the table, or name the columns to keep."
-            )
         return chain([first] if first else [], inputs), kept
 
 

@@ -70,16 +70,19 @@ def read_texts(
     encoding: str | None = None,
     on_bad: Callable[[TableError], None] | None = None,
     as_table: bool = False,
+    reserved: frozenset[str] = frozenset(),
 ) -> Iterator[InputText]:
     """Read texts lazily.
 
     A folder's `.txt` files come in the order of their paths. The columns `keep` of a table are
-    passed on, all others if it is None; `as_table` allows none that the first row lacks. With
-    `on_bad`, it is called with the error of a row or file that cannot be read, which is left out.
+    passed on, all others if it is None; `as_table` allows none that the first row lacks, and none
+    has a name that is `reserved`. With `on_bad`, it is called with the error of a row or file that
+    cannot be read, which is left out.
 
     Raises:
         TableError: a row or a file cannot be read.
-        OptionError: a folder without `.txt` files, or a name that does not say what it is.
+        OptionError: a folder without `.txt` files, a name that does not say what it is, or a table
+            that has a reserved column to pass on.
     """
     if not is_text_input(Path(source), format_):
         optional = [name for name in (DOCUMENT_COLUMN, OFFSET_COLUMN) if name != column]
@@ -98,6 +101,7 @@ def read_texts(
             try:
                 if as_table:
                     check_kept(row, found.kept, name=source_name(source))
+                _check_reserved(row, reserved, found, name=source_name(source))
             except TableError as error:
                 if on_bad is None:
                     raise
@@ -147,6 +151,29 @@ def _from_row(row: TableRow, column: str) -> InputText:
     start = "" if column == OFFSET_COLUMN else row.values.get(OFFSET_COLUMN, "")
     # A column of this name may hold something else: a place is a whole number.
     return text._replace(document=document, start=parse_offset(start))
+
+
+def _check_reserved(
+    row: TableRow, reserved: frozenset[str], header: TableHeader, *, name: str
+) -> None:
+    """Check that a row keeps no column whose name the output has of its own.
+
+    Raises:
+        OptionError: the table has one.
+        TableError: this row has one, and the first row has not.
+    """
+    if not (clashes := sorted(reserved & row.kept.keys())):
+        return
+    found = f"the output has a column {clashes[0]!r} of its own"
+    if clashes[0] in header.kept:
+        raise OptionError(
+            f"--keep-columns: {found}. Rename this column of the table, or name the columns to "
+            "keep."
+        )
+    raise TableError(
+        f"{name}: row {row.number}: {found}. Rename this column, or name those to keep with "
+        "--keep-columns."
+    )
 
 
 def _table_format(format_: InputFormat | None) -> TableFormat | None:

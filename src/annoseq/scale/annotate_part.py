@@ -8,7 +8,6 @@ from itertools import chain, islice
 from typing import IO, TYPE_CHECKING, Literal
 
 from annoseq.data.text_inputs import InputText, read_texts, read_whole_text
-from annoseq.errors import OptionError
 from annoseq.inference.annotation_parquet import AnnotationParquet, kept_types
 from annoseq.inference.streaming import (
     OUTPUT_COLUMNS,
@@ -89,11 +88,6 @@ class AnnotateProcessor:
         first: list[InputText] = []
         ignore_empty(lambda: first.extend(islice(texts, 1)))
         kept = list(first[0].kept or ()) if first else []
-        if clashes := sorted(OUTPUT_COLUMNS & set(kept)):
-            raise OptionError(
-                f"--keep-columns: the output has a column {clashes[0]!r} of its own. Rename this "
-                "column of the table, or name the columns to keep."
-            )
         inputs, done = chain(first, texts), 0
         with self._writer(part, output.data, kept) as write:
             while chunk := list(islice(inputs, self.job.chunk_size)):
@@ -155,4 +149,5 @@ class AnnotateProcessor:
             encoding=self.job.encoding,
             on_bad=on_bad,
             as_table=self.job.format in TABLE_FORMATS,
+            reserved=OUTPUT_COLUMNS,
         )
