@@ -133,6 +133,15 @@ def test_kept_lists_and_structs_are_those_of_json_and_nan_is_null(tmp_path: Path
     }
 
 
+@pytest.mark.parametrize("value", [b"x", [b"x"], {"bytes": b"x"}], ids=str)
+def test_kept_bytes_are_named_by_their_row(value: object, tmp_path: Path) -> None:
+    path = write(tmp_path, {"a": ["x", "y"], "b": [None, value]})
+    assert message(path, columns=["a"], keep=None) == (
+        "t.parquet: row 2: column 'b' holds bytes, which have no place in other formats. "
+        "Name the columns to keep, or write it as strings."
+    )
+
+
 @pytest.mark.parametrize(
     ("value", "kind"),
     [

@@ -121,7 +121,7 @@ def _batch_rows(
                     for column in columns
                     if not (is_missing(cells[column]) and selection.allows_null(column))
                 },
-                {column: _plain_value(cells[column]) for column in kept},
+                {column: _plain_value(cells[column], column, place=place) for column in kept},
             )
         except TableError as error:
             yield error
@@ -147,14 +147,23 @@ def _cell(value: Any, column: str, *, place: str) -> Any:
         ) from error
 
 
-def _plain_value(cell: Any) -> Any:
-    """Return a cell as a value of JSON, what is none (a time, infinity) as text, NaN as null."""
+def _plain_value(cell: Any, column: str, *, place: str) -> Any:
+    """Return a cell as a value of JSON, what is none (a time, infinity) as text, NaN as null.
+
+    Raises:
+        TableError: it is or has bytes, which may be anything.
+    """
     if is_missing(cell):
         return None
+    if isinstance(cell, bytes):
+        raise TableError(
+            f"{place}: column {display_column(column)} holds bytes, which have no place in other "
+            "formats. Name the columns to keep, or write it as strings."
+        )
     if isinstance(cell, list | tuple):
-        return [_plain_value(item) for item in cell]
+        return [_plain_value(item, column, place=place) for item in cell]
     if isinstance(cell, dict):
-        return {name: _plain_value(item) for name, item in cell.items()}
+        return {name: _plain_value(item, column, place=place) for name, item in cell.items()}
     is_plain = isinstance(cell, int) or (isinstance(cell, float) and math.isfinite(cell))
     return cell if is_plain else str(cell)
 
