@@ -115,6 +115,21 @@ def test_a_text_that_no_cell_holds_ends_the_run(model: Path, tmp_path: Path) -> 
     assert [json.loads(line)["id"] for line in out.read_text().splitlines()] == ["1", "2"]
 
 
+def test_more_columns_than_a_sheet_has_are_refused(
+    model: Path, notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(excel_table, "_MOST_COLUMNS", 11)
+    before = snapshot(tmp_path)
+    out = tmp_path / "out.xlsx"
+    options = ("--keep-columns", "visit", "age")
+    assert refusal(run("annotate", model, notes, "--out", out, *options)) == (
+        "text '1': found 12 columns where a sheet of Excel holds 11. Keep fewer, or write CSV or "
+        "JSONL."
+    )
+    assert snapshot(tmp_path) == before
+    check_written(run("annotate", model, notes, "--out", out, *options[:2]), out)
+
+
 def test_more_texts_than_a_sheet_has_rows_are_refused(
     model: Path, notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

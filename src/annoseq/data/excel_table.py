@@ -26,7 +26,7 @@ _ESCAPE = re.compile("_x([0-9A-Fa-f]{4})_")
 """Excel's escape of characters that XML cannot hold."""
 _TO_ESCAPE = re.compile("_(?=x[0-9A-Fa-f]{4}_)|[\x00-\x08\x0b-\x1f\ufffe\uffff]")
 _LONGEST_CELL = 32_767  # UTF-16 units
-_MOST_ROWS = 1_048_576
+_MOST_ROWS, _MOST_COLUMNS = 1_048_576, 16_384
 _LEAST_INEXACT = 10**15
 """Excel keeps 15 digits of a number."""
 _LARGEST_CONTENT = 2 << 30  # bytes, unpacked
@@ -128,12 +128,17 @@ def write_excel(
         raise
 
 
-def check_cells(cells: Iterable[str | float], *, place: str) -> None:
-    """Check that each text of a row fits into a cell.
+def check_cells(cells: Sequence[str | float], *, place: str) -> None:
+    """Check that a row fits into a sheet, and each text into a cell.
 
     Raises:
         TableError: one does not.
     """
+    if len(cells) > _MOST_COLUMNS:
+        raise TableError(
+            f"{place}: found {len(cells):,} columns where a sheet of Excel holds "
+            f"{_MOST_COLUMNS:,}. Keep fewer, or write CSV or JSONL."
+        )
     for cell in cells:
         if isinstance(cell, str):
             _escaped(cell, place=place)
