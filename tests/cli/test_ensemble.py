@@ -172,6 +172,21 @@ def test_a_pupil_learns_from_ensembles_and_taggers(
     assert snapshot(out).keys() >= {"config.json", "weights.safetensors"}
 
 
+def test_a_foreign_file_of_the_name_of_the_targets_stays(
+    members: list[Path], table: Path, tmp_path: Path
+) -> None:
+    out, notes = tmp_path / "pupil", tmp_path / "pupil.targets"
+    notes.write_text("my notes\n")
+    command = ("train", table, "--out", out, *QUICK)
+    assert refusal(run(*command, "--teacher", members[0])) == (
+        f"{notes} was not written by annoseq, or is damaged, and the teachers' expectations would "
+        "be kept there during training. Move or delete it, or choose another name for --out."
+    )
+    assert not out.exists()
+    assert run(*command).code == 0
+    assert notes.read_text() == "my notes\n"
+
+
 def test_options_of_teachers_need_one(table: Path, tmp_path: Path, model: Path) -> None:
     command = ("train", table, "--out", tmp_path / "o")
     assert refusal(run(*command, "--teacher-weight", 0.7)) == (

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from annoseq.errors import OutputError
 from annoseq.tokenization.soft_targets import (
     RowTargets,
     SoftTargets,
     read_row_targets,
+    remove_row_targets,
     write_row_targets,
 )
 
@@ -78,3 +80,17 @@ def test_no_flipped_bit_raises(tmp_path: Path) -> None:
         path.write_bytes(whole)
         assert read_row_targets(path, key="a") is None
         whole[place] ^= 1 << place % 8
+
+
+def test_a_file_of_another_program_is_neither_replaced_nor_removed(tmp_path: Path) -> None:
+    path = tmp_path / "targets"
+    for _ in range(2):
+        write_row_targets(path, [row_of(1)], key="a")
+    remove_row_targets(path)
+    remove_row_targets(path)
+    assert not path.exists()
+    path.write_text("my notes")
+    remove_row_targets(path)
+    with pytest.raises(OutputError, match="was not written by annoseq, or is damaged, and the"):
+        write_row_targets(path, [row_of(1)], key="a")
+    assert path.read_text() == "my notes"

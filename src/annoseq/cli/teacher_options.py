@@ -12,6 +12,7 @@ from annoseq.cli.output import print_note
 from annoseq.config import DistillationConfig
 from annoseq.data.text_inputs import is_text_input, read_texts
 from annoseq.errors import MissingColumnError, OptionError, count_noun, option_name
+from annoseq.tokenization.soft_targets import check_not_foreign
 from annoseq.training.distillation import Distillation
 
 if TYPE_CHECKING:
@@ -63,6 +64,11 @@ class TeacherOptions:
                 "--unlabelled-column is for a table of --unlabelled. Name one, or leave "
                 "--unlabelled-column off."
             )
+
+    def check_cache(self, path: Path) -> None:
+        """Raise `OutputError` if the teachers' expectations would replace a foreign file."""
+        if self.teacher:
+            check_not_foreign(path)
 
     def make_distillation(self, columns: ColumnsConfig, *, cache: Path) -> Distillation | None:
         """Read the unlabelled texts, if there are teachers; `columns` are those of the pairs.

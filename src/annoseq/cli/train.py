@@ -37,6 +37,7 @@ from annoseq.models.model_config import CALIBRATION_FILE
 from annoseq.models.serialization import TrainedModel
 from annoseq.output_lock import OutputLock
 from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
+from annoseq.tokenization.soft_targets import remove_row_targets
 from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 from annoseq.torchrun import torchrun_environment
 from annoseq.training.learner import Learner
@@ -116,7 +117,7 @@ class ModelOutputOptions:
         learner.save(self.out, overwrite=self.overwrite)
         _note_missing_calibration(self.out, learner)
         self.checkpoint.unlink()
-        self.soft_targets.unlink(missing_ok=True)
+        remove_row_targets(self.soft_targets)
         if self.plot:
             learner.recorder.plot(self.plot, overwrite=self.overwrite)
 
@@ -134,6 +135,7 @@ def train(
     teachers.check()
     dataset_options.check_split()
     with output.locked():
+        teachers.check_cache(output.soft_targets)
         _train(pairs, output, dataset_options, learner_options, teachers)
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from annoseq.atomic_io import atomic_file
+from annoseq.errors import OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -142,8 +143,9 @@ def write_row_targets(path: Path, rows: Sequence[RowTargets], *, key: str) -> No
     """Write the targets of rows as compressed arrays; `key` tells them from those of others.
 
     Raises:
-        OutputError: the file cannot be written.
+        OutputError: the file cannot be written, or another program wrote it.
     """
+    check_not_foreign(path)
     columns = list(zip(*(row[:4] for row in rows), strict=True)) or [()] * 4
     arrays: dict[str, NDArray[np.generic]] = {"key": np.array(key)}
     for name, parts in zip(RowTargets._fields, columns, strict=False):
@@ -159,12 +161,8 @@ def write_row_targets(path: Path, rows: Sequence[RowTargets], *, key: str) -> No
 
 def read_row_targets(path: Path, *, key: str) -> list[RowTargets] | None:
     """Read what `write_row_targets` wrote; None if it is not there, damaged, or of another key."""
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return None
-    checksum, packed = content[:_CHECKSUM_BYTES], content[_CHECKSUM_BYTES:]
-    if hashlib.sha256(packed).digest() != checksum:
+    packed = _read_packed(path)
+    if packed is None:
         return None
     with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
         if str(arrays["key"]) != key:
@@ -177,3 +175,33 @@ def read_row_targets(path: Path, *, key: str) -> list[RowTargets] | None:
     if not confidence:
         return []
     return [RowTargets(*row) for row in zip(*columns, confidence, strict=True)]
+
+
+def check_not_foreign(path: Path) -> None:
+    """Check that targets may be written at `path`: nothing is there, or other targets.
+
+    Raises:
+        OutputError: something else is there.
+    """
+    if path.exists() and _read_packed(path) is None:
+        raise OutputError(
+            f"{path} was not written by annoseq, or is damaged, and the teachers' expectations "
+            "would be kept there during training. Move or delete it, or choose another name for "
+            "--out."
+        )
+
+
+def remove_row_targets(path: Path) -> None:
+    """Remove what `write_row_targets` wrote; a file of another program stays."""
+    if _read_packed(path) is not None:
+        path.unlink()
+
+
+def _read_packed(path: Path) -> bytes | None:
+    """Return the arrays of a file; None if it is not there, damaged, or of another program."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    checksum, packed = content[:_CHECKSUM_BYTES], content[_CHECKSUM_BYTES:]
+    return packed if hashlib.sha256(packed).digest() == checksum else None

@@ -18,7 +18,11 @@ from annoseq.config import DistillationConfig
 from annoseq.data.pairs import fingerprint_pairs
 from annoseq.errors import count_noun
 from annoseq.inference.predictor import tokenize_texts
-from annoseq.tokenization.soft_targets import read_row_targets, write_row_targets
+from annoseq.tokenization.soft_targets import (
+    check_not_foreign,
+    read_row_targets,
+    write_row_targets,
+)
 from annoseq.tokenization.tagger_tokenizer import TaggerEncoding
 from annoseq.torchrun import torchrun_environment
 from annoseq.training.teachers import Piece, Teacher, ask_teachers
@@ -51,8 +55,10 @@ class Distillation:
         Raises:
             OptionError: a teacher and the pupil cannot be compared.
             ModelError: a teacher cannot be read.
-            OutputError: the cache cannot be written.
+            OutputError: the cache cannot be written, or is a file of another program.
         """
+        if self.cache is not None:
+            check_not_foreign(self.cache)
         teachers = [Teacher.load(path, dataset, tokenizer) for path in self.teachers]
         pieces = _labelled_pieces(dataset)
         rows = len(pieces)
