@@ -292,6 +292,17 @@ def test_a_damaged_tokenizer_is_refused(folder: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("family", [name for name in FAMILIES if name != "modernbert"])
+def test_a_folder_without_a_vocabulary_is_refused(family: str, tmp_path: Path) -> None:
+    """Of ModernBERT transformers itself makes no tokenizer out of nothing."""
+    folder = write_encoder_folder(family, tmp_path / family)
+    (folder / "tokenizer.json").unlink()
+    assert refusal(folder) == (
+        f"--encoder {folder}: its tokenizer knows special symbols alone, and no word. Add the "
+        "tokenizer.json of the encoder, or the file of its vocabulary, such as vocab.txt."
+    )
+
+
 def test_an_older_vocabulary_is_converted(folder: Path) -> None:
     vocabulary = transformers.AutoTokenizer.from_pretrained(folder).get_vocab()
     (folder / "tokenizer.json").unlink()

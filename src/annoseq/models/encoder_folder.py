@@ -256,21 +256,28 @@ def _read_tokenizer(transformers: Any, folder: Path) -> EncoderTokenizer:
     """Read `tokenizer.json`, or convert what older folders have in its place.
 
     Raises:
-        EncoderError: there is no tokenizer that can be read.
+        EncoderError: there is no tokenizer that can be read, or it has no vocabulary.
     """
     path = folder / _TOKENIZER
     try:
         if path.is_file():
-            return EncoderTokenizer(path.read_text(encoding="utf-8"))
-        converted = transformers.AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False
-        )
-        return EncoderTokenizer(converted.backend_tokenizer.to_str())
+            tokenizer = EncoderTokenizer(path.read_text(encoding="utf-8"))
+        else:
+            converted = transformers.AutoTokenizer.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
+            tokenizer = EncoderTokenizer(converted.backend_tokenizer.to_str())
     except Exception as error:  # converters raise whatever goes wrong in them
         raise EncoderError(
             f"--encoder {folder}: its {_TOKENIZER} is missing or damaged. Write it by "
             "AutoTokenizer.from_pretrained(...).save_pretrained(...) of transformers."
         ) from error
+    if not tokenizer.has_sub_words:  # transformers makes one of special symbols out of nothing
+        raise EncoderError(
+            f"--encoder {folder}: its tokenizer knows special symbols alone, and no word. Add the "
+            f"{_TOKENIZER} of the encoder, or the file of its vocabulary, such as vocab.txt."
+        )
+    return tokenizer
 
 
 def _read_license(folder: Path) -> tuple[str, str]:

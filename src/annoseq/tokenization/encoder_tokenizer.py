@@ -54,6 +54,13 @@ class EncoderTokenizer:
         """Largest id + 1."""
         return max(self._within.get_vocab(with_added_tokens=True).values()) + 1
 
+    @property
+    def has_sub_words(self) -> bool:
+        """False if special symbols are all that it knows, as if its vocabulary were lost."""
+        special = {token.content for token in self._within.get_added_tokens_decoder().values()}
+        pieces = self._within.get_vocab(with_added_tokens=False).keys() - special
+        return any(piece.strip("▁") for piece in pieces)
+
     @cached_property
     def unknown_id(self) -> int | None:
         """Id of the symbol that stands for unknown sub-words; byte-level BPE has none."""
