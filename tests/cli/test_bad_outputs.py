@@ -123,7 +123,9 @@ def test_a_folder_without_a_name_of_its_own(out: str, data: Path) -> None:
     assert message == f"{out} has no name of its own. Name a file or folder within it."
 
 
-@pytest.mark.parametrize("name", ["prepare", "train", "annotate", "redact", "export"])
+@pytest.mark.parametrize(
+    "name", ["prepare", "train", "annotate", "redact", "export", "cross-fit", "join", "audit"]
+)
 def test_what_another_run_is_writing_is_refused(
     name: str, places: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -134,6 +136,9 @@ def test_what_another_run_is_writing_is_refused(
         "annotate": ("annotate", places["MODEL"], places["TABLE"]),
         "redact": ("redact", places["MODEL"], places["TABLE"]),
         "export": ("export", "brat", places["TABLE"]),
+        "cross-fit": ("ensemble", "cross-fit", places["TABLE"]),
+        "join": ("ensemble", "join", places["MODEL"], places["MODEL"]),
+        "audit": ("audit", places["TABLE"]),
     }
     out = tmp_path / "new" / ("out" if name == "redact" else "out.csv")
     with OutputLock(out):

@@ -130,16 +130,13 @@ def curve(
         dataset, folder, design, learner_options, has_valid=bool(dataset_options.valid)
     )
     plan = runs_plan(dataset, compute, design, learner_options)
-    if output.resume:
-        folder.resume(plan)
-    else:
-        folder.begin(plan, overwrite=output.overwrite)
-    work = partial(runs.work, report=partial(_print_run, total=len(runs.subsets)))
-    workers = count_workers(design.workers, compute)
-    work_in_processes(runs, work, noun="run", workers=workers)
-    results = forecasts.estimate(runs.finished(), documents=len(runs.corpus.documents))
-    write_score_file(results, output.out / "curve.json", overwrite=True)
-    plot_learning_curve(results, path=output.out / "curve.png")
+    with folder.open(plan, resume=output.resume, overwrite=output.overwrite):
+        work = partial(runs.work, report=partial(_print_run, total=len(runs.subsets)))
+        workers = count_workers(design.workers, compute)
+        work_in_processes(runs, work, noun="run", workers=workers)
+        results = forecasts.estimate(runs.finished(), documents=len(runs.corpus.documents))
+        write_score_file(results, output.out / "curve.json", overwrite=True)
+        plot_learning_curve(results, path=output.out / "curve.png")
     if output.json_output:
         print_data(results.model_dump_json(indent=1))
     else:

@@ -29,6 +29,7 @@ from annoseq.evaluation.calibration_statistics import MIN_GOLD_SPANS
 from annoseq.inference.ensemble_predictor import EnsemblePredictor
 from annoseq.inference.model_loading import load_folder
 from annoseq.models.ensemble_folder import EnsembleModel, Folds, vectors_of_members
+from annoseq.output_lock import OutputLock
 from annoseq.training.calibration_runner import CalibrationRunner
 from annoseq.training.cross_fitting import CrossFitting
 from annoseq.training.model_card import write_ensemble_card
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from annoseq.data.examples import Example
+    from annoseq.tokenization.dataset import Dataset
 
 app = App(name="ensemble", help="Make one model of several, which is slower and finds more.")
 
@@ -75,17 +77,20 @@ def join(
     overwrite: Overwrite = False,
 ) -> None:
     """Join models that were trained on the same pairs: taggers, and writers whose spans vote."""
-    check_folder_writable(out, overwrite=overwrite)
-    compute = ComputeDevice.select(device)
-    files = vectors_of_members(models, vectors)
-    members = [load_folder(model, vectors=file) for model, file in zip(models, files, strict=True)]
-    ensemble = EnsembleModel.of(members, [model.resolve().name for model in models])
-    examples: Sequence[Example] = ()
-    if pairs is not None:
-        examples = select_rows(pairs, ensemble.config, row_options).examples
-    if vote_weight is not None or ensemble.writers:
-        ensemble = _weigh_votes(ensemble, vote_weight, examples, compute)
-    _save(ensemble, models, examples, out, compute, overwrite=overwrite)
+    with OutputLock(out):
+        check_folder_writable(out, overwrite=overwrite)
+        compute = ComputeDevice.select(device)
+        files = vectors_of_members(models, vectors)
+        members = [
+            load_folder(model, vectors=file) for model, file in zip(models, files, strict=True)
+        ]
+        ensemble = EnsembleModel.of(members, [model.resolve().name for model in models])
+        examples: Sequence[Example] = ()
+        if pairs is not None:
+            examples = select_rows(pairs, ensemble.config, row_options).examples
+        if vote_weight is not None or ensemble.writers:
+            ensemble = _weigh_votes(ensemble, vote_weight, examples, compute)
+        _save(ensemble, models, examples, out, compute, overwrite=overwrite)
 
 
 @app.command(name="cross-fit")
@@ -104,36 +109,42 @@ def cross_fit(
 ) -> None:
     """Train taggers without a part of the documents each, and join them: a teacher."""
     dataset_options.check_split(used={"split_by"})  # by which folds are drawn
-    check_folder_writable(out, overwrite=overwrite)
-    compute = ComputeDevice.select(learner_options.device)
-    check_vocabulary_options(dataset_options.data, [learner_options.network])
-    dataset = load_dataset(pairs, dataset_options)
-    network = learner_options.network.resolve_auto(task=dataset.task)
+    with OutputLock(out):
+        check_folder_writable(out, overwrite=overwrite)
+        compute = ComputeDevice.select(learner_options.device)
+        check_vocabulary_options(dataset_options.data, [learner_options.network])
+        dataset = load_dataset(pairs, dataset_options)
+        runs = _make_runs(dataset, out, design, learner_options)
+        plan = runs_plan(dataset, compute, design, learner_options)
+        with runs.folder.open(plan, resume=resume, overwrite=overwrite):
+            work = partial(runs.work, report=partial(_print_fold, total=design.folds))
+            workers = count_workers(design.workers, compute)
+            work_in_processes(runs, work, noun="fold", workers=workers)
+            ensemble, folders = runs.ensemble()
+            _save(ensemble, folders, dataset.valid, out, compute, overwrite=overwrite)
+        remove_folder(runs.folder.path)
+    table = f"{quote(str(pairs))}{dataset_options.same_rows()}"
+    print_note(f"next: annoseq train {table} --teacher {quote(str(out))} --out MODEL")
+
+
+def _make_runs(
+    dataset: Dataset, out: Path, design: CrossFitConfig, options: LearnerOptions
+) -> CrossFitting:
+    """Return the trainings, whose folder is beside the ensemble until they are done.
+
+    Raises:
+        OptionError: the model is no tagger.
+    """
+    network = options.network.resolve_auto(task=dataset.task)
     if network.model != "tagger":
         raise OptionError(
             f"an ensemble averages taggers, and the model is {network.model}. Leave --model off, "
             "or use --model tagger."
         )
     print_dataset_summary(dataset)
-    runs = CrossFitting(
-        dataset,
-        Folds(count=design.folds, seed=design.fold_seed),
-        learner_settings(learner_options),
-        TrainingRuns(out.with_name(f"{out.name}.folds"), "ensemble"),
-    )
-    plan = runs_plan(dataset, compute, design, learner_options)
-    if resume:
-        runs.folder.resume(plan)
-    else:
-        runs.folder.begin(plan, overwrite=overwrite)
-    work = partial(runs.work, report=partial(_print_fold, total=design.folds))
-    workers = count_workers(design.workers, compute)
-    work_in_processes(runs, work, noun="fold", workers=workers)
-    ensemble, folders = runs.ensemble()
-    _save(ensemble, folders, dataset.valid, out, compute, overwrite=overwrite)
-    remove_folder(runs.folder.path)
-    table = f"{quote(str(pairs))}{dataset_options.same_rows()}"
-    print_note(f"next: annoseq train {table} --teacher {quote(str(out))} --out MODEL")
+    folds = Folds(count=design.folds, seed=design.fold_seed)
+    folder = TrainingRuns(out.with_name(f"{out.name}.folds"), "ensemble")
+    return CrossFitting(dataset, folds, learner_settings(options), folder)
 
 
 def _weigh_votes(

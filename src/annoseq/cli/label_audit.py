@@ -36,6 +36,7 @@ from annoseq.data.pairs import write_pairs
 from annoseq.data.tables import table_format
 from annoseq.devices import ComputeDevice
 from annoseq.errors import OptionError, count_noun
+from annoseq.output_lock import OutputLock
 from annoseq.training.document_folds import DocumentCorpus
 from annoseq.training.run_folder import TrainingRuns, count_workers
 
@@ -69,25 +70,23 @@ def audit(
     overwrite: Overwrite = False,
 ) -> None:
     """Find likely label errors: annotations that models trained on other documents contradict."""
-    check_writable(out, overwrite=overwrite)
     table_format(out)  # known, or an error
     _check_no_valid(dataset_options)
-    compute = ComputeDevice.select(learner_options.device)
-    check_vocabulary_options(dataset_options.data, [learner_options.network])
-    dataset = load_dataset(pairs, dataset_options)
-    print_dataset_summary(dataset)
-    runs = _make_runs(dataset, out, design, learner_options)
-    plan = runs_plan(dataset, compute, design, learner_options)
-    if resume:
-        runs.folder.resume(plan)
-    else:
-        runs.folder.begin(plan, overwrite=overwrite)
-    work = partial(runs.work, report=partial(_print_fold, total=len(runs.folds)))
-    workers = count_workers(design.workers, compute)
-    work_in_processes(runs, work, noun="fold", workers=workers)
-    errors = find_label_errors(runs.predictions())
-    write_label_errors(errors, out, context=context, overwrite=overwrite)
-    remove_folder(runs.folder.path)
+    with OutputLock(out):
+        check_writable(out, overwrite=overwrite)
+        compute = ComputeDevice.select(learner_options.device)
+        check_vocabulary_options(dataset_options.data, [learner_options.network])
+        dataset = load_dataset(pairs, dataset_options)
+        print_dataset_summary(dataset)
+        runs = _make_runs(dataset, out, design, learner_options)
+        plan = runs_plan(dataset, compute, design, learner_options)
+        with runs.folder.open(plan, resume=resume, overwrite=overwrite):
+            work = partial(runs.work, report=partial(_print_fold, total=len(runs.folds)))
+            workers = count_workers(design.workers, compute)
+            work_in_processes(runs, work, noun="fold", workers=workers)
+            errors = find_label_errors(runs.predictions())
+            write_label_errors(errors, out, context=context, overwrite=overwrite)
+        remove_folder(runs.folder.path)
     for line in audit_lines(errors, dataset):
         print_result(line)
     print_note(

@@ -176,11 +176,8 @@ def sweep(
     sweep = Sweep(dataset, space, folder, device, vectors)
     _check_settings(sweep, dataset_options, is_search=runs.search)
     plan = _plan(sweep, compute, is_search=runs.search)
-    if output.resume:
-        folder.files.resume(plan)
-    else:
-        folder.files.begin(plan, overwrite=output.overwrite)
-    _run(sweep, runs)
+    with folder.files.open(plan, resume=output.resume, overwrite=output.overwrite):
+        _run(sweep, runs)
 
 
 def _check_settings(sweep: Sweep, options: DatasetOptions, *, is_search: bool) -> None:

@@ -2,7 +2,7 @@
 
 folder/
 ├── config.json   plan: data and options, which a resumed command must have too
-└── runs/         a record of each finished run, a checkpoint of each unfinished one
+└── runs/         a record of each finished run, a checkpoint of each unfinished one, and lock files
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import os
 import signal
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -29,7 +30,7 @@ from annoseq.errors import (
     TrainingError,
     count_noun,
 )
-from annoseq.output_lock import restore_interrupted
+from annoseq.output_lock import OutputLock, restore_interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -63,7 +64,8 @@ class TrainingRuns:
         """Check that `begin` will be able to make the folder.
 
         Raises:
-            OutputError: the folder exists already, or cannot be written.
+            OutputError: the folder exists already, or cannot be written, or other processes train
+                in it.
         """
         restore_interrupted(self.path)
         if (self.path / PLAN_FILE).exists() and not overwrite:
@@ -72,12 +74,30 @@ class TrainingRuns:
                 "choose another name, or add --overwrite to replace it."
             )
         check_folder_writable(self.path, overwrite=overwrite)
+        self._check_not_in_use()
+
+    @contextmanager
+    def open(self, plan: dict[str, Any], *, resume: bool, overwrite: bool) -> Iterator[None]:
+        """Begin or resume the runs; no other process replaces the folder during the block.
+
+        Raises:
+            OutputError: as `begin`.
+            TrainingError: as `resume`.
+        """
+        with ExitStack() as stack:
+            with OutputLock(self.path):
+                if resume:
+                    self.resume(plan)
+                else:
+                    self.begin(plan, overwrite=overwrite)
+                stack.enter_context(self._use())
+            yield
 
     def begin(self, plan: dict[str, Any], *, overwrite: bool) -> None:
         """Make the folder, with the plan that resumed runs must have too.
 
         Raises:
-            OutputError: the folder exists already, or cannot be written or locked.
+            OutputError: as `check_writable`, or the folder cannot be locked.
         """
         self.check_writable(overwrite=overwrite)
         with atomic_folder(self.path, overwrite=overwrite) as new:
@@ -144,6 +164,30 @@ class TrainingRuns:
             if is_locked and self.record(number).exists():
                 with suppress(PermissionError):  # Windows deletes no open file
                     path.unlink(missing_ok=True)
+
+    @contextmanager
+    def _use(self) -> Iterator[None]:
+        """Lock the first file that no other process at work in the folder has locked."""
+        for number in count(1):
+            with self._locked(self._file(number, "process"), wait=False) as is_locked:
+                if is_locked:
+                    yield
+                    return
+
+    def _check_not_in_use(self) -> None:
+        """Check that no process is at work in the folder, nor a worker that outlived its process.
+
+        Raises:
+            OutputError: one is.
+        """
+        runs = self.path / "runs"
+        for path in (*runs.glob("*.process"), *runs.glob("*.lock")):
+            with self._locked(path, wait=False) as is_locked:
+                if not is_locked:
+                    raise OutputError(
+                        f"{self.path} is in use: another process trains in it. Wait until it ends, "
+                        "or choose another --out."
+                    )
 
     def _file(self, number: int, suffix: str) -> Path:
         return self.path / "runs" / f"{number:03d}.{suffix}"

@@ -181,3 +181,28 @@ def test_what_is_not_ours_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("mine")
     with pytest.raises(OutputError, match="was not written by annoseq"):
         SweepFolder(tmp_path).files.check_writable(overwrite=True)
+
+
+def test_what_others_work_in_is_resumed_and_not_replaced(folder: SweepFolder) -> None:
+    files = folder.files
+    used = (
+        f"{folder.path} is in use: another process trains in it. Wait until it ends, or choose "
+        "another --out."
+    )
+    with files.open(PLAN, resume=True, overwrite=False):
+        with (
+            files.open(PLAN, resume=True, overwrite=False),
+            pytest.raises(OutputError) as caught,
+        ):
+            files.check_writable(overwrite=True)
+        assert str(caught.value) == used
+        with (
+            pytest.raises(OutputError) as caught,
+            files.open(PLAN, resume=False, overwrite=True),
+        ):
+            pytest.fail("the block was entered")
+        assert str(caught.value) == used
+    with files.claim(1), pytest.raises(OutputError, match="is in use"):
+        files.begin(PLAN, overwrite=True)  # a worker is left of a process that was killed
+    with files.open(PLAN, resume=False, overwrite=True):
+        assert folder.runs() == []
