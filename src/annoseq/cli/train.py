@@ -45,6 +45,7 @@ from annoseq.training.learner import Learner
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from annoseq.config import ColumnsConfig
     from annoseq.tokenization.dataset import Dataset
 
 
@@ -112,6 +113,26 @@ class ModelOutputOptions:
                 "Leave --resume off to begin one."
             )
 
+    @contextmanager
+    def explained_interrupts(self) -> Iterator[None]:
+        """Tell how to go on after an interruption of the block, by what the training has written.
+
+        A checkpoint or expectations of teachers that were there before may be of other options.
+        """
+        checkpoint, soft_targets = _changed(self.checkpoint), _changed(self.soft_targets)
+        try:
+            yield
+        except KeyboardInterrupt:
+            told = "interrupted before the first epoch. Give the same command again to begin."
+            if self.resume or _changed(self.checkpoint) != checkpoint:
+                told = (
+                    "interrupted. Add --resume to the same command to go on after the last "
+                    "complete epoch."
+                )
+            elif _changed(self.soft_targets) != soft_targets:
+                told += f" {self.soft_targets} keeps what the teachers expect for it."
+            raise KeyboardInterrupt(told) from None
+
     def save(self, learner: Learner) -> None:
         """Save the model and the plot, and remove the checkpoint and what teachers expected."""
         learner.save(self.out, overwrite=self.overwrite)
@@ -120,6 +141,11 @@ class ModelOutputOptions:
         remove_row_targets(self.soft_targets)
         if self.plot:
             learner.recorder.plot(self.plot, overwrite=self.overwrite)
+
+
+def _changed(path: Path) -> int | None:
+    """Return the time of a file's last change, or None if there is no file."""
+    return path.stat().st_mtime_ns if path.exists() else None
 
 
 def train(
@@ -136,16 +162,25 @@ def train(
     dataset_options.check_split()
     with output.locked():
         teachers.check_cache(output.soft_targets)
-        _train(pairs, output, dataset_options, learner_options, teachers)
+        with output.explained_interrupts():
+            learner, columns = _fit(pairs, output, dataset_options, learner_options, teachers)
+        if torchrun_environment().is_main:
+            output.save(learner)
+    learner.processes.leave()
+    print_result(_speed(learner))
+    table = "PAIRS" if pairs.is_dir() or is_standard_input(pairs) else pairs
+    command = f"annoseq evaluate {output.out} {table}{columns.options()} --show 10"
+    print_note(f"saved {output.out}; next: {command}")
 
 
-def _train(
+def _fit(
     pairs: Path,
     output: ModelOutputOptions,
     dataset_options: DatasetOptions,
     learner_options: LearnerOptions,
     teachers: TeacherOptions,
-) -> None:
+) -> tuple[Learner, ColumnsConfig]:
+    """Return the trained learner, and the columns of the table as options."""
     network, data = learner_options.network, dataset_options.data
     ComputeDevice.select(learner_options.device)  # before the table is read, which may take long
     base = None
@@ -166,21 +201,8 @@ def _train(
     if base is not None:
         _note_deep_spans(learner)
         _note_other_rows(base, dataset, dataset_options)
-    try:
-        learner.fit_one_cycle(
-            checkpoint=output.checkpoint, resume=output.resume, report=print_result
-        )
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            f"interrupted. Add --resume to the same command to go on after epoch {learner.epochs}."
-        ) from None
-    if torchrun_environment().is_main:
-        output.save(learner)
-    learner.processes.leave()
-    print_result(_speed(learner))
-    table = "PAIRS" if pairs.is_dir() or is_standard_input(pairs) else pairs
-    command = f"annoseq evaluate {output.out} {table}{dataset_options.columns.options()} --show 10"
-    print_note(f"saved {output.out}; next: {command}")
+    learner.fit_one_cycle(checkpoint=output.checkpoint, resume=output.resume, report=print_result)
+    return learner, dataset_options.columns
 
 
 def _note_missing_calibration(folder: Path, learner: Learner) -> None:
