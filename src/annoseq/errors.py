@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING
 from annoseq._version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
@@ -245,3 +245,31 @@ def describe_older_format(content: bytes, *, current: int) -> str | None:
         f"written by an older version of annoseq (format {number}; annoseq {__version__} reads "
         f"format {current})"
     )
+
+
+def describe_change(begun: Mapping[str, object], now: Mapping[str, object]) -> str | None:
+    """Return the first setting of a plan that is another now, with both values, or None.
+
+    Sections of the plan are no part of a setting's name, as they are none of an option's.
+
+    >>> describe_change({"network": {"gru": {"hidden": 8}}}, {"network": {"gru": {"hidden": 16}}})
+    'gru.hidden 8, and now it is 16'
+    """
+    for name in {**begun, **now}:
+        before, after = begun.get(name), now.get(name)
+        if isinstance(before, dict) and isinstance(after, dict):
+            if change := describe_change(_without_sections(before), _without_sections(after)):
+                return change
+        elif before != after:
+            before, after = ("not given" if one in (None, "") else one for one in (before, after))
+            return f"{name} {before}, and now it is {after}"
+    return None
+
+
+def _without_sections(section: Mapping[str, object]) -> dict[str, object]:
+    """Return the settings of a section and of those in it, by dotted names."""
+    settings: dict[str, object] = {}
+    for name, value in section.items():
+        inner = _without_sections(value) if isinstance(value, dict) else {}
+        settings |= {f"{name}.{one}": own for one, own in inner.items()} or {name: value}
+    return settings

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from annoseq.training.cross_fitting import CrossFitting
 from tests.cli.command import refusal, run, snapshot
+from tests.cli.test_interrupt import interrupting
 from tests.cli.test_train_of_taggers import QUICK
 
 if TYPE_CHECKING:
@@ -154,6 +156,21 @@ def test_cross_fitting_is_resumed_with_the_same_options(table: Path, tmp_path: P
     assert refusal(run(*command, "--resume")) == (
         f"there is no ensemble at {out}.folds. Leave --resume off to begin one."
     )
+
+
+def test_the_setting_that_differs_is_named(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "o"
+    command = ("ensemble", "cross-fit", table, "--out", out, "--folds", 2, "--workers", 1, *QUICK)
+    with monkeypatch.context() as patch:
+        patch.setattr(CrossFitting, "work", lambda *_, report: interrupting(report))
+        assert run(*command).code == 130
+    assert refusal(run(*command, "--resume", "--seed", 5)) == (
+        f"{out}.folds was begun with seed 42, and now it is 5. Resume with the same data and "
+        "options, or choose another --out."
+    )
+    assert run(*command, "--resume").code == 0
 
 
 def test_a_pupil_learns_from_ensembles_and_taggers(

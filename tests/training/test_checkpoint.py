@@ -83,8 +83,8 @@ def test_nothing_in_it_can_run(tmp_path: Path) -> None:
     ("changed", "named"),
     [
         ({"max_lr": 0.5}, "max_lr 0.001, and now it is 0.5"),
-        ({"model": {"hidden": 8}}, "model {'hidden': 16}, and now it is {'hidden': 8}"),
-        ({"seed": 1}, "seed None, and now it is 1"),
+        ({"model": {"hidden": 8}}, "hidden 16, and now it is 8"),
+        ({"seed": 1}, "seed not given, and now it is 1"),
     ],
 )
 def test_another_plan(path: Path, changed: dict[str, Any], named: str) -> None:

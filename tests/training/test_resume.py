@@ -171,15 +171,15 @@ def further_epochs(dataset: Dataset) -> Learner:
 @pytest.mark.parametrize(
     ("make", "named"),
     [
-        (other_width, "model {'model': 'gru', 'gru': {'embedding': 16, 'hidden': 16, "),
-        (other_network, "model {'model': 'gru', 'gru': {'embedding': 16, 'hidden': 16, "),
+        (other_width, "gru.hidden 16, and now it is 8. "),
+        (other_network, "model gru, and now it is attention. "),
         (other_seed, "seed 42, and now it is 1. "),
         (other_decay, "weight_decay 0.01, and now it is 0.5. "),
         (other_forcing, "teacher_forcing 0.0, and now it is falling. "),
         (other_loss, "loss padded, and now it is token. "),
         (other_patience, "early_stopping 0, and now it is 3. "),
         (other_keep, "keep best, and now it is last. "),
-        (other_batches, "batching {'batch_size': 16, "),
+        (other_batches, "batch_size 16, and now it is 3. "),
         (further_epochs, "epochs trained before 0, and now it is 3. "),
     ],
 )
@@ -213,8 +213,8 @@ def test_other_epochs_or_another_rate_are_refused(dataset: Dataset, tmp_path: Pa
     ("rows", "config", "named"),
     [
         (slice(0, 59), DataConfig(), "pairs "),
-        (slice(None), DataConfig(valid_share=0.5), "data {'task': 'auto', "),
-        (slice(None), DataConfig(split_seed=1), "data {'task': 'auto', "),
+        (slice(None), DataConfig(valid_share=0.5), "valid_share 0.2, and now it is 0.5. "),
+        (slice(None), DataConfig(split_seed=1), "split_seed 42, and now it is 1. "),
     ],
 )
 def test_other_data_are_refused(

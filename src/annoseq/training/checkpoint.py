@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from annoseq.atomic_io import atomic_file
-from annoseq.errors import TrainingError
+from annoseq.errors import TrainingError, describe_change
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,10 +89,9 @@ def read_checkpoint(path: Path, *, plan: dict[str, Any]) -> dict[str, Any]:
         raise TrainingError(
             f"{path} is damaged and cannot be resumed. Delete it and start without --resume."
         ) from error
-    for name, value in plan.items():
-        if begun.get(name) != value:
-            raise TrainingError(
-                f"{path} was begun with {name} {begun.get(name)}, and now it is {value}. "
-                "Resume with the same data and options, or delete it and start again."
-            )
+    if change := describe_change({name: begun.get(name) for name in plan}, plan):
+        raise TrainingError(
+            f"{path} was begun with {change}. Resume with the same data and options, or delete it "
+            "and start again."
+        )
     return dict(state)

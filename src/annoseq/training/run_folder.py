@@ -29,6 +29,7 @@ from annoseq.errors import (
     OutputError,
     TrainingError,
     count_noun,
+    describe_change,
 )
 from annoseq.output_lock import OutputLock, restore_interrupted
 
@@ -124,14 +125,11 @@ class TrainingRuns:
             raise TrainingError(
                 f"{path} is damaged, so that the {self.kind} cannot be resumed. Begin another one."
             ) from error
-        current = json.loads(json.dumps(plan))
-        for name in {**saved, **current}:
-            before, now = saved.get(name, "not given"), current.get(name, "not given")
-            if before != now:
-                raise TrainingError(
-                    f"{self.path} was begun with {name} {before}, and now it is {now}. "
-                    "Resume with the same data and options, or choose another --out."
-                )
+        if change := describe_change(saved, json.loads(json.dumps(plan))):
+            raise TrainingError(
+                f"{self.path} was begun with {change}. Resume with the same data and options, or "
+                "choose another --out."
+            )
 
     def record(self, number: int) -> Path:
         """Return the path of a run's record, which exists once the run is finished."""
