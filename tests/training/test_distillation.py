@@ -185,12 +185,41 @@ def test_a_training_with_teachers_is_resumed_with_the_same_settings(
     for named, other in {
         "teacher_weight 0.5, and now it is 0.75": DistillationConfig(teacher_weight=0.75),
         "least_confidence 0.0, and now it is 0.9": DistillationConfig(least_confidence=0.9),
-        "unlabelled rows 1, and now it is 0": begun.config,
+        r"unlabelled texts 1 \(sha256 \w{12}\), and now it is not given": begun.config,
     }.items():
         texts = () if other == begun.config else begun.unlabelled
         learner = SETTINGS.make(dataset, replace(begun, config=other, unlabelled=texts))
         with pytest.raises(TrainingError, match=f"was begun with {named}. Resume with the same"):
             read_checkpoint(path, plan=learner._plan(2, 1e-2))
+
+
+def test_a_refused_resumption_keeps_what_the_teachers_expect(
+    dataset: Dataset, teachers: Path, tmp_path: Path
+) -> None:
+    path, cache = tmp_path / "m.training", tmp_path / "targets"
+    begun = Distillation(teachers=(teachers,), unlabelled=("Dr. Moss",), cache=cache)
+    pupil = SETTINGS.make(dataset, begun)
+    write_checkpoint(path, plan=pupil._plan(2, 1e-2), state={})
+    kept = cache.read_bytes()
+    resumed = replace(begun, resumes=path)
+    for other, told in (
+        (replace(resumed, unlabelled=("Dr. Ford",)), r"unlabelled texts 1 \(sha256 \w{12}\), and"),
+        (replace(resumed, teachers=(teachers / "members" / "1",)), "teachers teachers .*, and now"),
+        (replace(resumed, config=DistillationConfig(teacher_temperature=2)), "teacher_temp"),
+    ):
+        with pytest.raises(TrainingError, match=f"m.training was begun with {told}"):
+            SETTINGS.make(dataset, other)
+    rows = replace(dataset, train=dataset.train[1:], fingerprint="sha256:other")
+    with pytest.raises(TrainingError, match="was begun with pairs "):
+        SETTINGS.make(rows, resumed)
+    plain = SETTINGS.make(dataset)._plan(3, 1e-2)
+    with pytest.raises(TrainingError, match=r"teachers teachers \(sha256 \w+\), and now it is not"):
+        read_checkpoint(path, plan=plain)
+    assert cache.read_bytes() == kept
+    SETTINGS.make(dataset, resumed)
+    write_checkpoint(path, plan=plain, state={})
+    with pytest.raises(TrainingError, match="teachers not given, and now it is teachers"):
+        SETTINGS.make(dataset, resumed)
 
 
 def test_unlabelled_texts_count_among_the_rows_that_decide_on_epochs(

@@ -70,8 +70,12 @@ class TeacherOptions:
         if self.teacher:
             check_not_foreign(path)
 
-    def make_distillation(self, columns: ColumnsConfig, *, cache: Path) -> Distillation | None:
+    def make_distillation(
+        self, columns: ColumnsConfig, *, cache: Path, resumes: Path | None = None
+    ) -> Distillation | None:
         """Read the unlabelled texts, if there are teachers; `columns` are those of the pairs.
+
+        `resumes` is the checkpoint of the training that is resumed, if one is.
 
         Raises:
             TableError: the texts cannot be read, or the table lacks the column.
@@ -83,7 +87,11 @@ class TeacherOptions:
         if self.unlabelled is not None:
             texts = _read_unlabelled(self.unlabelled, self.unlabelled_column or columns.source)
         return Distillation(
-            teachers=self.teacher, unlabelled=texts, config=self.distillation, cache=cache
+            teachers=self.teacher,
+            unlabelled=texts,
+            config=self.distillation,
+            cache=cache,
+            resumes=resumes,
         )
 
 

@@ -196,7 +196,11 @@ def _fit(
     dataset = load_dataset(pairs, dataset_options, tokenizer=_seq2seq_tokenizer(base))
     if base is None:
         check_vocabulary_options(data, [network.resolve_auto(task=dataset.task)])
-    distillation = teachers.make_distillation(dataset.columns, cache=output.soft_targets)
+    distillation = teachers.make_distillation(
+        dataset.columns,
+        cache=output.soft_targets,
+        resumes=output.checkpoint if output.resume else None,
+    )
     learner = make_learner(dataset, learner_options, base=base, distillation=distillation)
     if base is not None:
         _note_deep_spans(learner)

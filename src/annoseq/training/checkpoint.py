@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from annoseq.atomic_io import atomic_file
+from annoseq.data.pairs import fingerprint_pairs
 from annoseq.errors import TrainingError, describe_change
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor, nn
+
+    from annoseq.tokenization.dataset import Dataset
 
 
 @dataclass
@@ -63,8 +66,18 @@ def write_checkpoint(path: Path, *, plan: dict[str, Any], state: dict[str, Any])
         new.write_bytes(hashlib.sha256(packed.getbuffer()).digest() + packed.getbuffer())
 
 
+def data_plan(dataset: Dataset) -> dict[str, Any]:
+    """Return the part of a training's plan that its data decide."""
+    return {
+        "pairs": dataset.fingerprint,
+        "data": dataset.config.model_dump(),
+        "training rows": len(dataset.train),
+        "validation pairs": fingerprint_pairs(dataset.valid),
+    }
+
+
 def read_checkpoint(path: Path, *, plan: dict[str, Any]) -> dict[str, Any]:
-    """Read a state that was written under the same plan.
+    """Read a state that was written under the same plan, of which `plan` may be a part.
 
     Raises:
         TrainingError: there is none, it is damaged, or the plan was another.

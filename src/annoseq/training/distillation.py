@@ -25,6 +25,7 @@ from annoseq.tokenization.soft_targets import (
 )
 from annoseq.tokenization.tagger_tokenizer import TaggerEncoding
 from annoseq.torchrun import torchrun_environment
+from annoseq.training.checkpoint import data_plan, read_checkpoint
 from annoseq.training.teachers import Piece, Teacher, ask_teachers
 
 if TYPE_CHECKING:
@@ -40,12 +41,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Distillation:
-    """Teachers, by their folders, and unlabelled texts; `cache` keeps what teachers expect."""
+    """Teachers, by their folders, and unlabelled texts; `cache` keeps what teachers expect.
+
+    `resumes` is the checkpoint of the training that is resumed, if one is.
+    """
 
     teachers: tuple[Path, ...]
     unlabelled: tuple[str, ...] = ()
     config: DistillationConfig = field(default_factory=DistillationConfig)
     cache: Path | None = None
+    resumes: Path | None = None
 
     def prepare(
         self, dataset: Dataset, tokenizer: TaggerTokenizer, compute: ComputeDevice
@@ -56,10 +61,14 @@ class Distillation:
             OptionError: a teacher and the pupil cannot be compared.
             ModelError: a teacher cannot be read.
             OutputError: the cache cannot be written, or is a file of another program.
+            TrainingError: the training that is resumed was begun with other teachers or texts.
         """
         if self.cache is not None:
             check_not_foreign(self.cache)
         teachers = [Teacher.load(path, dataset, tokenizer) for path in self.teachers]
+        plan = self._plan(teachers)
+        if self.resumes is not None:  # before the cache of what it was begun with is replaced
+            read_checkpoint(self.resumes, plan=data_plan(dataset) | plan)
         pieces = _labelled_pieces(dataset)
         rows = len(pieces)
         unlabelled, encodings = _unlabelled_pieces(self.unlabelled, tokenizer)
@@ -84,18 +93,23 @@ class Distillation:
             [self.config.teacher_weight] * rows + [1.0] * len(extra),
             left_out=len(encodings) - len(extra),
             of_other_pairs=sum(not teacher.knows_pairs for teacher in teachers),
-            config=self.config,
-            key=key,
+            plan=plan,
         )
+
+    def _plan(self, teachers: Sequence[Teacher]) -> dict[str, object]:
+        """Return all that decides targets, weights and rows, which a resumed training shares."""
+        records = [teacher.record for teacher in teachers]
+        names = [f"{record.name} (sha256 {record.fingerprint[:12]})" for record in records]
+        checksum = hashlib.sha256("\n".join(map(_checksum, self.unlabelled)).encode()).hexdigest()
+        texts = f"{len(self.unlabelled):,} (sha256 {checksum[:12]})" if self.unlabelled else ""
+        plan = {"teachers": ", ".join(names), "unlabelled texts": texts}
+        return plan | self.config.model_dump()
 
     def _key(self, dataset: Dataset, teachers: Sequence[Teacher]) -> str:
         """Return a checksum of all that decides what the teachers expect."""
         parts = [fingerprint_pairs(dataset.train), str(self.config.teacher_temperature)]
         parts += [teacher.record.model_dump_json() for teacher in teachers]
-        parts += [
-            hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-            for text in self.unlabelled
-        ]
+        parts += map(_checksum, self.unlabelled)
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -105,23 +119,17 @@ class Lessons:
 
     `unlabelled` are the encodings of the latter; `targets` and `weights`, the share of the teachers
     in the loss, are those of all rows. `left_out` counts unlabelled rows of too low confidence, and
-    `of_other_pairs` the teachers that were trained on another table. `key` is a checksum of the
-    teachers and of what they read, and `config` has the settings that decided the rest.
+    `of_other_pairs` the teachers that were trained on another table. `plan` has all that decided
+    these, which a resumed training shares.
     """
 
     teachers: tuple[TeacherRecord, ...]
     unlabelled: list[TaggerEncoding]
     targets: list[RowTargets]
     weights: list[float]
+    plan: dict[str, object]
     left_out: int = 0
     of_other_pairs: int = 0
-    config: DistillationConfig = field(default_factory=DistillationConfig)
-    key: str = ""
-
-    def plan(self) -> dict[str, object]:
-        """Return all that decides targets, weights and rows, which a resumed training shares."""
-        settings = self.config.model_dump()
-        return {**settings, "unlabelled rows": len(self.unlabelled), "teachers": self.key}
 
     def summary(self) -> str:
         """Return the names of the teachers, and the numbers of rows that they read."""
@@ -138,6 +146,10 @@ class Lessons:
                 "rows are among these, the scores flatter"
             )
         return facts
+
+
+def _checksum(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _labelled_pieces(dataset: Dataset) -> list[Piece]:

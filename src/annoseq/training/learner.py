@@ -24,7 +24,7 @@ from annoseq.models.model_config import ModelConfig
 from annoseq.models.serialization import TrainedModel
 from annoseq.progress import progress_bar
 from annoseq.tokenization.gazetteer import LexiconFeatures
-from annoseq.training.checkpoint import BestCheckpoint, read_checkpoint, write_checkpoint
+from annoseq.training.checkpoint import BestCheckpoint, data_plan, read_checkpoint, write_checkpoint
 from annoseq.training.distributed import ProcessGroup
 from annoseq.training.early_stopping import EarlyStopping
 from annoseq.training.initialization import check_arguments, initialize_model
@@ -308,18 +308,15 @@ class Learner:
     def _plan(self, epochs: int, max_lr: float) -> dict[str, Any]:
         """Return all settings that decide a run, so that a resumed run is the same."""
         return {
+            **({"teachers": ""} if self.lessons is None else self.lessons.plan),
             "epochs": epochs,
             "max_lr": max_lr,
             "epochs trained before": self.epochs,
-            "pairs": self.dataset.fingerprint,
-            "data": self.dataset.config.model_dump(),
-            "training rows": len(self.dataset.train),
-            "validation pairs": fingerprint_pairs(self.dataset.valid),
+            **data_plan(self.dataset),
             "vocabularies": self.tokenizer.signature(),
             "model": self.model_config.model_dump(),
             "vectors": "" if self.vectors is None else self.vectors.checksum(),
             "encoder": "" if self.encoder is None else self.encoder.fingerprint,
-            **({"teachers": ""} if self.lessons is None else self.lessons.plan()),
             **self.config.model_dump(exclude={"epochs", "max_lr"}),
             "batching": self.batching.model_dump(),
             "precision": str(self.compute.dtype),
