@@ -83,6 +83,15 @@ def test_an_ensemble_may_be_replaced_and_not_exported(
     )
 
 
+def test_an_ensemble_is_not_written_into_a_member(members: list[Path]) -> None:
+    before = snapshot(members[0])
+    out = members[0] / "new" / "ensemble"
+    assert refusal(run("ensemble", "join", *members, "--out", out)) == (
+        f"--out {out} is inside of the member {members[0]}. Name another folder."
+    )
+    assert snapshot(members[0]) == before
+
+
 def test_an_ensemble_needs_two_models(members: list[Path], tmp_path: Path) -> None:
     one = run("ensemble", "join", members[0], "--out", tmp_path / "o")
     assert refusal(one) == "an ensemble has at least 2 members. Name another model folder."

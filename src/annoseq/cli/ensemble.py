@@ -77,6 +77,9 @@ def join(
     overwrite: Overwrite = False,
 ) -> None:
     """Join models that were trained on the same pairs: taggers, and writers whose spans vote."""
+    for model in models:
+        if model.resolve() in out.resolve().parents:  # which would be copied into itself
+            raise OptionError(f"--out {out} is inside of the member {model}. Name another folder.")
     with OutputLock(out):
         check_folder_writable(out, overwrite=overwrite)
         compute = ComputeDevice.select(device)
