@@ -84,6 +84,26 @@ def test_only_members_that_read_vectors_are_given_them(
     assert run("annotate", out, table, "--vectors", moved).code == 0
 
 
+def test_a_teacher_reads_the_moved_vectors_of_its_pupil(
+    tagger: Path, table: Path, moved: Path, tmp_path: Path
+) -> None:
+    plain, joined, out = (tmp_path / name for name in ("plain", "joined", "out"))
+    assert run("train", table, "--out", plain, *QUICK).code == 0
+    members = (plain, tagger, "--vectors", moved)
+    assert run("ensemble", "join", *members, "--out", joined).code == 0
+    teachers = ("--teacher", tagger, "--teacher", joined, "--teacher", plain)
+    command = ("train", table, "--out", out, *QUICK, *teachers)
+    assert run(*command, "--vectors", moved).code == 0
+    other = write_folder(tmp_path / "static")
+    for vectors in ((), ("--vectors", other)):
+        message = refusal(run(*command, "--overwrite", *vectors))
+        assert message.startswith(f"{tagger}: its word vectors, v.bin, cannot be read at ")
+        assert message.endswith(
+            " Name the file with --vectors. The pupil of --teacher then reads it, too; if it is "
+            "not to, put the file back where it was."
+        )
+
+
 def test_another_file_is_refused(tagger: Path, table: Path, vectors: Path, tmp_path: Path) -> None:
     other = tmp_path / "v.bin"
     content = bytearray(vectors.read_bytes())

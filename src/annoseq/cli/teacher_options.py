@@ -71,11 +71,16 @@ class TeacherOptions:
             check_not_foreign(path)
 
     def make_distillation(
-        self, columns: ColumnsConfig, *, cache: Path, resumes: Path | None = None
+        self,
+        columns: ColumnsConfig,
+        *,
+        cache: Path,
+        vectors: Path | None = None,
+        resumes: Path | None = None,
     ) -> Distillation | None:
         """Read the unlabelled texts, if there are teachers; `columns` are those of the pairs.
 
-        `resumes` is the checkpoint of the training that is resumed, if one is.
+        `Distillation` describes the others.
 
         Raises:
             TableError: the texts cannot be read, or the table lacks the column.
@@ -91,6 +96,7 @@ class TeacherOptions:
             unlabelled=texts,
             config=self.distillation,
             cache=cache,
+            vectors=vectors,
             resumes=resumes,
         )
 

@@ -199,6 +199,7 @@ def _fit(
     distillation = teachers.make_distillation(
         dataset.columns,
         cache=output.soft_targets,
+        vectors=learner_options.vectors,
         resumes=output.checkpoint if output.resume else None,
     )
     learner = make_learner(dataset, learner_options, base=base, distillation=distillation)

@@ -43,13 +43,15 @@ if TYPE_CHECKING:
 class Distillation:
     """Teachers, by their folders, and unlabelled texts; `cache` keeps what teachers expect.
 
-    `resumes` is the checkpoint of the training that is resumed, if one is.
+    `vectors` are the word vectors of the pupil, which teachers that were trained with them read at
+    their new place, too. `resumes` is the checkpoint of the training that is resumed, if one is.
     """
 
     teachers: tuple[Path, ...]
     unlabelled: tuple[str, ...] = ()
     config: DistillationConfig = field(default_factory=DistillationConfig)
     cache: Path | None = None
+    vectors: str | Path | None = None
     resumes: Path | None = None
 
     def prepare(
@@ -65,7 +67,9 @@ class Distillation:
         """
         if self.cache is not None:
             check_not_foreign(self.cache)
-        teachers = [Teacher.load(path, dataset, tokenizer) for path in self.teachers]
+        teachers = [
+            Teacher.load(path, dataset, tokenizer, vectors=self.vectors) for path in self.teachers
+        ]
         plan = self._plan(teachers)
         if self.resumes is not None:  # before the cache of what it was begun with is replaced
             read_checkpoint(self.resumes, plan=data_plan(dataset) | plan)

@@ -10,30 +10,36 @@ Shapes: B rows, T tokens, M columns of ids.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
 from annoseq.config import BatchConfig
 from annoseq.data.pairs import fingerprint_pairs
-from annoseq.errors import OptionError
+from annoseq.errors import OptionError, VectorsError
 from annoseq.inference.ensemble_predictor import EnsemblePredictor, votes
 from annoseq.inference.model_loading import load_model
 from annoseq.inference.network_predictors import TaggerPredictor, build_predictor
 from annoseq.inference.predictor import tokenize_texts
-from annoseq.models.ensemble_folder import EnsembleModel, find_difference, find_writer_problem
+from annoseq.models.ensemble_folder import (
+    MEMBERS_FOLDER,
+    EnsembleModel,
+    find_difference,
+    find_writer_problem,
+)
 from annoseq.models.expectations import Expectations, path_expectations
 from annoseq.models.model_config import TeacherRecord
-from annoseq.models.serialization import TrainedModel
+from annoseq.models.serialization import TrainedModel, read_config
 from annoseq.progress import progress_bar
 from annoseq.tokenization.batching import WindowIds, collate_sources, length_sorted_batches
 from annoseq.tokenization.bioes import tag_blocks
 from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 from annoseq.training.document_folds import checksum_folds, fold_numbers
+from annoseq.vectors.lookup import fingerprint_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -41,6 +47,7 @@ if TYPE_CHECKING:
     from annoseq.devices import ComputeDevice
     from annoseq.inference.predictor import SpanPredictor
     from annoseq.models.ensemble_folder import Folds
+    from annoseq.models.onnx_model import OnnxModel
     from annoseq.tokenization.batching import Batch, TokenIds
     from annoseq.tokenization.dataset import Dataset
     from annoseq.tokenization.soft_targets import RowTargets
@@ -75,14 +82,22 @@ class Teacher:
     knows_pairs: bool
 
     @classmethod
-    def load(cls, path: Path, dataset: Dataset, pupil: TaggerTokenizer) -> Teacher:
-        """Read the folder of a model or an ensemble.
+    def load(
+        cls,
+        path: Path,
+        dataset: Dataset,
+        pupil: TaggerTokenizer,
+        *,
+        vectors: str | Path | None = None,
+    ) -> Teacher:
+        """Read the folder of a model or an ensemble; `vectors` are the word vectors of the pupil.
 
         Raises:
             OptionError: it and the pupil cannot be compared, or it has seen validation rows.
             ModelError: it cannot be read.
+            VectorsError: its word vectors are neither where they were nor those of the pupil.
         """
-        model = load_model(path)
+        model = _load_model(path, vectors)
         if not isinstance(model, TrainedModel | EnsembleModel):
             raise OptionError(
                 f"--teacher {path}: an ONNX file knows no probabilities of transitions, from which "
@@ -118,6 +133,24 @@ class Teacher:
         if self.folds is None or row is None:
             return tuple(range(len(self.members)))
         return (self.folds[row],)
+
+
+def _load_model(path: Path, vectors: str | Path | None) -> TrainedModel | EnsembleModel | OnnxModel:
+    """Read a model, with the word vectors of the pupil if they are those that it reads."""
+    shared = None
+    if vectors is not None and path.is_dir():
+        folders = [*path.glob(f"{MEMBERS_FOLDER}/*")] or [path]
+        records = [record for folder in folders if (record := read_config(folder).vectors)]
+        fingerprint = fingerprint_vectors(Path(vectors))
+        if records and all(record.fingerprint == fingerprint for record in records):
+            shared = vectors
+    try:
+        return load_model(path, vectors=shared)
+    except VectorsError as error:
+        raise VectorsError(
+            f"{error} The pupil of --teacher then reads it, too; if it is not to, put the file "
+            "back where it was."
+        ) from error
 
 
 def _folds_of_rows(path: Path, folds: Folds, dataset: Dataset, *, split_by: SplitBy) -> list[int]:
