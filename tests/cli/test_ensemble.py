@@ -68,8 +68,8 @@ def test_an_ensemble_annotates_evaluates_and_redacts(
     assert "# Ensemble card" in (ensemble / "card.md").read_text()
 
 
-def test_an_ensemble_may_be_replaced_and_not_exported(
-    ensemble: Path, members: list[Path], tmp_path: Path
+def test_an_ensemble_may_be_replaced_and_is_not_one_model(
+    ensemble: Path, members: list[Path], table: Path, tmp_path: Path
 ) -> None:
     assert "exists already" in refusal(run("ensemble", "join", *members, "--out", ensemble))
     other = tmp_path / "other"
@@ -77,10 +77,16 @@ def test_an_ensemble_may_be_replaced_and_not_exported(
         result = run("ensemble", "join", *members, "--out", other, "--device", "cpu", *options)
         assert result.code == 0, result
         assert "2 members, not calibrated (no --pairs were given)" in result.err
-    assert refusal(run("export", "onnx", ensemble, tmp_path / "m.onnx")) == (
-        f"{ensemble} is an ensemble, and one model is needed. Give one of its members, or a model "
-        "that learned from it: annoseq train --teacher."
-    )
+    for command in (
+        ("export", "onnx", ensemble, tmp_path / "m.onnx"),
+        ("train", table, "--go-on-from", ensemble, "--out", tmp_path / "more"),
+        ("ensemble", "join", ensemble, members[0], "--out", tmp_path / "joined"),
+        (*("ensemble", "join", ensemble, members[0]), "--out", tmp_path / "o", "--vectors", table),
+    ):
+        assert refusal(run(*command)) == (
+            f"{ensemble} is an ensemble, and one model is needed. Give one of its members, or a "
+            "model that learned from it: annoseq train --teacher."
+        )
 
 
 def test_an_ensemble_is_not_written_into_a_member(members: list[Path]) -> None:
@@ -220,6 +226,9 @@ def test_options_of_teachers_need_one(table: Path, tmp_path: Path, model: Path) 
     )
     assert refusal(run(*command, "--unlabelled", table)) == (
         "--unlabelled belongs to --teacher. Give one, or leave --unlabelled off."
+    )
+    assert refusal(run("train", "-", *command[2:], "--teacher", model, "--unlabelled", "-")) == (
+        "standard input cannot be read twice. Give a file of pairs, or of --unlabelled."
     )
     assert refusal(run(*command, "--teacher", model, "--model", "gru")) == (
         "--teacher is for the tagger, and the model is gru. Leave it off, or use --model tagger."

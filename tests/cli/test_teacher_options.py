@@ -10,13 +10,14 @@ from annoseq.cli.teacher_options import TeacherOptions
 from annoseq.config import ColumnsConfig
 from annoseq.errors import MissingColumnError, OptionError
 
+PAIRS = Path("pairs.csv")
 TEXTS = 'text,note\nDr. Moss saw Mr. Finch.,a\n" ",b\nSeen by Dr. Moss.,c\n'
 
 
 def read(path: Path, column: str | None = None, *, source: str = "orig_text") -> tuple[str, ...]:
     """Return the unlabelled texts of a training with a teacher."""
     options = TeacherOptions(teacher=(Path("teacher"),), unlabelled=path, unlabelled_column=column)
-    options.check()
+    options.check(PAIRS)
     found = options.make_distillation(ColumnsConfig(source=source), cache=Path("cache"))
     assert found is not None
     return found.unlabelled
@@ -56,10 +57,19 @@ def test_a_column_is_that_of_a_table(tmp_path: Path) -> None:
     for path in (None, tmp_path, tmp_path / "u.txt"):
         options = TeacherOptions(teacher=(tmp_path,), unlabelled=path, unlabelled_column="text")
         with pytest.raises(OptionError) as caught:
-            options.check()
+            options.check(PAIRS)
         assert str(caught.value) == (
             "--unlabelled-column is for a table of --unlabelled. Name one, or leave "
             "--unlabelled-column off."
         )
     with pytest.raises(OptionError, match=r"--unlabelled-column belongs to --teacher\. Give one"):
-        TeacherOptions(unlabelled_column="text").check()
+        TeacherOptions(unlabelled_column="text").check(PAIRS)
+
+
+def test_a_file_of_an_unknown_kind_is_refused_with_advice_that_train_takes(tmp_path: Path) -> None:
+    path = tmp_path / "x.weird"
+    path.write_text("Dr. Moss")
+    with pytest.raises(OptionError) as caught:
+        TeacherOptions(teacher=(tmp_path,), unlabelled=path).check(PAIRS)
+    assert str(caught.value).startswith(f"{path}: the suffix '.weird' stands for no known")
+    assert str(caught.value).endswith(" If it is one whole text, give it a name that ends in .txt.")

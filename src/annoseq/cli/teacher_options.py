@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from annoseq.cli.output import print_note
 from annoseq.config import DistillationConfig
+from annoseq.data.streams import is_standard_input
 from annoseq.data.text_inputs import is_text_input, read_texts
 from annoseq.errors import MissingColumnError, OptionError, count_noun, option_name
 from annoseq.tokenization.soft_targets import check_not_foreign
@@ -50,16 +51,26 @@ class TeacherOptions:
     ] = None
     distillation: Annotated[DistillationConfig, Parameter(name="*")] = DistillationConfig()
 
-    def check(self) -> None:
-        """Raise `OptionError` if an option was given without what it belongs to."""
+    def check(self, pairs: Path) -> None:
+        """Check that options are given with what they belong to, and texts that can be read.
+
+        Raises:
+            OptionError: they are not, or both the pairs and the texts are standard input.
+            TableError: there is no such file or folder of texts.
+        """
         given = [name for name in ("unlabelled", "unlabelled_column") if getattr(self, name)]
         given += sorted(self.distillation.model_fields_set)
         if given and not self.teacher:
             option = option_name(given[0])
             raise OptionError(f"{option} belongs to --teacher. Give one, or leave {option} off.")
-        if self.unlabelled_column is None:
-            return
-        if self.unlabelled is None or is_text_input(self.unlabelled, None):
+        if self.unlabelled and is_standard_input(self.unlabelled) and is_standard_input(pairs):
+            raise OptionError(
+                "standard input cannot be read twice. Give a file of pairs, or of --unlabelled."
+            )
+        is_text = self.unlabelled is not None and is_text_input(
+            self.unlabelled, None, advice="give it a name that ends in .txt"
+        )
+        if self.unlabelled_column is not None and (self.unlabelled is None or is_text):
             raise OptionError(
                 "--unlabelled-column is for a table of --unlabelled. Name one, or leave "
                 "--unlabelled-column off."

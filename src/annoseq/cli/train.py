@@ -158,7 +158,7 @@ def train(
     teachers: TeacherOptions = TeacherOptions(),
 ) -> None:
     """Train a model and save it."""
-    teachers.check()
+    teachers.check(pairs)
     dataset_options.check_split()
     with output.locked():
         teachers.check_cache(output.soft_targets)

@@ -38,8 +38,12 @@ class InputText(NamedTuple):
     kept: dict[str, Any] | None = None
 
 
-def is_text_input(source: Path, format_: InputFormat | None) -> bool:
+def is_text_input(
+    source: Path, format_: InputFormat | None, *, advice: str = "add --input-format text"
+) -> bool:
     """Return True if `source` is whole texts (a .txt file, a folder of them, a pipe), not a table.
+
+    `advice` is for a file whose name does not say which.
 
     Raises:
         TableError: there is no such file or folder.
@@ -56,7 +60,7 @@ def is_text_input(source: Path, format_: InputFormat | None) -> bool:
             raise TableError(
                 f"{source}: there is no such file or folder. Check its name."
             ) from error
-        raise OptionError(f"{error} If it is one whole text, add --input-format text.") from error
+        raise OptionError(f"{error} If it is one whole text, {advice}.") from error
     return False
 
 

@@ -46,11 +46,6 @@ def _load_ensemble(path: str | Path, *, vectors: str | Path | None) -> EnsembleM
 
 def load_folder(path: str | Path, *, vectors: str | Path | None = None) -> TrainedModel:
     """Read a model folder; `load_model` describes `vectors` and the errors."""
-    if (Path(path) / ENSEMBLE_FILE).exists():
-        raise ModelError(
-            f"{path} is an ensemble, and one model is needed. Give one of its members, or a model "
-            "that learned from it: annoseq train --teacher."
-        )
     _check_torch(path)
     from annoseq.models.serialization import TrainedModel
 

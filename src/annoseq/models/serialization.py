@@ -43,6 +43,7 @@ from annoseq.models.model_config import (
     CONFIG_FILE,
     ENCODER_FILES,
     ENCODER_WEIGHTS,
+    ENSEMBLE_FILE,
     FORMAT,
     HISTORY_FILE,
     WEIGHTS_FILE,
@@ -202,7 +203,7 @@ def read_config(folder: Path) -> ModelConfig:
     """Read `config.json` of a model folder.
 
     Raises:
-        ModelError: it is missing or damaged, or of another format.
+        ModelError: it is missing or damaged, or of another format, or the folder of an ensemble.
     """
     if not folder.is_dir():
         raise ModelError(
@@ -210,6 +211,11 @@ def read_config(folder: Path) -> ModelConfig:
         )
     if problem := describe_unsafe_file(folder, _MAX_BYTES):
         raise ModelError(f"{folder}: {problem}. Copy the whole folder again, or train again.")
+    if (folder / ENSEMBLE_FILE).exists():
+        raise ModelError(
+            f"{folder} is an ensemble, and one model is needed. Give one of its members, or a "
+            "model that learned from it: annoseq train --teacher."
+        )
     content = _read(folder / CONFIG_FILE)
     if older := describe_older_format(content, current=FORMAT):
         raise ModelError(f"{folder}: {older}. Train again, or use the version that wrote it.")
