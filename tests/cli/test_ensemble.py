@@ -133,17 +133,18 @@ def test_the_weight_of_a_vote_is_chosen_on_new_rows(
     join = ("ensemble", "join", members[0], model, "--out", tmp_path / "o", "--device", "cpu")
     result = run(*join, "--pairs", shelf / "more.csv")
     assert result.code == 0, result
-    *_, weight, note, saved = result.err.splitlines()
-    assert weight == "a vote weighs 0 nats, of 0, 0.25, 0.5, 1, 1.5, 2, 3, 4"
+    *_, chosen, note, saved = result.err.splitlines()
+    assert chosen == "a vote weighs 0 nats, of 0, 0.25, 0.5, 1, 1.5, 2, 3, 4"
     assert note == "note: the models that write bring nothing here, and take time: leave them out"
     assert saved.startswith(f"saved {tmp_path / 'o'}: 2 members, calibrated on ")
     assert refusal(run(*join, "--overwrite")) == (
         "the weight of a vote is chosen on rows that no member was trained on, with at least 100 "
         "spans, and there are 0. Give --pairs with more, or --vote-weight."
     )
-    assert refusal(run(*join, "--overwrite", "--vote-weight", -1)) == (
-        "a --vote-weight of -1 was given. Give 0 or more, such as 1."
-    )
+    for weight in ("-1", "1e+308", "nan"):
+        assert refusal(run(*join, "--overwrite", "--vote-weight", weight)) == (
+            f"a --vote-weight of {weight} was given. Give 0 to 1,000, such as 1."
+        )
     only = run("ensemble", "join", *members, "--out", tmp_path / "p", "--vote-weight", 1)
     assert refusal(only) == (
         "--vote-weight is for models that write their output, and all of these are taggers. "

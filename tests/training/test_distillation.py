@@ -319,7 +319,25 @@ def test_members_need_the_same_rows_for_validation(dataset: Dataset, tmp_path: P
         EnsembleModel.of([models[0], models[0]], ["one", "again"])
 
 
-@pytest.mark.parametrize("damage", ["", "{}", '{"members": 3}'])
+def test_each_teacher_is_named_once(dataset: Dataset, teachers: Path) -> None:
+    again = teachers / "members" / ".."
+    with pytest.raises(OptionError) as caught:
+        SETTINGS.make(dataset, Distillation(teachers=(teachers, again)))
+    assert str(caught.value) == (
+        f"--teacher {again} has the same weights as --teacher {teachers}. Name each model once."
+    )
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "",
+        "{}",
+        '{"members": 3}',
+        '{"members": [["a", "b"]], "vote_weight": 1e308}',
+        '{"members": [["a", "b"]], "vote_weight": NaN}',
+    ],
+)
 def test_a_damaged_ensemble_is_refused(damage: str, teachers: Path, tmp_path: Path) -> None:
     (tmp_path / "ensemble.json").write_text(damage)
     with pytest.raises(ModelError, match=r"ensemble\.json is damaged or of another version"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from math import inf
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated
@@ -28,7 +27,12 @@ from annoseq.errors import OptionError, count_noun
 from annoseq.evaluation.calibration_statistics import MIN_GOLD_SPANS
 from annoseq.inference.ensemble_predictor import EnsemblePredictor
 from annoseq.inference.model_loading import load_folder
-from annoseq.models.ensemble_folder import EnsembleModel, Folds, vectors_of_members
+from annoseq.models.ensemble_folder import (
+    MAX_VOTE_WEIGHT,
+    EnsembleModel,
+    Folds,
+    vectors_of_members,
+)
 from annoseq.output_lock import OutputLock
 from annoseq.training.calibration_runner import CalibrationRunner
 from annoseq.training.cross_fitting import CrossFitting
@@ -163,8 +167,11 @@ def _weigh_votes(
                 "--vote-weight is for models that write their output, and all of these are "
                 "taggers. Leave it off."
             )
-        if not 0 <= given < inf:
-            raise OptionError(f"a --vote-weight of {given:g} was given. Give 0 or more, such as 1.")
+        if not 0 <= given <= MAX_VOTE_WEIGHT:
+            raise OptionError(
+                f"a --vote-weight of {given:g} was given. Give 0 to {MAX_VOTE_WEIGHT:,g}, such as "
+                "1."
+            )
         return replace(ensemble, vote_weight=given)
     spans = sum(len(example.spans or ()) for example in examples)
     if spans < MIN_GOLD_SPANS:

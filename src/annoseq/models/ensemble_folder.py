@@ -15,9 +15,9 @@ import shutil
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from annoseq._version import __version__
 from annoseq.atomic_io import atomic_folder
@@ -25,7 +25,7 @@ from annoseq.data.folder_files import MEBIBYTE, describe_unsafe_file
 from annoseq.errors import ModelError, OptionError, count_noun, describe_validation_error
 from annoseq.evaluation.calibration_statistics import CalibrationStatistics
 from annoseq.models.model_config import CALIBRATION_FILE, CARD_FILE, ENSEMBLE_FILE
-from annoseq.models.serialization import TrainedModel, read_config
+from annoseq.models.serialization import TrainedModel, check_weights_differ, read_config
 from annoseq.models.tagger import Tagger
 from annoseq.models.tagger_ensemble import TaggerEnsemble
 from annoseq.output_lock import restore_interrupted
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from annoseq.models.model_config import ModelConfig
 
 MEMBERS_FOLDER = "members"
+MAX_VOTE_WEIGHT = 1_000.0
+"""Nats that decide every tag by themselves; scores of single precision are finite beside them."""
 _MAX_BYTES = 16 * MEBIBYTE
 
 
@@ -63,7 +65,7 @@ class _EnsembleFile(BaseModel):
     format: Literal[1] = 1
     annoseq: str = __version__
     members: tuple[tuple[str, str], ...]
-    vote_weight: NonNegativeFloat | None = None
+    vote_weight: Annotated[float, Field(ge=0, le=MAX_VOTE_WEIGHT)] | None = None
     folds: Folds | None = None
     calibration: str | None = None
 
@@ -104,13 +106,7 @@ class EnsembleModel:
         for model, name in zip(members, names, strict=True):
             if model is not members[first] and (problem := _difference(members[first], model)):
                 raise OptionError(f"{name} and {names[first]} {problem}")
-        fingerprints = [model.fingerprint for model in members]
-        for place, name in enumerate(names):
-            first = fingerprints.index(fingerprints[place])
-            if fingerprints[place] and first < place:
-                raise OptionError(
-                    f"{name} has the same weights as {names[first]}. Name each model once."
-                )
+        check_weights_differ(names, [model.fingerprint for model in members])
         return cls(tuple(members), tuple(names), folds=folds)
 
     def __repr__(self) -> str:

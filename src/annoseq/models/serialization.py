@@ -56,6 +56,8 @@ from annoseq.tokenization.seq2seq_tokenizer import FILES, VOCABULARY_BYTES, Seq2
 from annoseq.tokenization.tagger_tokenizer import TAGGING_FILE, TaggerTokenizer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from annoseq.models.interfaces import AnySeq2SeqNetwork
     from annoseq.models.tagger import Tagger
     from annoseq.vectors.lookup import TokenVectors
@@ -197,6 +199,20 @@ def _build(
         return network, tagger_tokenizer
     tokenizer = Seq2SeqTokenizer.load(folder, task=config.task, length_stats=stats)
     return build_seq2seq(config.network, tokenizer, seed=0), tokenizer
+
+
+def check_weights_differ(names: Sequence[str], fingerprints: Sequence[str]) -> None:
+    """Check that no two models have the same weights; those never saved have no fingerprint.
+
+    Raises:
+        OptionError: two have.
+    """
+    for place, fingerprint in enumerate(fingerprints):
+        first = fingerprints.index(fingerprint)
+        if fingerprint and first < place:
+            raise OptionError(
+                f"{names[place]} has the same weights as {names[first]}. Name each model once."
+            )
 
 
 def read_config(folder: Path) -> ModelConfig:

@@ -18,6 +18,7 @@ from annoseq.config import DistillationConfig
 from annoseq.data.pairs import fingerprint_pairs
 from annoseq.errors import count_noun
 from annoseq.inference.predictor import tokenize_texts
+from annoseq.models.serialization import check_weights_differ
 from annoseq.tokenization.soft_targets import (
     check_not_foreign,
     read_row_targets,
@@ -60,7 +61,7 @@ class Distillation:
         """Let the teachers read the training rows and the unlabelled texts, unless they have.
 
         Raises:
-            OptionError: a teacher and the pupil cannot be compared.
+            OptionError: a teacher and the pupil cannot be compared, or two teachers are the same.
             ModelError: a teacher cannot be read.
             OutputError: the cache cannot be written, or is a file of another program.
             TrainingError: the training that is resumed was begun with other teachers or texts.
@@ -70,6 +71,8 @@ class Distillation:
         teachers = [
             Teacher.load(path, dataset, tokenizer, vectors=self.vectors) for path in self.teachers
         ]
+        names = [f"--teacher {path}" for path in self.teachers]
+        check_weights_differ(names, [teacher.record.fingerprint for teacher in teachers])
         plan = self._plan(teachers)
         if self.resumes is not None:  # before the cache of what it was begun with is replaced
             read_checkpoint(self.resumes, plan=data_plan(dataset) | plan)
