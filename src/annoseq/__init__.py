@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         DistillationConfig,
         GruConfig,
         NetworkConfig,
+        PretrainingConfig,
         SearchConfig,
         TaggerConfig,
         TrainingConfig,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from annoseq.training.learner import Learner
     from annoseq.training.lr_finder import LrFinderResult
     from annoseq.training.objectives import ValidationScore
+    from annoseq.training.pretraining import Pretraining
     from annoseq.training.recorder import Epoch, Recorder
 
 __all__ = [
@@ -81,6 +83,8 @@ __all__ = [
     "Pairs",
     "Prediction",
     "Predictions",
+    "Pretraining",
+    "PretrainingConfig",
     "RecallTarget",
     "Recorder",
     "SearchConfig",
@@ -130,6 +134,8 @@ _HOMES = {
     "Pairs": "data.pairs",
     "Prediction": "inference.predictions",
     "Predictions": "inference.predictions",
+    "Pretraining": "training.pretraining",
+    "PretrainingConfig": "config",
     "RecallTarget": "evaluation.recall_thresholds",
     "Recorder": "training.recorder",
     "SearchConfig": "config",

@@ -114,7 +114,7 @@ def long_refusal(result: Result) -> str:
     assert result.err.endswith("\n")
     remarks, mark, message = result.err.rpartition("annoseq: ")
     assert mark
-    notes = ("annotate: ", "translate: ", "warning: replaces the likeliest spans only: ")
+    notes = ("annotate: ", "translate: ", "texts: ", "warning: replaces the likeliest spans only: ")
     assert remarks == "" or remarks.startswith(notes) or "the table is UTF-16" in remarks
     return message.removesuffix("\n")
 

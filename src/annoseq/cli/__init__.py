@@ -29,6 +29,10 @@ _COMMANDS = {
         ),
     },
     "Train": {
+        "pretrain": (
+            "pretrain:pretrain",
+            "Train a tagger's network on texts without annotations, as a language model.",
+        ),
         "find-lr": ("train:find_lr", "Find a learning rate by a range test."),
         "train": ("train:train", "Train a model on a table of pairs or on prepared data."),
         "ensemble": (

@@ -9,6 +9,7 @@ from annoseq.cli.options import fingerprint_file
 from annoseq.data.pairs import fingerprint_pairs
 from annoseq.errors import count_noun
 from annoseq.models.encoder_folder import fingerprint_encoder
+from annoseq.models.language_model import fingerprint_language_model
 from annoseq.tokenization.gazetteer import LexiconFeatures
 from annoseq.training.held_out import LearnerSettings
 from annoseq.training.run_folder import run_workers
@@ -42,6 +43,7 @@ def learner_settings(options: LearnerOptions) -> LearnerSettings:
         device=options.device,
         vectors=options.vectors,
         encoder=options.encoder,
+        language_model=options.language_model,
         lexicon_features=LexiconFeatures(
             tuple(options.lexicon), options.patterns, options.gazetteers
         ),
@@ -67,6 +69,9 @@ def runs_plan(
         "batching": options.batching.model_dump(),
         "--vectors": fingerprint_vectors(options.vectors) if options.vectors else None,
         "--encoder": fingerprint_encoder(options.encoder) if options.encoder else None,
+        "--language-model": fingerprint_language_model(options.language_model)
+        if options.language_model
+        else None,
         "--lexicon": [fingerprint_file(path) for path in options.lexicon],
         "--patterns": fingerprint_file(options.patterns),
         "--gazetteers": list(options.gazetteers),

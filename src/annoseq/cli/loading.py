@@ -130,6 +130,7 @@ def make_learner(
         device=options.device,
         vectors=options.vectors if base is None else None,
         encoder=options.encoder,
+        language_model=options.language_model,
         lexicon_features=LexiconFeatures(
             tuple(options.lexicon), options.patterns, options.gazetteers
         ),
@@ -140,6 +141,8 @@ def make_learner(
         print_note(f"vectors: {learner.vectors.summary()}")
     if learner.encoder is not None:
         print_note(f"encoder: {learner.encoder.summary()}")
+    if learner.language_model is not None:
+        print_note(f"language model: {learner.language_model.summary()}")
     if learner.lessons is not None:
         print_note(f"teachers: {learner.lessons.summary()}")
     return learner

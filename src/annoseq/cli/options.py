@@ -116,6 +116,13 @@ Encoder = Annotated[
         group="Network",
     ),
 ]
+LanguageModelPath = Annotated[
+    Path | None,
+    Parameter(
+        help="Folder of `annoseq pretrain`, with whose weights the tagger begins.",
+        group="Network",
+    ),
+]
 ModelVectorsPath = Annotated[
     Path | None,
     Parameter(
@@ -321,6 +328,7 @@ class LearnerOptions:
     network: Network = NetworkConfig()
     vectors: VectorsPath = None
     encoder: Encoder = None
+    language_model: LanguageModelPath = None
     lexicon: Lexicon = ()
     patterns: PatternsPath = None
     gazetteers: Gazetteers = ()

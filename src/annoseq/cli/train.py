@@ -27,7 +27,7 @@ from annoseq.cli.options import (
 )
 from annoseq.cli.output import print_note, print_result
 from annoseq.cli.teacher_options import TeacherOptions
-from annoseq.config import DataConfig, NetworkConfig
+from annoseq.config import DataConfig
 from annoseq.data.pairs import fingerprint_pairs
 from annoseq.data.streams import is_standard_input
 from annoseq.devices import ComputeDevice
@@ -185,7 +185,7 @@ def _fit(
     ComputeDevice.select(learner_options.device)  # before the table is read, which may take long
     base = None
     if output.go_on_from is not None:
-        _check_not_settled(network, data, encoder=learner_options.encoder)
+        _check_not_settled(learner_options, data)
         base = TrainedModel.load(output.go_on_from, vectors=learner_options.vectors)
         # Of the same table the same rows are kept for validation, which the model has not seen.
         data = base.config.data.model_copy(update=data.model_dump(exclude_unset=True))
@@ -268,14 +268,15 @@ def _seq2seq_tokenizer(base: TrainedModel | None) -> Seq2SeqTokenizer | None:
     return tokenizer if isinstance(tokenizer, Seq2SeqTokenizer) else None
 
 
-def _check_not_settled(network: NetworkConfig, data: DataConfig, *, encoder: str | None) -> None:
+def _check_not_settled(options: LearnerOptions, data: DataConfig) -> None:
     """Check that no option was given that is part of the model of `--go-on-from`.
 
     Raises:
         OptionError: such an option was given.
     """
     settled = data.model_fields_set & {"task", *VOCABULARY_OPTIONS}
-    names = [*settled, *network.explicit_options(), *(["encoder"] if encoder else [])]
+    names = [*settled, *options.network.explicit_options()]
+    names += [name for name in ("encoder", "language_model") if getattr(options, name)]
     if names:
         option = option_name(min(names))
         raise OptionError(

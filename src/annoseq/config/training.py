@@ -71,6 +71,9 @@ class TrainingConfig(ConfigSection):
     """Cross-entropy over padded targets (padded, as in the notebook, which learns to predict
     padding) or over target tokens only (token); auto: padded for gru, token for the other
     models."""
+    lm_weight: FractionOrZero = 0.0
+    """Weight of language modelling beside the tags (Rei 2017): the tagger's LSTMs also predict the
+    next word and the one before, which takes more time in training alone; 0 turns it off."""
     label_smoothing: FractionOrZero = 0.0
     """Probability that label smoothing spreads over the vocabulary (Szegedy et al. 2016)."""
     warmup: Fraction | Literal["auto"] = "auto"
@@ -122,6 +125,10 @@ class TrainingConfig(ConfigSection):
         """
         if model == "tagger":
             self._check_tagger_options()
+        elif self.lm_weight:
+            raise OptionError(
+                f"--lm-weight is for the tagger, and the model is {model}. Leave --lm-weight off."
+            )
         if not has_encoder:
             self._check_encoder_options()
         defaults = _automatic_defaults(model, rows, has_encoder=has_encoder)
@@ -145,6 +152,20 @@ class TrainingConfig(ConfigSection):
                     f"{option} is for a pre-trained encoder, and the model has none. Leave "
                     f"{option} off, or name an encoder with --encoder."
                 )
+
+
+class PretrainingConfig(ConfigSection):
+    """Pre-training of a tagger as a language model."""
+
+    epochs: PositiveInt = 1
+    """Passes over the texts."""
+    max_lr: PositiveFloat = 3e-3
+    """Maximum learning rate of the one-cycle schedule."""
+    words: Annotated[PositiveInt, Field(le=100_000)] = 6_000
+    """Number of the most frequent words that are predicted, in lower case; all others count as
+    one."""
+    seed: NonNegativeInt = 42
+    """Random seed of weights, row order and dropout; runs on a CPU are bit-for-bit reproducible."""
 
 
 class DistillationConfig(ConfigSection):

@@ -90,6 +90,24 @@ class EncoderRecord(BaseModel):
         )
 
 
+class LanguageModelRecord(BaseModel):
+    """Origin of the weights that a tagger began with: name, checksum, and what was read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    fingerprint: str
+    texts: int
+    tokens: int
+
+    def summary(self) -> str:
+        """Return name, numbers of texts and tokens, and checksum in a line."""
+        return (
+            f"{self.name} ({count_noun(self.texts, 'text')} of {count_noun(self.tokens, 'token')}, "
+            f"sha256 {self.fingerprint[:12]})"
+        )
+
+
 class TeacherRecord(BaseModel):
     """A teacher that a tagger learned from: its name, the checksum of its weights, its folds.
 
@@ -114,8 +132,9 @@ class ModelConfig(BaseModel):
     pairs; `base_fingerprints` are those of other pairs that its base models were trained on;
     `columns` are those of the table of pairs; `epochs` counts all epochs of training, those
     of a base model included; `vectors` is the word-vector file that a tagger reads, which is not in
-    the folder; `encoder` the origin of its pre-trained encoder, which is; `teachers` are those that
-    a tagger learned from, beside the pairs; `files` are the checksums of the other files.
+    the folder; `encoder` the origin of its pre-trained encoder, which is; `language_model` that of
+    the weights that a tagger began with; `teachers` are those that it learned from, beside the
+    pairs; `files` are the checksums of the other files.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -135,6 +154,7 @@ class ModelConfig(BaseModel):
     epochs: int
     vectors: VectorsRecord | None = None
     encoder: EncoderRecord | None = None
+    language_model: LanguageModelRecord | None = None
     teachers: tuple[TeacherRecord, ...] = ()
     files: dict[str, str] = {}
 

@@ -284,10 +284,12 @@ class Tagger(SpanTagger):
 
         Soft targets of the batch, if it has any, have a share in it.
         """
+        return self.loss_of_encoded(self.encode(batch), batch)
+
+    def loss_of_encoded(self, encoded: Tensor, batch: Batch) -> Tensor:
+        """Return what `loss` does, for the encodings (B, T, 2 H) of the tokens."""
         assert batch.target is not None
-        return self.head.loss(
-            self.encode(batch), batch.target, batch.source_lengths, batch.soft_targets
-        )
+        return self.head.loss(encoded, batch.target, batch.source_lengths, batch.soft_targets)
 
     def _project(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Return projections of tokens for the encoder, most of them cached, and places in them.

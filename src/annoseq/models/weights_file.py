@@ -12,9 +12,10 @@ from annoseq.models.model_config import ENCODER_FOLDER, ENCODER_WEIGHTS, WEIGHTS
 from annoseq.models.tagger import Tagger
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from torch import nn
+    from torch import Tensor, nn
 
     from annoseq.models.interfaces import AnySeq2SeqNetwork
     from annoseq.models.pretrained_encoder import PretrainedEncoder
@@ -67,7 +68,16 @@ def _write(network: nn.Module, path: Path, *, without: str | None = None) -> Non
         for name, tensor in network.state_dict().items()
         if name in unique and not (without and name.startswith(without))
     }
+    write_tensors(weights, path)
+
+
+def write_tensors(weights: Mapping[str, Tensor], path: Path) -> None:
+    """Write tensors by their names.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
     try:
-        save_file(weights, path, metadata={"format": "pt"})  # which transformers asks for
+        save_file(dict(weights), path, metadata={"format": "pt"})  # which transformers asks for
     except SafetensorError as error:  # raised for a full disk
         raise OSError(str(error)) from error

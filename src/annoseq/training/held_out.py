@@ -37,6 +37,7 @@ class LearnerSettings:
     device: DeviceConfig
     vectors: Path | None = None
     encoder: str | None = None
+    language_model: Path | None = None
     lexicon_features: LexiconFeatures = field(default_factory=LexiconFeatures)
 
     def make(self, dataset: Dataset, distillation: Distillation | None = None) -> Learner:
@@ -49,6 +50,7 @@ class LearnerSettings:
             device=self.device,
             vectors=self.vectors,
             encoder=self.encoder,
+            language_model=self.language_model,
             lexicon_features=self.lexicon_features,
             distillation=distillation,
         )

@@ -4,33 +4,35 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 
-from annoseq.config import BatchConfig, TrainingConfig
+from annoseq.config import BatchConfig, PretrainingConfig, TrainingConfig
 from annoseq.data.pairs import Pairs
 from annoseq.devices import ComputeDevice
 from annoseq.errors import DatasetError, OptionError
 from annoseq.models.build import build_seq2seq, build_tagger
 from annoseq.models.encoder_folder import open_encoder
 from annoseq.models.label_growth import grow_labels
+from annoseq.models.language_model import LanguageModel
 from annoseq.models.tagger import Tagger
 from annoseq.tokenization.dataset import Dataset
 from annoseq.tokenization.hash_features import FeatureHasher
 from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
+from annoseq.training.language_modelling import build_language_model_head
 from annoseq.training.objectives import Seq2SeqObjective, TaggerObjective
 from annoseq.vectors.init_embeddings import init_source_and_target
 from annoseq.vectors.lookup import open_token_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from annoseq.config import NetworkConfig, TaggerConfig
     from annoseq.models.interfaces import AnySeq2SeqNetwork
-    from annoseq.models.model_config import EncoderRecord
+    from annoseq.models.model_config import EncoderRecord, LanguageModelRecord
     from annoseq.models.pretrained_encoder import PretrainedEncoder
     from annoseq.models.serialization import TrainedModel
     from annoseq.tokenization.gazetteer import LexiconFeatures
@@ -69,6 +71,7 @@ class InitialModel(NamedTuple):
     vectors: InitialEmbeddings | TokenVectors | None = None
     encoder: EncoderRecord | None = None
     lessons: Lessons | None = None
+    language_model: LanguageModelRecord | None = None
 
 
 def initialize_model(
@@ -80,6 +83,7 @@ def initialize_model(
     vectors: str | Path | None,
     lexicon_features: LexiconFeatures,
     encoder: str | Path | None = None,
+    language_model: str | Path | None = None,
     distillation: Distillation | None = None,
     compute: ComputeDevice | None = None,
 ) -> InitialModel:
@@ -90,6 +94,7 @@ def initialize_model(
     Raises:
         OptionError: options are not for this kind of network, or a lexicon or the patterns cannot
             be read.
+        ModelError: the language model cannot be read.
         DatasetError: the data do not fit the trained model.
         VectorsError: the file of vectors cannot be read.
         EncoderError: the pre-trained encoder cannot be read.
@@ -104,33 +109,32 @@ def initialize_model(
             vectors=vectors,
             encoder=encoder,
         )
+        record = _begin_with(language_model, tagger, network.tagger, base)
         compute = compute or ComputeDevice.select(None)
         lessons = distillation.prepare(dataset, tokenizer, compute) if distillation else None
-        return _tagger_to_train(network, tagger, tokenizer, dataset, training, lessons=lessons)
+        initial = _tagger_to_train(network, tagger, tokenizer, dataset, training, lessons=lessons)
+        return initial._replace(language_model=record)
     _check_tagger_options(
         network,
         {
             "--lexicon, --patterns and --gazetteers are": bool(lexicon_features),
             "--encoder is": encoder is not None,
+            "--language-model is": language_model is not None,
             "--teacher is": distillation is not None,
         },
     )
-    embeddings: InitialEmbeddings | None = None
-    if base is not None:
-        seq2seq_network = copy_network(base, dataset.tokenizer)
-    elif vectors is not None:
-        network, seq2seq_network, embeddings = initialize_from_vectors(
-            network, dataset, vectors, seed=training.seed
-        )
-    else:
-        seq2seq_network = build_seq2seq(network, dataset.tokenizer, seed=training.seed)
-    objective = Seq2SeqObjective(
-        seq2seq_network,
-        training,
-        train_rows=dataset.encoded_train.encodings,
-        valid_rows=dataset.encoded_valid.encodings,
-    )
-    return InitialModel(network, dataset.tokenizer, objective, embeddings)
+    return _seq2seq_to_train(network, dataset, training, base=base, vectors=vectors)
+
+
+def _begin_with(
+    folder: str | Path | None, tagger: Tagger, config: TaggerConfig, base: TrainedModel | None
+) -> LanguageModelRecord | None:
+    """Copy the weights of a language model, if there is one; return the origin of the weights."""
+    if folder is None:
+        return base.config.language_model if base else None
+    language_model = LanguageModel.load(Path(folder))
+    language_model.initialize(tagger, config)
+    return language_model.record
 
 
 def _check_tagger_options(network: NetworkConfig, given: Mapping[str, bool]) -> None:
@@ -159,10 +163,62 @@ def _tagger_to_train(
             freeze=training.freeze, gradient_checkpointing=training.gradient_checkpointing
         )
     objective = TaggerObjective(tagger, dataset, tokenizer, lessons)
+    if training.lm_weight:
+        _add_language_model(objective, config.tagger, training)
     tokenizer.feature_hasher.read_vectors()
     vectors = tokenizer.feature_hasher.vectors
     record = None if encoder is None else encoder.record
     return InitialModel(config, tokenizer, objective, vectors, record, lessons)
+
+
+def _add_language_model(
+    objective: TaggerObjective, config: TaggerConfig, training: TrainingConfig
+) -> None:
+    """Let a tagger predict words beside its tags.
+
+    Raises:
+        OptionError: its encoder is not an LSTM.
+    """
+    if config.encoder != "lstm":
+        raise OptionError(
+            "--lm-weight is for an LSTM, which reads a text in one direction at a time, and the "
+            f"tagger's encoder is {config.encoder}. Leave --lm-weight off."
+        )
+    head = build_language_model_head(
+        objective.train_rows,
+        objective.tokenizer.feature_hasher,
+        hidden=config.hidden,
+        words=PretrainingConfig().words,
+        seed=training.seed,
+    )
+    objective.add_language_model(head, weight=training.lm_weight)
+
+
+def _seq2seq_to_train(
+    network: NetworkConfig,
+    dataset: Dataset,
+    training: TrainingConfig,
+    *,
+    base: TrainedModel | None,
+    vectors: str | Path | None,
+) -> InitialModel:
+    """Return a network that writes, with its objective; its embeddings are those of `vectors`."""
+    embeddings: InitialEmbeddings | None = None
+    if base is not None:
+        seq2seq_network = copy_network(base, dataset.tokenizer)
+    elif vectors is not None:
+        network, seq2seq_network, embeddings = initialize_from_vectors(
+            network, dataset, vectors, seed=training.seed
+        )
+    else:
+        seq2seq_network = build_seq2seq(network, dataset.tokenizer, seed=training.seed)
+    objective = Seq2SeqObjective(
+        seq2seq_network,
+        training,
+        train_rows=dataset.encoded_train.encodings,
+        valid_rows=dataset.encoded_valid.encodings,
+    )
+    return InitialModel(network, dataset.tokenizer, objective, embeddings)
 
 
 def copy_network(base: TrainedModel, tokenizer: Seq2SeqTokenizer) -> AnySeq2SeqNetwork:

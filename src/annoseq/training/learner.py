@@ -9,7 +9,6 @@ learner.save("model/")
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -58,7 +57,8 @@ class Learner:
     or of a pre-trained encoder that initializes the embeddings, or is part of a tagger's features;
     `learner.vectors` then counts its words. `encoder` is a pre-trained encoder, the folder of one
     or its name on the Hugging Face hub, whose vectors a tagger reads beside its features or in
-    place of them. `distillation` has the teachers that a tagger learns from.
+    place of them. `language_model` is a folder of `annoseq pretrain`, with whose weights it begins.
+    `distillation` has the teachers that a tagger learns from.
 
     Under torchrun, every process has a learner: all must be made of the same dataset and settings,
     and must train and validate together. `processes.is_main` is True in the one that prints and
@@ -67,8 +67,8 @@ class Learner:
     Raises:
         DatasetError: the dataset has other vocabularies than the base model.
         OptionError: the device is not there, or the network cannot be as wide as the vectors.
-        VectorsError: the file of vectors cannot be read.
-        EncoderError: the pre-trained encoder cannot be read.
+        VectorsError, EncoderError, ModelError: the file of vectors, the pre-trained encoder or the
+            language model cannot be read.
         TrainingError: the processes do not find each other.
     """
 
@@ -83,6 +83,7 @@ class Learner:
         device: DeviceConfig | str | None = None,
         vectors: str | Path | None = None,
         encoder: str | Path | None = None,
+        language_model: str | Path | None = None,
         lexicon_features: LexiconFeatures | None = None,
         distillation: Distillation | None = None,
     ) -> None:
@@ -106,14 +107,16 @@ class Learner:
             base=base,
             vectors=vectors,
             encoder=encoder,
+            language_model=language_model,
             lexicon_features=lexicon_features or LexiconFeatures(),
             distillation=distillation,
             compute=self.compute,
         )
         self.model_config, self.tokenizer, objective, *_ = initial
-        self.vectors, self.encoder, self.lessons = initial.vectors, initial.encoder, initial.lessons
+        self.vectors, self.lessons = initial.vectors, initial.lessons
+        self.encoder, self.language_model = initial.encoder, initial.language_model
         self.config = resolve(rows=len(self.lessons.targets)) if self.lessons else self.config
-        self.network = objective.network.to(self.compute.device)
+        self.network = objective.to(self.compute.device).network
         self.processes = ProcessGroup.join(self.compute.device)
         self._rng = RngState(self.processes.seed(self.config.seed), self.compute.device)
         self._stopping = EarlyStopping(self.config)
@@ -253,6 +256,7 @@ class Learner:
             epochs=self.epochs,
             vectors=self.vectors.record() if isinstance(self.vectors, TokenVectors) else None,
             encoder=self.encoder,
+            language_model=self.language_model,
             teachers=() if self.lessons is None else self.lessons.teachers,
         )
         history = self.recorder.history() if self.recorder.epochs else None
@@ -285,21 +289,8 @@ class Learner:
 
     def _epoch(self, run: OneCycle) -> Epoch:
         """Train for one epoch and validate; return its row of the table."""
-        start = time.perf_counter()
-        with self._rng.use():
-            rates, losses = run.train_epoch()
-        trained = time.perf_counter()
+        row, rates, losses = run.run_epoch(self._rng)
         self.epochs = run.epoch
-        valid_loss, score = self.validate()
-        row = Epoch(
-            epoch=self.epochs,
-            train_loss=sum(losses) / len(losses),
-            valid_loss=valid_loss,
-            scores=score.values(),
-            criterion=self._trainer.objective.criterion,
-            pairs_per_second=len(self.dataset.train) / (trained - start),
-            time=time.perf_counter() - start,
-        )
         self.recorder.add(row, rates=rates, losses=losses)
         self._validated = row
         self._stopping.update(row, self.network)
@@ -317,6 +308,7 @@ class Learner:
             "model": self.model_config.model_dump(),
             "vectors": "" if self.vectors is None else self.vectors.checksum(),
             "encoder": "" if self.encoder is None else self.encoder.fingerprint,
+            "language model": getattr(self.language_model, "fingerprint", ""),
             **self.config.model_dump(exclude={"epochs", "max_lr"}),
             "batching": self.batching.model_dump(),
             "precision": str(self.compute.dtype),
@@ -331,7 +323,7 @@ class Learner:
     def _state(self, run: OneCycle) -> dict[str, Any]:
         return {
             "run": run.state(),
-            "network": self.network.state_dict(),
+            "objective": self._trainer.objective.state_dict(),
             "randomness": self.processes.gather(self._rng.states),
             "recorder": self.recorder.state(),
             "best": self._stopping.best.state(),
@@ -339,7 +331,7 @@ class Learner:
 
     def _restore(self, state: dict[str, Any], run: OneCycle) -> None:
         run.restore(state["run"])
-        self.network.load_state_dict(state["network"])
+        self._trainer.objective.load_state_dict(state["objective"])
         self._rng.states = state["randomness"][self.processes.rank]
         self.recorder = Recorder.from_state(state["recorder"])
         self._stopping.best = BestCheckpoint(**state["best"])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import time
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch.optim.lr_scheduler import OneCycleLR
@@ -18,6 +19,7 @@ from annoseq.training.distributed import ProcessGroup
 from annoseq.training.objectives import teacher_forcing_probability
 from annoseq.training.optimizer import ConcurrentAdamW, clip_gradients
 from annoseq.training.parameter_groups import parameter_groups
+from annoseq.training.recorder import Epoch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from annoseq.tokenization.batching import Batch
     from annoseq.training.losses import Loss
     from annoseq.training.objectives import Objective, ValidationScore
+    from annoseq.training.rng import RngState
 
 _BETAS = (0.95, 0.99)
 _DIV_FACTOR = 25
@@ -161,6 +164,14 @@ class Trainer:
             ) from error
 
 
+class EpochRun(NamedTuple):
+    """Row of an epoch, and the learning rate and the loss of each of its steps."""
+
+    row: Epoch
+    rates: list[float]
+    losses: list[float]
+
+
 class OneCycle:
     """A run of the one-cycle policy: optimizer, schedule and next epoch.
 
@@ -183,6 +194,25 @@ class OneCycle:
             div_factor=_DIV_FACTOR,
             final_div_factor=1e4,
         )
+
+    def run_epoch(self, rng: RngState) -> EpochRun:
+        """Train for an epoch with the random numbers of `rng`, and validate."""
+        start = time.perf_counter()
+        with rng.use():
+            rates, losses = self.train_epoch()
+        trained = time.perf_counter()
+        valid_loss, score = self.trainer.validate()
+        objective = self.trainer.objective
+        row = Epoch(
+            epoch=self.epoch,
+            train_loss=sum(losses) / len(losses),
+            valid_loss=valid_loss,
+            scores=score.values(),
+            criterion=objective.criterion,
+            pairs_per_second=len(objective.train_rows) / (trained - start),
+            time=time.perf_counter() - start,
+        )
+        return EpochRun(row, rates, losses)
 
     def train_epoch(self) -> tuple[list[float], list[float]]:
         """Train on all rows once; return the rate and the loss of every step.

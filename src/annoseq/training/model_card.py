@@ -138,6 +138,7 @@ def _describe_tagger(
             **({"open gazetteers": "; ".join(matcher.sources)} if matcher.sources else {}),
             "word vectors": _describe_vectors(config.vectors),
             "pre-trained encoder": _describe_encoder(config),
+            "language model": _describe_language_model(config),
             "teachers": _describe_teachers(config),
         },
         f"{PRIVACY_NOTE} {lists if matcher.lists else ''}Weights can also reveal whether a text "
@@ -216,6 +217,11 @@ def _describe_encoder(config: ModelConfig) -> str:
         f"{encoder.width}, {trained[config.training.freeze]}; sha256 of the original weights "
         f"{encoder.fingerprint}; licence: {encoder.license} (`encoder/NOTICE.txt`)"
     )
+
+
+def _describe_language_model(config: ModelConfig) -> str:
+    record = config.language_model
+    return "none" if record is None else f"began with the weights of {record.summary()}"
 
 
 def _describe_teachers(config: ModelConfig) -> str:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from annoseq.tokenization.dataset import Dataset
     from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
     from annoseq.training.distillation import Lessons
+    from annoseq.training.language_modelling import LanguageModelHead
 
 
 RowT = TypeVar("RowT", bound="EncodedPair")
@@ -276,9 +277,15 @@ class TaggerObjective(Objective[TaggerEncoding]):
         self._lessons = lessons
         if lessons is not None:
             self.train_rows = [*self.train_rows, *lessons.unlabelled]
+        self.language_model: LanguageModelHead | None = None
+        self._lm_weight = 0.0
         self.valid_rows = tokenizer.encode(valid)
         self._texts = [example.source for example in valid]
         self._gold = [example.tight_spans for example in valid]
+
+    def add_language_model(self, head: LanguageModelHead, *, weight: float) -> None:
+        """Add the loss of a language model of the training rows, with a weight, to that of tags."""
+        self.language_model, self._lm_weight = head, weight
 
     def collate(self, rows: Sequence[int], examples: Sequence[TaggerEncoding]) -> Batch:
         """Collate the examples at `rows` into a batch."""
@@ -295,7 +302,12 @@ class TaggerObjective(Objective[TaggerEncoding]):
 
     def forward(self, batch: Batch, *, forcing: float = 1.0) -> Loss:
         """Return the loss of a batch; nothing is fed to a tagger."""
-        return Loss(self.network.loss(batch).sum(), self.positions(batch))
+        encoded = self.network.encode(batch)
+        loss = self.network.loss_of_encoded(encoded, batch).sum()
+        if self.language_model is not None and self.training:
+            lengths = batch.source_lengths
+            loss += self._lm_weight * self.language_model.loss(encoded, batch.source, lengths)
+        return Loss(loss, self.positions(batch))
 
     @torch.no_grad()
     def measure(self, batch: Batch) -> tuple[Loss, SpanScore]:

@@ -1,0 +1,120 @@
+"""`annoseq pretrain`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from annoseq.atomic_io import check_folder_writable
+from annoseq.cli.options import Batching, Device, Overwrite
+from annoseq.cli.output import print_note, print_result
+from annoseq.config import (
+    SOURCE_COLUMN,
+    BatchConfig,
+    DeviceConfig,
+    PretrainingConfig,
+    TaggerConfig,
+)
+from annoseq.data.text_inputs import read_texts
+from annoseq.errors import MissingColumnError, OptionError, count_noun
+from annoseq.output_lock import OutputLock
+from annoseq.training.pretraining import Pretraining
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+_TAGGER, _TRAINING = TaggerConfig(), PretrainingConfig()
+
+
+def pretrain(
+    *texts: Annotated[
+        Path,
+        Parameter(
+            help="Texts without annotations: tables, .txt files, folders of .txt files. The table "
+            "of pairs may be among them: its target texts are not read."
+        ),
+    ],
+    out: Annotated[Path, Parameter(help="Folder of the language model to write.")],
+    column: Annotated[str, Parameter(help="Column of the texts of a table.")] = SOURCE_COLUMN,
+    resume: Annotated[
+        bool, Parameter(help="Go on with the interrupted training of --out.", negative="")
+    ] = False,
+    overwrite: Overwrite = False,
+    tagger: Annotated[TaggerConfig, Parameter(name="tagger", group="Network")] = _TAGGER,
+    training: Annotated[PretrainingConfig, Parameter(name="*", group="Training")] = _TRAINING,
+    batching: Batching = BatchConfig(),
+    device: Device = DeviceConfig(),
+) -> None:
+    """Train the network of a tagger to predict the words of texts without annotations."""
+    if not texts:
+        raise OptionError("there are no texts to learn from. Name a table, a file or a folder.")
+    checkpoint = out.with_name(f"{out.name}.training")
+    with OutputLock(out):
+        _check(out, checkpoint, resume=resume, overwrite=overwrite)
+        run = Pretraining(
+            _read(texts, column=column),
+            tagger=tagger,
+            training=training,
+            batching=batching,
+            device=device,
+        )
+        print_note(f"texts: {run.texts:,}, of {count_noun(run.tokens, 'token')}")
+        try:
+            run.fit(checkpoint=checkpoint, resume=resume, report=print_result)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                "interrupted. Add --resume to the same command to go on after the last epoch that "
+                "is complete."
+            ) from None
+        run.save(out, overwrite=overwrite)
+        checkpoint.unlink()
+    print_result(f"perplexity {run.perplexity:,.1f}")
+    print_note(f"saved {out}; next: annoseq train PAIRS --language-model {out} --out MODEL")
+
+
+def _check(out: Path, checkpoint: Path, *, resume: bool, overwrite: bool) -> None:
+    """Check that the folder can be written, and that there is a checkpoint to resume from.
+
+    Raises:
+        OptionError: there is an interrupted training without `--resume`, or none with it.
+        OutputError: the folder exists already, or cannot be written.
+    """
+    check_folder_writable(out, overwrite=overwrite)
+    if checkpoint.exists() and not (resume or overwrite):
+        raise OptionError(
+            f"{checkpoint} is an interrupted training. Add --resume to go on with it, or "
+            "--overwrite to start again."
+        )
+    if resume and not checkpoint.exists():
+        raise OptionError(
+            f"there is no interrupted training at {checkpoint}. Leave --resume off to begin one."
+        )
+
+
+def _read(paths: Iterable[Path], *, column: str) -> list[str]:
+    """Read texts, each once; print how many are blank or doubled, which are left out.
+
+    Raises:
+        TableError: a table cannot be read, or lacks the column.
+        OptionError: all are blank.
+    """
+    found: list[str] = []
+    for path in paths:
+        try:
+            found += [one.text for one in read_texts(path, column=column)]
+        except MissingColumnError as error:
+            raise MissingColumnError(f"{error} --column names it.") from error
+    kept = list(dict.fromkeys(text for text in found if text.strip()))
+    if not kept:
+        raise OptionError(
+            f"{count_noun(len(found), 'text')} given, and none that is not blank. Give texts."
+        )
+    if len(kept) < len(found):
+        print_note(
+            f"{count_noun(len(found), 'text')} given; {len(found) - len(kept):,} left out, which "
+            "are blank or equal to another"
+        )
+    return kept

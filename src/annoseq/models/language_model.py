@@ -1,0 +1,220 @@
+"""Folders of pre-trained taggers: embeddings and encoder that learned to predict words.
+
+`annoseq pretrain` writes one, and a tagger of the same sizes begins with its weights. It holds
+neither texts nor words: the layers that predict words are left out.
+
+folder/
+├── config.json          settings, numbers of texts and tokens, checksum of the weights
+├── weights.safetensors  weights of the hashed features' embeddings and of the encoder
+└── card.md              what it was trained on
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from annoseq._version import __version__
+from annoseq.atomic_io import atomic_folder
+from annoseq.config import PretrainingConfig, TaggerConfig
+from annoseq.data.folder_files import MEBIBYTE, describe_unsafe_file
+from annoseq.errors import ModelError, OptionError, count_noun, describe_validation_error
+from annoseq.models.model_config import (
+    CARD_FILE,
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    LanguageModelRecord,
+)
+from annoseq.models.weights_file import write_tensors
+from annoseq.output_lock import restore_interrupted
+from annoseq.tokenization.hash_features import PRIVACY_NOTE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from annoseq.models.tagger import Tagger
+
+_PARTS = ("embedding.", "encoder.")
+_SIZES = {
+    "encoder": "encoder",
+    "hidden": "hidden",
+    "layers": "number of layers",
+    "embedding": "embedding",
+    "buckets": "number of buckets",
+}
+"""Settings of a tagger that a language model shares, and their names in messages."""
+_OPTION = "--language-model"
+
+
+class LanguageModelConfig(BaseModel):
+    """Contents of `config.json`: sizes of the tagger, settings, and what it was trained on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["language model"] = "language model"
+    annoseq: str = __version__
+    tagger: TaggerConfig
+    training: PretrainingConfig
+    texts: int
+    tokens: int
+    perplexity: float
+    weights: str = ""
+    """SHA-256 of `weights.safetensors`."""
+
+
+@dataclass(frozen=True, repr=False)
+class LanguageModel:
+    """Weights of the embeddings and the encoder of a tagger, by name, and their origin."""
+
+    name: str
+    config: LanguageModelConfig
+    weights: Mapping[str, Tensor]
+
+    def __repr__(self) -> str:
+        return f"<LanguageModel: {self.record.summary()}>"
+
+    @property
+    def record(self) -> LanguageModelRecord:
+        """Origin of the weights, for the configuration of a model that began with them."""
+        config = self.config
+        return LanguageModelRecord(
+            name=self.name, fingerprint=config.weights, texts=config.texts, tokens=config.tokens
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> LanguageModel:
+        """Read a folder.
+
+        Raises:
+            ModelError: it is not one of `annoseq pretrain`, or is damaged.
+        """
+        restore_interrupted(folder)
+        config = _read_config(folder)
+        path = folder / WEIGHTS_FILE
+        try:
+            if hashlib.sha256(path.read_bytes()).hexdigest() != config.weights:
+                raise ModelError(
+                    f"{folder}: {WEIGHTS_FILE} is not the file that was saved with it. Copy the "
+                    "whole folder again, or pre-train again."
+                )
+            weights = load_file(path)
+        except (OSError, SafetensorError) as error:
+            raise ModelError(
+                f"{folder}: {WEIGHTS_FILE} cannot be read. Pre-train again."
+            ) from error
+        return cls(folder.resolve().name, config, weights)
+
+    def save(self, folder: Path, *, overwrite: bool = False) -> None:
+        """Write the folder.
+
+        Raises:
+            OutputError: it exists already, or cannot be written.
+        """
+        with atomic_folder(folder, overwrite=overwrite) as new:
+            path = new / WEIGHTS_FILE
+            write_tensors(self.weights, path)
+            weights = hashlib.sha256(path.read_bytes()).hexdigest()
+            config = self.config.model_copy(update={"weights": weights})
+            (new / CARD_FILE).write_text(_write_card(config), encoding="utf-8")
+            (new / CONFIG_FILE).write_text(config.model_dump_json(indent=1), encoding="utf-8")
+
+    def initialize(self, tagger: Tagger, config: TaggerConfig) -> None:
+        """Copy the weights into a tagger of a configuration.
+
+        Raises:
+            OptionError: the tagger has other sizes, or reads more than hashed features.
+            ModelError: the weights are not those of the sizes that the folder tells.
+        """
+        if tagger.pretrained is not None or tagger.feature_hasher.vectors is not None:
+            given = "--vectors" if tagger.pretrained is None else "--encoder"
+            raise OptionError(
+                f"{_OPTION} {self.name}: it has learned from hashed features alone, and with "
+                f"{given} the tagger reads others beside them. Leave one of the two off."
+            )
+        self._check_sizes(config)
+        own = tagger.state_dict()
+        expected = {name: tensor.shape for name, tensor in own.items() if is_pretrained(name)}
+        if expected != {name: tensor.shape for name, tensor in self.weights.items()}:
+            raise ModelError(
+                f"{self.name}: damaged: {WEIGHTS_FILE} is not of the network that {CONFIG_FILE} "
+                "describes. Pre-train again."
+            )
+        tagger.load_state_dict({**own, **self.weights})
+
+    def _check_sizes(self, config: TaggerConfig) -> None:
+        for name, title in _SIZES.items():
+            ours, theirs = getattr(config, name), getattr(self.config.tagger, name)
+            if ours != theirs:
+                raise OptionError(
+                    f"{_OPTION} {self.name}: its {title} is {theirs or 'the default'}, and "
+                    f"that of the tagger is {ours or 'the default'}. {_advise(name, ours, theirs)}"
+                )
+
+
+def _advise(name: str, ours: object, theirs: object) -> str:
+    """Return what to do about a setting of the tagger that is not that of its language model."""
+    option = f"--tagger.{name}"
+    first = f"Leave {option} off" if theirs is None else f"Give {option} {theirs}"
+    if name == "encoder":
+        return f"{first}, or train without a language model."
+    again = f"without {option}" if ours is None else f"with {option} {ours}"
+    return f"{first}, or pre-train again {again}."
+
+
+def fingerprint_language_model(folder: Path) -> str:
+    """Return the checksum of the weights of a folder.
+
+    Raises:
+        ModelError: it is not one of `annoseq pretrain`, or is damaged.
+    """
+    return _read_config(folder).weights
+
+
+def is_pretrained(name: str) -> bool:
+    """Return True if a weight of a tagger is one that a language model has."""
+    return name.startswith(_PARTS)
+
+
+def _read_config(folder: Path) -> LanguageModelConfig:
+    """Read the configuration of a folder.
+
+    Raises:
+        ModelError: it is missing, damaged, or of another kind of folder.
+    """
+    hint = "Give a folder that `annoseq pretrain --out` wrote."
+    if problem := describe_unsafe_file(folder, {CONFIG_FILE: 16 * MEBIBYTE, WEIGHTS_FILE: None}):
+        raise ModelError(f"{_OPTION} {folder}: {problem}. {hint}")
+    try:
+        text = (folder / CONFIG_FILE).read_text(encoding="utf-8")
+        return LanguageModelConfig.model_validate_json(text)
+    except OSError as error:
+        raise ModelError(
+            f"{_OPTION} {folder}: {CONFIG_FILE} cannot be read: {error.strerror}. {hint}"
+        ) from error
+    except (ValidationError, ValueError) as error:
+        reason = describe_validation_error(error) if isinstance(error, ValidationError) else error
+        raise ModelError(f"{_OPTION} {folder}: {CONFIG_FILE}: {reason}. {hint}") from error
+
+
+def _write_card(config: LanguageModelConfig) -> str:
+    facts = {
+        "network": f"embeddings and encoder of a tagger, {config.tagger.hidden} wide",
+        "texts": f"{config.texts:,}, of {count_noun(config.tokens, 'token')}",
+        "epochs": str(config.training.epochs),
+        "perplexity": f"{config.perplexity:,.1f} on rows kept from training",
+        "seed": str(config.training.seed),
+        "written": datetime.now(UTC).date().isoformat(),
+        "versions": f"annoseq {config.annoseq}, torch {version('torch')}",
+    }
+    listed = "\n".join(f"- **{name}**: {value}" for name, value in facts.items())
+    return f"# Language model card\n\n{listed}\n\n{PRIVACY_NOTE}\n"

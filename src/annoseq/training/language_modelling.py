@@ -1,0 +1,123 @@
+"""Language modelling by a tagger: its forward LSTM predicts the next word, its backward LSTM the
+one before.
+
+As an objective beside the tags it teaches the tagger more of the same rows (Rei 2017,
+"Semi-supervised multitask learning for sequence labeling", arXiv:1704.07156); ahead of them it
+teaches it from texts without annotations (`pretraining`). The layers that predict words are no part
+of the model.
+
+Shapes: B rows, T tokens, H width of a direction, E width of the predictors, W distinct tokens.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from annoseq.models.padding import token_mask
+from annoseq.tokenization.vocabulary import END, PAD, SPECIALS, UNKNOWN
+from annoseq.training.losses import output_loss
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from annoseq.tokenization.hash_features import FeatureHasher
+    from annoseq.tokenization.tagger_tokenizer import TaggerEncoding
+
+_WIDTH = 64
+_MIN_COUNT = 3
+
+
+class WordPredictor(nn.Module):
+    """Layers that predict a word from the encoding of one direction."""
+
+    def __init__(self, hidden: int, *, words: int) -> None:
+        super().__init__()
+        self.inner = nn.Linear(hidden, _WIDTH)
+        self.output = nn.Linear(_WIDTH, words)
+
+    def forward(self, encoded: Tensor) -> Tensor:
+        """Return the inputs (B, T, E) of the output layer for encodings (B, T, H)."""
+        return torch.tanh(self.inner(encoded))
+
+
+class LanguageModelHead(nn.Module):
+    """Predictors of both directions; `numbers` (W,) are those of the words of tokens, by id."""
+
+    numbers: Tensor
+
+    def __init__(self, hidden: int, numbers: Tensor) -> None:
+        super().__init__()
+        words = max(int(numbers.max()) + 1, len(SPECIALS))
+        self.ahead = WordPredictor(hidden, words=words)
+        self.behind = WordPredictor(hidden, words=words)
+        self.register_buffer("numbers", numbers, persistent=False)
+
+    def loss(self, encoded: Tensor, ids: Tensor, lengths: Tensor) -> Tensor:
+        """Return the cross-entropy of all words, the mean of both directions.
+
+        `encoded` (B, T, 2 H) are the encodings of the tokens with these `ids` (B, T).
+        """
+        losses = [
+            output_loss(predictor(part), words, predictor.output, counts_padding=False).total
+            for predictor, part, words in self._directions(encoded, ids, lengths)
+        ]
+        return (losses[0] + losses[1]) / 2
+
+    def count_hits(self, encoded: Tensor, ids: Tensor, lengths: Tensor) -> int:
+        """Return how many words are predicted right, in both directions."""
+        hits = 0
+        for predictor, part, words in self._directions(encoded, ids, lengths):
+            best = predictor.output(predictor(part)).argmax(2)
+            hits += int(((best == words) & (words != PAD)).sum())
+        return hits
+
+    def _directions(
+        self, encoded: Tensor, ids: Tensor, lengths: Tensor
+    ) -> list[tuple[WordPredictor, Tensor, Tensor]]:
+        """Return predictor, encodings (B, T, H) and words to predict (B, T) of both directions.
+
+        The last word of a row is followed, and the first preceded, by the end symbol.
+        """
+        is_token = token_mask(ids, lengths)
+        words = self.numbers[ids].masked_fill(~is_token, END)
+        following = F.pad(words[:, 1:], (0, 1), value=END).masked_fill(~is_token, PAD)
+        preceding = F.pad(words[:, :-1], (1, 0), value=END).masked_fill(~is_token, PAD)
+        ahead, behind = encoded.chunk(2, dim=2)
+        return [(self.ahead, ahead, following), (self.behind, behind, preceding)]
+
+
+def build_language_model_head(
+    rows: Sequence[TaggerEncoding], hasher: FeatureHasher, *, hidden: int, words: int, seed: int
+) -> LanguageModelHead:
+    """Build predictors of the most frequent `words` of rows; their weights depend on `seed` only.
+
+    Words are in lower case. Those that occur less than three times are one, with all others.
+    """
+    texts = list(map(normalize_word, hasher.tokens()))
+    occurrences = np.bincount(
+        np.concatenate([np.asarray(row.source, np.int64) for row in rows]), minlength=len(texts)
+    )
+    counts: dict[str, int] = {}
+    for text, count in zip(texts, occurrences.tolist(), strict=True):
+        counts[text] = counts.get(text, 0) + count
+    ordered = sorted(counts, key=lambda word: (-counts[word], word))[:words]
+    frequent = [word for word in ordered if counts[word] >= _MIN_COUNT]
+    numbers = {word: number for number, word in enumerate(frequent, start=len(SPECIALS))}
+    table = torch.tensor([numbers.get(text, UNKNOWN) for text in texts])
+    with torch.random.fork_rng(devices=[]):  # weights are drawn on the CPU
+        torch.default_generator.manual_seed(seed)
+        return LanguageModelHead(hidden, table)
+
+
+def normalize_word(token: str) -> str:
+    """Return a token in lower case, without the space in front of it.
+
+    >>> normalize_word(" Dr"), normalize_word("  ")
+    ('dr', '  ')
+    """
+    return token.strip().lower() or token
