@@ -18,6 +18,7 @@ from annoseq.data.text_inputs import read_texts
 from annoseq.errors import OptionError
 from annoseq.training.distillation import Distillation
 from annoseq.training.learner import Learner
+from annoseq.training.pretraining import Pretraining
 from benchmarks.budget import TIMING_NOTE, log
 from benchmarks.command import Benchmark, command_line, make_parser, read_options
 from benchmarks.dev_scores import (
@@ -47,13 +48,20 @@ if TYPE_CHECKING:
 REPORT = Path(__file__).with_suffix(".md")
 SYSTEMS = {
     "plain": "tagger",
+    "beside": "tagger, language modelling beside its tags",
+    "ahead": "tagger, pre-trained on unlabelled texts",
+    "both": "tagger, pre-trained on unlabelled texts, language modelling beside its tags",
     "self": "pupil of three taggers, unlabelled texts too",
     "rows": "pupil of teachers with an encoder, training rows alone",
     "texts": "pupil of teachers with an encoder, unlabelled texts too",
     "all": "pupil of three taggers and of teachers with an encoder, unlabelled texts too",
     "teacher": "teacher with an encoder",
 }
-_READERS = {"self", "texts", "all"}
+_LANGUAGE = "language"
+"""System that is no tagger: the language model of the unlabelled texts."""
+_READERS = {_LANGUAGE, "self", "texts", "all"}
+_PRETRAINED, _LEARNS_WORDS = {"ahead", "both"}, {"beside", "both"}
+_LM_WEIGHT = 0.1
 _TEACHERS = {
     "self": ("plain",),
     "rows": ("teacher",),
@@ -64,14 +72,18 @@ _TEACHERS = {
 
 def run_names(corpora: Sequence[str], *, teachers: int = len(SEEDS)) -> list[str]:
     """Return the names of all runs, in the order in which they are made: teachers first."""
-    seeds = {"teacher": SEEDS[:teachers]} | dict.fromkeys(["plain", *_TEACHERS], SEEDS)
+    taggers = [one for one in SYSTEMS if one != "teacher"]
+    seeds = {_LANGUAGE: SEEDS[:1], "teacher": SEEDS[:teachers]} | dict.fromkeys(taggers, SEEDS)
     return [f"{one}-{corpus}-{seed}" for one in seeds for seed in seeds[one] for corpus in corpora]
 
 
-def teacher_names(system: str, corpus: str, *, teachers: int = len(SEEDS)) -> list[str]:
+def teacher_names(
+    system: str, corpus: str, *, teachers: int = len(SEEDS), pretrained: bool = False
+) -> list[str]:
     """Return the names of the runs that make the teachers of a pupil."""
+    kinds = ["both" if pretrained and one == "plain" else one for one in _TEACHERS[system]]
     trained = run_names([corpus], teachers=teachers)
-    return [name for name in trained if name.partition("-")[0] in _TEACHERS[system]]
+    return [name for name in trained if name.partition("-")[0] in kinds]
 
 
 def perform(name: str, options: argparse.Namespace) -> dict[str, Any]:
@@ -87,6 +99,8 @@ def perform(name: str, options: argparse.Namespace) -> dict[str, Any]:
     )
     texts = _texts(options.texts, [*train, *dev]) if system in _READERS else []
     folder = options.results / f"{name}.model"
+    if system == _LANGUAGE:
+        return _pretrain([*texts, *(example.source for example in dataset.train)], folder)
     cache = options.results / f"{system}-{corpus}.targets"
     is_read = cache.exists()
     began = time.process_time()
@@ -105,6 +119,17 @@ def perform(name: str, options: argparse.Namespace) -> dict[str, Any]:
     return evaluate(folder, train, dev, "cpu") | facts
 
 
+def _pretrain(texts: Sequence[str], folder: Path) -> dict[str, Any]:
+    """Train and save the language model of texts; return its figures."""
+    run = Pretraining(texts, device=CPU)
+    began = time.process_time()
+    run.fit(report=log)
+    seconds = time.process_time() - began
+    run.save(folder, overwrite=True)
+    facts = {"seconds": seconds, "perplexity": run.perplexity}
+    return facts | {"texts": f"{run.texts:,} rows, {sum(map(len, texts)):,} characters"}
+
+
 def _learner(
     options: argparse.Namespace,
     system: str,
@@ -116,6 +141,12 @@ def _learner(
     cache: Path,
 ) -> Learner:
     settings: dict[str, Any] = {"seed": seed, "keep": "best" if options.valid_share else "last"}
+    is_pupil = system in _TEACHERS
+    if system in _LEARNS_WORDS or (is_pupil and options.pretrained):
+        settings["lm_weight"] = _LM_WEIGHT
+    language_model = None
+    if system in _PRETRAINED or (is_pupil and options.pretrained):
+        language_model = options.results / f"{_LANGUAGE}-{corpus}-{SEEDS[0]}.model"
     if options.epochs is not None:
         settings["epochs"] = options.epochs
     training, encoder, teaching = TrainingConfig(**settings), None, None
@@ -123,11 +154,20 @@ def _learner(
         if options.encoder is None:
             raise OptionError("the teacher needs an encoder. Give --encoder.")
         encoder = str(options.encoder)
-    elif system != "plain":
-        names = teacher_names(system, corpus, teachers=options.teachers)
+    elif is_pupil:
+        names = teacher_names(
+            system, corpus, teachers=options.teachers, pretrained=options.pretrained
+        )
         teachers = tuple(options.results / f"{name}.model" for name in names)
         teaching = Distillation(teachers=teachers, unlabelled=tuple(texts), cache=cache)
-    return Learner(dataset, training=training, device=CPU, encoder=encoder, distillation=teaching)
+    return Learner(
+        dataset,
+        training=training,
+        device=CPU,
+        encoder=encoder,
+        language_model=language_model,
+        distillation=teaching,
+    )
 
 
 def _texts(paths: Iterable[Path] | None, pairs: Iterable[Pair]) -> list[str]:
@@ -154,6 +194,10 @@ def join(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
     facts = {}
     for name, outcome in outcomes.items():
         system, corpus, _ = name.split("-")
+        if system == _LANGUAGE:
+            figures = f"perplexity {outcome['perplexity']:.1f}, {outcome['seconds']:,.0f} s"
+            facts[f"language model, {corpus}"] = f"{outcome['texts']}, {figures}"
+            continue
         facts[f"epochs, {corpus}, {SYSTEMS[system]}"] = str(outcome["epochs"])
         if "texts" in outcome:
             facts[f"unlabelled texts, {corpus}"] = outcome["texts"]
@@ -176,6 +220,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add("--corpora", nargs="+", choices=CORPORA, default=["bc5cdr", "ncbi_disease"])
     add("--valid-share", type=float, default=KEPT, help="share of training rows that is kept")
     add("--teachers", type=int, default=1, choices=range(1, 1 + len(SEEDS)), help="with an encoder")
+    add("--pretrained", action="store_true", help="pupils are pre-trained, and model language too")
     add("--epochs", type=int, help="epochs of every run; by default the tagger's own")
     add_run_options(parser, cache="unlabelled", runs=run_names(CORPORA))
     return read_options(parser, arguments, above_zero=("epochs",))

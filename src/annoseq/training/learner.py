@@ -116,7 +116,8 @@ class Learner:
         self.vectors, self.lessons = initial.vectors, initial.lessons
         self.encoder, self.language_model = initial.encoder, initial.language_model
         self.config = resolve(rows=len(self.lessons.targets)) if self.lessons else self.config
-        self.network = objective.to(self.compute.device).network
+        self.network = objective.network.to(self.compute.device)
+        objective.to(self.compute.device)
         self.processes = ProcessGroup.join(self.compute.device)
         self._rng = RngState(self.processes.seed(self.config.seed), self.compute.device)
         self._stopping = EarlyStopping(self.config)
@@ -289,8 +290,12 @@ class Learner:
 
     def _epoch(self, run: OneCycle) -> Epoch:
         """Train for one epoch and validate; return its row of the table."""
-        row, rates, losses = run.run_epoch(self._rng)
-        self.epochs = run.epoch
+
+        def validate() -> tuple[float, ValidationScore]:
+            self.epochs = run.epoch
+            return self.validate()
+
+        row, rates, losses = run.run_epoch(self._rng, validate=validate)
         self.recorder.add(row, rates=rates, losses=losses)
         self._validated = row
         self._stopping.update(row, self.network)

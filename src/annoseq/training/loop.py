@@ -22,7 +22,7 @@ from annoseq.training.parameter_groups import parameter_groups
 from annoseq.training.recorder import Epoch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from torch import Tensor, nn
 
@@ -195,13 +195,15 @@ class OneCycle:
             final_div_factor=1e4,
         )
 
-    def run_epoch(self, rng: RngState) -> EpochRun:
+    def run_epoch(
+        self, rng: RngState, *, validate: Callable[[], tuple[float, ValidationScore]]
+    ) -> EpochRun:
         """Train for an epoch with the random numbers of `rng`, and validate."""
         start = time.perf_counter()
         with rng.use():
             rates, losses = self.train_epoch()
         trained = time.perf_counter()
-        valid_loss, score = self.trainer.validate()
+        valid_loss, score = validate()
         objective = self.trainer.objective
         row = Epoch(
             epoch=self.epoch,

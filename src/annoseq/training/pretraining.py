@@ -195,7 +195,7 @@ class Pretraining:
         if not resume and checkpoint is not None:
             write_checkpoint(checkpoint, plan=self._plan(), state=self._state(run))
         while run.epoch < run.end:
-            row = run.run_epoch(self._rng).row
+            row = run.run_epoch(self._rng, validate=self._trainer.validate).row
             self.perplexity = math.exp(row.valid_loss)
             report(str(row))
             if checkpoint is not None:
