@@ -142,7 +142,7 @@ def _learner(
 ) -> Learner:
     settings: dict[str, Any] = {"seed": seed, "keep": "best" if options.valid_share else "last"}
     is_pupil = system in _TEACHERS
-    if system in _LEARNS_WORDS or (is_pupil and options.pretrained):
+    if system in _LEARNS_WORDS:
         settings["lm_weight"] = _LM_WEIGHT
     language_model = None
     if system in _PRETRAINED or (is_pupil and options.pretrained):
@@ -220,7 +220,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add("--corpora", nargs="+", choices=CORPORA, default=["bc5cdr", "ncbi_disease"])
     add("--valid-share", type=float, default=KEPT, help="share of training rows that is kept")
     add("--teachers", type=int, default=1, choices=range(1, 1 + len(SEEDS)), help="with an encoder")
-    add("--pretrained", action="store_true", help="pupils are pre-trained, and model language too")
+    add("--pretrained", action="store_true", help="pupils begin with the language model")
     add("--epochs", type=int, help="epochs of every run; by default the tagger's own")
     add_run_options(parser, cache="unlabelled", runs=run_names(CORPORA))
     return read_options(parser, arguments, above_zero=("epochs",))

@@ -145,10 +145,8 @@ def smaller(verb: str, arguments: list[str]) -> tuple[str, ...]:
     """Return the options that make a command cheap."""
     if (verb, arguments[0]) == ("vectors", "train"):
         return TINY_VECTORS
-    if verb == "pretrain":
-        return SIZES["tagger"]
     if verb not in {"train", "find-lr", "curve", "audit", "ensemble"}:
-        return ()
+        return SIZES["tagger"] if verb == "pretrain" else ()
     if verb == "curve":
         return (*SIZES["tagger"], "--epochs", "1", "--repeats", "1", "--workers", "1")
     if verb in {"audit", "ensemble"}:

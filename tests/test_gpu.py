@@ -15,6 +15,7 @@ from annoseq.inference.annotator import Annotator
 from annoseq.models.tagger import Tagger
 from annoseq.tokenization.dataset import Dataset
 from annoseq.training.learner import Learner
+from annoseq.training.pretraining import Pretraining
 from tests.encoders import FAMILIES, encoder_folder
 from tests.models.tiny import TINY_TAGGER
 from tests.tiny import BATCHING, TINY, TINY_ATTENTION, TINY_TRANSFORMER
@@ -93,6 +94,25 @@ def test_a_pre_trained_encoder_trains(dataset: Dataset, family: str, precision: 
     check(learner)
     assert isinstance(learner.network, Tagger)
     assert learner.network.pretrained is not None
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+def test_a_language_model_trains(dataset: Dataset, precision: str, tmp_path: Path) -> None:
+    device = DeviceConfig.model_validate({"device": "cuda", "precision": precision})
+    texts = [example.source for example in dataset.train]
+    pretraining = Pretraining(texts, tagger=TINY_TAGGER, batching=BATCHING, device=device)
+    pretraining.fit(report=lambda line: None)
+    pretraining.save(tmp_path / "lm")
+    learner = Learner(
+        dataset,
+        model=TINY_TAGGER,
+        language_model=tmp_path / "lm",
+        training=TrainingConfig(clip_norm=1.0, keep="last", lm_weight=0.1),
+        batching=BATCHING,
+        device=device,
+    )
+    learner.fit_one_cycle(4, 1e-2, report=lambda line: None)
+    check(learner)
 
 
 def test_memory_that_does_not_suffice_is_explained(dataset: Dataset) -> None:
