@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from annoseq.atomic_io import check_folder_writable
 from annoseq.cli.options import Batching, Device, Overwrite
 from annoseq.cli.output import print_note, print_result
 from annoseq.config import (
@@ -20,6 +19,7 @@ from annoseq.config import (
 from annoseq.data.text_inputs import read_texts
 from annoseq.errors import MissingColumnError, OptionError, count_noun
 from annoseq.output_lock import OutputLock
+from annoseq.training.checkpoint import check_training_output
 from annoseq.training.pretraining import Pretraining
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def pretrain(
         raise OptionError("there are no texts to learn from. Name a table, a file or a folder.")
     checkpoint = out.with_name(f"{out.name}.training")
     with OutputLock(out):
-        _check(out, checkpoint, resume=resume, overwrite=overwrite)
+        check_training_output(out, checkpoint, resume=resume, overwrite=overwrite)
         run = Pretraining(
             _read(texts, column=column),
             tagger=tagger,
@@ -73,25 +73,6 @@ def pretrain(
         checkpoint.unlink()
     print_result(f"perplexity {run.perplexity:,.1f}")
     print_note(f"saved {out}; next: annoseq train PAIRS --language-model {out} --out MODEL")
-
-
-def _check(out: Path, checkpoint: Path, *, resume: bool, overwrite: bool) -> None:
-    """Check that the folder can be written, and that there is a checkpoint to resume from.
-
-    Raises:
-        OptionError: there is an interrupted training without `--resume`, or none with it.
-        OutputError: the folder exists already, or cannot be written.
-    """
-    check_folder_writable(out, overwrite=overwrite)
-    if checkpoint.exists() and not (resume or overwrite):
-        raise OptionError(
-            f"{checkpoint} is an interrupted training. Add --resume to go on with it, or "
-            "--overwrite to start again."
-        )
-    if resume and not checkpoint.exists():
-        raise OptionError(
-            f"there is no interrupted training at {checkpoint}. Leave --resume off to begin one."
-        )
 
 
 def _read(paths: Iterable[Path], *, column: str) -> list[str]:

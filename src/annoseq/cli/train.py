@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from annoseq.atomic_io import check_folder_writable, check_writable
+from annoseq.atomic_io import check_writable
 from annoseq.cli.loading import (
     VOCABULARY_OPTIONS,
     check_vocabulary_options,
@@ -40,6 +40,7 @@ from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 from annoseq.tokenization.soft_targets import remove_row_targets
 from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 from annoseq.torchrun import torchrun_environment
+from annoseq.training.checkpoint import check_training_output
 from annoseq.training.learner import Learner
 
 if TYPE_CHECKING:
@@ -93,25 +94,11 @@ class ModelOutputOptions:
             OptionError: there is an interrupted training without `--resume`, or none with it.
             OutputError: an output exists already, or cannot be written.
         """
-        if self.resume and self.out.exists() and not self.checkpoint.exists():
-            raise OptionError(
-                f"{self.out} is complete, so that there is nothing to resume. Leave --resume off; "
-                "choose another name, or add --overwrite, to run again."
-            )
-        if torchrun_environment().is_main:
-            check_folder_writable(self.out, overwrite=self.overwrite)
-            if self.plot:
-                check_writable(self.plot, overwrite=self.overwrite)
-        if self.checkpoint.exists() and not (self.resume or self.overwrite):
-            raise OptionError(
-                f"{self.checkpoint} is an interrupted training. Add --resume to go on with it, "
-                "or --overwrite to start again."
-            )
-        if self.resume and not self.checkpoint.exists():
-            raise OptionError(
-                f"there is no interrupted training at {self.checkpoint}. "
-                "Leave --resume off to begin one."
-            )
+        check_training_output(
+            self.out, self.checkpoint, resume=self.resume, overwrite=self.overwrite
+        )
+        if self.plot and torchrun_environment().is_main:
+            check_writable(self.plot, overwrite=self.overwrite)
 
     @contextmanager
     def explained_interrupts(self) -> Iterator[None]:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from annoseq.atomic_io import atomic_file
+from annoseq.atomic_io import atomic_file, check_folder_writable
 from annoseq.data.pairs import fingerprint_pairs
-from annoseq.errors import TrainingError, describe_change
+from annoseq.errors import OptionError, TrainingError, describe_change
+from annoseq.torchrun import torchrun_environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,6 +50,31 @@ class BestCheckpoint:
             "epoch": self.epoch,
             "weights": self.weights,
         }
+
+
+def check_training_output(out: Path, checkpoint: Path, *, resume: bool, overwrite: bool) -> None:
+    """Check that a folder can be written, and that there is a checkpoint to resume from.
+
+    Raises:
+        OptionError: there is an interrupted training without `resume`, or none with it.
+        OutputError: the folder exists already, or cannot be written.
+    """
+    if resume and out.exists() and not checkpoint.exists():
+        raise OptionError(
+            f"{out} is complete, so that there is nothing to resume. Leave --resume off; choose "
+            "another name, or add --overwrite, to run again."
+        )
+    if torchrun_environment().is_main:
+        check_folder_writable(out, overwrite=overwrite)
+    if checkpoint.exists() and not (resume or overwrite):
+        raise OptionError(
+            f"{checkpoint} is an interrupted training. Add --resume to go on with it, or "
+            "--overwrite to start again."
+        )
+    if resume and not checkpoint.exists():
+        raise OptionError(
+            f"there is no interrupted training at {checkpoint}. Leave --resume off to begin one."
+        )
 
 
 _CHECKSUM_BYTES = hashlib.sha256().digest_size

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from annoseq.config import BatchConfig, PretrainingConfig, TaggerConfig, Trainin
 from annoseq.decoding.sliding_window import cut_windows
 from annoseq.devices import ComputeDevice
 from annoseq.errors import DatasetError, OptionError
+from annoseq.evaluation.token_accuracy import Ratio
 from annoseq.models.build import build_tagger
 from annoseq.models.language_model import LanguageModel, LanguageModelConfig, is_pretrained
 from annoseq.tokenization.batching import collate_tags
@@ -53,24 +54,23 @@ _WARMUP = 0.2
 class WordAccuracy:
     """Share of predicted words that are right; those of parts are added."""
 
-    hits: int = 0
-    total: int = 0
+    words: Ratio = field(default_factory=Ratio)
 
     def __add__(self, other: WordAccuracy) -> WordAccuracy:
-        return WordAccuracy(self.hits + other.hits, self.total + other.total)
+        return WordAccuracy(self.words + other.words)
 
     def counts(self) -> list[int]:
         """Return both counts as a list."""
-        return [self.hits, self.total]
+        return [self.words.hits, self.words.total]
 
     @classmethod
     def of_counts(cls, counts: Sequence[int]) -> WordAccuracy:
         """Restore the accuracy from `counts`."""
-        return cls(*counts)
+        return cls(Ratio(*counts))
 
     def values(self) -> dict[str, float]:
         """Return the share by name."""
-        return {"word_accuracy": self.hits / self.total if self.total else 0.0}
+        return {"word_accuracy": self.words.value}
 
 
 class LanguageModelObjective(Objective[TaggerEncoding]):
@@ -112,7 +112,7 @@ class LanguageModelObjective(Objective[TaggerEncoding]):
         """Return the loss and the accuracy of a batch of validation rows."""
         read = self.network.encode(batch), batch.source, batch.source_lengths
         positions = self.positions(batch)
-        score = WordAccuracy(self.head.count_hits(*read), 2 * positions)
+        score = WordAccuracy(Ratio(self.head.count_hits(*read), 2 * positions))
         return Loss(self.head.loss(*read), positions), score
 
 
