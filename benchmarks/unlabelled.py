@@ -1,8 +1,10 @@
 """One fast tagger that learned from a tagger with a pre-trained encoder, on unlabelled texts.
 
 The recipe of two commands: `annoseq train --encoder` makes the teacher, `annoseq train --teacher
---unlabelled` the pupil. Both keep the same share of the training rows for the choice of the epoch
-and for calibration. The dev rows choose nothing. Encoders come from `benchmarks.encoder_weights`,
+--unlabelled` the pupil. Another needs no teacher: `annoseq pretrain` reads the texts as a language
+model, with whose weights `annoseq train --language-model` begins. All keep the same share of the
+training rows for the choice of the epoch and for calibration, or train on all rows to the last
+epoch. The dev rows choose nothing. Encoders come from `benchmarks.encoder_weights`,
 texts from `benchmarks.unlabelled_sentences` and `benchmarks.background`.
 """
 

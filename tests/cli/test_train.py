@@ -324,3 +324,9 @@ def test_a_rate_that_is_far_too_high_is_told_from_a_model(data: Path, tmp_path: 
         "a lower --max-lr, which `annoseq find-lr` suggests, or with --clip-norm 1 or less.\n"
     )
     assert not (tmp_path / "model").exists()
+
+
+def test_standard_input_is_read_once(tmp_path: Path) -> None:
+    assert refusal(run("train", "-", "--valid", "-", "--out", tmp_path / "model")) == (
+        "standard input cannot be read twice. Give a file of pairs, or of --valid."
+    )

@@ -15,7 +15,7 @@ from annoseq.config import ColumnsConfig
 from annoseq.data.examples import parse_pairs
 from annoseq.data.pairs import Pairs, fingerprint_pairs, stream_pairs
 from annoseq.data.splits import split_rows
-from annoseq.data.streams import source_name
+from annoseq.data.streams import is_standard_input, source_name
 from annoseq.data.table_rows import display_column
 from annoseq.errors import OptionError, count_noun, option_name
 from annoseq.evaluation.references import SeenTexts
@@ -91,7 +91,8 @@ def load_dataset(
     """Load prepared data, or prepare a table of pairs.
 
     Raises:
-        OptionError: an option of preparation was given with prepared data.
+        OptionError: an option of preparation was given with prepared data, or both tables are
+            standard input.
     """
     # Imported here because it imports torch, which commands that read tables do without.
     from annoseq.tokenization.dataset import Dataset
@@ -100,6 +101,10 @@ def load_dataset(
     if path.is_dir():
         _check_no_preparation(path, options)
         return Dataset.load(path)
+    if options.valid is not None and is_standard_input(options.valid) and is_standard_input(path):
+        raise OptionError(
+            "standard input cannot be read twice. Give a file of pairs, or of --valid."
+        )
     valid = None if options.valid is None else read_table(options.valid, options.columns)
     return Dataset.from_pairs(
         read_table(path, options.columns, input_format=options.input_format),
