@@ -209,7 +209,8 @@ def join(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
         if "encoder" in outcome:
             facts["encoder"] = outcome["encoder"]
     tables = score_tables(outcomes, SYSTEMS)
-    return tables, {"rows kept": f"{options.valid_share:g} of training"} | facts | machine
+    kept = f"{options.valid_share:g} of training" if options.valid_share else "none"
+    return tables, {"rows kept": kept} | facts | machine
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
@@ -231,11 +232,13 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 ABOUT = f"""\
 An ordinary tagger; a tagger with a pre-trained encoder, which is a teacher; and pupils, ordinary
 taggers that learned from gold spans and from what teachers expect of the training rows, or of
-unlabelled texts too. Three taggers that differ in their seed are teachers, too. A share of the
-training rows is kept for the choice of the epoch and for calibration; the dev rows choose nothing,
-and texts that are rows of the corpus are left out. Means over seeds, and the standard deviation of
-F1. The calibration error is that of calibrated scores. The time in which teachers read the texts is
-told below the table.
+unlabelled texts too. Three taggers that differ in their seed are teachers, too. Other taggers read
+the texts as a language model first (`annoseq pretrain`), and go on to predict words beside their
+tags (`--lm-weight 0.1`). A share of the training rows is kept for the choice of the epoch and for
+calibration; where none is kept, all are trained on, the last epoch is taken, and scores are not
+calibrated. The dev rows choose nothing, and texts that are rows of the corpus are left out. Means
+over seeds, and the standard deviation of F1. The time in which teachers read the texts is told
+below the table.
 {TIMING_NOTE}"""
 
 BENCHMARK = Benchmark(name="unlabelled", title="A teacher, and unlabelled texts", about=ABOUT)
