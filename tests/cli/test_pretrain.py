@@ -87,8 +87,8 @@ def test_refusals(language_model: Path, table: Path, tmp_path: Path) -> None:
     assert refusal(
         run("train", table, "--out", tmp_path / "m", "--language-model", language_model)
     ) == (
-        "--language-model lm: its hidden is 8, and that of the tagger is 128. Give "
-        "--tagger.hidden 8, or pre-train again with --tagger.hidden 128."
+        "--language-model lm: it has --tagger.hidden 8, and the tagger 128. Give --tagger.hidden "
+        "8, or pre-train again with --tagger.hidden 128."
     )
 
 

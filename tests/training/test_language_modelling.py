@@ -17,6 +17,7 @@ from annoseq.tokenization.vocabulary import END, UNKNOWN
 from annoseq.training.initialization import initialize_model
 from annoseq.training.language_modelling import build_language_model_head
 from annoseq.training.learner import Learner
+from tests.encoders import encoder_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,8 +116,8 @@ def test_a_learner_goes_on_with_the_same_predictors(dataset: Dataset, tmp_path: 
     [
         (
             TaggerConfig(encoder="convolution"),
-            "--lm-weight is for an LSTM, which reads a text in one direction at a time, and the "
-            "tagger's encoder is convolution. Leave --lm-weight off.",
+            "--lm-weight needs an LSTM of one layer, which reads a text in one direction at a "
+            "time, and the tagger has the encoder convolution. Leave --tagger.encoder off.",
         ),
         ("gru", "--lm-weight is for the tagger, and the model is gru. Leave --lm-weight off."),
     ],
@@ -127,3 +128,14 @@ def test_other_networks_do_not_model_language(
     with pytest.raises(OptionError) as caught:
         Learner(dataset, model=model, training=TrainingConfig(lm_weight=0.1))  # type: ignore[arg-type]
     assert str(caught.value) == message
+
+
+def test_an_encoder_has_read_the_words_to_predict(dataset: Dataset) -> None:
+    with pytest.raises(OptionError) as caught:
+        Learner(
+            dataset, training=TrainingConfig(lm_weight=0.1), encoder=str(encoder_folder("bert"))
+        )
+    assert str(caught.value) == (
+        "--lm-weight asks for the next word and the one before, and a pre-trained encoder has read "
+        "both. Leave --lm-weight or --encoder off."
+    )

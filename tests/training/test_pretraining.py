@@ -100,18 +100,18 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     [
         (
             TINY_TAGGER.model_copy(update={"hidden": 16}),
-            "--language-model lm: its hidden is 8, and that of the tagger is 16. Give "
+            "--language-model lm: it has --tagger.hidden 8, and the tagger 16. Give "
             "--tagger.hidden 8, or pre-train again with --tagger.hidden 16.",
         ),
         (
             TINY_TAGGER.model_copy(update={"layers": 2}),
-            "--language-model lm: its number of layers is the default, and that of the tagger is "
-            "2. Leave --tagger.layers off, or pre-train again with --tagger.layers 2.",
+            "--language-model lm: it is an LSTM of one layer. Leave --tagger.layers off, or train "
+            "without a language model.",
         ),
         (
             TINY_TAGGER.model_copy(update={"encoder": "convolution"}),
-            "--language-model lm: its encoder is lstm, and that of the tagger is convolution. Give "
-            "--tagger.encoder lstm, or train without a language model.",
+            "--language-model lm: it is an LSTM of one layer. Leave --tagger.encoder off, or train "
+            "without a language model.",
         ),
     ],
 )
@@ -136,14 +136,22 @@ def test_other_inputs_of_the_tagger_are_refused(folder: Path, dataset: Dataset) 
         Learner(dataset, model="gru", language_model=folder)
 
 
-def test_texts_have_words() -> None:
+def test_texts_have_words(tmp_path: Path) -> None:
     with pytest.raises(DatasetError) as empty:
         Pretraining([""], tagger=TINY_TAGGER)
     assert str(empty.value) == "the texts are empty. Give texts with words in them."
-    with pytest.raises(OptionError, match="only an LSTM reads a text in one direction at a time"):
-        Pretraining(TEXTS, tagger=TaggerConfig(encoder="transformer"))
+    with pytest.raises(OptionError) as other:
+        Pretraining(TEXTS, tagger=TaggerConfig(layers=2))
+    assert str(other.value) == (
+        "pre-training needs an LSTM of one layer, which reads a text in one direction at a time, "
+        "and the tagger has 2 layers. Leave --tagger.layers off."
+    )
     one = Pretraining(["One."], tagger=TINY_TAGGER)
+    one.save(tmp_path / "untrained")
+    assert "- **perplexity**: not measured\n" in (tmp_path / "untrained" / "card.md").read_text()
+    assert LanguageModel.load(tmp_path / "untrained").config.perplexity is None
     one.fit(report=lambda _: None)
+    assert one.perplexity is not None
     assert math.isfinite(one.perplexity)
 
 

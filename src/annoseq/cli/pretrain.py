@@ -71,6 +71,7 @@ def pretrain(
             ) from None
         run.save(out, overwrite=overwrite)
         checkpoint.unlink()
+    assert run.perplexity is not None
     print_result(f"perplexity {run.perplexity:,.1f}")
     print_note(f"saved {out}; next: annoseq train PAIRS --language-model {out} --out MODEL")
 

@@ -45,14 +45,8 @@ if TYPE_CHECKING:
     from annoseq.models.tagger import Tagger
 
 _PARTS = ("embedding.", "encoder.")
-_SIZES = {
-    "encoder": "encoder",
-    "hidden": "hidden",
-    "layers": "number of layers",
-    "embedding": "embedding",
-    "buckets": "number of buckets",
-}
-"""Settings of a tagger that a language model shares, and their names in messages."""
+_SIZES = ("hidden", "embedding", "buckets")
+"""Settings of a tagger that a language model shares."""
 _OPTION = "--language-model"
 
 
@@ -67,7 +61,8 @@ class LanguageModelConfig(BaseModel):
     training: PretrainingConfig
     texts: int
     tokens: int
-    perplexity: float
+    perplexity: float | None
+    """Of the rows kept for validation; None if none was trained on."""
     weights: str = ""
     """SHA-256 of `weights.safetensors`."""
 
@@ -152,23 +147,20 @@ class LanguageModel:
         tagger.load_state_dict({**own, **self.weights})
 
     def _check_sizes(self, config: TaggerConfig) -> None:
-        for name, title in _SIZES.items():
+        if config.encoder != "lstm" or (config.layers or 1) > 1:
+            option = "--tagger.layers" if config.encoder == "lstm" else "--tagger.encoder"
+            raise OptionError(
+                f"{_OPTION} {self.name}: it is an LSTM of one layer. Leave {option} off, or train "
+                "without a language model."
+            )
+        for name in _SIZES:
             ours, theirs = getattr(config, name), getattr(self.config.tagger, name)
             if ours != theirs:
+                option = f"--tagger.{name}"
                 raise OptionError(
-                    f"{_OPTION} {self.name}: its {title} is {theirs or 'the default'}, and "
-                    f"that of the tagger is {ours or 'the default'}. {_advise(name, ours, theirs)}"
+                    f"{_OPTION} {self.name}: it has {option} {theirs}, and the tagger {ours}. Give "
+                    f"{option} {theirs}, or pre-train again with {option} {ours}."
                 )
-
-
-def _advise(name: str, ours: object, theirs: object) -> str:
-    """Return what to do about a setting of the tagger that is not that of its language model."""
-    option = f"--tagger.{name}"
-    first = f"Leave {option} off" if theirs is None else f"Give {option} {theirs}"
-    if name == "encoder":
-        return f"{first}, or train without a language model."
-    again = f"without {option}" if ours is None else f"with {option} {ours}"
-    return f"{first}, or pre-train again {again}."
 
 
 def fingerprint_language_model(folder: Path) -> str:
@@ -211,7 +203,9 @@ def _write_card(config: LanguageModelConfig) -> str:
         "network": f"embeddings and encoder of a tagger, {config.tagger.hidden} wide",
         "texts": f"{config.texts:,}, of {count_noun(config.tokens, 'token')}",
         "epochs": str(config.training.epochs),
-        "perplexity": f"{config.perplexity:,.1f} on rows kept from training",
+        "perplexity": "not measured"
+        if config.perplexity is None
+        else f"{config.perplexity:,.1f} on rows kept from training",
         "seed": str(config.training.seed),
         "written": datetime.now(UTC).date().isoformat(),
         "versions": f"annoseq {config.annoseq}, torch {version('torch')}",

@@ -22,7 +22,7 @@ from annoseq.models.tagger import Tagger
 from annoseq.tokenization.dataset import Dataset
 from annoseq.tokenization.hash_features import FeatureHasher
 from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
-from annoseq.training.language_modelling import build_language_model_head
+from annoseq.training.language_modelling import build_language_model_head, check_directions
 from annoseq.training.objectives import Seq2SeqObjective, TaggerObjective
 from annoseq.vectors.init_embeddings import init_source_and_target
 from annoseq.vectors.lookup import open_token_vectors
@@ -177,12 +177,13 @@ def _add_language_model(
     """Let a tagger predict words beside its tags.
 
     Raises:
-        OptionError: its encoder is not an LSTM.
+        OptionError: its encoder is not an LSTM of one layer, or it has a pre-trained one.
     """
-    if config.encoder != "lstm":
+    check_directions(config, purpose="--lm-weight")
+    if objective.network.pretrained is not None:
         raise OptionError(
-            "--lm-weight is for an LSTM, which reads a text in one direction at a time, and the "
-            f"tagger's encoder is {config.encoder}. Leave --lm-weight off."
+            "--lm-weight asks for the next word and the one before, and a pre-trained encoder has "
+            "read both. Leave --lm-weight or --encoder off."
         )
     head = build_language_model_head(
         objective.train_rows,

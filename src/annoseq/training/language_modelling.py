@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from annoseq.errors import OptionError
 from annoseq.models.padding import token_mask
 from annoseq.tokenization.vocabulary import END, PAD, SPECIALS, UNKNOWN
 from annoseq.training.losses import output_loss
@@ -25,6 +26,7 @@ from annoseq.training.losses import output_loss
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from annoseq.config import TaggerConfig
     from annoseq.tokenization.hash_features import FeatureHasher
     from annoseq.tokenization.tagger_tokenizer import TaggerEncoding
 
@@ -89,6 +91,24 @@ class LanguageModelHead(nn.Module):
         preceding = F.pad(words[:, :-1], (1, 0), value=END).masked_fill(~is_token, PAD)
         ahead, behind = encoded.chunk(2, dim=2)
         return [(self.ahead, ahead, following), (self.behind, behind, preceding)]
+
+
+def check_directions(config: TaggerConfig, *, purpose: str) -> None:
+    """Check that a tagger reads in one direction at a time: else it would see what it predicts.
+
+    Raises:
+        OptionError: its encoder is not an LSTM of one layer; the second reads both directions of
+            the first.
+    """
+    found = f"the encoder {config.encoder}" if config.encoder != "lstm" else ""
+    if config.encoder == "lstm" and (config.layers or 1) > 1:
+        found = f"{config.layers} layers"
+    if found:
+        option = "--tagger.layers" if "layers" in found else "--tagger.encoder"
+        raise OptionError(
+            f"{purpose} needs an LSTM of one layer, which reads a text in one direction at a time, "
+            f"and the tagger has {found}. Leave {option} off."
+        )
 
 
 def build_language_model_head(

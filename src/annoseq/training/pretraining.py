@@ -20,7 +20,7 @@ import torch
 from annoseq.config import BatchConfig, PretrainingConfig, TaggerConfig, TrainingConfig
 from annoseq.decoding.sliding_window import cut_windows
 from annoseq.devices import ComputeDevice
-from annoseq.errors import DatasetError, OptionError
+from annoseq.errors import DatasetError
 from annoseq.evaluation.token_accuracy import Ratio
 from annoseq.models.build import build_tagger
 from annoseq.models.language_model import LanguageModel, LanguageModelConfig, is_pretrained
@@ -29,7 +29,11 @@ from annoseq.tokenization.hash_features import FeatureHasher
 from annoseq.tokenization.length_stats import LengthStats
 from annoseq.tokenization.tagger_tokenizer import TaggerEncoding, TaggerTokenizer
 from annoseq.training.checkpoint import read_checkpoint, write_checkpoint
-from annoseq.training.language_modelling import LanguageModelHead, build_language_model_head
+from annoseq.training.language_modelling import (
+    LanguageModelHead,
+    build_language_model_head,
+    check_directions,
+)
 from annoseq.training.loop import OneCycle, Trainer
 from annoseq.training.losses import Loss
 from annoseq.training.objectives import Objective
@@ -120,7 +124,7 @@ class Pretraining:
     """A tagger that learns to predict the words of texts.
 
     Raises:
-        OptionError: the tagger's encoder is not an LSTM.
+        OptionError: the tagger's encoder is not an LSTM of one layer.
         DatasetError: no text has a token.
     """
 
@@ -135,11 +139,7 @@ class Pretraining:
     ) -> None:
         self.tagger_config = tagger or TaggerConfig()
         self.config = training or PretrainingConfig()
-        if self.tagger_config.encoder != "lstm":
-            raise OptionError(
-                f"--tagger.encoder {self.tagger_config.encoder}: only an LSTM reads a text in one "
-                "direction at a time, so that it can predict the next word. Leave it off."
-            )
+        check_directions(self.tagger_config, purpose="pre-training")
         self.compute = ComputeDevice.select(device)
         tokenizer = TaggerTokenizer(
             (),
@@ -170,7 +170,7 @@ class Pretraining:
         self.batching = (batching or BatchConfig()).resolve_auto(model="tagger")
         self._trainer = Trainer(objective, settings, self.batching, self.compute)
         self._rng = RngState(self.config.seed, self.compute.device)
-        self.perplexity = math.inf
+        self.perplexity: float | None = None
 
     def __repr__(self) -> str:
         return f"<Pretraining: {self.texts:,} texts, {self.tokens:,} tokens, {self.compute.device}>"
@@ -183,6 +183,8 @@ class Pretraining:
         report: Callable[[str], None] = print,
     ) -> None:
         """Train to the end; the state after every epoch is written to `checkpoint`.
+
+        `perplexity` is that of the rows kept for validation, after the last epoch.
 
         Raises:
             TrainingError: there is nothing to resume, or the loss is no longer a number.
