@@ -19,6 +19,7 @@ VERBS = [
     "check",
     "show-batch",
     "prepare",
+    "pretrain",
     "find-lr",
     "train",
     "sweep",
@@ -141,8 +142,8 @@ MESSAGES = {
         )
     },
     "nope": (
-        'Unknown command "nope". Available commands: sample, check, show-batch, prepare, find-lr, '
-        "train, ensemble, sweep, ... See `annoseq --help`."
+        'Unknown command "nope". Available commands: sample, check, show-batch, prepare, '
+        "pretrain, find-lr, train, ensemble, ... See `annoseq --help`."
     ),
 }
 
@@ -201,7 +202,7 @@ def test_help_groups_the_commands_by_stage() -> None:
             commands.append(line.split()[1])
     assert panels == {
         "Data": ["sample", "check", "show-batch", "prepare", "vectors"],
-        "Train": ["find-lr", "train", "ensemble", "sweep"],
+        "Train": ["pretrain", "find-lr", "train", "ensemble", "sweep"],
         "Annotate": ["annotate", "redact", "review", "label-studio", "serve"],
         "Measure": ["evaluate", "score", "certify", "curve", "audit", "compare"],
         "Exchange": ["import", "export"],
