@@ -64,7 +64,7 @@ _LANGUAGE = "language"
 _READERS = {_LANGUAGE, "self", "texts", "all"}
 _PRETRAINED, _LEARNS_WORDS = {"ahead", "both"}, {"beside", "both"}
 _LM_WEIGHT = 0.1
-_TEACHERS = {
+TEACHERS = {
     "self": ("plain",),
     "rows": ("teacher",),
     "texts": ("teacher",),
@@ -83,7 +83,7 @@ def teacher_names(
     system: str, corpus: str, *, teachers: int = len(SEEDS), pretrained: bool = False
 ) -> list[str]:
     """Return the names of the runs that make the teachers of a pupil."""
-    kinds = ["both" if pretrained and one == "plain" else one for one in _TEACHERS[system]]
+    kinds = ["both" if pretrained and one == "plain" else one for one in TEACHERS[system]]
     trained = run_names([corpus], teachers=teachers)
     return [name for name in trained if name.partition("-")[0] in kinds]
 
@@ -143,7 +143,7 @@ def _learner(
     cache: Path,
 ) -> Learner:
     settings: dict[str, Any] = {"seed": seed, "keep": "best" if options.valid_share else "last"}
-    is_pupil = system in _TEACHERS
+    is_pupil = system in TEACHERS
     if system in _LEARNS_WORDS:
         settings["lm_weight"] = _LM_WEIGHT
     language_model = None

@@ -26,12 +26,14 @@ def test_a_teacher_and_pupils(tmp_path: Path) -> None:
     options = [text for name, path in paths.items() for text in (name, str(path))]
     options += ["--out", str(tmp_path / "report.md"), "--epochs", "1"]
     options += ["--encoder", str(encoder_folder("bert"))]
-    for name in ("teacher-ncbi_disease-42", "plain-ncbi_disease-42", "texts-ncbi_disease-42"):
-        assert unlabelled.main([*options, "--only", name]) == 0
+    for name in ("teacher", "plain", "texts", "language", "both"):
+        assert unlabelled.main([*options, "--only", f"{name}-ncbi_disease-42"]) == 0
     assert unlabelled.main([*options, "--join"]) == 0
     report = (tmp_path / "report.md").read_text()
     assert "| ncbi_disease | pupil of teachers with an encoder, unlabelled texts too | " in report
     assert "- unlabelled texts, ncbi_disease: 4 rows, " in report  # two are rows of the corpus
+    assert "- language model, ncbi_disease: " in report
+    assert "| ncbi_disease | tagger, pre-trained on unlabelled texts, language modelling " in report
 
 
 def test_coverage_is_told_of_meddocan(tmp_path: Path) -> None:
@@ -57,7 +59,7 @@ def test_teachers_are_trained_before_their_pupils() -> None:
     assert len(set(names)) == len(names) == 2 * (1 + 3 * 9)
     for place, name in enumerate(names):
         system, corpus, _ = name.split("-")
-        if system not in {"teacher", "plain"}:
+        if system in unlabelled.TEACHERS:
             teachers = unlabelled.teacher_names(system, corpus)
             assert teachers
             assert set(teachers) <= set(names[:place])
