@@ -87,8 +87,8 @@ def test_refusals(language_model: Path, table: Path, tmp_path: Path) -> None:
     assert refusal(
         run("train", table, "--out", tmp_path / "m", "--language-model", language_model)
     ) == (
-        "--language-model lm: it has --tagger.hidden 8, and the tagger 128. Give --tagger.hidden "
-        "8, or pre-train again with --tagger.hidden 128."
+        f"--language-model {language_model}: it has --tagger.hidden 8, and the tagger 128. Give "
+        "--tagger.hidden 8, or pre-train again with --tagger.hidden 128."
     )
 
 
@@ -116,6 +116,21 @@ def test_an_interrupted_run_goes_on(by: signal.Signals, table: Path, tmp_path: P
     assert run("pretrain", table, "--out", cut, *options, "--resume").code == 0
     name = "weights.safetensors"
     assert snapshot(cut)[name] == snapshot(whole)[name]
+
+
+def test_target_texts_of_pairs_are_told_of(table: Path, tmp_path: Path) -> None:
+    options = ("--column", "annotated_text", "--out", tmp_path / "lm", *ON_CPU)
+    result = run("pretrain", table, *options)
+    assert result.code == 0
+    assert " texts with tags, which are read as they stand. If these are the target" in result.err
+
+
+@pytest.mark.parametrize("command", ["annotate", "evaluate"])
+def test_it_is_no_model(language_model: Path, table: Path, command: str) -> None:
+    assert refusal(run(command, language_model, table)) == (
+        f"{language_model} is a language model, with whose weights a tagger begins (annoseq train "
+        "--language-model), and no model yet. Give a folder that `annoseq train --out` wrote."
+    )
 
 
 def test_messages_hold_no_text(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_sizes_must_agree(
 ) -> None:
     with pytest.raises(OptionError) as caught:
         Learner(dataset, model=tagger, language_model=folder)
-    assert str(caught.value) == message
+    assert str(caught.value) == message.replace("lm:", f"{folder}:")
 
 
 def test_other_inputs_of_the_tagger_are_refused(folder: Path, dataset: Dataset) -> None:
@@ -129,7 +129,7 @@ def test_other_inputs_of_the_tagger_are_refused(folder: Path, dataset: Dataset) 
         with pytest.raises(OptionError) as caught:
             Learner(dataset, model=TINY_TAGGER, language_model=folder, **given)
         assert str(caught.value) == (
-            "--language-model lm: it has learned from hashed features alone, and with "
+            f"--language-model {folder}: it has learned from hashed features alone, and with "
             f"--{option} the tagger reads others beside them. Leave one of the two off."
         )
     with pytest.raises(OptionError, match="--language-model is for the tagger, and the model is"):

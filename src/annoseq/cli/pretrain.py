@@ -16,10 +16,12 @@ from annoseq.config import (
     PretrainingConfig,
     TaggerConfig,
 )
+from annoseq.data.markup import strip_tags
 from annoseq.data.text_inputs import read_texts
 from annoseq.errors import MissingColumnError, OptionError, count_noun
 from annoseq.output_lock import OutputLock
 from annoseq.training.checkpoint import check_training_output
+from annoseq.training.language_modelling import check_directions
 from annoseq.training.pretraining import Pretraining
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ def pretrain(
     """Train the network of a tagger to predict the words of texts without annotations."""
     if not texts:
         raise OptionError("there are no texts to learn from. Name a table, a file or a folder.")
+    check_directions(tagger, purpose="pre-training")  # before the texts are read
     checkpoint = out.with_name(f"{out.name}.training")
     with OutputLock(out):
         check_training_output(out, checkpoint, resume=resume, overwrite=overwrite)
@@ -93,6 +96,11 @@ def _read(paths: Iterable[Path], *, column: str) -> list[str]:
     if not kept:
         raise OptionError(
             f"{count_noun(len(found), 'text')} given, and none that is not blank. Give texts."
+        )
+    if tagged := sum(strip_tags(text) != text for text in kept):
+        print_note(
+            f"warning: {count_noun(tagged, 'text')} with tags, which are read as they stand. If "
+            "these are the target texts of pairs, name the column of the source texts with --column"
         )
     if len(kept) < len(found):
         print_note(

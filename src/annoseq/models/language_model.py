@@ -29,6 +29,7 @@ from annoseq.errors import ModelError, OptionError, count_noun, describe_validat
 from annoseq.models.model_config import (
     CARD_FILE,
     CONFIG_FILE,
+    LANGUAGE_MODEL,
     WEIGHTS_FILE,
     LanguageModelRecord,
 )
@@ -55,7 +56,7 @@ class LanguageModelConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Literal["language model"] = "language model"
+    kind: Literal["language model"] = LANGUAGE_MODEL
     annoseq: str = __version__
     tagger: TaggerConfig
     training: PretrainingConfig
@@ -71,7 +72,7 @@ class LanguageModelConfig(BaseModel):
 class LanguageModel:
     """Weights of the embeddings and the encoder of a tagger, by name, and their origin."""
 
-    name: str
+    folder: Path
     config: LanguageModelConfig
     weights: Mapping[str, Tensor]
 
@@ -83,7 +84,10 @@ class LanguageModel:
         """Origin of the weights, for the configuration of a model that began with them."""
         config = self.config
         return LanguageModelRecord(
-            name=self.name, fingerprint=config.weights, texts=config.texts, tokens=config.tokens
+            name=self.folder.resolve().name,
+            fingerprint=config.weights,
+            texts=config.texts,
+            tokens=config.tokens,
         )
 
     @classmethod
@@ -107,15 +111,15 @@ class LanguageModel:
             raise ModelError(
                 f"{folder}: {WEIGHTS_FILE} cannot be read. Pre-train again."
             ) from error
-        return cls(folder.resolve().name, config, weights)
+        return cls(folder, config, weights)
 
-    def save(self, folder: Path, *, overwrite: bool = False) -> None:
+    def save(self, *, overwrite: bool = False) -> None:
         """Write the folder.
 
         Raises:
             OutputError: it exists already, or cannot be written.
         """
-        with atomic_folder(folder, overwrite=overwrite) as new:
+        with atomic_folder(self.folder, overwrite=overwrite) as new:
             path = new / WEIGHTS_FILE
             write_tensors(self.weights, path)
             weights = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -133,7 +137,7 @@ class LanguageModel:
         if tagger.pretrained is not None or tagger.feature_hasher.vectors is not None:
             given = "--vectors" if tagger.pretrained is None else "--encoder"
             raise OptionError(
-                f"{_OPTION} {self.name}: it has learned from hashed features alone, and with "
+                f"{_OPTION} {self.folder}: it has learned from hashed features alone, and with "
                 f"{given} the tagger reads others beside them. Leave one of the two off."
             )
         self._check_sizes(config)
@@ -141,7 +145,7 @@ class LanguageModel:
         expected = {name: tensor.shape for name, tensor in own.items() if is_pretrained(name)}
         if expected != {name: tensor.shape for name, tensor in self.weights.items()}:
             raise ModelError(
-                f"{self.name}: damaged: {WEIGHTS_FILE} is not of the network that {CONFIG_FILE} "
+                f"{self.folder}: damaged: {WEIGHTS_FILE} is not of the network that {CONFIG_FILE} "
                 "describes. Pre-train again."
             )
         tagger.load_state_dict({**own, **self.weights})
@@ -150,16 +154,16 @@ class LanguageModel:
         if config.encoder != "lstm" or (config.layers or 1) > 1:
             option = "--tagger.layers" if config.encoder == "lstm" else "--tagger.encoder"
             raise OptionError(
-                f"{_OPTION} {self.name}: it is an LSTM of one layer. Leave {option} off, or train "
-                "without a language model."
+                f"{_OPTION} {self.folder}: it is an LSTM of one layer. Leave {option} off, or "
+                "train without a language model."
             )
         for name in _SIZES:
             ours, theirs = getattr(config, name), getattr(self.config.tagger, name)
             if ours != theirs:
                 option = f"--tagger.{name}"
                 raise OptionError(
-                    f"{_OPTION} {self.name}: it has {option} {theirs}, and the tagger {ours}. Give "
-                    f"{option} {theirs}, or pre-train again with {option} {ours}."
+                    f"{_OPTION} {self.folder}: it has {option} {theirs}, and the tagger {ours}. "
+                    f"Give {option} {theirs}, or pre-train again with {option} {ours}."
                 )
 
 

@@ -40,6 +40,10 @@ ENCODER_FILES = (
 """Files of a tagger's pre-trained encoder, tuned (see `encoder_folder`)."""
 
 
+LANGUAGE_MODEL: Literal["language model"] = "language model"
+"""Kind of a folder of `annoseq pretrain`, in its `CONFIG_FILE`, which names no kind elsewhere."""
+
+
 class EpochRecord(BaseModel):
     """An epoch: its number, its losses, and its scores on the validation rows by name."""
 

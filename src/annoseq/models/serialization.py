@@ -16,6 +16,7 @@ model/
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -46,6 +47,7 @@ from annoseq.models.model_config import (
     ENSEMBLE_FILE,
     FORMAT,
     HISTORY_FILE,
+    LANGUAGE_MODEL,
     WEIGHTS_FILE,
     ModelConfig,
     TrainingHistory,
@@ -235,6 +237,11 @@ def read_config(folder: Path) -> ModelConfig:
     content = _read(folder / CONFIG_FILE)
     if older := describe_older_format(content, current=FORMAT):
         raise ModelError(f"{folder}: {older}. Train again, or use the version that wrote it.")
+    if _kind(content) == LANGUAGE_MODEL:
+        raise ModelError(
+            f"{folder} is a language model, with whose weights a tagger begins (annoseq train "
+            "--language-model), and no model yet. Give a folder that `annoseq train --out` wrote."
+        )
     try:
         config = ModelConfig.model_validate_json(content)
     except ValidationError as error:
@@ -252,6 +259,15 @@ def read_config(folder: Path) -> ModelConfig:
     if missing := {WEIGHTS_FILE, *_tokenizer_files(config)} - set(config.files):
         raise ModelError(f"{folder}: {CONFIG_FILE} does not list {sorted(missing)}. Train again.")
     return config
+
+
+def _kind(content: bytes) -> object:
+    """Return the kind that a configuration names, if it is JSON and names one."""
+    try:
+        record = json.loads(content)
+    except ValueError:
+        return None
+    return record.get("kind") if isinstance(record, dict) else None
 
 
 def _read_optional(

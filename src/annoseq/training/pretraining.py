@@ -209,10 +209,9 @@ class Pretraining:
         Raises:
             OutputError: the folder exists already, or cannot be written.
         """
-        path = Path(folder)
-        self._language_model(path.name).save(path, overwrite=overwrite)
+        self._language_model(Path(folder)).save(overwrite=overwrite)
 
-    def _language_model(self, name: str) -> LanguageModel:
+    def _language_model(self, folder: Path) -> LanguageModel:
         config = LanguageModelConfig(
             tagger=self.tagger_config,
             training=self.config,
@@ -225,7 +224,7 @@ class Pretraining:
             for weight, tensor in self.network.state_dict().items()
             if is_pretrained(weight)
         }
-        return LanguageModel(name, config, weights)
+        return LanguageModel(folder, config, weights)
 
     def _plan(self) -> dict[str, Any]:
         """Return all that decides the weights, so that a resumed run is the same."""
