@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from annoseq.training.language_modelling import LanguageModelHead
 
 TINY_TAGGER = TaggerConfig(hidden=8, embedding=8, buckets=1024, dropout=0, word_dropout=0)
-WORDS = ["The", " dog", " saw", " the", " cat", " once"]
+WORDS = ["The", " dog", " saw", " the", " cat", " and", " ran", " once"]
 
 
 def make_head(*, words: int = 100) -> tuple[LanguageModelHead, list[int]]:
@@ -41,19 +41,21 @@ def test_words_are_numbered_by_their_count() -> None:
     head, ids = make_head()
     the, *others = head.numbers.tolist()
     assert the == others[2] == END + 1  # six times, in upper and lower case
-    assert sorted([others[0], others[1], others[3]]) == [END + 2, END + 3, END + 4]
-    assert others[4] == UNKNOWN  # once
-    few, _ = make_head(words=1)
-    assert few.numbers.tolist() == [END + 1, UNKNOWN, UNKNOWN, END + 1, UNKNOWN, UNKNOWN]
-    assert few.ahead.output.out_features == END + 2
+    assert [others[place] for place in (4, 3, 0, 5, 1)] == list(range(END + 2, END + 7))
+    assert others[6] == UNKNOWN  # once
+    few, _ = make_head(words=4)
+    assert few.numbers.tolist() == [
+        *(END + 1, END + 4, UNKNOWN, END + 1, END + 3, END + 2, UNKNOWN, UNKNOWN)
+    ]
+    assert few.ahead.output.out_features == END + 5
     assert len(ids) == len(WORDS)
 
 
 def test_the_loss_is_that_of_the_words_beside_each_token() -> None:
     head, ids = make_head()
-    rows = torch.tensor([ids, [*ids[:3], 0, 0, 0]])
-    lengths = torch.tensor([6, 3])
-    encoded = torch.randn(2, 6, 16, generator=torch.Generator().manual_seed(0))
+    rows = torch.tensor([ids, [*ids[:3], 0, 0, 0, 0, 0]])
+    lengths = torch.tensor([8, 3])
+    encoded = torch.randn(2, 8, 16, generator=torch.Generator().manual_seed(0))
     expected, hits = 0.0, 0
     numbers = head.numbers.tolist()
     for row, length in enumerate(lengths.tolist()):
@@ -117,7 +119,7 @@ def test_a_learner_goes_on_with_the_same_predictors(dataset: Dataset, tmp_path: 
         (
             TaggerConfig(encoder="convolution"),
             "--lm-weight needs an LSTM of one layer, which reads a text in one direction at a "
-            "time, and the tagger has the encoder convolution. Leave --tagger.encoder off.",
+            "time. Leave --tagger.encoder and --tagger.layers off.",
         ),
         ("gru", "--lm-weight is for the tagger, and the model is gru. Leave --lm-weight off."),
     ],

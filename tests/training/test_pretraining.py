@@ -105,13 +105,13 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
         ),
         (
             TINY_TAGGER.model_copy(update={"layers": 2}),
-            "--language-model lm: it is an LSTM of one layer. Leave --tagger.layers off, or train "
-            "without a language model.",
+            "--language-model lm: it is an LSTM of one layer. Leave --tagger.encoder "
+            "and --tagger.layers off, or train without a language model.",
         ),
         (
             TINY_TAGGER.model_copy(update={"encoder": "convolution"}),
-            "--language-model lm: it is an LSTM of one layer. Leave --tagger.encoder off, or train "
-            "without a language model.",
+            "--language-model lm: it is an LSTM of one layer. Leave --tagger.encoder "
+            "and --tagger.layers off, or train without a language model.",
         ),
     ],
 )
@@ -143,8 +143,8 @@ def test_texts_have_words(tmp_path: Path) -> None:
     with pytest.raises(OptionError) as other:
         Pretraining(TEXTS, tagger=TaggerConfig(layers=2))
     assert str(other.value) == (
-        "pre-training needs an LSTM of one layer, which reads a text in one direction at a time, "
-        "and the tagger has 2 layers. Leave --tagger.layers off."
+        "pre-training needs an LSTM of one layer, which reads a text in one direction at a time. "
+        "Leave --tagger.encoder and --tagger.layers off."
     )
     one = Pretraining(["One."], tagger=TINY_TAGGER)
     one.save(tmp_path / "untrained")

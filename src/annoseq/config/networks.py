@@ -105,6 +105,14 @@ class TaggerConfig(ConfigSection):
     word_dropout: Dropout = 0.2
     """Probability of dropping the word itself in training, so that spelling and context count."""
 
+    @property
+    def is_one_lstm(self) -> bool:
+        """True if the encoder is one bidirectional LSTM, whose directions see only one side each.
+
+        A second layer would read both directions of the first.
+        """
+        return self.encoder == "lstm" and (self.layers or 1) == 1
+
 
 ModelName = Literal["auto", "tagger", "gru", "attention", "transformer"]
 

@@ -161,7 +161,7 @@ class PretrainingConfig(ConfigSection):
     """Passes over the texts."""
     max_lr: PositiveFloat = 3e-3
     """Maximum learning rate of the one-cycle schedule."""
-    words: Annotated[PositiveInt, Field(le=100_000)] = 6_000
+    words: Annotated[int, Field(ge=4, le=100_000)] = 6_000
     """Number of the most frequent words that are predicted, in lower case; all others count as
     one."""
     seed: NonNegativeInt = 42

@@ -151,11 +151,10 @@ class LanguageModel:
         tagger.load_state_dict({**own, **self.weights})
 
     def _check_sizes(self, config: TaggerConfig) -> None:
-        if config.encoder != "lstm" or (config.layers or 1) > 1:
-            option = "--tagger.layers" if config.encoder == "lstm" else "--tagger.encoder"
+        if not config.is_one_lstm:
             raise OptionError(
-                f"{_OPTION} {self.folder}: it is an LSTM of one layer. Leave {option} off, or "
-                "train without a language model."
+                f"{_OPTION} {self.folder}: it is an LSTM of one layer. Leave --tagger.encoder and "
+                "--tagger.layers off, or train without a language model."
             )
         for name in _SIZES:
             ours, theirs = getattr(config, name), getattr(self.config.tagger, name)

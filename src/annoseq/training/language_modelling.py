@@ -11,6 +11,7 @@ Shapes: B rows, T tokens, H width of a direction, E width of the predictors, W d
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,9 +19,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from annoseq.config import DataConfig
 from annoseq.errors import OptionError
 from annoseq.models.padding import token_mask
-from annoseq.tokenization.vocabulary import END, PAD, SPECIALS, UNKNOWN
+from annoseq.tokenization.pretokenizer import build_pretokenizer
+from annoseq.tokenization.vocabulary import END, PAD, SPECIALS, Vocabulary
 from annoseq.training.losses import output_loss
 
 if TYPE_CHECKING:
@@ -97,17 +100,12 @@ def check_directions(config: TaggerConfig, *, purpose: str) -> None:
     """Check that a tagger reads in one direction at a time: else it would see what it predicts.
 
     Raises:
-        OptionError: its encoder is not an LSTM of one layer; the second reads both directions of
-            the first.
+        OptionError: its encoder is not an LSTM of one layer.
     """
-    found = f"the encoder {config.encoder}" if config.encoder != "lstm" else ""
-    if config.encoder == "lstm" and (config.layers or 1) > 1:
-        found = f"{config.layers} layers"
-    if found:
-        option = "--tagger.layers" if "layers" in found else "--tagger.encoder"
+    if not config.is_one_lstm:
         raise OptionError(
-            f"{purpose} needs an LSTM of one layer, which reads a text in one direction at a time, "
-            f"and the tagger has {found}. Leave {option} off."
+            f"{purpose} needs an LSTM of one layer, which reads a text in one direction at a time. "
+            "Leave --tagger.encoder and --tagger.layers off."
         )
 
 
@@ -122,13 +120,15 @@ def build_language_model_head(
     occurrences = np.bincount(
         np.concatenate([np.asarray(row.source, np.int64) for row in rows]), minlength=len(texts)
     )
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     for text, count in zip(texts, occurrences.tolist(), strict=True):
-        counts[text] = counts.get(text, 0) + count
-    ordered = sorted(counts, key=lambda word: (-counts[word], word))[:words]
-    frequent = [word for word in ordered if counts[word] >= _MIN_COUNT]
-    numbers = {word: number for number, word in enumerate(frequent, start=len(SPECIALS))}
-    table = torch.tensor([numbers.get(text, UNKNOWN) for text in texts])
+        counts[text] += count
+    vocabulary = Vocabulary.build(
+        counts,
+        pre_tokenizer=build_pretokenizer(),
+        config=DataConfig(max_vocab=words + len(SPECIALS), min_frequency=_MIN_COUNT),
+    )
+    table = torch.tensor(vocabulary.tokens_to_ids(texts))
     with torch.random.fork_rng(devices=[]):  # weights are drawn on the CPU
         torch.default_generator.manual_seed(seed)
         return LanguageModelHead(hidden, table)

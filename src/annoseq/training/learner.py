@@ -116,8 +116,7 @@ class Learner:
         self.vectors, self.lessons = initial.vectors, initial.lessons
         self.encoder, self.language_model = initial.encoder, initial.language_model
         self.config = resolve(rows=len(self.lessons.targets)) if self.lessons else self.config
-        self.network = objective.network.to(self.compute.device)
-        objective.to(self.compute.device)
+        self.network = objective.to(self.compute.device).network
         self.processes = ProcessGroup.join(self.compute.device)
         self._rng = RngState(self.processes.seed(self.config.seed), self.compute.device)
         self._stopping = EarlyStopping(self.config)

@@ -190,18 +190,19 @@ class Pretraining:
             TrainingError: there is nothing to resume, or the loss is no longer a number.
             OutputError: the checkpoint cannot be written.
         """
+        plan = {} if checkpoint is None else self._plan()
         run = OneCycle(self._trainer, first=0, epochs=self.config.epochs, max_lr=self.config.max_lr)
         if resume and checkpoint is not None:
-            self._restore(read_checkpoint(checkpoint, plan=self._plan()), run)
+            self._restore(read_checkpoint(checkpoint, plan=plan), run)
         report(Epoch.header(WordAccuracy().values()))
         if not resume and checkpoint is not None:
-            write_checkpoint(checkpoint, plan=self._plan(), state=self._state(run))
+            write_checkpoint(checkpoint, plan=plan, state=self._state(run))
         while run.epoch < run.end:
             row = run.run_epoch(self._rng, validate=self._trainer.validate).row
             self.perplexity = math.exp(row.valid_loss)
             report(str(row))
             if checkpoint is not None:
-                write_checkpoint(checkpoint, plan=self._plan(), state=self._state(run))
+                write_checkpoint(checkpoint, plan=plan, state=self._state(run))
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write the weights into a folder, for `Learner(language_model=folder)`.
