@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from annoseq.config import TrainingConfig
+from annoseq.config import PretrainingConfig, TrainingConfig
 from annoseq.data.text_inputs import read_texts
-from annoseq.errors import OptionError
+from annoseq.errors import OptionError, count_noun
 from annoseq.training.distillation import Distillation
 from annoseq.training.learner import Learner
 from annoseq.training.pretraining import Pretraining
@@ -102,7 +102,8 @@ def perform(name: str, options: argparse.Namespace) -> dict[str, Any]:
     texts = _texts(options.texts, [*train, *dev]) if system in _READERS else []
     folder = options.results / f"{name}.model"
     if system == _LANGUAGE:
-        return _pretrain([*texts, *(example.source for example in dataset.train)], folder)
+        read = [*texts, *(example.source for example in dataset.train)]
+        return _pretrain(read, options, folder)
     cache = options.results / f"{system}-{corpus}.targets"
     is_read = cache.exists()
     began = time.process_time()
@@ -121,14 +122,15 @@ def perform(name: str, options: argparse.Namespace) -> dict[str, Any]:
     return evaluate(folder, train, dev, "cpu") | facts
 
 
-def _pretrain(texts: Sequence[str], folder: Path) -> dict[str, Any]:
+def _pretrain(texts: Sequence[str], options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Train and save the language model of texts; return its figures."""
-    run = Pretraining(texts, device=CPU)
+    training = PretrainingConfig(epochs=options.lm_epochs, words=options.lm_words)
+    run = Pretraining(texts, training=training, device=CPU)
     began = time.process_time()
     run.fit(report=log)
     seconds = time.process_time() - began
     run.save(folder, overwrite=True)
-    facts = {"seconds": seconds, "perplexity": run.perplexity}
+    facts = {"seconds": seconds, "perplexity": run.perplexity, "epochs": options.lm_epochs}
     return facts | {"texts": f"{run.texts:,} rows, {sum(map(len, texts)):,} characters"}
 
 
@@ -197,8 +199,9 @@ def join(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
     for name, outcome in outcomes.items():
         system, corpus, _ = name.split("-")
         if system == _LANGUAGE:
+            epochs = count_noun(outcome["epochs"], "epoch")
             figures = f"perplexity {outcome['perplexity']:.1f}, {outcome['seconds']:,.0f} s"
-            facts[f"language model, {corpus}"] = f"{outcome['texts']}, {figures}"
+            facts[f"language model, {corpus}"] = f"{outcome['texts']}, {epochs}, {figures}"
             continue
         facts[f"epochs, {corpus}, {SYSTEMS[system]}"] = str(outcome["epochs"])
         if "texts" in outcome:
@@ -225,8 +228,11 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add("--teachers", type=int, default=1, choices=range(1, 1 + len(SEEDS)), help="with an encoder")
     add("--pretrained", action="store_true", help="pupils begin with the language model")
     add("--epochs", type=int, help="epochs of every run; by default the tagger's own")
+    defaults = PretrainingConfig()
+    add("--lm-epochs", type=int, default=defaults.epochs, help="epochs of the language model")
+    add("--lm-words", type=int, default=defaults.words, help="words that it tells apart")
     add_run_options(parser, cache="unlabelled", runs=run_names(CORPORA))
-    return read_options(parser, arguments, above_zero=("epochs",))
+    return read_options(parser, arguments, above_zero=("epochs", "lm_epochs", "lm_words"))
 
 
 ABOUT = f"""\

@@ -2,9 +2,10 @@
 
 From the `.txt` and `.conllu` files of folders, such as clones of
 https://github.com/openbiocorpora/anatem and https://github.com/openbiocorpora/bionlp-st-2013-cg, or
-the `dep` of https://github.com/amir-zeldes/gum, and from the `ori_pqal.json` of
-https://github.com/pubmedqa/pubmedqa. Documents with a sentence of the corpora's dev rows are left
-out, and so are sentences of their training rows.
+the `dep` of https://github.com/amir-zeldes/gum, from the `ori_pqal.json` of
+https://github.com/pubmedqa/pubmedqa, and from files of BioASQ's questions, such as those of
+https://github.com/bioinformatics-ua/BioASQ9b. Documents with a sentence of the corpora's dev rows
+are left out, and so are sentences of their training rows.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import csv
 import json
 import re
 import sys
+from collections import defaultdict
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,8 +38,8 @@ _SIGNIFICANT = 20
 """Letters and digits from which on a sentence tells which document it is of."""
 
 
-def read_documents(folders: Iterable[Path], pubmedqa: Path | None) -> Iterator[str]:
-    """Yield the texts of `.txt` and `.conllu` files, and of the entries of PubMedQA."""
+def read_folders(folders: Iterable[Path]) -> Iterator[str]:
+    """Yield the texts of `.txt` and `.conllu` files."""
     for folder in folders:
         for path in sorted(folder.rglob("*.txt")):
             yield path.read_text(encoding="utf-8")
@@ -45,9 +48,22 @@ def read_documents(folders: Iterable[Path], pubmedqa: Path | None) -> Iterator[s
             yield "\n".join(
                 line.removeprefix(_CONLLU_TEXT) for line in lines if line.startswith(_CONLLU_TEXT)
             )
-    if pubmedqa is not None:
-        for entry in json.loads(pubmedqa.read_text(encoding="utf-8")).values():
-            yield "\n".join([entry["QUESTION"], *entry["CONTEXTS"], entry["LONG_ANSWER"]])
+
+
+def read_pubmedqa(path: Path) -> Iterator[str]:
+    """Yield the texts of the entries of PubMedQA."""
+    for entry in json.loads(path.read_text(encoding="utf-8")).values():
+        yield "\n".join([entry["QUESTION"], *entry["CONTEXTS"], entry["LONG_ANSWER"]])
+
+
+def read_bioasq(paths: Iterable[Path]) -> Iterator[str]:
+    """Yield what files of BioASQ quote of every abstract, the quotations of one together."""
+    quoted: defaultdict[str, list[str]] = defaultdict(list)
+    for path in sorted(paths):
+        for question in json.loads(path.read_text(encoding="utf-8"))["questions"]:
+            for snippet in question.get("snippets", ()):
+                quoted[snippet["document"]].append(snippet["text"])
+    yield from map("\n".join, quoted.values())
 
 
 def sentences(text: str) -> list[str]:
@@ -106,7 +122,8 @@ def main(given: Sequence[str] | None = None) -> int:
     )
     add = parser.add_argument
     add("folders", nargs="*", type=Path, help="folders of .txt and .conllu files")
-    add("--pubmedqa", type=Path, help="ori_pqal.json of PubMedQA")
+    add("--pubmedqa", nargs="*", default=[], type=Path, help="ori_pqal.json of PubMedQA")
+    add("--bioasq", nargs="*", default=[], type=Path, help="JSON files of BioASQ's questions")
     add("--corpora", nargs="+", choices=CORPORA, default=list(_CORPORA), help="their rows stay out")
     add("--data", type=Path, default=FOLDER.parents[1], help="folder of the corpora")
     add("--out", type=Path, required=True, help="CSV file to write, with the column orig_text")
@@ -115,7 +132,11 @@ def main(given: Sequence[str] | None = None) -> int:
         *(read_corpus(options.data, corpus) for corpus in options.corpora), strict=True
     )
     kept, left_out = keep_sentences(
-        read_documents(options.folders, options.pubmedqa),
+        chain(
+            read_folders(options.folders),
+            *map(read_pubmedqa, options.pubmedqa),
+            read_bioasq(options.bioasq),
+        ),
         dev=[pair.source for pairs in dev for pair in pairs],
         train=[pair.source for pairs in train for pair in pairs],
     )

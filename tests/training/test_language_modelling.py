@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from annoseq.config import NetworkConfig, TaggerConfig, TrainingConfig
 from annoseq.errors import OptionError
@@ -47,7 +46,7 @@ def test_words_are_numbered_by_their_count() -> None:
     assert few.numbers.tolist() == [
         *(END + 1, END + 4, UNKNOWN, END + 1, END + 3, END + 2, UNKNOWN, UNKNOWN)
     ]
-    assert few.ahead.output.out_features == END + 5
+    assert few.ahead.output.n_classes == END + 5
     assert len(ids) == len(WORDS)
 
 
@@ -63,9 +62,10 @@ def test_the_loss_is_that_of_the_words_beside_each_token() -> None:
         for place in range(length):
             sides = ((head.ahead, slice(8), place + 2), (head.behind, slice(8, 16), place))
             for predictor, part, beside in sides:
-                logits = predictor.output(predictor(encoded[row, place, part]))
-                expected += F.cross_entropy(logits, torch.tensor(words[beside])).item() / 2
-                hits += int(logits.argmax()) == words[beside]
+                scores = predictor.output.log_prob(predictor(encoded[row, place : place + 1, part]))
+                assert scores.exp().sum().item() == pytest.approx(1, rel=1e-5)
+                expected -= scores[0, words[beside]].item() / 2
+                hits += int(scores.argmax()) == words[beside]
     assert head.loss(encoded, rows, lengths).item() == pytest.approx(expected, rel=1e-5)
     assert head.count_hits(encoded, rows, lengths) == hits
 

@@ -23,8 +23,7 @@ from annoseq.config import DataConfig
 from annoseq.errors import OptionError
 from annoseq.models.padding import token_mask
 from annoseq.tokenization.pretokenizer import build_pretokenizer
-from annoseq.tokenization.vocabulary import END, PAD, SPECIALS, Vocabulary
-from annoseq.training.losses import output_loss
+from annoseq.tokenization.vocabulary import END, SPECIALS, Vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,19 +34,38 @@ if TYPE_CHECKING:
 
 _WIDTH = 64
 _MIN_COUNT = 3
+_CUTOFFS = 500, 2000
+_NARROWING = 2.0
+"""Every further cluster of less frequent words is predicted from a vector so much narrower."""
 
 
 class WordPredictor(nn.Module):
-    """Layers that predict a word from the encoding of one direction."""
+    """Layers that predict a word from the encoding of one direction.
+
+    The last one is an adaptive softmax: frequent words cost less (Grave et al. 2017, "Efficient
+    softmax approximation for GPUs", arXiv:1609.04309).
+    """
 
     def __init__(self, hidden: int, *, words: int) -> None:
         super().__init__()
         self.inner = nn.Linear(hidden, _WIDTH)
-        self.output = nn.Linear(_WIDTH, words)
+        cutoffs = sorted({min(cutoff, words - 1) for cutoff in _CUTOFFS})
+        self.output = nn.AdaptiveLogSoftmaxWithLoss(_WIDTH, words, cutoffs, div_value=_NARROWING)
 
     def forward(self, encoded: Tensor) -> Tensor:
-        """Return the inputs (B, T, E) of the output layer for encodings (B, T, H)."""
+        """Return the inputs (N, E) of the output layer for encodings (N, H)."""
         return torch.tanh(self.inner(encoded))
+
+    def loss(self, encoded: Tensor, words: Tensor) -> Tensor:
+        """Return the cross-entropy of all `words` (N,) given encodings (N, H)."""
+        inputs = self(encoded)
+        with torch.autocast(inputs.device.type, enabled=False):
+            scores: Tensor = self.output(inputs.float(), words).output
+        return -scores.sum()
+
+    def count_hits(self, encoded: Tensor, words: Tensor) -> int:
+        """Return how many of `words` (N,) are predicted right from encodings (N, H)."""
+        return int((self.output.predict(self(encoded)) == words).sum())
 
 
 class LanguageModelHead(nn.Module):
@@ -68,32 +86,34 @@ class LanguageModelHead(nn.Module):
         `encoded` (B, T, 2 H) are the encodings of the tokens with these `ids` (B, T).
         """
         losses = [
-            output_loss(predictor(part), words, predictor.output, counts_padding=False).total
+            predictor.loss(part, words)
             for predictor, part, words in self._directions(encoded, ids, lengths)
         ]
         return (losses[0] + losses[1]) / 2
 
     def count_hits(self, encoded: Tensor, ids: Tensor, lengths: Tensor) -> int:
         """Return how many words are predicted right, in both directions."""
-        hits = 0
-        for predictor, part, words in self._directions(encoded, ids, lengths):
-            best = predictor.output(predictor(part)).argmax(2)
-            hits += int(((best == words) & (words != PAD)).sum())
-        return hits
+        return sum(
+            predictor.count_hits(part, words)
+            for predictor, part, words in self._directions(encoded, ids, lengths)
+        )
 
     def _directions(
         self, encoded: Tensor, ids: Tensor, lengths: Tensor
     ) -> list[tuple[WordPredictor, Tensor, Tensor]]:
-        """Return predictor, encodings (B, T, H) and words to predict (B, T) of both directions.
+        """Return predictor, encodings (N, H) and words to predict (N,) of both directions.
 
         The last word of a row is followed, and the first preceded, by the end symbol.
         """
         is_token = token_mask(ids, lengths)
         words = self.numbers[ids].masked_fill(~is_token, END)
-        following = F.pad(words[:, 1:], (0, 1), value=END).masked_fill(~is_token, PAD)
-        preceding = F.pad(words[:, :-1], (1, 0), value=END).masked_fill(~is_token, PAD)
-        ahead, behind = encoded.chunk(2, dim=2)
-        return [(self.ahead, ahead, following), (self.behind, behind, preceding)]
+        following = F.pad(words[:, 1:], (0, 1), value=END)
+        preceding = F.pad(words[:, :-1], (1, 0), value=END)
+        ahead, behind = encoded[is_token].chunk(2, dim=1)
+        return [
+            (self.ahead, ahead, following[is_token]),
+            (self.behind, behind, preceding[is_token]),
+        ]
 
 
 def check_directions(config: TaggerConfig, *, purpose: str) -> None:
