@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from unicodedata import category, normalize
 
 import pytest
+import regex
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from annoseq.deid.phi_types import PhiTypeTable
 from annoseq.deid.propagation import PropagatedValues, propagated_values, tokenize
 from annoseq.deid.redaction import DetectedSpan, DocumentPart, RedactionDocument
-from annoseq.deid.unicode_words import compose, fold
+from annoseq.deid.unicode_words import IGNORABLE, compose, fold
 from tests.deid.documents import TABLE, Style, leaked_values, redactor
 from tests.deid.test_surrogates import SCOPES
 
@@ -41,6 +42,10 @@ NAMES = (
     "\u0130lkay",
 )
 """Names whose letters have several Unicode forms or cases, or marks."""
+
+
+_FILLERS = "\u115f\u1160\u3164\uffa0"
+"""Letters of Korean that are not displayed."""
 
 
 def caseless(text: str) -> str:
@@ -182,16 +187,59 @@ def test_symbols_have_their_marks() -> None:
     assert fold("=\u0338") == "\u2260"
 
 
-def test_white_space_and_joiners_separate_words() -> None:
-    assert [token.text for token in tokenize("a\x1cb\u200cc\u200d\u00add")] == [
-        *("a", "b", "\u200c", "c", "\u200d", "\u00ad", "d")
+def test_white_space_separates_words_and_what_is_not_displayed_does_not() -> None:
+    assert [token.text for token in tokenize("a\x1cb\u200bc\u200cd\u200de\xadf\u200f \ufeffg")] == [
+        *("a", "b", "c\u200cd\u200de\xadf", "g")
     ]
+    assert [token.text for token in tokenize("1\xad2\u200b3\xad")] == ["1\xad2", "3"]
+    assert list(tokenize("\u200b\xad\ufeff")) == []
+
+
+def test_what_is_not_displayed_is_the_property_of_unicode() -> None:
+    expected = regex.compile(r"\p{Default_Ignorable_Code_Point}")
+    own = regex.compile(f"[{IGNORABLE}]")
+    for code in range(sys.maxunicode + 1):
+        letter = chr(code)
+        assert bool(own.match(letter)) == bool(expected.match(letter)), hex(code)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Garc\xeda", "Gar\xadc\xeda"),
+        ("Garc\xeda", "G\u2060arci\u0301a"),
+        (
+            "\u0639\u0628\u062f\u0627\u0644\u0644\u0647",
+            "\u0639\u0628\u062f\u200c\u0627\u0644\u0644\u0647",
+        ),
+        ("Ana Ruiz", "Ana \u200eRuiz"),
+        ("Ana Ruiz", "Ana\u200bRuiz"),
+        ("\u0130smail I\u015f\u0131k", "ismail \u0131\u015f\u0131k"),
+        ("\u0130smail I\u015f\u0131k", "ISMAIL I\u015eIK"),
+        ("ismail", "\u0130SMA\u0130L"),
+    ],
+)
+def test_names_with_signs_that_are_not_displayed_and_turkish_names_are_found(
+    name: str, text: str
+) -> None:
+    for written, other in ((name, text), (text, name)):
+        assert (2, 2 + len(other)) in places(values_of(written), f"x {other}, y")
+        (made,) = redactor().redact(detected(f"{written} saw {other}.", written))
+        first, second = made.replacements
+        assert (first.original, second.original) == (written, other)
+        assert first.text.casefold() == second.text.casefold()
+
+
+@pytest.mark.parametrize("style", ["label", "surrogate", "mask"])
+def test_a_value_that_is_not_displayed_is_replaced_alone(style: Style) -> None:
+    (made,) = redactor(style).redact(detected("Seen \u200b\xad by \u200b\xad.", "\u200b\xad"))
+    assert [one.original for one in made.replacements] == ["\u200b\xad"]
 
 
 def test_every_letter_is_one_token_in_all_its_forms() -> None:
     for code in range(sys.maxunicode + 1):
         letter = chr(code)
-        if category(letter)[0] != "L":
+        if category(letter)[0] != "L" or letter in _FILLERS:
             continue
         for form in forms(letter):
             assert [token.text for token in tokenize(form)] == [form], hex(code)
@@ -200,7 +248,7 @@ def test_every_letter_is_one_token_in_all_its_forms() -> None:
             assert compose(form) == compose(normalize("NFD", form)), hex(code)
 
 
-_LETTERS = st.characters(categories=["L"])
+_LETTERS = st.characters(categories=["L"], exclude_characters=_FILLERS)
 _MARKS = st.characters(categories=["M"])
 _NAMES = st.builds(
     str.__add__, _LETTERS, st.text(st.one_of(_LETTERS, _LETTERS, _MARKS), min_size=1, max_size=9)
