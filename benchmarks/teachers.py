@@ -127,7 +127,7 @@ def _cross_fitting(options: argparse.Namespace, corpus: str, dataset: Dataset) -
             folder.begin({}, overwrite=False)
     encoder = options.spanish if corpus == "meddocan" else options.encoder
     settings = _settings(options, seed=options.seed, encoder=encoder)
-    return CrossFitting(dataset, FOLDS, settings, folder)
+    return CrossFitting.of(dataset, FOLDS, settings, folder)
 
 
 def _ensemble(options: argparse.Namespace, corpus: str, dataset: Dataset) -> Path:

@@ -166,6 +166,20 @@ def test_only_taggers_are_cross_fitted(table: Path, tmp_path: Path) -> None:
     )
 
 
+def test_what_cannot_be_cross_fitted_is_refused_before_a_folder_is_made(tmp_path: Path) -> None:
+    few, plain = tmp_path / "few.csv", tmp_path / "plain.csv"
+    lines = [f"no name {number},no name {number}" for number in range(20)]
+    plain.write_text("\n".join(["orig_text,annotated_text", *lines]))
+    assert run("sample", few, "--rows", 5).code == 0
+    command = ("ensemble", "cross-fit", "--out", tmp_path / "o", "--folds", 3, *QUICK)
+    assert refusal(run(*command, few)).startswith("the table has 4 documents, and at least 6 are ")
+    assert refusal(run(*command, plain, "--task", "annotate")) == (
+        "without fold 1 the documents have no span to train on. Give more annotated pairs, or "
+        "fewer --folds."
+    )
+    assert {path.name for path in tmp_path.iterdir()} == {"few.csv", "plain.csv"}
+
+
 def test_cross_fitting_is_resumed_with_the_same_options(table: Path, tmp_path: Path) -> None:
     out = tmp_path / "o"
     command = ("ensemble", "cross-fit", table, "--out", out, "--folds", 2, *QUICK)

@@ -98,9 +98,13 @@ def test_find_lr_suggests_a_rate_and_draws_the_curve(short: Path, tmp_path: Path
 
 
 def test_the_number_of_steps_of_a_range_test_is_checked(short: Path) -> None:
-    few = run("find-lr", short, "--steps", 4, "--gru.hidden", 8, "--gru.embedding", 8)
+    small = ("--gru.hidden", 8, "--gru.embedding", 8, "--max-lr", "1e-3", "--epochs", 2)
+    few = run("find-lr", short, "--steps", 4, *small)
     assert few.code == 0
     assert few.out.startswith("suggested --max-lr ")
+    assert few.err.splitlines()[-1] == (
+        "a range test has rates of its own, and --steps batches: --epochs, --max-lr not used"
+    )
     assert "--steps" in refusal(run("find-lr", short, "--steps", 1))
 
 

@@ -47,7 +47,7 @@ def teachers(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path
     folder = tmp_path_factory.mktemp("teachers")
     runs = TrainingRuns(folder / "folds", "ensemble")
     runs.begin({}, overwrite=False)
-    fitting = CrossFitting(dataset, FOLDS, SETTINGS, runs)
+    fitting = CrossFitting.of(dataset, FOLDS, SETTINGS, runs)
     done: list[int] = []
     fitting.work(report=done.append)
     fitting.work(report=done.append)  # nothing is left to do

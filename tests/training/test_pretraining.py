@@ -136,23 +136,35 @@ def test_other_inputs_of_the_tagger_are_refused(folder: Path, dataset: Dataset) 
         Learner(dataset, model="gru", language_model=folder)
 
 
-def test_texts_have_words(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError) as empty:
-        Pretraining([""], tagger=TINY_TAGGER)
-    assert str(empty.value) == "the texts are empty. Give texts with words in them."
+@pytest.mark.parametrize(
+    ("texts", "rows"), [([], "0 rows"), (["", ""], "0 rows"), (["one row"], "1 row")]
+)
+def test_texts_have_rows_to_learn_from_and_to_validate(texts: list[str], rows: str) -> None:
+    with pytest.raises(DatasetError) as few:
+        Pretraining(texts, tagger=TINY_TAGGER)
+    assert str(few.value) == (
+        f"the texts have {rows} with words, and at least 2 are needed: one to learn from, and one "
+        "for validation. Give more texts."
+    )
+
+
+def test_only_an_lstm_of_one_layer_is_pretrained() -> None:
     with pytest.raises(OptionError) as other:
         Pretraining(TEXTS, tagger=TaggerConfig(layers=2))
     assert str(other.value) == (
         "pre-training needs an LSTM of one layer, which reads a text in one direction at a time. "
         "Leave --tagger.encoder and --tagger.layers off."
     )
-    one = Pretraining(["One."], tagger=TINY_TAGGER)
-    one.save(tmp_path / "untrained")
+
+
+def test_two_rows_are_enough(tmp_path: Path) -> None:
+    few = Pretraining(["One.", "Two."], tagger=TINY_TAGGER)
+    few.save(tmp_path / "untrained")
     assert "- **perplexity**: not measured\n" in (tmp_path / "untrained" / "card.md").read_text()
     assert LanguageModel.load(tmp_path / "untrained").config.perplexity is None
-    one.fit(report=lambda _: None)
-    assert one.perplexity is not None
-    assert math.isfinite(one.perplexity)
+    few.fit(report=lambda _: None)
+    assert few.perplexity is not None
+    assert math.isfinite(few.perplexity)
 
 
 def test_damaged_folders_are_refused(folder: Path, model_folder: Path, tmp_path: Path) -> None:

@@ -140,7 +140,8 @@ def _make_runs(
     """Return the trainings, whose folder is beside the ensemble until they are done.
 
     Raises:
-        OptionError: the model is no tagger.
+        OptionError: the model is no tagger, or a fold leaves no span to train on.
+        PairsError: there are too few documents for the folds.
     """
     network = options.network.resolve_auto(task=dataset.task)
     if network.model != "tagger":
@@ -151,7 +152,7 @@ def _make_runs(
     print_dataset_summary(dataset)
     folds = Folds(count=design.folds, seed=design.fold_seed)
     folder = TrainingRuns(out.with_name(f"{out.name}.folds"), "ensemble")
-    return CrossFitting(dataset, folds, learner_settings(options), folder)
+    return CrossFitting.of(dataset, folds, learner_settings(options), folder)
 
 
 def _weigh_votes(

@@ -272,6 +272,16 @@ def _check_not_settled(options: LearnerOptions, data: DataConfig) -> None:
         )
 
 
+_NOT_OF_A_RANGE_TEST = {
+    "epochs",
+    "max_lr",
+    "warmup",
+    "keep",
+    "early_stopping",
+    "forcing_end_epoch",
+}
+
+
 def find_lr(
     pairs: DataPath,
     /,
@@ -291,6 +301,11 @@ def find_lr(
         check_writable(plot, overwrite=overwrite)
     ComputeDevice.select(learner_options.device)  # before the table is read, which may take long
     learner = make_learner(load_dataset(pairs, dataset_options), learner_options)
+    if unused := sorted(learner_options.training.model_fields_set & _NOT_OF_A_RANGE_TEST):
+        print_note(
+            "a range test has rates of its own, and --steps batches: "
+            f"{', '.join(map(option_name, unused))} not used"
+        )
     result = learner.lr_find(steps=steps)
     learner.processes.leave()
     print_result(f"suggested --max-lr {result.suggestion:.2e}")

@@ -70,7 +70,8 @@ class BatchConfig(ConfigSection):
     """Sizes of batches."""
 
     batch_size: PositiveInt = 64
-    """Maximum number of rows in a batch; if not given, 32 to train and 256 to apply a tagger."""
+    """Maximum number of rows in a batch; unless given, a tagger is trained with 32 and applied with
+    256."""
     batch_tokens: PositiveInt = 4_096
     """Maximum number of tokens in a batch, padding included (rows x longest row), which bounds
     memory; a longer row is a batch of its own."""

@@ -19,9 +19,10 @@ from annoseq.training.document_folds import checksum_folds, fold_numbers
 from annoseq.training.run_folder import fit_from_checkpoint, train_again_if_damaged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from annoseq.data.examples import Example
     from annoseq.tokenization.dataset import Dataset
     from annoseq.training.held_out import LearnerSettings
     from annoseq.training.run_folder import TrainingRuns
@@ -29,24 +30,48 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class CrossFitting:
-    """Trainings of the members, numbered from 1; `folder` has their models until all are done."""
+    """Trainings of the members, numbered from 1; `folder` has their models until all are done.
+
+    `fold_of` has the number of the fold of each training row, from 0.
+    """
 
     dataset: Dataset
     folds: Folds
+    fold_of: Sequence[int]
     settings: LearnerSettings
     folder: TrainingRuns
 
-    def work(self, *, report: Callable[[int], None]) -> None:
-        """Train the members that are neither finished nor claimed by another process.
+    @classmethod
+    def of(
+        cls, dataset: Dataset, folds: Folds, settings: LearnerSettings, folder: TrainingRuns
+    ) -> CrossFitting:
+        """Draw the folds of a dataset.
 
         Raises:
-            OptionError: a fold leaves no span to train on, or the model is no tagger.
+            OptionError: a fold leaves no span to train on, or the task is to translate.
+            PairsError: there are fewer documents than two for each fold.
         """
-        fold_of = self._fold_numbers()
+        fold_of = fold_numbers(dataset, count=folds.count, seed=folds.seed)
+        runs = cls(dataset, folds, fold_of, settings, folder)
+        for number in range(1, folds.count + 1):
+            if not any(example.spans for example in runs.training_rows(number)):
+                raise OptionError(
+                    f"without fold {number} the documents have no span to train on. Give more "
+                    "annotated pairs, or fewer --folds."
+                )
+        return runs
+
+    def training_rows(self, number: int) -> list[Example]:
+        """Return the training rows of the member that is trained without fold `number`."""
+        rows = zip(self.dataset.train, self.fold_of, strict=True)
+        return [example for example, fold in rows if fold != number - 1]
+
+    def work(self, *, report: Callable[[int], None]) -> None:
+        """Train the members that are neither finished nor claimed by another process."""
         for number in range(1, self.folds.count + 1):
             with self.folder.claim(number) as is_claimed:
                 if is_claimed:
-                    self._train(number, fold_of)
+                    self._train(number)
                     report(number)
 
     def ensemble(self) -> tuple[EnsembleModel, list[Path]]:
@@ -58,24 +83,11 @@ class CrossFitting:
         folders = [self._model(number) for number in range(1, self.folds.count + 1)]
         members = [TrainedModel.load(folder) for folder in folders]
         names = [f"without fold {number}" for number in range(1, self.folds.count + 1)]
-        checksum = checksum_folds(self._fold_numbers())
-        folds = self.folds.model_copy(update={"checksum": checksum})
+        folds = self.folds.model_copy(update={"checksum": checksum_folds(self.fold_of)})
         return EnsembleModel.of(members, names, folds=folds), folders
 
-    def _fold_numbers(self) -> list[int]:
-        return fold_numbers(self.dataset, count=self.folds.count, seed=self.folds.seed)
-
-    def _train(self, number: int, fold_of: list[int]) -> None:
-        train = [
-            example
-            for example, fold in zip(self.dataset.train, fold_of, strict=True)
-            if fold != number - 1
-        ]
-        if not any(example.spans for example in train):
-            raise OptionError(
-                f"without fold {number} the documents have no span to train on. Give more "
-                "annotated pairs, or fewer --folds."
-            )
+    def _train(self, number: int) -> None:
+        train = self.training_rows(number)
         dataset = replace(
             self.dataset, train=train, folder=None, encoded=None, fold_of=self.dataset.train
         )

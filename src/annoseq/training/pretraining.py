@@ -20,7 +20,7 @@ import torch
 from annoseq.config import BatchConfig, PretrainingConfig, TaggerConfig, TrainingConfig
 from annoseq.decoding.sliding_window import cut_windows
 from annoseq.devices import ComputeDevice
-from annoseq.errors import DatasetError
+from annoseq.errors import DatasetError, count_noun
 from annoseq.evaluation.token_accuracy import Ratio
 from annoseq.models.build import build_tagger
 from annoseq.models.language_model import LanguageModel, LanguageModelConfig, is_pretrained
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from annoseq.models.tagger import Tagger
     from annoseq.tokenization.batching import Batch
 
+_FEWEST_ROWS = 2
 _KEPT_EVERY = 50
 """Of so many rows one is kept for validation."""
 _LONGEST_ROW = 128
@@ -94,7 +95,7 @@ class LanguageModelObjective(Objective[TaggerEncoding]):
         tagger.head.requires_grad_(requires_grad=False)
         kept = range(0, len(rows), _KEPT_EVERY)
         self.valid_rows = [rows[place] for place in kept]
-        self.train_rows = [row for place, row in enumerate(rows) if place not in kept] or rows
+        self.train_rows = [row for place, row in enumerate(rows) if place not in kept]
 
     def collate(self, rows: Sequence[int], examples: Sequence[TaggerEncoding]) -> Batch:
         """Collate the examples at `rows` into a batch."""
@@ -125,7 +126,7 @@ class Pretraining:
 
     Raises:
         OptionError: the tagger's encoder is not an LSTM of one layer.
-        DatasetError: no text has a token.
+        DatasetError: there are fewer rows of text than two.
     """
 
     def __init__(
@@ -147,8 +148,11 @@ class Pretraining:
             FeatureHasher(buckets=self.tagger_config.buckets),
         )
         rows = _encode(texts, tokenizer)
-        if not rows:
-            raise DatasetError("the texts are empty. Give texts with words in them.")
+        if len(rows) < _FEWEST_ROWS:
+            raise DatasetError(
+                f"the texts have {count_noun(len(rows), 'row')} with words, and at least 2 are "
+                "needed: one to learn from, and one for validation. Give more texts."
+            )
         self.texts, self.tokens = len(texts), sum(len(row.source) for row in rows)
         self.network = build_tagger(self.tagger_config, tokenizer, seed=self.config.seed)
         head = build_language_model_head(
