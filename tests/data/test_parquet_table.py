@@ -122,6 +122,7 @@ def test_kept_lists_and_structs_are_those_of_json_and_nan_is_null(tmp_path: Path
         "list": [[0.5, float("nan"), None]],
         "struct": [{"on": date(2024, 2, 29), "by": ["é"]}],
         "map": pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int64())),
+        "time": pa.array([3_600_000_000_001], pa.time64("ns")),
     }
     [row] = read_rows(write(tmp_path, columns), columns=["a"], keep=None)
     assert row.kept == {
@@ -130,6 +131,7 @@ def test_kept_lists_and_structs_are_those_of_json_and_nan_is_null(tmp_path: Path
         "list": [0.5, None, None],
         "struct": {"on": "2024-02-29", "by": ["é"]},
         "map": [["k", 1]],
+        "time": "01:00:00.000000001",
     }
 
 

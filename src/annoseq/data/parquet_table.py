@@ -133,6 +133,8 @@ def _cell(value: Any, column: str, *, place: str) -> Any:
     Raises:
         TableError: it is not UTF-8, or Python has no such value, as of a date in the year 10,000.
     """
+    if value.type == pa.time64("ns"):  # times of Python have microseconds
+        value = value.cast(pa.string())
     try:
         return value.as_py()
     except UnicodeDecodeError as error:
