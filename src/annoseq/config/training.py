@@ -157,7 +157,7 @@ class TrainingConfig(ConfigSection):
 class PretrainingConfig(ConfigSection):
     """Pre-training of a tagger as a language model."""
 
-    epochs: PositiveInt = 1
+    epochs: PositiveInt = 3
     """Passes over the texts."""
     max_lr: PositiveFloat = 3e-3
     """Maximum learning rate of the one-cycle schedule."""
