@@ -11,11 +11,14 @@ from annoseq.cli.held_out_runs import learner_settings, runs_plan
 from annoseq.cli.options import LearnerOptions
 from annoseq.config import AuditConfig, DeviceConfig, NetworkConfig
 from annoseq.devices import ComputeDevice
-from annoseq.errors import EncoderError
+from annoseq.errors import EncoderError, OptionError
+from annoseq.training.pretraining import Pretraining
 from tests.encoders import encoder_folder
 from tests.models.tiny import TINY_TAGGER
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from annoseq.tokenization.dataset import Dataset
 
 
@@ -52,3 +55,16 @@ def test_a_missing_encoder_is_told_before_anything_is_trained(dataset: Dataset) 
         runs_plan(
             dataset, ComputeDevice.select("cpu"), AuditConfig(), options_with("no/where/at/all")
         )
+
+
+def test_a_language_model_of_other_sizes_is_told_before_anything_is_trained(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    folder, compute = tmp_path / "lm", ComputeDevice.select("cpu")
+    Pretraining(["She is well.", "He is not."], tagger=TINY_TAGGER, device="cpu").save(folder)
+    options = dataclasses.replace(options_with(None), language_model=folder)
+    assert runs_plan(dataset, compute, AuditConfig(), options)["--language-model"]
+    wider = TINY_TAGGER.model_copy(update={"hidden": 2 * TINY_TAGGER.hidden})
+    options = dataclasses.replace(options, network=NetworkConfig(tagger=wider))
+    with pytest.raises(OptionError, match=r"lm: it has --tagger.hidden"):
+        runs_plan(dataset, compute, AuditConfig(), options)

@@ -42,6 +42,9 @@ MESSAGES = {
     "train P --out M --max-lr inf": "--max-lr: found 'inf'. Give a finite number, or 'auto'.",
     "train P --out M --valid-share 2": "--valid-share: found '2'. Give a number below 1.",
     "train P --out M --seed -1": "--seed: found '-1'. Give a number of at least 0.",
+    f"train P --out M --seed {2**63}": (
+        "--seed: found '9223372036854775808'. Give a number below 9.22337e+18."
+    ),
     "train P --out M --max-vocab 2": "--max-vocab: found '2'. Give a number of at least 8.",
     "train P --out M --gru.hidden 0": "--gru.hidden: found '0'. Give a number above 0.",
     "train P --out M --gru 5": (

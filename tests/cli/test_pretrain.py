@@ -23,7 +23,8 @@ def language_model(shelf: Path, table: Path) -> Path:
     assert result.code == 0, result
     assert result.out.splitlines()[-1].startswith("perplexity ")
     assert result.err.splitlines()[-1] == (
-        f"saved {path}; next: annoseq train PAIRS --language-model {path} --out MODEL"
+        f"saved {path}; next: annoseq train PAIRS --language-model {path} --tagger.hidden 8 "
+        "--tagger.embedding 8 --tagger.buckets 1024 --out MODEL"
     )
     assert snapshot(path).keys() == {"config.json", "weights.safetensors", "card.md"}
     assert not path.with_name("lm.training").exists()
@@ -90,6 +91,69 @@ def test_refusals(language_model: Path, table: Path, tmp_path: Path) -> None:
         f"--language-model {language_model}: it has --tagger.hidden 8, and the tagger 128. Give "
         "--tagger.hidden 8, or pre-train again with --tagger.hidden 128."
     )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--epochs", "1", "--max-lr", "1e30"), ("--epochs", "3", "--max-lr", "1e4")],
+    ids=["after the last step", "of more than a perplexity can tell"],
+)
+def test_a_loss_that_is_no_number_is_told_of(
+    options: tuple[str, ...], table: Path, tmp_path: Path
+) -> None:
+    result = run("pretrain", table, "--out", tmp_path / "lm", *ON_CPU, *options)
+    assert result.code == 2
+    assert "annoseq: the loss is no longer a number in epoch 1. Pre-train with a" in result.err
+    assert f"--max-lr, which is {float(options[-1]):g}." in result.err
+    assert not (tmp_path / "lm").exists()
+
+
+def test_a_table_is_read_in_its_encoding(tmp_path: Path) -> None:
+    texts, out = tmp_path / "texts.csv", tmp_path / "lm"
+    texts.write_bytes("id|orig_text\n1|Señora\n2|Niño\n".encode("cp1252"))
+    options = ("--out", out, *ON_CPU, "--epochs", "1", "--delimiter", "|")
+    assert "such as --encoding cp1252" in refusal(run("pretrain", texts, *options))
+    assert run("pretrain", texts, *options, "--encoding", "cp1252").code == 0
+
+
+@pytest.mark.parametrize(
+    ("slow", "told"),
+    [
+        ("annoseq.training.pretraining._encode", "before the first epoch. Give the same command"),
+        ("annoseq.models.language_model.write_tensors", "Add --resume to the same command"),
+    ],
+)
+def test_an_interrupt_tells_how_to_go_on(
+    slow: str, told: str, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ("pretrain", table, "--out", tmp_path / "lm", *ON_CPU, "--epochs", "1")
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(slow, interrupted)
+        result = run(*options)
+    assert result.code == 130
+    assert told in result.err
+    assert run(*options, *(["--resume"] if "--resume" in told else [])).code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("--tagger.features", "shape"), ("--tagger.encoder-layers", "2")]
+)
+def test_options_of_a_pre_trained_encoder_are_refused(
+    name: str, value: str, table: Path, tmp_path: Path
+) -> None:
+    assert refusal(run("pretrain", table, "--out", tmp_path / "lm", name, value)) == (
+        f"{name} is for a pre-trained encoder, and a language model has none. Leave {name} off."
+    )
+
+
+def test_a_file_of_an_unknown_kind_is_refused_with_advice_that_helps(tmp_path: Path) -> None:
+    (tmp_path / "note.text").write_text("She is well.\n")
+    message = refusal(run("pretrain", tmp_path / "note.text", "--out", tmp_path / "lm"))
+    assert message.endswith("If it is one whole text, give it a name that ends in .txt.")
 
 
 @pytest.mark.e2e

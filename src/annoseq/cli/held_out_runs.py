@@ -56,7 +56,12 @@ def runs_plan(
     design: AuditConfig | CurveConfig,
     options: LearnerOptions,
 ) -> dict[str, Any]:
-    """Return everything that determines the trainings; a resumed command has the same plan."""
+    """Return everything that determines the trainings; a resumed command has the same plan.
+
+    Raises:
+        ModelError: the language model cannot be read.
+        OptionError: it has other sizes than the tagger.
+    """
     return {
         "annoseq": __version__,
         "pairs": dataset.fingerprint,
@@ -69,13 +74,19 @@ def runs_plan(
         "batching": options.batching.model_dump(),
         "--vectors": fingerprint_vectors(options.vectors) if options.vectors else None,
         "--encoder": fingerprint_encoder(options.encoder) if options.encoder else None,
-        "--language-model": fingerprint_language_model(options.language_model)
-        if options.language_model
-        else None,
+        "--language-model": _fingerprint_language_model(options),
         "--lexicon": [fingerprint_file(path) for path in options.lexicon],
         "--patterns": fingerprint_file(options.patterns),
         "--gazetteers": list(options.gazetteers),
     }
+
+
+def _fingerprint_language_model(options: LearnerOptions) -> str | None:
+    if options.language_model is None:
+        return None
+    is_tagger = options.network.model in {"auto", "tagger"}
+    tagger = options.network.tagger if is_tagger else None
+    return fingerprint_language_model(options.language_model, tagger)
 
 
 def work_in_processes(

@@ -40,7 +40,7 @@ from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
 from annoseq.tokenization.soft_targets import remove_row_targets
 from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 from annoseq.torchrun import torchrun_environment
-from annoseq.training.checkpoint import check_training_output
+from annoseq.training.checkpoint import check_training_output, last_change
 from annoseq.training.learner import Learner
 
 if TYPE_CHECKING:
@@ -106,17 +106,17 @@ class ModelOutputOptions:
 
         A checkpoint or expectations of teachers that were there before may be of other options.
         """
-        checkpoint, soft_targets = _changed(self.checkpoint), _changed(self.soft_targets)
+        checkpoint, soft_targets = last_change(self.checkpoint), last_change(self.soft_targets)
         try:
             yield
         except KeyboardInterrupt:
             told = "interrupted before the first epoch. Give the same command again to begin."
-            if self.resume or _changed(self.checkpoint) != checkpoint:
+            if self.resume or last_change(self.checkpoint) != checkpoint:
                 told = (
                     "interrupted. Add --resume to the same command to go on after the last "
                     "complete epoch."
                 )
-            elif _changed(self.soft_targets) != soft_targets:
+            elif last_change(self.soft_targets) != soft_targets:
                 told += f" {self.soft_targets} keeps what the teachers expect for it."
             raise KeyboardInterrupt(told) from None
 
@@ -128,11 +128,6 @@ class ModelOutputOptions:
         remove_row_targets(self.soft_targets)
         if self.plot:
             learner.recorder.plot(self.plot, overwrite=self.overwrite)
-
-
-def _changed(path: Path) -> int | None:
-    """Return the time of a file's last change, or None if there is no file."""
-    return path.stat().st_mtime_ns if path.exists() else None
 
 
 def train(

@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from annoseq.config.section import ConfigSection, Dropout, Task
-from annoseq.errors import OptionError, count_noun
+from annoseq.errors import OptionError, count_noun, option_name
 
 Width = Annotated[PositiveInt, Field(le=65_536)]
 Layers = Annotated[PositiveInt, Field(le=1_024)]
@@ -112,6 +112,14 @@ class TaggerConfig(ConfigSection):
         A second layer would read both directions of the first.
         """
         return self.encoder == "lstm" and (self.layers or 1) == 1
+
+    @property
+    def encoder_option(self) -> str | None:
+        """The first option that was given and is for a pre-trained encoder, if there is one."""
+        for name in ("encoder_layers", "features"):
+            if getattr(self, name) != type(self).model_fields[name].default:
+                return option_name(f"tagger.{name}")
+        return None
 
 
 ModelName = Literal["auto", "tagger", "gru", "attention", "transformer"]

@@ -10,6 +10,8 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 FractionOrZero = Annotated[float, Field(ge=0, lt=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Dropout = FractionOrZero
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+"""Seed of a generator of torch, which takes 64 bits."""
 Task = Literal["annotate", "translate"]
 DeviceName = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
 

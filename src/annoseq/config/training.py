@@ -14,7 +14,14 @@ from pydantic import (
     model_validator,
 )
 
-from annoseq.config.section import ConfigSection, DeviceName, Fraction, FractionOrZero, Probability
+from annoseq.config.section import (
+    ConfigSection,
+    DeviceName,
+    Fraction,
+    FractionOrZero,
+    Probability,
+    Seed,
+)
 from annoseq.errors import OptionError, option_name
 
 _EPOCHS_OF_ONE_ROW, _MIN_EPOCHS, _MAX_EPOCHS = 1_200, 6, 50
@@ -104,7 +111,7 @@ class TrainingConfig(ConfigSection):
     token accuracy for the other models), or of the last epoch."""
     compile: bool = False
     """Compile the network by torch.compile, which takes about a minute."""
-    seed: NonNegativeInt = 42
+    seed: Seed = 42
     """Random seed of weights, row order and dropout; runs on a CPU are bit-for-bit reproducible."""
 
     @model_validator(mode="after")
@@ -164,7 +171,7 @@ class PretrainingConfig(ConfigSection):
     words: Annotated[int, Field(ge=4, le=100_000)] = 6_000
     """Number of the most frequent words that are predicted, in lower case; all others count as
     one."""
-    seed: NonNegativeInt = 42
+    seed: Seed = 42
     """Random seed of weights, row order and dropout; runs on a CPU are bit-for-bit reproducible."""
 
 

@@ -140,7 +140,7 @@ class LanguageModel:
                 f"{_OPTION} {self.folder}: it has learned from hashed features alone, and with "
                 f"{given} the tagger reads others beside them. Leave one of the two off."
             )
-        self._check_sizes(config)
+        _check_sizes(self.folder, self.config.tagger, config)
         own = tagger.state_dict()
         expected = {name: tensor.shape for name, tensor in own.items() if is_pretrained(name)}
         if expected != {name: tensor.shape for name, tensor in self.weights.items()}:
@@ -150,29 +150,49 @@ class LanguageModel:
             )
         tagger.load_state_dict({**own, **self.weights})
 
-    def _check_sizes(self, config: TaggerConfig) -> None:
-        if not config.is_one_lstm:
-            raise OptionError(
-                f"{_OPTION} {self.folder}: it is an LSTM of one layer. Leave --tagger.encoder and "
-                "--tagger.layers off, or train without a language model."
-            )
-        for name in _SIZES:
-            ours, theirs = getattr(config, name), getattr(self.config.tagger, name)
-            if ours != theirs:
-                option = f"--tagger.{name}"
-                raise OptionError(
-                    f"{_OPTION} {self.folder}: it has {option} {theirs}, and the tagger {ours}. "
-                    f"Give {option} {theirs}, or pre-train again with {option} {ours}."
-                )
 
-
-def fingerprint_language_model(folder: Path) -> str:
-    """Return the checksum of the weights of a folder.
+def fingerprint_language_model(folder: Path, tagger: TaggerConfig | None) -> str:
+    """Return the checksum of the weights of a folder, with which a tagger, if it is one, begins.
 
     Raises:
         ModelError: it is not one of `annoseq pretrain`, or is damaged.
+        OptionError: the tagger has other sizes.
     """
-    return _read_config(folder).weights
+    config = _read_config(folder)
+    if tagger is not None:
+        _check_sizes(folder, config.tagger, tagger)
+    return config.weights
+
+
+def _check_sizes(folder: Path, pretrained: TaggerConfig, tagger: TaggerConfig) -> None:
+    """Check that a tagger has the sizes of a pre-trained one.
+
+    Raises:
+        OptionError: it has others.
+    """
+    if not tagger.is_one_lstm:
+        raise OptionError(
+            f"{_OPTION} {folder}: it is an LSTM of one layer. Leave --tagger.encoder and "
+            "--tagger.layers off, or train without a language model."
+        )
+    for name in _SIZES:
+        ours, theirs = getattr(tagger, name), getattr(pretrained, name)
+        if ours != theirs:
+            option = f"--tagger.{name}"
+            raise OptionError(
+                f"{_OPTION} {folder}: it has {option} {theirs}, and the tagger {ours}. "
+                f"Give {option} {theirs}, or pre-train again with {option} {ours}."
+            )
+
+
+def size_options(config: TaggerConfig) -> str:
+    """Return the options that give a tagger the sizes of a language model, each after a space.
+
+    >>> size_options(TaggerConfig(hidden=64))
+    ' --tagger.hidden 64'
+    """
+    sizes = config.model_dump(include=set(_SIZES), exclude_defaults=True)
+    return "".join(f" --tagger.{name} {size}" for name, size in sizes.items())
 
 
 def is_pretrained(name: str) -> bool:

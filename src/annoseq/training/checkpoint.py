@@ -77,6 +77,11 @@ def check_training_output(out: Path, checkpoint: Path, *, resume: bool, overwrit
         )
 
 
+def last_change(path: Path) -> int | None:
+    """Return the time of a file's last change, or None if there is no file."""
+    return path.stat().st_mtime_ns if path.exists() else None
+
+
 _CHECKSUM_BYTES = hashlib.sha256().digest_size
 
 

@@ -299,14 +299,11 @@ def _open_encoder(encoder: str | Path | None, config: TaggerConfig) -> Pretraine
     """
     if encoder is not None:
         return open_encoder(encoder, layers=config.encoder_layers)
-    default = type(config)()
-    for name in ("encoder_layers", "features"):
-        if getattr(config, name) != getattr(default, name):
-            option = f"--tagger.{name.replace('_', '-')}"
-            raise OptionError(
-                f"{option} is for a pre-trained encoder. Leave {option} off, or name an encoder "
-                "with --encoder."
-            )
+    if option := config.encoder_option:
+        raise OptionError(
+            f"{option} is for a pre-trained encoder. Leave {option} off, or name an encoder "
+            "with --encoder."
+        )
     return None
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import sys
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +21,7 @@ import torch
 from annoseq.config import BatchConfig, PretrainingConfig, TaggerConfig, TrainingConfig
 from annoseq.decoding.sliding_window import cut_windows
 from annoseq.devices import ComputeDevice
-from annoseq.errors import DatasetError, count_noun
+from annoseq.errors import DatasetError, DivergenceError, OptionError, count_noun
 from annoseq.evaluation.token_accuracy import Ratio
 from annoseq.models.build import build_tagger
 from annoseq.models.language_model import LanguageModel, LanguageModelConfig, is_pretrained
@@ -53,6 +54,8 @@ _KEPT_EVERY = 50
 _LONGEST_ROW = 128
 """Tokens of a row: longer texts are cut."""
 _WARMUP = 0.2
+_MAX_LOSS = math.log(sys.float_info.max)
+"""Loss whose exponential, the perplexity, is the largest number there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +128,7 @@ class Pretraining:
     """A tagger that learns to predict the words of texts.
 
     Raises:
-        OptionError: the tagger's encoder is not an LSTM of one layer.
+        OptionError: the tagger's encoder is not an LSTM of one layer, or is pre-trained already.
         DatasetError: there are fewer rows of text than two.
     """
 
@@ -140,7 +143,7 @@ class Pretraining:
     ) -> None:
         self.tagger_config = tagger or TaggerConfig()
         self.config = training or PretrainingConfig()
-        check_directions(self.tagger_config, purpose="pre-training")
+        check_pretrained_network(self.tagger_config)
         self.compute = ComputeDevice.select(device)
         tokenizer = TaggerTokenizer(
             (),
@@ -202,11 +205,34 @@ class Pretraining:
         if not resume and checkpoint is not None:
             write_checkpoint(checkpoint, plan=plan, state=self._state(run))
         while run.epoch < run.end:
-            row = run.run_epoch(self._rng, validate=self._trainer.validate).row
+            row = self._run_epoch(run)
             self.perplexity = math.exp(row.valid_loss)
             report(str(row))
             if checkpoint is not None:
                 write_checkpoint(checkpoint, plan=plan, state=self._state(run))
+
+    def _run_epoch(self, run: OneCycle) -> Epoch:
+        """Train for an epoch, and validate.
+
+        The weights of the last step are those that are kept, and only the rows kept for validation
+        tell what became of them.
+
+        Raises:
+            DivergenceError: the loss is no longer a number, or the perplexity none that can be
+                written.
+        """
+        try:
+            row = run.run_epoch(self._rng, validate=self._trainer.validate).row
+        except DivergenceError:
+            valid_loss, epoch = math.nan, run.epoch + 1
+        else:
+            valid_loss, epoch = row.valid_loss, row.epoch
+        if not valid_loss < _MAX_LOSS:
+            raise DivergenceError(
+                f"the loss is no longer a number in epoch {epoch}. Pre-train with a lower "
+                f"--max-lr, which is {self.config.max_lr:g}."
+            )
+        return row
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write the weights into a folder, for `Learner(language_model=folder)`.
@@ -255,6 +281,20 @@ class Pretraining:
         self._trainer.objective.load_state_dict(state["objective"])
         self._rng.states = state["randomness"]
         self.perplexity = state["perplexity"]
+
+
+def check_pretrained_network(config: TaggerConfig) -> None:
+    """Check that a tagger is one that can be pre-trained.
+
+    Raises:
+        OptionError: its encoder is not an LSTM of one layer, or an option is for a pre-trained one.
+    """
+    check_directions(config, purpose="pre-training")
+    if option := config.encoder_option:
+        raise OptionError(
+            f"{option} is for a pre-trained encoder, and a language model has none. "
+            f"Leave {option} off."
+        )
 
 
 def _encode(texts: Sequence[str], tokenizer: TaggerTokenizer) -> list[TaggerEncoding]:
