@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import replace
+from itertools import cycle
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -82,6 +83,8 @@ def surrogate(label: str, value: str, *, locale: str = "en_US", name: str = "not
         ("ORGANIZATION", "Arnold-Jones", r".+"),
         ("PROFESSION", "miner", r"[^A-Z]+"),
         ("AGE", "62", r"\d\d"),
+        ("AGE", "12 years", r"9 years|1[0-5] years"),
+        ("AGE", "02", r"0[1-5]"),
         ("AGE", "seventy-two", r"[a-z-]+"),
         ("AGE", "cinco años y 10 meses", r"(dos|tres|cuatro|seis|siete|ocho) años y \d+ meses"),
         ("AGE", "92 years", r"90\+ years"),
@@ -114,6 +117,54 @@ def test_names_keep_their_gender_where_it_is_known() -> None:
         man, woman = (surrogate("NAME", one, name=name).casefold() for one in ("John", "Mary"))
         assert man in locale_faker().male_names
         assert woman in locale_faker().female_names
+
+
+@pytest.mark.parametrize("accent", [True, False])
+def test_spanish_names_keep_their_gender_with_and_without_accents(accent: bool) -> None:
+    male, female = locale_faker("es_ES").male_names, locale_faker("es_ES").female_names
+    men, women = ("José", "Joaquín", "Ramón"), ("María", "Rocío", "Sofía")
+    plain = str.maketrans("éíóá", "eioa")
+    for name in (*men, *women):
+        value = name if accent else name.translate(plain)
+        made = {
+            surrogate("NAME", value, locale="es_ES", name=str(note)).casefold() for note in range(8)
+        }
+        assert made <= (male if name in men else female)
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_a_surrogate_of_a_name_is_no_part_of_it(
+    scope: SurrogateScope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draws = cycle(["Berto", "Hugo"])
+    monkeypatch.setattr("annoseq.deid.surrogates.fake_name_word", lambda *_: next(draws))
+    for strategy in STRATEGIES:
+        made = replaced("{{P}}Alberto{{/P}}", scope=scope, patient="a", strategy=strategy)
+        assert made == ["Hugo"]
+
+
+def test_a_surrogate_of_a_name_is_no_other_name_without_accents(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    draws = cycle(["Gómez", "Hugo", "Rubio"])
+    monkeypatch.setattr("annoseq.deid.surrogates.fake_name_word", lambda *_: next(draws))
+    assert replaced("{{P}}Caldera Gomez{{/P}}") == ["Hugo Rubio"]
+
+
+def test_spanish_abbreviations_of_names_and_titles_are_known() -> None:
+    maria, *_ = surrogate("NAME", "Mª José", locale="es_ES").split()
+    assert maria.casefold() in locale_faker("es_ES").female_names
+    assert surrogate("NAME", "Lic. Pérez", locale="es_ES").startswith("Lic. ")
+    assert ".ª " in surrogate("NAME", "M.ª Pérez", locale="es_ES")
+
+
+def test_a_number_with_words_that_are_not_known_gets_its_label() -> None:
+    assert surrogate("ID", "Residente de 5° año") == "[ID]"
+    assert re.fullmatch(r"nº colegiado \d{6}", surrogate("ID", "nº colegiado 282856"))
+
+
+def test_one_small_letter_makes_no_surrogate_small() -> None:
+    assert not surrogate("STREET", "114 y 31").islower()
 
 
 def test_a_word_of_a_name_is_the_same_throughout_a_document_in_any_form() -> None:

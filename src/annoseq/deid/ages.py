@@ -133,7 +133,8 @@ def _other_age(written: str, rng: Random, *, is_years: bool) -> str:
     other = rng.choice([age for age in range(lowest, highest + 1) if age != number])
     if not language:
         digits = _digits(written)
-        return f"{other:0{len(digits)}}" + written[len(digits) :]
+        width = len(digits) if digits.startswith("0") else 1  # 12 becomes 9, and 02 becomes 05
+        return f"{other:0{width}}" + written[len(digits) :]
     word = _words(language)[other]
     return word.capitalize() if written[0].isupper() else word
 

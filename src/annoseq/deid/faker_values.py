@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from faker import Faker
 from faker.config import AVAILABLE_LOCALES
 
+from annoseq.deid.first_names import first_names, is_of_other
 from annoseq.deid.unicode_words import LETTER, WORD, first_letter, fold
 from annoseq.deid.word_lists import alternation, word_lists
 from annoseq.errors import OptionError
@@ -21,11 +22,15 @@ if TYPE_CHECKING:
 
     import regex
 
+    from annoseq.deid.first_names import Gender
+
 
 NAME_LETTERS = "ABCDEFGHJKLMNPRSTW"
 """First letters that many names have."""
 _MAX_INITIALS = 3
 """Capitals without a vowel after the first are initials up to this number: JD, ASB."""
+_LETTERS_WITH_CASE = 2
+"""Letters that tell whether a value is in capitals or in lower case."""
 _WHOLE_NAMES = {"Ciudad": "Ciudad Real"}
 """Names of which Faker has only a part."""
 
@@ -55,22 +60,12 @@ class LocaleFaker:
     @cached_property
     def male_names(self) -> frozenset[str]:
         """First names of men in lower case: those of the locale, and English ones."""
-        return self._first_names("first_names_male")
+        return first_names(self._faker, "male")
 
     @cached_property
     def female_names(self) -> frozenset[str]:
         """First names of women in lower case: those of the locale, and English ones."""
-        return self._first_names("first_names_female")
-
-    def _first_names(self, attribute: str) -> frozenset[str]:
-        return _provider_names(self._faker, attribute) | _provider_names(Faker("en_US"), attribute)
-
-
-def _provider_names(faker: Faker, attribute: str) -> frozenset[str]:
-    for provider in faker.get_providers():
-        if names := getattr(provider, attribute, None):
-            return frozenset(map(fold, names))
-    return frozenset()
+        return first_names(self._faker, "female")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +85,14 @@ class SeededFaker:
 
 
 def match_case(original: str, surrogate: str) -> str:
-    """Write a surrogate in capitals or in lower case if the original is.
+    """Write a surrogate in capitals or in lower case if the original is; one letter does not tell.
 
-    >>> match_case("AMES", "Stone")
-    'STONE'
+    >>> match_case("AMES", "Stone"), match_case("114 y 31", "Calle Sol 3")
+    ('STONE', 'Calle Sol 3')
     """
-    if original.isupper() and sum(map(str.isalpha, original)) > 1:
+    if sum(map(str.isalpha, original)) < _LETTERS_WITH_CASE:
+        return surrogate
+    if original.isupper():
         return surrogate.upper()
     return surrogate.lower() if original.islower() else surrogate
 
@@ -158,7 +155,10 @@ def fake_name_word(word: str, faker: SeededFaker, locale: LocaleFaker) -> str:
     if is_male and is_female:
         is_male = faker.rng.random() < 0.5
     if is_male or is_female:
-        name = faker.fake("first_name_male" if is_male else "first_name_female", "first_name")
+        gender: Gender = "male" if is_male else "female"
+        name = faker.fake(f"first_name_{gender}", "first_name")
+        while is_of_other(gender, name):
+            name = faker.fake(f"first_name_{gender}", "first_name")
     else:
         name = faker.fake("last_name")
     return match_case(word, _single_word(name))
@@ -174,6 +174,8 @@ def _other_initial(letter: str, faker: SeededFaker) -> str:
 
 
 _ALPHANUMERIC = re.compile(r"[^\W_]+[ºª]?")
+_SMALL_WORD = re.compile(r"(?<!\S)[^\W\d_][^\W\d_A-Z]{3,}(?!\S)")
+"""A word of four letters or more, the last of them small, between spaces."""
 _IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 _ACRONYM = re.compile(r"[^\W\d_a-z]{2,6}")
 _MAX_NAME_LENGTH = 500
@@ -185,9 +187,13 @@ _RESERVED_DOMAINS = ("example.com", "example.org", "example.net")  # RFC 2606
 def fake_id(value: str, faker: SeededFaker) -> str | None:
     """Draw another digit for each digit and another letter for each letter.
 
-    None if there is no digit: then the value is a word.
+    None if there is no digit: then the value is a word. None, too, if there is a word beside the
+    number that is not known to say what kind of number it is: its scrambled letters would stand
+    out.
     """
-    return scramble(value, faker.rng) if _has_digit(value) else None
+    words = _SMALL_WORD.findall(value)
+    is_read = any(word.casefold() not in word_lists().id_words for word in words)
+    return scramble(value, faker.rng) if _has_digit(value) and not is_read else None
 
 
 def scramble(value: str, rng: Random) -> str:

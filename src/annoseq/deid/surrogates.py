@@ -32,7 +32,8 @@ from annoseq.deid.faker_values import (
     is_title_or_particle,
     match_case,
 )
-from annoseq.deid.unicode_words import LETTER, WORD, compose, first_letter, fold
+from annoseq.deid.first_names import hints_at
+from annoseq.deid.unicode_words import LETTER, WORD, compose, first_letter, fold, without_accents
 from annoseq.errors import OptionError
 
 if TYPE_CHECKING:
@@ -153,6 +154,7 @@ class DocumentSurrogates:
         self._values = values
         identifiers = [(phi_type, compose(text)) for phi_type, text in identifiers]
         self._words = {fold(word) for _, text in identifiers for word in WORD.findall(text)}
+        self._plain_words = set(map(without_accents, self._words))
         self._surrogates: dict[tuple[PhiType, str], str | None] = {}
         self._used: set[str | None] = set()
         self._name_words: dict[str, str] = {}
@@ -212,8 +214,8 @@ class DocumentSurrogates:
         return match_case(word, next(free, word))
 
     def _is_other_name(self, name: str, word: str) -> bool:
-        """Return True if a name is none of the document and begins with another letter."""
-        return fold(name) not in self._words and first_letter(name) != first_letter(word)
+        """Return True if a name is none of the document, with or without accents, nor a hint."""
+        return without_accents(name) not in self._plain_words and not hints_at(name, word)
 
     def _shared_value(self, phi_type: PhiType, value: str) -> str | None:
         """Return the surrogate of a value that follows from the key, the scope and the value."""
@@ -296,14 +298,14 @@ class DocumentSurrogates:
         name = other = ""
         for _ in range(_LETTER_ATTEMPTS):
             name = fake_name_word(word.capitalize(), faker, self._locale)
-            is_other = first_letter(name) != first_letter(word)
+            is_other = not hints_at(name, word)
             if is_other and (name[:1].upper() == letter or not name[:1].isascii()):
                 return name
             other = other or (name if is_other else "")
         return other or name
 
     def _draw_name_word(self, word: str) -> str:
-        """Draw a name that is not in the document and begins with another letter.
+        """Draw a name that is not in the document and hints at nothing.
 
         The last draw is returned if none is: a name that reveals a value is found out where it is
         used.

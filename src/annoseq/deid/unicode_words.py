@@ -10,7 +10,7 @@ without, is an i: texts in capitals do not tell which.
 from __future__ import annotations
 
 import re
-from unicodedata import normalize
+from unicodedata import combining, normalize
 
 import regex
 
@@ -70,6 +70,15 @@ def fold(text: str) -> str:
     if text.isascii():
         return text.lower()
     return normalize("NFC", _TURKISH_I.sub("i", _decompose(text).casefold()))
+
+
+def without_accents(text: str) -> str:
+    """Return the folded form of a text without the accents that many writers leave out.
+
+    >>> without_accents("ROCÍO")
+    'rocio'
+    """
+    return "".join(one for one in normalize("NFD", fold(text)) if not combining(one))
 
 
 def first_letter(word: str) -> str:
