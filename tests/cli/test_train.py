@@ -317,8 +317,11 @@ def test_one_document_cannot_be_split_by_document(tmp_path: Path) -> None:
     assert "--document" in message
 
 
-def test_a_rate_that_is_far_too_high_is_told_from_a_model(data: Path, tmp_path: Path) -> None:
-    training = (*TINY[:4], "--epochs", 3, "--max-lr", "1e30")
+@pytest.mark.parametrize("options", [("--epochs", 3), ("--epochs", 1, "--batch-size", 1000)])
+def test_a_rate_that_is_far_too_high_is_told_from_a_model(
+    options: tuple[object, ...], data: Path, tmp_path: Path
+) -> None:
+    training = (*TINY[:4], *options, "--max-lr", "1e30")
     result = run("train", data, "--out", tmp_path / "model", *training)
     assert result.code == 2
     assert result.err.splitlines()[-1].startswith(

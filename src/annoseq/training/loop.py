@@ -172,6 +172,14 @@ class EpochRun(NamedTuple):
     losses: list[float]
 
 
+def _check_loss(loss: float | Tensor, epoch: int) -> None:
+    if not math.isfinite(loss):
+        raise DivergenceError(
+            f"the loss is no longer a number in epoch {epoch}. Train with "
+            "a lower --max-lr, which `annoseq find-lr` suggests, or with --clip-norm 1 or less."
+        )
+
+
 class OneCycle:
     """A run of the one-cycle policy: optimizer, schedule and next epoch.
 
@@ -198,12 +206,17 @@ class OneCycle:
     def run_epoch(
         self, rng: RngState, *, validate: Callable[[], tuple[float, ValidationScore]]
     ) -> EpochRun:
-        """Train for an epoch with the random numbers of `rng`, and validate."""
+        """Train for an epoch with the random numbers of `rng`, and validate.
+
+        Raises:
+            DivergenceError: the loss, or that of validation, is no longer a number.
+        """
         start = time.perf_counter()
         with rng.use():
             rates, losses = self.train_epoch()
         trained = time.perf_counter()
         valid_loss, score = validate()
+        _check_loss(valid_loss, self.epoch)  # which tells of the last step
         objective = self.trainer.objective
         row = Epoch(
             epoch=self.epoch,
@@ -234,8 +247,8 @@ class OneCycle:
                 self._next_rate()
                 advance(len(rows))
                 if len(losses) % _CHECK_STEPS == 0:
-                    self._check(losses[-1])
-        self._check(losses[-1])
+                    _check_loss(losses[-1], self.epoch + 1)
+        _check_loss(losses[-1], self.epoch + 1)
         self.epoch += 1
         return rates, torch.stack(losses).tolist()
 
@@ -249,13 +262,6 @@ class OneCycle:
     def _forcing(self) -> float:
         done, epochs = self.epoch - self.first, self.end - self.first
         return self.trainer.forcing(done, epochs=epochs)
-
-    def _check(self, loss: Tensor) -> None:
-        if not math.isfinite(loss):
-            raise DivergenceError(
-                f"the loss is no longer a number in epoch {self.epoch + 1}. Train with "
-                "a lower --max-lr, which `annoseq find-lr` suggests, or with --clip-norm 1 or less."
-            )
 
     def state(self) -> dict[str, Any]:
         """Return the state that the next epoch depends on, besides weights and random state."""

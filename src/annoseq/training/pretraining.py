@@ -214,25 +214,23 @@ class Pretraining:
     def _run_epoch(self, run: OneCycle) -> Epoch:
         """Train for an epoch, and validate.
 
-        The weights of the last step are those that are kept, and only the rows kept for validation
-        tell what became of them.
-
         Raises:
             DivergenceError: the loss is no longer a number, or the perplexity none that can be
                 written.
         """
         try:
             row = run.run_epoch(self._rng, validate=self._trainer.validate).row
-        except DivergenceError:
-            valid_loss, epoch = math.nan, run.epoch + 1
-        else:
-            valid_loss, epoch = row.valid_loss, row.epoch
-        if not valid_loss < _MAX_LOSS:
-            raise DivergenceError(
-                f"the loss is no longer a number in epoch {epoch}. Pre-train with a lower "
-                f"--max-lr, which is {self.config.max_lr:g}."
-            )
+        except DivergenceError as error:
+            raise self._divergence() from error
+        if row.valid_loss > _MAX_LOSS:
+            raise self._divergence()
         return row
+
+    def _divergence(self) -> DivergenceError:
+        return DivergenceError(
+            "the loss is no longer a number, or too high a one. Pre-train with a lower --max-lr, "
+            f"which is {self.config.max_lr:g}."
+        )
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write the weights into a folder, for `Learner(language_model=folder)`.
