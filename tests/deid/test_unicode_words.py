@@ -230,6 +230,28 @@ def test_names_with_signs_that_are_not_displayed_and_turkish_names_are_found(
         assert first.text.casefold() == second.text.casefold()
 
 
+@pytest.mark.parametrize(
+    ("label", "written"),
+    [
+        ("NAME:PATIENT", ["G\xfcl", "G\xdcL", "GU\u0308L"]),
+        ("NAME:PATIENT", ["B\u0130R", "Bir", "BIR"]),
+        ("NAME:PATIENT", ["\u041b\u0435\u0432", "\u041b\u0415\u0412"]),
+        ("NAME:PATIENT", ["\u0396\u03c9\u03ae", "\u0396\u03a9\u0389"]),
+        ("ID:MEDICALRECORD", ["ID-1234567", "\u0130D-1234567", "ID\xad-1234\u2060567"]),
+        ("ID:MEDICALRECORD", ["id-1234567", "\u0131d-1234567", "i\u0307d-1234567"]),
+    ],
+)
+def test_a_value_has_one_surrogate_in_all_documents(label: str, written: list[str]) -> None:
+    for scope in SCOPES:
+        made = set()
+        for one in written:
+            spans = (DetectedSpan(0, len(one), label),)
+            part = DocumentPart("1", one, spans, patient="p")
+            (text,) = redactor(scope=scope).redact(RedactionDocument("note", (part,)))
+            made.add(fold(text.text))
+        assert len(made) == 1, scope
+
+
 @pytest.mark.parametrize("style", ["label", "surrogate", "mask"])
 def test_a_value_that_is_not_displayed_is_replaced_alone(style: Style) -> None:
     (made,) = redactor(style).redact(detected("Seen \u200b\xad by \u200b\xad.", "\u200b\xad"))
