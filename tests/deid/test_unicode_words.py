@@ -177,6 +177,16 @@ def test_marks_after_digits_are_no_part_of_a_number() -> None:
     assert places(values_of("0123456\ufe0f", "ID:MEDICALRECORD"), "0123456") == {(0, 7)}
 
 
+def test_a_number_is_found_with_any_hyphen() -> None:
+    text = "78-05-1120 or 78\u201105\u20111120 or 78\u201005\u20101120, not 78 05 1120"
+    assert places(values_of("78-05-1120", "SSN"), text) == {(0, 10), (14, 24), (28, 38)}
+    (made,) = redactor().redact(
+        RedactionDocument("note", (DocumentPart("1", text, (DetectedSpan(0, 10, "SSN"),)),))
+    )
+    assert len({fold(one.text) for one in made.replacements}) == 1
+    assert len(made.replacements) == 3
+
+
 def test_symbols_have_their_marks() -> None:
     assert [token.text for token in tokenize("\u2260=\u0338\u0385 \u0301\u0323")] == [
         "\u2260",
@@ -212,6 +222,7 @@ def test_what_is_not_displayed_is_the_property_of_unicode() -> None:
             "\u0639\u0628\u062f\u0627\u0644\u0644\u0647",
             "\u0639\u0628\u062f\u200c\u0627\u0644\u0644\u0647",
         ),
+        ("Ana-Ruiz", "Ana\u2011Ruiz"),
         ("Ana Ruiz", "Ana \u200eRuiz"),
         ("Ana Ruiz", "Ana\u200bRuiz"),
         ("\u0130smail I\u015f\u0131k", "ismail \u0131\u015f\u0131k"),
