@@ -110,3 +110,8 @@ def test_punctuation_in_an_identifier_is_no_leak() -> None:
     assert count_leaks([("Ida, Lim.", [name], parts)]).missed == {}
     assert count_leaks([("Ida+ Lim.", [name], parts)]).missed == {"NAME": 1}
     assert LeakCounts().to_dict()["share_without_a_miss"] is None
+
+
+def test_characters_that_are_not_displayed_are_no_leak() -> None:
+    name = Span(0, 5, "NAME")
+    assert count_leaks([("Ames\xad", [name], [DetectedSpan(0, 4, "X")])]).missed == {}

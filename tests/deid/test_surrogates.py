@@ -436,6 +436,11 @@ def test_an_age_has_one_surrogate_however_it_is_written() -> None:
         assert not same.isdigit()
 
 
+def test_a_value_over_two_lines_is_not_its_own_surrogate() -> None:
+    for number in range(300):
+        assert surrogate("STATE", "New\nYork", name=f"note {number}") != "New York"
+
+
 def test_towns_have_their_whole_names() -> None:
     faker = locale_faker("es_ES").seeded(Random(1))
     found = {faker.fake("city") for _ in range(500)}

@@ -177,6 +177,16 @@ def test_marks_after_digits_are_no_part_of_a_number() -> None:
     assert places(values_of("0123456\ufe0f", "ID:MEDICALRECORD"), "0123456") == {(0, 7)}
 
 
+def test_a_number_is_found_with_any_hyphen() -> None:
+    text = "78-05-1120 or 78\u201105\u20111120 or 78\u201005\u20101120, not 78 05 1120"
+    assert places(values_of("78-05-1120", "SSN"), text) == {(0, 10), (14, 24), (28, 38)}
+    (made,) = redactor().redact(
+        RedactionDocument("note", (DocumentPart("1", text, (DetectedSpan(0, 10, "SSN"),)),))
+    )
+    assert len({fold(one.text) for one in made.replacements}) == 1
+    assert len(made.replacements) == 3
+
+
 def test_symbols_have_their_marks() -> None:
     assert [token.text for token in tokenize("\u2260=\u0338\u0385 \u0301\u0323")] == [
         "\u2260",
@@ -212,6 +222,8 @@ def test_what_is_not_displayed_is_the_property_of_unicode() -> None:
             "\u0639\u0628\u062f\u0627\u0644\u0644\u0647",
             "\u0639\u0628\u062f\u200c\u0627\u0644\u0644\u0647",
         ),
+        ("Ana-Ruiz", "Ana\u2011Ruiz"),
+        ("Ida O'Hara", "Ida O\u2019Hara"),
         ("Ana Ruiz", "Ana \u200eRuiz"),
         ("Ana Ruiz", "Ana\u200bRuiz"),
         ("\u0130smail I\u015f\u0131k", "ismail \u0131\u015f\u0131k"),
@@ -228,6 +240,28 @@ def test_names_with_signs_that_are_not_displayed_and_turkish_names_are_found(
         first, second = made.replacements
         assert (first.original, second.original) == (written, other)
         assert first.text.casefold() == second.text.casefold()
+
+
+@pytest.mark.parametrize(
+    ("label", "written"),
+    [
+        ("NAME:PATIENT", ["G\xfcl", "G\xdcL", "GU\u0308L"]),
+        ("NAME:PATIENT", ["B\u0130R", "Bir", "BIR"]),
+        ("NAME:PATIENT", ["\u041b\u0435\u0432", "\u041b\u0415\u0412"]),
+        ("NAME:PATIENT", ["\u0396\u03c9\u03ae", "\u0396\u03a9\u0389"]),
+        ("ID:MEDICALRECORD", ["ID-1234567", "\u0130D-1234567", "ID\xad-1234\u2060567"]),
+        ("ID:MEDICALRECORD", ["id-1234567", "\u0131d-1234567", "i\u0307d-1234567"]),
+    ],
+)
+def test_a_value_has_one_surrogate_in_all_documents(label: str, written: list[str]) -> None:
+    for scope in SCOPES:
+        made = set()
+        for one in written:
+            spans = (DetectedSpan(0, len(one), label),)
+            part = DocumentPart("1", one, spans, patient="p")
+            (text,) = redactor(scope=scope).redact(RedactionDocument("note", (part,)))
+            made.add(fold(text.text))
+        assert len(made) == 1, scope
 
 
 @pytest.mark.parametrize("style", ["label", "surrogate", "mask"])

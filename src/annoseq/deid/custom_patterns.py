@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pydantic import field_validator
 
 from annoseq.data.markup import is_label
 from annoseq.deid.redaction import DetectedSpan
+from annoseq.deid.unicode_words import displayed_places
 from annoseq.tokenization.gazetteer import RegexPattern, find_matches, read_regex_patterns
 
 if TYPE_CHECKING:
@@ -78,5 +79,14 @@ def compile_patterns(entries: Mapping[str, LabelledPattern]) -> list[CustomPatte
 def find_patterns(
     patterns: Sequence[CustomPattern], text: str, *, where: str
 ) -> list[DetectedSpan]:
-    """Return the matches of all patterns in a text."""
-    return [span for pattern in patterns for span in pattern.find(text, where=where)]
+    """Return the matches of all patterns in a text, and in what is displayed of it."""
+    spans = [span for pattern in patterns for span in pattern.find(text, where=where)]
+    places = displayed_places(text)
+    if len(places) < len(text):
+        displayed = "".join(text[place] for place in places)
+        spans += [
+            replace(span, start=places[span.start], end=places[span.end - 1] + 1)
+            for pattern in patterns
+            for span in pattern.find(displayed, where=where)
+        ]
+    return list(dict.fromkeys(spans))

@@ -7,6 +7,7 @@ import string
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, NamedTuple
+from unicodedata import normalize
 
 from faker import Faker
 from faker.config import AVAILABLE_LOCALES
@@ -31,6 +32,11 @@ _MAX_INITIALS = 3
 """Capitals without a vowel after the first are initials up to this number: JD, ASB."""
 _LETTERS_WITH_CASE = 2
 """Letters that tell whether a value is in capitals or in lower case."""
+_VOWELS = frozenset(
+    "AEIOUY\u00c6\u00d8\u0152"
+    "\u0391\u0395\u0397\u0399\u039f\u03a5\u03a9"  # Greek
+    "\u0410\u0415\u0418\u041e\u0423\u042b\u042d\u042e\u042f\u0404\u0406"  # Cyrillic
+)
 _WHOLE_NAMES = {"Ciudad": "Ciudad Real"}
 """Names of which Faker has only a part."""
 
@@ -128,11 +134,18 @@ def is_initials(word: str) -> bool:
 
     >>> is_initials("J"), is_initials("JDB"), is_initials("ANA"), is_initials("Jo")
     (True, True, False, False)
+    >>> is_initials("G\u00dcL"), is_initials("\u041b\u0415\u0412")
+    (False, False)
     """
     number = len(LETTER.findall(word))
     if number == 1:
         return len(word) == 1 or word.isupper() or word.islower()  # a syllable of Hindi has no case
-    return word.isupper() and number <= _MAX_INITIALS and not re.search("[AEIOUY]", word[1:])
+    return word.isupper() and number <= _MAX_INITIALS and not _has_vowel(word[1:])
+
+
+def _has_vowel(letters: str) -> bool:
+    """Return True if one of some capitals is a vowel, with or without marks."""
+    return any(letter in _VOWELS for letter in normalize("NFD", letters))
 
 
 def fake_initials(word: str, faker: SeededFaker, known: Mapping[str, str]) -> str:
@@ -202,7 +215,7 @@ def scramble(value: str, rng: Random) -> str:
 
 
 def _scramble_word(word: str, rng: Random) -> str:
-    if word.casefold() in word_lists().id_words:
+    if fold(word) in word_lists().id_words:
         return word
     return "".join(
         _other_character(character, rng, is_first=index == 0)

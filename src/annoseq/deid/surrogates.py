@@ -337,7 +337,7 @@ class DocumentSurrogates:
 
 
 def _contains(surrogate: str, value: str) -> bool:
-    return fold(value.strip()) in fold(surrogate)
+    return _normalize_space(value) in _normalize_space(surrogate)
 
 
 def _normalize_space(value: str) -> str:

@@ -54,12 +54,14 @@ class CharacterRange(NamedTuple):
 def is_identifying(text: str) -> bool:
     """Return True if a text has a letter, a digit or a symbol: the rest identifies nobody.
 
-    >>> is_identifying(", "), is_identifying("D.")
+    Characters that only format a text, such as the soft hyphen, are part of the rest.
+
+    >>> is_identifying(", \u00ad"), is_identifying("D.")
     (False, True)
     """
     return any(
         character.isalnum()
-        or not (character.isspace() or unicodedata.category(character).startswith("P"))
+        or not (character.isspace() or unicodedata.category(character).startswith(("P", "Cf")))
         for character in text
     )
 
