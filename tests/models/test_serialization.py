@@ -100,6 +100,10 @@ def test_the_folder_holds_json_and_safetensors_only(model_folder: Path) -> None:
         assert json.loads((model_folder / name).read_text(encoding="utf-8"))
 
 
+def test_all_who_may_read_the_folder_may_read_its_files(attention_folder: Path) -> None:
+    assert len({path.stat().st_mode for path in attention_folder.iterdir()}) == 1
+
+
 def test_the_tied_weight_is_stored_once(model_folder: Path, dataset: Dataset) -> None:
     size = len(dataset.tokenizer.target)
     with safe_open(str(model_folder / "weights.safetensors"), "pt") as weights:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from annoseq.models.interfaces import AnySeq2SeqNetwork
     from annoseq.models.pretrained_encoder import PretrainedEncoder
 
+_READ_AND_WRITE = 0o666
 _ENCODER_PREFIX = "pretrained.network."
 """Beginning of the names of a tagger's weights that are in the file of its encoder."""
 
@@ -72,7 +73,7 @@ def _write(network: nn.Module, path: Path, *, without: str | None = None) -> Non
 
 
 def write_tensors(weights: Mapping[str, Tensor], path: Path) -> None:
-    """Write tensors by their names.
+    """Write tensors by their names, for all who may read the folder.
 
     Raises:
         OSError: the file cannot be written.
@@ -81,3 +82,4 @@ def write_tensors(weights: Mapping[str, Tensor], path: Path) -> None:
         save_file(dict(weights), path, metadata={"format": "pt"})  # which transformers asks for
     except SafetensorError as error:  # raised for a full disk
         raise OSError(str(error)) from error
+    path.chmod(path.parent.stat().st_mode & _READ_AND_WRITE)  # safetensors keeps it to the owner
