@@ -321,6 +321,7 @@ def test_what_is_shifted_reads_as_the_shifted_dates(
     ).strip()
     shifter = DateShifter(language, is_day_first=is_day_first)
     moved = shifter.shift(value, days)
-    if moved is not None and any(map(str.isdigit, value)):
+    # A name alone may move to `march`, which by itself is a word.
+    if moved is not None and any(map(str.isdigit, value.replace("10:45", ""))):
         assert len(shifter.dates(moved, year=2001)) == len(shifter.dates(value, year=2001))
         assert shifter.shift(moved, 0) is not None
