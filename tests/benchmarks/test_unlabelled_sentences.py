@@ -56,3 +56,19 @@ def test_sentences_of_treebanks(tmp_path: Path) -> None:
         '"One sentence of a treebank, of its own."',
         '"And another one, from the same document."',
     ]
+
+
+def test_what_is_quoted_of_an_abstract_is_one_document(tmp_path: Path) -> None:
+    def snippet(document: str, text: str) -> dict[str, str]:
+        return {"document": document, "text": text}
+
+    first = {"snippets": [snippet("1", "One sentence of the abstract."), snippet("2", "Another.")]}
+    paths = [tmp_path / "b.json", tmp_path / "a.json"]
+    for path, question in zip(paths, (first, {"body": "?"}), strict=True):
+        path.write_text(json.dumps({"questions": [question]}))
+    paths.append(tmp_path / "c.json")
+    paths[-1].write_text(json.dumps({"questions": [{"snippets": [snippet("1", "A second one.")]}]}))
+    assert list(unlabelled_sentences.read_bioasq(paths)) == [
+        "One sentence of the abstract.\nA second one.",
+        "Another.",
+    ]
