@@ -261,9 +261,20 @@ def describe_change(begun: Mapping[str, object], now: Mapping[str, object]) -> s
             if change := describe_change(_without_sections(before), _without_sections(after)):
                 return change
         elif before != after:
-            before, after = ("not given" if one in (None, "") else one for one in (before, after))
-            return f"{name} {before}, and now it is {after}"
+            return f"{name} {_shown(before)}, and now it is {_shown(after)}"
     return None
+
+
+def _shown(setting: object) -> object:
+    """Return a setting as a message shows it: the beginning is enough of a checksum.
+
+    >>> _shown("0123456789abcdef" * 4), _shown("")
+    ('0123456789ab', 'not given')
+    """
+    if setting is None or setting == "":
+        return "not given"
+    is_checksum = isinstance(setting, str) and re.fullmatch("[0-9a-f]{64}", setting)
+    return str(setting)[:12] if is_checksum else setting
 
 
 def _without_sections(section: Mapping[str, object]) -> dict[str, object]:

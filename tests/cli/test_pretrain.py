@@ -179,6 +179,8 @@ def test_an_interrupted_run_goes_on(by: signal.Signals, table: Path, tmp_path: P
     )
     message = refusal(run("pretrain", table, "--out", cut, *options, "--resume", "--words", "9"))
     assert "was begun with words 6000, and now it is 9." in message
+    other = refusal(run("train", table, "--out", cut, "--device", "cpu", "--resume"))
+    assert "was begun with training of a language model, and now it is of a model." in other
     assert run("pretrain", table, "--out", cut, *options, "--resume").code == 0
     name = "weights.safetensors"
     assert snapshot(cut)[name] == snapshot(whole)[name]

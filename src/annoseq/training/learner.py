@@ -303,6 +303,7 @@ class Learner:
     def _plan(self, epochs: int, max_lr: float) -> dict[str, Any]:
         """Return all settings that decide a run, so that a resumed run is the same."""
         return {
+            "training": "of a model",
             **({"teachers": ""} if self.lessons is None else self.lessons.plan),
             "epochs": epochs,
             "max_lr": max_lr,

@@ -259,6 +259,7 @@ class Pretraining:
         """Return all that decides the weights, so that a resumed run is the same."""
         rows = [*self._trainer.objective.train_rows, *self._trainer.objective.valid_rows]
         return {
+            "training": "of a language model",
             "texts": _checksum(rows),
             "tagger": self.tagger_config.model_dump(),
             **self.config.model_dump(),
