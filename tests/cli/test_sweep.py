@@ -140,7 +140,7 @@ def test_a_run_that_diverges_does_not_end_the_sweep(short: Path, tmp_path: Path)
     out = tmp_path / "sweep"
     result = run("sweep", short, "--out", out, "--max-lr", "1e30,1e-2", "--epochs", 1, *SMALL)
     assert result.code == 0
-    assert result.out.startswith("run 1 of 2 (max_lr 1e+30): diverged after 1 epoch, ")
+    assert result.out.startswith("run 1 of 2 (max_lr 1e+30): diverged after 0 epochs, ")
     assert [row["state"] for row in rows_of(out)] == ["finished", "diverged"]
 
 

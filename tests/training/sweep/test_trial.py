@@ -95,7 +95,7 @@ def test_a_run_that_diverges_is_a_row(sweep: Sweep) -> None:
     run = run_trial(sweep, 1, {**THREE, "max_lr": 1e30})
     assert (run.state, run.score) == ("diverged", None)
     last = run_trial(sweep, 1, {**THREE, "max_lr": 1e30, "epochs": 1, "batch_size": 1000})
-    assert (last.state, last.score, len(last.epochs)) == ("diverged", None, 1)
+    assert (last.state, last.score, len(last.epochs)) == ("diverged", None, 0)
     assert not sweep.folder.best.exists()
     assert files(sweep) == ["001.json", "lock"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -86,8 +85,6 @@ def run_trial(
         sweep.folder.save(run, None)
         return run
     epochs = learner.recorder.epochs
-    if state == "finished" and not math.isfinite(epochs[-1].valid_loss):
-        state = "diverged"  # in the very last step, after which no training loss is seen
     score = None
     if state == "finished":
         scores = [epoch.score for epoch in epochs]
