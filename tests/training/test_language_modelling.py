@@ -70,6 +70,19 @@ def test_the_loss_is_that_of_the_words_beside_each_token() -> None:
     assert head.count_hits(encoded, rows, lengths) == hits
 
 
+def test_words_are_predicted_in_half_precision() -> None:
+    head, ids = make_head()
+    rows, lengths = torch.tensor([ids]), torch.tensor([8])
+    encoded = torch.randn(1, 8, 16, generator=torch.Generator().manual_seed(0))
+    exact = head.loss(encoded, rows, lengths).item()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = head.loss(encoded.bfloat16(), rows, lengths)
+        hits = head.count_hits(encoded.bfloat16(), rows, lengths)
+    assert loss.dtype == torch.float32
+    assert loss.item() == pytest.approx(exact, rel=0.02)
+    assert hits == head.count_hits(encoded, rows, lengths)
+
+
 def test_it_is_a_part_of_the_loss_in_training_alone(dataset: Dataset) -> None:
     network = NetworkConfig.of(TINY_TAGGER)
 

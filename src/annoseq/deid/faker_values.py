@@ -205,7 +205,7 @@ def fake_id(value: str, faker: SeededFaker) -> str | None:
     out.
     """
     words = _SMALL_WORD.findall(value)
-    is_read = any(word.casefold() not in word_lists().id_words for word in words)
+    is_read = any(fold(word) not in word_lists().id_words for word in words)
     return scramble(value, faker.rng) if _has_digit(value) and not is_read else None
 
 

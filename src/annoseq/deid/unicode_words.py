@@ -31,10 +31,9 @@ _OPTIONAL_MARKS = (
 )
 _ZERO_WIDTH_SPACE = "\u200b"
 _TYPOGRAPHIC = "\u2010\u2011\u2019"  # two hyphens and an apostrophe
+# Of these sets, `re` is twice as fast as `regex`.
 _OPTIONAL = re.compile(f"[{IGNORABLE}{_OPTIONAL_MARKS}]+")
-_REWRITTEN = re.compile(
-    f"[{IGNORABLE}{_OPTIONAL_MARKS}{_TYPOGRAPHIC}]"  # twice as fast as `regex` here
-)
+_REWRITTEN = re.compile(f"[{IGNORABLE}{_OPTIONAL_MARKS}{_TYPOGRAPHIC}]")
 _WRITTEN_AS = str.maketrans(_ZERO_WIDTH_SPACE + _TYPOGRAPHIC, " --'")
 _NOT_DISPLAYED = re.compile(f"[{IGNORABLE}](?<!{_ZERO_WIDTH_SPACE})")
 _DOTTED_I = re.compile("i\u0307+")
