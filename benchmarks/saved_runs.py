@@ -70,6 +70,8 @@ def run_and_join(
     device: str = "cpu",
 ) -> int:
     """Perform the selected runs, and make the report of all; return the exit status."""
+    if ComputeDevice.select(device).device.type != "cpu":
+        options.core = None  # else all processes that share a GPU would share a core, too
     make = partial(perform_and_save, options=options, perform=perform, device=device)
     return benchmark.run(
         options,

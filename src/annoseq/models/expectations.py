@@ -49,7 +49,8 @@ class Expectations(NamedTuple):
 
     def rows(self, lengths: Tensor) -> list[RowTargets]:
         """Return the targets of each row, without entries below `LEAST`."""
-        return [self._row(row, length) for row, length in enumerate(lengths.tolist())]
+        here = Expectations(*(values.cpu() for values in self))  # a GPU is slow at single rows
+        return [here._row(row, length) for row, length in enumerate(lengths.tolist())]
 
     def _row(self, row: int, length: int) -> RowTargets:
         probabilities = self.probabilities[row, :length]
@@ -59,10 +60,10 @@ class Expectations(NamedTuple):
             places, values, confidence = _likely_tags(probabilities)
         transitions = (self.transitions[row] >= LEAST).nonzero().squeeze(1)
         return RowTargets(
-            places.numpy(force=True).astype(np.int32),
-            values.numpy(force=True).astype(np.float16),
-            transitions.numpy(force=True).astype(np.int32),
-            self.transitions[row][transitions].numpy(force=True).astype(np.float16),
+            places.numpy().astype(np.int32),
+            values.numpy().astype(np.float16),
+            transitions.numpy().astype(np.int32),
+            self.transitions[row][transitions].numpy().astype(np.float16),
             confidence,
         )
 

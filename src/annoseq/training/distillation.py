@@ -80,14 +80,7 @@ class Distillation:
         rows = len(pieces)
         unlabelled, encodings = _unlabelled_pieces(self.unlabelled, tokenizer)
         pieces += unlabelled
-        key = self._key(dataset, teachers)
-        targets = None if self.cache is None else read_row_targets(self.cache, key=key)
-        if targets is None or len(targets) != len(pieces):
-            targets = ask_teachers(
-                pieces, teachers, tokenizer, compute, self.config.teacher_temperature
-            )
-            if self.cache is not None and torchrun_environment().is_main:
-                write_row_targets(self.cache, targets, key=key)
+        targets = self.ask(dataset, pieces, teachers, tokenizer, compute)
         extra = [
             (encoding, row)
             for encoding, row in zip(encodings, targets[rows:], strict=True)
@@ -102,6 +95,29 @@ class Distillation:
             of_other_pairs=sum(not teacher.knows_pairs for teacher in teachers),
             plan=plan,
         )
+
+    def ask(
+        self,
+        dataset: Dataset,
+        pieces: Sequence[Piece],
+        teachers: Sequence[Teacher],
+        tokenizer: TaggerTokenizer,
+        compute: ComputeDevice,
+    ) -> list[RowTargets]:
+        """Return what the teachers expect of pieces, from the cache if they were asked before.
+
+        Raises:
+            OutputError: the cache cannot be written.
+        """
+        key = self._key(dataset, teachers)
+        targets = None if self.cache is None else read_row_targets(self.cache, key=key)
+        if targets is None or len(targets) != len(pieces):
+            targets = ask_teachers(
+                pieces, teachers, tokenizer, compute, self.config.teacher_temperature
+            )
+            if self.cache is not None and torchrun_environment().is_main:
+                write_row_targets(self.cache, targets, key=key)
+        return targets
 
     def _plan(self, teachers: Sequence[Teacher]) -> dict[str, object]:
         """Return all that decides targets, weights and rows, which a resumed training shares."""
