@@ -11,7 +11,7 @@ from annoseq.audit.cross_validation import CrossValidation
 from annoseq.config import BatchConfig, DeviceConfig, NetworkConfig, TaggerConfig, TrainingConfig
 from annoseq.tokenization.dataset import Dataset
 from annoseq.training.document_folds import DocumentCorpus
-from annoseq.training.held_out import LearnerSettings
+from annoseq.training.learner_settings import LearnerSettings
 from annoseq.training.run_folder import TrainingRuns, run_workers
 from benchmarks.budget import log
 

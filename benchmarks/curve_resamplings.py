@@ -17,7 +17,7 @@ from annoseq.data.pairs import Pairs
 from annoseq.tokenization.dataset import Dataset
 from annoseq.training.curve_runs import CurveRuns, Subset, plan_subsets, read_run, write_run
 from annoseq.training.document_folds import DocumentCorpus
-from annoseq.training.held_out import LearnerSettings
+from annoseq.training.learner_settings import LearnerSettings
 from annoseq.training.run_folder import TrainingRuns, run_workers
 from benchmarks.budget import log
 from benchmarks.linear_tagger import LinearTaggers

@@ -29,7 +29,8 @@ from annoseq.models.ensemble_folder import Folds
 from annoseq.training.calibration_runner import CalibrationRunner
 from annoseq.training.cross_fitting import CrossFitting
 from annoseq.training.distillation import Distillation
-from annoseq.training.held_out import LearnerSettings
+from annoseq.training.learner_settings import LearnerSettings
+from annoseq.training.resources import Resources
 from annoseq.training.run_folder import TrainingRuns
 from benchmarks.budget import log
 from benchmarks.command import Benchmark, command_line, make_parser, read_options
@@ -114,7 +115,7 @@ def _settings(
         training=TrainingConfig.model_validate(training),
         batching=BatchConfig(),
         device=DeviceConfig(device=options.device),
-        encoder=None if encoder is None else str(encoder),
+        resources=Resources(encoder=encoder),
     )
 
 

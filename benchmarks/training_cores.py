@@ -25,9 +25,9 @@ from annoseq.cpu_threads import usable_cores
 from annoseq.devices import ComputeDevice, are_threads_chosen
 from annoseq.errors import OptionError
 from annoseq.tokenization.dataset import Dataset
-from annoseq.tokenization.gazetteer import LexiconFeatures
 from annoseq.training.initialization import initialize_model
 from annoseq.training.loop import OneCycle, Trainer
+from annoseq.training.resources import Resources
 from benchmarks.budget import log
 from benchmarks.command import command_line, exit_status, provenance
 from benchmarks.measure import describe_machine, markdown_table, write_report
@@ -63,8 +63,7 @@ class TimedRun:
             network,
             training,
             base=None,
-            vectors=None,
-            lexicon_features=LexiconFeatures(),
+            resources=Resources(),
             compute=compute,
         ).objective
         batching = BatchConfig().resolve_auto(model="tagger")

@@ -9,10 +9,12 @@ import pytest
 
 from annoseq.cli.held_out_runs import learner_settings, runs_plan
 from annoseq.cli.options import LearnerOptions
+from annoseq.cli.resource_options import ResourceOptions
 from annoseq.config import AuditConfig, DeviceConfig, NetworkConfig
 from annoseq.devices import ComputeDevice
 from annoseq.errors import EncoderError, OptionError
 from annoseq.training.pretraining import Pretraining
+from annoseq.training.resources import Resources
 from tests.encoders import encoder_folder
 from tests.models.tiny import TINY_TAGGER
 
@@ -26,14 +28,17 @@ def options_with(encoder: str | None) -> LearnerOptions:
     return LearnerOptions(
         network=NetworkConfig(tagger=TINY_TAGGER),
         device=DeviceConfig(device="cpu"),
-        encoder=encoder,
+        resources=ResourceOptions(encoder=encoder),
     )
 
 
 def test_no_option_of_the_learner_is_left_out() -> None:
     settings = {field.name for field in dataclasses.fields(learner_settings(options_with(None)))}
     options = {field.name for field in dataclasses.fields(LearnerOptions)}
-    assert settings == options - {"lexicon", "patterns", "gazetteers"} | {"lexicon_features"}
+    assert settings == options
+    resources = {field.name for field in dataclasses.fields(Resources)}
+    given = {field.name for field in dataclasses.fields(ResourceOptions)}
+    assert resources == given - {"lexicon", "patterns", "gazetteers"} | {"lexicon_features"}
 
 
 def test_learners_have_the_encoder(dataset: Dataset) -> None:
@@ -62,7 +67,8 @@ def test_a_language_model_of_other_sizes_is_told_before_anything_is_trained(
 ) -> None:
     folder, compute = tmp_path / "lm", ComputeDevice.select("cpu")
     Pretraining(["She is well.", "He is not."], tagger=TINY_TAGGER, device="cpu").save(folder)
-    options = dataclasses.replace(options_with(None), language_model=folder)
+    resources = ResourceOptions(language_model=folder)
+    options = dataclasses.replace(options_with(None), resources=resources)
     assert runs_plan(dataset, compute, AuditConfig(), options)["--language-model"]
     wider = TINY_TAGGER.model_copy(update={"hidden": 2 * TINY_TAGGER.hidden})
     options = dataclasses.replace(options, network=NetworkConfig(tagger=wider))

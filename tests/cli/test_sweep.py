@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from annoseq.models.serialization import TrainedModel
+from annoseq.vectors.lookup import fingerprint_vectors
 from tests.cli.command import Result, finish, interrupt, refusal, run, snapshot, start
 
 if TYPE_CHECKING:
@@ -287,11 +288,11 @@ def test_every_run_begins_with_the_vectors(short: Path, tmp_path: Path) -> None:
     assert run("sweep", short, "--out", out, *options).code == 0
     assert TrainedModel.load(out / "best").config.network.gru.embedding == 12
     message = refusal(run("sweep", short, "--out", out, *options[:-2], "--resume"))
-    assert message.startswith(f"{out} was begun with --vectors v.vec, checksum ")
-    assert ", and now it is not given. " in message
+    before = fingerprint_vectors(vectors)[:12]
+    assert f"{out} was begun with --vectors {before}, and now it is not given. " in message
     vectors.write_text("2 12\nDr" + " 1" * 12 + "\nAmes" + " 3" * 12 + "\n")
     message = refusal(run("sweep", short, "--out", out, *options, "--resume"))
-    assert ", and now it is v.vec, checksum " in message
+    assert f", and now it is {fingerprint_vectors(vectors)[:12]}. " in message
 
 
 def test_vectors_that_no_run_can_begin_with_are_refused_first(short: Path, tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ from annoseq.data.pairs import Pair, Pairs
 from annoseq.errors import OptionError, PairsError
 from annoseq.tokenization.dataset import Dataset
 from annoseq.training.document_folds import DocumentCorpus
-from annoseq.training.held_out import LearnerSettings, train_on_documents
+from annoseq.training.held_out import train_on_documents
+from annoseq.training.learner_settings import LearnerSettings
 
 if TYPE_CHECKING:
     from pathlib import Path

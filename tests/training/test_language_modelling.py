@@ -9,13 +9,13 @@ import torch
 
 from annoseq.config import NetworkConfig, TaggerConfig, TrainingConfig
 from annoseq.errors import OptionError
-from annoseq.tokenization.gazetteer import LexiconFeatures
 from annoseq.tokenization.hash_features import FeatureHasher
 from annoseq.tokenization.tagger_tokenizer import TaggerEncoding
 from annoseq.tokenization.vocabulary import END, UNKNOWN
 from annoseq.training.initialization import initialize_model
 from annoseq.training.language_modelling import build_language_model_head
 from annoseq.training.learner import Learner
+from annoseq.training.resources import Resources
 from tests.encoders import encoder_folder
 
 if TYPE_CHECKING:
@@ -93,8 +93,7 @@ def test_it_is_a_part_of_the_loss_in_training_alone(dataset: Dataset) -> None:
             network,
             training,
             base=None,
-            vectors=None,
-            lexicon_features=LexiconFeatures(),
+            resources=Resources(),
         ).objective
         batch = objective.collate([0, 1], objective.train_rows)
         return [

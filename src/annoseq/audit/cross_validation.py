@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from annoseq.evaluation.calibration_statistics import CalibrationStatistics
     from annoseq.tokenization.bioes import ScoredTokenSpans
     from annoseq.training.document_folds import DocumentCorpus, Documents
-    from annoseq.training.held_out import LearnerSettings
     from annoseq.training.learner import Learner
+    from annoseq.training.learner_settings import LearnerSettings
     from annoseq.training.run_folder import TrainingRuns
 
 CANDIDATE_FLOOR = 1e-3

@@ -5,15 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from annoseq._version import __version__
-from annoseq.cli.options import fingerprint_file
 from annoseq.data.pairs import fingerprint_pairs
 from annoseq.errors import count_noun
-from annoseq.models.encoder_folder import fingerprint_encoder
-from annoseq.models.language_model import fingerprint_language_model
-from annoseq.tokenization.gazetteer import LexiconFeatures
-from annoseq.training.held_out import LearnerSettings
+from annoseq.training.learner_settings import LearnerSettings
 from annoseq.training.run_folder import run_workers
-from annoseq.vectors.lookup import fingerprint_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,12 +36,7 @@ def learner_settings(options: LearnerOptions) -> LearnerSettings:
         training=options.training,
         batching=options.batching,
         device=options.device,
-        vectors=options.vectors,
-        encoder=options.encoder,
-        language_model=options.language_model,
-        lexicon_features=LexiconFeatures(
-            tuple(options.lexicon), options.patterns, options.gazetteers
-        ),
+        resources=options.resources.parse(),
     )
 
 
@@ -59,9 +49,11 @@ def runs_plan(
     """Return everything that determines the trainings; a resumed command has the same plan.
 
     Raises:
-        ModelError: the language model cannot be read.
-        OptionError: it has other sizes than the tagger.
+        OptionError: a resource is not for the network of the trainings.
+        VectorsError, EncoderError, ModelError: a resource cannot be read.
     """
+    network = options.network.resolve_auto(task=dataset.task)
+    options.resources.parse().check(network, options.training)
     return {
         "annoseq": __version__,
         "pairs": dataset.fingerprint,
@@ -72,21 +64,8 @@ def runs_plan(
         "network": options.network.model_dump(),
         "training": options.training.model_dump(),
         "batching": options.batching.model_dump(),
-        "--vectors": fingerprint_vectors(options.vectors) if options.vectors else None,
-        "--encoder": fingerprint_encoder(options.encoder) if options.encoder else None,
-        "--language-model": _fingerprint_language_model(options),
-        "--lexicon": [fingerprint_file(path) for path in options.lexicon],
-        "--patterns": fingerprint_file(options.patterns),
-        "--gazetteers": list(options.gazetteers),
+        **options.resources.plan(),
     }
-
-
-def _fingerprint_language_model(options: LearnerOptions) -> str | None:
-    if options.language_model is None:
-        return None
-    is_tagger = options.network.model in {"auto", "tagger"}
-    tagger = options.network.tagger if is_tagger else None
-    return fingerprint_language_model(options.language_model, tagger)
 
 
 def work_in_processes(

@@ -123,9 +123,9 @@ def make_learner(
     distillation: Distillation | None = None,
 ) -> Learner:
     """Make a learner, whose weights are those of `base` if there is one, and print its sizes."""
-    from annoseq.tokenization.gazetteer import LexiconFeatures
     from annoseq.training.learner import Learner
 
+    resources = options.resources.parse()
     learner = Learner(
         dataset,
         base=base,
@@ -133,12 +133,10 @@ def make_learner(
         training=options.training,
         batching=options.batching,
         device=options.device,
-        vectors=options.vectors if base is None else None,
-        encoder=options.encoder,
-        language_model=options.language_model,
-        lexicon_features=LexiconFeatures(
-            tuple(options.lexicon), options.patterns, options.gazetteers
-        ),
+        vectors=resources.vectors if base is None else None,
+        encoder=resources.encoder,
+        language_model=resources.language_model,
+        lexicon_features=resources.lexicon_features,
         distillation=distillation,
     )
     print_dataset_summary(dataset, learner.tokenizer)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PosixPath
@@ -12,6 +11,7 @@ from typing import Annotated, Self
 from cyclopts import Parameter, Token
 
 from annoseq.cli.output import print_note
+from annoseq.cli.resource_options import ResourceOptions
 from annoseq.config import (
     SOURCE_COLUMN,
     BatchConfig,
@@ -99,63 +99,10 @@ ModelPath = Annotated[Path, Parameter(help="Folder that `annoseq train` wrote.")
 ValidPath = Annotated[
     Path | None, Parameter(help="Table of validation pairs, instead of a split.", group="Data")
 ]
-VectorsPath = Annotated[
-    Path | None,
-    Parameter(
-        help="Word vectors: a file of fastText (.bin, .vec, .vec.gz), or the folder of a "
-        "pre-trained encoder or of static embeddings. The tagger reads words by them; in the other "
-        "networks the embeddings begin with them.",
-        group="Network",
-    ),
-]
-Encoder = Annotated[
-    str | None,
-    Parameter(
-        help="Pre-trained encoder that the tagger reads beside its features: a folder with "
-        "config.json, model.safetensors and tokenizer.json, or a name on the Hugging Face hub.",
-        group="Network",
-    ),
-]
-LanguageModelPath = Annotated[
-    Path | None,
-    Parameter(
-        help="Folder of `annoseq pretrain`, with whose weights the tagger begins.",
-        group="Network",
-    ),
-]
 ModelVectorsPath = Annotated[
     Path | None,
     Parameter(
         help="Word vectors that the tagger was trained with, if they are no longer where they were."
-    ),
-]
-Lexicon = Annotated[
-    tuple[Path, ...],
-    Parameter(
-        help="List of names, places, drugs, one a line, that the tagger marks in the text; it "
-        "learns what a mark is worth. Can be given several times.",
-        group="Network",
-        negative="",
-        consume_multiple=False,
-        show_default=False,
-    ),
-]
-Gazetteers = Annotated[
-    tuple[str, ...],
-    Parameter(
-        help="Language whose names and places the tagger marks in the text, such as es, from "
-        "Faker and GeoNames. Can be given several times.",
-        group="Network",
-        negative="",
-        consume_multiple=False,
-        show_default=False,
-    ),
-]
-PatternsPath = Annotated[
-    Path | None,
-    Parameter(
-        help="Named regular expressions (TOML) whose matches the tagger marks in the text.",
-        group="Network",
     ),
 ]
 SkipBad = Annotated[
@@ -326,20 +273,7 @@ class LearnerOptions:
     """Options of the network and its training."""
 
     network: Network = NetworkConfig()
-    vectors: VectorsPath = None
-    encoder: Encoder = None
-    language_model: LanguageModelPath = None
-    lexicon: Lexicon = ()
-    patterns: PatternsPath = None
-    gazetteers: Gazetteers = ()
+    resources: ResourceOptions = ResourceOptions()
     training: Training = TrainingConfig()
     batching: Batching = BatchConfig()
     device: Device = DeviceConfig()
-
-
-def fingerprint_file(path: Path | None) -> str | None:
-    """Return a fingerprint of the file of an option, by which a resumed run knows it."""
-    if path is None:
-        return None
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:12]

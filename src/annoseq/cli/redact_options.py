@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import faker
 from cyclopts import Parameter
 
-from annoseq.cli.options import fingerprint_file
+from annoseq.cli.resource_options import fingerprint_file
 from annoseq.deid.custom_patterns import compile_patterns, load_patterns
 from annoseq.deid.faker_values import LocaleFaker
 from annoseq.deid.generalisation import Generaliser, ZipTable

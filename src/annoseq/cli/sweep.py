@@ -16,8 +16,9 @@ from pydantic import Field, create_model
 
 from annoseq._version import __version__
 from annoseq.cli.loading import check_vocabulary_options, load_dataset, print_dataset_summary
-from annoseq.cli.options import DataPath, DatasetOptions, Device, Overwrite, VectorsPath
+from annoseq.cli.options import DataPath, DatasetOptions, Device, Overwrite
 from annoseq.cli.output import make_console, print_note, print_result
+from annoseq.cli.resource_options import ResourceOptions
 from annoseq.config import (
     BatchConfig,
     ConfigSection,
@@ -39,7 +40,7 @@ from annoseq.training.sweep.search_space import (
 )
 from annoseq.training.sweep.sweep_folder import SweepFolder
 from annoseq.training.sweep.trial import Sweep, run_grid
-from annoseq.vectors.lookup import fingerprint_vectors, open_vectors
+from annoseq.vectors.lookup import open_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,7 +157,7 @@ def sweep(
     output: SweepFolderOptions,
     dataset_options: DatasetOptions = DatasetOptions(),
     search: SearchSpaceOptions = SearchSpaceOptions(),
-    vectors: VectorsPath = None,
+    resources: ResourceOptions = ResourceOptions(),
     device: Device = DeviceConfig(),
 ) -> None:
     """Train with many settings, each from fresh weights, and keep the best model."""
@@ -168,14 +169,15 @@ def sweep(
         print_result(_describe_size(space, runs))
         return
     compute = ComputeDevice.select(device)  # before the table is read, which may take long
-    if vectors:
-        open_vectors(vectors)  # an invalid file is refused now, too
+    files = resources.plan()  # what cannot be read is refused now, too
+    if resources.vectors:
+        open_vectors(resources.vectors)
     folder = output.check()
     dataset = load_dataset(pairs, dataset_options)
     print_dataset_summary(dataset)
-    sweep = Sweep(dataset, space, folder, device, vectors)
+    sweep = Sweep(dataset, space, folder, device, resources.parse())
     _check_settings(sweep, dataset_options, is_search=runs.search)
-    plan = _plan(sweep, compute, is_search=runs.search)
+    plan = _plan(sweep, compute, is_search=runs.search) | files
     with folder.files.open(plan, resume=output.resume, overwrite=output.overwrite):
         _run(sweep, runs)
 
@@ -258,8 +260,7 @@ def _describe_size(space: SearchSpace, runs: SweepConfig) -> str:
 
 def _plan(sweep: Sweep, compute: ComputeDevice, *, is_search: bool) -> dict[str, Any]:
     """Return everything that determines a sweep; a resumed one must have the same plan."""
-    dataset, vectors = sweep.dataset, sweep.vectors
-    checksum = f"checksum {fingerprint_vectors(vectors)[:12]}" if vectors else ""
+    dataset = sweep.dataset
     return {
         "annoseq": __version__,
         "kind": "search" if is_search else "grid",
@@ -271,5 +272,4 @@ def _plan(sweep: Sweep, compute: ComputeDevice, *, is_search: bool) -> dict[str,
         "vocabularies": dataset.tokenizer.signature() if dataset.folder else "of the pairs",
         "precision": str(compute.dtype),
         **{option_name(name): str(values) for name, values in sweep.space.dimensions.items()},
-        "--vectors": f"{vectors.name}, {checksum}" if vectors else "not given",
     }

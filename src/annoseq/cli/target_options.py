@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from annoseq.cli.options import fingerprint_file
 from annoseq.cli.output import print_note
+from annoseq.cli.resource_options import fingerprint_file
 from annoseq.errors import OptionError, count_noun
 from annoseq.evaluation.certificate import read_certificate
 from annoseq.evaluation.coverage import CoverageTarget

@@ -168,7 +168,7 @@ def _fit(
     base = None
     if output.go_on_from is not None:
         _check_not_settled(learner_options, data)
-        base = TrainedModel.load(output.go_on_from, vectors=learner_options.vectors)
+        base = TrainedModel.load(output.go_on_from, vectors=learner_options.resources.vectors)
         # Of the same table the same rows are kept for validation, which the model has not seen.
         data = base.config.data.model_copy(update=data.model_dump(exclude_unset=True))
         dataset_options = replace(dataset_options, data=data)
@@ -181,7 +181,7 @@ def _fit(
     distillation = teachers.make_distillation(
         dataset.columns,
         cache=output.soft_targets,
-        vectors=learner_options.vectors,
+        vectors=learner_options.resources.vectors,
         resumes=output.checkpoint if output.resume else None,
     )
     learner = make_learner(dataset, learner_options, base=base, distillation=distillation)
@@ -258,7 +258,8 @@ def _check_not_settled(options: LearnerOptions, data: DataConfig) -> None:
     """
     settled = data.model_fields_set & {"task", *VOCABULARY_OPTIONS}
     names = [*settled, *options.network.explicit_options()]
-    names += [name for name in ("encoder", "language_model") if getattr(options, name)]
+    begun_with = ("encoder", "language_model")
+    names += [name for name in begun_with if getattr(options.resources, name)]
     if names:
         option = option_name(min(names))
         raise OptionError(

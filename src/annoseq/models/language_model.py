@@ -15,6 +15,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -38,8 +39,7 @@ from annoseq.output_lock import restore_interrupted
 from annoseq.tokenization.hash_features import PRIVACY_NOTE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
     from torch import Tensor
 
@@ -134,12 +134,8 @@ class LanguageModel:
             OptionError: the tagger has other sizes, or reads more than hashed features.
             ModelError: the weights are not those of the sizes that the folder tells.
         """
-        if tagger.pretrained is not None or tagger.feature_hasher.vectors is not None:
-            given = "--vectors" if tagger.pretrained is None else "--encoder"
-            raise OptionError(
-                f"{_OPTION} {self.folder}: it has learned from hashed features alone, and with "
-                f"{given} the tagger reads others beside them. Leave one of the two off."
-            )
+        has = {"--encoder": tagger.pretrained, "--vectors": tagger.feature_hasher.vectors}
+        _check_others(self.folder, [option for option, part in has.items() if part is not None])
         _check_sizes(self.folder, self.config.tagger, config)
         own = tagger.state_dict()
         expected = {name: tensor.shape for name, tensor in own.items() if is_pretrained(name)}
@@ -162,6 +158,28 @@ def fingerprint_language_model(folder: Path, tagger: TaggerConfig | None) -> str
     if tagger is not None:
         _check_sizes(folder, config.tagger, tagger)
     return config.weights
+
+
+def check_language_model(
+    folder: str | Path, tagger: TaggerConfig, *, others: Sequence[str]
+) -> None:
+    """Check that a tagger can begin with a folder; `others` are options of what else it reads.
+
+    Raises:
+        ModelError: it is not one of `annoseq pretrain`, or is damaged.
+        OptionError: the tagger has other sizes, or reads more than hashed features.
+    """
+    _check_others(Path(folder), others)
+    fingerprint_language_model(Path(folder), tagger)
+
+
+def _check_others(folder: Path, others: Sequence[str]) -> None:
+    """Raise `OptionError` if a tagger reads more than the hashed features."""
+    if others:
+        raise OptionError(
+            f"{_OPTION} {folder}: it has learned from hashed features alone, and with "
+            f"{others[0]} the tagger reads others beside them. Leave one of the two off."
+        )
 
 
 def _check_sizes(folder: Path, pretrained: TaggerConfig, tagger: TaggerConfig) -> None:

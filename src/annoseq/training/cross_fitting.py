@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from annoseq.data.examples import Example
     from annoseq.tokenization.dataset import Dataset
-    from annoseq.training.held_out import LearnerSettings
+    from annoseq.training.learner_settings import LearnerSettings
     from annoseq.training.run_folder import TrainingRuns
 
 

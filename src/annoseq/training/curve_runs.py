@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from annoseq.data.markup import Span
     from annoseq.evaluation.counts import CountKey
     from annoseq.training.document_folds import DocumentCorpus, Documents
-    from annoseq.training.held_out import LearnerSettings
     from annoseq.training.learner import Learner
+    from annoseq.training.learner_settings import LearnerSettings
     from annoseq.training.run_folder import TrainingRuns
 
 _SMALLEST_SHARE = 1 / 16

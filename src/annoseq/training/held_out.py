@@ -6,54 +6,23 @@ validation rows as `annoseq train` does, trains from fresh weights, and predicts
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from annoseq.data.splits import split_rows
 from annoseq.inference.network_predictors import build_predictor
-from annoseq.tokenization.gazetteer import LexiconFeatures
-from annoseq.training.learner import Learner
 from annoseq.training.run_folder import fit_from_checkpoint, train_again_if_damaged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from annoseq.config import BatchConfig, DeviceConfig, NetworkConfig, TrainingConfig
     from annoseq.data.examples import Example
     from annoseq.inference.predictor import SpanPredictor
     from annoseq.tokenization.dataset import Dataset
-    from annoseq.training.distillation import Distillation
     from annoseq.training.document_folds import DocumentCorpus, Documents
-
-
-@dataclass(frozen=True, kw_only=True)
-class LearnerSettings:
-    """Settings of all learners of a set of runs."""
-
-    network: NetworkConfig
-    training: TrainingConfig
-    batching: BatchConfig
-    device: DeviceConfig
-    vectors: Path | None = None
-    encoder: str | None = None
-    language_model: Path | None = None
-    lexicon_features: LexiconFeatures = field(default_factory=LexiconFeatures)
-
-    def make(self, dataset: Dataset, distillation: Distillation | None = None) -> Learner:
-        """Make a learner with fresh weights, with teachers or without."""
-        return Learner(
-            dataset,
-            model=self.network,
-            training=self.training,
-            batching=self.batching,
-            device=self.device,
-            vectors=self.vectors,
-            encoder=self.encoder,
-            language_model=self.language_model,
-            lexicon_features=self.lexicon_features,
-            distillation=distillation,
-        )
+    from annoseq.training.learner import Learner
+    from annoseq.training.learner_settings import LearnerSettings
 
 
 def train_on_documents(

@@ -22,22 +22,21 @@ from annoseq.models.tagger import Tagger
 from annoseq.tokenization.dataset import Dataset
 from annoseq.tokenization.hash_features import FeatureHasher
 from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
-from annoseq.training.language_modelling import build_language_model_head, check_directions
+from annoseq.training.language_modelling import build_language_model_head
 from annoseq.training.objectives import Seq2SeqObjective, TaggerObjective
+from annoseq.training.resources import check_encoder_options, check_lm_weight
 from annoseq.vectors.init_embeddings import init_source_and_target
 from annoseq.vectors.lookup import open_token_vectors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from annoseq.config import NetworkConfig, TaggerConfig
     from annoseq.models.interfaces import AnySeq2SeqNetwork
     from annoseq.models.model_config import EncoderRecord, LanguageModelRecord
     from annoseq.models.pretrained_encoder import PretrainedEncoder
     from annoseq.models.serialization import TrainedModel
-    from annoseq.tokenization.gazetteer import LexiconFeatures
     from annoseq.tokenization.seq2seq_tokenizer import Seq2SeqTokenizer
     from annoseq.training.distillation import Distillation, Lessons
+    from annoseq.training.resources import Resources
     from annoseq.vectors.init_embeddings import InitialEmbeddings
     from annoseq.vectors.lookup import TokenVectors
 
@@ -80,10 +79,7 @@ def initialize_model(
     training: TrainingConfig,
     *,
     base: TrainedModel | None,
-    vectors: str | Path | None,
-    lexicon_features: LexiconFeatures,
-    encoder: str | Path | None = None,
-    language_model: str | Path | None = None,
+    resources: Resources,
     distillation: Distillation | None = None,
     compute: ComputeDevice | None = None,
 ) -> InitialModel:
@@ -104,26 +100,16 @@ def initialize_model(
             dataset,
             network.tagger,
             base,
-            lexicon_features,
+            resources,
             seed=training.seed,
-            vectors=vectors,
-            encoder=encoder,
         )
-        record = _begin_with(language_model, tagger, network.tagger, base)
+        record = _begin_with(resources.language_model, tagger, network.tagger, base)
         compute = compute or ComputeDevice.select(None)
         lessons = distillation.prepare(dataset, tokenizer, compute) if distillation else None
         initial = _tagger_to_train(network, tagger, tokenizer, dataset, training, lessons=lessons)
         return initial._replace(language_model=record)
-    _check_tagger_options(
-        network,
-        {
-            "--lexicon, --patterns and --gazetteers are": bool(lexicon_features),
-            "--encoder is": encoder is not None,
-            "--language-model is": language_model is not None,
-            "--teacher is": distillation is not None,
-        },
-    )
-    return _seq2seq_to_train(network, dataset, training, base=base, vectors=vectors)
+    resources.check_tagger_options(network, has_teachers=distillation is not None)
+    return _seq2seq_to_train(network, dataset, training, base=base, vectors=resources.vectors)
 
 
 def _begin_with(
@@ -135,16 +121,6 @@ def _begin_with(
     language_model = LanguageModel.load(Path(folder))
     language_model.initialize(tagger, config)
     return language_model.record
-
-
-def _check_tagger_options(network: NetworkConfig, given: Mapping[str, bool]) -> None:
-    """Raise `OptionError` if an option was given that only a tagger has."""
-    for options in (options for options, is_given in given.items() if is_given):
-        these = "them" if options.endswith("are") else "it"
-        raise OptionError(
-            f"{options} for the tagger, and the model is {network.model}. Leave {these} off, or "
-            "use --model tagger."
-        )
 
 
 def _tagger_to_train(
@@ -179,12 +155,7 @@ def _add_language_model(
     Raises:
         OptionError: its encoder is not an LSTM of one layer, or it has a pre-trained one.
     """
-    check_directions(config, purpose="--lm-weight")
-    if objective.network.pretrained is not None:
-        raise OptionError(
-            "--lm-weight asks for the next word and the one before, and a pre-trained encoder has "
-            "read both. Leave --lm-weight or --encoder off."
-        )
+    check_lm_weight(config, has_encoder=objective.network.pretrained is not None)
     head = build_language_model_head(
         objective.train_rows,
         objective.tokenizer.feature_hasher,
@@ -241,11 +212,9 @@ def initialize_tagger(
     dataset: Dataset,
     config: TaggerConfig,
     base: TrainedModel | None,
-    lexicon_features: LexiconFeatures,
+    resources: Resources,
     *,
     seed: int,
-    vectors: str | Path | None = None,
-    encoder: str | Path | None = None,
 ) -> tuple[Tagger, TaggerTokenizer]:
     """Build a tagger for a dataset, or copy that of a trained model with its vectors and encoder.
 
@@ -257,15 +226,16 @@ def initialize_tagger(
         EncoderError: the pre-trained encoder cannot be read.
     """
     if base is None:
-        pretrained = _open_encoder(encoder, config)
+        vectors = resources.vectors
+        pretrained = _open_encoder(resources.encoder, config)
         tokenizer = TaggerTokenizer.fit(
             dataset.fold_of or dataset.train,
             buckets=config.buckets,
-            lexicon_features=lexicon_features,
+            lexicon_features=resources.lexicon_features,
             vectors=None if vectors is None else open_token_vectors(vectors),
         )
         return build_tagger(config, tokenizer, seed=seed, pretrained=pretrained), tokenizer
-    if lexicon_features:
+    if resources.lexicon_features:
         raise OptionError(
             "--lexicon, --patterns and --gazetteers were settled when the model was first trained. "
             "Leave them off, or train a new model."
@@ -297,14 +267,8 @@ def _open_encoder(encoder: str | Path | None, config: TaggerConfig) -> Pretraine
         OptionError: there is none, and an option of it was given.
         EncoderError: it cannot be read.
     """
-    if encoder is not None:
-        return open_encoder(encoder, layers=config.encoder_layers)
-    if option := config.encoder_option:
-        raise OptionError(
-            f"{option} is for a pre-trained encoder. Leave {option} off, or name an encoder "
-            "with --encoder."
-        )
-    return None
+    check_encoder_options(config, has_encoder=encoder is not None)
+    return None if encoder is None else open_encoder(encoder, layers=config.encoder_layers)
 
 
 def initialize_from_vectors(

@@ -31,6 +31,7 @@ from annoseq.training.loop import OneCycle, Trainer
 from annoseq.training.lr_finder import find_learning_rate
 from annoseq.training.model_card import save_model
 from annoseq.training.recorder import Epoch, Recorder
+from annoseq.training.resources import Resources
 from annoseq.training.rng import RngState
 from annoseq.vectors.lookup import TokenVectors
 
@@ -105,10 +106,12 @@ class Learner:
             self.model_config,
             self.config,
             base=base,
-            vectors=vectors,
-            encoder=encoder,
-            language_model=language_model,
-            lexicon_features=lexicon_features or LexiconFeatures(),
+            resources=Resources(
+                vectors=vectors,
+                encoder=encoder,
+                language_model=language_model,
+                lexicon_features=lexicon_features or LexiconFeatures(),
+            ),
             distillation=distillation,
             compute=self.compute,
         )

@@ -9,6 +9,7 @@ from annoseq.errors import OptionError, TrainingError
 from annoseq.models.serialization import TrainedModel
 from annoseq.training.learner import Learner
 from annoseq.training.objectives import Seq2SeqObjective
+from annoseq.training.resources import Resources
 from annoseq.training.sweep.search_space import TrialSettings
 from annoseq.training.sweep.trial import PrunedRun, Sweep, run_grid, run_trial
 from tests.faults import run_out_of_memory
@@ -144,7 +145,7 @@ def test_settings_that_no_run_can_begin_with_are_refused(sweep: Sweep, tmp_path:
         sweep.settings(values)
     vectors = tmp_path / "v.vec"
     vectors.write_text("1 2\na 1 2\n")
-    guided = replace(sweep, vectors=vectors)
+    guided = replace(sweep, resources=Resources(vectors=vectors))
     with pytest.raises(OptionError, match=r"--gru\.embedding 8 was given, and the vectors have 2"):
         guided.settings(VALUES)
     assert guided.settings({"gru.hidden": 8}).network.model == "gru"

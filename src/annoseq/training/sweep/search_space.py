@@ -51,16 +51,19 @@ class TrialSettings:
             message = error.errors(include_url=False)[0]["msg"]
             raise OptionError(f"{message.removeprefix('Value error, ')}.") from None
 
-    def resolve_auto(self, dataset: Dataset) -> TrialSettings:
+    def resolve_auto(self, dataset: Dataset, *, has_encoder: bool = False) -> TrialSettings:
         """Replace every `auto` by the default for the network and the dataset.
 
         Raises:
             OptionError: an option does not belong to this network, or the network to this task.
         """
-        network = self.network.resolve_auto(task=dataset.task)
+        network, rows = self.network.resolve_auto(task=dataset.task), len(dataset.train)
+        training = self.training.resolve_auto(
+            model=network.model, rows=rows, has_encoder=has_encoder
+        )
         return TrialSettings(
             network=network,
-            training=self.training.resolve_auto(model=network.model, rows=len(dataset.train)),
+            training=training,
             batching=self.batching.resolve_auto(model=network.model),
         )
 

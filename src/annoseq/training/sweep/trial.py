@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
 
 from annoseq.errors import DivergenceError, OutOfMemoryError
-from annoseq.training.learner import Learner
+from annoseq.training.learner_settings import LearnerSettings
+from annoseq.training.resources import Resources
 from annoseq.training.run_folder import fit_from_checkpoint, train_again_if_damaged
 from annoseq.training.sweep.results import RunState, SweepRun
 from annoseq.training.sweep.search_space import TrialSettings
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from annoseq.config import DeviceConfig
     from annoseq.tokenization.dataset import Dataset
+    from annoseq.training.learner import Learner
     from annoseq.training.recorder import Epoch
     from annoseq.training.sweep.search_space import SearchSpace, Value
     from annoseq.training.sweep.sweep_folder import SweepFolder
@@ -36,7 +38,7 @@ class Sweep:
     space: SearchSpace
     folder: SweepFolder
     device: DeviceConfig
-    vectors: Path | None = None
+    resources: Resources = field(default_factory=Resources)
 
     def settings(self, values: Mapping[str, Value]) -> TrialSettings:
         """Return the settings of a run with these values, without any `auto`.
@@ -44,14 +46,18 @@ class Sweep:
         Raises:
             OptionError: no run can be trained with the values.
         """
-        settings = TrialSettings.from_values(values).resolve_auto(self.dataset)
+        has_encoder = self.resources.encoder is not None
+        given = TrialSettings.from_values(values)
+        settings = given.resolve_auto(self.dataset, has_encoder=has_encoder)
+        self.resources.check(settings.network, settings.training)
         if self._vectors_width and settings.network.model != "tagger":  # which takes any width
             settings.network.with_embedding(self._vectors_width)
         return settings
 
     @cached_property
     def _vectors_width(self) -> int:
-        return open_vectors(self.vectors).width if self.vectors else 0
+        vectors = self.resources.vectors
+        return open_vectors(vectors).width if vectors else 0
 
 
 class PrunedRun(Exception):  # noqa: N818
@@ -95,14 +101,14 @@ def run_trial(
 
 
 def _make_learner(sweep: Sweep, settings: TrialSettings) -> Learner:
-    return Learner(
-        sweep.dataset,
-        model=settings.network,
+    learner_settings = LearnerSettings(
+        network=settings.network,
         training=settings.training,
         batching=settings.batching,
         device=sweep.device,
-        vectors=sweep.vectors,
+        resources=sweep.resources,
     )
+    return learner_settings.make(sweep.dataset)
 
 
 def _train(learner: Learner, checkpoint: Path, after_epoch: AfterEpoch) -> RunState:
