@@ -1,8 +1,9 @@
 """The tagger and spaCy's NER over several seeds: is the difference more than chance?
 
-Both are trained on nine tenths of the training documents, and choose their epoch on the other
-tenth. The dev rows choose nothing. A difference may be that of the seeds (a permutation test of
-the F1 of all runs) or of the documents that happen to be in the dev rows (a bootstrap over them).
+With a language model of `annoseq pretrain`, the tagger also begins with it. All are trained on nine
+tenths of the training documents, and choose their epoch on the other tenth. The dev rows choose
+nothing. A difference may be that of the seeds (a permutation test of the F1 of all runs) or of the
+documents that happen to be in the dev rows (a bootstrap over them).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from scipy import stats
 
 from annoseq.config import DataConfig, TrainingConfig
 from annoseq.data.examples import parse_pairs
+from annoseq.errors import OptionError
 from annoseq.evaluation.span_matching import SpanScore, score_spans
 from annoseq.inference.annotator import Annotator
 from annoseq.training.learner import Learner
@@ -42,7 +44,12 @@ if TYPE_CHECKING:
     from annoseq.tokenization.dataset import Dataset
 
 REPORT = Path(__file__).with_suffix(".md")
-SYSTEMS = {"tagger": "annoseq's tagger", "spacy": "spaCy's NER"}
+SYSTEMS = {
+    "tagger": "annoseq's tagger",
+    "pretrained": "annoseq's tagger, pre-trained on unlabelled texts",
+    "spacy": "spaCy's NER",
+}
+_LM_WEIGHT = 0.1
 SEEDS = (42, 1, 2, 3, 4)
 RUNS = [f"{system}-{corpus}-{seed}" for corpus in LANGUAGES for seed in SEEDS for system in SYSTEMS]
 DRAWS = 9_999
@@ -57,7 +64,13 @@ def perform(name: str, options: argparse.Namespace) -> dict[str, Any]:
         trained = _train_spacy(train, folder, language=LANGUAGES[corpus], seed=int(seed))
         found, _ = spacy_peer.annotate(trained.folder, texts)
         return {"documents": count_spans(found, dev), "seconds": trained.seconds}
-    seconds = _train_tagger(dataset, folder, seed=int(seed), epochs=options.epochs)
+    training: dict[str, Any] = {"seed": int(seed)}
+    if options.epochs is not None:
+        training["epochs"] = options.epochs
+    language_model = None
+    if system == "pretrained":
+        training["lm_weight"], language_model = _LM_WEIGHT, _language_model(options)
+    seconds = _train_tagger(dataset, folder, training, language_model=language_model)
     annotations = Annotator.load(folder, device=CPU).annotate(texts)
     found = [list(one.spans or ()) for one in annotations]
     return {"documents": count_spans(found, dev), "seconds": seconds}
@@ -68,11 +81,28 @@ def _train_spacy(train: Pairs, folder: Path, *, language: str, seed: int) -> spa
     return spacy_peer.train(ours, others, folder, language=language, seed=seed)
 
 
-def _train_tagger(dataset: Dataset, folder: Path, *, seed: int, epochs: int | None) -> float:
+def _language_model(options: argparse.Namespace) -> Path:
+    """Return the folder of the language model.
+
+    Raises:
+        OptionError: it is not given.
+    """
+    if options.language_model is None:
+        raise OptionError("a pre-trained tagger needs a language model. Give --language-model.")
+    return Path(options.language_model)
+
+
+def _train_tagger(
+    dataset: Dataset, folder: Path, training: dict[str, Any], *, language_model: Path | None
+) -> float:
     """Return the processor seconds of the training."""
     began = time.process_time()
-    settings: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
-    learner = Learner(dataset, training=TrainingConfig(seed=seed, **settings), device=CPU)
+    learner = Learner(
+        dataset,
+        training=TrainingConfig.model_validate(training),
+        device=CPU,
+        language_model=language_model,
+    )
     learner.fit_one_cycle(report=log)
     seconds = time.process_time() - began
     learner.save(folder, overwrite=True)
@@ -134,12 +164,13 @@ def join(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
                 spread = f"{stdev(scores):.4f}" if len(scores) > 1 else ""
                 values = [f"{mean(scores):.4f}", spread, str(len(scores)), f"{mean(times):,.0f}"]
                 rows.append([corpus, SYSTEMS[system], *values])
-        if all(len(found) > 1 for found in counts.values()):
-            compared = compare(counts["tagger"], counts["spacy"], seed=options.seed)
-            differences.append([corpus, *compared])
+        for system in ("tagger", "pretrained"):
+            if len(counts[system]) > 1 < len(counts["spacy"]):
+                compared = compare(counts[system], counts["spacy"], seed=options.seed)
+                differences.append([corpus, SYSTEMS[system], *compared])
     tables = [markdown_table(["dev rows", "model", "F1", "spread", "seeds", "training, s"], rows)]
     if differences:
-        head = ["tagger less spaCy", "F1", "95 % over documents", "p over seeds"]
+        head = ["dev rows", "less spaCy", "F1", "95 % over documents", "p over seeds"]
         tables.append(markdown_table(head, differences))
     return tables, machine
 
@@ -161,11 +192,13 @@ def _seconds(outcomes: Mapping[str, Any], system: str, corpus: str) -> list[floa
 
 ABOUT = f"""\
 The tagger with its defaults, and spaCy's NER with its default configuration for a CPU, each with
-several seeds. Both are trained on the same nine tenths of the training rows and choose their epoch
-on the other tenth; the dev rows choose nothing. Means over seeds, and the standard deviation of
-F1. The interval of the difference is that of a bootstrap over documents, the
-p-value that of a permutation test of the F1 of all runs, of two sides: the first tells whether
-other documents would show the same, the second whether other seeds would.
+several seeds. A pre-trained tagger begins with a language model (`annoseq pretrain`), and goes on
+to predict words beside its tags (`--lm-weight 0.1`); the time of the language model is not counted.
+All are trained on the same nine tenths of the training rows and choose their epoch on the other
+tenth; the dev rows choose nothing. Means over seeds, and the standard deviation of F1. The interval
+of the difference is that of a bootstrap over documents, the p-value that of a permutation test of
+the F1 of all runs, of two sides: the first tells whether other documents would show the same, the
+second whether other seeds would.
 {TIMING_NOTE}"""
 
 BENCHMARK = Benchmark(name="seeds", title="The tagger and spaCy over seeds", about=ABOUT)
@@ -178,10 +211,17 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.set_defaults(data=FOLDER.parents[1])
     add = parser.add_argument
     add("--corpora", nargs="+", choices=list(LANGUAGES), default=["asq_phi"])
+    add("--systems", nargs="+", choices=SYSTEMS, default=["tagger", "spacy"])
+    add("--language-model", type=Path, help="folder with which pre-trained taggers begin")
     add("--epochs", type=int, help="of the tagger; by default its own")
     add_run_options(parser, cache="seeds", runs=RUNS)
     options = read_options(parser, arguments, above_zero=("epochs",))
-    names = [name for name in RUNS if name.split("-")[1] in options.corpora]
+    asked = [name.split("-") for name in RUNS]
+    names = [
+        "-".join(parts)
+        for parts in asked
+        if parts[0] in options.systems and parts[1] in options.corpora
+    ]
     return run_and_join(BENCHMARK, options, arguments, names, perform=perform, join=join)
 
 

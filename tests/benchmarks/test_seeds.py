@@ -52,7 +52,29 @@ def test_the_report_compares_the_seeds_that_are_there(tmp_path: Path) -> None:
     report = (tmp_path / "report.md").read_text()
     assert "| asq_phi | annoseq's tagger | 0.9000 | 0.0707 | 2 | 60 |" in report
     assert "| asq_phi | spaCy's NER | 0.9000 |  | 1 | 60 |" in report
-    assert "tagger less spaCy" not in report
+    assert "less spaCy" not in report
+
+
+def test_every_kind_of_tagger_is_compared(tmp_path: Path) -> None:
+    for system, correct in {"tagger": 9, "pretrained": 10, "spacy": 8}.items():
+        for seed in (42, 1):
+            outcome = {"documents": [[correct, 10, 10], [10, 10, 10]], "seconds": 60.0}
+            kept = {"outcome": outcome, "machine": {"processor": "one"}}
+            save_results(tmp_path, f"{system}-asq_phi-{seed}", kept)
+    options = ["--results", str(tmp_path), "--out", str(tmp_path / "report.md"), "--join"]
+    assert seeds.main(options) == 0
+    report = (tmp_path / "report.md").read_text()
+    assert "| asq_phi | annoseq's tagger | +0.0500 | " in report
+    assert "| asq_phi | annoseq's tagger, pre-trained on unlabelled texts | +0.1000 | " in report
+
+
+def test_a_pre_trained_tagger_needs_a_language_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_corpora(tmp_path / "data", "asq_phi")
+    options = ["--data", str(data), "--results", str(tmp_path / "results")]
+    assert seeds.main([*options, "--only", "pretrained-asq_phi-1"]) == 2
+    assert "needs a language model. Give --language-model." in capsys.readouterr().err
 
 
 @pytest.mark.e2e
