@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from annoseq.config import PretrainingConfig, TrainingConfig
+from annoseq.config import PretrainingConfig, TaggerConfig, TrainingConfig
 from annoseq.data.text_inputs import read_texts
 from annoseq.errors import OptionError, count_noun
 from annoseq.training.learner import Learner
@@ -131,7 +131,8 @@ def perform(name: str, options: argparse.Namespace) -> dict[str, Any]:
 def _pretrain(texts: Sequence[str], options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Train and save the language model of texts; return its figures."""
     training = PretrainingConfig(epochs=options.lm_epochs, words=options.lm_words)
-    run = Pretraining(texts, training=training, device=options.device)
+    tagger = TaggerConfig(hidden=options.hidden)
+    run = Pretraining(texts, tagger=tagger, training=training, device=options.device)
     began = time.process_time()
     run.fit(report=log)
     seconds = time.process_time() - began
@@ -152,7 +153,7 @@ def _learner(
 ) -> Learner:
     settings: dict[str, Any] = {"seed": seed, "keep": "best" if options.valid_share else "last"}
     is_pupil = system in TEACHERS
-    if system in _LEARNS_WORDS or (is_pupil and options.pretrained):
+    if system in _LEARNS_WORDS:
         settings["lm_weight"] = _LM_WEIGHT
     language_model = None
     if system in _PRETRAINED or (is_pupil and options.pretrained):
@@ -168,7 +169,7 @@ def _learner(
         names = teacher_names(
             system, corpus, teachers=options.teachers, pretrained=options.pretrained
         )
-        folders = [options.results / f"{name}.model" for name in names]
+        folders = [(options.teachers_in or options.results) / f"{name}.model" for name in names]
         teaching = SavedDistillation(
             teachers=tuple(one for one in folders if not _targets(one).exists()),
             saved=tuple(_targets(one) for one in folders if _targets(one).exists()),
@@ -177,6 +178,7 @@ def _learner(
         )
     return Learner(
         dataset,
+        model=TaggerConfig(hidden=options.hidden),
         training=training,
         device=options.device,
         encoder=encoder,
@@ -243,6 +245,8 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add("--valid-share", type=float, default=KEPT, help="share of training rows that is kept")
     add("--teachers", type=int, default=1, choices=range(1, 1 + len(SEEDS)), help="with an encoder")
     add("--pretrained", action="store_true", help="pupils begin with the language model")
+    add("--teachers-in", type=Path, help="folder of the teachers, if they are not in --results")
+    add("--hidden", type=int, default=TaggerConfig().hidden, help="width of the taggers' LSTM")
     add("--save-targets", action="store_true", help="for pupils that are trained elsewhere")
     add("--device", default="cpu", help="cpu or cuda")
     add("--epochs", type=int, help="epochs of every run; by default the tagger's own")
