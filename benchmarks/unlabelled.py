@@ -262,7 +262,8 @@ An ordinary tagger; a tagger with a pre-trained encoder, which is a teacher; and
 taggers that learned from gold spans and from what teachers expect of the training rows, or of
 unlabelled texts too. Three taggers that differ in their seed are teachers, too. Other taggers read
 the texts as a language model first (`annoseq pretrain`), and go on to predict words beside their
-tags (`--lm-weight 0.1`). A share of the training rows is kept for the choice of the epoch and for
+tags (`--lm-weight 0.1`). Teachers may be wider (`--hidden`), or have read on another machine
+(`--save-targets`). A share of the training rows is kept for the choice of the epoch and for
 calibration; where none is kept, all are trained on, the last epoch is taken, and scores are not
 calibrated. The dev rows choose nothing, and texts that are rows of the corpus are left out. Means
 over seeds, and the standard deviation of F1. The time in which teachers read the texts is told

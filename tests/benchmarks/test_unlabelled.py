@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,8 +27,15 @@ def test_a_teacher_and_pupils(tmp_path: Path) -> None:
     options = [text for name, path in paths.items() for text in (name, str(path))]
     options += ["--out", str(tmp_path / "report.md"), "--epochs", "1"]
     options += ["--encoder", str(encoder_folder("bert"))]
-    for name in ("teacher", "plain", "texts", "language", "both"):
+    teacher = "teacher-ncbi_disease-42"
+    assert unlabelled.main([*options, "--save-targets", "--only", teacher]) == 0
+    shutil.rmtree(tmp_path / "results" / f"{teacher}.model")  # its targets do
+    for name in ("plain", "texts", "language", "both"):
         assert unlabelled.main([*options, "--only", f"{name}-ncbi_disease-42"]) == 0
+    elsewhere = ["--results", str(tmp_path / "narrow"), "--teachers-in", str(tmp_path / "results")]
+    narrow = [*options, *elsewhere, "--hidden", "8", "--only", "texts-ncbi_disease-1"]
+    assert unlabelled.main(narrow) == 0
+    assert (tmp_path / "narrow" / "texts-ncbi_disease-1.json").exists()
     assert unlabelled.main([*options, "--join"]) == 0
     report = (tmp_path / "report.md").read_text()
     assert "| ncbi_disease | pupil of teachers with an encoder, unlabelled texts too | " in report
