@@ -153,7 +153,7 @@ def _learner(
 ) -> Learner:
     settings: dict[str, Any] = {"seed": seed, "keep": "best" if options.valid_share else "last"}
     is_pupil = system in TEACHERS
-    if system in _LEARNS_WORDS:
+    if system in _LEARNS_WORDS or (is_pupil and options.words_beside):
         settings["lm_weight"] = _LM_WEIGHT
     language_model = None
     if system in _PRETRAINED or (is_pupil and options.pretrained):
@@ -245,6 +245,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add("--valid-share", type=float, default=KEPT, help="share of training rows that is kept")
     add("--teachers", type=int, default=1, choices=range(1, 1 + len(SEEDS)), help="with an encoder")
     add("--pretrained", action="store_true", help="pupils begin with the language model")
+    add("--words-beside", action="store_true", help="pupils predict words beside their tags")
     add("--teachers-in", type=Path, help="folder of the teachers, if they are not in --results")
     add("--hidden", type=int, default=TaggerConfig().hidden, help="width of the taggers' LSTM")
     add("--save-targets", action="store_true", help="for pupils that are trained elsewhere")
