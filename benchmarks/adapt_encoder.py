@@ -12,15 +12,15 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-import time
 from functools import partial
 from pathlib import Path
 from statistics import mean
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch.utils.data import DataLoader
 
 from annoseq.atomic_io import atomic_folder
 from annoseq.data.text_inputs import read_texts
@@ -31,24 +31,15 @@ from benchmarks.budget import log
 from benchmarks.command import command_line, exit_status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from torch import Tensor
 
 _BLOCK = 256
 """Sub-words of a row, special symbols included."""
-_MASKED, _REPLACED = 0.15, (0.8, 0.9)
-"""Share of sub-words that are predicted; of these 80 % are masked, 10 % another, the rest kept."""
 _WARMUP = 0.06
 _UNPREDICTED = -100
-_LOGGED_EVERY = 100
-
-
-class Masked(NamedTuple):
-    """Rows (B, S) of sub-words with some of them masked; `labels` has these, and else -100."""
-
-    ids: Tensor
-    labels: Tensor
+"""Label of a sub-word that is not predicted, in batches of transformers."""
 
 
 def cut_blocks(texts: Iterable[str], tokenizer: Any) -> Tensor:
@@ -68,30 +59,6 @@ def cut_blocks(texts: Iterable[str], tokenizer: Any) -> Tensor:
     return torch.from_numpy(np.concatenate([first, rows, last], axis=1))
 
 
-def mask(ids: Tensor, tokenizer: Any, generator: torch.Generator) -> Masked:
-    """Choose and mask sub-words of rows, special symbols excepted."""
-    special = torch.tensor(tokenizer.all_special_ids, device=ids.device)
-    draw = partial(torch.rand, ids.shape, generator=generator, device=ids.device)
-    chosen = (draw() < _MASKED) & ~torch.isin(ids, special)
-    labels = torch.where(chosen, ids, _UNPREDICTED)
-    fate, shuffled = draw(), ids.flatten()[torch.randperm(ids.numel(), device=ids.device)]
-    masks, others = _REPLACED
-    ids = torch.where(chosen & (fate < masks), tokenizer.mask_token_id, ids)
-    other = chosen & (fate >= masks) & (fate < others)
-    return Masked(torch.where(other, shuffled.view_as(ids), ids), labels)
-
-
-def rate_factor(progress: float) -> float:
-    """Return the share of the highest rate: it rises to 1 in the warm-up, and falls to 0.
-
-    >>> [rate_factor(place) for place in (0.0, 0.03, 0.06, 0.53, 1.0)]
-    [0.0, 0.5, 1.0, 0.5, 0.0]
-    """
-    if progress < _WARMUP:
-        return progress / _WARMUP
-    return max(0.0, (1 - progress) / (1 - _WARMUP))
-
-
 def adapt(
     model: Any,
     blocks: Tensor,
@@ -101,45 +68,39 @@ def adapt(
     options: argparse.Namespace,
 ) -> float:
     """Train a masked language model; return the mean loss of the last tenth of the steps."""
+    import transformers
+
     model.to(compute.device).train()
     head = model.lm_head if hasattr(model, "lm_head") else model.cls
-    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.01)
-    generator = torch.Generator(compute.device).manual_seed(options.seed)
+    examples: Any = [{"input_ids": block} for block in blocks]
+    batches: DataLoader[Any] = DataLoader(
+        examples,
+        batch_size=options.rows_per_batch,
+        shuffle=True,
+        collate_fn=transformers.DataCollatorForLanguageModeling(tokenizer),
+    )
+    optimizer = torch.optim.AdamW(model.parameters(), lr=options.max_lr, weight_decay=0.01)
+    steps = options.epochs * len(batches)
+    schedule = transformers.get_linear_schedule_with_warmup(
+        optimizer, round(_WARMUP * steps), steps
+    )
     losses: list[float] = []
-    for progress, rows in _steps(len(blocks), options):
-        for group in optimizer.param_groups:
-            group["lr"] = options.max_lr * rate_factor(progress)
-        batch = mask(blocks[rows].to(compute.device), tokenizer, generator)
-        is_predicted = batch.labels != _UNPREDICTED
-        with compute.running():
-            states = model.base_model(input_ids=batch.ids).last_hidden_state
-            scores = head(states[is_predicted]).float()
-            loss = F.cross_entropy(scores, batch.labels[is_predicted])
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        losses.append(loss.item())
-        if len(losses) % _LOGGED_EVERY == 0:
-            log(f"{progress:.0%}: loss {mean(losses[-_LOGGED_EVERY:]):.3f}")
+    for epoch in range(1, options.epochs + 1):
+        for batch in batches:
+            batch.to(compute.device)
+            is_predicted = batch["labels"] != _UNPREDICTED
+            with compute.running():  # the head reads what is predicted alone: it is wide
+                states = model.base_model(input_ids=batch["input_ids"]).last_hidden_state
+                scores = head(states[is_predicted]).float()
+                loss = F.cross_entropy(scores, batch["labels"][is_predicted])
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            losses.append(loss.item())
+        log(f"epoch {epoch}: loss {mean(losses[-len(batches) :]):.3f}")
     return mean(losses[-max(1, len(losses) // 10) :])
-
-
-def _steps(count: int, options: argparse.Namespace) -> Iterator[tuple[float, Tensor]]:
-    """Yield the rows of every batch of the epochs, and the share of the training that is over.
-
-    That is the share of the steps or of the time, whichever is larger.
-    """
-    order = torch.Generator().manual_seed(options.seed)
-    steps, step = options.epochs * -(-count // options.rows_per_batch), 0
-    began = time.monotonic()
-    for _ in range(options.epochs):
-        for rows in torch.split(torch.randperm(count, generator=order), options.rows_per_batch):
-            progress = max(step / steps, (time.monotonic() - began) / options.seconds)
-            if progress >= 1:
-                return
-            yield progress, rows
-            step += 1
 
 
 def write_adapted(options: argparse.Namespace) -> None:
@@ -200,7 +161,6 @@ def main(given: Sequence[str] | None = None) -> int:
     add("--texts", nargs="+", type=Path, required=True, help="tables of texts, in orig_text")
     add("--out", type=Path, required=True, help="folder to write")
     add("--epochs", type=int, default=3)
-    add("--seconds", type=float, default=3600.0, help="after which it ends, its rate having fallen")
     add("--max-lr", type=float, default=1e-4)
     add("--rows-per-batch", type=int, default=64)
     add("--seed", type=int, default=42)

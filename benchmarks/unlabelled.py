@@ -11,7 +11,6 @@ texts from `benchmarks.unlabelled_sentences` and `benchmarks.background`.
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,9 +132,10 @@ def _pretrain(texts: Sequence[str], options: argparse.Namespace, folder: Path) -
     training = PretrainingConfig(epochs=options.lm_epochs, words=options.lm_words)
     tagger = TaggerConfig(hidden=options.hidden)
     run = Pretraining(texts, tagger=tagger, training=training, device=options.device)
-    began = time.process_time()
+    clock = device_clock(options.device)
+    began = clock()
     run.fit(report=log)
-    seconds = time.process_time() - began
+    seconds = clock() - began
     run.save(folder, overwrite=True)
     facts = {"seconds": seconds, "perplexity": run.perplexity, "epochs": options.lm_epochs}
     return facts | {"texts": f"{run.texts:,} rows, {sum(map(len, texts)):,} characters"}

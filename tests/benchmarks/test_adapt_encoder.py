@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -16,27 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")
-
-
-class Symbols:
-    """Ids of the special symbols of a tokenizer."""
-
-    all_special_ids = (0, 1, 2)
-    mask_token_id = 2
-
-
-def test_sub_words_are_masked_as_in_bert() -> None:
-    ids = torch.arange(10_000).remainder(50).view(100, 100)
-    generator = torch.Generator().manual_seed(1)
-    masked: Any = adapt_encoder.mask(ids, Symbols(), generator)
-    predicted = masked.labels != -100
-    assert predicted.float().mean() == pytest.approx(0.15 * 47 / 50, abs=0.01)
-    assert (masked.labels[predicted] == ids[predicted]).all()
-    assert (masked.ids[~predicted] == ids[~predicted]).all()
-    assert not predicted[ids < 3].any()
-    shown = masked.ids[predicted]
-    assert (shown == 2).float().mean() == pytest.approx(0.8, abs=0.04)
-    assert (shown == ids[predicted]).float().mean() == pytest.approx(0.1, abs=0.03)
 
 
 def write_texts(path: Path, *, rows: int) -> Path:

@@ -104,7 +104,7 @@ class ResourceOptions:
         return {
             "--vectors": fingerprint_vectors(self.vectors) if self.vectors else None,
             "--encoder": fingerprint_encoder(self.encoder) if self.encoder else None,
-            "--language-model": fingerprint_language_model(self.language_model, None)
+            "--language-model": fingerprint_language_model(self.language_model)
             if self.language_model
             else None,
             "--lexicon": [fingerprint_file(path) for path in self.lexicon],

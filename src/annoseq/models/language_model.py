@@ -147,17 +147,13 @@ class LanguageModel:
         tagger.load_state_dict({**own, **self.weights})
 
 
-def fingerprint_language_model(folder: Path, tagger: TaggerConfig | None) -> str:
-    """Return the checksum of the weights of a folder, with which a tagger, if it is one, begins.
+def fingerprint_language_model(folder: Path) -> str:
+    """Return the checksum of the weights of a folder.
 
     Raises:
         ModelError: it is not one of `annoseq pretrain`, or is damaged.
-        OptionError: the tagger has other sizes.
     """
-    config = _read_config(folder)
-    if tagger is not None:
-        _check_sizes(folder, config.tagger, tagger)
-    return config.weights
+    return _read_config(folder).weights
 
 
 def check_language_model(
@@ -169,8 +165,9 @@ def check_language_model(
         ModelError: it is not one of `annoseq pretrain`, or is damaged.
         OptionError: the tagger has other sizes, or reads more than hashed features.
     """
-    _check_others(Path(folder), others)
-    fingerprint_language_model(Path(folder), tagger)
+    folder = Path(folder)
+    _check_others(folder, others)
+    _check_sizes(folder, _read_config(folder).tagger, tagger)
 
 
 def _check_others(folder: Path, others: Sequence[str]) -> None:
