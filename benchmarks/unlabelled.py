@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from annoseq.config import PretrainingConfig, TaggerConfig, TrainingConfig
 from annoseq.data.text_inputs import read_texts
 from annoseq.errors import OptionError, count_noun
+from annoseq.tokenization.gazetteer import LexiconFeatures
 from annoseq.training.learner import Learner
 from annoseq.training.pretraining import Pretraining
 from benchmarks.budget import TIMING_NOTE, log
@@ -183,6 +184,7 @@ def _learner(
         device=options.device,
         encoder=encoder,
         language_model=language_model,
+        lexicon_features=LexiconFeatures(lexicons=options.lexicon, gazetteers=options.gazetteers),
         distillation=teaching,
     )
 
@@ -243,6 +245,8 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add("--texts", nargs="+", type=Path, help="tables of unlabelled texts, in orig_text")
     add("--corpora", nargs="+", choices=CORPORA, default=["bc5cdr", "ncbi_disease"])
     add("--valid-share", type=float, default=KEPT, help="share of training rows that is kept")
+    add("--lexicon", nargs="*", default=[], type=Path, help="lexicons of the taggers and pupils")
+    add("--gazetteers", nargs="*", default=[], help="languages of their open gazetteers")
     add("--teachers", type=int, default=1, choices=range(1, 1 + len(SEEDS)), help="with an encoder")
     add("--pretrained", action="store_true", help="pupils begin with the language model")
     add("--words-beside", action="store_true", help="pupils predict words beside their tags")

@@ -3,9 +3,10 @@
 From the `.txt` and `.conllu` files of folders, such as clones of
 https://github.com/openbiocorpora/anatem and https://github.com/openbiocorpora/bionlp-st-2013-cg, or
 the `dep` of https://github.com/amir-zeldes/gum, from the `ori_pqal.json` of
-https://github.com/pubmedqa/pubmedqa, and from files of BioASQ's questions, such as those of
-https://github.com/bioinformatics-ua/BioASQ9b. Documents with a sentence of the corpora's dev rows
-are left out, and so are sentences of their training rows.
+https://github.com/pubmedqa/pubmedqa, from files of BioASQ's questions, such as those of
+https://github.com/bioinformatics-ua/BioASQ9b, and from the answers of
+https://github.com/abachaa/MedQuAD. Documents with a sentence of the corpora's dev rows are left
+out, and so are sentences of their training rows.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from defusedxml import ElementTree
+
 from annoseq.atomic_io import atomic_file
 from benchmarks.budget import log
 from benchmarks.command import command_line
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 
 _CORPORA = ("bc5cdr", "ncbi_disease")
 _CONLLU_TEXT = "# text = "
+_MEDQUAD_TAGS = ("Focus", "Synonym", "Answer")
 _SENTENCE_END = re.compile(r"(?<=[.?!])\s+(?=[A-Z0-9(\"'])")
 _SHORTEST, _LONGEST = 30, 600
 _SIGNIFICANT = 20
@@ -64,6 +68,13 @@ def read_bioasq(paths: Iterable[Path]) -> Iterator[str]:
             for snippet in question.get("snippets", ()):
                 quoted[snippet["document"]].append(snippet["text"])
     yield from map("\n".join, quoted.values())
+
+
+def read_medquad(folder: Path) -> Iterator[str]:
+    """Yield the diseases of MedQuAD's documents, their synonyms, and the answers about them."""
+    for path in sorted(folder.rglob("*.xml")):
+        nodes = ElementTree.parse(path).iter()
+        yield "\n".join(node.text or "" for node in nodes if node.tag in _MEDQUAD_TAGS)
 
 
 def sentences(text: str) -> list[str]:
@@ -124,6 +135,7 @@ def main(given: Sequence[str] | None = None) -> int:
     add("folders", nargs="*", type=Path, help="folders of .txt and .conllu files")
     add("--pubmedqa", nargs="*", default=[], type=Path, help="ori_pqal.json of PubMedQA")
     add("--bioasq", nargs="*", default=[], type=Path, help="JSON files of BioASQ's questions")
+    add("--medquad", nargs="*", default=[], type=Path, help="clone of MedQuAD")
     add("--corpora", nargs="+", choices=CORPORA, default=list(_CORPORA), help="their rows stay out")
     add("--data", type=Path, default=FOLDER.parents[1], help="folder of the corpora")
     add("--out", type=Path, required=True, help="CSV file to write, with the column orig_text")
@@ -136,6 +148,7 @@ def main(given: Sequence[str] | None = None) -> int:
             read_folders(options.folders),
             *map(read_pubmedqa, options.pubmedqa),
             read_bioasq(options.bioasq),
+            *map(read_medquad, options.medquad),
         ),
         dev=[pair.source for pairs in dev for pair in pairs],
         train=[pair.source for pairs in train for pair in pairs],

@@ -72,3 +72,15 @@ def test_what_is_quoted_of_an_abstract_is_one_document(tmp_path: Path) -> None:
         "One sentence of the abstract.\nA second one.",
         "Another.",
     ]
+
+
+def test_answers_about_diseases(tmp_path: Path) -> None:
+    (tmp_path / "1_QA").mkdir()
+    (tmp_path / "1_QA" / "1.xml").write_text(
+        "<Document><Focus>Gout</Focus><Synonym>Podagra</Synonym><QAPairs><QAPair>"
+        "<Question>What is gout?</Question><Answer>It is a form of arthritis.</Answer>"
+        "<Answer/></QAPair></QAPairs></Document>"
+    )
+    assert list(unlabelled_sentences.read_medquad(tmp_path)) == [
+        "Gout\nPodagra\nIt is a form of arthritis.\n"
+    ]
