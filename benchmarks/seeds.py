@@ -23,6 +23,7 @@ from annoseq.data.examples import parse_pairs
 from annoseq.errors import OptionError
 from annoseq.evaluation.span_matching import SpanScore, score_spans
 from annoseq.inference.annotator import Annotator
+from annoseq.tokenization.gazetteer import LexiconFeatures
 from annoseq.training.learner import Learner
 from benchmarks import spacy_peer
 from benchmarks.budget import TIMING_NOTE, log
@@ -47,8 +48,10 @@ REPORT = Path(__file__).with_suffix(".md")
 SYSTEMS = {
     "tagger": "annoseq's tagger",
     "pretrained": "annoseq's tagger, pre-trained on unlabelled texts",
+    "lexicons": "annoseq's tagger, pre-trained on unlabelled texts, with lexicons",
     "spacy": "spaCy's NER",
 }
+_BEGIN_WITH_A_LANGUAGE_MODEL = {"pretrained", "lexicons"}
 _LM_WEIGHT = 0.1
 SEEDS = (42, 1, 2, 3, 4)
 RUNS = [f"{system}-{corpus}-{seed}" for corpus in LANGUAGES for seed in SEEDS for system in SYSTEMS]
@@ -67,10 +70,12 @@ def perform(name: str, options: argparse.Namespace) -> dict[str, Any]:
     training: dict[str, Any] = {"seed": int(seed)}
     if options.epochs is not None:
         training["epochs"] = options.epochs
-    language_model = None
-    if system == "pretrained":
-        training["lm_weight"], language_model = _LM_WEIGHT, _language_model(options)
-    seconds = _train_tagger(dataset, folder, training, language_model=language_model)
+    beside: dict[str, Any] = {}
+    if system in _BEGIN_WITH_A_LANGUAGE_MODEL:
+        training["lm_weight"], beside["language_model"] = _LM_WEIGHT, _language_model(options)
+    if system == "lexicons":
+        beside["lexicon_features"] = _lexicon_features(options)
+    seconds = _train_tagger(dataset, folder, training, **beside)
     annotations = Annotator.load(folder, device=CPU).annotate(texts)
     found = [list(one.spans or ()) for one in annotations]
     return {"documents": count_spans(found, dev), "seconds": seconds}
@@ -92,16 +97,25 @@ def _language_model(options: argparse.Namespace) -> Path:
     return Path(options.language_model)
 
 
-def _train_tagger(
-    dataset: Dataset, folder: Path, training: dict[str, Any], *, language_model: Path | None
-) -> float:
+def _lexicon_features(options: argparse.Namespace) -> LexiconFeatures:
+    """Return the lexicons.
+
+    Raises:
+        OptionError: none is given.
+    """
+    if features := LexiconFeatures(lexicons=options.lexicon, gazetteers=options.gazetteers):
+        return features
+    raise OptionError("a tagger with lexicons needs some. Give --lexicon or --gazetteers.")
+
+
+def _train_tagger(dataset: Dataset, folder: Path, training: dict[str, Any], **beside: Any) -> float:
     """Return the processor seconds of the training."""
     began = time.process_time()
     learner = Learner(
         dataset,
         training=TrainingConfig.model_validate(training),
         device=CPU,
-        language_model=language_model,
+        **beside,
     )
     learner.fit_one_cycle(report=log)
     seconds = time.process_time() - began
@@ -164,7 +178,7 @@ def join(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
                 spread = f"{stdev(scores):.4f}" if len(scores) > 1 else ""
                 values = [f"{mean(scores):.4f}", spread, str(len(scores)), f"{mean(times):,.0f}"]
                 rows.append([corpus, SYSTEMS[system], *values])
-        for system in ("tagger", "pretrained"):
+        for system in [one for one in SYSTEMS if one != "spacy"]:
             if len(counts[system]) > 1 < len(counts["spacy"]):
                 compared = compare(counts[system], counts["spacy"], seed=options.seed)
                 differences.append([corpus, SYSTEMS[system], *compared])
@@ -194,6 +208,7 @@ ABOUT = f"""\
 The tagger with its defaults, and spaCy's NER with its default configuration for a CPU, each with
 several seeds. A pre-trained tagger begins with a language model (`annoseq pretrain`), and goes on
 to predict words beside its tags (`--lm-weight 0.1`); the time of the language model is not counted.
+Matches of lexicons are features of one tagger.
 All are trained on the same nine tenths of the training rows and choose their epoch on the other
 tenth; the dev rows choose nothing. Means over seeds, and the standard deviation of F1. The interval
 of the difference is that of a bootstrap over documents, the p-value that of a permutation test of
@@ -213,6 +228,8 @@ def main(given: Sequence[str] | None = None) -> int:
     add("--corpora", nargs="+", choices=list(LANGUAGES), default=["asq_phi"])
     add("--systems", nargs="+", choices=SYSTEMS, default=["tagger", "spacy"])
     add("--language-model", type=Path, help="folder with which pre-trained taggers begin")
+    add("--lexicon", nargs="*", default=[], type=Path, help="lexicons of taggers with some")
+    add("--gazetteers", nargs="*", default=[], help="languages of their open gazetteers")
     add("--epochs", type=int, help="of the tagger; by default its own")
     add_run_options(parser, cache="seeds", runs=RUNS)
     options = read_options(parser, arguments, above_zero=("epochs",))

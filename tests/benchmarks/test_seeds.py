@@ -75,6 +75,9 @@ def test_a_pre_trained_tagger_needs_a_language_model(
     options = ["--data", str(data), "--results", str(tmp_path / "results")]
     assert seeds.main([*options, "--only", "pretrained-asq_phi-1"]) == 2
     assert "needs a language model. Give --language-model." in capsys.readouterr().err
+    given = ["--language-model", str(tmp_path / "lm"), "--only", "lexicons-asq_phi-1"]
+    assert seeds.main([*options, *given]) == 2
+    assert "needs some. Give --lexicon or --gazetteers." in capsys.readouterr().err
 
 
 @pytest.mark.e2e
