@@ -21,6 +21,7 @@ from annoseq.config import TaggerConfig, TrainingConfig
 from annoseq.inference.annotator import Annotator
 from annoseq.models.crf import LinearChainCrf
 from annoseq.models.padding import token_mask
+from annoseq.tokenization.batch_pretokenizer import CutTexts
 from annoseq.tokenization.gazetteer import LexiconFeatures, LexiconMatcher, fold_entry
 from annoseq.training.document_folds import fold_numbers
 from annoseq.training.learner import Learner
@@ -90,12 +91,15 @@ class TextMatcher(LexiconMatcher):
 
     own: dict[str, LexiconMatcher] = Field(default_factory=dict)
 
-    def match(
-        self, text: str, tokens: Sequence[str], offsets: Sequence[tuple[int, int]]
-    ) -> list[tuple[str, ...]]:
-        """Return the features of each token."""
-        match = self.own[text].match if text in self.own else super().match
-        return match(text, tokens, offsets)
+    def match(self, texts: Sequence[str], cut: CutTexts) -> dict[int, tuple[str, ...]]:
+        """Return the features of the tokens that match, by their places."""
+        features: dict[int, tuple[str, ...]] = {}
+        for index, text in enumerate(texts):
+            first, last = cut.bounds[index : index + 2]
+            one = CutTexts(cut.tokens[first:last], cut.offsets[first:last], [0, last - first])
+            match = self.own[text].match if text in self.own else super().match
+            features |= {first + place: names for place, names in match([text], one).items()}
+        return features
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import torch
 from annoseq.config import DataConfig
 from annoseq.data.pairs import Pairs
 from annoseq.models.crf import LinearChainCrf
+from annoseq.tokenization.batch_pretokenizer import BatchPreTokenizer
 from annoseq.tokenization.dataset import Dataset
 from annoseq.tokenization.tagger_tokenizer import TaggerTokenizer
 from annoseq.training.document_folds import fold_numbers
@@ -33,9 +34,9 @@ def dataset() -> Dataset:
 def marks(dataset: Dataset, lists: tagger_trials.ValueLists, text: str) -> set[str]:
     """Return the tokens of a text that its lists mark."""
     tokenizer = TaggerTokenizer.fit(dataset.train, buckets=64, lexicon_features=lists)
-    tokens = tokenizer.tokenize(text)
-    features = tokenizer.lexicon_matcher.match(text, *tokens)
-    return {token.strip() for token, found in zip(tokens.tokens, features, strict=True) if found}
+    cut = BatchPreTokenizer(joins_digits=tokenizer.joins_digits).cut([text])
+    features = tokenizer.lexicon_matcher.match([text], cut)
+    return {cut.tokens[place].strip() for place in features}
 
 
 def test_a_training_row_is_marked_by_the_values_of_other_folds(dataset: Dataset) -> None:

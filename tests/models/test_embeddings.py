@@ -134,7 +134,7 @@ WIDTH = 4
 def some_words() -> FeatureHasher:
     words = FeatureHasher(buckets=1024)
     words.token_ids(["Dr", ".", " Ames", "Ames", " ames"])
-    words.token_ids([" Ames"], [("list names single",)])
+    words.token_ids([" Ames"], {0: ("list names single",)})
     return words
 
 

@@ -3,40 +3,44 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from annoseq.errors import OptionError
 from annoseq.tokenization import gazetteer
+from annoseq.tokenization.batch_pretokenizer import BatchPreTokenizer
 from annoseq.tokenization.gazetteer import (
     LexiconFeatures,
     LexiconMatcher,
     RegexPattern,
     find_matches,
-    fold,
+    fold_entry,
     read_lexicon,
     read_patterns,
 )
-from annoseq.tokenization.pretokenizer import build_pretokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-_CUT = build_pretokenizer(joins_digits=True)
+_PRE_TOKENIZER = BatchPreTokenizer(joins_digits=True)
 
 
 def cut(text: str) -> list[str]:
-    return [token for token, _ in _CUT.pre_tokenize_str(text)]
+    return _PRE_TOKENIZER.cut([text]).tokens
 
 
 def marked(lexicon_matcher: LexiconMatcher, text: str) -> list[tuple[str, tuple[str, ...]]]:
     """Return the tokens of a text that have marks."""
-    pieces = _CUT.pre_tokenize_str(text)
-    tokens, offsets = [token for token, _ in pieces], [place for _, place in pieces]
-    found = lexicon_matcher.match(text, tokens, offsets)
-    return [(token, some) for token, some in zip(tokens, found, strict=True) if some]
+    cut = _PRE_TOKENIZER.cut([text])
+    return [
+        (cut.tokens[place], some)
+        for place, some in sorted(lexicon_matcher.match([text], cut).items())
+    ]
 
 
 @pytest.fixture
@@ -79,6 +83,44 @@ def test_the_longest_entry_is_found_and_so_is_the_one_right_after_it(listing: Pa
     ]
 
 
+def test_no_entry_is_found_across_texts(listing: Path) -> None:
+    texts = ["in New", "York", "", "New York"]
+    cut = _PRE_TOKENIZER.cut(texts)
+    found = lists(listing).match(texts, cut)
+    assert {place: (cut.tokens[place], some) for place, some in found.items()} == {
+        2: ("York", ("list places single",)),
+        3: ("New", ("list places begin",)),
+        4: (" York", ("list places end",)),
+    }
+
+
+_WORDS = ["New", "York", "new", "Mary's", "St", ".", "Straße", "STRASSE", "\n", "\x1f", "7"]
+
+
+@given(
+    st.lists(st.lists(st.sampled_from(_WORDS), max_size=8).map(" ".join), max_size=4),
+    st.lists(st.lists(st.sampled_from(_WORDS), min_size=1, max_size=3).map(" ".join), max_size=6),
+)
+def test_the_longest_of_the_leftmost_entries_are_found(texts: list[str], lines: list[str]) -> None:
+    entries = sorted({fold_entry(cut(line)) for line in lines} - {""})
+    tokens_of_texts = _PRE_TOKENIZER.cut(texts)
+    found = LexiconMatcher(lists={"some": tuple(entries)}).match(texts, tokens_of_texts)
+    expected: dict[int, str] = {}
+    for first, last in pairwise(tokens_of_texts.bounds):
+        places = [n for n in range(first, last) if not tokens_of_texts.tokens[n].isspace()]
+        while places:
+            longest = max(
+                size
+                for size in range(len(places) + 1)
+                if not size
+                or fold_entry(tokens_of_texts.tokens[n] for n in places[:size]) in entries
+            )
+            ranks = ["begin", *["inside"] * (longest - 2), "end"] if longest > 1 else ["single"]
+            expected |= dict(zip(places[:longest], ranks, strict=False))
+            places = places[max(longest, 1) :]
+    assert found == {place: (f"list some {rank}",) for place, rank in expected.items()}
+
+
 def test_entries_are_whole_tokens(listing: Path) -> None:
     assert marked(lists(listing), "Yorkshire newyork New-York") == [
         ("York", ("list places single",))
@@ -93,8 +135,8 @@ def test_separators_in_a_text_are_white_space(listing: Path, separator: str) -> 
 
 
 def test_tokens_are_folded() -> None:
-    assert [fold(token) for token in (" Ames", "ÀB", " ", " \u0301", "ß")] == [
-        *("ames", "àb", " ", "\u0301", "ss")
+    assert fold_entry([" Ames", "ÀB", " ", " \u0301", "ß", "\n"]).split("\x1f\x1f") == [
+        *("ames", "àb", "\u0301", "ss")
     ]
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def ids_of(words: FeatureHasher, token: str, *marks: str) -> list[list[int]]:
-    bags = words.bags(words.token_ids([token], [marks]))
+    bags = words.bags(words.token_ids([token], {0: marks} if marks else {}))
     return [ids.tolist() for ids in bags.ids]
 
 
@@ -62,8 +62,8 @@ def test_every_token_has_features_that_fit_their_tables(token: str) -> None:
 def test_a_token_has_one_number_and_one_more_with_marks() -> None:
     words = FeatureHasher(buckets=1024)
     assert words.token_ids(["a", "b", "a"]) == [0, 1, 0]
-    assert words.token_ids(["b", "b", "c"], [(), ("m",), ()]) == [1, 2, 3]
-    assert words.token_ids(["b"], [("m",)]) == [2]
+    assert words.token_ids(["b", "b", "c"], {1: ("m",)}) == [1, 2, 3]
+    assert words.token_ids(["b"], {0: ("m",)}) == [2]
     assert len(words) == 4
 
 

@@ -84,7 +84,7 @@ def test_each_word_is_read_once(
     numbers = words.token_ids([" of", "of", "north", " of"])
     assert asked == []
     first = words.bags(numbers).vectors
-    words.token_ids(["north"], [("list names",)])
+    words.token_ids(["north"], {0: ("list names",)})
     assert first is not None
     assert words.bags([2, 0]).vectors.tolist() == first[[2, 0]].tolist()  # type: ignore[union-attr]
     assert asked == ["of", "north"]

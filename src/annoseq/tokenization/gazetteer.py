@@ -10,10 +10,13 @@ process that hangs. The weights of the features are learned.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import chain, compress, pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from annoseq.data.streams import read_toml
@@ -28,7 +31,9 @@ if TYPE_CHECKING:
 
     import regex
     from ahocorasick_rs import AhoCorasick
+    from numpy.typing import NDArray
 
+    from annoseq.tokenization.batch_pretokenizer import CutTexts
 
 SECONDS = 5.0
 """Time limit of one expression for one text."""
@@ -159,6 +164,7 @@ class LexiconFeatures:
 
 
 _SEPARATOR = "\x1f"
+_BETWEEN_WORDS = _SEPARATOR * 2
 _PROGRESS_LINES = 10_000
 
 
@@ -177,79 +183,95 @@ class LexiconMatcher(BaseModel):
     def __bool__(self) -> bool:
         return bool(self.lists or self.patterns)
 
-    def match(
-        self, text: str, tokens: Sequence[str], offsets: Sequence[tuple[int, int]]
-    ) -> list[tuple[str, ...]]:
-        """Return the features of each token: lexicon or pattern, and position in the match.
+    def match(self, texts: Sequence[str], cut: CutTexts) -> dict[int, tuple[str, ...]]:
+        """Return the features of the tokens that match, by their places in `cut`.
+
+        A feature is a lexicon or a pattern, and the position in the match.
 
         Raises:
             OptionError: a pattern takes too long.
         """
-        features: list[list[str]] = [[] for _ in tokens]
-        if self.lists:
-            indices = [index for index, token in enumerate(tokens) if not token.isspace()]
-            words = [fold(tokens[index]) for index in indices]
-            for name, first, last in self._match_lexicons(words):
-                _add_features(features, [indices[i] for i in range(first, last)], f"list {name}")
-        if self.patterns:
-            cores = [core_start(text, start, end) for start, end in offsets]
-            ends = [end for _, end in offsets]
-            for name, start, end in self._match_patterns(text):
-                matched = range(bisect_right(ends, start), bisect_left(cores, end))
-                _add_features(features, matched, f"pattern {name}")
-        return [tuple(token_features) for token_features in features]
+        features: defaultdict[int, list[str]] = defaultdict(list)
+        for name, places in chain(self._match_lexicons(cut), self._match_patterns(texts, cut)):
+            for place, feature in zip(places, _feature_names(name, len(places)), strict=True):
+                features[place].append(feature)
+        return {place: tuple(names) for place, names in features.items()}
 
     @cached_property
-    def _automata(self) -> dict[str, AhoCorasick]:
-        from ahocorasick_rs import AhoCorasick, MatchKind
+    def _automaton(self) -> tuple[AhoCorasick, dict[str, NDArray[np.bool_]]]:
+        """The automaton of the entries of all lists, and which of them each list has."""
+        from ahocorasick_rs import AhoCorasick
 
-        return {
-            name: AhoCorasick(
-                [f"{_SEPARATOR}{entry}{_SEPARATOR}" for entry in entries],
-                matchkind=MatchKind.LeftmostLongest,
-            )
-            for name, entries in self.lists.items()
-            if entries
-        }
+        entries = sorted(set(chain.from_iterable(self.lists.values())))
+        number = {entry: number for number, entry in enumerate(entries)}
+        has = {name: np.zeros(len(entries), np.bool_) for name in self.lists}
+        for name, own in self.lists.items():
+            has[name][[number[entry] for entry in own]] = True
+        return AhoCorasick([f"{_SEPARATOR}{entry}{_SEPARATOR}" for entry in entries]), has
 
     @cached_property
     def _compiled_patterns(self) -> dict[str, Any]:
         return {name: pattern.compile() for name, pattern in self.patterns.items()}
 
-    def _match_lexicons(self, words: Sequence[str]) -> Iterator[tuple[str, int, int]]:
-        """Yield the name of a lexicon and the words `first` to `last` (excluded) of an entry."""
-        # Two separators between words: a match takes one at each end, and leaves the next its own.
-        text = "".join(f"{_SEPARATOR}{word}{_SEPARATOR}" for word in words)
-        word_at = {}
-        position = 0
-        for number, word in enumerate(words):
-            word_at[position] = number
-            position += len(word) + 2
-        word_at[position] = len(words)
-        for name, automaton in self._automata.items():
-            for _, start, end in automaton.find_matches_as_indexes(text):
-                yield name, word_at[start], word_at[end]
+    def _match_lexicons(self, cut: CutTexts) -> Iterator[tuple[str, Sequence[int]]]:
+        """Yield the name of a lexicon and the places of the tokens of an entry."""
+        if not self.lists:
+            return
+        places, text = _join_words(cut)
+        is_separator = np.frombuffer(text.encode("utf-32-le"), np.uint32) == ord(_SEPARATOR)
+        starts = np.flatnonzero(is_separator[:-1] & ~is_separator[1:])
+        ends = np.flatnonzero(~is_separator[:-1] & is_separator[1:]) + 2
+        automaton, has = self._automaton
+        matches = np.array(automaton.find_matches_as_indexes(text, overlapping=True), np.int64)
+        entries, first, last = matches.reshape(-1, 3).T
+        first, last = np.searchsorted(starts, first), np.searchsorted(ends, last, side="right")
+        longest_first = np.lexsort((-last, first))
+        for name, is_own in has.items():
+            own = longest_first[is_own[entries[longest_first]]]
+            free = 0
+            for start, end in zip(first[own].tolist(), last[own].tolist(), strict=True):
+                if start >= free:
+                    yield f"list {name}", places[start:end]
+                    free = end
 
-    def _match_patterns(self, text: str) -> Iterator[tuple[str, int, int]]:
-        for name, pattern in self._compiled_patterns.items():
-            for start, end in find_matches(pattern, text, name=name):
-                yield name, start, end
+    def _match_patterns(
+        self, texts: Sequence[str], cut: CutTexts
+    ) -> Iterator[tuple[str, Sequence[int]]]:
+        """Yield the name of a pattern and the places of the tokens of a match."""
+        if not self.patterns:
+            return
+        for index, text in enumerate(texts):
+            offsets, shift = cut.of_text(index).offsets, cut.bounds[index]
+            cores = [core_start(text, start, end) for start, end in offsets]
+            ends = [end for _, end in offsets]
+            for name, pattern in self._compiled_patterns.items():
+                for start, end in find_matches(pattern, text, name=name):
+                    first, last = bisect_right(ends, start), bisect_left(cores, end)
+                    if first < last:
+                        yield f"pattern {name}", range(shift + first, shift + last)
 
 
-def _add_features(features: Sequence[list[str]], matched: Sequence[int], name: str) -> None:
-    """Add a feature to the tokens of a match: the name, and the position as in BIES."""
-    for rank, index in enumerate(matched):
-        if len(matched) == 1:
-            position = "single"
-        else:
-            last = len(matched) - 1
-            position = "begin" if rank == 0 else "end" if rank == last else "inside"
-        features[index].append(f"{name} {position}")
+def _join_words(cut: CutTexts) -> tuple[list[int], str]:
+    """Return the places of all tokens but white space, and these tokens as one text, folded.
+
+    A separator is at each end of a token: a match takes both, and leaves the next its own. Between
+    texts there are two more, which are in no entry, so that none is found across texts.
+    """
+    is_word = ~np.fromiter(map(str.isspace, cut.tokens), np.bool_, len(cut.tokens))
+    places = np.flatnonzero(is_word)
+    words = list(compress(cut.tokens, is_word.tolist()))
+    bounds = np.searchsorted(places, cut.bounds).tolist()
+    texts = (_BETWEEN_WORDS.join(words[first:last]) for first, last in pairwise(bounds))
+    joined = (_BETWEEN_WORDS * 2).join(texts)
+    return places.tolist(), _fold_words(f"{_SEPARATOR}{joined}{_SEPARATOR}")
 
 
-def fold(token: str) -> str:
-    """Return a token case folded, without the space before it."""
-    return token.removeprefix(" ").casefold() or token
+@lru_cache
+def _feature_names(name: str, tokens: int) -> list[str]:
+    """Return the feature of each token of a match: the name, and the position as in BIES."""
+    if tokens == 1:
+        return [f"{name} single"]
+    return [f"{name} begin", *[f"{name} inside"] * (tokens - 2), f"{name} end"]
 
 
 def read_lexicon(path: Path, *, tokenize: Callable[[str], Sequence[str]]) -> tuple[str, ...]:
@@ -285,9 +307,14 @@ def _fold_entries(lines: Sequence[str], *, tokenize: Callable[[str], Sequence[st
 
 
 def fold_entry(tokens: Iterable[str]) -> str:
-    """Return the tokens of an entry of a list, case folded, as they are compared with a text."""
-    words = [fold(token) for token in tokens if not token.isspace()]
-    return f"{_SEPARATOR}{_SEPARATOR}".join(words)
+    """Return the tokens of an entry of a list but white space, folded, as they are in a text."""
+    words = _BETWEEN_WORDS.join(token for token in tokens if not token.isspace())
+    return _fold_words(f"{_SEPARATOR}{words}")[1:]
+
+
+def _fold_words(text: str) -> str:
+    """Return tokens that follow separators, case folded and without the spaces before them."""
+    return text.replace(f"{_SEPARATOR} ", _SEPARATOR).casefold()
 
 
 def read_patterns(path: Path) -> dict[str, RegexPattern]:

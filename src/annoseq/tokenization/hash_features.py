@@ -22,7 +22,7 @@ import numpy as np
 from annoseq.kernels import selection as kernels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -198,15 +198,15 @@ class FeatureHasher:
     def token_ids(
         self,
         tokens: Sequence[str],
-        lexicon_features: Sequence[tuple[str, ...]] | None = None,
+        lexicon_features: Mapping[int, tuple[str, ...]] | None = None,
     ) -> list[int]:
-        """Return the id of each token; features of new tokens are hashed when they are read."""
-        keys: Iterable[_Key] = tokens
-        if lexicon_features is not None:
-            keys = (
-                token if not features else (token, features)
-                for token, features in zip(tokens, lexicon_features, strict=True)
-            )
+        """Return the id of each token; features of new tokens are hashed when they are read.
+
+        Lexicon features are those of the tokens at some places.
+        """
+        keys: list[_Key] = list(tokens)
+        for place, features in (lexicon_features or {}).items():
+            keys[place] = tokens[place], features
         return list(map(self._ids.__getitem__, keys))
 
     def clear(self) -> None:

@@ -161,8 +161,8 @@ class TaggerTokenizer:
         Raises:
             OptionError: a pattern takes too long.
         """
-        tokens = self.tokenize(text)
-        return tokens, self._number(text, tokens)
+        cut = self._pre_tokenizer.cut([text])
+        return cut.of_text(0), self._number([text], cut)
 
     def encode_texts(self, texts: Sequence[str]) -> tuple[CutTexts, NDArray[np.int64]]:
         """Return the tokens of many texts, and their numbers (T,).
@@ -170,14 +170,8 @@ class TaggerTokenizer:
         Raises:
             OptionError: a pattern takes too long.
         """
-        cut, features = self._pre_tokenizer.cut(texts), None
-        if self.lexicon_matcher:
-            features = [
-                token_features
-                for index, text in enumerate(texts)
-                for token_features in self.lexicon_matcher.match(text, *cut.of_text(index))
-            ]
-        return cut, np.array(self.feature_hasher.token_ids(cut.tokens, features), np.int64)
+        cut = self._pre_tokenizer.cut(texts)
+        return cut, np.array(self._number(texts, cut), np.int64)
 
     def encode(
         self, examples: Sequence[Example], *, is_training: bool = False
@@ -200,7 +194,7 @@ class TaggerTokenizer:
         return [self._encode(example, labels) for example in examples]
 
     def _encode(self, example: Example, labels: Mapping[str, int]) -> TaggerEncoding:
-        tokens = self.tokenize(example.source)
+        tokens, numbers = self.encode_text(example.source)
         aligned = align_to_tokens(example.source, tokens.offsets, example.spans or ())
         tags = spans_to_bioes(
             aligned.spans,
@@ -209,7 +203,7 @@ class TaggerTokenizer:
             labels=labels,
             self_nested=self.length_stats.self_nested,
         )
-        return TaggerEncoding(self._number(example.source, tokens), tags)
+        return TaggerEncoding(numbers, tags)
 
     def count_nested_too_deep(self, examples: Sequence[Example]) -> int:
         """Count the spans that the tags cannot hold: those nested deeper than in training.
@@ -237,9 +231,8 @@ class TaggerTokenizer:
             for tags in self._encode(example, labels).target
         ]
 
-    def _number(self, text: str, tokens: Tokens) -> list[int]:
-        features = self.lexicon_matcher.match(text, *tokens) if self.lexicon_matcher else None
-        return self.feature_hasher.token_ids(tokens.tokens, features)
+    def _number(self, texts: Sequence[str], cut: CutTexts) -> list[int]:
+        return self.feature_hasher.token_ids(cut.tokens, self.lexicon_matcher.match(texts, cut))
 
     def signature(self) -> str:
         """Return a checksum of everything that decides what a tag means."""
