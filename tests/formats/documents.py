@@ -121,7 +121,8 @@ def there_and_back(
         overwrite=False,
     )
     if name == "label-studio":
-        is_scored = any(one.score is not None for each in corpus for one in each.mentions)
+        written = (remove_duplicates(document)[0] for document in corpus)
+        is_scored = any(one.score is not None for each in written for one in each.mentions)
         return read_from(name, path, options=replace(OPTIONS, predictions=is_scored))
     if name == "doccano":
         return read_from(name, path, options=replace(OPTIONS, offset_unit="utf-16"))

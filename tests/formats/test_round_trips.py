@@ -5,7 +5,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from annoseq.errors import FormatError
 from annoseq.formats.capabilities import ConversionLosses
@@ -106,6 +106,7 @@ def test_what_a_format_cannot_hold_is_an_error_or_a_counted_loss(
 def test_any_document_comes_back_or_is_refused(name: CorpusFormat) -> None:
     @settings(max_examples=6 if name == "spacy" else 12, deadline=None)
     @given(document=documents())
+    @example(Document("a", "A", (mention(0, 1, "A"), mention(0, 1, "A", 0.25))))
     def check(document: Document) -> None:
         with TemporaryDirectory() as folder:
             try:
