@@ -267,11 +267,11 @@ def _join_words(cut: CutTexts) -> tuple[list[int], str]:
 
 
 @lru_cache
-def _feature_names(name: str, tokens: int) -> list[str]:
+def _feature_names(name: str, tokens: int) -> tuple[str, ...]:
     """Return the feature of each token of a match: the name, and the position as in BIES."""
     if tokens == 1:
-        return [f"{name} single"]
-    return [f"{name} begin", *[f"{name} inside"] * (tokens - 2), f"{name} end"]
+        return (f"{name} single",)
+    return (f"{name} begin", *[f"{name} inside"] * (tokens - 2), f"{name} end")
 
 
 def read_lexicon(path: Path, *, tokenize: Callable[[str], Sequence[str]]) -> tuple[str, ...]:

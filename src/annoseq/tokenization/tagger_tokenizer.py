@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -24,7 +25,7 @@ from annoseq.tokenization.length_stats import LengthStats
 from annoseq.tokenization.linearize import TokenizedPair, align_to_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from annoseq.vectors.lookup import TokenVectors
 
 TAGGING_FILE = "tagging.json"
+_ROWS_AT_ONCE = 1_000
+"""Rows that are cut and numbered together, which bounds the memory."""
 _SPLIT_DIGITS_SHARE = 0.005
 """Digits are read in runs, unless more than this share of spans would end within one."""
 
@@ -191,19 +194,30 @@ class TaggerTokenizer:
                 f"the pairs have the label {min(unknown)}, which the model does not know. Train a "
                 "new model on all pairs, or leave these out."
             )
-        return [self._encode(example, labels) for example in examples]
+        chunks = range(0, len(examples), _ROWS_AT_ONCE)
+        return [
+            TaggerEncoding(numbers, self._tags(example, tokens, labels))
+            for rows in (examples[start : start + _ROWS_AT_ONCE] for start in chunks)
+            for example, (tokens, numbers) in zip(rows, self._encode_rows(rows), strict=True)
+        ]
 
-    def _encode(self, example: Example, labels: Mapping[str, int]) -> TaggerEncoding:
-        tokens, numbers = self.encode_text(example.source)
+    def _encode_rows(self, rows: Sequence[Example]) -> Iterator[tuple[Tokens, list[int]]]:
+        """Yield the tokens of rows, with their offsets, and their numbers."""
+        cut, numbers = self.encode_texts([row.source for row in rows])
+        for index, (first, last) in enumerate(pairwise(cut.bounds)):
+            yield cut.of_text(index), numbers[first:last].tolist()
+
+    def _tags(
+        self, example: Example, tokens: Tokens, labels: Mapping[str, int]
+    ) -> list[tuple[int, ...]]:
         aligned = align_to_tokens(example.source, tokens.offsets, example.spans or ())
-        tags = spans_to_bioes(
+        return spans_to_bioes(
             aligned.spans,
             tokens=len(tokens.tokens),
             levels=self.levels,
             labels=labels,
             self_nested=self.length_stats.self_nested,
         )
-        return TaggerEncoding(numbers, tags)
 
     def count_nested_too_deep(self, examples: Sequence[Example]) -> int:
         """Count the spans that the tags cannot hold: those nested deeper than in training.
@@ -225,10 +239,9 @@ class TaggerTokenizer:
 
     def tag_names(self, example: Example) -> list[list[str]]:
         """Return the BIOES tags of each token, outer level first, such as B-NAME; none outside."""
-        labels = {label: number for number, label in enumerate(self.labels)}
         return [
             [bioes_name(tag, self.labels) for tag in tags if tag]
-            for tags in self._encode(example, labels).target
+            for tags in self.encode([example])[0].target
         ]
 
     def _number(self, texts: Sequence[str], cut: CutTexts) -> list[int]:
